@@ -1,0 +1,86 @@
+"""The error tree of `streams`.
+
+    StreamsError
+    ├── TransientError          try again later; nothing happened
+    │   └── RateLimited         wait at least `retry_after_s`
+    ├── PermanentError          stop and report; trying again cannot help
+    │   ├── AuthenticationFailed
+    │   ├── NotFound
+    │   └── Refused             the venue understood and said no; `code` says why
+    ├── OutcomeUnknown          a write whose effect is not known; only reads may follow
+    ├── IntegrityError          a book can no longer be trusted; resync it
+    ├── MalformedFrame          bytes that do not parse; `raw` goes to dead letters with `reason`
+    ├── InvalidAmount           a price, size or amount outside its grid or range
+    └── ConfigurationError      a setting, file or environment that stops the start; one sentence
+
+Callers branch on the class (the consequence), never on a message.
+"""
+
+from __future__ import annotations
+
+
+class StreamsError(Exception):
+    """Root of everything this package raises on purpose."""
+
+
+class TransientError(StreamsError):
+    """A failure that a later attempt may not meet; nothing happened at the venue."""
+
+
+class RateLimited(TransientError):
+    """The venue asked us to slow down."""
+
+    def __init__(self, message: str, retry_after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class PermanentError(StreamsError):
+    """A failure that repeating the call cannot mend."""
+
+
+class AuthenticationFailed(PermanentError):
+    """The venue did not accept the key, the signature or the clock."""
+
+
+class NotFound(PermanentError):
+    """The venue does not know the thing asked for."""
+
+
+class Refused(PermanentError):
+    """The venue understood a request and refused it."""
+
+    def __init__(self, code: str, message: str = "", status: int = 0) -> None:
+        super().__init__(f"{code}: {message}" if message else code)
+        self.code = code
+        self.status = status
+
+
+class OutcomeUnknown(StreamsError):
+    """A write was sent and its effect is not known. It must not be sent again; read to find out."""
+
+
+class IntegrityError(StreamsError):
+    """A book is no longer known to be right and must be resynchronised."""
+
+
+class MalformedFrame(StreamsError):
+    """Bytes from outside that do not parse.
+
+    Attributes:
+        raw: The bytes as received.
+        reason: What is wrong with them, in a few words.
+    """
+
+    def __init__(self, raw: bytes, reason: str) -> None:
+        super().__init__(reason)
+        self.raw = raw
+        self.reason = reason
+
+
+class InvalidAmount(StreamsError, ValueError):
+    """A price, size or amount that is outside its grid or range."""
+
+
+class ConfigurationError(StreamsError):
+    """A setting, file or environment that stops the start. The message is one sentence that names it."""

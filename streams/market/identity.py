@@ -1,0 +1,38 @@
+"""Who is meant: venues, environments, sides and market references."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal, NamedTuple
+
+
+class Venue(StrEnum):
+    """An exchange."""
+
+    KALSHI = "kalshi"
+    POLYMARKET = "polymarket"
+
+
+Environment = Literal["sandbox", "demo", "live"]
+"""Which exchanges a database, decision, order or ledger row belongs to (`CROSSBOOK_VENUES`)."""
+
+Outcome = Literal["yes", "no"]
+"""A side of a market that can pay one dollar."""
+
+Side = Literal["bid", "ask"]
+"""A side of a book, always in YES terms."""
+
+
+def other_outcome(outcome: Outcome) -> Outcome:
+    """Return the outcome that pays when `outcome` does not."""
+    return "no" if outcome == "yes" else "yes"
+
+
+class MarketRef(NamedTuple):
+    """A market by its canonical id: the Kalshi ticker or the Polymarket condition id."""
+
+    venue: Venue
+    market_id: str
+
+    def __str__(self) -> str:
+        return f"{self.venue}:{self.market_id}"

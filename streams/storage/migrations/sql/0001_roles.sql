@@ -1,0 +1,22 @@
+-- Roles: owner is whoever migrates; face reads everything and writes what people decide; reader only reads.
+-- They are NOLOGIN group roles per database server; skipped where the owner may not create roles.
+DO $$
+DECLARE
+    role_name text;
+BEGIN
+    FOREACH role_name IN ARRAY ARRAY['crossbook_face', 'crossbook_reader'] LOOP
+        IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = role_name) THEN
+            EXECUTE format('CREATE ROLE %I NOLOGIN', role_name);
+        END IF;
+        EXECUTE format('GRANT USAGE ON SCHEMA raw, trading TO %I', role_name);
+        EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA raw, trading TO %I', role_name);
+        EXECUTE format('ALTER DEFAULT PRIVILEGES IN SCHEMA raw GRANT SELECT ON TABLES TO %I', role_name);
+        EXECUTE format('ALTER DEFAULT PRIVILEGES IN SCHEMA trading GRANT SELECT ON TABLES TO %I', role_name);
+    END LOOP;
+    GRANT INSERT ON trading.pair_decisions, trading.switches, trading.limits, trading.commands, trading.watch_list
+        TO crossbook_face;
+    GRANT DELETE ON trading.watch_list TO crossbook_face;
+EXCEPTION
+    WHEN insufficient_privilege THEN
+        RAISE NOTICE 'roles are not created: the owner may not create roles on this server';
+END $$;
