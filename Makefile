@@ -1,0 +1,65 @@
+# The commands people and CI use. `make up` and `make test` install what they need.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export DO_NOT_TRACK := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help up down test check setup format lint types contracts definitions models bench docs clean
+
+help:
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing; install Python 3.11 to 3.13." >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \
+		|| { echo "Python 3.11 to 3.13 is needed; set PYTHON to one." >&2; exit 2; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
+		|| { echo "Python's venv module is missing; install it (Debian: python3-venv)." >&2; exit 2; }
+	@echo "installing into $(VENV) (about a minute the first time)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+up: $(VENV)/.installed ## start everything (SECONDS=n: stop by itself)
+	@$(BIN)/crossbook up $(if $(filter command line environment,$(origin SECONDS)),--seconds $(SECONDS))
+
+down: $(VENV)/.installed ## stop what runs
+	@$(BIN)/crossbook down
+
+test: $(VENV)/.installed ## run the tests
+	@$(BIN)/python -m pytest
+
+check: $(VENV)/.installed format lint types contracts definitions models test ## everything CI runs
+
+format:
+	@$(BIN)/ruff format --check .
+
+lint:
+	@$(BIN)/ruff check .
+
+types:
+	@$(BIN)/mypy
+
+contracts:
+	@$(BIN)/lint-imports --no-cache
+
+definitions:
+	@$(BIN)/python -m orchestration.resources.check
+
+models:
+	@$(BIN)/python -m orchestration.resources.dbt_project
+
+setup: $(VENV)/.installed ## install what the tests need besides Python
+	@.ci/setup
+
+bench: $(VENV)/.installed ## benchmarks; writes .bench/results.json
+	@$(BIN)/python -m tests.bench
+
+docs: $(VENV)/.installed ## write the generated reference pages
+	@$(BIN)/python -m tests.reference
+
+clean: ## remove the environment and caches, keep the data
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache dbt_project/target
