@@ -59,7 +59,7 @@ bench: $(VENV)/.installed ## benchmarks; writes .bench/results.json
 	@$(BIN)/python -m tests.bench
 
 docs: $(VENV)/.installed ## write the generated reference pages
-	@$(BIN)/python -m tests.reference
+	@$(BIN)/python -m app.reference
 
 clean: ## remove the environment and caches, keep the data
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache dbt_project/target

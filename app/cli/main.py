@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from app.cli import system
 from app.cli.output import ExitCode
 from streams.market.errors import ConfigurationError, StreamsError
 
@@ -16,6 +17,9 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+
+for area in (system,):
+    area.register(cli)
 
 
 def main() -> None:
