@@ -140,9 +140,7 @@ class KalshiClient:
             end_ts=end_ts,
             period_interval=period_interval,
         )
-        return read(
-            document, lambda answer: [candle_of(c, period_interval * 60) for c in answer.get("candlesticks") or []]
-        )
+        return read(document, lambda answer: candles_of(answer, period_interval * 60))
 
     async def exchange_status(self) -> ExchangeStatus:
         """Return whether the exchange is open."""
