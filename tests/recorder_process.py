@@ -1,4 +1,4 @@
-"""A recorder in a process of its own, for tests that kill it: `python -m tests.recorder_process PORT RUN_ID MARKET...`."""
+"""A recorder in a process of its own, for tests that kill it: arguments are PORT RUN_ID MARKET..."""
 
 from __future__ import annotations
 

@@ -337,9 +337,7 @@ class Pipeline:
 
     # -- books ------------------------------------------------------------------------------------------------------
 
-    def _make_stale(
-        self, state: MarketBook, cause: str, *, request: bool = True, since_ns: int | None = None
-    ) -> None:
+    def _make_stale(self, state: MarketBook, cause: str, *, request: bool = True, since_ns: int | None = None) -> None:
         if request:
             self.requests.append((state.connection, state.key.market_id))
         if not state.is_live:

@@ -7,7 +7,7 @@ import contextlib
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
@@ -138,9 +138,7 @@ class Session:
             self.number = None
             with contextlib.suppress(StreamsError, OSError, TimeoutError):
                 await asyncio.wait_for(feed.close(), 5.0)
-        self._intake.control(
-            RecordKind.CLOSED, self.venue, number, {"cause": ended.cause, "since_ns": ended.since_ns}
-        )
+        self._intake.control(RecordKind.CLOSED, self.venue, number, {"cause": ended.cause, "since_ns": ended.since_ns})
         write = partial(
             end_connection,
             connection_id=connection_id,
@@ -252,9 +250,9 @@ class Session:
         return None if self.number is None else self._pipeline.connections.get(self.number)
 
 
-async def _wait_any(timeout_s: float, *waits: object) -> None:
+async def _wait_any(timeout_s: float, *waits: Awaitable[object]) -> None:
     """Wait until one of `waits` is done or the time is over."""
-    tasks = [asyncio.ensure_future(wait) for wait in waits]  # type: ignore[arg-type]
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
     try:
         await asyncio.wait(tasks, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -263,9 +261,9 @@ async def _wait_any(timeout_s: float, *waits: object) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _first_of(*waits: object) -> None:
+async def _first_of(*waits: Awaitable[object]) -> None:
     """Run all until one ends, cancel the others, and raise what any raised."""
-    tasks = [asyncio.ensure_future(wait) for wait in waits]  # type: ignore[arg-type]
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:

@@ -150,8 +150,10 @@ def test_markets_come_and_go_without_a_new_connection(settings: Settings, databa
         await asyncio.to_thread(fetch, database, "SELECT pg_notify('crossbook_wanted', '')")
         await until(lambda: server.commands == ["subscribe A", "unsubscribe A", "subscribe B"])
         await until(
-            lambda: fetch(database, "SELECT market_id FROM raw.coverage WHERE ended_at IS NULL AND state = 'covered'")
-            == [("B",)]
+            lambda: (
+                fetch(database, "SELECT market_id FROM raw.coverage WHERE ended_at IS NULL AND state = 'covered'")
+                == [("B",)]
+            )
         )
 
     run(settings, server, act, markets)

@@ -160,7 +160,9 @@ def book(bids: list[tuple[int, int]], asks: list[tuple[int, int]]) -> BookSnapsh
     return BookSnapshot(Venue.POLYMARKET, "A", bids, asks)
 
 
-@pytest.mark.parametrize(("stated", "state"), [((4100, 6000), "live"), ((4200, 6000), "stale"), ((4100, 5900), "stale")])
+@pytest.mark.parametrize(
+    ("stated", "state"), [((4100, 6000), "live"), ((4200, 6000), "stale"), ((4100, 5900), "stale")]
+)
 def test_best_prices_that_differ_make_a_polymarket_book_stale(stated: tuple[int, int], state: str) -> None:
     bench = Bench(scripted([book([(4000, 5)], [(6000, 5)])], [polymarket_change(*stated)]), Venue.POLYMARKET)
     bench.frame(b"0")
@@ -197,8 +199,19 @@ def test_a_crossed_book_is_not_quoted_and_is_resynchronised_when_it_stays_so() -
 def test_a_pipeline_restored_from_its_state_goes_on_exactly_as_before(data: st.DataObject) -> None:
     frames = KalshiFrames()
     bench = Bench()
-    steps = data.draw(st.lists(st.tuples(st.sampled_from("AB"), st.sampled_from(["yes", "no"]), st.integers(1, 9),
-                                         st.integers(-3, 5), st.booleans()), min_size=4, max_size=25))
+    steps = data.draw(
+        st.lists(
+            st.tuples(
+                st.sampled_from("AB"),
+                st.sampled_from(["yes", "no"]),
+                st.integers(1, 9),
+                st.integers(-3, 5),
+                st.booleans(),
+            ),
+            min_size=4,
+            max_size=25,
+        )
+    )
     cut = data.draw(st.integers(0, len(steps)))
     bench.frame(frames.snapshot("A", [("0.1000", "10.00")], [("0.9500", "5.00")]))
     other: Pipeline | None = None
