@@ -11,7 +11,7 @@ from streams.market.events import MarketEvent
 from streams.market.identity import Venue
 from streams.recorder.sources import FeedSource
 from streams.storage.wanted import WantedMarket
-from streams.venues.feed import RawFrame
+from streams.venues.feed import FeedMarket, RawFrame
 from streams.venues.kalshi.parsing import parse_frame
 
 
@@ -36,23 +36,28 @@ class LineFeed:
         self._writer.write(f"{word} {','.join(ids)}\n".encode())
         await self._writer.drain()
 
-    async def subscribe(self, markets: Sequence[WantedMarket]) -> None:
+    async def subscribe(self, markets: Sequence[FeedMarket]) -> None:
         await self._command("subscribe", [market.market_id for market in markets])
 
-    async def unsubscribe(self, markets: Sequence[WantedMarket]) -> None:
+    async def unsubscribe(self, markets: Sequence[FeedMarket]) -> None:
         await self._command("unsubscribe", [market.market_id for market in markets])
 
     async def resync(self, market_ids: Sequence[str]) -> None:
         await self._command("resync", market_ids)
 
     async def frames(self) -> AsyncIterator[RawFrame]:
+        async for batch in self.batches():
+            for frame in batch:
+                yield frame
+
+    async def batches(self) -> AsyncIterator[list[RawFrame]]:
         assert self._reader is not None
         rest = b""
         while data := await self._reader.read(1 << 18):
             now = time.time_ns()
             *lines, rest = (rest + data).split(b"\n")
-            for line in lines:
-                yield RawFrame(line, now)
+            if lines:
+                yield [RawFrame(line, now) for line in lines]
         raise TransientError("the server closed the connection")
 
     def parse(self, raw: bytes) -> list[MarketEvent]:

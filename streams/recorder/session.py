@@ -168,15 +168,13 @@ class Session:
         return _Ended("stopped" if stop.is_set() else "disconnect", "the feed ended")
 
     async def _read(self, feed: Feed, number: int) -> None:
-        take = self._intake.frame
-        venue = self.venue
-        async for frame in feed.frames():
-            take(venue, number, frame.received_ns, frame.raw)
-            self._frames += 1
-            self._last_frame_ns = frame.received_ns
+        async for batch in feed.batches():
+            self._intake.frames(self.venue, number, batch)
+            self._frames += len(batch)
+            self._last_frame_ns = batch[-1].received_ns
             if self._intake.is_full:
                 self.stalls += 1
-                while self._intake.is_full:
+                while self._intake.is_full:  # noqa: ASYNC110 - the writing thread cannot set an event of this loop
                     await asyncio.sleep(0.01)
 
     async def _keep(self, feed: Feed, number: int) -> None:
