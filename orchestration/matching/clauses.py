@@ -22,6 +22,7 @@ _VOID = re.compile(r"\b50[-/ ]50\b|fair (market )?(price|value)|last (traded|fai
 _CLOCK = re.compile(r"\b(\d{1,2})(?::(\d\d))?\s?([ap])\.?m\b|\bnoon\b")
 _END_OF_DAY = {23 * 60 + 59, 0}
 _QUOTE = 160
+_COMPLEMENTS = (("above", "at_most"), ("at_most", "above"), ("below", "at_least"), ("at_least", "below"))
 
 
 def deadline_of(features: Features) -> date | None:
@@ -64,7 +65,7 @@ def relate_thresholds(a: Threshold, b: Threshold) -> Relation:
     """Return how "the number is in A" relates to "the number is in B"."""
     up, down = ("above", "at_least"), ("below", "at_most")
     if a.value == b.value and a.high is None and b.high is None:
-        if (a.comparator, b.comparator) in (("above", "at_most"), ("at_most", "above"), ("below", "at_least"), ("at_least", "below")):  # fmt: skip
+        if (a.comparator, b.comparator) in _COMPLEMENTS:
             return "inverted"
         if a.comparator in up and b.comparator in up:
             return "a_implies_b" if a.comparator == "above" else "b_implies_a"
@@ -155,8 +156,15 @@ def _hours(features: Features) -> set[int]:
     hours = set()
     for sentence in _sentences(features)[:3]:
         for match in _CLOCK.finditer(sentence):
-            hours.add(720 if match[1] is None else (int(match[1]) % 12 + (12 if match[3] == "p" else 0)) * 60 + int(match[2] or 0))  # fmt: skip
+            hours.add(clock_minutes(match))
     return hours - _END_OF_DAY
+
+
+def clock_minutes(match: re.Match[str]) -> int:
+    """Return the minutes since midnight of a match of `_CLOCK`."""
+    if match[1] is None:
+        return 720
+    return (int(match[1]) % 12 + (12 if match[3] == "p" else 0)) * 60 + int(match[2] or 0)
 
 
 def _quote_date(features: Features, day: date) -> str:

@@ -9,7 +9,10 @@ from typing import Literal
 
 Comparator = Literal["above", "at_least", "below", "at_most", "between", "exactly"]
 
-_NUMBER = r"\$?(?P<{0}>\d+(?:,\d{{3}})*(?:\.\d+)?)\s?(?P<{0}_unit>%|°f?|bps|[kmbt]\b|thousand\b|million\b|billion\b|trillion\b)?"
+_NUMBER = (
+    r"\$?(?P<{0}>\d+(?:,\d{{3}})*(?:\.\d+)?)\s?"
+    r"(?P<{0}_unit>%|°f?|f\b|bps|[kmbt]\b|thousand\b|million\b|billion\b|trillion\b)?"
+)
 _BETWEEN = re.compile(rf"(?:between\s+)?{_NUMBER.format('low')}\s?(?:-|–|—|to|and)\s?{_NUMBER.format('high')}(?![-\d])")
 _AFTER = re.compile(
     rf"{_NUMBER.format('value')}\s*(?P<word>\+|or (?:above|more|higher|over|greater)|or (?:below|less|lower|fewer))"
