@@ -56,6 +56,11 @@ class Features:
         """The years the headline speaks of."""
         return frozenset(mention.last_day.year for mention in self.dates)
 
+    @property
+    def dates_key(self) -> tuple[tuple[str, date], ...]:
+        """The dates of the headline without their places in it."""
+        return tuple((mention.kind, mention.last_day) for mention in self.dates)
+
 
 def fold(text: str) -> str:
     """Return the text in lower case ASCII with plain quotes and dashes and single spaces."""
