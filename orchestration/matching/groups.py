@@ -6,6 +6,7 @@ all outcomes the rules allow and, unless an event is known to be exhaustive, the
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -121,19 +122,16 @@ def event_groups(members: Iterable[Member]) -> list[Group]:
 
 def _ladder(direction: str, rungs: Sequence[tuple[Threshold, Member]]) -> Group | None:
     """Order the rungs so that each implies all before it; None for fewer than two or doubled strikes."""
-    ordered = sorted(
-        rungs, key=lambda rung: (rung[0].value, rung[0].comparator == "above"), reverse=direction == "down"
-    )
+    sign = 1 if direction == "up" else -1
+    ordered = sorted(rungs, key=lambda rung: (sign * rung[0].value, rung[0].comparator in ("above", "below")))
     values = {(rung[0].value, rung[0].comparator) for rung in ordered}
     if len(ordered) < 2 or len(values) < len(ordered):
         return None
-    if direction == "down":
-        ordered.sort(key=lambda rung: (-rung[0].value, rung[0].comparator == "below"))
     members = [member for _, member in ordered]
     keys = [market_key(*member.ref) for member in members]
     first = members[0].features.listing
     return Group(
-        group_id=f"ladder:{first.venue}:{first.event_id}:{direction}:{keys[0].split(':', 1)[1]}",
+        group_id=f"ladder:{first.venue}:{first.event_id}:{direction}:{_digest(members[0].features)}",
         kind="ladder",
         title=first.event_title or first.title,
         markets=tuple(member.ref for member in members),
@@ -141,6 +139,12 @@ def _ladder(direction: str, rungs: Sequence[tuple[Threshold, Member]]) -> Group 
         is_tradable=True,
         resolves_at=_latest(members),
     )
+
+
+def _digest(features: Features) -> str:
+    """Six hex digits over what the rungs share, so that the id stays when a rung comes or goes."""
+    shared = [sorted(features.words), features.dates_key, features.hour, sorted(features.stages)]
+    return hashlib.sha256(repr(shared).encode()).hexdigest()[:6]
 
 
 def _event_key(member: Member) -> tuple[str, str]:

@@ -22,7 +22,7 @@ from orchestration.matching.clauses import (
 )
 from orchestration.matching.games import judge_game
 from orchestration.matching.normalise import Features, extract
-from orchestration.matching.verdict import Difference, Relation, Verdict
+from orchestration.matching.verdict import Difference, Polarity, Relation, Verdict
 from orchestration.matching.vocabulary import DOWNWARD, NICKNAMES, SOFT_WORDS, UPWARD
 from streams.market.listing import Listing
 
@@ -148,7 +148,7 @@ def _conclude(a: Features, b: Features, findings: _Findings, subject: Relation |
         relation: Relation = "inverted" if is_turned else "equivalent"
         if confidence < Decimal("0.75"):
             return Verdict("uncertain", None, confidence, "rules", tuple(findings.differences), basis)
-        polarity = "inverted" if is_turned else "aligned"
+        polarity: Polarity = "inverted" if is_turned else "aligned"
         return Verdict(relation, polarity, confidence, "rules", tuple(findings.differences), basis)
     relation = _weakest(findings.relations, is_turned=is_turned)
     if relation == "inverted" and len(decisive) == 1:

@@ -13,10 +13,11 @@ from streams.market.identity import Environment
 from streams.storage.database import Connection
 
 _UPSERT = """
-INSERT INTO trading.groups AS g (group_id, kind, title, markets, outcomes, is_tradable, reason, resolves_at, environment)
+INSERT INTO trading.groups AS g (group_id, kind, title, markets, outcomes, is_tradable, reason, resolves_at,
+    environment)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
-ON CONFLICT (group_id) DO UPDATE SET title = excluded.title, markets = excluded.markets, outcomes = excluded.outcomes,
-    is_tradable = excluded.is_tradable, reason = excluded.reason, resolves_at = excluded.resolves_at,
+ON CONFLICT (group_id) DO UPDATE SET title = excluded.title, markets = excluded.markets,
+    outcomes = excluded.outcomes, is_tradable = excluded.is_tradable, reason = excluded.reason, resolves_at = excluded.resolves_at,
     updated_at = now(), ended_at = NULL
 WHERE (g.title, g.markets, g.outcomes, g.is_tradable, g.reason, g.resolves_at, g.ended_at)
     IS DISTINCT FROM (excluded.title, excluded.markets, excluded.outcomes, excluded.is_tradable, excluded.reason,

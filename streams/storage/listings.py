@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -128,20 +128,7 @@ def save_events(connection: Connection, events: Iterable[EventRow], seen_at: dat
     with connection.transaction(), connection.cursor() as cursor:
         cursor.executemany(
             _UPSERT_EVENT,
-            [
-                (
-                    e.venue,
-                    e.event_id,
-                    e.series_id,
-                    e.title,
-                    e.category,
-                    e.is_exclusive,
-                    Jsonb(e.payload),
-                    seen_at,
-                    seen_at,
-                )
-                for e in rows.values()
-            ],
+            [(*astuple(e)[:6], Jsonb(e.payload), seen_at, seen_at) for e in rows.values()],
         )
     return len(rows)
 
@@ -166,11 +153,13 @@ def load_markets(
     market_ids: Sequence[str] | None = None,
 ) -> list[StoredMarket]:
     """Return the current version of markets, ordered by venue and id; `market_ids` narrows the choice."""
-    query, values = _LOAD + " WHERE s.status = ANY(%s)", [list(statuses)]
+    query, values = _LOAD + " WHERE s.status = ANY(%s)", list[Any]([list(statuses)])
     if venue is not None:
-        query, values = query + " AND s.venue = %s", [*values, str(venue)]  # type: ignore[list-item]
+        query += " AND s.venue = %s"
+        values.append(str(venue))
     if market_ids is not None:
-        query, values = query + " AND s.market_id = ANY(%s)", [*values, list(market_ids)]
+        query += " AND s.market_id = ANY(%s)"
+        values.append(list(market_ids))
     rows = connection.execute(query + " ORDER BY v.venue, v.market_id", values).fetchall()
     return [_stored(row) for row in rows]
 
@@ -190,7 +179,7 @@ def load_series(connection: Connection, venue: Venue) -> dict[str, dict[str, Any
 
 
 def unfinished_markets(connection: Connection, venue: Venue, seen_before: datetime, limit: int) -> list[str]:
-    """Return ids of markets not seen since `seen_before` that should have moved on: past close, or gone from the list."""
+    """Return ids of markets past their close that are not settled and were not seen since `seen_before`."""
     rows = connection.execute(
         "SELECT s.market_id FROM raw.market_state AS s JOIN raw.market_versions AS v USING (version_id)"
         " WHERE s.venue = %s AND s.last_seen_at < %s AND s.status <> 'settled' AND v.close_time < now()"
@@ -210,7 +199,7 @@ def count_gone(connection: Connection, venue: Venue, seen_before: datetime) -> i
 
 
 def resolve_market(connection: Connection, any_id: str) -> list[tuple[str, str]]:
-    """Return (venue, market_id) of every market an id of any kind means: ticker, condition id, gamma id, slug, token."""
+    """Return (venue, market_id) of every market an id of any kind means."""
     rows = connection.execute(
         "SELECT DISTINCT venue, market_id FROM raw.market_ids WHERE id = %s ORDER BY venue, market_id", (any_id,)
     ).fetchall()
