@@ -1,0 +1,49 @@
+"""The day's budget of the judge in dollars: reserved before a question is sent, settled with what it really cost."""
+
+from __future__ import annotations
+
+import threading
+from decimal import Decimal
+
+from streams.storage.database import Connection
+
+
+class Budget:
+    """What may still be spent. Thread-safe; reservations count as spent until they are settled.
+
+    Args:
+        limit_usd: Most dollars of the UTC day.
+        spent_usd: What the day has cost so far.
+    """
+
+    def __init__(self, limit_usd: Decimal, spent_usd: Decimal = Decimal(0)) -> None:
+        self._limit = limit_usd
+        self._spent = spent_usd
+        self._lock = threading.Lock()
+
+    @property
+    def spent_usd(self) -> Decimal:
+        """Dollars spent or reserved today."""
+        return self._spent
+
+    def reserve(self, amount_usd: Decimal) -> bool:
+        """Reserve an amount; False, and nothing reserved, if the day's limit would be passed."""
+        with self._lock:
+            if self._spent + amount_usd > self._limit:
+                return False
+            self._spent += amount_usd
+            return True
+
+    def settle(self, reserved_usd: Decimal, actual_usd: Decimal) -> None:
+        """Replace a reservation by what the question cost (zero if it failed before an answer)."""
+        with self._lock:
+            self._spent += actual_usd - reserved_usd
+
+
+def spent_today_usd(connection: Connection) -> Decimal:
+    """Return what answers of this UTC day have cost."""
+    row = connection.execute(
+        "SELECT coalesce(sum(cost_usd), 0) AS spent FROM trading.judge_answers"
+        " WHERE answered_at >= date_trunc('day', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'"
+    ).fetchone()
+    return Decimal(row["spent"]) if row else Decimal(0)

@@ -1,0 +1,110 @@
+"""Which judge answers: the language model where a key is set, the rules otherwise. A failure is never an approval."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from decimal import Decimal
+
+from orchestration.judging.budget import Budget
+from orchestration.judging.cache import AnswerCache
+from orchestration.judging.llm import Answered, LanguageModelJudge
+from orchestration.judging.schema import verdict_of
+from orchestration.matching.rules_judge import RULES_VERSION, judge_by_rules
+from orchestration.matching.verdict import Verdict, content_hash
+from streams.market.errors import StreamsError
+from streams.market.listing import Listing
+from streams.settings import Settings
+
+Question = tuple[Listing, Listing]
+_NOT_ASKED = frozenset({"unrelated"})
+"""Relations the rules are sure enough of to spare the question."""
+
+
+class Judge:
+    """Judges pairs.
+
+    Args:
+        model: The language model; None judges by rules.
+        cache: Where its answers are kept.
+        budget: What it may still spend today.
+        concurrency: Questions asked at once.
+    """
+
+    def __init__(self, model: LanguageModelJudge | None, cache: AnswerCache, budget: Budget, concurrency: int) -> None:
+        self._model = model
+        self._cache = cache
+        self._budget = budget
+        self._concurrency = concurrency
+
+    @property
+    def version(self) -> str:
+        """What decides a verdict besides the texts."""
+        return self._model.version if self._model else RULES_VERSION
+
+    def hash_of(self, a: Listing, b: Listing) -> str:
+        """Return the content hash of a question to this judge."""
+        return content_hash(a, b, self.version)
+
+    def judge(self, questions: Sequence[Question]) -> Iterator[tuple[Question, Verdict | None]]:
+        """Yield (question, verdict) in order; None where the model could not be asked now (ask again later)."""
+        if self._model is None:
+            for a, b in questions:
+                yield (a, b), judge_by_rules(a, b)
+            return
+        with ThreadPoolExecutor(max_workers=self._concurrency) as pool:
+            waiting = [(question, self._start(pool, self._model, question)) for question in questions]
+            for question, answer in waiting:
+                yield question, self._finish(question, answer())
+
+    def _start(
+        self, pool: ThreadPoolExecutor, model: LanguageModelJudge, question: Question
+    ) -> Callable[[], Verdict | Answered | None]:
+        """Begin one question; what is returned waits for its outcome. The cache is used by the calling thread only."""
+        by_rules = judge_by_rules(*question)
+        if by_rules.relation in _NOT_ASKED:
+            return lambda: by_rules
+        known = self._cache.get(self.hash_of(*question))
+        if known is not None:
+            verdict = verdict_of(known.answer, model.model, is_cached=True)
+            return lambda: verdict
+        reserved = model.estimate_usd(*question)
+        if not self._budget.reserve(reserved):
+            return lambda: None
+        return pool.submit(self._ask, model, question, reserved).result
+
+    def _ask(self, model: LanguageModelJudge, question: Question, reserved: Decimal) -> Verdict | Answered:
+        spent = Decimal(0)
+        try:
+            answered = model.ask(*question)
+            spent = answered.cost_usd
+            return answered
+        except StreamsError as error:
+            failed = Verdict("uncertain", None, Decimal(0), model.model)
+            return replace(failed, basis_risk="no verdict: the judge failed", explanation=str(error))
+        finally:
+            self._budget.settle(reserved, spent)
+
+    def _finish(self, question: Question, outcome: Verdict | Answered | None) -> Verdict | None:
+        if outcome is None or isinstance(outcome, Verdict):
+            return outcome
+        assert self._model is not None
+        self._cache.put(self.hash_of(*question), self._model.model, outcome)
+        return verdict_of(
+            outcome.answer,
+            self._model.model,
+            tokens=(outcome.input_tokens, outcome.output_tokens),
+            cost_usd=outcome.cost_usd,
+        )
+
+
+def build_judge(settings: Settings, cache: AnswerCache, spent_usd: Decimal) -> Judge:
+    """Return the judge the settings ask for: the language model where a key is set, else the rules."""
+    model = LanguageModelJudge(settings) if settings.openai_api_key is not None else None
+    return Judge(model, cache, Budget(settings.judge_daily_budget_usd, spent_usd), settings.judge_concurrency)
+
+
+def is_failure(verdict: Verdict) -> bool:
+    """Whether a verdict only says that the judge failed, so that the question is asked again."""
+    return verdict.confidence == 0 and verdict.relation == "uncertain" and verdict.basis_risk.startswith("no verdict:")

@@ -1,0 +1,97 @@
+"""The language model as a judge: one question, one structured answer, with tokens and cost. No retries of its own
+beyond the client's two; a refusal, a bad answer or a failed call raises and never yields an approval.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from openai import APIConnectionError, APIError, APIStatusError, OpenAI
+from pydantic import ValidationError
+
+from orchestration.judging.schema import INSTRUCTIONS, PROMPT_VERSION, JudgeAnswer, question
+from streams.market.errors import PermanentError, TransientError
+from streams.market.listing import Listing
+from streams.settings import Settings
+
+_TIMEOUT_S = 60.0
+_MILLION = Decimal(1_000_000)
+_MAX_OUTPUT_TOKENS = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An answer with what it took."""
+
+    answer: JudgeAnswer
+    input_tokens: int
+    output_tokens: int
+    cost_usd: Decimal
+
+
+class LanguageModelJudge:
+    """Asks an OpenAI-compatible API. Thread-safe.
+
+    Args:
+        settings: Key, base address, model and prices.
+        timeout_s: Limit of one call.
+    """
+
+    def __init__(self, settings: Settings, *, timeout_s: float = _TIMEOUT_S) -> None:
+        if settings.openai_api_key is None:
+            raise PermanentError("OPENAI_API_KEY is not set")
+        self.model = settings.judge_model
+        self._input_price = settings.judge_input_usd_per_mtok
+        self._output_price = settings.judge_output_usd_per_mtok
+        self._client = OpenAI(
+            api_key=settings.openai_api_key.get_secret_value(),
+            base_url=settings.openai_base_url or None,
+            timeout=timeout_s,
+            max_retries=2,
+        )
+
+    @property
+    def version(self) -> str:
+        """What decides an answer besides the texts: the model and the prompt."""
+        return f"{self.model}/{PROMPT_VERSION}"
+
+    def ask(self, a: Listing, b: Listing) -> Answered:
+        """Judge one pair.
+
+        Raises:
+            TransientError: The call failed or timed out; asking later may help.
+            PermanentError: The API refused the call, or the model gave no usable answer.
+        """
+        try:
+            response = self._client.responses.parse(
+                model=self.model,
+                instructions=INSTRUCTIONS,
+                input=[{"role": "user", "content": question(a, b)}],
+                text_format=JudgeAnswer,
+                max_output_tokens=_MAX_OUTPUT_TOKENS,
+            )
+        except APIStatusError as error:
+            failure = (
+                TransientError if error.status_code in (408, 409, 429) or error.status_code >= 500 else PermanentError
+            )
+            raise failure(f"the judge's API answered {error.status_code}") from None
+        except APIConnectionError as error:
+            raise TransientError(f"the judge's API cannot be reached: {type(error).__name__}") from None
+        except (APIError, ValidationError, ValueError) as error:
+            raise PermanentError(f"the judge's answer cannot be used: {type(error).__name__}") from None
+        parsed = response.output_parsed
+        if parsed is None:
+            raise PermanentError("the judge refused or did not finish its answer")
+        usage = response.usage
+        tokens_in, tokens_out = (usage.input_tokens, usage.output_tokens) if usage else (0, 0)
+        return Answered(parsed, tokens_in, tokens_out, self.cost_usd(tokens_in, tokens_out))
+
+    def cost_usd(self, input_tokens: int, output_tokens: int) -> Decimal:
+        """Return what so many tokens cost at the settings' prices."""
+        return (input_tokens * self._input_price + output_tokens * self._output_price) / _MILLION
+
+    def estimate_usd(self, a: Listing, b: Listing) -> Decimal:
+        """Return an upper estimate of one question's cost, for the budget: three characters a token, a full answer."""
+        characters = len(INSTRUCTIONS) + len(question(a, b)) + 2_000
+        return self.cost_usd(characters // 3, _MAX_OUTPUT_TOKENS)

@@ -1,0 +1,155 @@
+"""Sets of related markets with the outcomes that are possible: pairs, strike ladders, exclusive events. Pure.
+
+An outcome is the list of ids (`venue:market_id`) that resolve yes. Leaving one out invents profit, so every set lists
+all outcomes the rules allow and, unless an event is known to be exhaustive, the one in which nothing resolves yes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from orchestration.matching.normalise import Features
+from orchestration.matching.numbers import Threshold
+from orchestration.matching.verdict import Polarity
+
+_UP = ("above", "at_least")
+_DOWN = ("below", "at_most")
+_LARGEST_EVENT = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One set of related markets; see `trading.groups` for the meaning of the fields."""
+
+    group_id: str
+    kind: str
+    title: str
+    markets: tuple[tuple[str, str], ...]
+    outcomes: tuple[tuple[str, ...], ...]
+    is_tradable: bool
+    reason: str = ""
+    resolves_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A market that may belong to groups. `resolves_at`: when its result is expected."""
+
+    features: Features
+    is_exclusive_event: bool
+    resolves_at: datetime | None
+
+    @property
+    def ref(self) -> tuple[str, str]:
+        """(venue, market_id)."""
+        return str(self.features.listing.venue), self.features.listing.market_id
+
+
+def market_key(venue: str, market_id: str) -> str:
+    """Return the id of a market inside a group's outcomes."""
+    return f"{venue}:{market_id}"
+
+
+def pair_group(
+    pair_id: str,
+    title: str,
+    kalshi_market_id: str,
+    polymarket_market_id: str,
+    polarity: Polarity,
+    *,
+    is_approved: bool,
+    reason: str,
+    resolves_at: datetime | None,
+) -> Group:
+    """Return the group of a pair: aligned ones resolve together, inverted ones never do."""
+    a, b = market_key("kalshi", kalshi_market_id), market_key("polymarket", polymarket_market_id)
+    outcomes: tuple[tuple[str, ...], ...] = ((a, b), ()) if polarity == "aligned" else ((a,), (b,))
+    return Group(
+        group_id=f"pair:{pair_id}",
+        kind="pair",
+        title=title,
+        markets=(("kalshi", kalshi_market_id), ("polymarket", polymarket_market_id)),
+        outcomes=outcomes,
+        is_tradable=is_approved,
+        reason="" if is_approved else reason,
+        resolves_at=resolves_at,
+    )
+
+
+def ladder_groups(members: Iterable[Member]) -> list[Group]:
+    """Return the strike ladders: markets of one event that differ only in a strike of one direction."""
+    rungs: dict[tuple[object, ...], list[tuple[Threshold, Member]]] = defaultdict(list)
+    for member in members:
+        features = member.features
+        strikes = [t.normal() for t in features.thresholds if t.comparator in (*_UP, *_DOWN)]
+        if len(strikes) != 1 or len(features.thresholds) != 1 or features.is_negated:
+            continue
+        direction = "up" if strikes[0].comparator in _UP else "down"
+        same = (*_event_key(member), direction, features.words, features.dates_key, features.hour, features.stages)
+        rungs[same].append((strikes[0], member))
+    return [group for key, found in rungs.items() if (group := _ladder(str(key[2]), found)) is not None]
+
+
+def event_groups(members: Iterable[Member]) -> list[Group]:
+    """Return the exclusive events of two markets or more; recorded and shown, not traded."""
+    events: dict[tuple[str, str], list[Member]] = defaultdict(list)
+    for member in members:
+        if member.is_exclusive_event:
+            events[_event_key(member)].append(member)
+    groups = []
+    for (venue, event_id), found in events.items():
+        if not 2 <= len(found) <= _LARGEST_EVENT:
+            continue
+        keys = [market_key(*member.ref) for member in found]
+        groups.append(
+            Group(
+                group_id=f"event:{venue}:{event_id}",
+                kind="event",
+                title=found[0].features.listing.event_title or found[0].features.listing.title,
+                markets=tuple(member.ref for member in found),
+                outcomes=(*((key,) for key in keys), ()),
+                is_tradable=False,
+                reason="sets of more than two markets are recorded and shown",
+                resolves_at=_latest(found),
+            )
+        )
+    return groups
+
+
+def _ladder(direction: str, rungs: Sequence[tuple[Threshold, Member]]) -> Group | None:
+    """Order the rungs so that each implies all before it; None for fewer than two or doubled strikes."""
+    sign = 1 if direction == "up" else -1
+    ordered = sorted(rungs, key=lambda rung: (sign * rung[0].value, rung[0].comparator in ("above", "below")))
+    values = {(rung[0].value, rung[0].comparator) for rung in ordered}
+    if len(ordered) < 2 or len(values) < len(ordered):
+        return None
+    members = [member for _, member in ordered]
+    keys = [market_key(*member.ref) for member in members]
+    first = members[0].features.listing
+    return Group(
+        group_id=f"ladder:{first.venue}:{first.event_id}:{direction}:{_digest(members[0].features)}",
+        kind="ladder",
+        title=first.event_title or first.title,
+        markets=tuple(member.ref for member in members),
+        outcomes=tuple(tuple(keys[:count]) for count in range(len(keys) + 1)),
+        is_tradable=True,
+        resolves_at=_latest(members),
+    )
+
+
+def _digest(features: Features) -> str:
+    """Six hex digits over what the rungs share, so that the id stays when a rung comes or goes."""
+    shared = [sorted(features.words), features.dates_key, features.hour, sorted(features.stages)]
+    return hashlib.sha256(repr(shared).encode()).hexdigest()[:6]
+
+
+def _event_key(member: Member) -> tuple[str, str]:
+    return str(member.features.listing.venue), member.features.listing.event_id
+
+
+def _latest(members: Iterable[Member]) -> datetime | None:
+    return max((m.resolves_at for m in members if m.resolves_at is not None), default=None)
