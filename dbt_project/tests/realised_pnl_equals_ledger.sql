@@ -1,0 +1,4 @@
+-- What an execution is said to have earned is what the ledger's cash says, to the millionth of a dollar.
+select execution_id, realised_pnl_usd, cash_change_usd
+from {{ ref('trades') }}
+where settled_at is not null and realised_pnl_usd is not null and realised_pnl_usd <> cash_change_usd
