@@ -103,6 +103,20 @@ def prepare(settings: Settings) -> Path:
     return manifest_path(settings)
 
 
+def load_manifest() -> dict[str, Any]:
+    """Return the manifest of this process's home; parses the project first where nobody has prepared it.
+
+    Raises:
+        ConfigurationError: If the settings or the project cannot be used.
+    """
+    settings = load_settings()
+    path = manifest_path(settings)
+    if not path.exists():
+        path = prepare(settings)
+    manifest: dict[str, Any] = json.loads(path.read_bytes())
+    return manifest
+
+
 def _project_digest(settings: Settings, dsn: str) -> str:
     digest = hashlib.sha256(json.dumps([dbt_options(settings), sorted(dbt_environment(dsn).items())]).encode())
     for path in sorted(PROJECT_DIR.rglob("*")):

@@ -5,8 +5,8 @@ select distinct on (venue, market_id, minute)
     date_trunc('minute', bucket_start + bucket_length - interval '1 minute') as minute,
     bid,
     ask,
-    coalesce((bid + ask) / 2, price) as mid,
+    coalesce((bid + ask) * 0.5, price) as mid,
     loaded_at
 from {{ ref('stg_raw__candles') }}
-where coalesce((bid + ask) / 2, price) is not null
+where coalesce((bid + ask) * 0.5, price) is not null
 order by venue, market_id, minute, interval_s, loaded_at desc

@@ -13,7 +13,7 @@
 {% set incremental = is_incremental() %}
 {% if incremental %}
     {% set since = watermark('minute', "source = 'recorded'") %}
-    {% set loaded_since = watermark('loaded_at') %}
+    {% set loaded_since = loaded_watermark() %}
 {% endif %}
 
 with pairs as (
@@ -28,7 +28,7 @@ refreshed as (
     where pair_id not in (select pair_id from {{ this }})
         or exists (
             select 1 from {{ ref('quotes_1m') }} as q
-            where q.loaded_at >= {{ loaded_since }}
+            where q.loaded_at > {{ loaded_since }}
                 and (
                     (q.venue = 'kalshi' and q.market_id = pairs.kalshi_market_id)
                     or (q.venue = 'polymarket' and q.market_id = pairs.polymarket_market_id)

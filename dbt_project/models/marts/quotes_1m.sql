@@ -40,7 +40,7 @@ recorded as (
         m.minute,
         f.bid,
         f.ask,
-        (f.bid + f.ask) / 2 as mid,
+        (f.bid + f.ask) * 0.5 as mid,
         f.bid_size,
         f.ask_size,
         f.ask - f.bid as spread,
@@ -87,7 +87,7 @@ backfilled as (
             where r.venue = h.venue and r.market_id = h.market_id and r.minute = h.minute
         )
     {% if is_incremental() %}
-        and h.loaded_at >= {{ watermark('loaded_at') }}
+        and h.loaded_at > {{ loaded_watermark() }}
         and not exists (
             select 1 from {{ this }} as t
             where t.venue = h.venue and t.market_id = h.market_id and t.minute = h.minute and t.source = 'recorded'

@@ -12,7 +12,7 @@
 
 {% if is_incremental() %}
     {% set since = watermark('minute', "source = 'recorded'") %}
-    {% set loaded_since = watermark('loaded_at') %}
+    {% set loaded_since = loaded_watermark() %}
 {% endif %}
 
 -- Recorded and backfilled prices never share a window.
@@ -29,7 +29,7 @@ with prices as (
     select q.venue, q.market_id, q.minute, q.mid, q.source, q.loaded_at
     from {{ ref('quotes_1m') }} as q
     inner join (
-        select distinct venue, market_id from {{ ref('quotes_1m') }} where loaded_at >= {{ loaded_since }}
+        select distinct venue, market_id from {{ ref('quotes_1m') }} where loaded_at > {{ loaded_since }}
     ) as fresh on fresh.venue = q.venue and fresh.market_id = q.market_id
     where q.mid is not null and not q.is_stale and q.source = 'backfilled'
     {% endif %}

@@ -16,7 +16,7 @@ select
     {{ dollars_from_e4('s.settlement_e4') }} as settlement_value,
     v.version_id,
     v.text_hash,
-    v.derived_fields,
+    array_to_string(v.derived_fields, ',') as derived_fields,
     s.first_seen_at,
     s.last_seen_at
 from {{ source('raw', 'market_state_v1') }} as s
