@@ -104,6 +104,12 @@ class Settings(BaseSettings):
     quote_stale_after_s: float = Field(30.0, gt=0, description="As-of joins use no quote older than this.")
     raw_retention_days: int = Field(30, ge=1, description="Days of raw partitions kept in the database.")
 
+    # -- warehouse and Dagster --------------------------------------------------------------------------------------
+    marts_interval_s: int = Field(60, ge=60, description="Time between builds of the marts, in whole minutes.")
+    dagster_pg_url: SecretStr | None = Field(
+        None, description="Address of Dagster's own tables; set by the start for the processes of Dagster."
+    )
+
     # -- signals ----------------------------------------------------------------------------------------------------
     signal_entry_edge_usd: Decimal = Field(Decimal("0.005"), ge=0, description="Net edge per contract that opens.")
     signal_exit_edge_usd: Decimal = Field(Decimal("0.001"), description="Net edge per contract below which it closes.")

@@ -150,6 +150,7 @@ CREATE TABLE raw.book_deltas (
     payload jsonb NOT NULL
 ) PARTITION BY RANGE (received_at);
 CREATE INDEX book_deltas_market ON raw.book_deltas (market_id, received_at);
+CREATE INDEX book_deltas_received ON raw.book_deltas USING brin (received_at) WITH (autosummarize = on);
 
 -- One row per whole book: received, periodic or rebuilt after a resync.
 CREATE TABLE raw.book_snapshots (
@@ -167,6 +168,7 @@ CREATE TABLE raw.book_snapshots (
     frame_offset bigint
 ) PARTITION BY RANGE (received_at);
 CREATE INDEX book_snapshots_market ON raw.book_snapshots (market_id, received_at);
+CREATE INDEX book_snapshots_received ON raw.book_snapshots (received_at);
 
 -- One row per change of the best prices or of their state, YES terms.
 CREATE TABLE raw.quotes (
@@ -182,6 +184,7 @@ CREATE TABLE raw.quotes (
     frame_offset bigint
 ) PARTITION BY RANGE (received_at);
 CREATE INDEX quotes_market ON raw.quotes (market_id, received_at);
+CREATE INDEX quotes_received ON raw.quotes (received_at);
 
 -- One row per public trade, YES terms.
 CREATE TABLE raw.trades (
@@ -198,6 +201,7 @@ CREATE TABLE raw.trades (
     payload jsonb NOT NULL
 ) PARTITION BY RANGE (received_at);
 CREATE INDEX trades_market ON raw.trades (market_id, received_at);
+CREATE INDEX trades_received ON raw.trades (received_at);
 
 -- One row per life cycle message of a market.
 CREATE TABLE raw.lifecycle_events (

@@ -1,0 +1,10 @@
+select
+    venue,
+    market_id,
+    received_at,
+    reason,
+    difference,
+    bids,
+    asks,
+    frame_offset
+from {{ source('raw', 'book_snapshots_v1') }}

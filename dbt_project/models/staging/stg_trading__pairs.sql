@@ -1,0 +1,15 @@
+select
+    pair_id,
+    kalshi_market_id,
+    polymarket_market_id,
+    relation,
+    polarity,
+    verdict_id,
+    state,
+    decided_by,
+    decided_at,
+    decision_reason,
+    environment,
+    created_at,
+    updated_at
+from {{ source('trading', 'pair_states') }}

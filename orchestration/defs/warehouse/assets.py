@@ -1,0 +1,23 @@
+"""The warehouse: every dbt model as an asset, every data test as a check."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import dbt_assets
+
+from orchestration.resources.dbt_build import build_warehouse
+from orchestration.resources.dbt_project import load_manifest
+from orchestration.resources.platform import PlatformResource
+from orchestration.resources.translator import WarehouseTranslator
+
+_MANIFEST = load_manifest()
+_TRANSLATOR = WarehouseTranslator()
+
+
+@dbt_assets(manifest=_MANIFEST, name="warehouse", dagster_dbt_translator=_TRANSLATOR)
+def warehouse(context: dg.AssetExecutionContext, platform: PlatformResource) -> Iterator[Any]:
+    """Build the selected models of the dbt project."""
+    yield from build_warehouse(context, platform, _MANIFEST, _TRANSLATOR)

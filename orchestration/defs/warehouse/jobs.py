@@ -1,0 +1,35 @@
+"""Jobs: the first pass over everything, and the regular build of the marts."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from orchestration.automation.cadences import BATCH
+from orchestration.defs.warehouse.assets import warehouse
+
+FIRST_PASS_KEYS = (
+    "kalshi_listings",
+    "polymarket_listings",
+    "pair_candidates",
+    "pair_verdicts",
+    "pairs",
+    "market_groups",
+    "candle_history",
+)
+
+first_pass = dg.define_asset_job(
+    "first_pass",
+    selection=dg.AssetSelection.from_string(" or ".join(f'key:"{key}"' for key in FIRST_PASS_KEYS))
+    | dg.AssetSelection.assets(warehouse),
+    description="Discover both venues, find and judge pairs, form groups, load history, build the warehouse: once.",
+    tags=BATCH,
+    executor_def=dg.in_process_executor,
+)
+
+build_marts = dg.define_asset_job(
+    "build_marts",
+    selection=dg.AssetSelection.assets(warehouse),
+    description="Bring every model of the warehouse up to date.",
+    tags=BATCH,
+    executor_def=dg.in_process_executor,
+)
