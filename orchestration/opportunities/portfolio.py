@@ -166,14 +166,17 @@ def _solve(legs: Sequence[Leg], cases: Sequence[OutcomeCase], limits: Limits, *,
     upper = np.full(width, np.inf)
     upper[:columns] = [size / SIZE_SCALE for _, _, size in levels]
     lower = np.zeros(width)
-    integrality = np.zeros(width)
+    integrality = np.zeros(width, dtype=np.int64)
     if switched:
         upper[columns + count + 1 :] = 1
         integrality[columns + count + 1 :] = 1
     constraints = _constraints(legs, cases, limits, levels, unit_costs, width, switched=switched)
-    options: dict[str, Any] = {"time_limit": _SOLVER_LIMIT_S, "presolve": True}
     answer = milp(
-        objective, constraints=constraints, bounds=Bounds(lower, upper), integrality=integrality, options=options
+        objective,
+        constraints=constraints,
+        bounds=Bounds(lower, upper),
+        integrality=integrality,
+        options={"time_limit": _SOLVER_LIMIT_S, "presolve": True},
     )
     if answer.x is None:
         return [0] * count
