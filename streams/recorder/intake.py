@@ -1,0 +1,142 @@
+"""From frames to the kernel and to rows: everything received is appended to the segment before it is parsed.
+
+Frames are gathered while the event loop hands them over without a pause and written by one call; the pipeline then runs
+over them at once. Nothing here awaits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from streams.market.identity import Venue
+from streams.recorder.pipeline import Pipeline
+from streams.recorder.sink import OpenSegment, Sink
+from streams.storage.segments import HEAD_SIZE, Record, RecordKind, pack_head
+
+_GATHER_FRAMES = 256
+_BATCH_ROWS = 4_000
+
+
+class Intake:
+    """The one writer of a shard's segments; runs in the event loop's thread only."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        sink: Sink,
+        *,
+        segment_max_bytes: int,
+        segment_max_age_s: float,
+        clock_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._pipeline = pipeline
+        self._sink = sink
+        self._max_bytes = segment_max_bytes
+        self._max_age_s = segment_max_age_s
+        self._clock_ns = clock_ns
+        self._parts: list[bytes] = []
+        self._records: list[tuple[int, Venue | None, int, int, bytes]] = []
+        self._is_scheduled = False
+        self._segment: OpenSegment | None = None
+        self._opened = 0.0
+        self.after_drain: Callable[[], None] | None = None
+
+    def start(self) -> None:
+        """Take the first segment and begin it with the state of the books."""
+        segment = self._sink.take_segment(wait_s=30.0)
+        assert segment is not None, "the sink was started"
+        self._begin(segment)
+
+    def frame(self, venue: Venue, connection: int, received_ns: int, raw: bytes) -> None:
+        """Take one frame as received."""
+        self._put(RecordKind.FRAME, venue, connection, received_ns, raw)
+
+    def control(self, kind: RecordKind, venue: Venue | None, connection: int, body: dict[str, Any]) -> None:
+        """Take something that is no frame but that the books depend on."""
+        self._put(kind, venue, connection, self._clock_ns(), orjson.dumps(body))
+
+    def tick(self) -> None:
+        """Let the books see that time has passed when no frame told them for a second, and hand rows over."""
+        now = self._clock_ns()
+        if now - self._pipeline.last_received_ns > 1_000_000_000:
+            self._put(RecordKind.TICK, None, 0, now, b"")
+        self.drain()
+        self.flush()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether readers must wait for the warehouse."""
+        return self._sink.is_full
+
+    def _put(self, kind: int, venue: Venue | None, connection: int, received_ns: int, body: bytes) -> None:
+        self._parts.append(pack_head(kind, venue, connection, received_ns, body))
+        self._parts.append(body)
+        self._records.append((kind, venue, connection, received_ns, body))
+        if len(self._records) >= _GATHER_FRAMES:
+            self.drain()
+        elif not self._is_scheduled:
+            self._is_scheduled = True
+            asyncio.get_running_loop().call_soon(self.drain)
+
+    def drain(self) -> None:
+        """Write what was gathered, make its rows, and hand them over when there are many."""
+        self._is_scheduled = False
+        if not self._records:
+            return
+        assert self._segment is not None
+        records, parts = self._records, self._parts
+        self._records, self._parts = [], []
+        offset = self._segment.file.append(parts)
+        consume = self._pipeline.consume
+        for kind, venue, connection, received_ns, body in records:
+            end = offset + HEAD_SIZE + len(body)
+            consume(Record(offset, end, kind, venue, connection, received_ns, body))
+            offset = end
+        if self._pipeline.pending_rows >= _BATCH_ROWS:
+            self.flush()
+        self._rotate_if_due()
+        if self.after_drain is not None:
+            self.after_drain()
+
+    def flush(self) -> None:
+        """Hand the rows made so far to the sink."""
+        assert self._segment is not None
+        batch = self._pipeline.take()
+        if batch.end_offset > batch.start_offset:
+            self._sink.submit(self._segment.file, batch)
+
+    def stop(self) -> None:
+        """Write and hand over everything and close the segment; the sink may be closed after it."""
+        self.drain()
+        self._finish_segment()
+
+    def _finish_segment(self) -> None:
+        assert self._segment is not None
+        batch = self._pipeline.take()
+        batch.is_last = True
+        self._sink.submit(self._segment.file, batch)
+        self._segment = None
+
+    def _rotate_if_due(self) -> None:
+        assert self._segment is not None
+        age = time.monotonic() - self._opened
+        if self._segment.file.size < self._max_bytes and age < self._max_age_s:
+            return
+        following = self._sink.take_segment()
+        if following is None:
+            return
+        self._finish_segment()
+        self._begin(following)
+
+    def _begin(self, segment: OpenSegment) -> None:
+        self._segment = segment
+        self._opened = time.monotonic()
+        now = self._clock_ns()
+        body = self._pipeline.dump()
+        offset = segment.file.append([pack_head(RecordKind.STATE, None, 0, now, body), body])
+        self._pipeline.begin(segment.segment_id, offset, offset + HEAD_SIZE + len(body))

@@ -1,0 +1,65 @@
+"""Whether a book may be trusted: pure rules on sequence numbers, best prices and differences between books.
+
+Kalshi numbers the frames of a subscription, all its markets together, acknowledgements included: a hole makes every book
+of that subscription stale. Polymarket numbers nothing; each `price_change` states the best prices after it, and a `book`
+frame replaces the book and is itself how a match is reported, so its difference to the book before is classified.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from streams.market.book import Book, Difference
+from streams.market.events import LevelChange
+from streams.market.identity import Venue
+from streams.market.units import PRICE_ONE_E4
+
+CROSSED_LIMIT_NS = 2_000_000_000
+"""A book crossed for longer than this is resynchronised; shorter ones are a match being reported in pieces."""
+
+Continuity = Literal["ok", "hole", "repeated"]
+
+
+class SequenceTracker:
+    """The last sequence number of each subscription of one connection."""
+
+    __slots__ = ("last",)
+
+    def __init__(self, last: dict[int, int] | None = None) -> None:
+        self.last: dict[int, int] = last or {}
+
+    def observe(self, subscription_id: int, sequence: int) -> Continuity:
+        """Take the number of the next frame. After a hole counting goes on from the new number.
+
+        A subscription starts at 1; one first seen at a later number has lost its beginning.
+        """
+        last = self.last.get(subscription_id, 0)
+        if sequence <= last:
+            return "repeated"
+        self.last[subscription_id] = sequence
+        return "ok" if sequence == last + 1 else "hole"
+
+
+def best_prices_agree(book: Book, change: LevelChange) -> bool:
+    """Whether the book's best prices are those the venue states after the change (true where it states none).
+
+    An empty side is stated as 0 (bids) or 1 dollar (asks).
+    """
+    stated_bid, stated_ask = change.best_bid_e4, change.best_ask_e4
+    if stated_bid is not None and stated_bid != (book.best_bid or 0):
+        return False
+    if stated_ask is None:
+        return True
+    best_ask = book.best_ask
+    return stated_ask == (PRICE_ONE_E4 if best_ask is None else best_ask)
+
+
+def is_difference_explained(venue: Venue, difference: Difference | None) -> bool:
+    """Whether a whole book that follows a live one says that nothing was missed.
+
+    On Kalshi a snapshot stands in sequence with the changes before it and must be equal; on Polymarket a match arrives
+    as a new book in which best levels of one side are consumed.
+    """
+    if difference is None or difference == "equal":
+        return True
+    return venue is Venue.POLYMARKET and difference == "fill"

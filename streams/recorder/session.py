@@ -1,0 +1,284 @@
+"""One venue's connection kept alive: connect, follow the wanted markets, read, heal, and connect anew with patience."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from functools import partial
+
+from streams.logs import get_logger
+from streams.market.errors import AuthenticationFailed, StreamsError, TransientError
+from streams.market.identity import Venue
+from streams.recorder.books import ConnectionState
+from streams.recorder.intake import Intake
+from streams.recorder.pipeline import Pipeline
+from streams.recorder.sink import Sink
+from streams.storage.recording import end_connection, note_connected, open_connection
+from streams.storage.segments import RecordKind
+from streams.storage.wanted import WantedMarket
+from streams.venues.feed import Feed
+
+_FIRST_DELAY_S = 0.25
+_LONGEST_DELAY_S = 15.0
+_REFUSED_DELAY_S = 30.0
+_SETTLED_AFTER_S = 10.0
+_RESYNC_AGAIN_S = 3.0
+_RESYNC_ATTEMPTS = 3
+_CONNECT_LIMIT_S = 20.0
+_KEEP_INTERVAL_S = 0.1
+
+
+class _Ended(Exception):
+    """The connection is over; `cause` is written to the coverage, the message to the connection's row."""
+
+    def __init__(self, cause: str, message: str = "", since_ns: int | None = None) -> None:
+        super().__init__(message or cause)
+        self.cause = cause
+        self.since_ns = since_ns
+
+
+class Session:
+    """Keeps one feed connected and its markets followed; runs as a task until told to stop."""
+
+    def __init__(
+        self,
+        venue: Venue,
+        parser: str,
+        make_feed: Callable[[], Feed],
+        intake: Intake,
+        pipeline: Pipeline,
+        sink: Sink,
+        *,
+        shard: int,
+        run_id: str,
+        numbers: Iterator[int],
+        silence_timeout_s: float,
+    ) -> None:
+        self.venue = venue
+        self._parser = parser
+        self._make_feed = make_feed
+        self._intake = intake
+        self._pipeline = pipeline
+        self._sink = sink
+        self._shard = shard
+        self._run_id = run_id
+        self._numbers = numbers
+        self._silence_timeout_s = silence_timeout_s
+        self._log = get_logger(venue=str(venue), shard=shard)
+        self._wanted: dict[str, WantedMarket] = {}
+        self._followed: dict[str, WantedMarket] = {}
+        self._changed = asyncio.Event()
+        self._resyncs: dict[str, tuple[int, float]] = {}
+        self._must_reconnect = False
+        self._frames = 0
+        self._last_frame = 0.0
+        self._last_frame_ns = 0
+        self._is_probing = False
+        self.number: int | None = None
+        self.attempts = 0
+        self.stalls = 0
+
+    def follow(self, markets: Sequence[WantedMarket]) -> None:
+        """Set the markets to follow from now on."""
+        self._wanted = {market.market_id: market for market in markets}
+        self._changed.set()
+
+    def request_resync(self, market_id: str) -> None:
+        """Ask the venue for a market's whole book, again and again until it is there."""
+        self._resyncs.setdefault(market_id, (0, 0.0))
+        self._changed.set()
+
+    def request_reconnect(self) -> None:
+        """Give this connection up and make a new one."""
+        self._must_reconnect = True
+        self._changed.set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Connect and reconnect until `stop`; waits between attempts grow with jitter and shrink after success."""
+        delay = _FIRST_DELAY_S
+        while not stop.is_set():
+            while not self._wanted and not stop.is_set():
+                await _wait_any(0.5, stop.wait(), self._changed.wait())
+                self._changed.clear()
+            if stop.is_set():
+                return
+            begun = time.monotonic()
+            ended = await self._attempt(stop)
+            if stop.is_set():
+                return
+            if time.monotonic() - begun > _SETTLED_AFTER_S:
+                delay = _FIRST_DELAY_S
+            pause = _REFUSED_DELAY_S if ended.cause == "authentication" else delay * random.uniform(0.5, 1.0)
+            self._log.warning("connection ended", cause=ended.cause, reason=str(ended), next_in_s=round(pause, 2))
+            await _wait_any(pause, stop.wait())
+            delay = min(delay * 2, _LONGEST_DELAY_S)
+
+    async def _attempt(self, stop: asyncio.Event) -> _Ended:
+        number = self.number = next(self._numbers)
+        connection_id = uuid.uuid4().hex
+        self.attempts += 1
+        self._frames = 0
+        self._followed = {}
+        self._resyncs = {}
+        self._must_reconnect = False
+        self._intake.control(
+            RecordKind.OPENED, self.venue, number, {"connection_id": connection_id, "parser": self._parser}
+        )
+        args = (connection_id, self._shard, str(self.venue), self._run_id, datetime.now(UTC))
+        self._sink.call(lambda c: open_connection(c, *args))
+        feed = self._make_feed()
+        try:
+            ended = await self._live(feed, number, connection_id, stop)
+        finally:
+            self.number = None
+            with contextlib.suppress(StreamsError, OSError, TimeoutError):
+                await asyncio.wait_for(feed.close(), 5.0)
+        self._intake.control(
+            RecordKind.CLOSED, self.venue, number, {"cause": ended.cause, "since_ns": ended.since_ns}
+        )
+        write = partial(
+            end_connection,
+            connection_id=connection_id,
+            at=datetime.now(UTC),
+            frames=self._frames,
+            reason=f"{ended.cause}: {ended}"[:500],
+        )
+        self._sink.call(write)
+        return ended
+
+    async def _live(self, feed: Feed, number: int, connection_id: str, stop: asyncio.Event) -> _Ended:
+        try:
+            async with asyncio.timeout(_CONNECT_LIMIT_S):
+                await feed.connect()
+            at = datetime.now(UTC)
+            self._sink.call(lambda c: note_connected(c, connection_id, at))
+            self._heard()
+            await _first_of(self._read(feed, number), self._keep(feed, number), stop.wait())
+        except _Ended as ended:
+            return ended
+        except AuthenticationFailed as error:
+            return _Ended("authentication", str(error))
+        except (TransientError, TimeoutError, OSError) as error:
+            return _Ended("disconnect", str(error) or type(error).__name__)
+        except StreamsError as error:
+            return _Ended("error", str(error))
+        return _Ended("stopped" if stop.is_set() else "disconnect", "the feed ended")
+
+    async def _read(self, feed: Feed, number: int) -> None:
+        take = self._intake.frame
+        venue = self.venue
+        async for frame in feed.frames():
+            take(venue, number, frame.received_ns, frame.raw)
+            self._frames += 1
+            self._last_frame_ns = frame.received_ns
+            if self._intake.is_full:
+                self.stalls += 1
+                while self._intake.is_full:
+                    await asyncio.sleep(0.01)
+
+    async def _keep(self, feed: Feed, number: int) -> None:
+        seen = -1
+        while True:
+            self._changed.clear()
+            if self._must_reconnect:
+                raise _Ended("channel_error", "the venue ended the subscription")
+            await self._align(feed, number)
+            await self._heal(feed)
+            if self._frames != seen:
+                seen = self._frames
+                self._heard()
+            await self._probe_silence(feed)
+            await _wait_any(_KEEP_INTERVAL_S, self._changed.wait())
+
+    def _heard(self) -> None:
+        self._last_frame = time.monotonic()
+        self._is_probing = False
+
+    async def _align(self, feed: Feed, number: int) -> None:
+        """Subscribe to what is newly wanted and unsubscribe from what is not."""
+        new = [market for market_id, market in self._wanted.items() if market_id not in self._followed]
+        gone = [market for market_id, market in self._followed.items() if market_id not in self._wanted]
+        if not new and not gone:
+            return
+        self._followed = dict(self._wanted)
+        change = {
+            "add": [[m.market_id, m.yes_token, m.no_token] for m in new],
+            "remove": [m.market_id for m in gone],
+        }
+        if gone:
+            await feed.unsubscribe(gone)
+        self._intake.control(RecordKind.MARKETS, self.venue, number, change)
+        if new:
+            await feed.subscribe(new)
+            due = time.monotonic() + _RESYNC_AGAIN_S
+            self._resyncs.update({market.market_id: (0, due) for market in new})
+
+    async def _heal(self, feed: Feed) -> None:
+        """Ask for the whole books that are due; a book that stays stale after some attempts costs the connection."""
+        if not self._resyncs:
+            return
+        state = self._state()
+        now = time.monotonic()
+        due = []
+        for market_id, (attempts, at) in list(self._resyncs.items()):
+            found = state.books.get(market_id) if state else None
+            if found is None or found.is_live or found.cause in ("determined", "settled", "deactivated"):
+                del self._resyncs[market_id]
+            elif now >= at:
+                if attempts >= _RESYNC_ATTEMPTS and found.updated_ns:
+                    raise _Ended("resync_failed", f"{market_id} stayed stale")
+                due.append(market_id)
+                pause = _RESYNC_AGAIN_S * 2 ** min(attempts, 4)
+                self._resyncs[market_id] = (attempts + 1, now + pause)
+        if due:
+            await feed.resync(due)
+
+    async def _probe_silence(self, feed: Feed) -> None:
+        """After a time without frames ask for a book; without an answer to that, the connection is dead."""
+        if not self._followed or time.monotonic() - self._last_frame < self._silence_timeout_s:
+            return
+        if self._is_probing:
+            raise _Ended("silence", "no answer to a resync", self._last_frame_ns or None)
+        self._last_frame = time.monotonic()
+        self._is_probing = True
+        await feed.resync([next(iter(self._followed))])
+
+    def _state(self) -> ConnectionState | None:
+        return None if self.number is None else self._pipeline.connections.get(self.number)
+
+
+async def _wait_any(timeout_s: float, *waits: object) -> None:
+    """Wait until one of `waits` is done or the time is over."""
+    tasks = [asyncio.ensure_future(wait) for wait in waits]  # type: ignore[arg-type]
+    try:
+        await asyncio.wait(tasks, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _first_of(*waits: object) -> None:
+    """Run all until one ends, cancel the others, and raise what any raised."""
+    tasks = [asyncio.ensure_future(wait) for wait in waits]  # type: ignore[arg-type]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()
+
+
+def by_venue(markets: Iterable[WantedMarket]) -> dict[Venue, list[WantedMarket]]:
+    """Return the markets of each venue."""
+    found: dict[Venue, list[WantedMarket]] = {venue: [] for venue in Venue}
+    for market in markets:
+        found[market.venue].append(market)
+    return found

@@ -1,0 +1,102 @@
+"""`raw.coverage`: for each recorded market the intervals in which its book was known and those in which it was not."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal, NamedTuple
+
+from streams.market.identity import Venue
+from streams.storage.database import Connection
+
+STARTING = "starting"
+"""Cause of the gap between wanting a market and its first book; opened only where no interval is open yet."""
+
+
+class CoverageChange(NamedTuple):
+    """At `at_ns` a market entered a state. `ended`: it is not recorded any more, which opens no interval."""
+
+    venue: Venue
+    market_id: str
+    state: Literal["covered", "gap", "ended"]
+    cause: str
+    at_ns: int
+
+
+def instant(ns: int) -> datetime:
+    """Return nanoseconds since the epoch as an aware time, cut to microseconds."""
+    seconds, rest = divmod(ns, 1_000_000_000)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1000)
+
+
+def apply_changes(connection: Connection, shard: int, run_id: str, changes: Sequence[CoverageChange]) -> None:
+    """Close the open interval of each market and open the next, in the order given; in the caller's transaction."""
+    for round_ in _rounds(changes):
+        _apply_round(connection, shard, run_id, round_)
+
+
+def _rounds(changes: Sequence[CoverageChange]) -> list[list[CoverageChange]]:
+    """Split into rounds in which each market occurs once, so that a round can be written in bulk."""
+    rounds: list[list[CoverageChange]] = []
+    seen: dict[tuple[str, str], int] = {}
+    for change in changes:
+        number = seen.get((change.venue, change.market_id), 0)
+        seen[(change.venue, change.market_id)] = number + 1
+        if number == len(rounds):
+            rounds.append([])
+        rounds[number].append(change)
+    return rounds
+
+
+def _apply_round(connection: Connection, shard: int, run_id: str, changes: Sequence[CoverageChange]) -> None:
+    ending = [_values(shard, run_id, c) for c in changes if c.cause != STARTING]
+    opening = [_values(shard, run_id, c) for c in changes if c.state != "ended"]
+    with connection.cursor() as cursor:
+        if ending:
+            cursor.executemany(
+                """UPDATE raw.coverage SET ended_at = greatest(started_at, %(at)s)
+                   WHERE venue = %(venue)s AND market_id = %(market)s AND shard = %(shard)s AND ended_at IS NULL""",
+                ending,
+            )
+        if opening:
+            cursor.executemany(
+                """INSERT INTO raw.coverage (shard, venue, market_id, state, cause, started_at, run_id)
+                   SELECT %(shard)s, %(venue)s, %(market)s, %(state)s, %(cause)s, %(at)s, %(run)s
+                   WHERE NOT EXISTS (SELECT 1 FROM raw.coverage WHERE venue = %(venue)s AND market_id = %(market)s
+                       AND shard = %(shard)s AND ended_at IS NULL)""",
+                opening,
+            )
+
+
+def _values(shard: int, run_id: str, change: CoverageChange) -> dict[str, Any]:
+    return {
+        "shard": shard,
+        "run": run_id,
+        "venue": str(change.venue),
+        "market": change.market_id,
+        "state": change.state,
+        "cause": change.cause,
+        "at": instant(change.at_ns),
+    }
+
+
+def end_unwanted(connection: Connection, shard: int, wanted: Collection[tuple[str, str]], now: datetime) -> int:
+    """Close the open intervals of a shard's markets that are not in `wanted`; returns how many."""
+    venues = [venue for venue, _ in wanted]
+    markets = [market for _, market in wanted]
+    cursor = connection.execute(
+        """UPDATE raw.coverage SET ended_at = greatest(started_at, %s)
+           WHERE shard = %s AND ended_at IS NULL
+             AND (venue, market_id) NOT IN (SELECT * FROM unnest(%s::text[], %s::text[]))""",
+        (now, shard, venues, markets),
+    )
+    return cursor.rowcount
+
+
+def end_foreign_shards(connection: Connection, shards: int, now: datetime) -> int:
+    """Close the open intervals of shards that no longer exist because there are fewer of them now."""
+    cursor = connection.execute(
+        "UPDATE raw.coverage SET ended_at = greatest(started_at, %s) WHERE shard >= %s AND ended_at IS NULL",
+        (now, shards),
+    )
+    return cursor.rowcount
