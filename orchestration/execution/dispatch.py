@@ -155,10 +155,12 @@ class Dispatcher:
 
     # -- following -------------------------------------------------------------------------------------------------
 
-    async def resolve(self, rows: Sequence[Row], targets: Mapping[str, Target]) -> None:
-        """Read every order without a last word once and write what is new."""
+    async def resolve(
+        self, rows: Sequence[Row], targets: Mapping[str, Target], *, with_resolved: bool = False
+    ) -> None:
+        """Read every order without a last word (or all given ones) once and write what is new."""
         for row in rows:
-            if row["state"] not in trading.UNRESOLVED:
+            if row["state"] not in trading.UNRESOLVED and not with_resolved:
                 continue
             if row["state"] == "prepared":
                 trading.update_order(self._connection, row["order_id"], "expired", reason="it was never sent")
@@ -200,7 +202,9 @@ class Dispatcher:
         order_id = row["order_id"]
         self._absent[order_id] = self._absent.get(order_id, 0) + 1
         age = datetime.now(UTC) - row["sent_at"]
-        is_proven = age > timedelta(seconds=self._accounts.settings.unknown_absent_after_s) and self._absent[order_id] > 1
+        is_proven = (
+            age > timedelta(seconds=self._accounts.settings.unknown_absent_after_s) and self._absent[order_id] > 1
+        )
         if is_proven:
             trading.update_order(self._connection, order_id, "expired", reason="the venue never saw it")
         elif row["state"] != "unknown":
@@ -308,7 +312,12 @@ def order_key(row: Row, target: Target) -> OrderKey:
     """Return how the venue knows an order row."""
     outcome: Outcome = row["outcome"]
     return OrderKey(
-        row["client_order_id"], row["venue_order_id"], target, outcome, row["action"], row["sent_at"] or row["prepared_at"]
+        row["client_order_id"],
+        row["venue_order_id"],
+        target,
+        outcome,
+        row["action"],
+        row["sent_at"] or row["prepared_at"],
     )
 
 
@@ -345,5 +354,3 @@ def _spec(gateway: Gateway, target: Target, leg: PlanLeg, step: Place) -> OrderS
         whole = step.cost_e6 // _CENT_E6 if step.purpose == "open" and not leg.leg_no else -(-step.cost_e6 // _CENT_E6)
         spend = max(whole, 1) * _CENT_E6
     return OrderSpec(target, leg.outcome, step.action, step.limit_price_e4, step.size_e6, spend)
-
-

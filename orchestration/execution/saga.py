@@ -239,9 +239,9 @@ def _open(plan: Plan, situation: Situation) -> Step:
 
 def _balanced(plan: Plan, orders: Sequence[OrderFact], target: int) -> Step:
     """All legs match up to what no order can change."""
-    if min(holdings(plan, orders).values()) < min(leg.size_step_e6 for leg in plan.legs):
-        if unmatched_e6(plan, orders) <= plan.dust_e6:
-            return Finish(State.FLAT, "nothing is held" if not target else "what is left is within the accepted dust")
+    is_empty = min(holdings(plan, orders).values()) < min(leg.size_step_e6 for leg in plan.legs)
+    if is_empty and unmatched_e6(plan, orders) <= plan.dust_e6:
+        return Finish(State.FLAT, "what is left is within the accepted dust" if target else "nothing is held")
     if unmatched_e6(plan, orders) > plan.dust_e6:
         return Finish(State.ESCALATED, "what is held is too small to trade and above what is accepted")
     return Finish(State.HEDGED, "all legs are filled")
@@ -314,7 +314,7 @@ def _give_up(plan: Plan, orders: Sequence[OrderFact], held: Mapping[int, int], w
 
 
 def unmatched_e6(plan: Plan, orders: Sequence[OrderFact]) -> int:
-    """Return what the contracts beyond the least held leg have cost, fees included: what is lost if they pay nothing."""
+    """Return what the contracts beyond the least held leg have cost, fees included."""
     held = holdings(plan, orders)
     base = min(held.values())
     total = 0

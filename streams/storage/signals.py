@@ -165,7 +165,9 @@ def open_signal(connection: Connection, episode: Episode, shard: int, environmen
     return int(row["signal_id"])
 
 
-def update_signal(connection: Connection, signal_id: int, edge_usd: Decimal, peak: Episode | None, at: datetime) -> None:
+def update_signal(
+    connection: Connection, signal_id: int, edge_usd: Decimal, peak: Episode | None, at: datetime
+) -> None:
     """Note the edge as it is now, and the sizes and legs of a new peak."""
     with connection.transaction():
         connection.execute(
