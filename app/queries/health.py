@@ -13,7 +13,7 @@ from app.queries.reading import fetch
 from streams.storage.database import Connection
 
 EXACT_COUNT_BELOW = 500_000
-_TIME_COLUMNS = ("built_at", "refreshed_at", "minute", "updated_at", "last_seen_at", "opened_at", "started_at")
+_TIME_COLUMNS = ("minute", "loaded_at", "updated_at", "last_seen_at", "opened_at", "started_at")
 
 
 @dataclass(frozen=True, slots=True)

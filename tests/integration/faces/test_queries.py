@@ -118,7 +118,7 @@ def test_spread_statistics_are_null_until_there_are_enough_observations(connecti
 def test_a_trade_has_its_legs_orders_fills_and_timeline(connection: Connection) -> None:
     detail = trades.load_trade(connection, 4)
     assert detail is not None
-    assert detail.trade.state == "escalated"
+    assert detail.trade.state == "ESCALATED"
     assert [leg["filled"] for leg in detail.trade.legs] == ["50.000000", "38.000000"]
     assert len(detail.orders) == len(detail.fills) == 2
     assert detail.events[0].happened_at < detail.events[-1].happened_at
