@@ -1,0 +1,62 @@
+"""The banner on every page: which mode is in force, what the switch says, and how old the data is."""
+
+from __future__ import annotations
+
+from app.dashboard import look
+from app.dashboard.session import settings
+from app.queries.health import DataAges
+from app.queries.risk import SwitchRow
+
+_MODES = {
+    ("sandbox", "live"): ("SANDBOX", "Orders go to the two local exchanges. No real money.", look.ACCENT, "#F3F5FE"),
+    ("demo", "live"): ("DEMO", "Orders go to Kalshi's demo exchange. No real money.", look.ACCENT, "#F3F5FE"),
+    ("live", "live"): ("LIVE", "Orders go to the real exchanges. Real money.", look.BAD, "#FEF4F5"),
+}
+_SWITCHES = {
+    "run": "Trading runs",
+    "pause": "Paused: nothing new opens",
+    "reduce": "Reduce: only orders that lower exposure",
+    "kill": "KILLED: nothing leaves",
+}
+
+
+def banner(environment: str, switch: SwitchRow | None, ages: DataAges) -> str:
+    """Return the banner as HTML."""
+    current = settings()
+    trading = current.trading_mode
+    name, meaning, colour, soft = _MODES.get((environment, trading), _quiet_mode(environment, trading))
+    state = "unknown" if switch is None else switch.state
+    limits = (current.recorder_stale_after_s, current.quote_stale_after_s, 3.0 * current.discovery_interval_s)
+    shown = "".join(
+        f"<span>{label} {_age(value, limit)}</span>"
+        for label, value, limit in (
+            ("recorder", ages.recorder_age_s, limits[0]),
+            ("quotes", ages.quote_age_s, limits[1]),
+            ("discovery", ages.discovery_age_s, limits[2]),
+        )
+    )
+    return (
+        f'<div class="cb-banner" style="--cb-mode:{colour};--cb-soft:{soft}"><span class="cb-mode">{look.text(name)}'
+        f"</span><span>{look.text(meaning)}</span>{look.chip(_SWITCHES.get(state, state), _tone(state))}"
+        f'<span class="cb-ages">{shown}</span></div>'
+    )
+
+
+def _quiet_mode(environment: str, trading: str) -> tuple[str, str, str, str]:
+    books = {"sandbox": "local exchanges", "demo": "the demo exchange", "live": "the real exchanges"}
+    where = books.get(environment, "an unknown place")
+    if trading == "paper":
+        return f"PAPER · {environment.upper()}", f"Books of {where}, fills are simulated.", look.WARN, "#FEF9EF"
+    return f"RECORDING · {environment.upper()}", f"Books of {where}; trading is off.", look.MUTED, "#F7F8FB"
+
+
+def _tone(state: str) -> str:
+    return {"run": "good", "pause": "warn", "reduce": "warn", "kill": "bad"}.get(state, "mute")
+
+
+def _age(value: object, limit: float) -> str:
+    seconds = None if value is None else float(str(value))
+    is_stale = seconds is None or seconds > limit
+    colour = look.WARN if is_stale else look.GOOD
+    note = " (stale)" if is_stale and seconds is not None else ""
+    return f'<b style="color:{colour}">{look.age(seconds)}{note}</b>'

@@ -1,0 +1,182 @@
+"""The charts. Each takes typed rows and returns a Plotly figure; prices and edges are drawn in cents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from itertools import accumulate
+from typing import Any
+
+import plotly.graph_objects as go
+
+from app.dashboard import look
+from app.queries.books import BookView, Level
+from app.queries.markets import PriceMinute, QuoteRow
+from app.queries.opportunities import RefusalCount
+from app.queries.portfolio import PnlDay, PnlPoint
+from app.queries.spreads import SpreadMinute
+
+CONFIG = {"displaylogo": False, "displayModeBar": False, "responsive": True}
+
+
+def spread_chart(rows: Sequence[SpreadMinute], sigmas: float) -> go.Figure:
+    """Draw the spread of one pair with its mean and the band of `sigmas` standard deviations."""
+    figure = _figure(height=360, unit="spread (¢)")
+    minutes = [row.minute for row in rows]
+    band = [_band(row, sigmas) for row in rows]
+    figure.add_scatter(x=minutes, y=[high for _, high in band], mode="lines", line_width=0, showlegend=False,
+                       hoverinfo="skip")  # fmt: skip
+    figure.add_scatter(x=minutes, y=[low for low, _ in band], mode="lines", line_width=0, fill="tonexty",
+                       fillcolor="rgba(59,76,202,.13)", name=f"mean ± {sigmas:g} σ", hoverinfo="skip")  # fmt: skip
+    figure.add_scatter(x=minutes, y=_cents(row.avg_60m for row in rows), mode="lines", name="mean of 60 min",
+                       line={"color": look.ACCENT, "width": 1.5, "dash": "dot"})  # fmt: skip
+    for source, name, colour in (("backfilled", "spread, backfilled", "#A9B2C3"), ("recorded", "spread", look.INK)):
+        shown = [row.mid_spread if row.source == source else None for row in rows]
+        if any(value is not None for value in shown):
+            figure.add_scatter(x=minutes, y=_cents(shown), mode="lines", name=name,
+                               line={"color": colour, "width": 1.6})  # fmt: skip
+    outside = [row for row in rows if row.z_score is not None and abs(row.z_score) >= Decimal(str(sigmas))]
+    figure.add_scatter(x=[row.minute for row in outside], y=_cents(row.mid_spread for row in outside), mode="markers",
+                       name="outside the band", marker={"color": look.BAD, "size": 5})  # fmt: skip
+    figure.add_hline(y=0, line_color="#C9D1E0", line_width=1)
+    return figure
+
+
+def mids_chart(rows: Sequence[SpreadMinute]) -> go.Figure:
+    """Draw the mids of both venues of one pair."""
+    figure = _figure(height=260, unit="price of YES (¢)")
+    minutes = [row.minute for row in rows]
+    for venue, values in (
+        ("kalshi", [row.kalshi_mid for row in rows]),
+        ("polymarket", [row.polymarket_mid for row in rows]),
+    ):
+        figure.add_scatter(x=minutes, y=_cents(values), mode="lines", name=look.VENUE_NAMES[venue],
+                           line={"color": look.VENUE_COLOURS[venue], "width": 1.8})  # fmt: skip
+    return figure
+
+
+def price_chart(rows: Sequence[PriceMinute], venue: str) -> go.Figure:
+    """Draw bid to ask as a band with the rolling averages of one market."""
+    figure = _figure(height=340, unit="price of YES (¢)")
+    minutes = [row.minute for row in rows]
+    colour = look.VENUE_COLOURS.get(venue, look.ACCENT)
+    figure.add_scatter(x=minutes, y=_cents(row.ask for row in rows), mode="lines", line_width=0, showlegend=False,
+                       hoverinfo="skip")  # fmt: skip
+    figure.add_scatter(x=minutes, y=_cents(row.bid for row in rows), mode="lines", line_width=0, fill="tonexty",
+                       fillcolor=_faint(colour), name="bid to ask", hoverinfo="skip")  # fmt: skip
+    figure.add_scatter(x=minutes, y=_cents(row.mid for row in rows), mode="lines", name="mid",
+                       line={"color": colour, "width": 1.3})  # fmt: skip
+    figure.add_scatter(x=minutes, y=_cents(row.avg_15m for row in rows), mode="lines", name="average 15 min",
+                       line={"color": "#E08A00", "width": 1.5})  # fmt: skip
+    figure.add_scatter(x=minutes, y=_cents(row.avg_60m for row in rows), mode="lines", name="average 60 min",
+                       line={"color": look.ACCENT, "width": 1.8, "dash": "dot"})  # fmt: skip
+    return figure
+
+
+def quote_chart(rows: Sequence[QuoteRow], venue: str) -> go.Figure:
+    """Draw the best prices of one market as they changed."""
+    figure = _figure(height=260, unit="best prices (¢)")
+    times = [row.received_at for row in rows]
+    colour = look.VENUE_COLOURS.get(venue, look.ACCENT)
+    for name, values, dash in (
+        ("ask", [row.ask for row in rows], "dot"),
+        ("bid", [row.bid for row in rows], "solid"),
+    ):
+        figure.add_scatter(x=times, y=_cents(values), mode="lines", name=name,
+                           line={"color": colour, "width": 1.7, "dash": dash, "shape": "hv"})  # fmt: skip
+    return figure
+
+
+def depth_chart(books: Sequence[tuple[BookView, bool]]) -> go.Figure:
+    """Draw cumulative depth of several books over price; a True beside a book turns it to the other outcome."""
+    figure = _figure(height=420, unit="contracts up to this price")
+    figure.update_xaxes(title="price of YES (¢)", ticksuffix="¢", type="linear")
+    figure.update_layout(hovermode="closest")
+    for book, is_turned in books:
+        bids, asks = turned(book) if is_turned else (book.bids, book.asks)
+        colour = look.VENUE_COLOURS[book.venue]
+        for side, levels in (("bids", bids), ("asks", asks)):
+            if not levels:
+                continue
+            sizes = list(accumulate(float(size) for _, size in levels))
+            figure.add_scatter(
+                x=[float(price * 100) for price, _ in levels], y=sizes, mode="lines", fill="tozeroy",
+                fillcolor=_faint(colour), name=f"{look.VENUE_NAMES[book.venue]} {side}",
+                line={"color": colour, "width": 2, "shape": "hv", "dash": "solid" if side == "bids" else "dot"},
+            )  # fmt: skip
+    return figure
+
+
+def turned(book: BookView) -> tuple[tuple[Level, ...], tuple[Level, ...]]:
+    """Return (bids, asks) of a book as the other outcome sees it: an ask at p is a bid at 1 - p."""
+    bids = tuple((1 - price, size) for price, size in book.asks)
+    asks = tuple((1 - price, size) for price, size in book.bids)
+    return bids, asks
+
+
+def pnl_curve(points: Sequence[PnlPoint]) -> go.Figure:
+    """Draw the running total of realised PnL, one mark per settled trade."""
+    figure = _figure(height=300, unit="realised PnL ($)", suffix="")
+    figure.update_yaxes(tickprefix="$")
+    figure.add_scatter(
+        x=[point.settled_at for point in points], y=[float(point.total_usd) for point in points], name="total",
+        mode="lines+markers", line={"color": look.ACCENT, "width": 2, "shape": "hv"}, fill="tozeroy",
+        fillcolor="rgba(59,76,202,.08)",
+        marker={"size": 8, "color": [look.GOOD if p.realised_pnl_usd >= 0 else look.BAD for p in points]},
+        customdata=[[p.execution_id, look.money(p.realised_pnl_usd, signed=True)] for p in points],
+        hovertemplate="trade %{customdata[0]}: %{customdata[1]}<br>total $%{y:.2f}<extra></extra>",
+    )  # fmt: skip
+    return figure
+
+
+def pnl_days(rows: Sequence[PnlDay]) -> go.Figure:
+    """Draw realised PnL per day."""
+    figure = _figure(height=300, unit="realised PnL ($)", suffix="")
+    figure.update_yaxes(tickprefix="$")
+    values = [float(row.realised_pnl_usd) for row in rows]
+    figure.add_bar(x=[row.day for row in rows], y=values, name="realised PnL",
+                   marker_color=[look.GOOD if value >= 0 else look.BAD for value in values])  # fmt: skip
+    figure.update_layout(bargap=0.45)
+    figure.update_xaxes(tickformat="%d %b", dtick=86_400_000 if len(rows) <= 12 else None)
+    return figure
+
+
+def refusal_chart(rows: Sequence[RefusalCount]) -> go.Figure:
+    """Draw how often each reason kept an opportunity from being taken."""
+    figure = _figure(height=max(160, 34 * len(rows) + 60), unit="", suffix="")
+    figure.add_bar(y=[row.reason.replace("_", " ") for row in rows], x=[row.refusals for row in rows],
+                   orientation="h", marker_color=look.ACCENT, text=[row.refusals for row in rows],
+                   textposition="outside", cliponaxis=False)  # fmt: skip
+    figure.update_yaxes(autorange="reversed", showgrid=False)
+    figure.update_xaxes(showgrid=True, type="linear")
+    figure.update_layout(showlegend=False, hovermode=False, bargap=0.35)
+    return figure
+
+
+def _figure(*, height: int, unit: str, suffix: str = "¢") -> go.Figure:
+    figure = go.Figure()
+    figure.update_layout(
+        height=height, margin={"l": 8, "r": 12, "t": 34, "b": 8}, template="plotly_white", hovermode="x unified",
+        font={"color": look.INK, "size": 13}, paper_bgcolor=look.PAPER, plot_bgcolor=look.PAPER,
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "title_text": ""}, uirevision="keep",
+    )  # fmt: skip
+    figure.update_yaxes(title=unit, ticksuffix=suffix, gridcolor="#EEF1F6", zeroline=False)
+    figure.update_xaxes(gridcolor="#F4F6FA", linecolor=look.LINE, zeroline=False)
+    return figure
+
+
+def _band(row: SpreadMinute, sigmas: float) -> tuple[float | None, float | None]:
+    if row.avg_60m is None or row.stddev_60m is None:
+        return None, None
+    middle, reach = float(row.avg_60m * 100), float(row.stddev_60m * 100) * sigmas
+    return middle - reach, middle + reach
+
+
+def _cents(values: Any) -> list[float | None]:
+    # Binary floats only reach the screen: no amount is computed from them.
+    return [None if value is None else float(value * 100) for value in values]
+
+
+def _faint(colour: str) -> str:
+    red, green, blue = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
+    return f"rgba({red},{green},{blue},.13)"

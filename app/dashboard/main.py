@@ -1,0 +1,81 @@
+"""The dashboard's router: one page per question. Run with `streamlit run app/dashboard/main.py`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import streamlit as st
+
+# Streamlit puts the script's own folder on the path, not the one the packages are in.
+_ROOT = str(Path(__file__).resolve().parents[2])
+if _ROOT not in sys.path:
+    sys.path.insert(0, _ROOT)
+
+from app.dashboard import look  # noqa: E402
+from app.dashboard.banner import banner  # noqa: E402
+from app.dashboard.session import REFRESH, read, show_html  # noqa: E402
+from app.dashboard.views import (  # noqa: E402
+    depth,
+    health,
+    markets,
+    opportunities,
+    overview,
+    pairs,
+    portfolio,
+    risk,
+    spreads,
+    trades,
+)
+from app.queries.health import load_ages  # noqa: E402
+from app.queries.risk import load_switch  # noqa: E402
+from app.queries.status import load_environment  # noqa: E402
+
+SECTIONS = {
+    "Now": [(overview.page, "Overview", "dashboard", "overview"), (health.page, "Health", "monitor_heart", "health")],
+    "Prices": [
+        (markets.page, "Markets", "storefront", "markets"),
+        (pairs.page, "Pairs", "compare_arrows", "pairs"),
+        (spreads.page, "Spreads", "show_chart", "spreads"),
+        (depth.page, "Depth", "stacked_line_chart", "depth"),
+    ],
+    "Trading": [
+        (opportunities.page, "Opportunities", "bolt", "opportunities"),
+        (trades.page, "Trades", "receipt_long", "trades"),
+        (portfolio.page, "Portfolio", "account_balance_wallet", "portfolio"),
+        (risk.page, "Risk", "shield", "risk"),
+    ],
+}
+
+
+@st.fragment(run_every=REFRESH)
+def _show_banner() -> None:
+    show_html(banner(read(load_environment), read(load_switch), read(load_ages)))
+
+
+def main() -> None:
+    """Draw the navigation, the banner and the chosen page."""
+    st.set_page_config(page_title="Crossbook", page_icon=":material/compare_arrows:", layout="wide")
+    show_html(look.STYLE)
+    router = st.navigation(
+        {
+            section: [
+                st.Page(page, title=title, icon=f":material/{icon}:", url_path=path, default=path == "overview")
+                for page, title, icon, path in entries
+            ]
+            for section, entries in SECTIONS.items()
+        }
+    )
+    with st.sidebar:
+        st.text_input(
+            "Your name",
+            key="who",
+            max_chars=80,
+            placeholder="Needed to decide",
+            help="Every decision, limit and switch is written with the name of the person who made it.",
+        )
+    _show_banner()
+    router.run()
+
+
+main()

@@ -1,0 +1,200 @@
+"""Markets: the list with its filters, one market with its texts, and its prices over time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from app.queries.reading import MartRows, Page, decode_cursor, fetch, fetch_mart, page_of
+from streams.storage.database import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class MarketRow:
+    """One row per market. Prices in dollars per YES contract; `bid`, `ask` of the last quote of the last day."""
+
+    venue: str
+    market_id: str
+    event_id: str
+    title: str
+    subtitle: str
+    event_title: str
+    category: str
+    status: str
+    close_time: datetime | None
+    result: str | None
+    settlement_value: Decimal | None
+    is_recorded: bool
+    is_watched: bool
+    bid: Decimal | None
+    ask: Decimal | None
+    quote_state: str | None
+    quoted_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class MarketText:
+    """The texts of one market as its venue states them now."""
+
+    venue: str
+    market_id: str
+    event_id: str
+    title: str
+    subtitle: str
+    event_title: str
+    rules: str
+    category: str
+    yes_means: str
+    outcomes: list[str]
+    status: str
+    close_time: datetime | None
+    text_hash: str
+    seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PriceMinute:
+    """One row per minute of one market, dollars per YES contract. Averages are null below enough observations."""
+
+    minute: datetime
+    bid: Decimal | None
+    ask: Decimal | None
+    mid: Decimal | None
+    avg_15m: Decimal | None
+    avg_60m: Decimal | None
+    volatility_60m: Decimal | None
+    observations: int | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuoteRow:
+    """One row per change of the best prices of one market."""
+
+    received_at: datetime
+    bid: Decimal | None
+    bid_size: Decimal | None
+    ask: Decimal | None
+    ask_size: Decimal | None
+    state: str
+
+
+_MARKETS = """
+WITH recorded AS (
+    SELECT DISTINCT venue, market_id FROM raw.coverage WHERE ended_at IS NULL AND state = 'covered'
+)
+SELECT s.venue, s.market_id, v.event_id, v.title, v.subtitle, v.event_title, v.category, s.status, v.close_time,
+    s.result, round(s.settlement_e4 / 10000.0, 4) AS settlement_value,
+    r.market_id IS NOT NULL AS is_recorded, w.market_id IS NOT NULL AS is_watched,
+    round(q.bid_e4 / 10000.0, 4) AS bid, round(q.ask_e4 / 10000.0, 4) AS ask, q.state AS quote_state,
+    q.received_at AS quoted_at
+FROM raw.market_state AS s
+JOIN raw.market_versions AS v ON v.version_id = s.version_id
+LEFT JOIN recorded AS r ON r.venue = s.venue AND r.market_id = s.market_id
+LEFT JOIN trading.watch_list AS w ON w.venue = s.venue AND w.market_id = s.market_id
+LEFT JOIN LATERAL (
+    SELECT bid_e4, ask_e4, state, received_at FROM raw.quotes AS x
+    WHERE x.market_id = s.market_id AND x.venue = s.venue AND x.received_at > now() - interval '1 day'
+    ORDER BY x.received_at DESC LIMIT 1
+) AS q ON r.market_id IS NOT NULL
+WHERE (%(venue)s::text IS NULL OR s.venue = %(venue)s)
+    AND (%(status)s::text IS NULL OR s.status = %(status)s)
+    AND (%(category)s::text IS NULL OR v.category = %(category)s)
+    AND (NOT %(recorded_only)s OR r.market_id IS NOT NULL)
+    AND (%(pattern)s::text IS NULL OR v.title ILIKE %(pattern)s OR v.event_title ILIKE %(pattern)s
+        OR v.subtitle ILIKE %(pattern)s OR s.market_id ILIKE %(pattern)s)
+    AND (%(after_venue)s::text IS NULL OR (s.venue, s.market_id) > (%(after_venue)s, %(after_id)s))
+ORDER BY s.venue, s.market_id
+LIMIT %(rows)s
+"""
+
+
+def load_markets(
+    connection: Connection,
+    *,
+    venue: str | None = None,
+    status: str | None = None,
+    category: str | None = None,
+    search: str = "",
+    recorded_only: bool = False,
+    limit: int = 100,
+    cursor: str | None = None,
+) -> Page[MarketRow]:
+    """Return markets in the order of (venue, market_id). `search` looks in titles, events and ids, any case.
+
+    Raises:
+        InvalidCursor: If `cursor` is not one of this list.
+    """
+    after = decode_cursor(cursor, (str, str)) or (None, None)
+    rows = fetch(
+        connection,
+        MarketRow,
+        _MARKETS,
+        {
+            "venue": venue,
+            "status": status,
+            "category": category,
+            "recorded_only": recorded_only,
+            "pattern": _contains(search) if search.strip() else None,
+            "after_venue": after[0],
+            "after_id": after[1],
+            "rows": limit + 1,
+        },
+    )
+    return page_of(rows, limit, ("venue", "market_id"))
+
+
+def load_categories(connection: Connection) -> list[str]:
+    """Return the categories there are, sorted."""
+    query = """
+        SELECT DISTINCT v.category FROM raw.market_state AS s
+        JOIN raw.market_versions AS v ON v.version_id = s.version_id WHERE v.category <> '' ORDER BY 1
+    """
+    return [str(row["category"]) for row in connection.execute(query)]
+
+
+def load_market_text(connection: Connection, venue: str, market_id: str) -> MarketText | None:
+    """Return the current texts of one market, or None if there is none of that id."""
+    query = """
+        SELECT v.venue, v.market_id, v.event_id, v.title, v.subtitle, v.event_title, v.rules, v.category, v.yes_means,
+            v.outcomes, s.status, v.close_time, v.text_hash, v.seen_at
+        FROM raw.market_state AS s JOIN raw.market_versions AS v ON v.version_id = s.version_id
+        WHERE s.venue = %(venue)s AND s.market_id = %(market_id)s
+    """
+    found = fetch(connection, MarketText, query, {"venue": venue, "market_id": market_id})
+    return found[0] if found else None
+
+
+def load_prices(connection: Connection, venue: str, market_id: str, hours: int) -> MartRows[PriceMinute]:
+    """Return the minutes of one market over the last `hours`, oldest first."""
+    query = """
+        SELECT r.minute, q.bid, q.ask, r.mid, r.avg_15m, r.avg_60m, r.volatility_60m, r.observations, r.source
+        FROM analytics.rolling_prices AS r
+        LEFT JOIN analytics.quotes_1m AS q
+            ON q.venue = r.venue AND q.market_id = r.market_id AND q.minute = r.minute AND q.source = r.source
+        WHERE r.venue = %(venue)s AND r.market_id = %(market_id)s
+            AND r.minute > now() - make_interval(hours => %(hours)s)
+        ORDER BY r.minute
+    """
+    return fetch_mart(connection, PriceMinute, query, {"venue": venue, "market_id": market_id, "hours": hours})
+
+
+def load_recent_quotes(connection: Connection, venue: str, market_id: str, minutes: int = 30) -> list[QuoteRow]:
+    """Return at most the last 2,000 quote changes of the last `minutes`, oldest first."""
+    query = """
+        SELECT * FROM (
+            SELECT received_at, round(bid_e4 / 10000.0, 4) AS bid, round(bid_size_e6 / 1000000.0, 2) AS bid_size,
+                round(ask_e4 / 10000.0, 4) AS ask, round(ask_size_e6 / 1000000.0, 2) AS ask_size, state
+            FROM raw.quotes
+            WHERE market_id = %(market_id)s AND venue = %(venue)s
+                AND received_at > now() - make_interval(mins => %(minutes)s)
+            ORDER BY received_at DESC LIMIT 2000
+        ) AS recent ORDER BY received_at
+    """
+    return fetch(connection, QuoteRow, query, {"venue": venue, "market_id": market_id, "minutes": minutes})
+
+
+def _contains(text: str) -> str:
+    escaped = text.strip().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_").replace("\x00", "")
+    return f"%{escaped}%"

@@ -1,0 +1,150 @@
+"""Pairs: the list with states and verdicts, and one pair with what a person needs to decide on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from app.queries.markets import MarketText, load_market_text
+from app.queries.reading import Page, decode_cursor, fetch, page_of
+from streams.storage.database import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class PairRow:
+    """One row per pair with the state its last decision leaves it in."""
+
+    pair_id: str
+    kalshi_market_id: str
+    polymarket_market_id: str
+    kalshi_title: str
+    polymarket_title: str
+    relation: str
+    polarity: str
+    state: str
+    confidence: Decimal | None
+    judge: str | None
+    decided_by: str | None
+    decided_at: datetime | None
+    environment: str
+    kalshi_text_hash: str
+    polymarket_text_hash: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The verdict a pair rests on."""
+
+    judge: str
+    relation: str
+    polarity: str | None
+    same_contract: bool
+    confidence: Decimal
+    differences: list[Any]
+    basis_risk: str
+    explanation: str
+    judged_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One row per decision a person (or the sandbox's rule) made on a pair."""
+
+    decision: str
+    decided_by: str
+    reason: str
+    environment: str
+    decided_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PairDetail:
+    """Everything to decide one pair by."""
+
+    pair: PairRow
+    kalshi: MarketText | None
+    polymarket: MarketText | None
+    verdict: Verdict | None
+    decisions: tuple[Decision, ...]
+
+
+_PAIRS = """
+SELECT p.pair_id, p.kalshi_market_id, p.polymarket_market_id, coalesce(kv.title, p.kalshi_market_id) AS kalshi_title,
+    coalesce(pv.title, p.polymarket_market_id) AS polymarket_title, p.relation, p.polarity, p.state, v.confidence,
+    v.judge, p.decided_by, p.decided_at, p.environment, p.kalshi_text_hash, p.polymarket_text_hash, p.created_at
+FROM trading.pair_states AS p
+LEFT JOIN trading.pair_verdicts AS v ON v.verdict_id = p.verdict_id
+LEFT JOIN raw.market_state AS ks ON ks.venue = 'kalshi' AND ks.market_id = p.kalshi_market_id
+LEFT JOIN raw.market_versions AS kv ON kv.version_id = ks.version_id
+LEFT JOIN raw.market_state AS ps ON ps.venue = 'polymarket' AND ps.market_id = p.polymarket_market_id
+LEFT JOIN raw.market_versions AS pv ON pv.version_id = ps.version_id
+WHERE (%(pair_id)s::text IS NULL OR p.pair_id = %(pair_id)s)
+    AND (%(state)s::text IS NULL OR p.state = %(state)s)
+    AND (%(market_id)s::text IS NULL OR %(market_id)s IN (p.kalshi_market_id, p.polymarket_market_id))
+    AND (%(after)s::text IS NULL OR p.pair_id > %(after)s)
+ORDER BY p.pair_id
+LIMIT %(rows)s
+"""
+
+
+def load_pairs(
+    connection: Connection,
+    *,
+    state: str | None = None,
+    market_id: str | None = None,
+    pair_id: str | None = None,
+    limit: int = 100,
+    cursor: str | None = None,
+) -> Page[PairRow]:
+    """Return pairs in the order of their id.
+
+    Raises:
+        InvalidCursor: If `cursor` is not one of this list.
+    """
+    after = decode_cursor(cursor, (str,)) or (None,)
+    params = {"state": state, "market_id": market_id, "pair_id": pair_id, "after": after[0], "rows": limit + 1}
+    return page_of(fetch(connection, PairRow, _PAIRS, params), limit, ("pair_id",))
+
+
+def load_pair(connection: Connection, pair_id: str) -> PairDetail | None:
+    """Return one pair with both texts, its verdict and its decisions (newest first), or None."""
+    found = load_pairs(connection, pair_id=pair_id, limit=1).rows
+    if not found:
+        return None
+    pair = found[0]
+    verdicts = fetch(
+        connection,
+        Verdict,
+        """
+        SELECT v.judge, v.relation, v.polarity, v.same_contract, v.confidence, v.differences, v.basis_risk,
+            v.explanation, v.judged_at
+        FROM trading.pairs AS p JOIN trading.pair_verdicts AS v ON v.verdict_id = p.verdict_id
+        WHERE p.pair_id = %(pair_id)s
+        """,
+        {"pair_id": pair_id},
+    )
+    decisions = fetch(
+        connection,
+        Decision,
+        """
+        SELECT decision, decided_by, reason, environment, decided_at
+        FROM trading.pair_decisions WHERE pair_id = %(pair_id)s ORDER BY decision_id DESC LIMIT 50
+        """,
+        {"pair_id": pair_id},
+    )
+    return PairDetail(
+        pair=pair,
+        kalshi=load_market_text(connection, "kalshi", pair.kalshi_market_id),
+        polymarket=load_market_text(connection, "polymarket", pair.polymarket_market_id),
+        verdict=verdicts[0] if verdicts else None,
+        decisions=tuple(decisions),
+    )
+
+
+def count_pairs(connection: Connection) -> dict[str, int]:
+    """Return the number of pairs per state; states without pairs are absent."""
+    query = "SELECT state, count(*) AS pairs FROM trading.pair_states GROUP BY state ORDER BY state"
+    return {str(row["state"]): int(row["pairs"]) for row in connection.execute(query)}
