@@ -114,7 +114,7 @@ class KalshiClient:
         """Return one market as the venue's JSON. A new one may be NotFound for a moment."""
         return part_of(await self._get(f"/markets/{market_id}"), "market")
 
-    async def orderbook_of(self, market_id: str) -> BookSnapshot:
+    async def order_book(self, market_id: str) -> BookSnapshot:
         """Return the whole book. It carries no sequence number: it cannot be joined with the socket's."""
         document = await self._get(f"/markets/{market_id}/orderbook")
         return read(document, lambda answer: book_of(market_id, part_of(answer, "orderbook_fp")))
