@@ -54,7 +54,7 @@ class _Listener(WSListener):
             transport.send_pong(frame.get_payload_as_bytes())
         elif kind == WSMsgType.CLOSE:
             code = frame.get_close_code()
-            self.closed_because = f"the venue closed the connection: {int(code)}"
+            self.closed_because = f"the venue closed the connection: {code}"
             transport.send_close(code)
             transport.disconnect()
 

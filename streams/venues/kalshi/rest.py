@@ -21,7 +21,7 @@ from streams.venues.http import call
 from streams.venues.kalshi import orders as states
 from streams.venues.kalshi.errors import classify
 from streams.venues.kalshi.limits import CANCEL_COST, DEFAULT_COST, ORDER_READ_COST, KalshiLimits
-from streams.venues.kalshi.market_data import book_of
+from streams.venues.kalshi.market_data import book_of, candles_of
 from streams.venues.kalshi.signing import KalshiSigner
 from streams.venues.paging import Candle, Page, all_items
 
@@ -140,9 +140,7 @@ class KalshiClient:
             end_ts=end_ts,
             period_interval=period_interval,
         )
-        return read(
-            document, lambda answer: [candle_of(c, period_interval * 60) for c in answer.get("candlesticks") or []]
-        )
+        return read(document, lambda answer: candles_of(answer, period_interval * 60))
 
     async def exchange_status(self) -> ExchangeStatus:
         """Return whether the exchange is open."""
