@@ -338,10 +338,10 @@ class Pipeline:
     # -- books ------------------------------------------------------------------------------------------------------
 
     def _make_stale(self, state: MarketBook, cause: str, *, request: bool = True, since_ns: int | None = None) -> None:
-        if request:
-            self.requests.append((state.connection, state.key.market_id))
         if not state.is_live:
             return
+        if request:
+            self.requests.append((state.connection, state.key.market_id))
         state.is_live = False
         state.cause = cause
         state.crossed_since_ns = None
