@@ -1,0 +1,55 @@
+"""Alerts: one open row per dedup key; the sender (`orchestration.defs.trading`) posts each once."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from psycopg.types.json import Jsonb
+
+from streams.storage.database import Connection, Row
+
+Severity = Literal["notice", "warning", "critical"]
+
+
+def raise_alert(
+    connection: Connection,
+    kind: str,
+    severity: Severity,
+    dedup_key: str,
+    message: str,
+    detail: dict[str, Any] | None = None,
+) -> bool:
+    """Open an alert; returns False when one with the same key is open already (it is left as it is)."""
+    row = connection.execute(
+        """INSERT INTO trading.alerts (kind, severity, dedup_key, message, detail) VALUES (%s, %s, %s, %s, %s)
+           ON CONFLICT (dedup_key) WHERE cleared_at IS NULL DO NOTHING RETURNING alert_id""",
+        (kind, severity, dedup_key, message, Jsonb(detail or {})),
+    ).fetchone()
+    return row is not None
+
+
+def clear_alert(connection: Connection, dedup_key: str) -> None:
+    """Close the open alert with this key, if there is one."""
+    connection.execute(
+        "UPDATE trading.alerts SET cleared_at = clock_timestamp() WHERE dedup_key = %s AND cleared_at IS NULL",
+        (dedup_key,),
+    )
+
+
+def load_unsent_alerts(connection: Connection, limit: int = 50) -> list[Row]:
+    """Return open and closed alerts that nobody was told of yet, oldest first."""
+    return connection.execute(
+        "SELECT * FROM trading.alerts WHERE sent_at IS NULL ORDER BY alert_id LIMIT %s", (limit,)
+    ).fetchall()
+
+
+def mark_alert_sent(connection: Connection, alert_id: int) -> None:
+    """Note that the alert was delivered."""
+    connection.execute(
+        "UPDATE trading.alerts SET sent_at = clock_timestamp(), send_error = '' WHERE alert_id = %s", (alert_id,)
+    )
+
+
+def mark_alert_failed(connection: Connection, alert_id: int, error: str) -> None:
+    """Note why the alert could not be delivered; it stays unsent."""
+    connection.execute("UPDATE trading.alerts SET send_error = %s WHERE alert_id = %s", (error[:500], alert_id))
