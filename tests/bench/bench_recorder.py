@@ -1,7 +1,7 @@
 """Deltas per second end to end, against one INSERT with commit per message and against bare COPY, in the same run.
 
-`python -m tests.bench.bench_recorder` prints a JSON list of {name, value, unit, baseline, baseline_value, ratio}. End to
-end is: a local WebSocket server floods Kalshi frames -> socket -> segment file with fdatasync -> parsing -> books ->
+`python -m tests.bench.bench_recorder` prints a JSON list of {name, value, unit, baseline, baseline_value, ratio}. End
+to end is: a local WebSocket server floods Kalshi frames -> socket -> segment file with fdatasync -> parsing -> books ->
 rows -> COPY, until the last delta is committed. Server, recorder and PostgreSQL share the machine.
 """
 
@@ -162,11 +162,11 @@ def bench_recorder(dsn: str, home: Path) -> float:
             recorder = asyncio.create_task(
                 record(settings, 0, 1, "bench", [], stop, sources=[source], wanted=lambda _c: markets)
             )
-            while not await asyncio.to_thread(has_books, dsn):
+            while not await asyncio.to_thread(has_books, dsn):  # noqa: ASYNC110 - the database is polled
                 await asyncio.sleep(0.1)
             begun = time.perf_counter()
             ours.send("go")
-            while await asyncio.to_thread(count_deltas, dsn) < DELTAS and not recorder.done():
+            while await asyncio.to_thread(count_deltas, dsn) < DELTAS and not recorder.done():  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
             took = time.perf_counter() - begun
             stop.set()

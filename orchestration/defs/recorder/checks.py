@@ -1,7 +1,5 @@
 """What must hold of a recording that goes well: few open gaps, no unusable input, little lag."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from orchestration.resources.platform import PlatformResource

@@ -1,7 +1,5 @@
 """The job that hosts a recorder: one long run per shard, kept alive by `stream_supervisor`."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from orchestration.resources.platform import PlatformResource
@@ -38,7 +36,7 @@ def record_shard(context: dg.OpExecutionContext, config: ShardConfig, platform: 
 
 @dg.job(
     tags={"crossbook/slot": "recorder"},
-    description="Records the order books, trades and quotes of one shard of the wanted markets, for as long as it runs.",
+    description="Records books, trades and quotes of one shard of the wanted markets, for as long as it runs.",
     executor_def=dg.in_process_executor,
 )
 def record_streams() -> None:

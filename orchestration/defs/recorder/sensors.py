@@ -1,7 +1,5 @@
 """Keeps one recorder run per shard alive, and tells the catalogue what the recorders wrote."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime

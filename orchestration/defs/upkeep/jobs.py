@@ -1,7 +1,5 @@
 """Daily upkeep of the database: partitions ahead, old partitions and segment files gone."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg

@@ -1,7 +1,5 @@
 """Raises an alert when a recorder has gone silent, and clears it when it is back."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from orchestration.resources.platform import PlatformResource
@@ -12,7 +10,7 @@ from streams.storage.leases import find_lease
 
 @dg.sensor(minimum_interval_seconds=15, default_status=dg.DefaultSensorStatus.RUNNING)
 def recorder_watch(platform: PlatformResource) -> dg.SkipReason:
-    """Compare the age of each shard's heartbeat with `recorder_stale_after_s`; a shard never recorded does not count."""
+    """Compare each shard's heartbeat with `recorder_stale_after_s`; a shard that was never recorded does not count."""
     settings = platform.settings()
     ages = []
     with platform.connect() as connection:
