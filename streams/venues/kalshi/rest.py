@@ -21,7 +21,7 @@ from streams.venues.http import call
 from streams.venues.kalshi import orders as states
 from streams.venues.kalshi.errors import classify
 from streams.venues.kalshi.limits import CANCEL_COST, DEFAULT_COST, ORDER_READ_COST, KalshiLimits
-from streams.venues.kalshi.market_data import book_of
+from streams.venues.kalshi.market_data import book_of, candles_of
 from streams.venues.kalshi.signing import KalshiSigner
 from streams.venues.paging import Candle, Page, all_items
 
