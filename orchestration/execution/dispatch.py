@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from orchestration.execution.gate import Refusal, may_send
+from orchestration.execution.gate import Reason, Refusal, may_send
 from orchestration.execution.gateway import Gateway, OrderKey, OrderReading, OrderSpec, PreparedOrder, Target
 from orchestration.execution.ledger import Entry, FillFact, fill_entries, netting_target_e6, reversal_entries
 from orchestration.execution.saga import OrderFact, Place, PlanLeg
 from streams.logs import get_logger
-from streams.market.errors import OutcomeUnknown, StreamsError
+from streams.market.errors import InvalidAmount, OutcomeUnknown, StreamsError
 from streams.market.fees import fee_bound_e6, spend_fee_bound_e6
 from streams.market.identity import Outcome, Venue
 from streams.market.units import PRICE_SCALE, cash_e6_of
@@ -62,7 +62,10 @@ class Dispatcher:
         """
         gateway = self._accounts.gateways[leg.venue]
         spec = _spec(gateway, target, leg, step)
-        prepared = gateway.prepare(spec)
+        try:
+            prepared = gateway.prepare(spec)
+        except InvalidAmount as error:
+            return Refusal(Reason.BELOW_MINIMUM, str(error))
         expires_at = decided_at + timedelta(milliseconds=self._accounts.settings.decision_ttl_ms)
         new = trading.NewIntent(
             execution_id=execution["execution_id"],
@@ -146,9 +149,7 @@ class Dispatcher:
 
     # -- following -------------------------------------------------------------------------------------------------
 
-    async def resolve(
-        self, rows: Sequence[Row], targets: Mapping[str, Target], *, with_resolved: bool = False
-    ) -> None:
+    async def resolve(self, rows: Sequence[Row], targets: Mapping[str, Target], *, with_resolved: bool = False) -> None:
         """Read every order without a last word (or all given ones) once and write what is new."""
         for row in rows:
             if row["state"] not in trading.UNRESOLVED and not with_resolved:

@@ -191,7 +191,7 @@ def fake_settings(**more: Any) -> Settings:
         venues="sandbox",
         execution_max_s=1.5,
         order_poll_ms=10,
-        unknown_absent_after_s=0.05,
+        unknown_absent_after_s=0.4,
         execution_cooldown_s=0,
         **more,
     )
