@@ -125,6 +125,18 @@ class Settings(BaseSettings):
     exposure_budget_usd_s: Decimal = Field(Decimal("600"), gt=0, description="Most exposure times seconds of one.")
     provisional_cap_usd: Decimal = Field(Decimal("500"), gt=0, description="Most cash in matches not yet confirmed.")
 
+    dust_exposure_usd: Decimal = Field(Decimal("5"), ge=0, description="Unmatched cost too small to trade, accepted.")
+    execution_max_s: float = Field(45.0, gt=0, description="Longest one execution is worked on before it escalates.")
+    execution_attempts: int = Field(3, ge=1, description="Executions of one signal, if the ones before bought nothing.")
+    execution_batch: int = Field(4, ge=1, description="Signals one trading run may take, one after the other.")
+    trade_runs_max: int = Field(3, ge=1, description="Trading runs at the same time.")
+    closing_margin_s: int = Field(10, ge=0, description="Nothing opens on a market that closes within this time.")
+    order_poll_ms: int = Field(200, ge=10, description="Time between two reads of an order that is not resolved.")
+    unknown_absent_after_s: float = Field(
+        10.0, gt=0, description="An order the venue still does not know after this time never arrived."
+    )
+    settle_interval_s: int = Field(12, ge=1, description="Time between two settlement and reconciliation rounds.")
+
     # -- alerts -----------------------------------------------------------------------------------------------------
     alert_webhook_url: SecretStr | None = Field(None, description="Where alerts are posted as JSON; none: log only.")
     recorder_stale_after_s: float = Field(60.0, gt=0, description="A recorder without heartbeat this long alarms.")

@@ -376,6 +376,16 @@ CREATE UNIQUE INDEX alerts_one_open ON trading.alerts (dedup_key) WHERE cleared_
 
 INSERT INTO trading.switches (state, set_by, reason) VALUES ('run', 'migration', 'first start');
 
+-- Whoever writes a switch waits for the transaction that writes an intent, and the other way round: after a kill has
+-- committed no intent commits. The number is streams.storage.risk.ACTING_LOCK.
+CREATE FUNCTION trading.lock_acting() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(7263542);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER acting BEFORE INSERT ON trading.switches
+    FOR EACH STATEMENT EXECUTE FUNCTION trading.lock_acting();
+
 -- Append-only tables refuse changes whoever asks.
 CREATE FUNCTION trading.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -1,0 +1,150 @@
+"""After a crash and from time to time: what Postgres and the venues say of every execution is brought together.
+
+Executions nobody works on any more are driven on to their end; unknown orders are read; provisional fills are followed
+until they are confirmed or failed, and a failed one opens its execution again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from orchestration.execution.desk import Desk, close_if_empty, targets_of
+from orchestration.execution.dispatch import Accounts, Dispatcher, order_facts
+from orchestration.execution.planning import plan_from_json
+from orchestration.execution.saga import OPEN_STATES, State, holdings, locked_e6, unmatched_e6
+from streams.logs import get_logger
+from streams.market.errors import StreamsError
+from streams.storage import trading
+from streams.storage.alerts import clear_alert, raise_alert
+from streams.storage.database import Connection, Row
+from streams.storage.leases import release, release_dead
+from streams.storage.risk import current_switch
+
+
+@dataclass(slots=True)
+class Reconciled:
+    """What one round did."""
+
+    driven: int = 0
+    followed: int = 0
+    reopened: int = 0
+    busy: int = 0
+    failed: int = 0
+
+
+async def reconcile(connection: Connection, accounts: Accounts, run_id: str) -> Reconciled:
+    """Bring every execution that is not finished, or whose orders or fills are not final, up to what the venues say."""
+    result = Reconciled()
+    desk = Desk(connection, accounts, run_id)
+    for row in _unfinished(connection, accounts.mode):
+        try:
+            await _one(connection, accounts, desk, row, result)
+        except (StreamsError, LookupError) as error:
+            result.failed += 1
+            get_logger().warning("not reconciled", execution_id=row["execution_id"], error=str(error))
+    return result
+
+
+def _unfinished(connection: Connection, mode: str) -> list[Row]:
+    return connection.execute(
+        """SELECT e.* FROM trading.executions AS e WHERE e.mode = %(mode)s AND (
+               e.state = ANY(%(open)s)
+               OR EXISTS (SELECT 1 FROM trading.orders AS o JOIN trading.intents AS i USING (intent_id)
+                   WHERE i.execution_id = e.execution_id AND o.state = ANY(%(unresolved)s))
+               OR EXISTS (SELECT 1 FROM trading.fills AS f JOIN trading.orders AS o USING (order_id)
+                   JOIN trading.intents AS i USING (intent_id)
+                   WHERE i.execution_id = e.execution_id AND f.state = 'provisional'))
+           ORDER BY e.execution_id""",
+        {
+            "mode": mode,
+            "open": [str(state) for state in OPEN_STATES],
+            "unresolved": list(trading.UNRESOLVED),
+        },
+    ).fetchall()
+
+
+async def _one(connection: Connection, accounts: Accounts, desk: Desk, row: Row, result: Reconciled) -> None:
+    plan = plan_from_json(row["detail"]["plan"])
+    for leg in plan.legs:
+        release_dead(connection, f"market:{leg.venue}:{leg.market_id}")
+    leases = desk.acquire(plan)
+    if leases is None:
+        result.busy += 1
+        return
+    try:
+        execution = trading.load_execution(connection, row["execution_id"])
+        targets = targets_of(connection, plan)
+        dispatcher = Dispatcher(connection, accounts, leases)
+        if execution["state"] in OPEN_STATES:
+            result.driven += 1
+            await desk.drive(execution, targets, leases)
+            return
+        before = _failed_fills(connection, row["execution_id"])
+        await dispatcher.resolve(_to_read(connection, row["execution_id"]), targets, with_resolved=True)
+        result.followed += 1
+        has_failed = _failed_fills(connection, row["execution_id"]) > before
+        if has_failed and current_switch(connection) != "kill":
+            result.reopened += 1
+            trading.change_state(connection, row["execution_id"], State.COMPLETING, "a fill failed to settle", {})
+            await desk.drive(trading.load_execution(connection, row["execution_id"]), targets, leases)
+        elif has_failed:
+            _escalate(connection, row["execution_id"])
+        else:
+            _settle_down(connection, execution)
+    finally:
+        for lease in leases:
+            release(connection, lease)
+
+
+def _to_read(connection: Connection, execution_id: int) -> list[Row]:
+    """Return the orders whose fate is not final: unresolved themselves, or with provisional fills."""
+    provisional = {
+        row["order_id"]
+        for row in connection.execute(
+            """SELECT DISTINCT f.order_id FROM trading.fills AS f JOIN trading.orders AS o USING (order_id)
+               JOIN trading.intents AS i USING (intent_id)
+               WHERE i.execution_id = %s AND f.state = 'provisional'""",
+            (execution_id,),
+        )
+    }
+    rows = trading.load_orders(connection, execution_id)
+    return [row for row in rows if row["state"] in trading.UNRESOLVED or row["order_id"] in provisional]
+
+
+def _failed_fills(connection: Connection, execution_id: int) -> int:
+    row = connection.execute(
+        """SELECT count(*) AS failed FROM trading.fills AS f JOIN trading.orders AS o USING (order_id)
+           JOIN trading.intents AS i USING (intent_id) WHERE i.execution_id = %s AND f.state = 'failed'""",
+        (execution_id,),
+    ).fetchone()
+    return int(row["failed"]) if row else 0
+
+
+def _settle_down(connection: Connection, execution: Row) -> None:
+    """An escalated execution whose unknown orders proved harmless is hedged or flat after all."""
+    execution_id = execution["execution_id"]
+    rows = trading.load_orders(connection, execution_id)
+    if execution["state"] == State.ESCALATED and all(row["state"] not in trading.UNRESOLVED for row in rows):
+        plan, facts = plan_from_json(execution["detail"]["plan"]), order_facts(rows)
+        if unmatched_e6(plan, facts) <= plan.dust_e6:
+            state = State.HEDGED if min(holdings(plan, facts).values()) else State.FLAT
+            trading.change_state(connection, execution_id, state, "the unknown order is resolved", {})
+            trading.merge_detail(connection, execution_id, {"ended_as": state})
+            connection.execute(
+                "UPDATE trading.executions SET expected_pnl_e6 = %s WHERE execution_id = %s",
+                (locked_e6(plan, facts), execution_id),
+            )
+            clear_alert(connection, f"execution:{execution_id}")
+    close_if_empty(connection, execution_id)
+
+
+def _escalate(connection: Connection, execution_id: int) -> None:
+    trading.change_state(connection, execution_id, State.ESCALATED, "a fill failed to settle while killed", {})
+    raise_alert(
+        connection,
+        "escalated",
+        "critical",
+        f"execution:{execution_id}",
+        f"Execution {execution_id} is ESCALATED: a fill failed to settle while trading is killed.",
+        {"execution_id": execution_id},
+    )

@@ -1,0 +1,125 @@
+"""Switches and limits, and what is tied up against them. Everything that acts reads them under one lock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+from streams.market.units import CASH_SCALE, SIZE_SCALE
+from streams.settings import Settings
+from streams.storage.database import Connection
+
+SwitchState = Literal["run", "pause", "reduce", "kill"]
+ACTING_LOCK = 7_263_542
+"""Advisory lock of the transaction that writes an intent; a trigger takes it for each new row of trading.switches."""
+
+
+@dataclass(frozen=True, slots=True)
+class LimitValues:
+    """The limits in force."""
+
+    order_contracts_e6: int
+    market_e6: int
+    pair_e6: int
+    total_e6: int
+    daily_loss_e6: int
+
+
+@dataclass(frozen=True, slots=True)
+class TiedUp:
+    """Cash (1e-6 dollar) in open executions and in reservations of unresolved orders."""
+
+    by_market_e6: dict[tuple[str, str], int]
+    by_group_e6: dict[str, int]
+    total_e6: int
+    provisional_e6: int
+    realised_today_e6: int
+
+
+def lock_acting(connection: Connection) -> None:
+    """Take the lock of acting until the end of the transaction; a kill waits for it and the other way round."""
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", (ACTING_LOCK,))
+
+
+def current_switch(connection: Connection) -> SwitchState:
+    """Return the switch in force; `kill` when there is none, which only a damaged database has."""
+    row = connection.execute("SELECT state FROM trading.switches ORDER BY switch_id DESC LIMIT 1").fetchone()
+    state: SwitchState = "kill" if row is None else row["state"]
+    return state
+
+
+def set_switch(connection: Connection, state: SwitchState, set_by: str, reason: str = "") -> int:
+    """Write a new switch and return its id; waits for an intent that is being written."""
+    row = connection.execute(
+        "INSERT INTO trading.switches (state, set_by, reason) VALUES (%s, %s, %s) RETURNING switch_id",
+        (state, set_by, reason),
+    ).fetchone()
+    assert row is not None
+    return int(row["switch_id"])
+
+
+def current_limits(connection: Connection, settings: Settings) -> LimitValues:
+    """Return the last value of each limit, the setting's where nobody set one."""
+    rows = connection.execute(
+        "SELECT DISTINCT ON (name) name, value FROM trading.limits ORDER BY name, limit_id DESC"
+    ).fetchall()
+    given: dict[str, Decimal] = {row["name"]: row["value"] for row in rows}
+
+    def value(name: str, default: Decimal, scale: int) -> int:
+        return int(given.get(name, default) * scale)
+
+    return LimitValues(
+        order_contracts_e6=value("order_contracts", settings.limit_order_contracts, SIZE_SCALE),
+        market_e6=value("market_usd", settings.limit_market_usd, CASH_SCALE),
+        pair_e6=value("pair_usd", settings.limit_pair_usd, CASH_SCALE),
+        total_e6=value("total_usd", settings.limit_total_usd, CASH_SCALE),
+        daily_loss_e6=value("daily_loss_usd", settings.limit_daily_loss_usd, CASH_SCALE),
+    )
+
+
+def tied_up(connection: Connection, mode: str) -> TiedUp:
+    """Return what open executions of a mode have cost so far, with the reservations of unresolved orders."""
+    rows = connection.execute(
+        """SELECT e.group_id, x.venue, x.market_id, sum(x.cash_e6)::bigint AS cash_e6
+           FROM (
+               SELECT execution_id, venue, market_id, -cash_e6 AS cash_e6 FROM trading.ledger
+               WHERE execution_id IS NOT NULL AND market_id IS NOT NULL
+               UNION ALL
+               SELECT i.execution_id, i.venue, i.market_id, i.reserved_e6 FROM trading.intents AS i
+               JOIN trading.orders AS o USING (intent_id)
+               WHERE o.state IN ('prepared', 'sent', 'unknown', 'resting')
+           ) AS x
+           JOIN trading.executions AS e USING (execution_id)
+           WHERE e.settled_at IS NULL AND e.mode = %s
+           GROUP BY 1, 2, 3""",
+        (mode,),
+    ).fetchall()
+    by_market: dict[tuple[str, str], int] = {}
+    by_group: dict[str, int] = {}
+    for row in rows:
+        cash = max(0, int(row["cash_e6"]))
+        key = (row["venue"], row["market_id"])
+        by_market[key] = by_market.get(key, 0) + cash
+        by_group[row["group_id"]] = by_group.get(row["group_id"], 0) + cash
+    return TiedUp(by_market, by_group, sum(by_group.values()), _provisional(connection, mode), _today(connection, mode))
+
+
+def _provisional(connection: Connection, mode: str) -> int:
+    row = connection.execute(
+        """SELECT coalesce(sum(f.cash_e6 + f.fee_e6), 0)::bigint AS cash_e6 FROM trading.fills AS f
+           JOIN trading.orders AS o USING (order_id) JOIN trading.intents AS i USING (intent_id)
+           JOIN trading.executions AS e USING (execution_id)
+           WHERE f.state = 'provisional' AND f.action = 'buy' AND e.mode = %s""",
+        (mode,),
+    ).fetchone()
+    return int(row["cash_e6"]) if row else 0
+
+
+def _today(connection: Connection, mode: str) -> int:
+    row = connection.execute(
+        """SELECT coalesce(sum(realised_pnl_e6), 0)::bigint AS pnl_e6 FROM trading.executions
+           WHERE mode = %s AND settled_at >= date_trunc('day', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'""",
+        (mode,),
+    ).fetchone()
+    return int(row["pnl_e6"]) if row else 0
