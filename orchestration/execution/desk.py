@@ -275,6 +275,11 @@ class _Drive:
             if refusal is not None and not facts:
                 self._finish(Finish(State.FLAT, f"refused: {refusal.reason}"), facts)
                 return refusal
+            if refusal is not None and self._situation().is_overdue:
+                # next_step bounds orders, not refusals: an order the gate keeps back must not be tried for ever
+                step = Finish(State.ESCALATED, f"an order that lowers exposure was refused: {refusal.reason}")
+                self._finish(step, facts)
+                return step
             if refusal is not None:
                 await asyncio.sleep(self._accounts.settings.order_poll_ms / 1000)
 

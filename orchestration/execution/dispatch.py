@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from orchestration.execution.gate import Refusal, may_send
+from orchestration.execution.gate import Reason, Refusal, may_send
 from orchestration.execution.gateway import Gateway, OrderKey, OrderReading, OrderSpec, PreparedOrder, Target
 from orchestration.execution.ledger import Entry, FillFact, fill_entries, netting_target_e6, reversal_entries
 from orchestration.execution.saga import OrderFact, Place, PlanLeg
 from streams.logs import get_logger
-from streams.market.errors import AuthenticationFailed, OutcomeUnknown, PermanentError, Refused, StreamsError
+from streams.market.errors import InvalidAmount, OutcomeUnknown, StreamsError
 from streams.market.fees import fee_bound_e6, spend_fee_bound_e6
 from streams.market.identity import Outcome, Venue
 from streams.market.units import PRICE_SCALE, cash_e6_of
@@ -26,7 +26,6 @@ from streams.storage.leases import Lease
 from streams.storage.risk import current_limits, current_switch, lock_acting, tied_up
 
 _CENT_E6 = 10_000
-_ALREADY_THERE = frozenset({"order_already_exists", "duplicated", "Duplicated", "duplicate"})
 _MOST_FILLS = 50
 
 
@@ -63,7 +62,10 @@ class Dispatcher:
         """
         gateway = self._accounts.gateways[leg.venue]
         spec = _spec(gateway, target, leg, step)
-        prepared = gateway.prepare(spec)
+        try:
+            prepared = gateway.prepare(spec)
+        except InvalidAmount as error:
+            return Refusal(Reason.BELOW_MINIMUM, str(error))
         expires_at = decided_at + timedelta(milliseconds=self._accounts.settings.decision_ttl_ms)
         new = trading.NewIntent(
             execution_id=execution["execution_id"],
@@ -130,15 +132,6 @@ class Dispatcher:
         while True:
             try:
                 venue_order_id = await gateway.send(prepared)
-            except Refused as error:
-                if not first and error.code in _ALREADY_THERE:
-                    trading.update_order(self._connection, order_id, "unknown", reason="sent twice, there already")
-                else:
-                    trading.update_order(self._connection, order_id, "rejected", reason=str(error))
-                return
-            except (AuthenticationFailed, PermanentError) as error:
-                trading.update_order(self._connection, order_id, "rejected", reason=str(error))
-                return
             except OutcomeUnknown as error:
                 self._log.warning("outcome of an order is unknown", order_id=order_id, error=str(error))
                 if first and datetime.now(UTC) < expires_at:
@@ -147,6 +140,7 @@ class Dispatcher:
                 trading.update_order(self._connection, order_id, "unknown", reason=str(error))
                 return
             except StreamsError as error:
+                # After a first sending of unknown outcome a refusal says nothing about that one: only reads do.
                 state = "rejected" if first else "unknown"
                 trading.update_order(self._connection, order_id, state, reason=str(error))
                 return
@@ -155,9 +149,7 @@ class Dispatcher:
 
     # -- following -------------------------------------------------------------------------------------------------
 
-    async def resolve(
-        self, rows: Sequence[Row], targets: Mapping[str, Target], *, with_resolved: bool = False
-    ) -> None:
+    async def resolve(self, rows: Sequence[Row], targets: Mapping[str, Target], *, with_resolved: bool = False) -> None:
         """Read every order without a last word (or all given ones) once and write what is new."""
         for row in rows:
             if row["state"] not in trading.UNRESOLVED and not with_resolved:
@@ -338,12 +330,13 @@ def fill_fact(row: Row, fill: trading.NewFill) -> FillFact:
 
 
 def _state(row: Row, reading: OrderReading) -> str:
-    filled = sum(fill.contracts_e6 for fill in reading.fills)
+    kept = [fill for fill in reading.fills if fill.state != "failed"]
+    filled = sum(fill.contracts_e6 for fill in kept)
     if not filled:
         return "canceled"
     if row["spend_e6"] is None:
         return "filled" if filled >= row["size_e6"] else "partial"
-    spent = sum(fill.cash_e6 for fill in reading.fills)
+    spent = sum(fill.cash_e6 for fill in kept)
     return "filled" if spent + 2 * _CENT_E6 >= row["spend_e6"] else "partial"
 
 

@@ -204,7 +204,8 @@ def _plan(wanted: Wanted, legs: Sequence[LegKey], edge: Edge, settings: Settings
                 pays_e4=tuple(case.pays(key, outcome) for case in cases),
                 cost_e6=taken.cost_e6,
                 size_step_e6=target.terms.size_step_e6,
-                min_size_e6=target.terms.min_size_e6,
+                # The venue's minimum size is for resting orders; orders that mend a hedge do not rest.
+                min_size_e6=target.terms.size_step_e6,
                 min_notional_e6=target.terms.min_notional_e6,
             )
         )

@@ -1,4 +1,4 @@
-"""What the venues paid, booked: settlements and redemptions to ledger entries, executions realised, balances compared."""
+"""What the venues paid, booked: ledger entries of settlements, executions realised, balances compared."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 from orchestration.execution.desk import close_if_empty
 from orchestration.execution.dispatch import Accounts, Dispatcher
 from orchestration.execution.gateway import Gateway, Payout
-from orchestration.execution.ledger import Entry, Lot, settlement_entries
+from orchestration.execution.ledger import Entry, Lot, netting_target_e6, payout_e6, settlement_entries
 from orchestration.execution.saga import State
 from streams.logs import get_logger
 from streams.market.errors import StreamsError
@@ -84,6 +84,11 @@ async def settle(connection: Connection, accounts: Accounts) -> Settled:
         for payout in payouts:
             if payout.market_id in settlements:
                 _book(connection, accounts, gateway, payout, result)
+        for market in set(settlements) - {payout.market_id for payout in payouts}:
+            value = settlements[market]
+            if value is not None:  # what a venue has netted away entirely it does not list as settled
+                payout = Payout(market, value, 0, datetime.now(UTC))
+                _book(connection, accounts, gateway, payout, result, only_if_flat=True)
     result.executions += _realise(connection, accounts.mode)
     return result
 
@@ -105,7 +110,16 @@ def _held_markets(connection: Connection, mode: str, venue: Venue) -> list[str]:
     return [row["market_id"] for row in rows]
 
 
-def _book(connection: Connection, accounts: Accounts, gateway: Gateway, payout: Payout, result: Settled) -> None:
+def _book(
+    connection: Connection,
+    accounts: Accounts,
+    gateway: Gateway,
+    payout: Payout,
+    result: Settled,
+    *,
+    only_if_flat: bool = False,
+) -> None:
+    """Write a market's entries. A payout of unknown amount is booked as computed, but not before it has arrived."""
     with connection.transaction():
         connection.execute(
             "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"{gateway.venue}:{payout.market_id}",)
@@ -115,18 +129,34 @@ def _book(connection: Connection, accounts: Accounts, gateway: Gateway, payout: 
                FROM trading.ledger WHERE mode = %s AND venue = %s AND market_id = %s GROUP BY execution_id, outcome""",
             (accounts.mode, gateway.venue.value, payout.market_id),
         ).fetchall()
+        due = _due_e6(gateway.venue, rows, payout.settlement_e4)
+        if due and (
+            only_if_flat or (payout.paid_e6 is None and gateway.venue is Venue.POLYMARKET and not _is_paper(accounts))
+        ):
+            return
         entries = settlement_entries(
             gateway.venue,
             payout.market_id,
             payout.settlement_e4,
             _lots(rows),
             advance_e6=sum(row["cash_e6"] for row in rows if row["outcome"] is None),
-            paid_e6=payout.paid_e6,
+            paid_e6=due if payout.paid_e6 is None else payout.paid_e6,
         )
         Dispatcher(connection, accounts, []).write_entries(entries, payout.settled_at)
     result.markets += 1
     result.entries += len(entries)
     result.paid_e6 += sum(entry.cash_e6 for entry in entries)
+
+
+def _is_paper(accounts: Accounts) -> bool:
+    return accounts.mode == "paper"
+
+
+def _due_e6(venue: Venue, rows: Sequence[Row], settlement_e4: int) -> int:
+    """Return what the venue owes: on Kalshi for the net position, on Polymarket for each token; rounded once each."""
+    held = {outcome: sum(row["contracts_e6"] for row in rows if row["outcome"] == outcome) for outcome in ("yes", "no")}
+    matched = netting_target_e6(venue, held["yes"], held["no"])
+    return payout_e6("yes", held["yes"] - matched, settlement_e4) + payout_e6("no", held["no"] - matched, settlement_e4)
 
 
 def _lots(rows: Sequence[Row]) -> list[Lot]:

@@ -156,6 +156,7 @@ class Session:
             at = datetime.now(UTC)
             self._sink.call(lambda c: note_connected(c, connection_id, at))
             self._heard()
+            await self._align(feed, number)
             await _first_of(self._read(feed, number), self._keep(feed, number), stop.wait())
         except _Ended as ended:
             return ended

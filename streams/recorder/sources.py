@@ -19,6 +19,9 @@ from streams.venues.kalshi.parsing import parse_frame as parse_kalshi
 from streams.venues.kalshi.polling import KalshiPollingFeed
 from streams.venues.kalshi.rest import KalshiClient
 from streams.venues.keystore import Keystore
+from streams.venues.polymarket.feed import PolymarketFeed
+from streams.venues.polymarket.parsing import TokenRef
+from streams.venues.polymarket.parsing import parse_frame as parse_polymarket
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +38,6 @@ def _kalshi(_markets: Sequence[MarketKey]) -> Parse:
 
 
 def _polymarket(markets: Sequence[MarketKey]) -> Parse:
-    from streams.venues.polymarket.parsing import TokenRef
-    from streams.venues.polymarket.parsing import parse_frame as parse_polymarket
-
     tokens = {market.yes_token: TokenRef(market.market_id, "yes") for market in markets}
     tokens.update({market.no_token: TokenRef(market.market_id, "no") for market in markets})
     return lambda raw: parse_polymarket(raw, tokens)
@@ -69,8 +69,6 @@ def _kalshi_source(settings: Settings, addresses: Endpoints) -> FeedSource:
 
 
 def _polymarket_source(settings: Settings, addresses: Endpoints) -> FeedSource:
-    from streams.venues.polymarket.feed import PolymarketFeed
-
     return FeedSource(
         Venue.POLYMARKET,
         "polymarket",

@@ -1,0 +1,283 @@
+"""The two venues as gateways: orders built once, sent as the same bytes, found again by ids known beforehand.
+
+Kalshi: immediate-or-cancel limits under our client_order_id; what became of one is read from the lists of orders and
+fills. Polymarket: fill-and-kill orders whose id is the hash of what was signed; a match is provisional until its trade
+is CONFIRMED or FAILED.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+
+from orchestration.execution.gateway import OrderKey, OrderReading, OrderSpec, Payout, PreparedOrder, Target
+from streams.market.errors import AuthenticationFailed, InvalidAmount, MalformedFrame, NotFound
+from streams.market.events import BookSnapshot
+from streams.market.fees import taker_fee_e6
+from streams.market.identity import Venue
+from streams.market.units import PRICE_ONE_E4, cash_e6_of, price_e4, size_e6
+from streams.storage.trading import FillState, NewFill
+from streams.venues.credentials import PolymarketCredentials
+from streams.venues.kalshi.orders import SettlementState, order_request
+from streams.venues.kalshi.rest import KalshiClient
+from streams.venues.polymarket.amounts import limit_amounts, spend_amounts
+from streams.venues.polymarket.listings import parse_market
+from streams.venues.polymarket.orders import TradeState
+from streams.venues.polymarket.parsing import TokenRef
+from streams.venues.polymarket.rest import PolymarketClient
+from streams.venues.polymarket.signing import build_order
+
+_CLOCK_SLACK = timedelta(seconds=30)
+_TRADE_STATES: dict[str, FillState] = {"CONFIRMED": "confirmed", "FAILED": "failed"}
+_OVER = frozenset({"MATCHED", "CANCELED", "CANCELLED", "CANCELED_MARKET_RESOLVED", "INVALID", "UNMATCHED"})
+
+
+class KalshiGateway:
+    """Kalshi through its REST client."""
+
+    venue = Venue.KALSHI
+    buys_spend_dollars = False
+
+    def __init__(self, client: KalshiClient) -> None:
+        self._client = client
+
+    async def books(self, targets: Sequence[Target]) -> Mapping[str, BookSnapshot]:
+        """Return the books of all targets in one call."""
+        books = await self._client.order_books([target.market_id for target in targets])
+        return {book.market_id: book for book in books}
+
+    def prepare(self, spec: OrderSpec) -> PreparedOrder:
+        """Build an immediate-or-cancel order under a new client_order_id."""
+        client_order_id = str(uuid.uuid4())
+        request = order_request(
+            spec.target.market_id,
+            outcome=spec.outcome,
+            action=spec.action,
+            price_e4=spec.limit_price_e4,
+            size_e6=spec.size_e6,
+            client_order_id=client_order_id,
+            exchange_index=spec.target.terms.exchange_index,
+        )
+        return PreparedOrder(client_order_id, {"body": request.body().decode()})
+
+    async def send(self, order: PreparedOrder) -> str | None:
+        """Send the stored bytes once."""
+        answer = await self._client.send_order(str(order.request["body"]).encode())
+        return answer.order_id
+
+    async def read(self, key: OrderKey) -> OrderReading:
+        """Find the order by its client id among those of its market, and its fills by its id."""
+        since = int((key.sent_at - _CLOCK_SLACK).timestamp())
+        orders = await self._client.orders(market_id=key.target.market_id, min_ts=since)
+        found = next((order for order in orders if order.client_order_id == key.client_order_id), None)
+        if found is None:
+            return OrderReading(is_found=False)
+        fills = await self._client.fills(order_id=found.order_id)
+        is_buy = key.action == "buy"
+        return OrderReading(
+            is_found=True,
+            is_final=found.status != "resting",
+            venue_order_id=found.order_id,
+            filled_e6=found.filled_e6,
+            fills=tuple(
+                NewFill(
+                    venue_fill_id=fill.fill_id,
+                    contracts_e6=fill.size_e6,
+                    cash_e6=cash_e6_of(fill.price_of(key.outcome), fill.size_e6, paying=is_buy),
+                    fee_e6=fill.fee_e6,
+                    state="confirmed",
+                    filled_at=fill.created_at or datetime.now(UTC),
+                    payload=fill.payload,
+                )
+                for fill in fills
+            ),
+            status=found.status,
+        )
+
+    async def cancel(self, key: OrderKey) -> None:
+        """Cancel what rests; that there is nothing is no error."""
+        if key.venue_order_id is None:
+            return
+        try:
+            await self._client.cancel_order(key.venue_order_id, key.target.market_id)
+        except NotFound:
+            return
+
+    async def cash_e6(self) -> int:
+        """Return the account's cash."""
+        return await self._client.balance()
+
+    async def payouts(self, markets: Mapping[str, int | None], since: datetime) -> Sequence[Payout]:
+        """Return the settlements of held markets. What was paid is only stated in whole cents, so it is left open."""
+        rows = await self._client.settlements(min_ts=int(since.timestamp()))
+        result: list[Payout] = []
+        for row in rows:
+            value = _value_e4(row, markets.get(row.market_id)) if row.market_id in markets else None
+            if value is not None:
+                result.append(Payout(row.market_id, value, None, row.settled_at or datetime.now(UTC), row.payload))
+        return result
+
+
+def _value_e4(row: SettlementState, known: int | None) -> int | None:
+    """Return what one YES paid; for scalar results the market's own value is finer than the settlement's cents."""
+    if row.result in ("yes", "no"):
+        return PRICE_ONE_E4 if row.result == "yes" else 0
+    return known if known is not None else row.value_e4
+
+
+class PolymarketGateway:
+    """Polymarket through its REST client and the account's signing key."""
+
+    venue = Venue.POLYMARKET
+    buys_spend_dollars = True
+
+    def __init__(self, client: PolymarketClient, credentials: PolymarketCredentials | None) -> None:
+        self._client = client
+        self._key = credentials
+
+    @property
+    def _credentials(self) -> PolymarketCredentials:
+        if self._key is None:
+            raise AuthenticationFailed("this needs a Polymarket key")
+        return self._key
+
+    async def books(self, targets: Sequence[Target]) -> Mapping[str, BookSnapshot]:
+        """Return the books of all targets in one call, asked by their YES tokens."""
+        tokens = {target.terms.yes_token: TokenRef(target.market_id, "yes") for target in targets}
+        books = await self._client.books(list(tokens), tokens)
+        return {book.market_id: book for book in books}
+
+    def prepare(self, spec: OrderSpec) -> PreparedOrder:
+        """Build and sign a fill-and-kill order; its id is the hash of what was signed."""
+        terms = spec.target.terms
+        tick = _tick_e4(spec)
+        if spec.spend_e6 is not None:
+            amounts = spend_amounts(spec.spend_e6, spec.limit_price_e4, tick)
+        else:
+            amounts = limit_amounts("BUY" if spec.action == "buy" else "SELL", spec.limit_price_e4, spec.size_e6, tick)
+        signed = build_order(
+            self._credentials,
+            token_id=terms.yes_token if spec.outcome == "yes" else terms.no_token,
+            side="BUY" if spec.action == "buy" else "SELL",
+            amounts=amounts,
+            order_type="FAK",
+            is_neg_risk=terms.is_neg_risk,
+            salt=secrets.randbits(52),
+            timestamp_ms=time.time_ns() // 1_000_000,
+        )
+        return PreparedOrder(signed.order_id, {"body": signed.content().decode(), "token_id": _token(signed.body)})
+
+    async def send(self, order: PreparedOrder) -> str | None:
+        """Send the stored bytes once."""
+        answer = await self._client.send_order(str(order.request["body"]).encode())
+        return answer.order_id or order.client_order_id
+
+    async def read(self, key: OrderKey) -> OrderReading:
+        """Read the order by its hash and its trades by market."""
+        after = int((key.sent_at - _CLOCK_SLACK).timestamp())
+        try:
+            order = await self._client.order(key.client_order_id)
+        except NotFound:
+            order = None
+        trades = await self._client.trades(market=key.target.market_id, after=after)
+        fills = [fill for trade in trades for fill in _fills_of(trade, key)]
+        if order is None:
+            return OrderReading(is_found=False, fills=tuple(fills))
+        is_over = order.status in _OVER
+        return OrderReading(
+            is_found=True,
+            is_final=is_over,
+            venue_order_id=order.order_id,
+            filled_e6=order.matched_e6,
+            fills=tuple(fills),
+            status="resting" if order.status == "LIVE" else order.status.lower(),
+        )
+
+    async def cancel(self, key: OrderKey) -> None:
+        """Cancel what rests; ids that cannot be cancelled are left to the next reading."""
+        await self._client.cancel(key.client_order_id)
+
+    async def cash_e6(self) -> int:
+        """Return the wallet's cash."""
+        return await self._client.balance()
+
+    async def payouts(self, markets: Mapping[str, int | None], since: datetime) -> Sequence[Payout]:
+        """Return resolved markets with what their redemptions paid; None where none was seen yet."""
+        rows = await self._client.activity(self._credentials.wallet, type="REDEEM", start=int(since.timestamp()))
+        paid: dict[str, int] = {}
+        at: dict[str, datetime] = {}
+        for row in rows:
+            if row.kind == "REDEEM" and row.market_id in markets:
+                paid[row.market_id] = paid.get(row.market_id, 0) + row.cash_e6
+                at[row.market_id] = max(row.happened_at, at.get(row.market_id, row.happened_at))
+        result: list[Payout] = []
+        for market_id, known in markets.items():
+            value = known if known is not None else await self._resolution(market_id, is_likely=market_id in paid)
+            if value is not None:
+                when = at.get(market_id, datetime.now(UTC))
+                result.append(Payout(market_id, value, paid.get(market_id), when))
+        return result
+
+    async def _resolution(self, market_id: str, *, is_likely: bool) -> int | None:
+        """Ask the catalogue what one YES pays, where a redemption says that it is decided."""
+        if not is_likely:
+            return None
+        page = await self._client.gamma_markets_page(condition_ids=market_id, closed=True)
+        for payload in page.items:
+            try:
+                market = parse_market(payload)
+            except MalformedFrame:
+                continue
+            if market.listing.market_id == market_id:
+                return market.settlement_e4
+        return None
+
+
+def _token(body: Mapping[str, Any]) -> str:
+    return str(body["order"]["tokenId"])
+
+
+def _tick_e4(spec: OrderSpec) -> int:
+    """Return the step of the price grid at the order's price."""
+    for start, end, step in spec.target.terms.price_ranges:
+        if start <= spec.limit_price_e4 <= end:
+            return step
+    raise InvalidAmount(f"no price range holds {spec.limit_price_e4}")
+
+
+def _fills_of(trade: TradeState, key: OrderKey) -> list[NewFill]:
+    """Return our order's fills in a trade. The fee is not stated by the venue; it follows from the schedule."""
+    return [
+        NewFill(
+            venue_fill_id=trade.trade_id,
+            contracts_e6=fill.size_e6,
+            cash_e6=fill.cash_e6,
+            fee_e6=_fee_e6(trade, key) if fill.is_taker else 0,
+            state=_TRADE_STATES.get(trade.status, "provisional"),
+            filled_at=trade.matched_at or datetime.now(UTC),
+            payload=orjson.loads(orjson.dumps(trade.payload)),
+        )
+        for fill in trade.fills
+        if fill.order_id == key.client_order_id
+    ]
+
+
+def _fee_e6(trade: TradeState, key: OrderKey) -> int:
+    """Return the taker fee of a trade: charged for each maker it met, at that maker's price."""
+    payload = trade.payload
+    token = str(payload["asset_id"])
+    pieces: list[tuple[int, int]] = []
+    for entry in payload.get("maker_orders") or []:
+        price = price_e4(str(entry["price"]))
+        is_same = str(entry.get("asset_id") or token) == token
+        pieces.append((price if is_same else PRICE_ONE_E4 - price, size_e6(str(entry["matched_amount"]))))
+    total = size_e6(str(payload["size"]))
+    if sum(size for _, size in pieces) != total:
+        pieces = [(price_e4(str(payload["price"])), total)]
+    return sum(taker_fee_e6(price, size, key.target.schedule, is_buy=key.action == "buy") for price, size in pieces)

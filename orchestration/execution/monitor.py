@@ -1,0 +1,290 @@
+"""The edge monitor: an observer in the recording run that turns quotes into episodes of opportunities.
+
+A quote only stores the top levels of its book and marks the bundles it touches; each tick evaluates marked bundles, a
+cheap test on the best prices first, within a budget of time. SQL happens in a writer thread behind a bounded queue, so
+that recording never waits for it.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import psycopg
+
+from orchestration.execution.universe import Rules, Universe, UniverseLoader, Watched
+from orchestration.opportunities.edges import Edge, Offer, walk
+from orchestration.opportunities.returns import annualised_return, days_between
+from streams.logs import get_logger
+from streams.market.book import Book
+from streams.market.events import Levels, Quote
+from streams.market.identity import Outcome
+from streams.market.units import CASH_SCALE, PRICE_SCALE
+from streams.settings import Settings
+from streams.storage import signals
+from streams.storage.database import Connection, connect
+from streams.storage.signals import Episode, SignalLeg
+
+EpisodeKey = tuple[str, str]
+
+DEPTH = 12
+_BUDGET_NS = 15_000_000
+_RELOAD_S = 3.0
+_UPDATE_NS = 1_000_000_000
+_QUEUE_SIZE = 2_000
+
+
+@dataclass(slots=True)
+class _Side:
+    """What can be bought of a market, both outcomes, best first."""
+
+    yes: Levels
+    no: Levels
+    is_live: bool
+
+    def of(self, outcome: Outcome) -> Levels:
+        return self.yes if outcome == "yes" else self.no
+
+
+@dataclass(slots=True)
+class _Running:
+    """An opportunity above the entry level (waiting) or an open episode."""
+
+    since_ns: int
+    open_edge: Decimal
+    peak: Decimal
+    is_open: bool = False
+    last_edge: Decimal = Decimal(0)
+    updated_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    """One thing for the writer: `kind` is open, update, peak or close."""
+
+    kind: str
+    key: EpisodeKey
+    at: datetime
+    edge_usd: Decimal | None = None
+    episode: Episode | None = None
+    reason: str = ""
+
+
+class EdgeMonitor:
+    """Watches the books of one shard. Implements `streams.recorder.observer.Observer`.
+
+    Attributes:
+        evaluations: Walks made.
+        dropped: Writes lost because the queue was full; their episodes are forgotten and seen anew.
+    """
+
+    def __init__(self, settings: Settings, dsn: str, shard: int) -> None:
+        self._settings = settings
+        self._entry = settings.signal_entry_edge_usd
+        self._exit = settings.signal_exit_edge_usd
+        self._exit_e4 = int(settings.signal_exit_edge_usd * PRICE_SCALE)
+        self._least_profit_e6 = int(settings.signal_min_profit_usd * CASH_SCALE)
+        self._hold_ns = settings.signal_min_duration_ms * 1_000_000
+        self._universe = Universe()
+        self._sides: dict[str, _Side] = {}
+        self._dirty: dict[EpisodeKey, None] = {}
+        self._running: dict[EpisodeKey, _Running] = {}
+        self.evaluations = 0
+        self.dropped = 0
+        self._writer = _Writer(dsn, shard, settings.venues, self)
+        self._writer.start()
+
+    # -- the recorder's thread -----------------------------------------------------------------------------------------
+
+    def on_quote(self, quote: Quote, book: Book) -> None:
+        """Keep the top of the book and mark what it touches."""
+        market = f"{quote.venue}:{quote.market_id}"
+        self._sides[market] = _Side(
+            book.offers("yes")[:DEPTH], book.offers("no")[:DEPTH], quote.is_live and not book.is_crossed
+        )
+        for key in self._universe.by_market.get(market, ()):
+            self._dirty[key] = None
+
+    def on_tick(self, now_ns: int) -> None:
+        """Evaluate what is marked, and what waits or is open, within the budget."""
+        for key in self._running:
+            self._dirty.setdefault(key, None)
+        end = time.perf_counter_ns() + _BUDGET_NS
+        while self._dirty and time.perf_counter_ns() < end:
+            key = next(iter(self._dirty))
+            del self._dirty[key]
+            watched = self._universe.watched.get(key)
+            if watched is None:
+                self._end(key, now_ns, "group_ended", None)
+            else:
+                self._evaluate(watched, now_ns)
+
+    def close(self) -> None:
+        """End all episodes: nobody watches them any more."""
+        now_ns = time.time_ns()
+        for key in list(self._running):
+            self._end(key, now_ns, "monitor_stopped", None)
+        self._writer.stop()
+
+    def replace_universe(self, universe: Universe) -> None:
+        """Take a new set of bundles; everything in it is looked at once."""
+        for key in universe.watched:
+            if key not in self._universe.watched:
+                self._dirty[key] = None
+        self._universe = universe
+
+    def _evaluate(self, watched: Watched, now_ns: int) -> None:
+        key = watched.key
+        sides = [self._sides.get(market) for market, _ in watched.bundle.legs]
+        if not all(side is not None and side.is_live for side in sides):
+            self._end(key, now_ns, "stale", None)
+            return
+        levels = [
+            side.of(outcome) for side, (_, outcome) in zip(sides, watched.bundle.legs, strict=True) if side is not None
+        ]
+        top = watched.bundle.payoff_e4 - sum(each[0][0] if each else PRICE_SCALE for each in levels)
+        if top <= self._exit_e4:
+            self._end(key, now_ns, "edge_below_exit", Decimal(top).scaleb(-4))
+            return
+        self.evaluations += 1
+        offers = [_offer(each, rules) for each, rules in zip(levels, watched.rules, strict=True)]
+        edge = walk(offers, watched.bundle.payoff_e4, threshold_e4=self._exit_e4)
+        if edge is None or edge.best_edge_usd < self._exit:
+            self._end(key, now_ns, "edge_below_exit", None if edge is None else edge.best_edge_usd)
+            return
+        self._note(watched, edge, now_ns)
+
+    def _note(self, watched: Watched, edge: Edge, now_ns: int) -> None:
+        """Follow an edge above the exit level: start waiting, open after the least time, keep the peak."""
+        key, usd = watched.key, edge.best_edge_usd
+        running = self._running.get(key)
+        is_enough = usd >= self._entry and edge.profit_e6 >= self._least_profit_e6
+        if running is None:
+            if is_enough:
+                self._running[key] = _Running(now_ns, usd, usd)
+            return
+        if not running.is_open:
+            if not is_enough:
+                del self._running[key]
+            elif now_ns - running.since_ns >= self._hold_ns:
+                running.is_open, running.peak, running.updated_ns = True, usd, now_ns
+                self._put(_Write("open", key, _time(now_ns), usd, _episode(watched, edge, running, now_ns)))
+            return
+        running.last_edge = usd
+        if usd > running.peak:
+            running.peak = usd
+            self._put(_Write("peak", key, _time(now_ns), usd, _episode(watched, edge, running, now_ns)))
+            running.updated_ns = now_ns
+        elif now_ns - running.updated_ns >= _UPDATE_NS:
+            running.updated_ns = now_ns
+            self._put(_Write("update", key, _time(now_ns), usd))
+
+    def _end(self, key: EpisodeKey, now_ns: int, reason: str, edge_usd: Decimal | None) -> None:
+        running = self._running.pop(key, None)
+        if running is not None and running.is_open:
+            self._put(_Write("close", key, _time(now_ns), edge_usd, None, reason))
+
+    def _put(self, write: _Write) -> None:
+        try:
+            self._writer.queue.put_nowait(write)
+        except queue.Full:
+            self.dropped += 1
+            self._running.pop(write.key, None)
+
+
+class _Writer(threading.Thread):
+    """Owns the connection: loads groups every few seconds and writes episodes in order."""
+
+    def __init__(self, dsn: str, shard: int, environment: str, monitor: EdgeMonitor) -> None:
+        super().__init__(name="edge-monitor-writer", daemon=True)
+        self.queue: queue.Queue[_Write | None] = queue.Queue(_QUEUE_SIZE)
+        self._dsn, self._shard, self._environment = dsn, shard, environment
+        self._monitor = monitor
+        self._loader = UniverseLoader()
+        self._ids: dict[EpisodeKey, int] = {}
+        self._log = get_logger()
+
+    def stop(self) -> None:
+        """Write what is queued and end."""
+        self.queue.put(None)
+        self.join(timeout=10)
+
+    def run(self) -> None:
+        """Work until stopped; a lost connection is replaced, and what was open is then closed as unwatched."""
+        while True:
+            try:
+                with connect(self._dsn, application="crossbook-edge-monitor") as connection:
+                    signals.close_orphans(connection, self._shard, datetime.now(UTC))
+                    self._ids.clear()
+                    if self._work(connection):
+                        return
+            except psycopg.OperationalError as error:
+                self._log.warning("the edge monitor lost its database", error=str(error))
+                time.sleep(1)
+
+    def _work(self, connection: Connection) -> bool:
+        reload_at = 0.0
+        while True:
+            if time.monotonic() >= reload_at:
+                self._monitor.replace_universe(self._loader.load(connection))
+                reload_at = time.monotonic() + _RELOAD_S
+            try:
+                write = self.queue.get(timeout=max(0.01, reload_at - time.monotonic()))
+            except queue.Empty:
+                continue
+            if write is None:
+                return True
+            self._write(connection, write)
+
+    def _write(self, connection: Connection, write: _Write) -> None:
+        if write.kind == "open" and write.episode is not None:
+            signal_id = signals.open_signal(connection, write.episode, self._shard, self._environment)
+            if signal_id is not None:
+                self._ids[write.key] = signal_id
+            return
+        known = self._ids.get(write.key)
+        if known is None:
+            return
+        if write.kind == "close":
+            signals.close_signal(connection, known, write.reason, write.at, write.edge_usd)
+            del self._ids[write.key]
+        elif write.edge_usd is not None:
+            signals.update_signal(connection, known, write.edge_usd, write.episode, write.at)
+
+
+def _offer(levels: Levels, rules: Rules) -> Offer:
+    return Offer("", levels, rules.fee, rules.size_step_e6, rules.min_size_e6, rules.min_notional_e6)
+
+
+def _episode(watched: Watched, edge: Edge, running: _Running, now_ns: int) -> Episode:
+    at = _time(now_ns)
+    annual = None
+    if watched.cash_back_at is not None:
+        annual = annualised_return(edge.profit_e6, edge.cost_e6 + edge.fee_e6, days_between(at, watched.cash_back_at))
+    legs = tuple(
+        SignalLeg(market.partition(":")[0], market.partition(":")[2], outcome, taken.limit_price_e4, taken.size_e6)
+        for (market, outcome), taken in zip(watched.bundle.legs, edge.legs, strict=True)
+    )
+    return Episode(
+        group_id=watched.group_id,
+        leg_set=watched.bundle.leg_set,
+        is_tradable=watched.is_tradable,
+        at=at,
+        open_edge_usd=running.open_edge,
+        edge_usd=edge.best_edge_usd,
+        peak_edge_usd=running.peak,
+        contracts_e6=edge.size_e6,
+        cost_e6=edge.cost_e6,
+        fee_e6=edge.fee_e6,
+        profit_e6=edge.profit_e6,
+        annualised_return=annual,
+        legs=legs,
+    )
+
+
+def _time(now_ns: int) -> datetime:
+    return datetime.fromtimestamp(now_ns / 1e9, tz=UTC)
