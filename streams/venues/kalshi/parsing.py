@@ -31,6 +31,7 @@ from streams.venues.kalshi import wire
 _frame = msgspec.json.Decoder(wire.Frame).decode
 _delta = msgspec.json.Decoder(wire.DeltaMessage).decode
 _snapshot = msgspec.json.Decoder(wire.SnapshotMessage).decode
+_poll = msgspec.json.Decoder(wire.PolledBook).decode
 _trade = msgspec.json.Decoder(wire.TradeMessage).decode
 _lifecycle = msgspec.json.Decoder(wire.LifecycleMessage).decode
 _subscribed = msgspec.json.Decoder(wire.SubscribedMessage).decode
@@ -109,6 +110,17 @@ def _parse_snapshot(frame: wire.Frame, use_yes_price: bool) -> MarketEvent:
         venue_sent_ms=message.ts_ms if message.ts_ms is not None else frame.sending_ts_ms,
         subscription_id=frame.sid,
         sequence=frame.seq,
+        payload=bytes(frame.msg),
+    )
+
+
+def _parse_poll(frame: wire.Frame, _use_yes_price: bool) -> MarketEvent:
+    message = _poll(frame.msg)
+    return BookSnapshot(
+        venue=Venue.KALSHI,
+        market_id=message.market_ticker,
+        bids=bid_levels(message.yes_dollars),
+        asks=ask_levels(message.no_dollars, use_yes_price=False),
         payload=bytes(frame.msg),
     )
 
@@ -219,6 +231,7 @@ def _parse_error(frame: wire.Frame, _use_yes_price: bool) -> MarketEvent:
 _PARSERS: dict[str, Callable[[wire.Frame, bool], MarketEvent]] = {
     "orderbook_delta": _parse_delta,
     "orderbook_snapshot": _parse_snapshot,
+    wire.POLLED_BOOK: _parse_poll,
     "trade": _parse_trade,
     "market_lifecycle_v2": _parse_lifecycle,
     "subscribed": _parse_subscribed,

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import msgspec
 
+POLLED_BOOK = "crossbook_polled_book"
+"""Frame type of a book read over REST where there is no key for the socket."""
+
 
 class Frame(msgspec.Struct):
     """The envelope of every server frame; `msg` is read by `type`."""
@@ -37,6 +40,14 @@ class SnapshotMessage(msgspec.Struct):
     yes_dollars_fp: list[tuple[str, str]] = []
     no_dollars_fp: list[tuple[str, str]] = []
     ts_ms: int | None = None
+
+
+class PolledBook(msgspec.Struct):
+    """A REST book framed by our own polling feed as `POLLED_BOOK`; the NO ladder is in NO prices."""
+
+    market_ticker: str
+    yes_dollars: list[tuple[str, str]]
+    no_dollars: list[tuple[str, str]]
 
 
 class TradeMessage(msgspec.Struct):
