@@ -16,12 +16,24 @@ class RawFrame(NamedTuple):
     received_ns: int
 
 
-class FeedMarket(Protocol):
-    """What a feed must know of a market: `WantedMarket` has it; a `MarketRef` is enough for Kalshi."""
+class NamedMarket(Protocol):
+    """A market by its canonical id: enough for Kalshi."""
 
     @property
     def market_id(self) -> str:
         """The canonical id."""
+
+
+class FeedMarket(NamedMarket, Protocol):
+    """What every feed can work with: Polymarket subscribes by tokens (empty texts on Kalshi)."""
+
+    @property
+    def yes_token(self) -> str:
+        """Token id of YES."""
+
+    @property
+    def no_token(self) -> str:
+        """Token id of NO."""
 
 
 class Feed(Protocol):

@@ -17,7 +17,7 @@ from streams.market.events import Acknowledgement, ChannelError, MarketEvent
 from streams.market.identity import Venue
 from streams.venues.credentials import KalshiCredentials
 from streams.venues.endpoints import Endpoints
-from streams.venues.feed import FeedMarket, RawFrame
+from streams.venues.feed import NamedMarket, RawFrame
 from streams.venues.kalshi.parsing import parse_frame
 from streams.venues.kalshi.signing import KalshiSigner
 from streams.venues.socket import Socket
@@ -71,12 +71,12 @@ class KalshiFeed:
         if self._with_lifecycle:
             self._command("subscribe", {"channels": [_LIFECYCLE_CHANNEL]})
 
-    async def subscribe(self, markets: Sequence[FeedMarket]) -> None:
+    async def subscribe(self, markets: Sequence[NamedMarket]) -> None:
         """See `Feed.subscribe`."""
         self._wanted |= dict.fromkeys(market.market_id for market in markets)
         self._bring_up_to_date()
 
-    async def unsubscribe(self, markets: Sequence[FeedMarket]) -> None:
+    async def unsubscribe(self, markets: Sequence[NamedMarket]) -> None:
         """See `Feed.unsubscribe`."""
         for market in markets:
             self._wanted.pop(market.market_id, None)

@@ -15,7 +15,7 @@ import orjson
 from streams.market.errors import MalformedFrame, TransientError
 from streams.market.events import BookSnapshot, MarketEvent
 from streams.market.identity import Venue
-from streams.venues.feed import FeedMarket, RawFrame
+from streams.venues.feed import NamedMarket, RawFrame
 from streams.venues.kalshi import wire
 from streams.venues.kalshi.parsing import parse_frame
 from streams.venues.kalshi.rest import KalshiClient
@@ -45,12 +45,12 @@ class KalshiPollingFeed:
         await self._client.exchange_status()
         self._is_open = True
 
-    async def subscribe(self, markets: Sequence[FeedMarket]) -> None:
+    async def subscribe(self, markets: Sequence[NamedMarket]) -> None:
         """See `Feed.subscribe`."""
         self._wanted |= dict.fromkeys(market.market_id for market in markets)
         self._wake.set()
 
-    async def unsubscribe(self, markets: Sequence[FeedMarket]) -> None:
+    async def unsubscribe(self, markets: Sequence[NamedMarket]) -> None:
         """See `Feed.unsubscribe`."""
         for market in markets:
             self._wanted.pop(market.market_id, None)

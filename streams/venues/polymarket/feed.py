@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
-from typing import Protocol
 
 import orjson
 
@@ -13,29 +12,13 @@ from streams.market.errors import TransientError
 from streams.market.events import MarketEvent
 from streams.market.identity import Venue
 from streams.venues.endpoints import Endpoints
-from streams.venues.feed import RawFrame
+from streams.venues.feed import FeedMarket, RawFrame
 from streams.venues.polymarket.parsing import TokenRef, parse_frame
 from streams.venues.socket import Socket
 
 _TOKENS_PER_COMMAND = 500
 _HEARTBEAT_S = 10.0
 _PONG = b"PONG"
-
-
-class TokenMarket(Protocol):
-    """A market with the tokens it is subscribed by; `WantedMarket` has them."""
-
-    @property
-    def market_id(self) -> str:
-        """The condition id."""
-
-    @property
-    def yes_token(self) -> str:
-        """Token id of YES."""
-
-    @property
-    def no_token(self) -> str:
-        """Token id of NO."""
 
 
 class PolymarketFeed:
@@ -63,7 +46,7 @@ class PolymarketFeed:
         await self._socket.connect(self._url)
         self._heartbeat = asyncio.create_task(self._beat())
 
-    async def subscribe(self, markets: Sequence[TokenMarket]) -> None:
+    async def subscribe(self, markets: Sequence[FeedMarket]) -> None:
         """See `Feed.subscribe`. The venue refuses a token twice, so those already asked for are left out."""
         tokens: list[str] = []
         for market in markets:
@@ -75,7 +58,7 @@ class PolymarketFeed:
             tokens += [market.yes_token, market.no_token]
         self._ask_for(tokens)
 
-    async def unsubscribe(self, markets: Sequence[TokenMarket]) -> None:
+    async def unsubscribe(self, markets: Sequence[FeedMarket]) -> None:
         """See `Feed.unsubscribe`."""
         tokens: list[str] = []
         for market in markets:

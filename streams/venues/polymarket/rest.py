@@ -203,7 +203,7 @@ class PolymarketClient:
         self, path: str, parse: Callable[[dict[str, Any]], Result], filters: Mapping[str, Filter]
     ) -> list[Result]:
         async def fetch(cursor: str) -> Page[dict[str, Any]]:
-            document = document_of(await self._private("GET", path, next_cursor=cursor, **filters))
+            document = document_of(await self._private("GET", path, parameters={"next_cursor": cursor, **filters}))
             following = str(document.get("next_cursor") or "")
             return Page(document.get("data") or [], "" if following == _LAST_CURSOR else following)
 
@@ -211,7 +211,8 @@ class PolymarketClient:
 
     async def _balance(self, **parameters: Filter) -> int:
         signature_type = self._wallet().signature_type
-        raw = await self._private("GET", "/balance-allowance", signature_type=signature_type, **parameters)
+        parameters["signature_type"] = signature_type
+        raw = await self._private("GET", "/balance-allowance", parameters=parameters)
         return read(document_of(raw), lambda answer: int(answer["balance"]))
 
     def _wallet(self) -> PolymarketCredentials:
@@ -220,10 +221,16 @@ class PolymarketClient:
         return self._credentials
 
     async def _private(
-        self, method: str, path: str, *, body: bytes = b"", service: str = "clob", **parameters: Filter
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        service: str = "clob",
+        parameters: Mapping[str, Filter] | None = None,
     ) -> bytes:
         return await self._send(
-            "clob", method, path, body=body or None, is_private=True, service=service, parameters=parameters
+            "clob", method, path, body=body, is_private=True, service=service, parameters=parameters
         )
 
     async def _get(self, service: str, path: str, **parameters: Filter) -> bytes:
