@@ -197,9 +197,7 @@ def test_a_malformed_market_becomes_a_dead_letter_and_the_rest_is_kept(connectio
     assert connection.execute("SELECT count(*) AS n FROM raw.dead_letters").fetchone() == {"n": 1}
 
 
-def test_every_kind_of_id_resolves_to_the_market(
-    connection: Connection, venues: tuple[FakeKalshi, FakeGamma]
-) -> None:
+def test_every_kind_of_id_resolves_to_the_market(connection: Connection, venues: tuple[FakeKalshi, FakeGamma]) -> None:
     condition = f"0x{7:064x}"
     for any_id in ("7", "market-7", "71", condition):
         assert resolve_market(connection, any_id) == [("polymarket", condition)]
