@@ -73,6 +73,9 @@ class Settings(BaseSettings):
 
     # -- discovery --------------------------------------------------------------------------------------------------
     discovery_interval_s: int = Field(60, ge=5, description="Time between incremental discoveries.")
+    sandbox_discovery_interval_s: int = Field(
+        15, ge=5, description="Sandbox only: time between incremental discoveries (its short series live for minutes)."
+    )
     full_sweep_hour_utc: int = Field(5, ge=0, le=23, description="Hour of the daily full sweep.")
     discovery_page_retries: int = Field(4, ge=0, description="Attempts after the first for a page that fails.")
     backfill_days: int = Field(7, ge=0, le=90, description="Days of candlesticks loaded at the first pass.")

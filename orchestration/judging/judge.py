@@ -11,7 +11,8 @@ from orchestration.judging.budget import Budget
 from orchestration.judging.cache import AnswerCache
 from orchestration.judging.llm import Answered, LanguageModelJudge
 from orchestration.judging.schema import verdict_of
-from orchestration.matching.rules_judge import RULES_VERSION, judge_by_rules
+from orchestration.matching.normalise import Features, extract
+from orchestration.matching.rules_judge import RULES_VERSION, judge_by_rules, judge_features
 from orchestration.matching.verdict import Verdict, content_hash
 from streams.market.errors import StreamsError
 from streams.market.listing import Listing
@@ -50,8 +51,9 @@ class Judge:
     def judge(self, questions: Sequence[Question]) -> Iterator[tuple[Question, Verdict | None]]:
         """Yield (question, verdict) in order; None where the model could not be asked now (ask again later)."""
         if self._model is None:
+            known: dict[tuple[str, str], Features] = {}
             for a, b in questions:
-                yield (a, b), judge_by_rules(a, b)
+                yield (a, b), judge_features(_features(a, known), _features(b, known))
             return
         with ThreadPoolExecutor(max_workers=self._concurrency) as pool:
             waiting = [(question, self._start(pool, self._model, question)) for question in questions]
@@ -97,6 +99,14 @@ class Judge:
             tokens=(outcome.input_tokens, outcome.output_tokens),
             cost_usd=outcome.cost_usd,
         )
+
+
+def _features(listing: Listing, known: dict[tuple[str, str], Features]) -> Features:
+    """Extract the features of a listing once per batch: most markets stand in several candidates."""
+    key = (str(listing.venue), listing.market_id)
+    if key not in known:
+        known[key] = extract(listing)
+    return known[key]
 
 
 def build_judge(settings: Settings, cache: AnswerCache, spent_usd: Decimal) -> Judge:

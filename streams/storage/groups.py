@@ -17,8 +17,8 @@ INSERT INTO trading.groups AS g (group_id, kind, title, markets, outcomes, is_tr
     environment)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT (group_id) DO UPDATE SET title = excluded.title, markets = excluded.markets,
-    outcomes = excluded.outcomes, is_tradable = excluded.is_tradable, reason = excluded.reason, resolves_at = excluded.resolves_at,
-    updated_at = now(), ended_at = NULL
+    outcomes = excluded.outcomes, is_tradable = excluded.is_tradable, reason = excluded.reason,
+    resolves_at = excluded.resolves_at, updated_at = now(), ended_at = NULL
 WHERE (g.title, g.markets, g.outcomes, g.is_tradable, g.reason, g.resolves_at, g.ended_at)
     IS DISTINCT FROM (excluded.title, excluded.markets, excluded.outcomes, excluded.is_tradable, excluded.reason,
     excluded.resolves_at, NULL::timestamptz)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -67,3 +68,38 @@ def last_watermark(connection: Connection, venue: Venue) -> datetime | None:
         (venue,),
     ).fetchone()
     return row["mark"] if row and row["has_full"] else None
+
+
+def save_dead_letters(
+    connection: Connection, venue: Venue, letters: Sequence[tuple[bytes, str]], received_at: datetime
+) -> None:
+    """Keep list entries that do not parse: (bytes, reason)."""
+    with connection.transaction(), connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO raw.dead_letters (received_at, venue, source, reason, raw) VALUES (%s, %s, 'rest', %s, %s)",
+            [(received_at, venue, reason, raw) for raw, reason in letters],
+        )
+
+
+def read_cursor(connection: Connection, stage: str) -> int | None:
+    """Return the last version of `raw.market_versions` a stage of matching has read, None if it never ran."""
+    row = connection.execute("SELECT version_id FROM trading.matching_cursors WHERE stage = %s", (stage,)).fetchone()
+    return int(row["version_id"]) if row else None
+
+
+def write_cursor(connection: Connection, stage: str, version_id: int) -> None:
+    """Note how far a stage of matching has read."""
+    connection.execute(
+        "INSERT INTO trading.matching_cursors (stage, version_id) VALUES (%s, %s) ON CONFLICT (stage) DO UPDATE"
+        " SET version_id = excluded.version_id, updated_at = now()",
+        (stage, version_id),
+    )
+
+
+def versions_after(connection: Connection, version_id: int) -> tuple[int, set[tuple[str, str]]]:
+    """Return (highest version there is, markets with a version later than `version_id`)."""
+    rows = connection.execute(
+        "SELECT version_id, venue, market_id FROM raw.market_versions WHERE version_id > %s", (version_id,)
+    ).fetchall()
+    highest = max((row["version_id"] for row in rows), default=version_id)
+    return highest, {(row["venue"], row["market_id"]) for row in rows}

@@ -74,6 +74,13 @@ CREATE TABLE trading.pairs (
     UNIQUE (kalshi_market_id, polymarket_market_id)
 );
 
+-- How far a stage of matching has read raw.market_versions, so that light refreshes take only what is new.
+CREATE TABLE trading.matching_cursors (
+    stage text PRIMARY KEY,           -- candidates | verdicts
+    version_id bigint NOT NULL,
+    updated_at timestamptz NOT NULL DEFAULT now()
+);
+
 -- Append-only: who decided what on a pair.
 CREATE TABLE trading.pair_decisions (
     decision_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

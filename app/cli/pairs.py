@@ -1,0 +1,88 @@
+"""`crossbook pairs`: what the judges proposed, and what people decide on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from app.cli.output import ExitCode, JsonOption, emit_document, emit_lines, fail
+
+if TYPE_CHECKING:
+    from streams.storage.pairs import Decision
+
+PairIdArgument = Annotated[str, typer.Argument(help="Pair id, or any id of a market that stands in exactly one pair.")]
+ReasonOption = Annotated[str, typer.Option("--reason", help="Why, for those who read it later.")]
+ByOption = Annotated[str, typer.Option("--by", help="Who decides; default: the user of this shell.")]
+StateOption = Annotated[
+    Literal["proposed", "approved", "rejected", "paused", "lapsed"] | None, typer.Option("--state", help="Only these.")
+]
+MarketOption = Annotated[str, typer.Option("--market", help="Only pairs of this market (id of any kind).")]
+
+
+def register(cli: typer.Typer) -> None:
+    """Add `pairs list`, `approve`, `reject` and `pause`."""
+    group = typer.Typer(help="List pairs and decide on them.", no_args_is_help=True)
+    group.command("list")(list_all)
+    group.command("approve")(approve)
+    group.command("reject")(reject)
+    group.command("pause")(pause)
+    cli.add_typer(group, name="pairs")
+
+
+def list_all(state: StateOption = None, market: MarketOption = "", as_json: JsonOption = False) -> None:
+    """List pairs, most confident first."""
+    from streams.settings import load_settings
+    from streams.storage.database import connect, database_dsn
+    from streams.storage.pairs import find_pairs, list_pairs
+
+    with connect(database_dsn(load_settings())) as connection:
+        rows = find_pairs(connection, market) if market else list_pairs(connection, state=state)
+    emit_lines((_document(row) for row in rows if state in (None, row["state"])), as_json=as_json)
+
+
+def approve(pair: PairIdArgument, reason: ReasonOption = "", by: ByOption = "", as_json: JsonOption = False) -> None:
+    """Allow a pair to be traded, as its texts are now."""
+    _decide(pair, "approve", reason, by, as_json=as_json)
+
+
+def reject(pair: PairIdArgument, reason: ReasonOption = "", by: ByOption = "", as_json: JsonOption = False) -> None:
+    """Say that a pair is none; it is not proposed again."""
+    _decide(pair, "reject", reason, by, as_json=as_json)
+
+
+def pause(pair: PairIdArgument, reason: ReasonOption = "", by: ByOption = "", as_json: JsonOption = False) -> None:
+    """Stop trading a pair until it is approved again."""
+    _decide(pair, "pause", reason, by, as_json=as_json)
+
+
+def _decide(any_id: str, decision: Decision, reason: str, by: str, *, as_json: bool) -> None:
+    import getpass
+
+    from streams.settings import load_settings
+    from streams.storage.database import connect, database_dsn
+    from streams.storage.pairs import SANDBOX, decide, find_pairs
+
+    settings = load_settings()
+    who = by or getpass.getuser()
+    if who == SANDBOX:
+        fail("--by sandbox is how automatic approvals are signed; give a person's name.", ExitCode.USAGE)
+    with connect(database_dsn(settings)) as connection:
+        found = find_pairs(connection, any_id)
+        if not found:
+            fail(f"There is no pair for {any_id}.", ExitCode.ERROR)
+        if len(found) > 1:
+            ids = ", ".join(row["pair_id"] for row in found)
+            fail(f"{any_id} stands in {len(found)} pairs; name one of {ids}.", ExitCode.USAGE)
+        pair_id = found[0]["pair_id"]
+        decide(connection, pair_id, decision, decided_by=who, environment=settings.venues, reason=reason)
+        row = find_pairs(connection, pair_id)[0]
+    emit_document(_document(row), as_json=as_json)
+
+
+def _document(row: dict[str, Any]) -> dict[str, Any]:
+    names = (
+        "pair_id", "state", "kalshi_market_id", "polymarket_market_id", "kalshi_title", "polymarket_title", "relation",
+        "polarity", "confidence", "judge", "basis_risk", "decided_by", "decided_at", "decision_reason", "environment",
+    )  # fmt: skip
+    return {name: row[name] for name in names}

@@ -1,0 +1,153 @@
+"""Discovery: the venues' market lists and their price history as assets."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from orchestration.defs.discovery.history import HistoryWindow, load_history
+from orchestration.defs.discovery.sources import KalshiSource, ListingSource, PolymarketSource
+from orchestration.defs.discovery.sweep import PageFailed, SweepSummary, sweep
+from orchestration.resources.platform import PlatformResource
+from streams.market.identity import Venue
+from streams.settings import Settings
+from streams.storage.database import Connection
+from streams.storage.listings import load_events, load_series
+from streams.venues.endpoints import endpoints
+from streams.venues.http import http_client
+from streams.venues.kalshi.rest import KalshiClient
+from streams.venues.polymarket.rest import PolymarketClient
+
+OWNERS = ["team:discovery"]
+FRESHNESS = dg.FreshnessPolicy.time_window(fail_window=timedelta(minutes=30), warn_window=timedelta(minutes=10))
+VENUE_DAYS = dg.MultiPartitionsDefinition(
+    {
+        "venue": dg.StaticPartitionsDefinition([str(venue) for venue in Venue]),
+        "day": dg.DailyPartitionsDefinition(start_date="2026-01-01", end_offset=1),
+    }
+)
+
+
+class DiscoveryConfig(dg.Config):
+    """How much of the list is taken. The first sweep of a database is always full."""
+
+    full: bool = False
+
+
+class HistoryConfig(dg.Config):
+    """Without a partition, the last `days` of both venues are loaded (0: as the setting `backfill_days` says)."""
+
+    days: int = 0
+
+
+@dg.asset(group_name="discovery", owners=OWNERS, kinds={"python", "postgres"}, freshness_policy=FRESHNESS)
+def kalshi_listings(config: DiscoveryConfig, platform: PlatformResource) -> dg.MaterializeResult[None]:
+    """Kalshi's markets: a row of raw.market_versions per change of a market, one of raw.market_state per market."""
+    return _discover(platform, Venue.KALSHI, full=config.full)
+
+
+@dg.asset(group_name="discovery", owners=OWNERS, kinds={"python", "postgres"}, freshness_policy=FRESHNESS)
+def polymarket_listings(config: DiscoveryConfig, platform: PlatformResource) -> dg.MaterializeResult[None]:
+    """Polymarket's markets: a row of raw.market_versions per change of a market, one of raw.market_state per market."""
+    return _discover(platform, Venue.POLYMARKET, full=config.full)
+
+
+@dg.asset(
+    group_name="backfill",
+    owners=OWNERS,
+    kinds={"python", "postgres"},
+    deps=[kalshi_listings, polymarket_listings, "pair_candidates"],
+    partitions_def=VENUE_DAYS,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+)
+def candle_history(
+    context: dg.AssetExecutionContext, config: HistoryConfig, platform: PlatformResource
+) -> dg.MaterializeResult[None]:
+    """Candlesticks and price history from the venues: a row of raw.candles per market, interval and bucket."""
+    settings = platform.settings()
+    windows = _windows(context, config.days or settings.backfill_days)
+    with platform.connect() as connection:
+        loaded = asyncio.run(_load_windows(settings, connection, windows))
+    return dg.MaterializeResult(
+        metadata={
+            "candles": sum(loaded.values()),
+            "windows": len(windows),
+            **{f"candles_{venue}": count for venue, count in loaded.items()},
+        }
+    )
+
+
+def _windows(context: dg.AssetExecutionContext, days: int) -> list[HistoryWindow]:
+    """The days of each venue this run loads, adjoining days as one window."""
+    now = datetime.now(UTC)
+    if not context.has_partition_key and not context.has_partition_key_range:
+        return [HistoryWindow(venue, now - timedelta(days=days), now) for venue in Venue]
+    by_venue: dict[str, list[datetime]] = {}
+    for key in context.partition_keys:
+        assert isinstance(key, str)
+        parts = VENUE_DAYS.get_partition_key_from_str(key).keys_by_dimension
+        day = datetime.fromisoformat(parts["day"]).replace(tzinfo=UTC)
+        by_venue.setdefault(parts["venue"], []).append(day)
+    return [
+        HistoryWindow(Venue(venue), min(found), min(max(found) + timedelta(days=1), now))
+        for venue, found in by_venue.items()
+    ]
+
+
+async def _load_windows(settings: Settings, connection: Connection, windows: list[HistoryWindow]) -> dict[str, int]:
+    loaded: dict[str, int] = {}
+    async with http_client(settings) as http:
+        places = endpoints(settings)
+        kalshi = KalshiClient(places, None, http=http)
+        polymarket = PolymarketClient(places, None, http=http)
+        for window in windows:
+            rows = await load_history(connection, window, kalshi, polymarket, limit=settings.backfill_market_limit)
+            loaded[str(window.venue)] = loaded.get(str(window.venue), 0) + rows
+    return loaded
+
+
+def _discover(platform: PlatformResource, venue: Venue, *, full: bool) -> dg.MaterializeResult[None]:
+    settings = platform.settings()
+    with platform.connect() as connection:
+        try:
+            summary = asyncio.run(_sweep_venue(settings, connection, venue, full=full))
+        except PageFailed as error:
+            raise dg.Failure(description=str(error), metadata={"cursor": error.cursor}) from error
+    return dg.MaterializeResult(metadata=describe(summary))
+
+
+async def _sweep_venue(settings: Settings, connection: Connection, venue: Venue, *, full: bool) -> SweepSummary:
+    async with http_client(settings) as http:
+        places = endpoints(settings)
+        source: ListingSource
+        if venue is Venue.KALSHI:
+            source = KalshiSource(
+                KalshiClient(places, None, http=http),
+                load_series(connection, venue),
+                lambda tickers: load_events(connection, venue, tickers),
+                lambda: datetime.now(UTC),
+            )
+        else:
+            source = PolymarketSource(PolymarketClient(places, None, http=http), lambda: datetime.now(UTC))
+        return await sweep(
+            connection, source, full=full, now=datetime.now(UTC), retries=settings.discovery_page_retries
+        )
+
+
+def describe(summary: SweepSummary) -> dict[str, dg.MetadataValue | int | str]:
+    """Return a sweep as metadata: counts and a table of the life cycle."""
+    counts = summary.counts
+    states = "\n".join(f"| {state} | {number} |" for state, number in sorted(counts.by_status.items()))
+    return {
+        "sweep": summary.kind,
+        "pages": summary.pages,
+        "markets_seen": counts.seen,
+        "markets_new": counts.new,
+        "markets_changed": counts.changed,
+        "markets_gone": summary.gone,
+        "events": summary.events,
+        "malformed": summary.malformed,
+        "life_cycle": dg.MetadataValue.md(f"| status | markets |\n|---|---|\n{states}"),
+    }

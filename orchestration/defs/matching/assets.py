@@ -1,0 +1,87 @@
+"""Matching: candidates, verdicts, pairs and groups of related markets as assets."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from orchestration.defs.matching.steps import build_groups, judge_candidates, refresh_candidates
+from orchestration.resources.platform import PlatformResource
+from streams.storage.pairs import approve_in_sandbox, list_pairs, propose_pairs
+
+OWNERS = ["team:matching"]
+KINDS = {"python", "postgres"}
+
+
+class MatchingConfig(dg.Config):
+    """What is looked at: everything, or only markets listed or changed since the last look."""
+
+    only_new: bool = False
+
+
+@dg.asset(group_name="matching", owners=OWNERS, kinds=KINDS, deps=["kalshi_listings", "polymarket_listings"])
+def pair_candidates(config: MatchingConfig, platform: PlatformResource) -> dg.MaterializeResult[None]:
+    """Two markets that blocking put together: one row per (kalshi_market_id, polymarket_market_id)."""
+    with platform.connect() as connection:
+        found = refresh_candidates(connection, platform.settings(), only_new=config.only_new)
+    return dg.MaterializeResult(
+        metadata={
+            "candidates": found.candidates,
+            "kalshi_markets": found.kalshi,
+            "polymarket_markets": found.polymarket,
+            "all_with_all": found.kalshi * found.polymarket,
+        }
+    )
+
+
+@dg.asset(group_name="matching", owners=OWNERS, kinds={*KINDS, "openai"}, deps=[pair_candidates])
+def pair_verdicts(config: MatchingConfig, platform: PlatformResource) -> dg.MaterializeResult[None]:
+    """A judge's answer on a candidate's texts: one row per (candidate_id, content_hash)."""
+    with platform.connect() as connection:
+        summary = judge_candidates(connection, platform.settings(), only_new=config.only_new)
+    relations = "\n".join(f"| {relation} | {count} |" for relation, count in summary.by_relation.most_common())
+    return dg.MaterializeResult(
+        metadata={
+            "judge": summary.judge,
+            "judged": summary.judged,
+            "from_cache": summary.cached,
+            "failed": summary.failed,
+            "postponed_by_budget": summary.postponed,
+            "input_tokens": summary.input_tokens,
+            "output_tokens": summary.output_tokens,
+            "cost_usd": str(summary.cost_usd),
+            "relations": dg.MetadataValue.md(f"| relation | verdicts |\n|---|---|\n{relations}"),
+        }
+    )
+
+
+@dg.asset(group_name="matching", owners=OWNERS, kinds=KINDS, deps=[pair_verdicts])
+def pairs(platform: PlatformResource) -> dg.MaterializeResult[None]:
+    """Two markets some judge called the same contract: one row per pair. People decide; the sandbox approves itself."""
+    settings = platform.settings()
+    approved = retracted = 0
+    with platform.connect() as connection:
+        new, changed = propose_pairs(connection, settings.venues)
+        if settings.venues == "sandbox":
+            approved, retracted = approve_in_sandbox(connection, settings.sandbox_auto_approve_confidence)
+        states: dict[str, int] = {}
+        for row in list_pairs(connection):
+            states[row["state"]] = states.get(row["state"], 0) + 1
+    return dg.MaterializeResult(
+        metadata={
+            "new": new,
+            "changed": changed,
+            "approved_automatically": approved,
+            "taken_back": retracted,
+            **{f"state_{state}": count for state, count in sorted(states.items())},
+        }
+    )
+
+
+@dg.asset(group_name="matching", owners=OWNERS, kinds=KINDS, deps=[pairs])
+def market_groups(platform: PlatformResource) -> dg.MaterializeResult[None]:
+    """Related markets with their possible outcomes: one row of trading.groups per pair, strike ladder or event."""
+    with platform.connect() as connection:
+        kinds, changed, ended = build_groups(connection, platform.settings())
+    return dg.MaterializeResult(
+        metadata={"changed": changed, "ended": ended, **{f"kind_{kind}": count for kind, count in kinds.items()}}
+    )

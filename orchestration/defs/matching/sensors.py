@@ -1,0 +1,40 @@
+"""What starts the light refresh: the time since the last one, unless one still runs."""
+
+from __future__ import annotations
+
+import time
+
+import dagster as dg
+
+from orchestration.defs.matching.jobs import match_everything, refresh_pairs
+from orchestration.resources.platform import PlatformResource
+
+_ACTIVE = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+_CHAIN_JOBS = (refresh_pairs.name, match_everything.name, "first_pass")
+
+
+@dg.sensor(job=refresh_pairs, minimum_interval_seconds=5, default_status=dg.DefaultSensorStatus.RUNNING)
+def pairs_refresh(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.RunRequest | dg.SkipReason:
+    """Start the light refresh when its interval has passed since the cursor and no other discovery runs."""
+    settings = platform.settings()
+    is_sandbox = settings.venues == "sandbox"
+    interval_s = settings.sandbox_discovery_interval_s if is_sandbox else settings.discovery_interval_s
+    since_s = time.time() - float(context.cursor or 0)
+    if since_s < interval_s:
+        return dg.SkipReason(f"the last refresh started {since_s:.0f} s ago")
+    for job_name in _CHAIN_JOBS:
+        active = context.instance.get_runs(dg.RunsFilter(job_name=job_name, statuses=_ACTIVE), limit=1)
+        if active:
+            return dg.SkipReason(f"{job_name} still runs")
+    with platform.connect() as connection:
+        first = connection.execute("SELECT 1 AS found FROM raw.discovery_sweeps WHERE error IS NULL LIMIT 1").fetchone()
+    if first is None:
+        return dg.SkipReason("first_pass has not discovered anything yet")
+    context.update_cursor(str(time.time()))
+    return dg.RunRequest()
