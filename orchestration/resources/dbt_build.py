@@ -12,7 +12,7 @@ from typing import Any
 
 import dagster as dg
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
-from dagster_dbt.utils import get_subset_selection_for_context
+from dagster_dbt.asset_utils import get_subset_selection_for_context
 
 from orchestration.resources.dbt_project import invoke, target_dir
 from orchestration.resources.mart_reports import chart_markdown, report_mart

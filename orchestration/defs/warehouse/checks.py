@@ -1,7 +1,5 @@
 """Checks of the marts that need more than one model's data: is the newest minute recent, do marts agree with the source."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from orchestration.resources.platform import PlatformResource

@@ -1,7 +1,5 @@
 """The regular build of the marts."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from orchestration.automation.cadences import cadences
