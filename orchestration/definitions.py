@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import dagster as dg
@@ -11,6 +12,12 @@ from orchestration.resources.platform import PlatformResource
 
 @dg.definitions
 def defs() -> dg.Definitions:
+    """Return the definitions of this process; built once, so that a forked run finds them ready."""
+    return _load()
+
+
+@cache
+def _load() -> dg.Definitions:
     """Load every room's definitions; add the automation sensor, running, where an asset has a condition."""
     loaded = dg.Definitions.merge(
         dg.load_from_defs_folder(path_within_project=Path(__file__).parent),

@@ -76,7 +76,7 @@ class WarmRunner:
         for name in self._modules:
             definitions = getattr(importlib.import_module(name), "defs", None)
             if definitions is not None:
-                definitions()
+                definitions().get_repository_def().load_all_definitions()
         self._stamps = _module_stamps()
         gc.collect()
         gc.freeze()
