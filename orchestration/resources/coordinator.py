@@ -12,7 +12,7 @@ from orchestration.automation.cadences import SLOT_TAG
 _AT_ONCE = {"recorder", "trade"}
 
 
-class SlotRunCoordinator(dg.QueuedRunCoordinator):  # type: ignore[misc]
+class SlotRunCoordinator(dg.QueuedRunCoordinator):
     """A queue that runs of the slots `recorder` and `trade` do not stand in.
 
     The daemon looks at the queue once a second and holds batch runs to one at a time; an opportunity does not wait for

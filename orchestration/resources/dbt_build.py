@@ -90,5 +90,5 @@ def _with_report(event: Any, node: Mapping[str, Any], connection: Any) -> Any:
     if not isinstance(event, dg.Output) or node["node_relation"]["schema"] != "analytics":
         return event
     report = report_mart(connection, node["node_name"])
-    metadata = {"dagster/row_count": report.rows, "chart": dg.MetadataValue.md(chart_markdown(report))}
+    metadata: dict[str, Any] = {"dagster/row_count": report.rows, "chart": dg.MetadataValue.md(chart_markdown(report))}
     return event.with_metadata({**event.metadata, **metadata})

@@ -52,11 +52,10 @@ def with_reference(page: str, reference: str) -> str:
 
 def sql_examples(page: str) -> list[tuple[str, str]]:
     """Return (heading, query) of each worked example: the sql blocks below a `### ` heading."""
-    examples = []
+    examples: list[tuple[str, str]] = []
     for section in page.split(END)[1].split("\n### ")[1:]:
         heading, _, body = section.partition("\n")
-        for block in body.split("```sql\n")[1:]:
-            examples.append((heading.strip(), block.split("```")[0]))
+        examples += [(heading.strip(), block.split("```")[0]) for block in body.split("```sql\n")[1:]]
     return examples
 
 

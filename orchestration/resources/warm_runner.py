@@ -167,7 +167,8 @@ def _run_command(arguments: list[str]) -> int:
 
     setup_interrupt_handlers()
     try:
-        create_dagster_cli().main(args=arguments, prog_name="dagster", standalone_mode=False)
+        command = create_dagster_cli()  # type: ignore[no-untyped-call]
+        command.main(args=arguments, prog_name="dagster", standalone_mode=False)
     except SystemExit as leave:
         return leave.code if isinstance(leave.code, int) else 1
     return 0
