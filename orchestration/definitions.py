@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import dagster as dg
@@ -11,21 +12,23 @@ from orchestration.resources.platform import PlatformResource
 
 @dg.definitions
 def defs() -> dg.Definitions:
+    """Return the definitions of this process; built once, so that a forked run finds them ready."""
+    return _load()
+
+
+@cache
+def _load() -> dg.Definitions:
     """Load every room's definitions; add the automation sensor, running, where an asset has a condition."""
-    loaded = dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
-    shared = dg.Definitions(resources={"platform": PlatformResource()})
-    if any(spec.automation_condition is not None for spec in loaded.resolve_all_asset_specs()):
-        shared = dg.Definitions.merge(
-            shared,
-            dg.Definitions(
-                sensors=[
-                    dg.AutomationConditionSensorDefinition(
-                        "default_automation_condition_sensor",
-                        target=dg.AssetSelection.all(),
-                        default_status=dg.DefaultSensorStatus.RUNNING,
-                        minimum_interval_seconds=30,
-                    )
-                ]
-            ),
-        )
-    return dg.Definitions.merge(loaded, shared)
+    loaded = dg.Definitions.merge(
+        dg.load_from_defs_folder(path_within_project=Path(__file__).parent),
+        dg.Definitions(resources={"platform": PlatformResource()}),
+    )
+    if not any(spec.automation_condition is not None for spec in loaded.resolve_all_asset_specs()):
+        return loaded
+    automation = dg.AutomationConditionSensorDefinition(
+        "default_automation_condition_sensor",
+        target=dg.AssetSelection.all(),
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        minimum_interval_seconds=30,
+    )
+    return dg.Definitions.merge(loaded, dg.Definitions(sensors=[automation]))

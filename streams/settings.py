@@ -110,6 +110,9 @@ class Settings(BaseSettings):
 
     # -- warehouse and Dagster --------------------------------------------------------------------------------------
     marts_interval_s: int = Field(60, ge=60, description="Time between builds of the marts, in whole minutes.")
+    warehouse_interval_s: int = Field(
+        600, ge=60, description="Time between builds of every model with all data tests, in whole minutes."
+    )
     dagster_pg_url: SecretStr | None = Field(
         None, description="Address of Dagster's own tables; set by the start for the processes of Dagster."
     )

@@ -1,4 +1,4 @@
-"""How often what runs: the one table from settings to cron, and the concurrency slots of runs. Knows nothing of Dagster."""
+"""How often what runs: the one table from settings to cron, and the slots of runs. Knows nothing of Dagster."""
 
 from __future__ import annotations
 
@@ -19,10 +19,19 @@ def cron_every(seconds: int) -> str:
     return "0 * * * *" if hours == 1 else f"0 */{min(hours, 23)} * * *"
 
 
+def _between_minutes(cron: str) -> str:
+    """Return the cron line moved three minutes off the full hour, so that it is not always behind another build."""
+    first, rest = cron.split(" ", 1)
+    if first.startswith("*/"):
+        return f"3-59/{first[2:]} {rest}"
+    return f"3 {rest}" if first == "0" else cron
+
+
 def cadences(settings: Settings) -> dict[str, str]:
     """Return the cron line of each regular job of this profile."""
     return {
         "discovery": cron_every(settings.discovery_interval_s),
         "full_sweep": f"0 {settings.full_sweep_hour_utc} * * *",
         "marts": cron_every(settings.marts_interval_s),
+        "warehouse": _between_minutes(cron_every(settings.warehouse_interval_s)),
     }

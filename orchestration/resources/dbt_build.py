@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from dagster_dbt.asset_utils import get_subset_selection_for_context
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
-from dagster_dbt.utils import get_subset_selection_for_context
 
 from orchestration.resources.dbt_project import invoke, target_dir
 from orchestration.resources.mart_reports import chart_markdown, report_mart
@@ -40,7 +40,7 @@ def build_warehouse(
     from dbt_common.events.functions import msg_to_dict
 
     settings, dsn = platform.settings(), platform.dsn()
-    selection, _ = get_subset_selection_for_context(
+    selection, indirect = get_subset_selection_for_context(
         context=context,
         manifest=manifest,
         select="fqn:*",
@@ -56,6 +56,8 @@ def build_warehouse(
             finished.append(msg_to_dict(event))
 
     command = ["build", "--exclude-resource-type=unit_test", "--log-level=warn", *selection]
+    if indirect is not None:
+        command.append(f"--indirect-selection={indirect}")
     result = invoke(settings, dsn, command, on_event=[keep])
     with platform.connect() as connection:
         for raw in finished:
@@ -88,5 +90,5 @@ def _with_report(event: Any, node: Mapping[str, Any], connection: Any) -> Any:
     if not isinstance(event, dg.Output) or node["node_relation"]["schema"] != "analytics":
         return event
     report = report_mart(connection, node["node_name"])
-    metadata = {"dagster/row_count": report.rows, "chart": dg.MetadataValue.md(chart_markdown(report))}
+    metadata: dict[str, Any] = {"dagster/row_count": report.rows, "chart": dg.MetadataValue.md(chart_markdown(report))}
     return event.with_metadata({**event.metadata, **metadata})

@@ -1,4 +1,4 @@
-"""What a build reports of each mart: how many rows it has, and a small chart, drawn as SVG. Knows nothing of Dagster."""
+"""What a build reports of each mart: its number of rows, and a small chart drawn as SVG. Knows nothing of Dagster."""
 
 from __future__ import annotations
 
@@ -47,8 +47,9 @@ def report_mart(connection: Connection, name: str) -> MartReport:
     else:
         column = _GROUPED_BY[name]
         title = f"rows by {column}"
-        query = sql.SQL("SELECT coalesce({c}::text, 'none') AS label, count(*) AS n FROM {t} GROUP BY 1 ORDER BY 2 DESC")
-        query = query.format(c=sql.Identifier(column), t=table)
+        query = sql.SQL(
+            "SELECT coalesce({c}::text, 'none') AS label, count(*) AS n FROM {t} GROUP BY 1 ORDER BY 2 DESC"
+        ).format(c=sql.Identifier(column), t=table)
     bars = [(str(row["label"]), int(row["n"])) for row in connection.execute(query)]
     return MartReport(name, int(counted["n"]) if counted else 0, title, bars[:_BARS_MAX])
 

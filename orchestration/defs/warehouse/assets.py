@@ -1,7 +1,5 @@
 """The warehouse: every dbt model as an asset, every data test as a check."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

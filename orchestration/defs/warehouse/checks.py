@@ -1,6 +1,4 @@
-"""Checks of the marts that need more than one model's data: is the newest minute recent, do marts agree with the source."""
-
-from __future__ import annotations
+"""Checks of the marts that no dbt test can make, because they look past the models at the recording."""
 
 import dagster as dg
 
