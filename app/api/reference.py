@@ -63,8 +63,9 @@ def _schema(name: str, schema: dict[str, Any]) -> str:
         f"<td>{escape(kind.get('description', ''))}</td></tr>"
         for field, kind in schema.get("properties", {}).items()
     )
+    meaning = escape(schema.get("description", ""))
     return (
-        f"<section id='{escape(name)}'><h2><code>{escape(name)}</code></h2><p>{escape(schema.get('description', ''))}</p>"
+        f"<section id='{escape(name)}'><h2><code>{escape(name)}</code></h2><p>{meaning}</p>"
         f"<table><tr><th>Field</th><th>Type</th><th>Meaning</th></tr>{rows}</table></section>"
     )
 

@@ -166,7 +166,7 @@ def _figure(*, height: int, unit: str, suffix: str = "¢") -> go.Figure:
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "title_text": ""}, uirevision="keep",
     )  # fmt: skip
     figure.update_yaxes(
-        title={"text": unit, "font": {"size": 12, "color": look.MUTED}},
+        title={"text": unit, "font": _SMALL},
         ticksuffix=suffix,
         gridcolor="#EEF1F6",
         zeroline=False,

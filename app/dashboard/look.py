@@ -35,6 +35,14 @@ _STATE_TONES = {
 
 _ONE_LINE = frozenset({"#", "Started", "Opened", "When (UTC)", "At (UTC)", "Legs", "State", "Venue", "Age", "Marked"})
 
+# As an SVG of our own: Streamlit fetches its named icons from another machine when they are the page's icon.
+ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" width="32" height="32" viewBox="0 0 32 36">'
+    f'<path d="M4 11h17l-4-5m4 5l-4 5" fill="none" stroke="{KALSHI}" stroke-width="3.5" stroke-linecap="round" '
+    f'stroke-linejoin="round"/><path d="M27 25H10l4 5m-4-5l4-5" fill="none" stroke="{POLYMARKET}" stroke-width="3.5" '
+    'stroke-linecap="round" stroke-linejoin="round"/></svg>'
+)
+
 LOGO = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="190" height="36" viewBox="0 0 190 36">'
     f'<path d="M4 11h17l-4-5m4 5l-4 5" fill="none" stroke="{KALSHI}" stroke-width="3" stroke-linecap="round" '

@@ -21,7 +21,7 @@ def page() -> None:
 @st.fragment(run_every=REFRESH)
 def _live() -> None:
     _show_alerts(list(read(load_alerts, open_only=True, limit=5)))
-    status = read(system_status, trading_mode=settings().trading_mode)
+    status = read(system_status, trading_mode=settings().trading_mode, slow=True)
     _show_figures(status)
     st.subheader("Last trades", anchor=False)
     show_html(trade_table(list(read(load_trades, limit=8).rows)))
