@@ -127,11 +127,12 @@ def watch_market(connection: Connection, venue: Venue, market_id: str, *, who: s
         """
         INSERT INTO trading.watch_list (venue, market_id, added_by)
         SELECT venue, market_id, %(who)s FROM raw.market_state WHERE venue = %(venue)s AND market_id = %(market_id)s
-        ON CONFLICT (venue, market_id) DO UPDATE SET added_by = trading.watch_list.added_by
+        ON CONFLICT DO NOTHING
         """,
         {"venue": venue, "market_id": market_id, "who": person},
     )
-    if added.rowcount == 0:
+    there = "SELECT FROM trading.watch_list WHERE venue = %s AND market_id = %s"
+    if added.rowcount == 0 and connection.execute(there, (venue, market_id)).fetchone() is None:
         raise UnknownSubject(f"There is no market {venue}:{market_id}.")
 
 

@@ -16,6 +16,9 @@ from app.queries.opportunities import RefusalCount
 from app.queries.portfolio import PnlDay, PnlPoint
 from app.queries.spreads import SpreadMinute
 
+_FONT = {"color": look.INK, "size": 13, "family": '"Source Sans", Arial, sans-serif'}
+_SMALL = {"size": 12, "color": look.MUTED}
+
 CONFIG = {"displaylogo": False, "displayModeBar": False, "responsive": True}
 
 
@@ -38,6 +41,7 @@ def spread_chart(rows: Sequence[SpreadMinute], sigmas: float) -> go.Figure:
     outside = [row for row in rows if row.z_score is not None and abs(row.z_score) >= Decimal(str(sigmas))]
     figure.add_scatter(x=[row.minute for row in outside], y=_cents(row.mid_spread for row in outside), mode="markers",
                        name="outside the band", marker={"color": look.BAD, "size": 5})  # fmt: skip
+    figure.update_xaxes(range=[minutes[0], minutes[-1]] if len(minutes) > 1 else None)
     figure.add_hline(y=0, line_color="#C9D1E0", line_width=1)
     return figure
 
@@ -89,8 +93,9 @@ def quote_chart(rows: Sequence[QuoteRow], venue: str) -> go.Figure:
 
 def depth_chart(books: Sequence[tuple[BookView, bool]]) -> go.Figure:
     """Draw cumulative depth of several books over price; a True beside a book turns it to the other outcome."""
-    figure = _figure(height=420, unit="contracts up to this price")
-    figure.update_xaxes(title="price of YES (¢)", ticksuffix="¢", type="linear")
+    figure = _figure(height=420, unit="contracts up to this price", suffix="")
+    title = {"text": "price of YES", "font": _SMALL}
+    figure.update_xaxes(title=title, ticksuffix="¢", type="linear")
     figure.update_layout(hovermode="closest")
     for book, is_turned in books:
         bids, asks = turned(book) if is_turned else (book.bids, book.asks)
@@ -117,7 +122,7 @@ def turned(book: BookView) -> tuple[tuple[Level, ...], tuple[Level, ...]]:
 def pnl_curve(points: Sequence[PnlPoint]) -> go.Figure:
     """Draw the running total of realised PnL, one mark per settled trade."""
     figure = _figure(height=300, unit="realised PnL ($)", suffix="")
-    figure.update_yaxes(tickprefix="$")
+    figure.update_yaxes(tickformat="$,.2~f")
     figure.add_scatter(
         x=[point.settled_at for point in points], y=[float(point.total_usd) for point in points], name="total",
         mode="lines+markers", line={"color": look.ACCENT, "width": 2, "shape": "hv"}, fill="tozeroy",
@@ -132,12 +137,12 @@ def pnl_curve(points: Sequence[PnlPoint]) -> go.Figure:
 def pnl_days(rows: Sequence[PnlDay]) -> go.Figure:
     """Draw realised PnL per day."""
     figure = _figure(height=300, unit="realised PnL ($)", suffix="")
-    figure.update_yaxes(tickprefix="$")
+    figure.update_yaxes(tickformat="$,.2~f")
     values = [float(row.realised_pnl_usd) for row in rows]
     figure.add_bar(x=[row.day for row in rows], y=values, name="realised PnL",
                    marker_color=[look.GOOD if value >= 0 else look.BAD for value in values])  # fmt: skip
     figure.update_layout(bargap=0.45)
-    figure.update_xaxes(tickformat="%d %b", dtick=86_400_000 if len(rows) <= 12 else None)
+    figure.update_xaxes(tickformat="%d %b", tickangle=0, nticks=6)
     return figure
 
 
@@ -157,10 +162,15 @@ def _figure(*, height: int, unit: str, suffix: str = "¢") -> go.Figure:
     figure = go.Figure()
     figure.update_layout(
         height=height, margin={"l": 8, "r": 12, "t": 34, "b": 8}, template="plotly_white", hovermode="x unified",
-        font={"color": look.INK, "size": 13}, paper_bgcolor=look.PAPER, plot_bgcolor=look.PAPER,
+        font=_FONT, paper_bgcolor=look.PAPER, plot_bgcolor=look.PAPER,
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "title_text": ""}, uirevision="keep",
     )  # fmt: skip
-    figure.update_yaxes(title=unit, ticksuffix=suffix, gridcolor="#EEF1F6", zeroline=False)
+    figure.update_yaxes(
+        title={"text": unit, "font": _SMALL},
+        ticksuffix=suffix,
+        gridcolor="#EEF1F6",
+        zeroline=False,
+    )
     figure.update_xaxes(gridcolor="#F4F6FA", linecolor=look.LINE, zeroline=False)
     return figure
 

@@ -33,6 +33,24 @@ _STATE_TONES = {
     "approve": "good", "reject": "bad",
 }  # fmt: skip
 
+_ONE_LINE = frozenset({"#", "Started", "Opened", "When (UTC)", "At (UTC)", "Legs", "State", "Venue", "Age", "Marked"})
+
+# As an SVG of our own: Streamlit fetches its named icons from another machine when they are the page's icon.
+ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" width="32" height="32" viewBox="0 0 32 36">'
+    f'<path d="M4 11h17l-4-5m4 5l-4 5" fill="none" stroke="{KALSHI}" stroke-width="3.5" stroke-linecap="round" '
+    f'stroke-linejoin="round"/><path d="M27 25H10l4 5m-4-5l4-5" fill="none" stroke="{POLYMARKET}" stroke-width="3.5" '
+    'stroke-linecap="round" stroke-linejoin="round"/></svg>'
+)
+
+LOGO = (
+    '<svg xmlns="http://www.w3.org/2000/svg" width="190" height="36" viewBox="0 0 190 36">'
+    f'<path d="M4 11h17l-4-5m4 5l-4 5" fill="none" stroke="{KALSHI}" stroke-width="3" stroke-linecap="round" '
+    f'stroke-linejoin="round"/><path d="M27 25H10l4 5m-4-5l4-5" fill="none" stroke="{POLYMARKET}" stroke-width="3" '
+    'stroke-linecap="round" stroke-linejoin="round"/><text x="38" y="25" font-family="Source Sans, Arial, sans-serif" '
+    f'font-size="22" font-weight="700" fill="{INK}">Crossbook</text></svg>'
+)
+
 STYLE = f"""
 <style>
 .stMainBlockContainer {{padding-top: 3.2rem; padding-bottom: 3rem; max-width: 1500px;}}
@@ -62,7 +80,9 @@ h3 {{font-size: 1.08rem !important; font-weight: 620 !important; padding: .5rem 
 .cb-table {{width: 100%; border-collapse: collapse; font-size: .87rem;}}
 .cb-table th {{text-align: left; color: {MUTED}; font-weight: 600; font-size: .77rem; padding: .35rem .6rem;
   border-bottom: 1px solid {LINE}; white-space: nowrap;}}
-.cb-table td {{padding: .42rem .6rem; border-bottom: 1px solid #EFF2F7; vertical-align: top; overflow-wrap: anywhere;}}
+.cb-table td {{padding: .42rem .6rem; border-bottom: 1px solid #EFF2F7; vertical-align: top;
+  overflow-wrap: break-word;}}
+.cb-table td.cb-fix {{white-space: nowrap;}}
 .cb-table td.cb-num, .cb-table th.cb-num {{text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap;}}
 .cb-wrap {{overflow-x: auto; border: 1px solid {LINE}; border-radius: .6rem; background: {PAPER};}}
 .cb-empty {{border: 1px dashed #C9D1E0; border-radius: .6rem; padding: 1.1rem 1.2rem; color: {MUTED};
@@ -166,7 +186,7 @@ def tiles(entries: list[tuple[str, str, str]]) -> str:
 
 def table(columns: list[str], rows: list[list[str]], *, numeric: frozenset[str] = frozenset()) -> str:
     """Return a table as HTML. `columns` are plain words, the cells are HTML already."""
-    classes = [' class="cb-num"' if column in numeric else "" for column in columns]
+    classes = [_cell_class(column, numeric) for column in columns]
     head = "".join(f"<th{css}>{text(column)}</th>" for column, css in zip(columns, classes, strict=True))
     body = "".join(
         "<tr>" + "".join(f"<td{css}>{cell}</td>" for cell, css in zip(row, classes, strict=True)) + "</tr>"
@@ -174,6 +194,10 @@ def table(columns: list[str], rows: list[list[str]], *, numeric: frozenset[str] 
     )
     rows_html = f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
     return f'<div class="cb-wrap"><table class="cb-table">{rows_html}</table></div>'
+
+
+def _cell_class(column: str, numeric: frozenset[str]) -> str:
+    return ' class="cb-num"' if column in numeric else ' class="cb-fix"' if column in _ONE_LINE else ""
 
 
 def empty(what: str, remedy: str) -> str:

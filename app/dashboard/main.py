@@ -55,7 +55,8 @@ def _show_banner() -> None:
 
 def main() -> None:
     """Draw the navigation, the banner and the chosen page."""
-    st.set_page_config(page_title="Crossbook", page_icon=":material/compare_arrows:", layout="wide")
+    st.set_page_config(page_title="Crossbook", page_icon=look.ICON, layout="wide")
+    st.logo(look.LOGO, size="large")
     show_html(look.STYLE)
     router = st.navigation(
         {

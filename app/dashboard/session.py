@@ -21,7 +21,7 @@ REFRESH = "5s"
 """How often live parts of a page are drawn again."""
 
 _TTL_S = 2
-_TTL_SLOW_S = 20
+_TTL_SLOW_S = 10
 
 
 def settings() -> Settings:
@@ -30,7 +30,7 @@ def settings() -> Settings:
 
 
 def read(function: Callable[..., T], *arguments: Any, slow: bool = False, **options: Any) -> T:
-    """Return a read of `app.queries`, cached for two seconds (20 when `slow`); the first argument is the connection.
+    """Return a read of `app.queries`, cached for two seconds (ten when `slow`); the first argument is the connection.
 
     When the warehouse does not answer, the page says so and stops here.
     """

@@ -56,7 +56,7 @@ def load_book(connection: Connection, venue: str, market_id: str) -> BookView | 
         """
         SELECT state FROM raw.quotes
         WHERE market_id = %(market_id)s AND venue = %(venue)s AND received_at > now() - interval '1 day'
-        ORDER BY received_at DESC LIMIT 1
+        ORDER BY received_at DESC, segment_id DESC NULLS LAST, frame_offset DESC NULLS LAST LIMIT 1
         """,
         {"venue": venue, "market_id": market_id},
     ).fetchone()

@@ -12,7 +12,7 @@ from psycopg import sql
 from app.queries.reading import fetch
 from streams.storage.database import Connection
 
-EXACT_COUNT_BELOW = 500_000
+EXACT_COUNT_BELOW = 50_000
 _TIME_COLUMNS = ("minute", "loaded_at", "updated_at", "last_seen_at", "opened_at", "started_at")
 
 
@@ -65,7 +65,7 @@ class DeadLetterCount:
 
 @dataclass(frozen=True, slots=True)
 class MartRow:
-    """One row per mart. `rows` is an estimate above 500,000; `age_s` of its newest row, null where it has no time."""
+    """One row per mart. `rows` is an estimate above 50,000; `age_s` of its newest row, null where it has no time."""
 
     name: str
     rows: int
@@ -197,8 +197,14 @@ def load_ages(connection: Connection) -> DataAges:
     """Return how old the newest data of each kind is."""
     query = """
         SELECT
-            (SELECT round(extract(epoch FROM clock_timestamp() - max(received_at)), 1) FROM raw.quotes
-                WHERE received_at > now() - interval '1 day') AS quote_age_s,
+            (SELECT round(extract(epoch FROM clock_timestamp() - max(q.received_at)), 1)
+                FROM (SELECT DISTINCT venue, market_id FROM raw.coverage
+                    WHERE state = 'covered' AND (ended_at IS NULL OR ended_at > now() - interval '1 day')) AS c
+                CROSS JOIN LATERAL (
+                    SELECT received_at FROM raw.quotes AS x
+                    WHERE x.market_id = c.market_id AND x.venue = c.venue AND x.received_at > now() - interval '1 day'
+                    ORDER BY x.received_at DESC LIMIT 1
+                ) AS q) AS quote_age_s,
             (SELECT round(extract(epoch FROM clock_timestamp() - max(ended_at)), 1) FROM raw.discovery_sweeps
                 WHERE error IS NULL) AS discovery_age_s,
             (SELECT round(extract(epoch FROM clock_timestamp() - max(heartbeat_at)), 1) FROM trading.leases

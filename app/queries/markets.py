@@ -95,9 +95,10 @@ LEFT JOIN recorded AS r ON r.venue = s.venue AND r.market_id = s.market_id
 LEFT JOIN trading.watch_list AS w ON w.venue = s.venue AND w.market_id = s.market_id
 LEFT JOIN LATERAL (
     SELECT bid_e4, ask_e4, state, received_at FROM raw.quotes AS x
-    WHERE x.market_id = s.market_id AND x.venue = s.venue AND x.received_at > now() - interval '1 day'
-    ORDER BY x.received_at DESC LIMIT 1
-) AS q ON r.market_id IS NOT NULL
+    WHERE r.market_id IS NOT NULL AND x.market_id = s.market_id AND x.venue = s.venue
+        AND x.received_at > now() - interval '1 day'
+    ORDER BY x.received_at DESC, x.segment_id DESC NULLS LAST, x.frame_offset DESC NULLS LAST LIMIT 1
+) AS q ON true
 WHERE (%(venue)s::text IS NULL OR s.venue = %(venue)s)
     AND (%(status)s::text IS NULL OR s.status = %(status)s)
     AND (%(category)s::text IS NULL OR v.category = %(category)s)

@@ -74,15 +74,26 @@ class PnlSummary:
     losing: int
 
 
+HELD = """
+    SELECT environment, mode, venue, market_id, outcome, sum(contracts_e6) AS contracts_e6,
+        round(sum(contracts_e6) * sum(-cash_e6) FILTER (WHERE contracts_e6 > 0)
+            / nullif(sum(contracts_e6) FILTER (WHERE contracts_e6 > 0), 0)) AS cost_e6,
+        max(happened_at) AS last_change_at
+    FROM trading.ledger WHERE market_id IS NOT NULL
+    GROUP BY environment, mode, venue, market_id, outcome HAVING sum(contracts_e6) <> 0
+"""
+"""What is held, as a subquery: contracts and their cost at the average price paid, fees aside."""
+
+
 def load_positions(connection: Connection) -> list[PositionRow]:
     """Return what is held now, the largest cost first."""
-    query = """
+    query = f"""
         SELECT p.venue, p.market_id, coalesce(v.title, p.market_id) AS title, p.outcome, p.mode,
-            round(p.contracts_e6 / 1000000.0, 6) AS contracts, round(-p.cash_e6 / 1000000.0, 6) AS cost_usd,
+            round(p.contracts_e6 / 1000000.0, 6) AS contracts, round(p.cost_e6 / 1000000.0, 6) AS cost_usd,
             m.mark, m.received_at AS marked_at, round(m.mark * p.contracts_e6 / 1000000.0, 6) AS value_usd,
-            round(m.mark * p.contracts_e6 / 1000000.0 + p.cash_e6 / 1000000.0, 6) AS unrealised_pnl_usd,
+            round(m.mark * p.contracts_e6 / 1000000.0 - p.cost_e6 / 1000000.0, 6) AS unrealised_pnl_usd,
             p.last_change_at
-        FROM trading.positions AS p
+        FROM ({HELD}) AS p
         LEFT JOIN raw.market_state AS s ON s.venue = p.venue AND s.market_id = p.market_id
         LEFT JOIN raw.market_versions AS v ON v.version_id = s.version_id
         LEFT JOIN LATERAL (
@@ -93,8 +104,7 @@ def load_positions(connection: Connection) -> list[PositionRow]:
                 AND x.bid_e4 IS NOT NULL AND x.ask_e4 IS NOT NULL AND x.state = 'live'
             ORDER BY x.received_at DESC LIMIT 1
         ) AS m ON true
-        WHERE p.contracts_e6 <> 0
-        ORDER BY abs(p.cash_e6) DESC, p.venue, p.market_id, p.outcome
+        ORDER BY abs(p.cost_e6) DESC, p.venue, p.market_id, p.outcome
     """
     return fetch(connection, PositionRow, query)
 

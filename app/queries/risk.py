@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from app.queries.portfolio import HELD
 from app.queries.reading import fetch
 from streams.storage.database import Connection
 
@@ -36,7 +37,7 @@ class Exposure:
     """How much is at stake, in dollars.
 
     Attributes:
-        open_cost_usd: Cash paid for what is held now.
+        open_cost_usd: Cash paid for what is held now, at average prices, fees aside.
         reserved_usd: Most cash the unresolved orders can still cost.
         largest_market_usd / largest_group_usd: Cash in the largest single market and group.
         realised_today_usd: PnL realised since midnight UTC.
@@ -75,10 +76,9 @@ def load_limits(connection: Connection) -> dict[str, LimitRow]:
 
 def load_exposure(connection: Connection) -> Exposure:
     """Return what is at stake now."""
-    query = """
+    query = f"""
         WITH held AS (
-            SELECT venue, market_id, sum(-cash_e6) AS cost_e6 FROM trading.positions
-            WHERE contracts_e6 <> 0 GROUP BY venue, market_id
+            SELECT venue, market_id, sum(cost_e6) AS cost_e6 FROM ({HELD}) AS positions GROUP BY venue, market_id
         ), unresolved AS (
             SELECT o.order_id, i.reserved_e6 FROM trading.orders AS o JOIN trading.intents AS i USING (intent_id)
             WHERE o.state IN ('prepared', 'sent', 'unknown', 'resting')

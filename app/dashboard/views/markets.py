@@ -44,7 +44,8 @@ def page() -> None:
 def _filtered() -> list[MarketRow]:
     search, venue, status, category, recorded = st.columns([4, 2, 2, 2, 1.6], vertical_alignment="bottom")
     words = search.text_input("Search", placeholder="Title, event or id", key="market-search")
-    names: dict[str | None, str] = {None: "Both venues", **look.VENUE_NAMES}
+    names: dict[str | None, str] = {None: "Both venues"}
+    names.update(look.VENUE_NAMES)
     venue_choice = venue.selectbox("Venue", list(names), format_func=lambda key: names[key], key="market-venue")
     status_choice = status.selectbox("Status", [None, *_STATUSES], format_func=lambda key: key or "Any status")
     categories = [None, *read(load_categories, slow=True)]

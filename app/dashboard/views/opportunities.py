@@ -29,8 +29,17 @@ def page() -> None:
 def _live(outcome: str | None, kind: str | None, reason: str | None) -> None:
     rows = read(load_opportunities, outcome=outcome, kind=kind, reason=reason, limit=60).rows
     counts = read(load_refusal_counts)
-    left, right = st.columns([3.4, 1.4], gap="large")
+    left, right = st.columns([3, 2], gap="large")
     with left:
+        st.subheader("Why chances were refused", anchor=False)
+        if counts:
+            show_chart(charts.refusal_chart(counts), "refusals")
+        else:
+            show_html(look.empty("Nothing was refused yet.", "Each refusal will be counted here by its reason."))
+    with right:
+        st.subheader("Shown below", anchor=False)
+        show_html(_summary(list(rows)))
+    with st.container():
         if rows:
             show_html(_table(list(rows)))
             st.caption("Edges per contract, net of both venues' fees and limited by depth; the newest 60 that fit.")
@@ -41,12 +50,13 @@ def _live(outcome: str | None, kind: str | None, reason: str | None) -> None:
                     "They appear while books of related markets are recorded and an edge passes the entry level.",
                 )
             )
-    with right:
-        st.subheader("Why chances were refused", anchor=False)
-        if counts:
-            show_chart(charts.refusal_chart(counts), "refusals")
-        else:
-            show_html(look.empty("Nothing was refused yet.", "Each refusal will be counted here by its reason."))
+
+
+def _summary(rows: list[OpportunityRow]) -> str:
+    best = max((row.peak_edge_usd for row in rows), default=None)
+    counted = [(name, sum(row.outcome == name for row in rows)) for name in _OUTCOMES]
+    tiles = [(name.capitalize(), look.number(count), f"of {len(rows)}") for name, count in counted]
+    return look.tiles([*tiles, ("Best edge", look.cents(best), "per contract, net of fees")])
 
 
 def _table(rows: list[OpportunityRow]) -> str:

@@ -21,12 +21,14 @@ def page() -> None:
 @st.fragment(run_every=REFRESH)
 def _live() -> None:
     _show_alerts(list(read(load_alerts, open_only=True, limit=5)))
-    status = read(system_status, trading_mode=settings().trading_mode)
+    status = read(system_status, trading_mode=settings().trading_mode, slow=True)
     _show_figures(status)
-    left, right = st.columns([3, 2], gap="large")
+    st.subheader("Last trades", anchor=False)
+    show_html(trade_table(list(read(load_trades, limit=8).rows)))
+    left, right = st.columns([2, 3], gap="large")
     with left:
-        st.subheader("Last trades", anchor=False)
-        show_html(trade_table(list(read(load_trades, limit=8).rows)))
+        st.subheader("What runs", anchor=False)
+        _show_processes()
     with right:
         st.subheader("Realised PnL", anchor=False)
         curve = read(load_pnl_curve)
@@ -34,8 +36,6 @@ def _live() -> None:
             show_chart(charts.pnl_curve(curve), "overview-pnl")
         else:
             show_html(look.empty("No trade has settled yet.", "The first ones settle minutes after they are hedged."))
-    st.subheader("What runs", anchor=False)
-    _show_processes()
 
 
 def trade_table(rows: list[TradeRow]) -> str:

@@ -59,7 +59,6 @@ def _choose(rows: list[PairRow]) -> PairRow:
             "Kalshi": [row.kalshi_title for row in rows],
             "Polymarket": [row.polymarket_title for row in rows],
             "Relation": [row.relation.replace("_", " ") for row in rows],
-            "Polarity": [row.polarity for row in rows],
             "Confidence": [None if row.confidence is None else float(row.confidence) for row in rows],
             "Judge": [row.judge or "" for row in rows],
             "State": [row.state for row in rows],
@@ -72,11 +71,12 @@ def _choose(rows: list[PairRow]) -> PairRow:
         height=min(300, 38 + 36 * len(rows)),
         on_select="rerun",
         selection_mode="single-row",
+        selection_default={"selection": {"rows": [0]}},
         key="pair-table",
         column_config={
-            "Confidence": st.column_config.ProgressColumn(min_value=0, max_value=1, format="%.2f", width="small"),
-            "Kalshi": st.column_config.TextColumn(width="large"),
-            "Polymarket": st.column_config.TextColumn(width="large"),
+            "Confidence": st.column_config.ProgressColumn(min_value=0, max_value=1, format="%.2f", width=110),
+            "Kalshi": st.column_config.TextColumn(width=300),
+            "Polymarket": st.column_config.TextColumn(width=300),
         },
     )
     selected = list(event.selection.rows)

@@ -119,12 +119,13 @@ def _limit_value(limits: dict[str, LimitRow], name: str) -> Decimal:
 def _show_limits() -> None:
     limits = read(load_limits)
     with st.form("limits", border=True):
-        typed = {}
-        for name in LIMIT_NAMES:
+        typed: dict[str, str] = {}
+        columns = st.columns(2)
+        for place, name in enumerate(LIMIT_NAMES):
             label, unit = _LIMITS[name]
             row = limits.get(name)
             origin = "first value" if row is None else f"set by {row.set_by}, {look.since(row.set_at)}"
-            typed[name] = st.text_input(
+            typed[name] = columns[place % 2].text_input(
                 f"{label} ({unit})", value=f"{_limit_value(limits, name).normalize():f}", help=look.plain(origin)
             )
         reason = st.text_input("Reason", max_chars=1000, placeholder="Why the limits change")

@@ -45,7 +45,6 @@ def _choose(rows: list[TradeRow]) -> TradeRow:
             "Started (UTC)": [look.clock(row.started_at) for row in rows],
             "What": [row.title for row in rows],
             "State": [row.state.lower() for row in rows],
-            "Mode": [f"{row.environment} {row.mode}" for row in rows],
             "Contracts": [look.number(row.contracts) for row in rows],
             "Edge": [look.cents(row.edge_usd) for row in rows],
             "Fees": [look.money(row.fees_usd) for row in rows],
@@ -59,8 +58,9 @@ def _choose(rows: list[TradeRow]) -> TradeRow:
         height=min(320, 38 + 36 * len(rows)),
         on_select="rerun",
         selection_mode="single-row",
+        selection_default={"selection": {"rows": [0]}},
         key="trade-table",
-        column_config={"What": st.column_config.TextColumn(width="large")},
+        column_config={"What": st.column_config.TextColumn(width=290)},
     )
     selected = list(event.selection.rows)
     return rows[selected[0]] if selected and selected[0] < len(rows) else rows[0]

@@ -239,6 +239,8 @@ CREATE TABLE trading.intents (
     created_at timestamptz NOT NULL DEFAULT now()
 );
 
+CREATE INDEX intents_execution ON trading.intents (execution_id);
+
 -- One row per order. id_at_venue is known before sending (Polymarket: hash; Kalshi: client_order_id until answered).
 CREATE TABLE trading.orders (
     order_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -281,6 +283,7 @@ CREATE TABLE trading.fills (
     environment text NOT NULL,
     UNIQUE (venue, venue_fill_id, order_id)
 );
+CREATE INDEX fills_order ON trading.fills (order_id);
 
 -- Append-only double-entry of cash and contracts; cash_e6 and contracts_e6 are signed changes of our account.
 CREATE TABLE trading.ledger (

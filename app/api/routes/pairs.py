@@ -1,0 +1,43 @@
+"""Pairs and their spreads."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+
+from app.api.deps import WantedPage, Warehouse
+from app.api.schemas import Listed, MarketPair, Spread
+from app.queries.pairs import load_pairs
+from app.queries.spreads import load_spreads
+
+router = APIRouter(tags=["pairs"])
+
+
+@router.get("/get_market_pairs")
+def list_pairs(
+    connection: Warehouse,
+    page: WantedPage,
+    state: Literal["proposed", "approved", "rejected", "paused", "lapsed"] | None = None,
+    market_id: Annotated[str | None, Query(max_length=200, description="Of either venue.")] = None,
+) -> Listed[MarketPair]:
+    """List pairs of markets that settle alike, in the order of their id."""
+    found = load_pairs(connection, state=state, market_id=market_id, limit=page.limit, cursor=page.cursor)
+    return Listed(items=[MarketPair.model_validate(row) for row in found.rows], next_cursor=found.next_cursor)
+
+
+@router.get("/spreads")
+def list_spreads(
+    connection: Warehouse,
+    page: WantedPage,
+    pair_id: Annotated[str | None, Query(max_length=64)] = None,
+    since: Annotated[datetime | None, Query(description="Only minutes from here on (ISO 8601).")] = None,
+    source: Literal["recorded", "backfilled"] | None = None,
+) -> Listed[Spread]:
+    """List spreads by minute, in the order of pair and minute."""
+    found, problem = load_spreads(
+        connection, pair_id=pair_id, since=since, source=source, limit=page.limit, cursor=page.cursor
+    )
+    items = [Spread.model_validate(row) for row in found.rows]
+    return Listed(items=items, next_cursor=found.next_cursor, note=problem)

@@ -1,0 +1,49 @@
+"""Opportunities and trades."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+
+from app.api.deps import WantedPage, Warehouse
+from app.api.schemas import Listed, Opportunity, Trade
+from app.queries.opportunities import load_opportunities
+from app.queries.trades import load_trades
+
+router = APIRouter(tags=["trading"])
+
+
+@router.get("/opportunities")
+def list_opportunities(
+    connection: Warehouse,
+    page: WantedPage,
+    kind: Literal["pair", "ladder", "event", "set"] | None = None,
+    outcome: Literal["traded", "refused", "open", "passed"] | None = None,
+    reason: Annotated[str | None, Query(max_length=100, description="Refused for this at least once.")] = None,
+    open_only: Annotated[bool, Query(description="Only episodes that have not ended.")] = False,
+) -> Listed[Opportunity]:
+    """List opportunities, newest first, with what became of each and the reasons of refusals."""
+    found = load_opportunities(
+        connection,
+        kind=kind,
+        outcome=outcome,
+        reason=reason,
+        open_only=open_only,
+        limit=page.limit,
+        cursor=page.cursor,
+    )
+    return Listed(items=[Opportunity.model_validate(row) for row in found.rows], next_cursor=found.next_cursor)
+
+
+@router.get("/trades")
+def list_trades(
+    connection: Warehouse,
+    page: WantedPage,
+    state: Annotated[str | None, Query(max_length=40, description="HEDGED, SETTLED, FLAT, ESCALATED, ...")] = None,
+    mode: Literal["paper", "live"] | None = None,
+    group_id: Annotated[str | None, Query(max_length=200)] = None,
+) -> Listed[Trade]:
+    """List executions of hedges, newest first."""
+    found = load_trades(connection, state=state, mode=mode, group_id=group_id, limit=page.limit, cursor=page.cursor)
+    return Listed(items=[Trade.model_validate(row) for row in found.rows], next_cursor=found.next_cursor)

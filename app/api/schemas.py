@@ -1,0 +1,243 @@
+"""What the API takes and answers. Decimals are strings, times ISO 8601 in UTC."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+
+T = TypeVar("T")
+
+Amount = Annotated[
+    Decimal,
+    PlainSerializer(lambda value: format(value, "f"), return_type=str, when_used="json"),
+    Field(examples=["0.42"]),
+]
+"""A decimal as a string: no digit is lost on the way."""
+
+
+class Answer(BaseModel):
+    """Built from the rows of `app.queries`."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class Listed(BaseModel, Generic[T]):
+    """One page. `next_cursor` goes into the next call's `cursor`; null on the last page."""
+
+    items: list[T]
+    next_cursor: str | None = None
+    note: str | None = Field(default=None, description="Why the list is empty when its source cannot be read yet.")
+
+
+class Problem(BaseModel):
+    """Every error's body."""
+
+    code: str = Field(examples=["unknown_pair"])
+    message: str = Field(description="One sentence that says what to do.")
+    field: str | None = Field(default=None, description="The parameter that is wrong.")
+
+
+class ProblemBody(BaseModel):
+    """The envelope of every error."""
+
+    error: Problem
+
+
+class Market(Answer):
+    """One market. Prices in dollars per YES contract."""
+
+    venue: str
+    market_id: str
+    event_id: str
+    title: str
+    subtitle: str
+    event_title: str
+    category: str
+    status: str
+    close_time: datetime | None
+    result: str | None
+    settlement_value: Amount | None
+    is_recorded: bool
+    bid: Amount | None
+    ask: Amount | None
+    quote_state: str | None
+    quoted_at: datetime | None
+
+
+class MarketPair(Answer):
+    """One pair with the state its last decision leaves it in."""
+
+    pair_id: str
+    kalshi_market_id: str
+    polymarket_market_id: str
+    kalshi_title: str
+    polymarket_title: str
+    relation: str
+    polarity: str
+    state: str
+    confidence: Amount | None
+    judge: str | None
+    decided_by: str | None
+    decided_at: datetime | None
+    environment: str
+    kalshi_text_hash: str
+    polymarket_text_hash: str
+    created_at: datetime
+
+
+class OrderBook(Answer):
+    """One book in YES terms: [[price, size], ...], best first."""
+
+    venue: str
+    market_id: str
+    bids: list[tuple[Amount, Amount]]
+    asks: list[tuple[Amount, Amount]]
+    updated_at: datetime
+    state: str = Field(description="live, stale, crossed or unknown, as the recorder last said")
+    age_s: float = Field(description="Seconds since the last change that was received.")
+    is_stale: bool = Field(description="True unless the recorder keeps this book live.")
+
+
+class Spread(Answer):
+    """One minute of one pair, dollars per contract. Statistics are null below enough observations."""
+
+    pair_id: str
+    minute: datetime
+    kalshi_mid: Amount | None
+    polymarket_mid: Amount | None
+    mid_spread: Amount | None
+    cross_edge: Amount | None
+    avg_60m: Amount | None
+    stddev_60m: Amount | None
+    z_score: Amount | None
+    half_life_minutes: Amount | None
+    observations: int | None
+    source: str
+
+
+class Opportunity(Answer):
+    """One episode of a positive edge; `refusals` counts the reasons for which it was not taken."""
+
+    signal_id: int
+    group_id: str
+    kind: str
+    title: str
+    is_tradable: bool
+    opened_at: datetime
+    closed_at: datetime | None
+    close_reason: str
+    duration_s: Amount
+    open_edge_usd: Amount
+    peak_edge_usd: Amount
+    last_edge_usd: Amount
+    contracts: Amount
+    cost_usd: Amount
+    fee_usd: Amount
+    profit_usd: Amount
+    annualised_return: Amount | None
+    legs: list[dict[str, Any]]
+    outcome: str
+    refusal_reason: str | None
+    refusal_detail: str | None
+    refusals: dict[str, int]
+    executions: int
+
+
+class Trade(Answer):
+    """One execution of a hedge."""
+
+    execution_id: int
+    signal_id: int
+    group_id: str
+    kind: str
+    title: str
+    state: str
+    mode: str
+    environment: str
+    started_at: datetime
+    flat_at: datetime | None
+    settled_at: datetime | None
+    edge_usd: Amount
+    contracts: Amount
+    cost_usd: Amount
+    fees_usd: Amount
+    expected_pnl_usd: Amount | None
+    realised_pnl_usd: Amount | None
+    legs: list[dict[str, Any]]
+
+
+class Mart(Answer):
+    """One mart of the warehouse."""
+
+    name: str
+    rows: int
+    age_s: float | None
+
+
+class Mode(BaseModel):
+    """Which exchanges, and what happens to orders."""
+
+    venues: str
+    trading: str | None
+
+
+class Health(BaseModel):
+    """How the system is."""
+
+    status: Literal["ok", "degraded"]
+    problems: list[str]
+    mode: Mode
+    switch: str | None
+    markets: dict[str, int]
+    candidates: int
+    verdicts: int
+    pairs: dict[str, int]
+    deltas: int
+    gaps: dict[str, int]
+    marts: list[Mart]
+    signals: int
+    refusals: dict[str, int]
+    pnl_usd: Amount
+    open_alerts: int
+    recorder_age_s: float | None
+    quote_age_s: float | None
+
+
+class DecisionBody(BaseModel):
+    """A person's decision on a pair. With both hashes it is refused if the texts changed since they were read."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    decision: Literal["approve", "reject", "pause"]
+    who: str = Field(min_length=1, max_length=80, description="The person's name.")
+    reason: str = Field(default="", max_length=1000)
+    kalshi_text_hash: str | None = Field(default=None, max_length=64)
+    polymarket_text_hash: str | None = Field(default=None, max_length=64)
+
+
+class DecisionAnswer(BaseModel):
+    """The decision as written."""
+
+    decision_id: int
+    pair: MarketPair
+
+
+class SwitchBody(BaseModel):
+    """Who switches, and why."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    who: str = Field(min_length=1, max_length=80, description="The person's name.")
+    reason: str = Field(default="", max_length=1000)
+
+
+class SwitchAnswer(BaseModel):
+    """The switch as it is now in force."""
+
+    switch_id: int
+    state: str
+    set_by: str
+    set_at: datetime

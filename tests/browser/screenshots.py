@@ -1,0 +1,83 @@
+"""Take a picture of every page of a running dashboard: `python -m tests.browser.screenshots --out DIR --base URL`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+from tests.browser.chromium import launch
+
+PAGES = (
+    "overview", "markets", "pairs", "spreads", "depth", "opportunities", "trades", "portfolio", "risk", "health",
+)  # fmt: skip
+_FIT_HEIGHT = """() => {
+    const main = document.querySelector('[data-testid="stMainBlockContainer"]');
+    return Math.ceil(main ? main.getBoundingClientRect().height : 900) + 20;
+}"""
+
+
+def path_of(name: str) -> str:
+    """Return the path of a page; the first one lives at the root."""
+    return "" if name == PAGES[0] else name
+
+
+def take(page: Page, base: str, name: str, out: Path, *, width: int, height_max: int) -> Path:
+    """Open one page, wait until nothing loads any more, and save it as tall as it is (within `height_max`)."""
+    page.set_viewport_size({"width": width, "height": 1000})
+    page.goto(f"{base}/{path_of(name)}")
+    page.get_by_role("heading", name=name.capitalize(), exact=True).wait_for(timeout=60_000)
+    if name == "markets":
+        _choose_recorded(page)
+    _settle(page)
+    height = min(max(int(page.evaluate(_FIT_HEIGHT)), 700), height_max)
+    page.set_viewport_size({"width": width, "height": height})
+    _settle(page)
+    path = out / f"{name}.png"
+    page.screenshot(path=path)
+    return path
+
+
+def _choose_recorded(page: Page) -> None:
+    # The table is a canvas: its first row is found by position.
+    page.get_by_text("Recorded", exact=True).first.click()
+    _settle(page)
+    box = page.get_by_test_id("stDataFrame").bounding_box()
+    if box is not None:
+        page.mouse.click(box["x"] + 20, box["y"] + 55)
+        page.locator(".cb-card").first.wait_for(timeout=15_000)
+
+
+def _settle(page: Page) -> None:
+    page.wait_for_timeout(400)
+    page.wait_for_function(
+        "() => !document.querySelector('[data-testid=\"stApp\"]')?.matches('[data-test-script-state=\"running\"]')"
+        " && !document.querySelector('[data-testid=\"stSkeleton\"]')"
+        " && !document.querySelector('[data-stale=\"true\"]')",
+        timeout=60_000,
+    )
+    page.wait_for_timeout(600)
+
+
+def main() -> None:
+    """Take all pictures and print where they are."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the pictures")
+    parser.add_argument("--base", default="http://127.0.0.1:8501", help="address of the dashboard")
+    parser.add_argument("--width", type=int, default=1440)
+    parser.add_argument("--height-max", type=int, default=1800)
+    parser.add_argument("--only", choices=PAGES, action="append")
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        page = browser.new_context(device_scale_factor=1.0).new_page()
+        for name in options.only or PAGES:
+            print(take(page, options.base.rstrip("/"), name, options.out, width=options.width,
+                       height_max=options.height_max))  # fmt: skip
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
