@@ -1,0 +1,74 @@
+"""Reading HTTP answers: JSON into documents, documents into dataclasses, and what an unreadable one means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import orjson
+
+from streams.market.errors import InvalidAmount, MalformedFrame, OutcomeUnknown
+
+Document = TypeVar("Document")
+Result = TypeVar("Result")
+_KEPT = 2000
+
+
+def json_of(raw: bytes) -> Any:
+    """Return an answer's JSON.
+
+    Raises:
+        MalformedFrame: If it is not JSON.
+    """
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise MalformedFrame(raw[:_KEPT], f"answer is not JSON: {error}") from None
+
+
+def document_of(raw: bytes) -> dict[str, Any]:
+    """Return an answer that must be a JSON object.
+
+    Raises:
+        MalformedFrame: If it is anything else.
+    """
+    document = json_of(raw)
+    if not isinstance(document, dict):
+        raise MalformedFrame(raw[:_KEPT], "answer is not an object")
+    return document
+
+
+def part_of(document: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return the object under a key.
+
+    Raises:
+        MalformedFrame: If there is none.
+    """
+    part = document.get(name)
+    if not isinstance(part, dict):
+        raise MalformedFrame(repr(document)[:_KEPT].encode(), f"answer without {name}")
+    return part
+
+
+def read(document: Document, parse: Callable[[Document], Result]) -> Result:
+    """Return what `parse` makes of a document.
+
+    Raises:
+        MalformedFrame: If a key is missing or a value cannot be one.
+    """
+    try:
+        return parse(document)
+    except (InvalidAmount, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise MalformedFrame(repr(document)[:_KEPT].encode(), f"{type(error).__name__}: {error}") from None
+
+
+def read_write(raw: bytes, parse: Callable[[dict[str, Any]], Result]) -> Result:
+    """Return what `parse` makes of the answer of a write.
+
+    Raises:
+        OutcomeUnknown: If it cannot be read: the venue took the request, and only reads tell what it did.
+    """
+    try:
+        return read(document_of(raw), parse)
+    except MalformedFrame as error:
+        raise OutcomeUnknown(f"the venue took the request and its answer cannot be read: {error.reason}") from error

@@ -1,0 +1,42 @@
+"""Clients and feeds of the environment in force, put together from the settings and the keystore."""
+
+from __future__ import annotations
+
+import httpx
+
+from streams.settings import Settings
+from streams.venues.endpoints import endpoints
+from streams.venues.feed import Feed
+from streams.venues.kalshi.feed import KalshiFeed
+from streams.venues.kalshi.limits import KalshiLimits
+from streams.venues.kalshi.polling import KalshiPollingFeed
+from streams.venues.kalshi.rest import KalshiClient
+from streams.venues.keystore import Keystore
+from streams.venues.polymarket.feed import PolymarketFeed
+from streams.venues.polymarket.limits import PolymarketLimits
+from streams.venues.polymarket.rest import PolymarketClient
+
+
+def kalshi_client(settings: Settings, http: httpx.AsyncClient) -> KalshiClient:
+    """Return Kalshi's REST client with the environment's key, or without one where none is stored."""
+    limits = KalshiLimits.unlimited() if settings.venues == "sandbox" else None
+    credentials = Keystore(settings).kalshi(settings.venues)
+    return KalshiClient(endpoints(settings), credentials, http=http, limits=limits)
+
+
+def polymarket_client(settings: Settings, http: httpx.AsyncClient) -> PolymarketClient:
+    """Return Polymarket's REST client with the environment's key, or without one where none is stored."""
+    limits = PolymarketLimits.unlimited() if settings.venues == "sandbox" else None
+    credentials = Keystore(settings).polymarket(settings.venues)
+    return PolymarketClient(endpoints(settings), credentials, http=http, limits=limits)
+
+
+def market_feeds(settings: Settings, http: httpx.AsyncClient) -> list[Feed]:
+    """Return one unconnected feed per venue: Kalshi's socket where there is a key, polled books where there is none."""
+    credentials = Keystore(settings).kalshi(settings.venues)
+    kalshi: Feed
+    if credentials is None:
+        kalshi = KalshiPollingFeed(kalshi_client(settings, http), interval_s=settings.polling_interval_s)
+    else:
+        kalshi = KalshiFeed(endpoints(settings), credentials, silence_timeout_s=settings.silence_timeout_s)
+    return [kalshi, PolymarketFeed(endpoints(settings), silence_timeout_s=settings.silence_timeout_s)]

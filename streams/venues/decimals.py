@@ -1,0 +1,87 @@
+"""Decimal strings of the wire as exact integers, without Decimal on the path that runs per message.
+
+Prices and sizes repeat all day long, so the answers are remembered.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+
+from streams.market.errors import InvalidAmount
+from streams.market.units import PRICE_ONE_E4
+
+
+def fixed_point(text: str, digits: int) -> int:
+    """Return a plain decimal string times 10**digits.
+
+    Args:
+        text: Digits with at most one point and at most one leading minus; no exponent, no spaces.
+        digits: Decimal places to keep.
+
+    Raises:
+        InvalidAmount: If it is anything else or has non-zero digits beyond.
+    """
+    whole, _, fraction = text.partition(".")
+    if len(fraction) > digits:
+        if fraction[digits:].strip("0"):
+            raise InvalidAmount(f"finer than {digits} decimals: {text[:40]!r}")
+        fraction = fraction[:digits]
+    joined = whole + fraction
+    unsigned = joined[1:] if joined.startswith("-") else joined
+    if not (unsigned.isascii() and unsigned.isdigit()) or len(unsigned) > 30:
+        raise InvalidAmount(f"not a plain decimal: {text[:40]!r}")
+    return int(joined) * int(10 ** (digits - len(fraction)))
+
+
+@lru_cache(maxsize=20_000)
+def wire_price_e4(text: str) -> int:
+    """Return a price that can be traded at, as `price_e4`.
+
+    Raises:
+        InvalidAmount: If it is no decimal or does not lie strictly between 0 and 1.
+    """
+    value = fixed_point(text, 4)
+    if not 0 < value < PRICE_ONE_E4:
+        raise InvalidAmount(f"price out of range: {text[:40]!r}")
+    return value
+
+
+@lru_cache(maxsize=20_000)
+def wire_bound_e4(text: str) -> int:
+    """Return a price from 0 to 1 with both ends, as venues state best prices of empty sides and settlements."""
+    value = fixed_point(text, 4)
+    if not 0 <= value <= PRICE_ONE_E4:
+        raise InvalidAmount(f"price out of range: {text[:40]!r}")
+    return value
+
+
+@lru_cache(maxsize=100_000)
+def wire_size_e6(text: str) -> int:
+    """Return a size or a signed change of size as `size_e6`."""
+    return fixed_point(text, 6)
+
+
+def wire_cash_e6(text: str) -> int:
+    """Return dollars as `cash_e6`; digits beyond the sixth must be zero."""
+    return fixed_point(text, 6)
+
+
+def plain_decimal(value: object) -> str:
+    """Return a JSON number or numeric string as the shortest plain decimal string, without an exponent.
+
+    A float is taken by its shortest text, which is what stood on the wire.
+
+    Raises:
+        InvalidAmount: If it is no finite number.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+        raise InvalidAmount(f"not a number: {str(value)[:40]!r}")
+    try:
+        number = Decimal(repr(value) if isinstance(value, float) else value)
+    except InvalidOperation:
+        raise InvalidAmount(f"not a number: {str(value)[:40]!r}") from None
+    if not number.is_finite() or abs(number.adjusted()) > 60:
+        raise InvalidAmount(f"not a number that can be meant: {str(value)[:40]!r}")
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -1,0 +1,90 @@
+"""Where the exchanges of an environment are reached.
+
+The sandbox serves Kalshi on one port and everything of Polymarket on another, under prefixes. Paths are signed as the
+real hosts see them, so a Polymarket prefix is never part of what is signed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from streams.market.errors import ConfigurationError
+from streams.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """Base addresses without a trailing slash.
+
+    Attributes:
+        kalshi_rest: Up to and with `/trade-api/v2`.
+        kalshi_ws: The socket itself.
+        gamma / clob / polymarket_data: Bases of Polymarket's three HTTP services.
+        polymarket_ws: Base of the sockets; `/market` and `/user` follow.
+    """
+
+    kalshi_rest: str
+    kalshi_ws: str
+    gamma: str
+    clob: str
+    polymarket_ws: str
+    polymarket_data: str
+
+
+_LIVE_POLYMARKET = {
+    "gamma": "https://gamma-api.polymarket.com",
+    "clob": "https://clob.polymarket.com",
+    "polymarket_ws": "wss://ws-subscriptions-clob.polymarket.com/ws",
+    "polymarket_data": "https://data-api.polymarket.com",
+}
+_LIVE = Endpoints(
+    kalshi_rest="https://external-api.kalshi.com/trade-api/v2",
+    kalshi_ws="wss://external-api-ws.kalshi.com/trade-api/ws/v2",
+    **_LIVE_POLYMARKET,
+)
+# Polymarket has no demo exchange; its public market data stands beside Kalshi's demo.
+_DEMO = Endpoints(
+    kalshi_rest="https://external-api.demo.kalshi.co/trade-api/v2",
+    kalshi_ws="wss://external-api-ws.demo.kalshi.co/trade-api/ws/v2",
+    **_LIVE_POLYMARKET,
+)
+_OVERRIDES = {
+    "kalshi_rest": "kalshi_rest_url",
+    "kalshi_ws": "kalshi_ws_url",
+    "gamma": "polymarket_gamma_url",
+    "clob": "polymarket_clob_url",
+    "polymarket_ws": "polymarket_ws_url",
+    "polymarket_data": "polymarket_data_url",
+}
+
+
+def endpoints(settings: Settings) -> Endpoints:
+    """Return the addresses of the environment that `settings.venues` names, with its overrides applied.
+
+    Raises:
+        ConfigurationError: If an override is not an http(s) or ws(s) address.
+    """
+    base = {"live": _LIVE, "demo": _DEMO, "sandbox": _sandbox(settings)}[settings.venues]
+    values = {field.name: getattr(base, field.name) for field in fields(base)}
+    for name, setting in _OVERRIDES.items():
+        given = str(getattr(settings, setting)).strip().rstrip("/")
+        if not given:
+            continue
+        schemes = ("ws://", "wss://") if name.endswith("_ws") else ("http://", "https://")
+        if not given.startswith(schemes):
+            raise ConfigurationError(f"CROSSBOOK_{setting.upper()} must start with {' or '.join(schemes)}.")
+        values[name] = given
+    return Endpoints(**values)
+
+
+def _sandbox(settings: Settings) -> Endpoints:
+    kalshi = f"127.0.0.1:{settings.kalshi_sandbox_port}"
+    polymarket = f"127.0.0.1:{settings.polymarket_sandbox_port}"
+    return Endpoints(
+        kalshi_rest=f"http://{kalshi}/trade-api/v2",
+        kalshi_ws=f"ws://{kalshi}/trade-api/ws/v2",
+        gamma=f"http://{polymarket}/gamma",
+        clob=f"http://{polymarket}/clob",
+        polymarket_ws=f"ws://{polymarket}/ws",
+        polymarket_data=f"http://{polymarket}/data",
+    )

@@ -1,0 +1,299 @@
+"""Kalshi's orders, fills, positions and settlements in integer units: what is sent and what comes back. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+import orjson
+
+from streams.market.errors import InvalidAmount
+from streams.market.identity import Outcome, Side
+from streams.market.units import PRICE_ONE_E4, SIZE_SCALE, price_decimal
+from streams.venues.decimals import wire_cash_e6, wire_price_e4, wire_size_e6
+from streams.venues.kalshi.parsing import outcome_of
+from streams.venues.times import parse_time
+
+TimeInForce = Literal["immediate_or_cancel", "fill_or_kill", "good_till_canceled"]
+Action = Literal["buy", "sell"]
+SIZE_STEP_E6 = SIZE_SCALE // 100
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRequest:
+    """A limit order as the venue takes it: one side of the YES book.
+
+    Attributes:
+        side: bid buys YES (or sells NO), ask sells YES (or buys NO).
+        price_e4: YES dollars.
+        size_e6: Contracts, a multiple of 0.01.
+        client_order_id: Ours; a second order under it is refused, which makes a re-send recognisable.
+        expiration_s: Unix seconds, only with good_till_canceled.
+    """
+
+    market_id: str
+    side: Side
+    price_e4: int
+    size_e6: int
+    client_order_id: str
+    time_in_force: TimeInForce = "immediate_or_cancel"
+    post_only: bool = False
+    reduce_only: bool = False
+    expiration_s: int | None = None
+    exchange_index: int | None = None
+
+    def body(self) -> bytes:
+        """Return the exact bytes of the request; the same request always gives the same bytes.
+
+        Raises:
+            InvalidAmount: If price or size cannot be ordered.
+        """
+        if not 0 < self.price_e4 < PRICE_ONE_E4:
+            raise InvalidAmount(f"price out of range: {self.price_e4}")
+        if self.size_e6 <= 0 or self.size_e6 % SIZE_STEP_E6:
+            raise InvalidAmount(f"size is not a positive multiple of 0.01: {self.size_e6}")
+        document: dict[str, Any] = {
+            "ticker": self.market_id,
+            "client_order_id": self.client_order_id,
+            "side": self.side,
+            "count": f"{self.size_e6 // SIZE_SCALE}.{self.size_e6 % SIZE_SCALE // SIZE_STEP_E6:02d}",
+            "price": str(price_decimal(self.price_e4)),
+            "time_in_force": self.time_in_force,
+            "self_trade_prevention_type": "taker_at_cross",
+        }
+        if self.post_only:
+            document["post_only"] = True
+        if self.reduce_only:
+            document["reduce_only"] = True
+        if self.expiration_s is not None:
+            document["expiration_time"] = self.expiration_s
+        if self.exchange_index is not None:
+            document["exchange_index"] = self.exchange_index
+        return orjson.dumps(document)
+
+
+def order_request(
+    market_id: str,
+    *,
+    outcome: Outcome,
+    action: Action,
+    price_e4: int,
+    size_e6: int,
+    client_order_id: str,
+    time_in_force: TimeInForce = "immediate_or_cancel",
+    exchange_index: int | None = None,
+) -> OrderRequest:
+    """Return the order that buys or sells an outcome at a limit price of that outcome.
+
+    Buying NO at q is selling YES at 1 - q on the one book; a holding of the other outcome is netted by the venue.
+    """
+    side: Side = "bid" if (outcome == "yes") == (action == "buy") else "ask"
+    yes_price = price_e4 if outcome == "yes" else PRICE_ONE_E4 - price_e4
+    return OrderRequest(
+        market_id, side, yes_price, size_e6, client_order_id, time_in_force, exchange_index=exchange_index
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class OrderAnswer:
+    """What creating an order answered. The averages are None where nothing was filled.
+
+    `average_fee_usd` and `average_price_usd` are the venue's own averages per contract, rounded by it: fills are what
+    the ledger is made of.
+    """
+
+    order_id: str
+    client_order_id: str
+    filled_e6: int
+    remaining_e6: int
+    average_price_usd: str | None
+    average_fee_usd: str | None
+    venue_ts_ms: int | None
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CancelAnswer:
+    """What cancelling an order answered: how much of it was still resting."""
+
+    order_id: str
+    reduced_e6: int
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class OrderState:
+    """One of our orders as the venue lists it.
+
+    Attributes:
+        status: resting, canceled or executed (or a newer word).
+        price_e4: The limit in YES dollars.
+        cash_e6: What its fills cost or brought, without fees.
+        fee_e6: Fees of its fills.
+    """
+
+    order_id: str
+    client_order_id: str
+    market_id: str
+    status: str
+    outcome: Outcome
+    price_e4: int
+    initial_e6: int
+    filled_e6: int
+    remaining_e6: int
+    cash_e6: int
+    fee_e6: int
+    created_at: datetime | None
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class FillState:
+    """One execution of one of our orders.
+
+    Attributes:
+        outcome: Which way it went: `yes` is buy YES or sell NO, `no` the reverse; the venue does not tell which.
+        yes_price_e4: Price in YES dollars.
+        fee_e6: What the venue says the fill cost.
+    """
+
+    fill_id: str
+    order_id: str
+    market_id: str
+    outcome: Outcome
+    yes_price_e4: int
+    size_e6: int
+    fee_e6: int
+    is_taker: bool
+    created_at: datetime | None
+    payload: dict[str, Any]
+
+    def price_of(self, outcome: Outcome) -> int:
+        """Return the price of an outcome in this fill as `price_e4`."""
+        return self.yes_price_e4 if outcome == "yes" else PRICE_ONE_E4 - self.yes_price_e4
+
+
+@dataclass(frozen=True, slots=True)
+class PositionState:
+    """What we hold of one market: contracts above zero are YES, below zero NO."""
+
+    market_id: str
+    contracts_e6: int
+    exposure_e6: int
+    realised_e6: int
+    fee_e6: int
+    payload: dict[str, Any]
+
+    @property
+    def outcome(self) -> Outcome:
+        """The outcome held."""
+        return "yes" if self.contracts_e6 >= 0 else "no"
+
+
+@dataclass(frozen=True, slots=True)
+class SettlementState:
+    """What one market paid us when it settled. `revenue_e6` is whole cents, as the venue states it."""
+
+    market_id: str
+    result: str
+    yes_e6: int
+    no_e6: int
+    revenue_e6: int
+    value_e4: int | None
+    fee_e6: int
+    settled_at: datetime | None
+    payload: dict[str, Any]
+
+
+def parse_order_answer(document: dict[str, Any]) -> OrderAnswer:
+    """Return the answer of POST /portfolio/events/orders. Raises KeyError or InvalidAmount where it is not one."""
+    return OrderAnswer(
+        order_id=str(document["order_id"]),
+        client_order_id=str(document.get("client_order_id") or ""),
+        filled_e6=wire_size_e6(document["fill_count"]),
+        remaining_e6=wire_size_e6(document["remaining_count"]),
+        average_price_usd=document.get("average_fill_price"),
+        average_fee_usd=document.get("average_fee_paid"),
+        venue_ts_ms=document.get("ts_ms"),
+        payload=document,
+    )
+
+
+def parse_cancel_answer(document: dict[str, Any]) -> CancelAnswer:
+    """Return the answer of DELETE /portfolio/events/orders/{id}."""
+    return CancelAnswer(str(document["order_id"]), wire_size_e6(document["reduced_by"]), document)
+
+
+def parse_order(document: dict[str, Any]) -> OrderState:
+    """Return one order of GET /portfolio/orders."""
+    return OrderState(
+        order_id=str(document["order_id"]),
+        client_order_id=str(document.get("client_order_id") or ""),
+        market_id=str(document["ticker"]),
+        status=str(document["status"]),
+        outcome=outcome_of(document.get("outcome_side") or document["side"]),
+        price_e4=wire_price_e4(document["yes_price_dollars"]),
+        initial_e6=wire_size_e6(document["initial_count_fp"]),
+        filled_e6=wire_size_e6(document["fill_count_fp"]),
+        remaining_e6=wire_size_e6(document["remaining_count_fp"]),
+        cash_e6=_cash(document, "taker_fill_cost_dollars") + _cash(document, "maker_fill_cost_dollars"),
+        fee_e6=_cash(document, "taker_fees_dollars") + _cash(document, "maker_fees_dollars"),
+        created_at=parse_time(document.get("created_time")),
+        payload=document,
+    )
+
+
+def parse_fill(document: dict[str, Any]) -> FillState:
+    """Return one fill of GET /portfolio/fills."""
+    return FillState(
+        fill_id=str(document.get("fill_id") or document["trade_id"]),
+        order_id=str(document["order_id"]),
+        market_id=str(document.get("ticker") or document["market_ticker"]),
+        outcome=outcome_of(document.get("outcome_side") or document["side"]),
+        yes_price_e4=wire_price_e4(document["yes_price_dollars"]),
+        size_e6=wire_size_e6(document["count_fp"]),
+        fee_e6=_cash(document, "fee_cost"),
+        is_taker=bool(document["is_taker"]),
+        created_at=parse_time(document.get("created_time")),
+        payload=document,
+    )
+
+
+def parse_position(document: dict[str, Any]) -> PositionState:
+    """Return one entry of `market_positions`."""
+    return PositionState(
+        market_id=str(document["ticker"]),
+        contracts_e6=wire_size_e6(document["position_fp"]),
+        exposure_e6=_cash(document, "market_exposure_dollars"),
+        realised_e6=_cash(document, "realized_pnl_dollars"),
+        fee_e6=_cash(document, "fees_paid_dollars"),
+        payload=document,
+    )
+
+
+def parse_settlement(document: dict[str, Any]) -> SettlementState:
+    """Return one entry of GET /portfolio/settlements."""
+    value = document.get("value")
+    return SettlementState(
+        market_id=str(document["ticker"]),
+        result=str(document["market_result"]),
+        yes_e6=wire_size_e6(document["yes_count_fp"]),
+        no_e6=wire_size_e6(document["no_count_fp"]),
+        revenue_e6=int(document["revenue"]) * 10_000,
+        value_e4=None if value is None else int(value) * 100,
+        fee_e6=_cash(document, "fee_cost"),
+        settled_at=parse_time(document.get("settled_time")),
+        payload=document,
+    )
+
+
+def parse_balance(document: dict[str, Any]) -> int:
+    """Return the cash of GET /portfolio/balance as `cash_e6`; the exact string where there is one, else whole cents."""
+    exact = document.get("balance_dollars")
+    return wire_cash_e6(exact) if exact else int(document["balance"]) * 10_000
+
+
+def _cash(document: dict[str, Any], name: str) -> int:
+    value = document.get(name)
+    return wire_cash_e6(value) if value else 0

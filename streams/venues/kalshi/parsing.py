@@ -1,0 +1,241 @@
+"""Kalshi's public socket frames as events in YES terms. Pure; the only error is MalformedFrame.
+
+The frame of a public channel becomes one event; frames of channels we do not read become `Unknown`, because their
+sequence numbers still count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from streams.market.errors import InvalidAmount, MalformedFrame
+from streams.market.events import (
+    Acknowledgement,
+    BookSnapshot,
+    ChannelError,
+    LevelChange,
+    Levels,
+    LifecycleChange,
+    LifecycleKind,
+    MarketEvent,
+    TradePrint,
+    Unknown,
+)
+from streams.market.identity import Outcome, Venue
+from streams.market.units import PRICE_ONE_E4
+from streams.venues.decimals import wire_bound_e4, wire_price_e4, wire_size_e6
+from streams.venues.kalshi import wire
+
+_frame = msgspec.json.Decoder(wire.Frame).decode
+_delta = msgspec.json.Decoder(wire.DeltaMessage).decode
+_snapshot = msgspec.json.Decoder(wire.SnapshotMessage).decode
+_poll = msgspec.json.Decoder(wire.PolledBook).decode
+_trade = msgspec.json.Decoder(wire.TradeMessage).decode
+_lifecycle = msgspec.json.Decoder(wire.LifecycleMessage).decode
+_subscribed = msgspec.json.Decoder(wire.SubscribedMessage).decode
+_ok = msgspec.json.Decoder(wire.OkMessage | list[wire.ListedChannel] | None).decode
+_error = msgspec.json.Decoder(wire.ErrorMessage).decode
+
+_KINDS: dict[str, LifecycleKind] = {
+    "created": "created",
+    "activated": "activated",
+    "deactivated": "deactivated",
+    "close_date_updated": "close_date_updated",
+    "determined": "determined",
+    "settled": "settled",
+    "metadata_updated": "metadata_updated",
+    "price_level_structure_updated": "metadata_updated",
+}
+# Channel error and subscription buffer overflow: the subscription is gone.
+_TERMINAL_CODES = frozenset({10, 25})
+
+
+def parse_frame(raw: bytes, *, use_yes_price: bool = True) -> list[MarketEvent]:
+    """Return the events of one server frame, in its order.
+
+    Args:
+        raw: The frame as received.
+        use_yes_price: What the subscription asked for: whether prices of the NO ladder are YES prices already.
+
+    Raises:
+        MalformedFrame: For anything that is not a frame of the documented shape.
+    """
+    try:
+        frame = _frame(raw)
+        parse = _PARSERS.get(frame.type)
+        if parse is None:
+            return [Unknown(Venue.KALSHI, frame.type, frame.sid, frame.seq)]
+        return [parse(frame, use_yes_price)]
+    except (msgspec.DecodeError, InvalidAmount, ValueError) as error:
+        raise MalformedFrame(raw, f"{type(error).__name__}: {error}") from None
+
+
+def _parse_delta(frame: wire.Frame, use_yes_price: bool) -> MarketEvent:
+    message = _delta(frame.msg)
+    price = wire_price_e4(message.price_dollars)
+    if message.side == "yes":
+        is_bid = True
+    elif message.side == "no":
+        is_bid = False
+        if not use_yes_price:
+            price = PRICE_ONE_E4 - price
+    else:
+        raise InvalidAmount(f"unknown side: {message.side[:20]!r}")
+    return LevelChange(
+        Venue.KALSHI,
+        message.market_ticker,
+        "bid" if is_bid else "ask",
+        price,
+        wire_size_e6(message.delta_fp),
+        None,
+        message.ts_ms,
+        frame.sid,
+        frame.seq,
+        None,
+        None,
+        message.client_order_id,
+        bytes(frame.msg),
+    )
+
+
+def _parse_snapshot(frame: wire.Frame, use_yes_price: bool) -> MarketEvent:
+    message = _snapshot(frame.msg)
+    return BookSnapshot(
+        venue=Venue.KALSHI,
+        market_id=message.market_ticker,
+        bids=bid_levels(message.yes_dollars_fp),
+        asks=ask_levels(message.no_dollars_fp, use_yes_price=use_yes_price),
+        venue_sent_ms=message.ts_ms if message.ts_ms is not None else frame.sending_ts_ms,
+        subscription_id=frame.sid,
+        sequence=frame.seq,
+        payload=bytes(frame.msg),
+    )
+
+
+def _parse_poll(frame: wire.Frame, _use_yes_price: bool) -> MarketEvent:
+    message = _poll(frame.msg)
+    return BookSnapshot(
+        venue=Venue.KALSHI,
+        market_id=message.market_ticker,
+        bids=bid_levels(message.yes_dollars),
+        asks=ask_levels(message.no_dollars, use_yes_price=False),
+        payload=bytes(frame.msg),
+    )
+
+
+def bid_levels(ladder: list[tuple[str, str]]) -> Levels:
+    """Return Kalshi's YES ladder as bids, best first.
+
+    Raises:
+        InvalidAmount: For a price or size that cannot be one, or a price named twice.
+    """
+    return _levels([(wire_price_e4(price), wire_size_e6(size)) for price, size in ladder], best_is_high=True)
+
+
+def ask_levels(ladder: list[tuple[str, str]], *, use_yes_price: bool) -> Levels:
+    """Return Kalshi's NO ladder as asks, best first; `use_yes_price` as for `parse_frame`."""
+    rows = [(wire_price_e4(price), wire_size_e6(size)) for price, size in ladder]
+    if not use_yes_price:
+        rows = [(PRICE_ONE_E4 - price, size) for price, size in rows]
+    return _levels(rows, best_is_high=False)
+
+
+def _levels(rows: Levels, *, best_is_high: bool) -> Levels:
+    if len({price for price, _ in rows}) != len(rows):
+        raise InvalidAmount("a ladder names a price twice")
+    if any(size < 0 for _, size in rows):
+        raise InvalidAmount("a ladder has a negative size")
+    return sorted([row for row in rows if row[1]], reverse=best_is_high)
+
+
+def _parse_trade(frame: wire.Frame, _use_yes_price: bool) -> MarketEvent:
+    message = _trade(frame.msg)
+    taker = message.taker_outcome_side or message.taker_side
+    size = wire_size_e6(message.count_fp)
+    if size <= 0:
+        raise InvalidAmount(f"trade of size {message.count_fp[:40]!r}")
+    return TradePrint(
+        venue=Venue.KALSHI,
+        market_id=message.market_ticker,
+        price_e4=wire_price_e4(message.yes_price_dollars),
+        size_e6=size,
+        taker_outcome=outcome_of(taker) if taker else None,
+        trade_id=message.trade_id,
+        venue_sent_ms=message.ts_ms,
+        subscription_id=frame.sid,
+        sequence=frame.seq,
+        payload=bytes(frame.msg),
+    )
+
+
+def outcome_of(text: str) -> Outcome:
+    """Return `yes` or `no`.
+
+    Raises:
+        InvalidAmount: For any other word.
+    """
+    if text == "yes":
+        return "yes"
+    if text == "no":
+        return "no"
+    raise InvalidAmount(f"unknown outcome: {text[:20]!r}")
+
+
+def _parse_lifecycle(frame: wire.Frame, _use_yes_price: bool) -> MarketEvent:
+    message = _lifecycle(frame.msg)
+    settlement = None
+    if message.settlement_value:
+        settlement = wire_bound_e4(message.settlement_value)
+    elif message.result in ("yes", "no"):
+        settlement = PRICE_ONE_E4 if message.result == "yes" else 0
+    at_s = message.determination_ts or message.settled_ts
+    return LifecycleChange(
+        venue=Venue.KALSHI,
+        market_id=message.market_ticker,
+        kind=_KINDS.get(message.event_type, "other"),
+        result=message.result or None,
+        settlement_e4=settlement,
+        venue_sent_ms=frame.sending_ts_ms if frame.sending_ts_ms is not None else (at_s * 1000 if at_s else None),
+        subscription_id=frame.sid,
+        sequence=frame.seq,
+        payload=bytes(frame.msg),
+    )
+
+
+def _parse_subscribed(frame: wire.Frame, _use_yes_price: bool) -> MarketEvent:
+    message = _subscribed(frame.msg)
+    return Acknowledgement(Venue.KALSHI, "subscribed", frame.id, message.sid, None, message.channel)
+
+
+def _parse_ok(frame: wire.Frame, _use_yes_price: bool) -> MarketEvent:
+    message = _ok(frame.msg) if frame.msg else None
+    if isinstance(message, list):
+        return Acknowledgement(Venue.KALSHI, "listed", frame.id, frame.sid, frame.seq)
+    tickers = message.market_tickers if message else []
+    return Acknowledgement(Venue.KALSHI, "updated", frame.id, frame.sid, frame.seq, None, tickers)
+
+
+def _parse_unsubscribed(frame: wire.Frame, _use_yes_price: bool) -> MarketEvent:
+    return Acknowledgement(Venue.KALSHI, "unsubscribed", frame.id, frame.sid, frame.seq)
+
+
+def _parse_error(frame: wire.Frame, _use_yes_price: bool) -> MarketEvent:
+    message = _error(frame.msg)
+    return ChannelError(
+        Venue.KALSHI, message.code, message.msg, message.code in _TERMINAL_CODES, frame.id, frame.sid, frame.seq
+    )
+
+
+_PARSERS: dict[str, Callable[[wire.Frame, bool], MarketEvent]] = {
+    "orderbook_delta": _parse_delta,
+    "orderbook_snapshot": _parse_snapshot,
+    wire.POLLED_BOOK: _parse_poll,
+    "trade": _parse_trade,
+    "market_lifecycle_v2": _parse_lifecycle,
+    "subscribed": _parse_subscribed,
+    "ok": _parse_ok,
+    "unsubscribed": _parse_unsubscribed,
+    "error": _parse_error,
+}

@@ -1,0 +1,64 @@
+"""One page of a list, and the walk over all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from streams.market.errors import TransientError
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Item]):
+    """Items of one page; `cursor` asks for the next one and is empty on the last."""
+
+    items: list[Item]
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candle:
+    """One candlestick or history point, YES terms; None where the venue states nothing.
+
+    Attributes:
+        bucket_start: Start of the interval, aware UTC.
+        interval_s: Length of the interval.
+        bid_close_e4 / ask_close_e4: Best prices at the end; None on an empty side.
+        price_*_e4: Trade prices (Kalshi), or the history price in `price_close_e4` alone (Polymarket).
+        volume_e6: Contracts traded, None where the venue does not say.
+    """
+
+    bucket_start: datetime
+    interval_s: int
+    bid_close_e4: int | None
+    ask_close_e4: int | None
+    price_open_e4: int | None
+    price_high_e4: int | None
+    price_low_e4: int | None
+    price_close_e4: int | None
+    volume_e6: int | None
+    payload: dict[str, Any]
+
+
+async def all_items(fetch: Callable[[str], Awaitable[Page[Item]]], first_cursor: str = "") -> list[Item]:
+    """Return the items of all pages from `first_cursor` on.
+
+    Raises:
+        TransientError: If the venue hands out a cursor twice, which would never end.
+    """
+    items: list[Item] = []
+    seen: set[str] = set()
+    cursor = first_cursor
+    while True:
+        page = await fetch(cursor)
+        items += page.items
+        if not page.cursor:
+            return items
+        if page.cursor in seen:
+            raise TransientError("the venue repeats a page cursor")
+        seen.add(page.cursor)
+        cursor = page.cursor

@@ -1,0 +1,268 @@
+"""Polymarket's market socket frames as events in YES terms. Pure; the only error is MalformedFrame.
+
+The books of the two tokens mirror each other, and a frame usually says everything twice. What is said of both tokens is
+folded into one event of the YES book; what is said of the NO token alone is converted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import msgspec
+
+from streams.market.errors import InvalidAmount, MalformedFrame
+from streams.market.events import (
+    Acknowledgement,
+    BookSnapshot,
+    LevelChange,
+    Levels,
+    LifecycleChange,
+    MarketEvent,
+    TickSizeChange,
+    TradePrint,
+    Unknown,
+)
+from streams.market.identity import Outcome, Side, Venue, other_outcome
+from streams.market.units import PRICE_ONE_E4
+from streams.venues.decimals import fixed_point, wire_bound_e4, wire_price_e4, wire_size_e6
+from streams.venues.polymarket import wire
+
+
+class TokenRef(NamedTuple):
+    """Which market and outcome a token id stands for."""
+
+    market_id: str
+    outcome: Outcome
+
+
+_one = msgspec.json.Decoder(wire.MarketMessage).decode
+_many = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_change = msgspec.json.Decoder(wire.PriceChange).decode
+_PONG = b"PONG"
+
+
+def parse_frame(raw: bytes, tokens: Mapping[str, TokenRef]) -> list[MarketEvent]:
+    """Return the events of one server frame, in its order; entries of tokens we do not know are left out.
+
+    Args:
+        raw: The frame as received: one object, an array of them, or the text PONG.
+        tokens: What the subscribed token ids stand for.
+
+    Raises:
+        MalformedFrame: For anything that is not a frame of the documented shape.
+    """
+    try:
+        start = raw.lstrip()[:1]
+        if start == b"{":
+            return _parse_message(_one(raw), raw, tokens)
+        if start != b"[":
+            if raw.strip() == _PONG:
+                return [Acknowledgement(Venue.POLYMARKET, "pong")]
+            raise InvalidAmount("neither an object nor an array")
+        events: list[MarketEvent] = []
+        parts = [(_one(part), bytes(part)) for part in _many(raw)]
+        with_yes_book = _markets_with_yes_book([message for message, _ in parts], tokens)
+        for message, part in parts:
+            ref = tokens.get(message.asset_id)
+            if message.event_type == "book" and ref is not None and ref.outcome == "no" and ref[0] in with_yes_book:
+                continue
+            events += _parse_message(message, part, tokens)
+        return events
+    except (msgspec.DecodeError, InvalidAmount, ValueError) as error:
+        raise MalformedFrame(raw, f"{type(error).__name__}: {error}") from None
+
+
+def _markets_with_yes_book(messages: list[wire.MarketMessage], tokens: Mapping[str, TokenRef]) -> set[str]:
+    found = set()
+    for message in messages:
+        ref = tokens.get(message.asset_id)
+        if message.event_type == "book" and ref is not None and ref.outcome == "yes":
+            found.add(ref.market_id)
+    return found
+
+
+def _parse_message(message: wire.MarketMessage, raw: bytes, tokens: Mapping[str, TokenRef]) -> list[MarketEvent]:
+    kind = message.event_type
+    if kind == "price_change":
+        return _parse_price_change(message, tokens)
+    if kind == "market_resolved":
+        return [_parse_resolved(message, raw, tokens)]
+    if kind == "new_market":
+        return [
+            LifecycleChange(
+                Venue.POLYMARKET, message.market, "created", venue_sent_ms=_ms(message.timestamp), payload=raw
+            )
+        ]
+    ref = tokens.get(message.asset_id)
+    if ref is None or kind not in ("book", "last_trade_price", "tick_size_change"):
+        return [Unknown(Venue.POLYMARKET, kind or "without event_type")]
+    if kind == "book":
+        return [_parse_book(message, raw, ref)]
+    if kind == "last_trade_price":
+        return [_parse_trade(message, raw, ref)]
+    return [
+        TickSizeChange(
+            venue=Venue.POLYMARKET,
+            market_id=ref.market_id,
+            old_tick_e4=None if not message.old_tick_size else wire_price_e4(message.old_tick_size),
+            new_tick_e4=wire_price_e4(_present(message.new_tick_size, "new_tick_size")),
+            venue_sent_ms=_ms(message.timestamp),
+            payload=raw,
+        )
+    ]
+
+
+def _parse_price_change(message: wire.MarketMessage, tokens: Mapping[str, TokenRef]) -> list[MarketEvent]:
+    if message.price_changes is None:
+        raise InvalidAmount("price_change without price_changes")
+    sent_ms = _ms(message.timestamp)
+    changes: list[tuple[Outcome, LevelChange]] = []
+    for part in message.price_changes:
+        entry = _change(part)
+        ref = tokens.get(entry.asset_id)
+        if ref is not None:
+            changes.append((ref.outcome, _level_change(entry, part, ref, sent_ms)))
+    if not changes:
+        return [Unknown(Venue.POLYMARKET, "price_change")]
+    # An entry of the NO token that repeats one of the YES token is dropped, once per repetition.
+    said_of_yes = Counter(_key(change) for outcome, change in changes if outcome == "yes")
+    events: list[MarketEvent] = []
+    for outcome, change in changes:
+        if outcome == "no" and said_of_yes[_key(change)] > 0:
+            said_of_yes[_key(change)] -= 1
+            continue
+        events.append(change)
+    return events
+
+
+def _key(change: LevelChange) -> tuple[str, str, int, int | None]:
+    return change.market_id, change.side, change.price_e4, change.size_after_e6
+
+
+def _level_change(entry: wire.PriceChange, part: msgspec.Raw, ref: TokenRef, sent_ms: int | None) -> LevelChange:
+    price = wire_price_e4(entry.price)
+    size = wire_size_e6(entry.size)
+    if size < 0:
+        raise InvalidAmount("a level of negative size")
+    is_bid = _is_buy(entry.side)
+    best_bid = None if not entry.best_bid else wire_bound_e4(entry.best_bid)
+    best_ask = None if not entry.best_ask else wire_bound_e4(entry.best_ask)
+    if ref.outcome == "no":
+        price, is_bid = PRICE_ONE_E4 - price, not is_bid
+        best_bid, best_ask = _mirror(best_ask), _mirror(best_bid)
+    return LevelChange(
+        Venue.POLYMARKET,
+        ref.market_id,
+        "bid" if is_bid else "ask",
+        price,
+        None,
+        size,
+        sent_ms,
+        None,
+        None,
+        best_bid,
+        best_ask,
+        None,
+        bytes(part),
+    )
+
+
+def _mirror(price_e4: int | None) -> int | None:
+    return None if price_e4 is None else PRICE_ONE_E4 - price_e4
+
+
+def _parse_book(message: wire.MarketMessage, raw: bytes, ref: TokenRef) -> MarketEvent:
+    if message.bids is None or message.asks is None:
+        raise InvalidAmount("book without bids and asks")
+    bids, asks = book_levels(message.bids, message.asks, ref.outcome)
+    return BookSnapshot(
+        venue=Venue.POLYMARKET,
+        market_id=ref.market_id,
+        bids=bids,
+        asks=asks,
+        venue_sent_ms=_ms(message.timestamp),
+        venue_hash=message.hash,
+        tick_e4=None if not message.tick_size else wire_price_e4(message.tick_size),
+        payload=raw,
+    )
+
+
+def book_levels(bids: list[wire.BookLevel], asks: list[wire.BookLevel], outcome: Outcome) -> tuple[Levels, Levels]:
+    """Return (bids, asks) in YES terms, best first, of the book of an outcome's token.
+
+    Raises:
+        InvalidAmount: For a price or size that cannot be one, or a price named twice.
+    """
+    if outcome == "yes":
+        return _levels(bids, "bid", is_mirrored=False), _levels(asks, "ask", is_mirrored=False)
+    return _levels(asks, "bid", is_mirrored=True), _levels(bids, "ask", is_mirrored=True)
+
+
+def _levels(levels: list[wire.BookLevel], side: Side, *, is_mirrored: bool) -> Levels:
+    found = {}
+    for level in levels:
+        price, size = wire_price_e4(level.price), wire_size_e6(level.size)
+        if size < 0 or price in found:
+            raise InvalidAmount("a book with a negative size or a price named twice")
+        found[price] = size
+    rows = [(PRICE_ONE_E4 - price if is_mirrored else price, size) for price, size in found.items() if size]
+    return sorted(rows, reverse=side == "bid")
+
+
+def _parse_trade(message: wire.MarketMessage, raw: bytes, ref: TokenRef) -> MarketEvent:
+    price = wire_price_e4(_present(message.price, "price"))
+    size = wire_size_e6(_present(message.size, "size"))
+    if size <= 0:
+        raise InvalidAmount("a trade without size")
+    taker: Outcome | None = None
+    if message.side:
+        taker = ref.outcome if _is_buy(message.side) else other_outcome(ref.outcome)
+    return TradePrint(
+        venue=Venue.POLYMARKET,
+        market_id=ref.market_id,
+        price_e4=price if ref.outcome == "yes" else PRICE_ONE_E4 - price,
+        size_e6=size,
+        taker_outcome=taker,
+        venue_sent_ms=_ms(message.timestamp),
+        payload=raw,
+    )
+
+
+def _parse_resolved(message: wire.MarketMessage, raw: bytes, tokens: Mapping[str, TokenRef]) -> MarketEvent:
+    winner = tokens.get(message.winning_asset_id or "")
+    if winner is not None:
+        result: str | None = winner.outcome
+    elif message.assets_ids and message.winning_asset_id in message.assets_ids:
+        result = "yes" if message.assets_ids[0] == message.winning_asset_id else "no"
+    else:
+        result = None
+    return LifecycleChange(
+        venue=Venue.POLYMARKET,
+        market_id=message.market,
+        kind="determined",
+        result=result,
+        settlement_e4=None if result is None else PRICE_ONE_E4 * (result == "yes"),
+        venue_sent_ms=_ms(message.timestamp),
+        payload=raw,
+    )
+
+
+def _is_buy(side: str) -> bool:
+    word = side.upper()
+    if word not in ("BUY", "SELL"):
+        raise InvalidAmount(f"unknown side: {side[:20]!r}")
+    return word == "BUY"
+
+
+def _present(value: str | None, name: str) -> str:
+    if not value:
+        raise InvalidAmount(f"{name} is missing")
+    return value
+
+
+def _ms(timestamp: str | int | None) -> int | None:
+    if timestamp is None or timestamp == "":
+        return None
+    return timestamp if isinstance(timestamp, int) else fixed_point(timestamp, 0)
