@@ -1,8 +1,8 @@
 """What the accounts of one venue own: cash, positions, reservations. Pure integers, no wire, no clock.
 
-Every contract in existence is backed by one dollar in `escrow_e6`: buyers of YES and NO pay it together, holders of both
-(or the winner) get it back. So cash of all accounts + escrow + fees never changes, and after a market is settled nothing
-of it is left in escrow. Amounts that do not come out even are rounded once; what one side pays the other gets.
+Every contract in existence is backed by one dollar in `escrow_e6`: buyers of YES and NO pay it together, holders of
+both (or the winner) get it back. So cash of all accounts + escrow + fees never changes, and after a market is settled
+nothing of it is left in escrow. Amounts that do not come out even are rounded once; what one side pays the other gets.
 """
 
 from __future__ import annotations

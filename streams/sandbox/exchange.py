@@ -403,7 +403,9 @@ class Exchange:
         listed.last_price_e4 = trade.price_e4
         listed.last_was_no = trade.taker.intent.outcome == "no"
         listed.volume_e6 += trade.size_e6
-        listed.interest_e6 = max(0, listed.interest_e6 + (trade.size_e6 if self._random.random() < 0.6 else -trade.size_e6))
+        listed.interest_e6 = max(
+            0, listed.interest_e6 + (trade.size_e6 if self._random.random() < 0.6 else -trade.size_e6)
+        )
         listed.history.trade(now_ms, trade.price_e4, trade.size_e6, listed.interest_e6)
         listed.trades.append(trade)
         self.public_trades.append(trade)
@@ -420,12 +422,11 @@ class Exchange:
         both = event.maker.is_house and event.taker.is_house
         for order in (event.maker, event.taker):
             if order.is_house:
-                self.house_fills.append(
-                    HouseFill(
-                        ref, order.account, order.client_order_id, order.side, event.price_e4, event.size_e6,
-                        order.remaining_e6, both,
-                    )  # fmt: skip
-                )
+                fill = HouseFill(
+                    ref, order.account, order.client_order_id, order.side, event.price_e4, event.size_e6,
+                    order.remaining_e6, both,
+                )  # fmt: skip
+                self.house_fills.append(fill)
 
     def _reverse(self, trade: Trade) -> bool:
         for side in (trade.taker, trade.maker):

@@ -15,9 +15,7 @@ if TYPE_CHECKING:
     from streams.sandbox.exchange import Exchange
 
 
-def check_funds(
-    exchange: Exchange, request: OrderRequest, listed: ListedMarket, fills: list[tuple[int, int]]
-) -> None:
+def check_funds(exchange: Exchange, request: OrderRequest, listed: ListedMarket, fills: list[tuple[int, int]]) -> None:
     """Refuse an order its account cannot pay (or whose contracts it does not hold).
 
     Args:
@@ -74,8 +72,7 @@ def _check_contracts(exchange: Exchange, account: Account, request: OrderRequest
     resting = sum(
         ticket.remaining_e6
         for ticket in exchange.open_tickets(account.account_id)
-        if ticket.request.market_id == request.market_id
-        and ticket.request.intent == request.intent
+        if ticket.request.market_id == request.market_id and ticket.request.intent == request.intent
     )
     arriving = 0
     if exchange.faults.settlement.sellable == "mined":

@@ -1,8 +1,8 @@
 """Minute candles of a market: kept from real quotes and prints since the anchor, made up before it.
 
 What lies before a sandbox's first start is a pure function of a key and the minute, in integers: value noise of several
-periods, shifted so that it ends at the market's start price. Markets that settle alike share a key, so that their made-up
-pasts move together as real ones do; a little noise of each market's own is added.
+periods, shifted so that it ends at the market's start price. Markets that settle alike share a key, so that their
+made-up pasts move together as real ones do; a little noise of each market's own is added.
 """
 
 from __future__ import annotations

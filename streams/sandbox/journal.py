@@ -4,8 +4,9 @@
     snapshot.json  state at one moment: accounts, orders, trades, market states, house quotes, state of the flow
     tail-N.log     what external accounts and the life cycle changed since, as new values (not commands)
 
-A tail line holds the whole new value of whatever changed, so replaying it twice changes nothing, and it is on disk before
-the caller is answered. A line that was cut off or damaged by a crash ends the reading; everything before it counts.
+A tail line holds the whole new value of whatever changed, so replaying it twice changes nothing, and it is on disk
+before the caller is answered. A line that was cut off or damaged by a crash ends the reading; everything before it
+counts.
 """
 
 from __future__ import annotations

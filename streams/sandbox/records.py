@@ -238,6 +238,4 @@ class Changes:
         self.accounts.setdefault(account_id, set()).add(market_id)
 
     def __bool__(self) -> bool:
-        return bool(
-            self.accounts or self.tickets or self.trades or self.payouts or self.markets or self.listings
-        )
+        return bool(self.accounts or self.tickets or self.trades or self.payouts or self.markets or self.listings)

@@ -1,7 +1,7 @@
 """A lean HTTP/1.1 and WebSocket server for the two faces: one asyncio protocol, synchronous handlers, no queues.
 
-Handlers only compute (everything is in memory), so an answer is written in the call that received the request. Frames are
-written with their header in one call; a subscriber that stops reading is cut off instead of being buffered for.
+Handlers only compute (everything is in memory), so an answer is written in the call that received the request. Frames
+are written with their header in one call; a subscriber that stops reading is cut off instead of being buffered for.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, unquote
 import httptools
 import orjson
 from websockets.exceptions import ProtocolError
-from websockets.frames import OP_CLOSE, OP_CONT, OP_PING, OP_PONG, OP_TEXT, Frame
+from websockets.frames import Frame, Opcode
 from websockets.http11 import Request as UpgradeRequest
 from websockets.server import ServerProtocol
 
@@ -140,12 +140,12 @@ class Socket:
     def ping(self, payload: bytes) -> None:
         """Send a protocol ping (a silent socket still does)."""
         if not self._transport.is_closing():
-            self._transport.write(Frame(OP_PING, payload).serialize(mask=False))
+            self._transport.write(Frame(Opcode.PING, payload).serialize(mask=False))
 
     def close(self, code: int = 1000) -> None:
         """Close with a close frame."""
         if not self._transport.is_closing():
-            self._transport.write(Frame(OP_CLOSE, code.to_bytes(2, "big")).serialize(mask=False))
+            self._transport.write(Frame(Opcode.CLOSE, code.to_bytes(2, "big")).serialize(mask=False))
             self._transport.close()
 
     def abort(self) -> None:
@@ -175,17 +175,20 @@ class Connection(asyncio.Protocol):
     # -- asyncio ----------------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client connected."""
         assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
         self._transport = transport  # type: ignore[assignment]
         self._connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone."""
         self._connections.discard(self)
         if self._session is not None:
             self._session.on_close()
             self._session = None
 
     def data_received(self, data: bytes) -> None:
+        """Bytes arrived."""
         if self._frames is not None:
             self._receive_frames(data)
             return
@@ -208,17 +211,21 @@ class Connection(asyncio.Protocol):
     # -- httptools --------------------------------------------------------------------------------------------------
 
     def on_url(self, url: bytes) -> None:
+        """Part of the request's target."""
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        """One header."""
         self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_body(self, body: bytes) -> None:
+        """Part of the body."""
         self._body += body
         if len(self._body) > _MAX_BODY:
             self._transport.abort()
 
     def on_message_complete(self) -> None:
+        """A whole request is here: answer it."""
         assert self._parser is not None
         if self._parser.should_upgrade():
             return
@@ -300,13 +307,13 @@ class Connection(asyncio.Protocol):
 
     def _dispatch(self, frames: ServerProtocol) -> None:
         for event in frames.events_received():
-            if isinstance(event, Frame) and event.opcode in (OP_TEXT, OP_CONT):
+            if isinstance(event, Frame) and event.opcode in (Opcode.TEXT, Opcode.CONT):
                 self._fragments.append(bytes(event.data))
                 if event.fin and self._session is not None:
                     message = b"".join(self._fragments)
                     self._fragments = []
                     self._session.on_text(message.decode("utf-8", "replace"))
-            elif isinstance(event, Frame) and event.opcode == OP_PONG:
+            elif isinstance(event, Frame) and event.opcode == Opcode.PONG:
                 continue
         self._flush(frames)
         if frames.close_expected():

@@ -231,7 +231,14 @@ def _print(trade: Trade) -> dict[str, Any]:
 
 def _ticker(listed: ListedMarket, trade: Trade, now_ms: int) -> dict[str, Any]:
     shown = market_object(listed)
-    names = ("yes_bid_dollars", "yes_ask_dollars", "volume_fp", "open_interest_fp", "yes_bid_size_fp", "yes_ask_size_fp")
+    names = (
+        "yes_bid_dollars",
+        "yes_ask_dollars",
+        "volume_fp",
+        "open_interest_fp",
+        "yes_bid_size_fp",
+        "yes_ask_size_fp",
+    )
     return {
         "market_id": _uuid(listed.market_id),
         "market_ticker": listed.market_id,
@@ -244,7 +251,12 @@ def _ticker(listed: ListedMarket, trade: Trade, now_ms: int) -> dict[str, Any]:
     }
 
 
-_UPDATE_REASONS = {"filled": "Trade", "expired": "ExpiryCancel", "closed": "CloseCancel", "self_trade": "SelfTradeCancel"}
+_UPDATE_REASONS = {
+    "filled": "Trade",
+    "expired": "ExpiryCancel",
+    "closed": "CloseCancel",
+    "self_trade": "SelfTradeCancel",
+}
 
 
 def _user_order(ticket: Ticket, listed: ListedMarket) -> dict[str, Any]:
@@ -265,7 +277,11 @@ def _lifecycle(listed: ListedMarket, moment: LifecycleMoment, now_ms: int) -> di
     if moment == "created":
         shown = market_object(listed)
         names = ("title", "yes_sub_title", "no_sub_title", "rules_primary", "rules_secondary", "can_close_early")
-        extra = {name: shown[name] for name in (*names, "event_ticker", "strike_type", "floor_strike", "cap_strike") if name in shown}
+        extra = {
+            name: shown[name]
+            for name in (*names, "event_ticker", "strike_type", "floor_strike", "cap_strike")
+            if name in shown
+        }
         return {
             "event_type": "created",
             "exchange_index": exchange_index(listed),

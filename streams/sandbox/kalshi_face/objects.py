@@ -42,7 +42,7 @@ def market_object(listed: ListedMarket) -> dict[str, Any]:
     """One market as `GET /markets` shows it."""
     market = listed.market
     bid, ask = listed.book.best_bid, listed.book.best_ask
-    last = DOLLARS[listed.last_price_e4 or market.start_price_e4]
+    last = DOLLARS[listed.last_price_e4 or market.start_price_e4 // 100 * 100]
     body: dict[str, Any] = {
         "ticker": market.market_id,
         "event_ticker": market.event_id,

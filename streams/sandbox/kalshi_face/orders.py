@@ -95,7 +95,9 @@ class OrderRest:
             value = body.get(name)
             if value is not None and not isinstance(value, str):
                 kind = "number" if isinstance(value, int | float) else type(value).__name__
-                details = f"json: cannot unmarshal {kind} into Go struct field CreateOrderV2Request.{name} of type string"
+                details = (
+                    f"json: cannot unmarshal {kind} into Go struct field CreateOrderV2Request.{name} of type string"
+                )
                 return flat(400, "bad_request", details)
         missing = [name for name in _NEEDED if not body.get(name)]
         if missing:
@@ -116,7 +118,7 @@ class OrderRest:
         listed = self._exchange.markets.get(body["ticker"])
         if listed is None or body.get("exchange_index", exchange_index(listed)) != exchange_index(listed):
             return nested(404, "market_not_found")
-        tif = _TIMES_IN_FORCE.get(body["time_in_force"])
+        tif: Any = _TIMES_IN_FORCE.get(body["time_in_force"])
         if tif is None or body["side"] not in ("bid", "ask"):
             return nested(400, "invalid_order", "side or time_in_force")
         if body["self_trade_prevention_type"] not in ("taker_at_cross", "maker"):

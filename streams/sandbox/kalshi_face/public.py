@@ -7,6 +7,7 @@ import binascii
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from streams.market.units import PRICE_ONE_E4
 from streams.sandbox.history import Candle, grouped, past_candles
 from streams.sandbox.kalshi_face.errors import bad_parameter, not_found
 from streams.sandbox.kalshi_face.formats import DOLLARS, count, moment
@@ -19,7 +20,6 @@ from streams.sandbox.kalshi_face.objects import (
 )
 from streams.sandbox.records import ListedMarket, Trade
 from streams.sandbox.server import Request, Response, Router
-from streams.market.units import PRICE_ONE_E4
 
 if TYPE_CHECKING:
     from streams.sandbox.kalshi_face.face import KalshiFace
@@ -277,9 +277,7 @@ def trade_object(trade: Trade) -> dict[str, Any]:
     }
 
 
-def paged(
-    rows: Sequence[Row], cursor: str, limit: int, matches: Callable[[Row], bool]
-) -> tuple[list[Row], str]:
+def paged(rows: Sequence[Row], cursor: str, limit: int, matches: Callable[[Row], bool]) -> tuple[list[Row], str]:
     """Return one page and the next cursor ("" on the last). A garbage cursor is page one, as at the venue."""
     page: list[Row] = []
     for index in range(_position(cursor), len(rows)):

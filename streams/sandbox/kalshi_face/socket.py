@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from streams.sandbox.kalshi_face.formats import DOLLARS, count
 from streams.market.units import PRICE_ONE_E4
+from streams.sandbox.kalshi_face.formats import DOLLARS, count
 from streams.sandbox.records import ListedMarket
 from streams.sandbox.server import Socket
 
@@ -95,7 +96,8 @@ class KalshiSession:
         if not isinstance(command, dict):
             self._error(0, 1)
             return
-        number = command.get("id") if isinstance(command.get("id"), int) else 0
+        given = command.get("id")
+        number = given if isinstance(given, int) else 0
         params = command.get("params") or {}
         handlers = {
             "subscribe": self._subscribe,
@@ -141,7 +143,9 @@ class KalshiSession:
         subscription = Subscription(self, self._next_sid, channel, wanted, bool(params.get("use_yes_price")))
         self._next_sid += 1
         self.subscriptions[subscription.sid] = subscription
-        self.send(orjson.dumps({"type": "subscribed", "id": number, "msg": {"channel": channel, "sid": subscription.sid}}))
+        self.send(
+            orjson.dumps({"type": "subscribed", "id": number, "msg": {"channel": channel, "sid": subscription.sid}})
+        )
         self.face.subscribe(subscription, tickers if wanted is not None else None)
         if channel == "orderbook_delta":
             self._snapshots(subscription, tickers)
@@ -247,8 +251,6 @@ def snapshot_message(listed: ListedMarket, use_yes_price: bool) -> bytes:
 
 def market_uuid(ticker: str) -> str:
     """A market's UUID as the socket names it: derived from the ticker."""
-    import uuid
-
     return str(uuid.uuid5(uuid.NAMESPACE_URL, ticker))
 
 

@@ -46,9 +46,10 @@ class DataRest:
                 continue
             listed = self._exchange.markets[market_id]
             outcomes: tuple[Outcome, Outcome] = ("yes", "no")
-            for outcome in outcomes:
-                if position.held_e6(outcome) or (position.volume_e6 and outcome == _main_outcome(position)):
-                    rows.append(self._position(request.param("user"), listed, position, outcome))
+            shown = (
+                o for o in outcomes if position.held_e6(o) or (position.volume_e6 and o == _main_outcome(position))
+            )
+            rows.extend(self._position(request.param("user"), listed, position, outcome) for outcome in shown)
         return _page([row for row in rows if not wanted or row["status"] == wanted], request)
 
     def activity(self, request: Request) -> Response:

@@ -11,8 +11,7 @@ def decimal_text(value: int, digits: int) -> str:
     """An integer of 10^-digits as a decimal string without trailing zeros."""
     sign = "-" if value < 0 else ""
     whole, rest = divmod(abs(value), 10**digits)
-    text = f"{sign}{whole}.{rest:0{digits}d}".rstrip("0").rstrip(".") if rest else f"{sign}{whole}"
-    return text
+    return f"{sign}{whole}.{rest:0{digits}d}".rstrip("0") if rest else f"{sign}{whole}"
 
 
 PRICES = [decimal_text(price, 4) for price in range(10_001)]

@@ -109,9 +109,7 @@ def _problem(request: Request, most: int) -> Response | None:
     return None
 
 
-def _page(
-    rows: Any, request: Request, limit: int, matches: Callable[[Row], bool]
-) -> tuple[list[Row], dict[str, str]]:
+def _page(rows: Any, request: Request, limit: int, matches: Callable[[Row], bool]) -> tuple[list[Row], dict[str, str]]:
     """Return one page in listing order and `next_cursor`, which the last page leaves out."""
     listed: Sequence[Row] = list(rows)
     page: list[Row] = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -48,7 +50,9 @@ class LedgerRest:
         router.add("GET", "/clob/auth/derive-api-key", self.derive_key)
         router.add("GET", "/clob/auth/api-keys", signed(lambda request, key: Response(200, {"apiKeys": [key.api_key]})))
         router.add(
-            "GET", "/clob/auth/ban-status/closed-only", signed(lambda request, key: Response(200, {"closed_only": False}))
+            "GET",
+            "/clob/auth/ban-status/closed-only",
+            signed(lambda request, key: Response(200, {"closed_only": False})),
         )
         router.add("POST", "/clob/v1/heartbeats", signed(self.heartbeat))
         router.add("POST", "/clob/heartbeats", signed(lambda request, key: Response(200, {"status": "ok"})))
@@ -139,9 +143,6 @@ def _paged(rows: list[dict[str, Any]], request: Request) -> Response:
     cursor = request.param("next_cursor") or _FIRST_CURSOR
     if cursor == _LAST_CURSOR:
         return Response(400, {"error": "Invalid next_cursor"})
-    import base64
-    import binascii
-
     try:
         start = int(base64.b64decode(cursor).decode())
     except (ValueError, binascii.Error):

@@ -24,6 +24,9 @@ _FIELDS = (
     "salt", "maker", "signer", "tokenId", "makerAmount", "takerAmount", "side", "signatureType", "timestamp",
     "metadata", "builder", "signature", "expiration",
 )  # fmt: skip
+_UNMATCHED_FAK = (
+    "no orders found to match with FAK order. FAK orders are partially filled or killed if no match is found."
+)
 _LEAST_GTD_S = 180
 _GTD_EARLY_S = 60
 _LEAST_NOTIONAL_E6 = 1_000_000
@@ -169,9 +172,7 @@ class OrderRest:
         except Refused as error:
             raise Invalid(_refusal(error, parsed, order_id)) from None
         if request.tif == "ioc" and not ticket.filled_e6:
-            raise Invalid(
-                "no orders found to match with FAK order. FAK orders are partially filled or killed if no match is found."
-            )
+            raise Invalid(_UNMATCHED_FAK)
         return _placed(ticket)
 
     def _request(
