@@ -20,7 +20,7 @@ from streams.sandbox.polymarket_face.data_api import DataRest, house_wallet, tra
 from streams.sandbox.polymarket_face.formats import PRICES, size
 from streams.sandbox.polymarket_face.gamma import GammaRest
 from streams.sandbox.polymarket_face.ledger import LedgerRest, maker_entry, order_object
-from streams.sandbox.polymarket_face.objects import best, book_event, event_slug, token_of
+from streams.sandbox.polymarket_face.objects import book_event, event_slug, token_of
 from streams.sandbox.polymarket_face.orders import OrderRest
 from streams.sandbox.polymarket_face.socket import MarketSession, UserSession
 from streams.sandbox.records import LifecycleMoment, ListedMarket, Listener, Ticket, Trade, TradeSide
@@ -268,7 +268,7 @@ def _fee_rate_bps(listed: ListedMarket) -> str:
 
 def _price_change(listed: ListedMarket, change: LevelChanged, now_ms: int) -> bytes:
     """One frame with the level on both tokens: a bid of one is an ask of the other at 1 - p."""
-    bid, ask = best(listed, "yes")
+    bid, ask = change.best_bid or 0, change.best_ask or PRICE_ONE_E4
     market, total = listed.market, size(change.size_after_e6)
     mirrored = PRICE_ONE_E4 - change.price_e4
     buy, sell = ("BUY", "SELL") if change.side == "bid" else ("SELL", "BUY")
