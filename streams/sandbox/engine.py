@@ -54,7 +54,7 @@ class Order:
 
 @dataclass(slots=True)
 class LevelChanged:
-    """A level's total changed."""
+    """A level's total changed; `best_bid` and `best_ask` are the book's after it."""
 
     market_id: str
     side: Side
@@ -63,6 +63,8 @@ class LevelChanged:
     size_after_e6: int
     cause: LevelCause
     order: Order
+    best_bid: int | None
+    best_ask: int | None
 
 
 @dataclass(slots=True)
@@ -241,10 +243,12 @@ class MatchingEngine:
     def reduce(self, order_id: str, to_e6: int) -> None:
         """Shrink a resting order; it keeps its place in the queue."""
         order = self.orders[order_id]
-        level = self.books[order.market_id].side(order.side)[order.price_e4]
+        book = self.books[order.market_id]
+        level = book.side(order.side)[order.price_e4]
         change = to_e6 - order.remaining_e6
         order.remaining_e6 = to_e6
-        self._level_event(order, level, change, "canceled")
+        level.total_e6 += change
+        self._level_event(book, order, order.side, order.price_e4, change, level.total_e6, "canceled")
 
     def rest(self, order: Order) -> None:
         """Put an order at the end of its level's queue without matching (also used when a journal is restored)."""
@@ -260,7 +264,8 @@ class MatchingEngine:
         self.orders[order.order_id] = order
         if order.expires_ms is not None:
             heapq.heappush(self._expiries, (order.expires_ms, order.order_id))
-        self._level_event(order, level, order.remaining_e6, "placed")
+        level.total_e6 += order.remaining_e6
+        self._level_event(book, order, order.side, order.price_e4, order.remaining_e6, level.total_e6, "placed")
         self.events.append(OrderRested(order))
 
     # -- looking ahead ----------------------------------------------------------------------------------------------
@@ -312,15 +317,12 @@ class MatchingEngine:
             level = book.side(against)[price]
             before = level.total_e6
             is_stopped, last = self._consume(order, level, price)
-            if level.total_e6 != before:
-                self.events.append(
-                    LevelChanged(
-                        order.market_id, against, price, level.total_e6 - before, level.total_e6, "traded", last
-                    )
-                )
             if not level.orders:
                 del book.side(against)[price]
                 book.refresh_best(against)
+            if level.total_e6 != before:
+                change = level.total_e6 - before
+                self._level_event(book, last, against, price, change, level.total_e6, "traded")
             if is_stopped:
                 return True
             if level.orders and not is_exhausted(order):
@@ -364,11 +366,12 @@ class MatchingEngine:
         book = self.books[order.market_id]
         level = book.side(order.side)[order.price_e4]
         self._forget(level, order)
-        self._level_event(order, level, -order.remaining_e6, "canceled")
+        level.total_e6 -= order.remaining_e6
         if not level.orders:
             del book.side(order.side)[order.price_e4]
             if order.price_e4 == (book.best_bid if order.side == "bid" else book.best_ask):
                 book.refresh_best(order.side)
+        self._level_event(book, order, order.side, order.price_e4, -order.remaining_e6, level.total_e6, "canceled")
         self.events.append(OrderEnded(order, reason))
 
     def _clear(self, book: MarketBook, reason: EndReason) -> None:
@@ -378,10 +381,20 @@ class MatchingEngine:
         for order in resting:
             self._remove(order, reason)
 
-    def _level_event(self, order: Order, level: Level, change: int, cause: LevelCause) -> None:
-        level.total_e6 += change
+    def _level_event(
+        self,
+        book: MarketBook,
+        order: Order,
+        side: Side,
+        price_e4: int,
+        change_e6: int,
+        after_e6: int,
+        cause: LevelCause,
+    ) -> None:
         self.events.append(
-            LevelChanged(order.market_id, order.side, order.price_e4, change, level.total_e6, cause, order)
+            LevelChanged(
+                book.market_id, side, price_e4, change_e6, after_e6, cause, order, book.best_bid, book.best_ask
+            )
         )
 
     @staticmethod
