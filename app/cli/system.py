@@ -91,7 +91,7 @@ def reset(
 
 def status(as_json: JsonOption = False) -> None:
     """Say what runs and what has been counted so far."""
-    from app.queries import system_status
+    from app.queries.status import system_status
     from streams.storage.database import connect, database_dsn
 
     settings = load_settings()
@@ -99,7 +99,10 @@ def status(as_json: JsonOption = False) -> None:
     if state is None:
         fail(f"Nothing runs in {settings.home_dir}; start it with `make up`.", ExitCode.NOT_RUNNING)
     with connect(database_dsn(settings)) as connection:
-        document: dict[str, Any] = {**system_status(connection), "addresses": state.addresses}
+        document = {
+            **system_status(connection, trading_mode=settings.trading_mode),
+            "addresses": state.addresses,
+        }
     emit_document(document, as_json=as_json)
 
 

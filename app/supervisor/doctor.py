@@ -73,7 +73,7 @@ def _examine_database(settings: Settings, connection: Connection) -> list[Findin
         _counted(
             connection,
             "escalated trades",
-            "SELECT count(*) AS n FROM trading.executions WHERE state = 'escalated' AND settled_at IS NULL",
+            "SELECT count(*) AS n FROM trading.executions WHERE state = 'ESCALATED' AND settled_at IS NULL",
             "see docs/how-to/escalated-trade.md",
         )
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import httpx
 
@@ -63,13 +62,18 @@ def sandbox_child(settings: Settings, environment: Mapping[str, str]) -> Child:
 
 def warm_runner_child(settings: Settings, environment: Mapping[str, str]) -> Child:
     """Return the process that forks Dagster's runs; ending it ends the runs, recorders drain first."""
-    socket_path = Path(environment["CROSSBOOK_WARM_RUNNER_SOCKET"])
+    log_path = settings.home_dir / "logs" / "runner.log"
+    said_before = log_path.stat().st_size if log_path.exists() else 0
+
+    def listens() -> bool:
+        return b"warm runner listens" in log_path.read_bytes()[said_before:]
+
     return _child(
         settings,
         "runner",
         [sys.executable, "-m", "orchestration.resources.warm_runner"],
         environment,
-        socket_path.exists,
+        listens,
         stop_limit_s=60,
     )
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import psycopg
 
-from app.queries import system_status
+from app.queries.status import system_status
 from app.supervisor import plan
 from app.supervisor.children import Child, end_leftovers, wait_until
 from app.supervisor.dagster_api import DagsterApi
@@ -241,8 +241,7 @@ class Supervisor:
     def _summary(self) -> dict[str, Any]:
         try:
             with connect(database_dsn(self._settings)) as connection:
-                status: dict[str, Any] = system_status(connection)
-                return status
+                return system_status(connection, trading_mode=self._settings.trading_mode)
         except (StreamsError, psycopg.Error) as error:
             log.warning("no closing summary", reason=str(error))
             return {}

@@ -320,7 +320,9 @@ def test_a_second_build_adds_what_came_late_and_changes_nothing_else(warehouse: 
         (row["market_id"], row["minute"]): row["mid"]
         for row in warehouse.rows("SELECT market_id, minute, mid FROM analytics.quotes_1m")
     }
-    changed = {(row["market_id"], row["minute"]) for row in before if after[row["market_id"], row["minute"]] != row["mid"]}
+    changed = {
+        (row["market_id"], row["minute"]) for row in before if after[row["market_id"], row["minute"]] != row["mid"]
+    }
     assert changed == {("0xP1", warehouse.start + timedelta(minutes=39))}
     assert set(after) - {(row["market_id"], row["minute"]) for row in before} == {
         ("0xP1", warehouse.start + timedelta(minutes=44)),
@@ -356,9 +358,7 @@ def test_every_model_and_column_is_described(warehouse: Warehouse) -> None:
     models = {node["name"]: node for node in manifest["nodes"].values() if node["resource_type"] == "model"}
     assert set(models) >= MARTS
     assert [name for name, node in models.items() if not node["description"].startswith("One row per")] == []
-    described = {
-        (node["schema"], name, column) for name, node in models.items() for column in node["columns"]
-    }
+    described = {(node["schema"], name, column) for name, node in models.items() for column in node["columns"]}
     columns = warehouse.rows(
         "SELECT table_schema, table_name, column_name FROM information_schema.columns"
         " WHERE table_schema LIKE 'analytics%%'"
