@@ -129,7 +129,7 @@ def _assemble(path: Path, anchor: date) -> Catalogue:
             elif row["type"] == "market":
                 _add_market(row, markets, truth)
             else:
-                condition_id, _ = polymarket_ids(row["slug"])
+                condition_id = polymarket_ids(row["slug"]).condition_id
                 truth.near_misses.append(NearMiss(row["kalshi"].upper(), condition_id, row["why"]))
         except (KeyError, ValueError, TypeError) as error:
             raise ConfigurationError(f"{path.name} line {number}: {error!r}") from None
@@ -167,8 +167,9 @@ def _add_market(row: Mapping[str, Any], markets: list[CatalogueMarket], truth: T
     is_kalshi = venue is Venue.KALSHI
     identity: dict[str, Any] = {"market_id": row["id"].upper()}
     if not is_kalshi:
-        condition_id, more = polymarket_ids(row["id"])
-        identity = {"market_id": condition_id, "slug": row["id"], **more}
+        ids = polymarket_ids(row["id"])
+        identity = {"market_id": ids.condition_id, "slug": row["id"], "gamma_id": ids.gamma_id}
+        identity |= {"yes_token": ids.yes_token, "no_token": ids.no_token}
     ref = MarketRef(venue, identity["market_id"])
     if ref in truth.conditions:
         raise ValueError(f"{ref} is listed twice")

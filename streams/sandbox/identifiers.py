@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+from typing import NamedTuple
 
 
-def polymarket_ids(seed: str) -> tuple[str, dict[str, str]]:
-    """Return (condition id, {"gamma_id", "yes_token", "no_token"}) for a slug.
+class PolymarketIds(NamedTuple):
+    """The ids of one Polymarket market: 0x and 64 hex digits, digits, and two uint256 in decimal."""
 
-    The condition id is 0x and 64 hex digits, a token id a uint256 in decimal, the gamma id digits.
-    """
-    condition_id = "0x" + _digest("condition", seed).hex()
-    return condition_id, {
-        "gamma_id": str(1_000_000_000 + int.from_bytes(_digest("gamma", seed)[:4])),
-        "yes_token": str(int.from_bytes(_digest("token-yes", seed))),
-        "no_token": str(int.from_bytes(_digest("token-no", seed))),
-    }
+    condition_id: str
+    gamma_id: str
+    yes_token: str
+    no_token: str
+
+
+def polymarket_ids(seed: str) -> PolymarketIds:
+    """Return the ids for a seed text, usually the slug."""
+    return PolymarketIds(
+        "0x" + _digest("condition", seed).hex(),
+        str(1_000_000_000 + int.from_bytes(_digest("gamma", seed)[:4])),
+        str(int.from_bytes(_digest("token-yes", seed))),
+        str(int.from_bytes(_digest("token-no", seed))),
+    )
 
 
 def question_id(seed: str) -> str:

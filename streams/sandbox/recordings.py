@@ -3,7 +3,8 @@
 Read are the list of 2026-03-24 (one object a line per market: `kalshi_markets.jsonl.gz`, `polymarket_markets.jsonl.gz`)
 and raw event lists of one topic (`kalshi_events_raw.json.gz`, `polymarket_events_raw.json.gz`): a file or a folder
 of them. What a list lacks is derived from the id and named in the market's `derived_fields`. A close date before the
-anchor day is moved later by multiples of 52 weeks until it lies ahead, and named there too. Start prices are as recorded.
+anchor day is moved later by multiples of 52 weeks until it lies ahead, and named there too.
+Start prices are as recorded.
 
 A market of no known fact gets a binary fact of its own. `--truth` ties markets together: JSON lines with
 `kalshi_ticker`, `polymarket_id` (gamma id, slug or condition id) and `relation`; rows that are neither `equivalent` nor
@@ -148,14 +149,15 @@ def _add_polymarket(listing: _Listing, row: Mapping[str, Any]) -> None:
     derived: list[str] = []
     event_row = row.get("_event", {})
     slug, gamma_id = row["slug"], str(row["id"])
-    condition_id, ids = polymarket_ids(f"gamma-{gamma_id}")
+    ids = polymarket_ids(f"gamma-{gamma_id}")
+    condition_id, yes_token, no_token = ids.condition_id, ids.yes_token, ids.no_token
     if row.get("conditionId"):
         condition_id = row["conditionId"]
     else:
         derived.append("market_id")
     tokens = json.loads(row["clobTokenIds"]) if row.get("clobTokenIds") else []
     if len(tokens) == 2:
-        ids["yes_token"], ids["no_token"] = tokens
+        yes_token, no_token = tokens
     else:
         derived.append("tokens")
     if not event_row:
@@ -170,8 +172,8 @@ def _add_polymarket(listing: _Listing, row: Mapping[str, Any]) -> None:
     tick = round(float(row.get("orderPriceMinTickSize") or 0.01) * 10_000)
     listing.add(event, CatalogueMarket(
         venue=Venue.POLYMARKET, market_id=condition_id, event_id=event.event_id, series_id="", title=title,
-        rules=row.get("description") or "", slug=slug, gamma_id=gamma_id, yes_token=ids["yes_token"],
-        no_token=ids["no_token"], outcomes=(names[0], names[1]), subtitle=row.get("groupItemTitle") or "",
+        rules=row.get("description") or "", slug=slug, gamma_id=gamma_id, yes_token=yes_token,
+        no_token=no_token, outcomes=(names[0], names[1]), subtitle=row.get("groupItemTitle") or "",
         category=row.get("category") or "", price_ranges=((0, 10_000, max(tick, 1)),), min_size_e6=5_000_000,
         fee_schedule={}, settle_lag_s=7_200, is_neg_risk=is_neg_risk, start_price_e4=_polymarket_price(row, derived),
         volume_contracts=_whole(row.get("volumeNum") or row.get("volume")),
