@@ -98,7 +98,7 @@ STOPWORDS = _words(
     is it its itself of on or she than that the their them then there they this to was were what when where whether
     which who whom whose will wil with would market resolve resolves yes no current incumbent following after during
     price happen happens happened official officially announced declared season game match edition tournament next
-    new et est edt utc am pm us least once bps end day date time listed"""
+    new et est edt utc am pm us least once bps not never end day date time listed"""
 )
 """Words that never tell two markets apart. `no` and `next` are read by other rules before they are dropped."""
 

@@ -267,8 +267,8 @@ def test_strikes_of_one_event_make_a_ladder_in_order(connection: Connection, set
     fake = FakeKalshi()
     rungs = [
         kalshi_market(
-            f"KXBTC-T{strike}", "KXBTC", f"Bitcoin price on {DAY} at 5pm EST?", "", yes_sub_title=f"${strike:,} or above",
-            strike_type="greater_or_equal", floor_strike=strike,
+            f"KXBTC-T{strike}", "KXBTC", f"Bitcoin price on {DAY} at 5pm EST?", "",
+            yes_sub_title=f"${strike:,} or above", strike_type="greater_or_equal", floor_strike=strike,
         )
         for strike in (90_000, 110_000, 100_000)
     ]  # fmt: skip

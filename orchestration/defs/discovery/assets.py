@@ -1,7 +1,5 @@
 """Discovery: the venues' market lists and their price history as assets."""
 
-from __future__ import annotations
-
 import asyncio
 from datetime import UTC, datetime, timedelta
 

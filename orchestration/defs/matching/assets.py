@@ -1,7 +1,5 @@
 """Matching: candidates, verdicts, pairs and groups of related markets as assets."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from orchestration.defs.matching.steps import build_groups, judge_candidates, refresh_candidates

@@ -1,7 +1,5 @@
 """Asset checks of matching: nothing lapsed may be traded, and the judge keeps within its budget."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from orchestration.judging.budget import spent_today_usd

@@ -1,7 +1,5 @@
 """When the full sweep runs: daily, at the hour of the setting."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from orchestration.defs.matching.jobs import match_everything

@@ -1,7 +1,5 @@
 """What starts the light refresh: the time since the last one, unless one still runs."""
 
-from __future__ import annotations
-
 import time
 
 import dagster as dg
