@@ -5,45 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from streams.logs import configure_logs
 from streams.market.errors import ConfigurationError
-from streams.sandbox.service import FlowSource, SandboxOptions, run
-from streams.sandbox.truth import Truth
-from streams.settings import Settings, load_settings
-
-
-def options_from(settings: Settings, *, profile: str = "") -> SandboxOptions:
-    """Build the options from the settings; `profile` names the flow's parameters, empty for the usual ones."""
-
-    def make_flow(anchor: datetime) -> tuple[FlowSource, Truth | None]:
-        return build_flow(settings, anchor, profile)
-
-    return SandboxOptions(
-        settings.kalshi_sandbox_port,
-        settings.polymarket_sandbox_port,
-        settings.home_dir / "sandbox",
-        make_flow,
-        settings.sandbox_seed,
-        settings.sandbox_faults,
-    )
-
-
-def build_flow(settings: Settings, anchor: datetime, profile: str) -> tuple[FlowSource, Truth | None]:
-    """Return what moves the markets, and the truth of its catalogue (None for a replay).
-
-    Raises:
-        ConfigurationError: If a file cannot be used or the profile is unknown.
-    """
-    from streams.sandbox.catalogue import load_catalogue
-    from streams.sandbox.flow import Flow
-    from streams.sandbox.parameters import FlowParameters
-
-    catalogue = load_catalogue(settings.sandbox_catalogue, anchor, settings.sandbox_truth)
-    return Flow(catalogue, settings.sandbox_seed, FlowParameters()), catalogue.truth
+from streams.sandbox.service import run
+from streams.sandbox.start import options_from
+from streams.settings import load_settings
 
 
 def announce(document: dict[str, Any]) -> None:
