@@ -97,7 +97,7 @@ def _read_file(path: Path, recording: Recording) -> None:
             _read_kalshi_rows(path, list(rows), recording)
 
 
-# -- Polymarket ---------------------------------------------------------------------------------------------------------
+# -- Polymarket --------------------------------------------------------------------------------------------------
 
 
 def _read_polymarket(path: Path, rows: list[dict[str, str]], recording: Recording) -> None:
@@ -159,7 +159,7 @@ def _grouped(rows: list[dict[str, str]], token: str) -> Iterator[list[dict[str, 
         yield group
 
 
-# -- Kalshi ---------------------------------------------------------------------------------------------------------
+# -- Kalshi --------------------------------------------------------------------------------------------------
 
 
 def _read_kalshi_frames(path: Path, recording: Recording) -> None:

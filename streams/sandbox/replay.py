@@ -232,6 +232,10 @@ class ReplayFlow:
         """The recorded sizes of a market after the frames played so far."""
         return dict(self._wanted.get(ref, {}))
 
+    def is_holding_back(self, ref: MarketRef) -> bool:
+        """Whether some recorded level of the market waits because it would cross."""
+        return bool(self._held.get(ref))
+
     def forget_orders(self) -> None:
         """Drop what is believed to rest: for an exchange that came back without house orders."""
         self._levels.clear()
