@@ -195,12 +195,12 @@ def seed_trading(c: Any, start: datetime) -> None:
             (number + 1, venue, cash, fee),
         )
         for part in (4, 6):
+            amounts = (part * 1_000_000, cash * part // 10, fee * part // 10)
             c.execute(
                 "INSERT INTO trading.fills (order_id, venue, venue_fill_id, market_id, outcome, action, contracts_e6,"
                 " cash_e6, fee_e6, state, filled_at, payload, environment)"
                 " VALUES (%s, %s, %s, %s, %s, 'buy', %s, %s, %s, 'confirmed', %s, '{}', 'sandbox')",
-                (number + 1, venue, f"f{part}", market, outcome, part * 1_000_000, cash * part // 10)
-                + (fee * part // 10, start),
+                (number + 1, venue, f"f{part}", market, outcome, *amounts, start),
             )
         for kind, cash_e6, contracts in (("fill", -cash, 10_000_000), ("fee", -fee, 0)):
             ledger(c, f"{kind}-{number}", kind, venue, market, outcome, cash_e6, contracts, start)
@@ -320,7 +320,9 @@ def test_a_second_build_adds_what_came_late_and_changes_nothing_else(warehouse: 
         (row["market_id"], row["minute"]): row["mid"]
         for row in warehouse.rows("SELECT market_id, minute, mid FROM analytics.quotes_1m")
     }
-    changed = {(row["market_id"], row["minute"]) for row in before if after[row["market_id"], row["minute"]] != row["mid"]}
+    changed = {
+        (row["market_id"], row["minute"]) for row in before if after[row["market_id"], row["minute"]] != row["mid"]
+    }
     assert changed == {("0xP1", warehouse.start + timedelta(minutes=39))}
     assert set(after) - {(row["market_id"], row["minute"]) for row in before} == {
         ("0xP1", warehouse.start + timedelta(minutes=44)),
@@ -356,9 +358,7 @@ def test_every_model_and_column_is_described(warehouse: Warehouse) -> None:
     models = {node["name"]: node for node in manifest["nodes"].values() if node["resource_type"] == "model"}
     assert set(models) >= MARTS
     assert [name for name, node in models.items() if not node["description"].startswith("One row per")] == []
-    described = {
-        (node["schema"], name, column) for name, node in models.items() for column in node["columns"]
-    }
+    described = {(node["schema"], name, column) for name, node in models.items() for column in node["columns"]}
     columns = warehouse.rows(
         "SELECT table_schema, table_name, column_name FROM information_schema.columns"
         " WHERE table_schema LIKE 'analytics%%'"
