@@ -195,12 +195,12 @@ def seed_trading(c: Any, start: datetime) -> None:
             (number + 1, venue, cash, fee),
         )
         for part in (4, 6):
+            amounts = (part * 1_000_000, cash * part // 10, fee * part // 10)
             c.execute(
                 "INSERT INTO trading.fills (order_id, venue, venue_fill_id, market_id, outcome, action, contracts_e6,"
                 " cash_e6, fee_e6, state, filled_at, payload, environment)"
                 " VALUES (%s, %s, %s, %s, %s, 'buy', %s, %s, %s, 'confirmed', %s, '{}', 'sandbox')",
-                (number + 1, venue, f"f{part}", market, outcome, part * 1_000_000, cash * part // 10)
-                + (fee * part // 10, start),
+                (number + 1, venue, f"f{part}", market, outcome, *amounts, start),
             )
         for kind, cash_e6, contracts in (("fill", -cash, 10_000_000), ("fee", -fee, 0)):
             ledger(c, f"{kind}-{number}", kind, venue, market, outcome, cash_e6, contracts, start)
