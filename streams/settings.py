@@ -103,6 +103,7 @@ class Settings(BaseSettings):
     polling_interval_s: float = Field(2.0, gt=0, description="REST polling of Kalshi books where there is no key.")
     quote_stale_after_s: float = Field(30.0, gt=0, description="As-of joins use no quote older than this.")
     raw_retention_days: int = Field(30, ge=1, description="Days of raw partitions kept in the database.")
+    segment_retention_hours: int = Field(24, ge=1, description="Hours closed segment files are kept on disk.")
 
     # -- signals ----------------------------------------------------------------------------------------------------
     signal_entry_edge_usd: Decimal = Field(Decimal("0.005"), ge=0, description="Net edge per contract that opens.")

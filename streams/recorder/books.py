@@ -136,8 +136,8 @@ class ConnectionState:
         connection.sequences = SequenceTracker({int(sid): last for sid, last in document["sequences"]})
         connection.add([MarketKey(*entry["key"]) for entry in document["books"]])
         for entry, state in zip(document["books"], connection.books.values(), strict=True):
-            levels = ([tuple(level) for level in entry[side]] for side in ("bids", "asks"))
-            state.book.replace(BookSnapshot(state.venue, state.key.market_id, *levels))
+            bids, asks = ([(price, size) for price, size in entry[side]] for side in ("bids", "asks"))
+            state.book.replace(BookSnapshot(state.venue, state.key.market_id, bids, asks))
             state.is_live = entry["is_live"]
             state.cause = entry["cause"]
             state.subscription_id = entry["sid"]

@@ -1,14 +1,12 @@
 """From frames to the kernel and to rows: everything received is appended to the segment before it is parsed.
 
-Frames are gathered while the event loop hands them over without a pause and written by one call; the pipeline then runs
-over them at once. Nothing here awaits.
+The frames of a read are written by one call (a few for large reads); the pipeline then runs over them. Nothing awaits.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
@@ -17,6 +15,7 @@ from streams.market.identity import Venue
 from streams.recorder.pipeline import Pipeline
 from streams.recorder.sink import OpenSegment, Sink
 from streams.storage.segments import HEAD_SIZE, Record, RecordKind, pack_head
+from streams.venues.feed import RawFrame
 
 _GATHER_FRAMES = 256
 _BATCH_ROWS = 4_000
@@ -41,7 +40,6 @@ class Intake:
         self._clock_ns = clock_ns
         self._parts: list[bytes] = []
         self._records: list[tuple[int, Venue | None, int, int, bytes]] = []
-        self._is_scheduled = False
         self._segment: OpenSegment | None = None
         self._opened = 0.0
         self.after_drain: Callable[[], None] | None = None
@@ -52,13 +50,16 @@ class Intake:
         assert segment is not None, "the sink was started"
         self._begin(segment)
 
-    def frame(self, venue: Venue, connection: int, received_ns: int, raw: bytes) -> None:
-        """Take one frame as received."""
-        self._put(RecordKind.FRAME, venue, connection, received_ns, raw)
+    def frames(self, venue: Venue, connection: int, batch: Sequence[RawFrame]) -> None:
+        """Take frames as received: they are in the kernel's hands, and their rows are made, when this returns."""
+        for raw, received_ns in batch:
+            self._put(RecordKind.FRAME, venue, connection, received_ns, raw)
+        self.drain()
 
     def control(self, kind: RecordKind, venue: Venue | None, connection: int, body: dict[str, Any]) -> None:
         """Take something that is no frame but that the books depend on."""
         self._put(kind, venue, connection, self._clock_ns(), orjson.dumps(body))
+        self.drain()
 
     def tick(self) -> None:
         """Let the books see that time has passed when no frame told them for a second, and hand rows over."""
@@ -79,13 +80,9 @@ class Intake:
         self._records.append((kind, venue, connection, received_ns, body))
         if len(self._records) >= _GATHER_FRAMES:
             self.drain()
-        elif not self._is_scheduled:
-            self._is_scheduled = True
-            asyncio.get_running_loop().call_soon(self.drain)
 
     def drain(self) -> None:
         """Write what was gathered, make its rows, and hand them over when there are many."""
-        self._is_scheduled = False
         if not self._records:
             return
         assert self._segment is not None

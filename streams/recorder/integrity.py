@@ -1,8 +1,8 @@
 """Whether a book may be trusted: pure rules on sequence numbers, best prices and differences between books.
 
-Kalshi numbers the frames of a subscription, all its markets together, acknowledgements included: a hole makes every book
-of that subscription stale. Polymarket numbers nothing; each `price_change` states the best prices after it, and a `book`
-frame replaces the book and is itself how a match is reported, so its difference to the book before is classified.
+Kalshi numbers the frames of a subscription, all its markets together, acknowledgements included: a hole makes every
+book of that subscription stale. Polymarket numbers nothing; each `price_change` states the best prices after it, and a
+`book` frame replaces the book and is itself how a match is reported, so its difference to the one before is classified.
 """
 
 from __future__ import annotations

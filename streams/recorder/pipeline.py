@@ -172,7 +172,7 @@ class Pipeline:
     # -- time -------------------------------------------------------------------------------------------------------
 
     def _on_time(self) -> None:
-        """Every twenty seconds confirm live quotes, so that as-of joins see their age; every minute keep whole books."""
+        """Every twenty seconds confirm live quotes, so that as-of joins find them; every minute keep whole books."""
         is_minute = self._now_ns >= self._next_minute_ns
         self._next_confirm_ns = (self._now_ns // _CONFIRM_NS + 1) * _CONFIRM_NS
         self._next_minute_ns = (self._now_ns // _MINUTE_NS + 1) * _MINUTE_NS
@@ -337,13 +337,11 @@ class Pipeline:
 
     # -- books ------------------------------------------------------------------------------------------------------
 
-    def _make_stale(
-        self, state: MarketBook, cause: str, *, request: bool = True, since_ns: int | None = None
-    ) -> None:
-        if request:
-            self.requests.append((state.connection, state.key.market_id))
+    def _make_stale(self, state: MarketBook, cause: str, *, request: bool = True, since_ns: int | None = None) -> None:
         if not state.is_live:
             return
+        if request:
+            self.requests.append((state.connection, state.key.market_id))
         state.is_live = False
         state.cause = cause
         state.crossed_since_ns = None

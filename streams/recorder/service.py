@@ -15,7 +15,6 @@ import psycopg
 
 from streams.logs import get_logger
 from streams.market.errors import TransientError
-from streams.market.identity import Venue
 from streams.recorder.books import ParserFactory
 from streams.recorder.intake import Intake
 from streams.recorder.observer import Observer, ObserverGuard

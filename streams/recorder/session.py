@@ -7,7 +7,7 @@ import contextlib
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
@@ -138,9 +138,7 @@ class Session:
             self.number = None
             with contextlib.suppress(StreamsError, OSError, TimeoutError):
                 await asyncio.wait_for(feed.close(), 5.0)
-        self._intake.control(
-            RecordKind.CLOSED, self.venue, number, {"cause": ended.cause, "since_ns": ended.since_ns}
-        )
+        self._intake.control(RecordKind.CLOSED, self.venue, number, {"cause": ended.cause, "since_ns": ended.since_ns})
         write = partial(
             end_connection,
             connection_id=connection_id,
@@ -158,6 +156,7 @@ class Session:
             at = datetime.now(UTC)
             self._sink.call(lambda c: note_connected(c, connection_id, at))
             self._heard()
+            await self._align(feed, number)
             await _first_of(self._read(feed, number), self._keep(feed, number), stop.wait())
         except _Ended as ended:
             return ended
@@ -170,15 +169,13 @@ class Session:
         return _Ended("stopped" if stop.is_set() else "disconnect", "the feed ended")
 
     async def _read(self, feed: Feed, number: int) -> None:
-        take = self._intake.frame
-        venue = self.venue
-        async for frame in feed.frames():
-            take(venue, number, frame.received_ns, frame.raw)
-            self._frames += 1
-            self._last_frame_ns = frame.received_ns
+        async for batch in feed.batches():
+            self._intake.frames(self.venue, number, batch)
+            self._frames += len(batch)
+            self._last_frame_ns = batch[-1].received_ns
             if self._intake.is_full:
                 self.stalls += 1
-                while self._intake.is_full:
+                while self._intake.is_full:  # noqa: ASYNC110 - the writing thread cannot set an event of this loop
                     await asyncio.sleep(0.01)
 
     async def _keep(self, feed: Feed, number: int) -> None:
@@ -252,9 +249,9 @@ class Session:
         return None if self.number is None else self._pipeline.connections.get(self.number)
 
 
-async def _wait_any(timeout_s: float, *waits: object) -> None:
+async def _wait_any(timeout_s: float, *waits: Awaitable[object]) -> None:
     """Wait until one of `waits` is done or the time is over."""
-    tasks = [asyncio.ensure_future(wait) for wait in waits]  # type: ignore[arg-type]
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
     try:
         await asyncio.wait(tasks, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -263,9 +260,9 @@ async def _wait_any(timeout_s: float, *waits: object) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _first_of(*waits: object) -> None:
+async def _first_of(*waits: Awaitable[object]) -> None:
     """Run all until one ends, cancel the others, and raise what any raised."""
-    tasks = [asyncio.ensure_future(wait) for wait in waits]  # type: ignore[arg-type]
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:

@@ -89,7 +89,8 @@ def heartbeat(connection: Connection, lease: Lease, detail: dict[str, Any] | Non
 def release(connection: Connection, lease: Lease) -> None:
     """Give the lease back; does nothing when it is no longer ours."""
     connection.execute(
-        "UPDATE trading.leases SET released_at = clock_timestamp() WHERE name = %s AND epoch = %s", (lease.name, lease.epoch)
+        "UPDATE trading.leases SET released_at = clock_timestamp() WHERE name = %s AND epoch = %s",
+        (lease.name, lease.epoch),
     )
 
 
@@ -99,7 +100,8 @@ def release_dead(connection: Connection, name: str) -> bool:
     if row is None or row["released_at"] is not None or not is_holder_dead(row["holder"]):
         return False
     connection.execute(
-        "UPDATE trading.leases SET released_at = clock_timestamp() WHERE name = %s AND epoch = %s AND released_at IS NULL",
+        """UPDATE trading.leases SET released_at = clock_timestamp()
+           WHERE name = %s AND epoch = %s AND released_at IS NULL""",
         (name, row["epoch"]),
     )
     return True

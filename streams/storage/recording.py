@@ -157,7 +157,7 @@ def _copy_or_set_aside(connection: Connection, table: str, lines: Sequence[str])
 
 
 def _copy(connection: Connection, table: str, lines: Sequence[str]) -> None:
-    with connection.cursor() as cursor, cursor.copy(f"COPY raw.{table} ({_COLUMNS[table]}) FROM STDIN") as copy:  # type: ignore[arg-type]
+    with connection.cursor() as cursor, cursor.copy(f"COPY raw.{table} ({_COLUMNS[table]}) FROM STDIN") as copy:
         copy.write("".join(lines))
 
 

@@ -72,7 +72,7 @@ def load_wanted(connection: Connection, limit: int) -> list[WantedMarket]:
     """Return the markets to record, most wanted first, at most `limit`.
 
     Order: approved pairs, the watch list, groups that may be traded and paused pairs, proposed pairs, other groups, the
-    other markets of the approved pairs' events. A set that no longer fits whole is left out, smaller later ones may fit.
+    other markets of the approved pairs' events. A set that no longer fits whole is left out; smaller later ones may.
     """
     rows = connection.execute(_MEMBERS).fetchall()
     markets: dict[Key, tuple[str, str, str]] = {}

@@ -1,0 +1,38 @@
+"""`crossbook export TABLE FILE`: a table or view of the warehouse as CSV or Parquet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.cli.output import ExitCode, JsonOption, emit_document, fail
+
+
+def register(cli: typer.Typer) -> None:
+    """Add the command."""
+    cli.command("export")(export_command)
+
+
+def export_command(
+    table: Annotated[str, typer.Argument(help="schema.table or view of raw, trading or analytics.")],
+    file: Annotated[Path, typer.Argument(help="Where to write; .csv or .parquet.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Write a whole table of the warehouse to a file. The file appears when it is complete."""
+    from streams.settings import load_settings
+    from streams.storage.database import connect, database_dsn
+    from streams.storage.exporting import export_csv, export_parquet, find_table
+
+    writers = {".csv": export_csv, ".parquet": export_parquet}
+    if file.suffix not in writers:
+        fail(f"{file.name} must end in .csv or .parquet.", ExitCode.USAGE)
+    if not file.absolute().parent.is_dir():
+        fail(f"There is no folder {file.absolute().parent}.", ExitCode.USAGE)
+    with connect(database_dsn(load_settings()), application="crossbook-export") as connection:
+        found = find_table(connection, table)
+        if found is None:
+            fail(f"There is no table {table} in raw, trading or analytics.", ExitCode.USAGE)
+        rows = writers[file.suffix](connection, found, file)
+    emit_document({"table": found.name, "file": str(file), "rows": rows}, as_json=as_json)

@@ -1,0 +1,76 @@
+"""Where frames come from and how they are parsed: the only place of the recorder that knows both venues' modules.
+
+A segment names the parser of each connection, so a replay finds the same one without a connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from streams.market.identity import Venue
+from streams.recorder.books import MarketKey, Parse, ParserFactory
+from streams.settings import Settings
+from streams.venues.endpoints import Endpoints, endpoints
+from streams.venues.feed import Feed
+from streams.venues.http import http_client
+from streams.venues.kalshi.feed import KalshiFeed
+from streams.venues.kalshi.parsing import parse_frame as parse_kalshi
+from streams.venues.kalshi.polling import KalshiPollingFeed
+from streams.venues.kalshi.rest import KalshiClient
+from streams.venues.keystore import Keystore
+from streams.venues.polymarket.feed import PolymarketFeed
+from streams.venues.polymarket.parsing import TokenRef
+from streams.venues.polymarket.parsing import parse_frame as parse_polymarket
+
+
+@dataclass(frozen=True, slots=True)
+class FeedSource:
+    """A venue's feed: `parser` is a key of `PARSERS`, `make` gives a feed that is not connected yet."""
+
+    venue: Venue
+    parser: str
+    make: Callable[[], Feed]
+
+
+def _kalshi(_markets: Sequence[MarketKey]) -> Parse:
+    return parse_kalshi
+
+
+def _polymarket(markets: Sequence[MarketKey]) -> Parse:
+    tokens = {market.yes_token: TokenRef(market.market_id, "yes") for market in markets}
+    tokens.update({market.no_token: TokenRef(market.market_id, "no") for market in markets})
+    return lambda raw: parse_polymarket(raw, tokens)
+
+
+PARSERS: Mapping[str, ParserFactory] = {"kalshi": _kalshi, "kalshi_polling": _kalshi, "polymarket": _polymarket}
+
+
+def feed_sources(settings: Settings) -> list[FeedSource]:
+    """Return both venues' feeds by the settings. Without a Kalshi key its books are polled and marked so."""
+    addresses = endpoints(settings)
+    return [_kalshi_source(settings, addresses), _polymarket_source(settings, addresses)]
+
+
+def _kalshi_source(settings: Settings, addresses: Endpoints) -> FeedSource:
+    credentials = Keystore(settings).kalshi(settings.venues)
+    if credentials is not None:
+        return FeedSource(
+            Venue.KALSHI,
+            "kalshi",
+            lambda: KalshiFeed(addresses, credentials, silence_timeout_s=settings.silence_timeout_s),
+        )
+
+    def poll() -> Feed:
+        client = KalshiClient(addresses, None, http=http_client(settings))
+        return KalshiPollingFeed(client, interval_s=settings.polling_interval_s)
+
+    return FeedSource(Venue.KALSHI, "kalshi_polling", poll)
+
+
+def _polymarket_source(settings: Settings, addresses: Endpoints) -> FeedSource:
+    return FeedSource(
+        Venue.POLYMARKET,
+        "polymarket",
+        lambda: PolymarketFeed(addresses, silence_timeout_s=settings.silence_timeout_s),
+    )

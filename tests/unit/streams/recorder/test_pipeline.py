@@ -1,0 +1,236 @@
+"""The deterministic machine: frames in, rows and requests out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streams.market.events import BookSnapshot, LevelChange, MarketEvent
+from streams.market.identity import Venue
+from streams.recorder.pipeline import Pipeline
+from streams.recorder.sources import PARSERS
+from streams.storage.recording import RowBatch
+from streams.storage.segments import Record, RecordKind
+from tests.kalshi_frames import KalshiFrames
+
+START_NS = 1_700_000_000_000_000_000
+
+
+class Bench:
+    """A pipeline with one open connection and a clock that moves a millisecond per record."""
+
+    def __init__(self, parser: Any = None, venue: Venue = Venue.KALSHI, markets: tuple[str, ...] = ("A", "B")) -> None:
+        self.pipeline = Pipeline(PARSERS if parser is None else {"kalshi": parser})
+        self.pipeline.begin(5, 8)
+        self.venue = venue
+        self.offset = 8
+        self.now_ns = START_NS
+        self.feed(RecordKind.OPENED, orjson.dumps({"parser": "kalshi"}))
+        self.feed(RecordKind.MARKETS, orjson.dumps({"add": [[m, "", ""] for m in markets], "remove": []}))
+
+    def feed(self, kind: int, body: bytes, later_ns: int = 1_000_000) -> None:
+        self.now_ns += later_ns
+        self.pipeline.consume(Record(self.offset, self.offset + 10, kind, self.venue, 1, self.now_ns, body))
+        self.offset += 10
+
+    def frame(self, body: bytes) -> None:
+        self.feed(RecordKind.FRAME, body)
+
+    def take(self) -> RowBatch:
+        return self.pipeline.take()
+
+
+def columns(batch: RowBatch, table: str, *numbers: int) -> list[tuple[str, ...]]:
+    return [tuple(line.rstrip("\n").split("\t")[n] for n in numbers) for line in batch.lines[table]]
+
+
+def started(frames: KalshiFrames) -> Bench:
+    bench = Bench()
+    bench.frame(frames.snapshot("A", [("0.4000", "10.00")], [("0.6000", "5.00")]))
+    bench.frame(frames.snapshot("B", [("0.2000", "1.00")], []))
+    bench.take()
+    return bench
+
+
+def test_a_delta_row_states_both_the_change_and_the_size_after() -> None:
+    frames = KalshiFrames()
+    bench = started(frames)
+    bench.frame(frames.delta("A", "yes", "0.4000", "-4.00"))
+    batch = bench.take()
+    assert columns(batch, "book_deltas", 1, 2, 3, 4, 5, 6) == [("kalshi", "A", "bid", "4000", "-4000000", "6000000")]
+    assert columns(batch, "quotes", 3, 4, 5, 6, 7) == [("4000", "6000000", "6000", "5000000", "live")]
+
+
+def test_a_change_behind_the_best_price_writes_no_quote() -> None:
+    frames = KalshiFrames()
+    bench = started(frames)
+    bench.frame(frames.delta("A", "yes", "0.3000", "4.00"))
+    assert bench.take().lines["quotes"] == []
+
+
+def test_a_hole_makes_every_book_of_the_subscription_stale_until_its_snapshot() -> None:
+    frames = KalshiFrames()
+    bench = started(frames)
+    frames.sequence += 1
+    bench.frame(frames.delta("A", "yes", "0.4000", "1.00"))
+    batch = bench.take()
+    assert [(c.market_id, c.state, c.cause) for c in batch.coverage] == [
+        ("A", "gap", "sequence_hole"),
+        ("B", "gap", "sequence_hole"),
+    ]
+    assert columns(batch, "quotes", 2, 3, 7) == [("A", "\\N", "stale"), ("B", "\\N", "stale")]
+    assert bench.pipeline.requests == [(1, "A"), (1, "B")]
+    bench.frame(frames.snapshot("A", [("0.4000", "11.00")], [("0.6000", "5.00")]))
+    batch = bench.take()
+    assert [(c.market_id, c.state) for c in batch.coverage] == [("A", "covered")]
+    assert columns(batch, "quotes", 2, 3, 7) == [("A", "4000", "live")]
+
+
+def test_a_delta_before_any_snapshot_leaves_the_book_stale() -> None:
+    frames = KalshiFrames()
+    bench = Bench()
+    bench.frame(frames.delta("A", "yes", "0.4000", "1.00"))
+    batch = bench.take()
+    assert len(batch.lines["book_deltas"]) == 1
+    assert batch.lines["quotes"] == []
+
+
+def test_a_negative_level_makes_the_book_stale_and_keeps_the_fact() -> None:
+    frames = KalshiFrames()
+    bench = started(frames)
+    bench.frame(frames.delta("A", "yes", "0.4000", "-11.00"))
+    batch = bench.take()
+    assert columns(batch, "book_deltas", 5, 6) == [("-11000000", "-1000000")]
+    assert [(c.market_id, c.cause) for c in batch.coverage] == [("A", "negative_level")]
+
+
+def test_an_acknowledgement_counts_in_the_sequence() -> None:
+    frames = KalshiFrames()
+    bench = started(frames)
+    frames.sequence += 1
+    ack = {"type": "ok", "id": 3, "sid": 1, "seq": frames.sequence, "msg": {"market_tickers": ["A", "B"]}}
+    bench.frame(orjson.dumps(ack))
+    bench.frame(frames.delta("A", "yes", "0.4000", "1.00"))
+    assert bench.take().coverage == []
+
+
+def test_what_does_not_parse_is_a_dead_letter_with_its_bytes() -> None:
+    bench = started(KalshiFrames())
+    bench.frame(b'{"type": "orderbook_delta", \xff\tcut')
+    batch = bench.take()
+    assert len(batch.lines["dead_letters"]) == 1
+    assert b'{"type": "orderbook_delta", \xff\tcut'.hex() in batch.lines["dead_letters"][0]
+
+
+def test_a_lost_connection_makes_its_books_stale() -> None:
+    bench = started(KalshiFrames())
+    bench.feed(RecordKind.CLOSED, orjson.dumps({"cause": "silence", "since_ns": START_NS}))
+    batch = bench.take()
+    assert {(c.state, c.cause, c.at_ns) for c in batch.coverage} == {("gap", "silence", START_NS)}
+    assert columns(batch, "quotes", 7) == [("stale",), ("stale",)]
+
+
+def test_each_minute_every_live_book_is_kept_whole() -> None:
+    bench = started(KalshiFrames())
+    bench.feed(RecordKind.TICK, b"", later_ns=60_000_000_000)
+    batch = bench.take()
+    assert columns(batch, "book_snapshots", 2, 3, 5) == [
+        ("A", "periodic", "[[4000,10000000]]"),
+        ("B", "periodic", "[[2000,1000000]]"),
+    ]
+    assert columns(batch, "quotes", 2, 7) == [("A", "live"), ("B", "live")]
+
+
+def scripted(*events: list[MarketEvent]) -> Any:
+    """A parser that gives these events for the frames 0, 1, 2, ..."""
+    return lambda _markets: lambda raw: events[int(raw)]
+
+
+def polymarket_change(best_bid: int, best_ask: int) -> LevelChange:
+    return LevelChange(
+        Venue.POLYMARKET, "A", "bid", 4100, size_after_e6=7, best_bid_e4=best_bid, best_ask_e4=best_ask, payload=b"{}"
+    )
+
+
+def book(bids: list[tuple[int, int]], asks: list[tuple[int, int]]) -> BookSnapshot:
+    return BookSnapshot(Venue.POLYMARKET, "A", bids, asks)
+
+
+@pytest.mark.parametrize(
+    ("stated", "state"), [((4100, 6000), "live"), ((4200, 6000), "stale"), ((4100, 5900), "stale")]
+)
+def test_best_prices_that_differ_make_a_polymarket_book_stale(stated: tuple[int, int], state: str) -> None:
+    bench = Bench(scripted([book([(4000, 5)], [(6000, 5)])], [polymarket_change(*stated)]), Venue.POLYMARKET)
+    bench.frame(b"0")
+    bench.take()
+    bench.frame(b"1")
+    assert columns(bench.take(), "quotes", 7) == [(state,)]
+
+
+def test_a_book_frame_is_classified_against_the_book_before() -> None:
+    before, fill = book([(4000, 5), (3900, 2)], [(6000, 5)]), book([(3900, 2)], [(6000, 5)])
+    other = book([(3900, 2), (3800, 1)], [(6000, 4)])
+    bench = Bench(scripted([before], [before], [fill], [other]), Venue.POLYMARKET)
+    for number in range(4):
+        bench.frame(str(number).encode())
+    batch = bench.take()
+    assert columns(batch, "book_snapshots", 4) == [("\\N",), ("equal",), ("fill",), ("unexplained",)]
+    assert [(c.state, c.cause) for c in batch.coverage if c.market_id == "A"][-2:] == [
+        ("gap", "unexplained_difference"),
+        ("covered", ""),
+    ]
+
+
+def test_a_crossed_book_is_not_quoted_and_is_resynchronised_when_it_stays_so() -> None:
+    bench = Bench(scripted([book([(6100, 5)], [(6000, 5)])]), Venue.POLYMARKET)
+    bench.frame(b"0")
+    assert columns(bench.take(), "quotes", 3, 7) == [("\\N", "crossed")]
+    bench.feed(RecordKind.TICK, b"", later_ns=30_000_000_000)
+    assert [c.cause for c in bench.take().coverage] == ["crossed"]
+    assert bench.pipeline.requests == [(1, "A")]
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_a_pipeline_restored_from_its_state_goes_on_exactly_as_before(data: st.DataObject) -> None:
+    frames = KalshiFrames()
+    bench = Bench()
+    steps = data.draw(
+        st.lists(
+            st.tuples(
+                st.sampled_from("AB"),
+                st.sampled_from(["yes", "no"]),
+                st.integers(1, 9),
+                st.integers(-3, 5),
+                st.booleans(),
+            ),
+            min_size=4,
+            max_size=25,
+        )
+    )
+    cut = data.draw(st.integers(0, len(steps)))
+    bench.frame(frames.snapshot("A", [("0.1000", "10.00")], [("0.9500", "5.00")]))
+    other: Pipeline | None = None
+    for number, (market, side, price, change, is_whole) in enumerate(steps):
+        if number == cut:
+            bench.take()
+            other = Pipeline(PARSERS)
+            other.begin(5, bench.offset)
+            state = Record(0, bench.offset, RecordKind.STATE, None, 0, bench.now_ns, bench.pipeline.dump())
+            other.consume(state)
+        level = f"{price / 10:.4f}"
+        raw = (
+            frames.snapshot(market, [(level, "2.00")], [])
+            if is_whole
+            else frames.delta(market, side, level, f"{change}.00")
+        )
+        bench.frame(raw)
+        if other is not None:
+            other.consume(Record(bench.offset - 10, bench.offset, RecordKind.FRAME, Venue.KALSHI, 1, bench.now_ns, raw))
+    if other is not None:
+        expected, found = bench.take(), other.take()
+        assert (found.lines, found.coverage) == (expected.lines, expected.coverage)
