@@ -127,6 +127,7 @@ def pnl_curve(points: Sequence[PnlPoint]) -> go.Figure:
         x=[point.settled_at for point in points], y=[float(point.total_usd) for point in points], name="total",
         mode="lines+markers", line={"color": look.ACCENT, "width": 2, "shape": "hv"}, fill="tozeroy",
         fillcolor="rgba(59,76,202,.08)",
+        cliponaxis=False,
         marker={"size": 8, "color": [look.GOOD if p.realised_pnl_usd >= 0 else look.BAD for p in points]},
         customdata=[[p.execution_id, look.money(p.realised_pnl_usd, signed=True)] for p in points],
         hovertemplate="trade %{customdata[0]}: %{customdata[1]}<br>total $%{y:.2f}<extra></extra>",

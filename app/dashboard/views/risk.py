@@ -34,8 +34,6 @@ _LIMITS = {
 def page() -> None:
     """Draw the switch, the exposure and the limits."""
     st.title("Risk", anchor=False)
-    if not person():
-        st.info("Give your name in the sidebar to change a limit or the switch.", icon=":material/person:")
     st.subheader("Trading switch", anchor=False)
     _show_switch()
     st.subheader("Exposure", anchor=False)
@@ -66,7 +64,7 @@ def _show_switch() -> None:
                 key=f"switch-{target}",
                 width="stretch",
                 type="primary" if target == "kill" else "secondary",
-                disabled=not person() or state == target,
+                disabled=state == target,
             ):
                 _confirm(target, label, meaning)
             st.caption(meaning)
@@ -75,9 +73,11 @@ def _show_switch() -> None:
 @st.dialog("Change the trading switch")
 def _confirm(target: SwitchState, label: str, meaning: str) -> None:
     st.write(f"**{label}.** {meaning}")
+    # Whoever must stop trading in a hurry is not sent to another field first.
+    who = st.text_input("Who", value=person(), max_chars=80, key="switch-who", placeholder="Your name")
     reason = st.text_input("Reason", max_chars=1000, key="switch-reason")
     if st.button(f"Confirm: {label.lower()}", type="primary", key="switch-confirm") and act(
-        set_switch, target, who=person(), reason=reason, done=f"Switch set to {target}."
+        set_switch, target, who=who, reason=reason, done=f"Switch set to {target}."
     ):
         st.rerun()
 
@@ -129,6 +129,8 @@ def _show_limits() -> None:
                 f"{label} ({unit})", value=f"{_limit_value(limits, name).normalize():f}", help=look.plain(origin)
             )
         reason = st.text_input("Reason", max_chars=1000, placeholder="Why the limits change")
+        if not person():
+            st.caption("Give your name in the sidebar to change a limit.")
         if st.form_submit_button("Save limits", type="primary", disabled=not person()):
             _save(typed, limits, reason)
 
