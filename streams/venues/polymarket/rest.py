@@ -29,7 +29,8 @@ from streams.venues.polymarket.parsing import TokenRef
 from streams.venues.polymarket.signing import SignedOrder, l2_headers
 
 Result = TypeVar("Result")
-Filter = str | int | bool | None
+Filter = str | int | bool | Sequence[str] | None
+"""A parameter's value; a sequence repeats the parameter, None leaves it out."""
 _BOOKS_PER_CALL = 500
 _MARKETS_PER_PAGE = 100
 _EVENTS_PER_PAGE = 500
@@ -260,7 +261,7 @@ class PolymarketClient:
                 method,
                 self._bases[base] + path,
                 classify=classify,
-                parameters=[(name, _text(value)) for name, value in (parameters or {}).items() if value is not None],
+                parameters=_pairs(parameters or {}),
                 headers=headers,
                 body=body,
                 is_write=method != "GET" if is_write is None else is_write,
@@ -270,5 +271,13 @@ class PolymarketClient:
             raise
 
 
-def _text(value: str | int | bool | None) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _pairs(parameters: Mapping[str, Filter]) -> list[tuple[str, str]]:
+    pairs: list[tuple[str, str]] = []
+    for name, value in parameters.items():
+        if isinstance(value, bool):
+            pairs.append((name, str(value).lower()))
+        elif isinstance(value, str | int):
+            pairs.append((name, str(value)))
+        elif value is not None:
+            pairs += [(name, part) for part in value]
+    return pairs
