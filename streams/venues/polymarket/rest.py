@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import httpx
@@ -156,7 +157,7 @@ class PolymarketClient:
     async def trades(self, **filters: Filter) -> list[states.TradeState]:
         """Return our trades; `filters` id, market, asset_id, before, after (Unix seconds)."""
         credentials = self._wallet()
-        parse = lambda row: states.parse_trade(row, credentials.api_key, credentials.wallet)  # noqa: E731
+        parse = partial(states.parse_trade, api_key=credentials.api_key, wallet=credentials.wallet)
         return await self._private_list("/data/trades", parse, filters)
 
     # -- account --------------------------------------------------------------------------------------------------
