@@ -62,10 +62,16 @@ def ask(stub: Stub, use: Callable[[PolymarketClient], Awaitable[T]], *, signed: 
 
 def test_keyset_pages_end_where_the_cursor_is_left_out() -> None:
     stub = Stub((200, {"markets": [{"id": "1"}], "next_cursor": "c2"}), (200, {"markets": []}))
-    page = ask(stub, lambda client: client.gamma_markets_page("c1", closed=False))
+    page = ask(stub, lambda client: client.gamma_markets_page("c1", closed=False, condition_ids=["0x1", "0x2"]))
     assert (page.items, page.cursor) == ([{"id": "1"}], "c2")
     assert stub.requests[0].url.path == "/gamma/markets/keyset"
-    assert dict(stub.requests[0].url.params) == {"limit": "100", "after_cursor": "c1", "closed": "false"}
+    assert sorted(stub.requests[0].url.params.multi_items()) == [
+        ("after_cursor", "c1"),
+        ("closed", "false"),
+        ("condition_ids", "0x1"),
+        ("condition_ids", "0x2"),
+        ("limit", "100"),
+    ]
     assert ask(stub, lambda client: client.gamma_markets_page("c2")).cursor == ""
     with pytest.raises(MalformedFrame):
         ask(Stub((200, {})), lambda client: client.gamma_events_page())
