@@ -17,6 +17,7 @@ _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 _HALF = re.compile(r"\b50[-/ ]50\b|\bfifty-fifty\b")
 _CANCELLED = re.compile(
     r"\bcancel|\bpostpon|\babandon|\bwalkover|\bnot played|\bsuspend|\bnot completed|\bforfeit|\bdelayed"
+    r"|\bpublishes no\b|\bnot published\b|\bno (value|data)\b|\bunavailable\b|\bmissing\b"
 )
 _VOID = re.compile(r"\b50[-/ ]50\b|fair (market )?(price|value)|last (traded|fair) price|\brefund|resolve to \"?other")
 _CLOCK = re.compile(r"\b(\d{1,2})(?::(\d\d))?\s?([ap])\.?m\b|\bnoon\b")

@@ -17,6 +17,7 @@ _CONDITION = re.compile(r"^\s*if (?P<condition>.+?),? then (?:the |this )?market
 _OPEN_QUESTION = re.compile(r"^(who|which|what|how many|how much|how high|when|where)\b")
 _VERSUS = re.compile(r"^(?:.{0,40}?: )?(?P<a>[^:?]+?) (?:vs?\.?|at|@) (?P<b>[^:?(]+?)(?= *(?:[:?(]|20\d\d|$| - | — ))")
 _DISTRICT = re.compile(r"^([a-z]{2})-0?(\d{1,2})$")
+_CLOCK_START = re.compile(r"\s*(\d{1,2}(:\d\d)?\s?[ap]\.?m|\d{1,2}:\d\d|noon|midnight)")
 _TIME_OF_DAY = re.compile(r"\b(\d{1,2})(?::(\d\d))?\s?([ap])\.?m\b|\b(noon|midnight)\b")
 
 
@@ -189,7 +190,7 @@ def _teams(title: str) -> tuple[str, str] | None:
     match = _VERSUS.match(title)
     if match is None or len(match["a"].split()) > 6 or len(match["b"].split()) > 7:
         return None
-    if title.startswith(("will ", "what ", "how ")):
+    if title.startswith(("will ", "what ", "how ")) or _CLOCK_START.match(match["b"]) or "price" in match["a"]:
         return None
     return match["a"].strip(" .,"), re.sub(r"\s+winner$", "", match["b"].strip(" .,"))
 
