@@ -87,7 +87,8 @@ class Beliefs:
         if short is not None:
             coin, close_ms = short
             left_s = max((close_ms - now_ms) / 1000.0, 0.25)
-            return scalar_probability(self._spots[coin.code], coin.sd_per_sqrt_s * math.sqrt(left_s), 0.01, condition)
+            sd = coin.sd_per_sqrt_s * self._parameters.short_caution * math.sqrt(left_s)
+            return scalar_probability(self._spots[coin.code], sd, 0.01, condition)
         fact = self._facts[condition.fact_id]
         if fact.kind == "categorical":
             chances = self._chances[fact.fact_id]

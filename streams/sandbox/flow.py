@@ -57,6 +57,9 @@ class Flow:
         catalogue: What is listed at the start and what is true of it.
         seed: Decides everything that is drawn.
         parameters: The figures; see `streams.sandbox.parameters`.
+
+    Attributes:
+        ladders: Kalshi markets "above X" of one event, lowest strike first.
     """
 
     def __init__(self, catalogue: Catalogue, seed: int, parameters: FlowParameters | None = None) -> None:
@@ -81,7 +84,7 @@ class Flow:
         self._registry.weigh(list(self._registry.markets))
         for ref in self._registry.markets:
             self._make_quotes(ref)
-        self._ladders = self._registry.ladders()
+        self.ladders = self._registry.ladders()
         self._handlers: dict[str, Callable[[str, list[Act]], None]] = {
             "belief": self._on_belief, "quote": self._on_quote, "quote_once": self._on_quote_once,
             "taker": self._on_taker, "gap": self._on_gap,
@@ -133,7 +136,7 @@ class Flow:
                 self._at(now + spread_ms + (1_000 if starts_open else wait), "gap", str(ref))
         self._at(now, "belief")
         self._at(now + spread_ms + 1_000, "taker")
-        if self._ladders:
+        if self.ladders:
             self._at(now + spread_ms + 5_000, "ladder")
         if parameters.coins:
             self._at(now, "series")
@@ -176,8 +179,10 @@ class Flow:
 
     def _refresh(self, ref: MarketRef, quotes: Quotes, acts: list[Act]) -> None:
         parameters = self.parameters
-        fair = self._beliefs.probability(self._registry.markets[ref].condition, self._now_ms)
+        listed = self._registry.markets[ref]
+        fair = self._beliefs.probability(listed.condition, self._now_ms)
         lag = parameters.kalshi_lag_ms if ref.venue is Venue.KALSHI else parameters.polymarket_lag_ms
+        lag *= parameters.short_lag_share if listed.is_short else 1.0
         middle = follow(quotes, fair, lag, self._now_ms, self._rng, parameters.noise_memory_s)
         if ref.venue is Venue.POLYMARKET and not quotes.fine_tick and not 0.04 <= middle <= 0.96:
             quotes.fine_tick = True
@@ -257,7 +262,7 @@ class Flow:
     def _on_ladder(self, _: str, acts: list[Act]) -> None:
         parameters, rng = self.parameters, self._rng
         self._at(self._now_ms + 1 + rng.expovariate(parameters.ladder_violations_per_min / 60_000), "ladder")
-        rungs = [ref for ref in rng.choice(self._ladders) if ref in self._quotes]
+        rungs = [ref for ref in rng.choice(self.ladders) if ref in self._quotes]
         close = [
             (low, high)
             for low, high in pairwise(rungs)

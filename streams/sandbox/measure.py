@@ -38,10 +38,12 @@ class GapMeter:
     Attributes:
         tolerance_s: An edge that vanishes for no longer than this is one episode, as in the recorded ledger, which
             looked about once every half minute.
+        least_edge: Dollars per contract from which an edge counts.
     """
 
     pairs: Sequence[TruePair]
     tolerance_s: float = 30.0
+    least_edge: float = 0.002
     mid_differences_cents: list[float] = field(default_factory=list)
     episodes: list[Episode] = field(default_factory=list)
     _open: dict[TruePair, _Open] = field(default_factory=dict)
@@ -65,7 +67,7 @@ class GapMeter:
 
     def _note(self, pair: TruePair, edge: float, now_s: float) -> None:
         known = self._open.get(pair)
-        if edge > 0:
+        if edge >= self.least_edge:
             if known is None:
                 self._open[pair] = _Open(now_s, now_s, edge, 0.0)
             else:

@@ -53,9 +53,9 @@ class FlowParameters:
     kalshi_lag_ms: float = 500.0
     polymarket_lag_ms: float = 1_100.0
     """Time in which a venue's makers take in 63 percent of a change."""
-    noise_e4: float = 31.0
+    noise_e4: float = 22.0
     """Median over markets of the standard deviation of a venue's own error."""
-    noise_spread: float = 0.65
+    noise_spread: float = 0.7
     """Standard deviation of the logarithm of that figure over markets: some pairs are always looser than others."""
     noise_memory_s: float = 150.0
     """Time in which such an error is forgotten."""
@@ -67,7 +67,7 @@ class FlowParameters:
     levels: int = 6
     """Price levels a maker keeps on each side."""
     weight_pair: float = 1.0
-    weight_short: float = 3.0
+    weight_short: float = 4.0
     weight_event: float = 0.15
     weight_other: float = 0.05
     """Relative speed of markets that trade on both venues, of the short series, of their events, and of all others."""
@@ -82,13 +82,14 @@ class FlowParameters:
     takers_per_s: float = 10.0
     """Small marketable orders on all books together."""
     # -- gaps between the venues
-    gap_share: float = 0.055
+    gap_share: float = 0.115
     """Share of time a true pair spends in a gap that can be traded after fees."""
-    gap_minutes: float = 2.4
-    """Median length; recorded: 2,430 paper episodes, 2026-06-09..12, median 2.4 minutes."""
+    gap_minutes: float = 6.0
+    """Median length as drawn; noise and takers cut some short, so that what is seen has the recorded median of 2.4
+    minutes (2,430 paper episodes, 2026-06-09..12)."""
     gap_minutes_spread: float = 0.75
-    gap_edge_e4: float = 150.0
-    """Median of the best net edge in a gap; recorded, same source: 1.5 cents."""
+    gap_edge_e4: float = 95.0
+    """Median net edge as drawn; its peak, noise added, has the recorded median of 1.5 cents (same source)."""
     gap_edge_spread: float = 0.6
     """Standard deviations of the logarithms of length and edge."""
     rival_probability: float = 0.6
@@ -107,6 +108,10 @@ class FlowParameters:
     """How often a Kalshi ladder offers a higher strike dearer than a lower one."""
     ladder_violation_s: tuple[float, float] = (20.0, 75.0)
     # -- short series
+    short_caution: float = 4.0
+    """How much wilder than it is makers take a coin to be: keeps prices away from 0 and 1 and from jumping with it."""
+    short_lag_share: float = 0.4
+    """The venues' lags in the short series, as a share of those above: its makers are machines."""
     short_gaps_per_life: float = 1.6
     """Mean number of tradable gaps in the life of a pair of the short series (scaled to three minutes)."""
     short_gap_s: tuple[float, float] = (20.0, 60.0)

@@ -133,29 +133,32 @@ def _tops(quotes: Quotes, middle: float, now_ms: int) -> tuple[int, int]:
     half = quotes.half_spread_e4
     shy_bid, shy_ask = (quotes.shy_bid_e4, quotes.shy_ask_e4) if now_ms < quotes.shy_until_ms else (0, 0)
     tick = quotes.tick_at(min(max(int(centre), 1), 9_999))
-    bid = math.floor((centre - half - shy_bid) / tick + 0.5) * tick
-    ask = math.floor((centre + half + shy_ask) / tick + 0.5) * tick
-    if ask <= bid:
-        ask = bid + tick
+    bid = _on_grid(quotes, math.floor((centre - half - shy_bid) / tick + 0.5) * tick, -1)
+    ask = _on_grid(quotes, math.floor((centre + half + shy_ask) / tick + 0.5) * tick, 1)
     low, high = quotes.tick_at(1), 10_000 - quotes.tick_at(9_999)
-    return min(bid, high - tick), max(min(ask, high), low + tick)
+    bid = min(bid, high - quotes.tick_at(high - 1))
+    return bid, max(min(ask, high), low + quotes.tick_at(low), _on_grid(quotes, bid + 1, 1))
+
+
+def _on_grid(quotes: Quotes, price: int, direction: int) -> int:
+    """The nearest price of the grid at or beyond `price`, downward or upward."""
+    step = quotes.tick_at(price) if direction > 0 else quotes.tick_at(price - 1)
+    return price // step * step if direction < 0 else -(-price // step) * step
 
 
 def _ladder(quotes: Quotes, top: int, direction: int, count: int) -> list[int]:
-    """Prices from the best one outward: on the cent below it, or every grid step where the grid is a cent."""
+    """Prices from the best one outward: whole cents below the best, two grid steps apart in fine tails."""
     prices: list[int] = []
     low, high = quotes.tick_at(1), 10_000 - quotes.tick_at(9_999)
     price = top
     while len(prices) < count and low <= price <= high:
         prices.append(price)
-        step = max(quotes.tick_at(price + (-1 if direction < 0 else 0)), 1)
-        if step < 100 and len(prices) > 1 and 1_000 < price < 9_000:
-            step = 100
-            price = (price // 100 if direction < 0 else -(-price // 100)) * 100
-            if price == prices[-1]:
-                price += direction * step
-            continue
-        price += direction * step * (1 if step >= 100 else 2)
+        tick = quotes.tick_at(price if direction > 0 else price - 1)
+        step = tick if tick >= 100 else 100 if 1_000 < price < 9_000 and len(prices) > 1 else 2 * tick
+        price += direction * step
+        if step == 100:
+            price = (price // 100 if direction > 0 else -(-price // 100)) * 100
+        price = _on_grid(quotes, price, direction)
     return prices
 
 
