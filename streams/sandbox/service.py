@@ -17,7 +17,7 @@ from streams.market.errors import ConfigurationError
 from streams.market.identity import MarketRef, Venue
 from streams.market.units import cash_e6
 from streams.sandbox.exchange import Exchange
-from streams.sandbox.faults import FaultPlan, default_plan, load_plan
+from streams.sandbox.faults import FaultPlan
 from streams.sandbox.history import PastKey
 from streams.sandbox.journal import Journal, Recovered, encode_line
 from streams.sandbox.kalshi_face.auth import KalshiKey, load_key
@@ -62,14 +62,16 @@ class SandboxOptions:
     Attributes:
         home: Folder of journal and accounts (`accounts.json`).
         make_flow: Builds the flow and its truth for the anchor moment; it is asked again at every start.
+        source: What the flow is made from, in words; a journal is only resumed with the same.
     """
 
     kalshi_port: int
     polymarket_port: int
     home: Path
     make_flow: Callable[[datetime], tuple[FlowSource, Truth | None]]
+    faults: FaultPlan
     seed: int = 0
-    faults: Path | None = None
+    source: str = ""
 
 
 class Sandbox:
@@ -77,9 +79,7 @@ class Sandbox:
 
     def __init__(self, options: SandboxOptions) -> None:
         self.options = options
-        plan = default_plan(options.seed) if options.faults is None else load_plan(options.faults)
-        self._plan: FaultPlan = plan
-        self.exchanges = {venue: Exchange(venue, plan, options.seed) for venue in Venue}
+        self.exchanges = {venue: Exchange(venue, options.faults, options.seed) for venue in Venue}
         accounts = load_accounts(options.home / "accounts.json")
         self._kalshi = KalshiFace(self.exchanges[Venue.KALSHI], accounts.kalshi, now_ms, self.commit)
         self._polymarket = PolymarketFace(self.exchanges[Venue.POLYMARKET], accounts.polymarket, now_ms, self.commit)
@@ -126,6 +126,11 @@ class Sandbox:
         """Bring everything back from the journal; True at a first start."""
         found = self._journal.recover()
         first = found.snapshot is None
+        if found.snapshot is not None and found.snapshot["source"] != self.options.source:
+            raise ConfigurationError(
+                f"The sandbox in {self.options.home} was started with {found.snapshot['source']!r}, not "
+                f"{self.options.source!r}; go on with that, use another CROSSBOOK_HOME, or `crossbook reset`."
+            )
         self._anchor_ms = now_ms() if found.snapshot is None else int(found.snapshot["anchor_ms"])
         self._flow, truth = self.options.make_flow(datetime.fromtimestamp(self._anchor_ms / 1000, UTC))
         if truth is not None:
@@ -199,6 +204,7 @@ class Sandbox:
         self.commit()
         state = {
             "anchor_ms": self._anchor_ms,
+            "source": self.options.source,
             "written_ms": now_ms(),
             "flow": self._flow.snapshot(),
             "exchanges": {venue.value: exchange_state(exchange) for venue, exchange in self.exchanges.items()},

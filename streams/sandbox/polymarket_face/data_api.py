@@ -67,9 +67,9 @@ class DataRest:
             for row in rows
             if (not kinds or row["type"] in kinds) and (not condition or row["condition_id"] == condition)
         ]
-        rows.sort(key=lambda row: row["timestamp"], reverse=True)
+        rows.sort(key=lambda row: row["timestamp"])
         user = request.param("user")
-        return _page([{"proxy_wallet": user, **row} for row in rows], request)
+        return _page([{"proxy_wallet": user, **row} for row in reversed(rows)], request)
 
     def trades(self, request: Request) -> Response:
         """Trades of a wallet, or all public ones, newest first."""

@@ -1,0 +1,232 @@
+"""The sandbox as a process: its ready line, what it keeps through a kill, how it stops, and its fault file."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from pydantic import SecretStr
+
+from streams.market.errors import ConfigurationError, OutcomeUnknown, Refused
+from streams.market.identity import Venue
+from streams.sandbox.faults import FaultPlan, FaultRule, load_plan
+from streams.sandbox.journal import Journal
+from streams.settings import load_settings
+from streams.venues.credentials import KalshiCredentials
+from streams.venues.endpoints import endpoints
+from streams.venues.kalshi.orders import OrderRequest
+from streams.venues.kalshi.rest import KalshiClient
+
+
+def _ports() -> tuple[int, int]:
+    with socket.socket() as first, socket.socket() as second:
+        first.bind(("127.0.0.1", 0))
+        second.bind(("127.0.0.1", 0))
+        return int(first.getsockname()[1]), int(second.getsockname()[1])
+
+
+@contextmanager
+def sandbox(home: Path, ports: tuple[int, int]) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+    command = [sys.executable, "-m", "streams.sandbox", "--home", str(home)]
+    command += ["--kalshi-port", str(ports[0]), "--polymarket-port", str(ports[1])]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield process, json.loads(process.stdout.readline())
+        finally:
+            process.kill()
+
+
+def credentials(home: Path) -> KalshiCredentials:
+    key = rsa.generate_private_key(65537, 2048)
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    folder = home / "sandbox"
+    folder.mkdir(parents=True)
+    accounts = {"kalshi": [{"key_id": "k", "public_key_pem": public, "cash_usd": "1000"}], "polymarket": []}
+    (folder / "accounts.json").write_text(json.dumps(accounts))
+    return KalshiCredentials(
+        "k", SecretStr(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode())
+    )
+
+
+async def _best_ask(client: KalshiClient, ticker: str) -> int:
+    """The lowest ask, waiting for the makers' first quotes."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        asks = (await client.orderbook_of(ticker)).asks
+        if asks:
+            return asks[0][0]
+        await asyncio.sleep(0.05)
+    raise AssertionError("no ask within 20 seconds")
+
+
+async def _state(client: KalshiClient) -> tuple[int, Any, Any, Any]:
+    fills = [(fill.fill_id, fill.size_e6, fill.fee_e6) for fill in await client.fills()]
+    orders = sorted((order.order_id, order.status, order.filled_e6) for order in await client.orders())
+    positions = sorted((row.market_id, row.contracts_e6) for row in await client.positions())
+    return await client.balance(), fills, orders, positions
+
+
+def test_a_killed_sandbox_comes_back_with_orders_cash_and_positions(tmp_path: Path) -> None:
+    key, ports = credentials(tmp_path), _ports()
+    where = endpoints(load_settings(kalshi_sandbox_port=ports[0], polymarket_sandbox_port=ports[1], venues="sandbox"))
+
+    async def trade() -> tuple[Any, str]:
+        async with httpx.AsyncClient() as http:
+            client = KalshiClient(where, key, http=http)
+            page = await client.markets_page("", limit=200, status="open")
+            far = max(page.items, key=lambda market: market["close_time"])["ticker"]
+            for number in range(5):
+                ask = await _best_ask(client, far)
+                await client.create_order(OrderRequest(far, "bid", ask, 2_000_000, f"t{number}"))
+            resting = OrderRequest(far, "bid", 100, 3_000_000, "rest", time_in_force="good_till_canceled")
+            await client.create_order(resting)
+            return await _state(client), far
+
+    async def look(ticker: str) -> Any:
+        async with httpx.AsyncClient() as http:
+            client = KalshiClient(where, key, http=http)
+            with pytest.raises(Refused, match="order_already_exists"):
+                await client.create_order(OrderRequest(ticker, "bid", 100, 3_000_000, "rest"))
+            assert await _best_ask(client, ticker) > 0
+            return await _state(client)
+
+    with sandbox(tmp_path, ports) as (process, ready):
+        assert ready["is_new"] is True
+        before, ticker = asyncio.run(trade())
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait(10)
+    with sandbox(tmp_path, ports) as (process, again):
+        assert again["is_new"] is False
+        assert again["anchor"] == ready["anchor"]
+        assert asyncio.run(look(ticker)) == before
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+
+
+def test_a_damaged_tail_counts_up_to_the_damage(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.recover()
+    for number in range(3):
+        journal.append({"number": number})
+    journal.close()
+    tail = next(tmp_path.glob("tail-*.log"))
+    tail.write_bytes(tail.read_bytes()[:-4])
+    again = Journal(tmp_path)
+    assert [record["number"] for record in again.recover().tail] == [0, 1]
+    again.append({"number": 9})
+    again.close()
+    third = Journal(tmp_path)
+    assert [record["number"] for record in third.recover().tail] == [0, 1, 9]
+    third.close()
+
+
+def test_a_kill_between_two_tails_loses_neither(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.recover()
+    journal.append({"number": 1})
+    journal.begin_snapshot()
+    journal.append({"number": 2})
+    journal.close()
+    assert [record["number"] for record in Journal(tmp_path).recover().tail] == [1, 2]
+
+
+def test_a_second_sandbox_on_the_same_folder_is_refused(tmp_path: Path) -> None:
+    first = Journal(tmp_path)
+    with pytest.raises(ConfigurationError, match="already running"):
+        Journal(tmp_path)
+    first.close()
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"rules": [{"kind": "magic"}]}', '{"rules": [{"kind": "fade", "probability": "2"}]}',
+             '{"rules": [{"kind": "fade", "colour": "red"}]}']
+)  # fmt: skip
+def test_a_fault_file_that_cannot_be_meant_is_refused_in_one_sentence(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "faults.json"
+    path.write_text(text)
+    with pytest.raises(ConfigurationError, match=r"faults\.json .*\.$"):
+        load_plan(path)
+
+
+def test_a_lost_answer_leaves_an_order_that_can_be_found(open_world: Any) -> None:
+    async def main() -> None:
+        plan = FaultPlan([FaultRule("lost_response", venue=Venue.KALSHI, times=1)])
+        async with open_world(plan) as world:
+            order = OrderRequest("KXRAIN-26DEC01-NYC", "bid", 5_100, 10_000_000, "lost")
+            with pytest.raises(OutcomeUnknown):
+                await world.kalshi.create_order(order)
+            found = [row for row in await world.kalshi.orders() if row.client_order_id == "lost"]
+            assert [(row.status, row.filled_e6) for row in found] == [("executed", 10_000_000)]
+
+    asyncio.run(main())
+
+
+def test_a_dropped_frame_leaves_a_hole_in_the_sequence(open_world: Any) -> None:
+    async def main() -> None:
+        plan = FaultPlan([FaultRule("dropped_frame", channel="orderbook_delta", skip=1, times=1)])
+        async with open_world(plan) as world, world.kalshi_socket() as wire:
+            params = {"channels": ["orderbook_delta"], "market_tickers": ["KXRAIN-26DEC01-NYC"]}
+            await wire.send({"id": 1, "cmd": "subscribe", "params": params})
+            await wire.receive()
+            assert (await wire.receive())["seq"] == 1
+            world.quote(Venue.KALSHI, "x", "bid", 4_500, 1)
+            world.quote(Venue.KALSHI, "y", "bid", 4_600, 1)
+            assert (await wire.receive())["seq"] == 3
+
+    asyncio.run(main())
+
+
+def test_a_silent_socket_still_answers_pings(open_world: Any) -> None:
+    async def main() -> None:
+        plan = FaultPlan([FaultRule("silent_socket", venue=Venue.POLYMARKET, ms=0)])
+        async with open_world(plan) as world, world.polymarket_socket("market") as wire:
+            await wire.send({"assets_ids": [str(10**40)], "type": "market"})
+            await wire.send("PING")
+            answer = await wire.receive()
+            while answer != "PONG":
+                answer = await wire.receive()
+            world.quote(Venue.POLYMARKET, "x", "bid", 4_500, 1)
+            await wire.send("PING")
+            assert await wire.receive() == "PONG"
+
+    asyncio.run(main())
+
+
+def test_rejects_errors_and_delays_come_as_told(open_world: Any) -> None:
+    async def main() -> None:
+        plan = FaultPlan(
+            [
+                FaultRule("reject", times=1, code="trading_is_paused"),
+                FaultRule("server_error", path="/trade-api/v2/portfolio/balance", times=1),
+                FaultRule("delay", path="/trade-api/v2/exchange", ms=150),
+                FaultRule("partial_fill", venue=Venue.KALSHI, times=1, fraction=Decimal("0.4")),
+            ]
+        )
+        async with open_world(plan) as world:
+            order = OrderRequest("KXRAIN-26DEC01-NYC", "bid", 5_100, 10_000_000, "one")
+            with pytest.raises(Refused, match="trading_is_paused"):
+                await world.kalshi.create_order(order)
+            answer = await world.http.get(f"{world.endpoints.kalshi_rest}/portfolio/balance")
+            assert answer.status_code == 503
+            started = time.monotonic()
+            await world.kalshi.exchange_status()
+            assert time.monotonic() - started >= 0.14
+            assert (await world.kalshi.create_order(order)).filled_e6 == 4_000_000
+
+    asyncio.run(main())
