@@ -243,6 +243,18 @@ def l2_signature(secret: str, method: str, path: str, timestamp_s: int, body: by
     return base64.urlsafe_b64encode(hmac.new(key, text, hashlib.sha256).digest()).decode()
 
 
+def address_of(private_key: str) -> str:
+    """Return the checksummed address of a private key.
+
+    Raises:
+        ConfigurationError: If it is not 32 bytes of hex.
+    """
+    try:
+        return str(Account.from_key(private_key).address)
+    except (ValueError, TypeError, binascii.Error):
+        raise ConfigurationError("The Polymarket private key is not 32 bytes of hex.") from None
+
+
 def _sign(credentials: PolymarketCredentials, digest: bytes) -> bytes:
     try:
         signed = Account.unsafe_sign_hash(digest, credentials.private_key.get_secret_value())

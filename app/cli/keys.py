@@ -1,0 +1,108 @@
+"""`crossbook keys`: the encrypted keystore. Secrets come from a file, standard input or a hidden prompt, never argv."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.cli.output import ExitCode, JsonOption, emit_document, emit_lines, fail
+
+keys = typer.Typer(name="keys", help="The encrypted keystore of venue keys.", no_args_is_help=True)
+_VENUES = ("kalshi", "polymarket")
+
+
+def register(cli: typer.Typer) -> None:
+    """Add the command group `keys`."""
+    cli.add_typer(keys)
+
+
+@keys.command("set")
+def set_key(
+    name: Annotated[str, typer.Argument(help="kalshi, polymarket (of the environment in force), or a full name.")],
+    file: Annotated[
+        Path | None, typer.Option(help="JSON object of the fields, or Kalshi's PEM file; - is standard input.")
+    ] = None,
+    key_id: Annotated[str, typer.Option(help="Kalshi's key id, where the file is only the PEM.")] = "",
+    json_output: JsonOption = False,
+) -> None:
+    """Store a key. Without --file the fields are asked for, or read from standard input where it is a pipe."""
+    from streams.settings import load_settings
+    from streams.venues.keystore import Keystore
+
+    settings = load_settings()
+    full_name = f"{name}-{settings.venues}" if name in _VENUES else name
+    fields = _read_fields(full_name, file, key_id)
+    _check(full_name, fields)
+    Keystore(settings).set(full_name, fields)
+    emit_document({"name": full_name, "stored": True}, as_json=json_output)
+
+
+@keys.command("list")
+def list_keys(json_output: JsonOption = False) -> None:
+    """Print the names of the stored keys, nothing else of them."""
+    from streams.settings import load_settings
+    from streams.venues.keystore import Keystore
+
+    emit_lines([{"name": name} for name in Keystore(load_settings()).list()], as_json=json_output)
+
+
+@keys.command("remove")
+def remove_key(name: Annotated[str, typer.Argument(help="As listed.")], json_output: JsonOption = False) -> None:
+    """Forget a key."""
+    from streams.settings import load_settings
+    from streams.venues.keystore import Keystore
+
+    if not Keystore(load_settings()).remove(name):
+        fail(f"There is no key {name!r}.", ExitCode.ERROR)
+    emit_document({"name": name, "removed": True}, as_json=json_output)
+
+
+def _read_fields(name: str, file: Path | None, key_id: str) -> dict[str, str]:
+    if file is None and sys.stdin.isatty():
+        return _ask(name)
+    try:
+        text = sys.stdin.read() if file is None or str(file) == "-" else file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        fail(f"{file} cannot be read: {type(error).__name__}.", ExitCode.USAGE)
+    if "-----BEGIN" in text and not text.lstrip().startswith("{"):
+        if not key_id:
+            fail("A PEM needs its --key-id.", ExitCode.USAGE)
+        return {"key_id": key_id, "private_key_pem": text}
+    try:
+        document = json.loads(text)
+    except ValueError:
+        fail("What was given is neither a JSON object nor a PEM.", ExitCode.USAGE)
+    if not isinstance(document, dict) or not all(isinstance(value, str | int) for value in document.values()):
+        fail("The key must be a JSON object of texts.", ExitCode.USAGE)
+    return {str(field): str(value) for field, value in document.items()}
+
+
+def _ask(name: str) -> dict[str, str]:
+    if name.startswith("kalshi-"):
+        key_id = typer.prompt("Key id")
+        path = Path(typer.prompt("File of the private key (PEM)")).expanduser()
+        return _read_fields(name, path, key_id)
+    if name.startswith("polymarket-"):
+        names = ("private_key", "api_key", "secret", "passphrase")
+        return {field: typer.prompt(field.replace("_", " ").capitalize(), hide_input=True) for field in names}
+    return {"value": typer.prompt("Value", hide_input=True)}
+
+
+def _check(name: str, fields: dict[str, str]) -> None:
+    """Refuse a key that could not sign, before it is stored; a wallet's address is derived where it is missing."""
+    from streams.venues.credentials import KalshiCredentials
+
+    if name.startswith("kalshi-"):
+        from streams.venues.kalshi.signing import KalshiSigner
+
+        KalshiSigner(KalshiCredentials.from_fields(fields))
+    if name.startswith("polymarket-"):
+        from streams.venues.polymarket.signing import address_of
+
+        address = address_of(fields.get("private_key", ""))
+        if fields.setdefault("address", address).lower() != address.lower():
+            fail("The address does not belong to the private key.", ExitCode.USAGE)
