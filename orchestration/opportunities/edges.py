@@ -81,19 +81,22 @@ class Edge:
 
 def take(offer: Offer, size_e6: int) -> Taken | None:
     """Return what buying `size_e6` from the offer costs, None when its depth does not hold that much."""
-    left, cost, fee, dearest, limit, fills = size_e6, 0, 0, 0, 0, 0
+    left, cost, fee, dearest, limit, fills = size_e6, 0, 0, PRICE_SCALE, 0, 0
     for price, size in offer.levels:
         if left <= 0:
             break
         part = min(left, size)
         cost += cash_e6_of(price, part, paying=True)
         fee += offer.fee(price, part)
-        dearest = max(dearest, offer.fee(price, size_e6))
+        if abs(2 * price - PRICE_SCALE) < abs(2 * dearest - PRICE_SCALE):
+            dearest = price
         limit, left, fills = price, left - part, fills + 1
     if left > 0:
         return None
-    # Fills may come in other pieces than levels; each piece rounds once, by at most a centicent.
-    bound = max(fee, dearest) + (100 * fills if dearest else 0)
+    # A fill may come at a better price, where the fee can be higher: it peaks at one half. Fills may also come in other
+    # pieces than levels; each piece rounds once, by at most a centicent.
+    highest = offer.fee(dearest, size_e6) if fills else 0
+    bound = max(fee, highest) + (100 * fills if highest else 0)
     return Taken(size_e6, cost, fee, bound, limit)
 
 

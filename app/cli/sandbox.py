@@ -1,0 +1,44 @@
+"""`crossbook sandbox`: only the two local exchanges, in the foreground, until Ctrl-C or SIGTERM."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def register(cli: typer.Typer) -> None:
+    """Add the command."""
+    cli.command("sandbox")(sandbox)
+
+
+def sandbox(
+    kalshi_port: Annotated[int | None, typer.Option(help="Port of the Kalshi sandbox.")] = None,
+    polymarket_port: Annotated[int | None, typer.Option(help="Port of the Polymarket sandbox.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the flow.")] = None,
+    profile: Annotated[str, typer.Option(help="Named parameters of the flow.")] = "",
+    catalogue: Annotated[Path | None, typer.Option(help="Catalogue file, or a folder of recorded lists.")] = None,
+    truth: Annotated[Path | None, typer.Option(help="Which markets of a recorded list settle alike.")] = None,
+    replay: Annotated[Path | None, typer.Option(help="Recorded books to replay instead of the flow.")] = None,
+    faults: Annotated[Path | None, typer.Option(help="Fault file (JSON).")] = None,
+) -> None:
+    """Run both sandbox exchanges; prints one JSON line when they listen."""
+    from streams.logs import configure_logs
+    from streams.sandbox.service import run
+    from streams.sandbox.start import options_from
+    from streams.settings import load_settings
+
+    given: dict[str, Any] = {
+        "kalshi_sandbox_port": kalshi_port,
+        "polymarket_sandbox_port": polymarket_port,
+        "sandbox_seed": seed,
+        "sandbox_catalogue": catalogue,
+        "sandbox_truth": truth,
+        "sandbox_replay": replay,
+        "sandbox_faults": faults,
+    }
+    settings = load_settings(**{name: value for name, value in given.items() if value is not None})
+    configure_logs(settings.log_level, as_json=True)
+    run(options_from(settings, profile=profile), lambda document: print(json.dumps(document), flush=True))

@@ -1,0 +1,61 @@
+"""Turns signals into trading runs: waits for news inside its tick, so that a run starts within a second."""
+
+import time
+from collections.abc import Iterator
+
+import dagster as dg
+
+from orchestration.defs.trading.jobs import SIGNALS_TAG, hedged_trade
+from orchestration.execution.intake import pick_signals
+from orchestration.resources.platform import PlatformResource
+
+_WAIT_S = 15.0
+_LOOK_S = 1.0
+_IN_PROGRESS = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+
+@dg.sensor(job=hedged_trade, minimum_interval_seconds=1, default_status=dg.DefaultSensorStatus.RUNNING)
+def spread_sensor(
+    context: dg.SensorEvaluationContext, platform: PlatformResource
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Start `hedged_trade` runs for open signals; what is not to be traded gets its refusal written.
+
+    No run key: the constraint on (signal, attempt) in Postgres decides what is executed, and once.
+    """
+    settings = platform.settings()
+    deadline = time.monotonic() + _WAIT_S
+    with platform.connect() as connection:
+        connection.execute("LISTEN crossbook_signals")
+        while True:
+            busy = _signals_under_way(context.instance)
+            free = settings.trade_runs_max - len(busy)
+            taken = {signal_id for ids in busy for signal_id in ids}
+            batches = pick_signals(connection, settings, taken, free)
+            if batches:
+                for batch in batches:
+                    yield _request(batch)
+                return
+            left = deadline - time.monotonic()
+            if left <= 0:
+                yield dg.SkipReason("no signal to trade" if free else "all trading runs are under way")
+                return
+            for _ in connection.notifies(timeout=min(left, _LOOK_S), stop_after=1):
+                pass
+
+
+def _request(batch: list[int]) -> dg.RunRequest:
+    return dg.RunRequest(
+        run_config={"ops": {"trade_signals": {"config": {"signal_ids": batch}}}},
+        tags={SIGNALS_TAG: ",".join(str(signal_id) for signal_id in batch)},
+    )
+
+
+def _signals_under_way(instance: dg.DagsterInstance) -> list[list[int]]:
+    runs = instance.get_runs(dg.RunsFilter(job_name=hedged_trade.name, statuses=_IN_PROGRESS))
+    return [[int(text) for text in run.tags.get(SIGNALS_TAG, "").split(",") if text.isdigit()] for run in runs]

@@ -1,0 +1,50 @@
+"""What must be true of the trading tables."""
+
+import dagster as dg
+
+from orchestration.resources.platform import PlatformResource
+
+_LEDGER = ["trading", "ledger"]
+_EXECUTIONS = ["trading", "executions"]
+_CENT_E6 = 10_000
+
+
+@dg.asset_check(asset=_LEDGER, description="The ledger's cash is the venues' cash, where nothing is in flight.")
+def ledger_cash_equals_venue_cash(platform: PlatformResource) -> dg.AssetCheckResult:
+    """Compare the last reading of each account that nothing in flight can explain."""
+    with platform.connect() as connection:
+        rows = connection.execute(
+            """SELECT DISTINCT ON (venue) venue, read_at, cash_e6 - ledger_cash_e6 AS difference_e6
+               FROM trading.balances WHERE detail ->> 'in_flight' = '0' ORDER BY venue, balance_id DESC"""
+        ).fetchall()
+    differences = {row["venue"]: int(row["difference_e6"]) for row in rows}
+    return dg.AssetCheckResult(
+        passed=all(abs(difference) < _CENT_E6 for difference in differences.values()),
+        metadata={f"{venue} difference (1e-6 usd)": difference for venue, difference in differences.items()},
+    )
+
+
+@dg.asset_check(asset=_EXECUTIONS, description="No execution stays open longer than it may.")
+def no_execution_is_open_too_long(platform: PlatformResource) -> dg.AssetCheckResult:
+    """Count executions that are neither hedged, flat nor escalated long after their start."""
+    limit_s = 4 * platform.settings().execution_max_s
+    with platform.connect() as connection:
+        row = connection.execute(
+            """SELECT count(*) AS n FROM trading.executions
+               WHERE state IN ('PLANNED', 'OPENING', 'COMPLETING', 'UNWINDING')
+                 AND started_at < now() - make_interval(secs => %s)""",
+            (limit_s,),
+        ).fetchone()
+    count = int(row["n"]) if row else 0
+    return dg.AssetCheckResult(passed=count == 0, metadata={"executions": count})
+
+
+@dg.asset_check(asset=_EXECUTIONS, description="No execution is ESCALATED and unsettled.")
+def nothing_is_escalated(platform: PlatformResource) -> dg.AssetCheckResult:
+    """Count escalated executions that still hold something."""
+    with platform.connect() as connection:
+        row = connection.execute(
+            "SELECT count(*) AS n FROM trading.executions WHERE state = 'ESCALATED' AND settled_at IS NULL"
+        ).fetchone()
+    count = int(row["n"]) if row else 0
+    return dg.AssetCheckResult(passed=count == 0, severity=dg.AssetCheckSeverity.ERROR, metadata={"executions": count})

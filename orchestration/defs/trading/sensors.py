@@ -1,0 +1,47 @@
+"""Starts rounds of settlement and reconciliation when something is due, and tells people of alerts."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from orchestration.defs.trading.jobs import settle_trades
+from orchestration.execution.notices import send_alerts
+from orchestration.execution.rounds import alarm_kill, why_due
+from orchestration.resources.platform import PlatformResource
+
+_IN_PROGRESS = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+]
+
+
+@dg.sensor(job=settle_trades, minimum_interval_seconds=12, default_status=dg.DefaultSensorStatus.RUNNING)
+def settlement_sensor(
+    context: dg.SensorEvaluationContext, platform: PlatformResource
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Start `settle_trades` when an execution, an order, a fill, a settlement or a balance asks for it."""
+    settings = platform.settings()
+    if settings.trading_mode == "off":
+        yield dg.SkipReason("trading is off")
+        return
+    running = context.instance.get_runs(dg.RunsFilter(job_name=settle_trades.name, statuses=_IN_PROGRESS), limit=1)
+    if running:
+        yield dg.SkipReason("a round is under way")
+        return
+    with platform.connect() as connection:
+        why = why_due(connection, settings.trading_mode)
+    if why:
+        yield dg.RunRequest(tags={"crossbook/why": why})
+    else:
+        yield dg.SkipReason("nothing is due")
+
+
+@dg.sensor(minimum_interval_seconds=5, default_status=dg.DefaultSensorStatus.RUNNING)
+def alert_sender(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.SkipReason:
+    """Write each new alert to the log and post it to the webhook, if one is set."""
+    with platform.connect() as connection:
+        alarm_kill(connection)
+        sent, failed = send_alerts(connection, platform.settings())
+    return dg.SkipReason(f"{sent} alerts sent, {failed} to be tried again")

@@ -1,0 +1,65 @@
+"""One round of upkeep of the trading tables: kill, reconciliation, settlement, balances."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from orchestration.execution.dispatch import Accounts
+from orchestration.execution.reconcile import Reconciled, reconcile
+from orchestration.execution.settlement import Balance, Settled, compare_balances, ensure_deposits, settle
+from streams.storage.alerts import clear_alert, raise_alert
+from streams.storage.database import Connection
+from streams.storage.risk import current_switch
+
+_BALANCE_EVERY_S = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one round did."""
+
+    reconciled: Reconciled
+    settled: Settled
+    balances: list[Balance]
+
+
+async def run_round(connection: Connection, accounts: Accounts, run_id: str) -> Round:
+    """Do everything that is due. Resting orders are cancelled as they are read, whatever the switch says."""
+    await ensure_deposits(connection, accounts)
+    alarm_kill(connection)
+    reconciled = await reconcile(connection, accounts, run_id)
+    settled = await settle(connection, accounts)
+    return Round(reconciled, settled, await compare_balances(connection, accounts))
+
+
+def alarm_kill(connection: Connection) -> None:
+    """Open the alarm of a kill, or close it when trading goes on."""
+    if current_switch(connection) == "kill":
+        message = "Trading is killed: nothing leaves; open exposure is escalated. `crossbook trade resume` lifts it."
+        raise_alert(connection, "kill", "critical", "kill", message)
+    else:
+        clear_alert(connection, "kill")
+
+
+def why_due(connection: Connection, mode: str) -> str:
+    """Return why a round is due now, empty when nothing is."""
+    row = connection.execute(
+        """SELECT
+               EXISTS (SELECT 1 FROM trading.executions AS e WHERE e.mode = %(mode)s
+                   AND e.state IN ('PLANNED', 'OPENING', 'COMPLETING', 'UNWINDING')
+                   AND e.started_at < now() - interval '5 seconds') AS open,
+               EXISTS (SELECT 1 FROM trading.orders WHERE state IN ('prepared', 'sent', 'unknown', 'resting')
+                   AND prepared_at < now() - interval '5 seconds') AS unresolved,
+               EXISTS (SELECT 1 FROM trading.fills WHERE state = 'provisional') AS provisional,
+               EXISTS (SELECT 1 FROM trading.positions AS p JOIN raw.market_state AS s
+                       ON s.venue = p.venue AND s.market_id = p.market_id
+                   JOIN raw.market_versions AS v USING (version_id)
+                   WHERE p.mode = %(mode)s AND p.contracts_e6 <> 0
+                     AND (s.status IN ('closed', 'determined', 'settled') OR v.close_time < now())) AS settling,
+               EXISTS (SELECT 1 FROM trading.executions AS e WHERE e.mode = %(mode)s AND e.settled_at IS NULL
+                   AND e.state = 'FLAT') AS flat,
+               NOT EXISTS (SELECT 1 FROM trading.balances
+                   WHERE read_at > now() - make_interval(secs => %(every)s)) AS balances""",
+        {"mode": mode, "every": _BALANCE_EVERY_S},
+    ).fetchone()
+    return ", ".join(name for name, is_due in (row or {}).items() if is_due)

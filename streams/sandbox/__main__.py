@@ -1,0 +1,47 @@
+"""`python -m streams.sandbox`: the sandbox exchanges as a process of their own."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from streams.logs import configure_logs
+from streams.market.errors import ConfigurationError
+from streams.sandbox.service import run
+from streams.sandbox.start import options_from
+from streams.settings import load_settings
+
+
+def announce(document: dict[str, Any]) -> None:
+    """Print the ready line."""
+    print(json.dumps(document), flush=True)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse the arguments, run until a signal, return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m streams.sandbox", description="Both sandbox exchanges.")
+    parser.add_argument("--kalshi-port", type=int)
+    parser.add_argument("--polymarket-port", type=int)
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--profile", default="")
+    for name in ("catalogue", "truth", "replay", "faults", "home"):
+        parser.add_argument(f"--{name}", type=Path)
+    given = vars(parser.parse_args(arguments))
+    profile = given.pop("profile")
+    names = {"kalshi_port": "kalshi_sandbox_port", "polymarket_port": "polymarket_sandbox_port", "home": "home"}
+    overrides = {names.get(name, f"sandbox_{name}"): value for name, value in given.items() if value is not None}
+    try:
+        settings = load_settings(**overrides)
+        configure_logs(settings.log_level, as_json=True)
+        run(options_from(settings, profile=profile), announce)
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,424 @@
+"""A pure price-time matching engine: one YES book per market, integers only, no clock, no accounts, no wire.
+
+Buying NO at q is selling YES at 1 - q, so every order is a bid or an ask of YES. Whoever calls states the time and has
+already checked that the account can pay; the engine says what happened as a list of events, in order.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from streams.market.errors import Refused
+from streams.market.identity import Side
+from streams.market.units import PRICE_ONE_E4
+
+TimeInForce = Literal["gtc", "gtd", "ioc", "fok"]
+SelfTrade = Literal["taker_at_cross", "maker"]
+EndReason = Literal["filled", "canceled", "expired", "closed", "reactivated", "immediate", "self_trade"]
+LevelCause = Literal["placed", "canceled", "traded"]
+
+
+@dataclass(slots=True)
+class Order:
+    """One order. `remaining_e6` shrinks as it trades.
+
+    Attributes:
+        spend_e10: Dollars (1e-10) still to be spent by an immediate buy that is bounded by money, not by size: a better
+            price buys more. None for orders bounded by size.
+        is_house: Placed by the flow.
+    """
+
+    order_id: str
+    account: str
+    market_id: str
+    side: Side
+    price_e4: int
+    size_e6: int
+    remaining_e6: int
+    tif: TimeInForce = "gtc"
+    is_post_only: bool = False
+    self_trade: SelfTrade = "taker_at_cross"
+    expires_ms: int | None = None
+    spend_e10: int | None = None
+    is_house: bool = False
+    client_order_id: str = ""
+
+    @property
+    def cost_e4(self) -> int:
+        """What one contract costs at the limit, in the outcome that is bought."""
+        return self.price_e4 if self.side == "bid" else PRICE_ONE_E4 - self.price_e4
+
+
+@dataclass(slots=True)
+class LevelChanged:
+    """A level's total changed; `best_bid` and `best_ask` are the book's after it."""
+
+    market_id: str
+    side: Side
+    price_e4: int
+    size_change_e6: int
+    size_after_e6: int
+    cause: LevelCause
+    order: Order
+    best_bid: int | None
+    best_ask: int | None
+
+
+@dataclass(slots=True)
+class Traded:
+    """A resting order met an incoming one, at the resting price."""
+
+    market_id: str
+    maker: Order
+    taker: Order
+    price_e4: int
+    size_e6: int
+
+
+@dataclass(slots=True)
+class OrderEnded:
+    """An order left the engine; `remaining_e6` of it is what was not filled."""
+
+    order: Order
+    reason: EndReason
+
+
+@dataclass(slots=True)
+class OrderRested:
+    """What is left of an incoming order rests in the book."""
+
+    order: Order
+
+
+EngineEvent = LevelChanged | Traded | OrderEnded | OrderRested
+
+
+class Level:
+    """The orders at one price, first come first served, and their total."""
+
+    __slots__ = ("orders", "total_e6")
+
+    def __init__(self) -> None:
+        self.orders: dict[str, Order] = {}
+        self.total_e6 = 0
+
+
+@dataclass(slots=True)
+class MarketBook:
+    """One market's grid, limits and resting orders."""
+
+    market_id: str
+    price_ranges: tuple[tuple[int, int, int], ...]
+    min_size_e6: int
+    size_step_e6: int
+    is_open: bool = True
+    bids: dict[int, Level] = field(default_factory=dict)
+    asks: dict[int, Level] = field(default_factory=dict)
+    best_bid: int | None = None
+    best_ask: int | None = None
+
+    def is_on_grid(self, price_e4: int) -> bool:
+        """Whether a price may be quoted: strictly between 0 and 1 and a multiple of its range's step."""
+        if not 0 < price_e4 < PRICE_ONE_E4:
+            return False
+        return any(a <= price_e4 <= b and (price_e4 - a) % step == 0 for a, b, step in self.price_ranges)
+
+    def side(self, side: Side) -> dict[int, Level]:
+        """The levels of one side."""
+        return self.bids if side == "bid" else self.asks
+
+    def levels(self, side: Side) -> list[tuple[int, int]]:
+        """[(price_e4, size_e6)] of one side, best first."""
+        return [(p, level.total_e6) for p, level in sorted(self.side(side).items(), reverse=side == "bid")]
+
+    def refresh_best(self, side: Side) -> None:
+        """Find the best price of a side again, after its best level went."""
+        if side == "bid":
+            self.best_bid = max(self.bids, default=None)
+        else:
+            self.best_ask = min(self.asks, default=None)
+
+
+class MatchingEngine:
+    """All books of one venue. Every method that changes something appends to `events`; the caller drains them."""
+
+    def __init__(self) -> None:
+        self.books: dict[str, MarketBook] = {}
+        self.orders: dict[str, Order] = {}
+        self.events: list[EngineEvent] = []
+        self._expiries: list[tuple[int, str]] = []
+
+    def drain(self) -> list[EngineEvent]:
+        """Return what happened since the last call, in order."""
+        events, self.events = self.events, []
+        return events
+
+    # -- markets ----------------------------------------------------------------------------------------------------
+
+    def add_market(
+        self, market_id: str, price_ranges: tuple[tuple[int, int, int], ...], min_size_e6: int, size_step_e6: int
+    ) -> MarketBook:
+        """Open a book; a market that is already known keeps its book."""
+        if market_id not in self.books:
+            self.books[market_id] = MarketBook(market_id, price_ranges, min_size_e6, size_step_e6)
+        return self.books[market_id]
+
+    def change_grid(self, market_id: str, price_ranges: tuple[tuple[int, int, int], ...]) -> None:
+        """Change a market's valid prices; resting orders stay where they are."""
+        self.books[market_id].price_ranges = price_ranges
+
+    def close(self, market_id: str) -> None:
+        """End trading and cancel everything that rests."""
+        book = self.books[market_id]
+        book.is_open = False
+        self._clear(book, "closed")
+
+    def pause(self, market_id: str) -> None:
+        """Refuse new orders; what rests stays."""
+        self.books[market_id].is_open = False
+
+    def reactivate(self, market_id: str) -> None:
+        """Open again. As at the venue, what rested through the pause is cancelled."""
+        book = self.books[market_id]
+        self._clear(book, "reactivated")
+        book.is_open = True
+
+    def expire(self, now_ms: int) -> None:
+        """Cancel the orders whose time has come."""
+        while self._expiries and self._expiries[0][0] <= now_ms:
+            _, order_id = heapq.heappop(self._expiries)
+            order = self.orders.get(order_id)
+            if order is not None and order.expires_ms is not None and order.expires_ms <= now_ms:
+                self._remove(order, "expired")
+
+    # -- orders -----------------------------------------------------------------------------------------------------
+
+    def submit(self, order: Order) -> None:
+        """Match an order and let the rest of it rest or end, as its time in force says.
+
+        Raises:
+            Refused: `market_closed`, `invalid_price`, `invalid_size`, `duplicate`, `post_only_cross`,
+                `fok_unfilled`. Nothing has changed then.
+        """
+        book = self.check(order)
+        if order.is_post_only and self._crosses(book, order, self._best_against(book, order)):
+            raise Refused("post_only_cross")
+        if order.tif == "fok" and not self.can_fill(order):
+            raise Refused("fok_unfilled")
+        is_stopped = self._match(book, order)
+        if is_exhausted(order):
+            self.events.append(OrderEnded(order, "filled"))
+        elif is_stopped:
+            self.events.append(OrderEnded(order, "self_trade"))
+        elif order.tif in ("ioc", "fok"):
+            self.events.append(OrderEnded(order, "immediate"))
+        else:
+            self.rest(order)
+
+    def check(self, order: Order) -> MarketBook:
+        """Return the order's book, or refuse what no book would take."""
+        book = self.books.get(order.market_id)
+        if book is None:
+            raise Refused("market_not_found")
+        if not book.is_open:
+            raise Refused("market_closed")
+        if not book.is_on_grid(order.price_e4):
+            raise Refused("invalid_price")
+        if order.spend_e10 is None and (order.size_e6 < book.min_size_e6 or order.size_e6 % book.size_step_e6):
+            raise Refused("invalid_size")
+        if order.order_id in self.orders:
+            raise Refused("duplicate")
+        return book
+
+    def cancel(self, order_id: str) -> Order | None:
+        """Take an order out of its book; None when it does not rest there."""
+        order = self.orders.get(order_id)
+        if order is not None:
+            self._remove(order, "canceled")
+        return order
+
+    def reduce(self, order_id: str, to_e6: int) -> None:
+        """Shrink a resting order; it keeps its place in the queue."""
+        order = self.orders[order_id]
+        book = self.books[order.market_id]
+        level = book.side(order.side)[order.price_e4]
+        change = to_e6 - order.remaining_e6
+        order.remaining_e6 = to_e6
+        level.total_e6 += change
+        self._level_event(book, order, order.side, order.price_e4, change, level.total_e6, "canceled")
+
+    def rest(self, order: Order) -> None:
+        """Put an order at the end of its level's queue without matching (also used when a journal is restored)."""
+        book = self.books[order.market_id]
+        level = book.side(order.side).get(order.price_e4)
+        if level is None:
+            level = book.side(order.side)[order.price_e4] = Level()
+            if order.side == "bid":
+                book.best_bid = order.price_e4 if book.best_bid is None else max(book.best_bid, order.price_e4)
+            else:
+                book.best_ask = order.price_e4 if book.best_ask is None else min(book.best_ask, order.price_e4)
+        level.orders[order.order_id] = order
+        self.orders[order.order_id] = order
+        if order.expires_ms is not None:
+            heapq.heappush(self._expiries, (order.expires_ms, order.order_id))
+        level.total_e6 += order.remaining_e6
+        self._level_event(book, order, order.side, order.price_e4, order.remaining_e6, level.total_e6, "placed")
+        self.events.append(OrderRested(order))
+
+    # -- looking ahead ----------------------------------------------------------------------------------------------
+
+    def preview(self, order: Order) -> list[tuple[int, int]]:
+        """Return [(price_e4, size_e6)] that the order would trade right now, best first, without changing anything."""
+        book = self.books[order.market_id]
+        remaining, spend = order.remaining_e6, order.spend_e10
+        found: list[tuple[int, int]] = []
+        for resting in self.crossing(book, order):
+            if resting.account == order.account:
+                if order.self_trade == "taker_at_cross":
+                    break
+                continue
+            size = _tradable(order.side, resting.price_e4, min(resting.remaining_e6, remaining), spend)
+            if size == 0:
+                break
+            found.append((resting.price_e4, size))
+            remaining -= size
+            if spend is not None:
+                spend -= size * _cost_e4(order.side, resting.price_e4)
+        return found
+
+    def can_fill(self, order: Order) -> bool:
+        """Whether the order would be filled whole (its money spent, where money bounds it)."""
+        found = self.preview(order)
+        if order.spend_e10 is None:
+            return sum(size for _, size in found) == order.remaining_e6
+        spent = sum(size * _cost_e4(order.side, price) for price, size in found)
+        return order.spend_e10 - spent < PRICE_ONE_E4 or sum(size for _, size in found) == order.remaining_e6
+
+    def crossing(self, book: MarketBook, order: Order) -> Iterator[Order]:
+        """The resting orders that an order's price reaches, in the order they would trade."""
+        against = book.asks if order.side == "bid" else book.bids
+        for price in sorted(against, reverse=order.side == "ask"):
+            if not self._crosses(book, order, price):
+                return
+            yield from against[price].orders.values()
+
+    # -- inner ------------------------------------------------------------------------------------------------------
+
+    def _match(self, book: MarketBook, order: Order) -> bool:
+        """Trade against the other side; True when a self trade stopped the order."""
+        against: Side = "ask" if order.side == "bid" else "bid"
+        while not is_exhausted(order):
+            price = self._best_against(book, order)
+            if price is None or not self._crosses(book, order, price):
+                return False
+            level = book.side(against)[price]
+            before = level.total_e6
+            is_stopped, last = self._consume(order, level, price)
+            if not level.orders:
+                del book.side(against)[price]
+                book.refresh_best(against)
+            if level.total_e6 != before:
+                change = level.total_e6 - before
+                self._level_event(book, last, against, price, change, level.total_e6, "traded")
+            if is_stopped:
+                return True
+            if level.orders and not is_exhausted(order):
+                return False
+        return False
+
+    def _consume(self, order: Order, level: Level, price: int) -> tuple[bool, Order]:
+        """Trade with one level's orders in turn. Returns (stopped by a self trade, the last maker met)."""
+        last = order
+        for maker in list(level.orders.values()):
+            if is_exhausted(order):
+                break
+            if maker.account == order.account:
+                if order.self_trade == "taker_at_cross":
+                    return True, last
+                level.total_e6 -= maker.remaining_e6
+                self._forget(level, maker)
+                self.events.append(OrderEnded(maker, "self_trade"))
+                last = maker
+                continue
+            size = _tradable(order.side, price, min(maker.remaining_e6, order.remaining_e6), order.spend_e10)
+            if size == 0:
+                break
+            last = maker
+            maker.remaining_e6 -= size
+            order.remaining_e6 -= size
+            level.total_e6 -= size
+            if order.spend_e10 is not None:
+                order.spend_e10 -= size * _cost_e4(order.side, price)
+            self.events.append(Traded(order.market_id, maker, order, price, size))
+            if maker.remaining_e6 == 0:
+                self._forget(level, maker)
+                self.events.append(OrderEnded(maker, "filled"))
+        return False, last
+
+    def _forget(self, level: Level, order: Order) -> None:
+        del level.orders[order.order_id]
+        del self.orders[order.order_id]
+
+    def _remove(self, order: Order, reason: EndReason) -> None:
+        book = self.books[order.market_id]
+        level = book.side(order.side)[order.price_e4]
+        self._forget(level, order)
+        level.total_e6 -= order.remaining_e6
+        if not level.orders:
+            del book.side(order.side)[order.price_e4]
+            if order.price_e4 == (book.best_bid if order.side == "bid" else book.best_ask):
+                book.refresh_best(order.side)
+        self._level_event(book, order, order.side, order.price_e4, -order.remaining_e6, level.total_e6, "canceled")
+        self.events.append(OrderEnded(order, reason))
+
+    def _clear(self, book: MarketBook, reason: EndReason) -> None:
+        resting: Iterable[Order] = [
+            order for side in (book.bids, book.asks) for level in side.values() for order in level.orders.values()
+        ]
+        for order in resting:
+            self._remove(order, reason)
+
+    def _level_event(
+        self,
+        book: MarketBook,
+        order: Order,
+        side: Side,
+        price_e4: int,
+        change_e6: int,
+        after_e6: int,
+        cause: LevelCause,
+    ) -> None:
+        self.events.append(
+            LevelChanged(
+                book.market_id, side, price_e4, change_e6, after_e6, cause, order, book.best_bid, book.best_ask
+            )
+        )
+
+    @staticmethod
+    def _best_against(book: MarketBook, order: Order) -> int | None:
+        return book.best_ask if order.side == "bid" else book.best_bid
+
+    @staticmethod
+    def _crosses(book: MarketBook, order: Order, price: int | None) -> bool:
+        if price is None:
+            return False
+        return price <= order.price_e4 if order.side == "bid" else price >= order.price_e4
+
+
+def is_exhausted(order: Order) -> bool:
+    """Whether nothing of the order can trade any more: no size left, or less than a millionth dollar to spend."""
+    return order.remaining_e6 == 0 or (order.spend_e10 is not None and order.spend_e10 < PRICE_ONE_E4)
+
+
+def _cost_e4(side: Side, price_e4: int) -> int:
+    return price_e4 if side == "bid" else PRICE_ONE_E4 - price_e4
+
+
+def _tradable(side: Side, price_e4: int, size_e6: int, spend_e10: int | None) -> int:
+    """The size that can trade at a price, bounded by the money left."""
+    if spend_e10 is None:
+        return size_e6
+    return min(size_e6, spend_e10 // _cost_e4(side, price_e4))

@@ -1,0 +1,74 @@
+"""Kalshi's request signatures, checked as the venue does: RSA-PSS or Ed25519 over timestamp + METHOD + path."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from streams.market.errors import ConfigurationError
+from streams.sandbox.kalshi_face.errors import nested
+from streams.sandbox.server import Request, Response
+
+CLOCK_WINDOW_MS = 15_000
+"""Signatures older or newer than this are refused; the venue's own edge lies between 5 and 30 seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class KalshiKey:
+    """An API key's public half and the account it trades for."""
+
+    key_id: str
+    account_id: str
+    public_key: rsa.RSAPublicKey | ed25519.Ed25519PublicKey
+
+
+def load_key(key_id: str, public_key_pem: str) -> KalshiKey:
+    """Parse a key; its kind is decided by the parsed key, not by the PEM banner.
+
+    Raises:
+        ConfigurationError: If it is neither RSA nor Ed25519.
+    """
+    try:
+        key = load_pem_public_key(public_key_pem.encode())
+    except ValueError:
+        raise ConfigurationError(f"The public key of the Kalshi account {key_id} is not PEM.") from None
+    if not isinstance(key, rsa.RSAPublicKey | ed25519.Ed25519PublicKey):
+        raise ConfigurationError(f"The public key of the Kalshi account {key_id} is neither RSA nor Ed25519.")
+    return KalshiKey(key_id, f"kalshi:{key_id}", key)
+
+
+def authenticate(request: Request, keys: Mapping[str, KalshiKey], now_ms: int) -> KalshiKey | Response:
+    """Return the key that signed a request, or the venue's answer to a bad signature."""
+    key_id = request.headers.get("kalshi-access-key", "")
+    stamp = request.headers.get("kalshi-access-timestamp", "")
+    signature = request.headers.get("kalshi-access-signature", "")
+    if not key_id or not stamp or not signature:
+        return nested(401, "signature_is_missing_from_headers")
+    if not stamp.isdigit() or abs(int(stamp) - now_ms) > CLOCK_WINDOW_MS:
+        return nested(401, "header_timestamp_expired")
+    key = keys.get(key_id)
+    if key is None:
+        return nested(401, "authentication_error", "NOT_FOUND", "authentication_error")
+    if not _is_valid(key, signature, f"{stamp}{request.method}{request.path}".encode()):
+        return nested(401, "authentication_error", "INCORRECT_API_KEY_SIGNATURE", "authentication_error")
+    return key
+
+
+def _is_valid(key: KalshiKey, signature: str, text: bytes) -> bool:
+    try:
+        raw = base64.b64decode(signature, validate=True)
+        if isinstance(key.public_key, ed25519.Ed25519PublicKey):
+            key.public_key.verify(raw, text)
+        else:
+            pss = padding.PSS(padding.MGF1(hashes.SHA256()), salt_length=32)
+            key.public_key.verify(raw, text, pss, hashes.SHA256())
+    except (InvalidSignature, binascii.Error, ValueError):
+        return False
+    return True

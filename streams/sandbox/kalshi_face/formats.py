@@ -1,0 +1,36 @@
+"""Kalshi's wire forms of prices, counts, money and times."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+DOLLARS = [f"{price // 10_000}.{price % 10_000:04d}" for price in range(10_001)]
+"""`price_e4` -> "0.4700"."""
+
+
+def count(size_e6: int) -> str:
+    """Contracts with two decimals, rounded towards zero."""
+    sign = "-" if size_e6 < 0 else ""
+    hundredths = abs(size_e6) // 10_000
+    return f"{sign}{hundredths // 100}.{hundredths % 100:02d}"
+
+
+def money(cash_e6: int) -> str:
+    """Dollars with six decimals."""
+    sign = "-" if cash_e6 < 0 else ""
+    return f"{sign}{abs(cash_e6) // 1_000_000}.{abs(cash_e6) % 1_000_000:06d}"
+
+
+def money4(cash_e6: int) -> str:
+    """Dollars with four decimals, rounded down."""
+    return money(cash_e6 // 100 * 100)[:-2]
+
+
+def moment(at_ms: int) -> str:
+    """RFC 3339 with microseconds."""
+    return f"{datetime.fromtimestamp(at_ms // 1000, UTC):%Y-%m-%dT%H:%M:%S}.{at_ms % 1000:03d}000Z"
+
+
+def second(at: datetime) -> str:
+    """RFC 3339 with whole seconds."""
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

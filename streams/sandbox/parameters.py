@@ -1,0 +1,143 @@
+"""Every figure of the seeded flow, with unit and reason. `docs/sandbox.md` shows what comes out."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Coin:
+    """One asset of the short series.
+
+    Attributes:
+        price: Dollars at the start.
+        sd_per_sqrt_s: Dollars the price moves in a second (one standard deviation).
+        strike_step: Dollars between two strikes.
+        strikes: Markets per event.
+        life_min: Minutes from listing to close.
+        kalshi_fee: The series' fee multiplier on Kalshi (several of its real crypto series are free of fees).
+    """
+
+    code: str
+    name: str
+    price: float
+    sd_per_sqrt_s: float
+    strike_step: int
+    strikes: int
+    life_min: int
+    kalshi_fee: str
+
+
+COINS = (
+    Coin("BTC", "Bitcoin", 92_400.0, 5.2, 50, 3, 3, "0"),
+    Coin("ETH", "Ethereum", 3_060.0, 0.24, 2, 2, 2, "0"),
+    Coin("SOL", "Solana", 142.0, 0.014, 1, 1, 1, "1"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FlowParameters:
+    """Units are in the names: `_e4` is 1/10,000 dollar, `_s` seconds, `_ms` milliseconds, probabilities are 0 to 1."""
+
+    # -- latent probabilities
+    belief_sd_per_sqrt_min: float = 0.02
+    """Random walk of a fact, in logits per square root of a minute (scalars: 0.6 of it in standard deviations)."""
+    belief_reversion_h: float = 6.0
+    """Hours in which a fact's displacement from its start decays by e, so that a catalogue stays alive for days."""
+    jumps_per_h: float = 0.35
+    """News per fact and hour."""
+    jump_sd: float = 0.3
+    """Size of a piece of news in logits."""
+    # -- how each venue follows
+    kalshi_lag_ms: float = 500.0
+    polymarket_lag_ms: float = 1_100.0
+    """Time in which a venue's makers take in 63 percent of a change."""
+    noise_e4: float = 31.0
+    """Median over markets of the standard deviation of a venue's own error."""
+    noise_spread: float = 0.65
+    """Standard deviation of the logarithm of that figure over markets: some pairs are always looser than others."""
+    noise_memory_s: float = 150.0
+    """Time in which such an error is forgotten."""
+    # -- makers
+    deltas_per_s: float = 1_600.0
+    """Level changes per second on all books together, which all rates below are scaled to."""
+    acts_per_refresh: float = 4.4
+    """What one refresh of a book costs on average (measured), for that scaling."""
+    levels: int = 6
+    """Price levels a maker keeps on each side."""
+    weight_pair: float = 1.0
+    weight_short: float = 3.0
+    weight_event: float = 0.15
+    weight_other: float = 0.05
+    """Relative speed of markets that trade on both venues, of the short series, of their events, and of all others."""
+    gap_speed: float = 2.0
+    """How much faster a book is refreshed while its venue lags behind the other."""
+    size_contracts: float = 160.0
+    """Median size of the best level."""
+    size_spread: float = 0.8
+    """Standard deviation of the logarithm of a size."""
+    thin_probability: float = 0.12
+    """Chance that a refreshed best level shows only a few contracts."""
+    takers_per_s: float = 10.0
+    """Small marketable orders on all books together."""
+    # -- gaps between the venues
+    gap_share: float = 0.055
+    """Share of time a true pair spends in a gap that can be traded after fees."""
+    gap_minutes: float = 2.4
+    """Median length; recorded: 2,430 paper episodes, 2026-06-09..12, median 2.4 minutes."""
+    gap_minutes_spread: float = 0.75
+    gap_edge_e4: float = 150.0
+    """Median of the best net edge in a gap; recorded, same source: 1.5 cents."""
+    gap_edge_spread: float = 0.6
+    """Standard deviations of the logarithms of length and edge."""
+    rival_probability: float = 0.6
+    """Chance that a rival takes the stale quotes at the end of a gap; else the makers move by themselves."""
+    fade_probability: float = 0.55
+    """Chance that makers on the other venue react when someone from outside has hit a maker."""
+    fade_delay_ms: tuple[int, int] = (5, 350)
+    """Time until they do: sometimes before the second leg arrives, mostly after it."""
+    fade_e4: tuple[int, int] = (100, 300)
+    """How far they step back."""
+    fade_s: tuple[float, float] = (4.0, 20.0)
+    """How long they stay away."""
+    fade_residue: float = 0.5
+    """Chance that a few contracts are left standing at the old price: enough for a partial fill only."""
+    ladder_violations_per_min: float = 1.0
+    """How often a Kalshi ladder offers a higher strike dearer than a lower one."""
+    ladder_violation_s: tuple[float, float] = (20.0, 75.0)
+    # -- short series
+    short_gaps_per_life: float = 1.6
+    """Mean number of tradable gaps in the life of a pair of the short series (scaled to three minutes)."""
+    short_gap_s: tuple[float, float] = (20.0, 60.0)
+    short_gap_edge_e4: tuple[float, float] = (120.0, 380.0)
+    """Net edge after both venues' fees."""
+    short_void_probability: float = 0.04
+    """Chance that an index minute has no value: Kalshi settles at the last fair price, Polymarket at one half."""
+    kalshi_short_lag_s: tuple[float, float] = (2.0, 6.0)
+    polymarket_short_lag_s: tuple[float, float] = (12.0, 30.0)
+    """Close to determination in the short series."""
+    kalshi_lag_s: tuple[float, float] = (20.0, 90.0)
+    polymarket_lag_s: tuple[float, float] = (60.0, 180.0)
+    """Close to determination elsewhere."""
+    kalshi_pay_s: tuple[float, float] = (1.0, 3.0)
+    polymarket_pay_s: tuple[float, float] = (3.0, 9.0)
+    """Determination to payment (Polymarket: the automatic redemption)."""
+    opening_s: float = 3.0
+    """Time over which the first quotes appear (longer in proportion above 1,000 markets)."""
+    coins: tuple[Coin, ...] = COINS
+    """Assets of the short series; none: no short series."""
+
+    def as_rows(self) -> list[tuple[str, str]]:
+        """(name, value) of every figure but the coins, for the documentation."""
+        return [(item.name, _shown(getattr(self, item.name))) for item in fields(self) if item.name != "coins"]
+
+    def as_json(self) -> dict[str, Any]:
+        """All figures as JSON values."""
+        return asdict(self)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, tuple):
+        return " to ".join(f"{item:g}" for item in value)
+    return f"{value:g}"

@@ -1,0 +1,141 @@
+"""Polymarket's two sockets: market (public, by token) and user (by API key). PING and PONG are text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from streams.sandbox.polymarket_face.objects import book_event
+from streams.sandbox.server import Socket
+
+if TYPE_CHECKING:
+    from streams.sandbox.polymarket_face.auth import PolymarketKey
+    from streams.sandbox.polymarket_face.face import PolymarketFace
+
+
+@dataclass(slots=True, eq=False)
+class _Session:
+    """What both sockets share."""
+
+    face: PolymarketFace
+    socket: Socket | None = None
+    is_subscribed: bool = False
+
+    def on_open(self, socket: Socket) -> None:
+        """Keep the socket."""
+        self.socket = socket
+        self.face.watch_faults(socket)
+
+    def on_text(self, text: str) -> None:
+        """Answer PING (a silent socket too); carry out anything else."""
+        if text.strip() == "PING":
+            self._pong()
+            return
+        try:
+            message = orjson.loads(text)
+        except ValueError:
+            return
+        if isinstance(message, dict):
+            self.on_message(message)
+
+    def on_message(self, message: dict[str, Any]) -> None:
+        """Carry out a subscription."""
+
+    def send(self, frame: bytes) -> None:
+        """Send a frame, unless the fault plan drops it."""
+        if self.socket is None:
+            return
+        if self.face.may_drop and self.face.exchange.faults.fires("dropped_frame", self.face.venue):
+            return
+        self.socket.send(frame)
+
+    def _pong(self) -> None:
+        if self.socket is not None:
+            was_silent, self.socket.is_silent = self.socket.is_silent, False
+            self.socket.send(b"PONG")
+            self.socket.is_silent = was_silent
+
+
+@dataclass(slots=True, eq=False)
+class MarketSession(_Session):
+    """One connection of the market socket."""
+
+    tokens: dict[str, None] = field(default_factory=dict)
+    has_custom_features: bool = False
+
+    def on_close(self) -> None:
+        """Forget the subscriptions."""
+        self.face.unwatch(self, list(self.tokens))
+        self.face.featured.pop(self, None)
+        self.socket = None
+
+    def on_message(self, message: dict[str, Any]) -> None:
+        """First {"assets_ids", "type": "market"}, later {"operation", "assets_ids"}."""
+        tokens = [str(token) for token in message.get("assets_ids") or []]
+        if message.get("custom_feature_enabled"):
+            self.has_custom_features = True
+            self.face.featured[self] = None
+        if message.get("operation") == "unsubscribe":
+            for token in tokens:
+                self.tokens.pop(token, None)
+            self.face.unwatch(self, tokens)
+            return
+        if message.get("operation") != "subscribe" and message.get("type") != "market":
+            return
+        # A token that is already active is refused as a duplicate: no second snapshot.
+        fresh = [token for token in dict.fromkeys(tokens) if token not in self.tokens]
+        self.tokens.update(dict.fromkeys(fresh))
+        self.face.watch(self, fresh)
+        if message.get("initial_dump", True) and (fresh or not tokens):
+            self._dump(fresh)
+
+    def _dump(self, tokens: list[str]) -> None:
+        """One array with a book per token; [] when none of them has one."""
+        now = self.face.now_ms()
+        found = [self.face.tokens[token] for token in tokens if token in self.face.tokens]
+        books = [book_event(listed, outcome, now) for listed, outcome in found if listed.status == "open"]
+        self.send(orjson.dumps(books))
+
+
+@dataclass(slots=True, eq=False)
+class UserSession(_Session):
+    """One connection of the user socket. Nothing is sent before valid credentials."""
+
+    key: PolymarketKey | None = None
+    markets: set[str] | None = None
+
+    def on_close(self) -> None:
+        """Forget the subscription."""
+        self.face.users.pop(self, None)
+        self.socket = None
+
+    def on_message(self, message: dict[str, Any]) -> None:
+        """First {"auth", "type": "user", "markets"?}, later {"operation", "markets"}."""
+        if self.key is None:
+            self._log_in(message)
+            return
+        markets = {str(market) for market in message.get("markets") or []}
+        if message.get("operation") == "subscribe":
+            self.markets = (self.markets or set()) | markets
+        elif message.get("operation") == "unsubscribe" and self.markets is not None:
+            self.markets -= markets
+
+    def wants(self, account_id: str, market_id: str) -> bool:
+        """Whether an event of that account in that market is for this connection."""
+        if self.key is None or self.key.account_id != account_id:
+            return False
+        return self.markets is None or market_id in self.markets
+
+    def _log_in(self, message: dict[str, Any]) -> None:
+        auth = message.get("auth") or {}
+        key = self.face.keys.get(str(auth.get("apiKey", "")))
+        if key is None or auth.get("secret") != key.secret or auth.get("passphrase") != key.passphrase:
+            if self.socket is not None:
+                self.socket.close(1008)
+            return
+        self.key = key
+        markets = message.get("markets")
+        self.markets = {str(market) for market in markets} if markets else None
+        self.face.users[self] = None

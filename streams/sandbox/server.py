@@ -1,0 +1,354 @@
+"""A lean HTTP/1.1 and WebSocket server for the two faces: one asyncio protocol, synchronous handlers, no queues.
+
+Handlers only compute (everything is in memory), so an answer is written in the call that received the request. Frames
+are written with their header in one call; a subscriber that stops reading is cut off instead of being buffered for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from urllib.parse import parse_qsl, unquote
+
+import httptools
+import orjson
+from websockets.exceptions import ProtocolError
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request as UpgradeRequest
+from websockets.server import ServerProtocol
+
+from streams.logs import get_logger
+
+_MAX_BUFFERED = 32_000_000
+_MAX_BODY = 4_000_000
+_REASONS = {200: "OK", 201: "Created", 204: "No Content", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found"}
+log = get_logger(room="sandbox")
+
+
+@dataclass(slots=True)
+class Request:
+    """One HTTP request. `path` has no query; header names are lower case."""
+
+    method: str
+    path: str
+    query: list[tuple[str, str]]
+    headers: dict[str, str]
+    body: bytes = b""
+
+    def param(self, name: str, default: str = "") -> str:
+        """The first value of a query parameter."""
+        return next((value for key, value in self.query if key == name), default)
+
+    def params(self, name: str) -> list[str]:
+        """All values of a query parameter, comma-separated ones split."""
+        return [part for key, value in self.query if key == name for part in value.split(",") if part]
+
+
+@dataclass(slots=True)
+class Response:
+    """An answer. `delay_ms` holds it back; `is_lost` drops the connection instead of sending it."""
+
+    status: int = 200
+    body: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+    delay_ms: int = 0
+    is_lost: bool = False
+
+
+Handler = Callable[..., Response]
+
+
+class Router:
+    """Handlers by method and path; `{name}` in a path becomes an argument."""
+
+    def __init__(self) -> None:
+        self._exact: dict[tuple[str, str], Handler] = {}
+        self._patterns: list[tuple[str, re.Pattern[str], Handler]] = []
+
+    def add(self, method: str, path: str, handler: Handler) -> None:
+        """Register a handler. Patterns are tried in the order of their registration, after exact paths."""
+        if "{" not in path:
+            self._exact[method, path] = handler
+            return
+        pattern = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path))
+        self._patterns.append((method, pattern, handler))
+
+    def find(self, method: str, path: str) -> tuple[Handler, dict[str, str]] | None:
+        """Return the handler with its arguments, None when there is none."""
+        handler = self._exact.get((method, path))
+        if handler is not None:
+            return handler, {}
+        for known, pattern, candidate in self._patterns:
+            if known == method and (match := pattern.fullmatch(path)):
+                return candidate, {name: unquote(value) for name, value in match.groupdict().items()}
+        return None
+
+
+class Session(Protocol):
+    """What a face does with one socket."""
+
+    def on_open(self, socket: Socket) -> None:
+        """The upgrade is done."""
+
+    def on_text(self, text: str) -> None:
+        """A text message arrived."""
+
+    def on_close(self) -> None:
+        """The connection is gone."""
+
+
+class Face(Protocol):
+    """One venue's wire."""
+
+    def handle(self, request: Request) -> Response:
+        """Answer a request."""
+
+    def open_session(self, request: Request) -> Session | Response:
+        """Accept an upgrade with a session, or refuse it with an answer."""
+
+
+class Socket:
+    """The server's end of one WebSocket."""
+
+    __slots__ = ("_transport", "is_silent", "loop")
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self.loop = loop
+        self.is_silent = False
+
+    def send(self, text: bytes) -> bool:
+        """Send one text frame; False when the other side reads too slowly and was cut off."""
+        if self.is_silent or self._transport.is_closing():
+            return True
+        size = len(text)
+        if size < 126:
+            header = bytes((0x81, size))
+        elif size < 65_536:
+            header = b"\x81\x7e" + size.to_bytes(2, "big")
+        else:
+            header = b"\x81\x7f" + size.to_bytes(8, "big")
+        self._transport.write(header + text)
+        if self._transport.get_write_buffer_size() > _MAX_BUFFERED:
+            self.abort()
+            return False
+        return True
+
+    def ping(self, payload: bytes) -> None:
+        """Send a protocol ping (a silent socket still does)."""
+        if not self._transport.is_closing():
+            self._transport.write(Frame(Opcode.PING, payload).serialize(mask=False))
+
+    def close(self, code: int = 1000) -> None:
+        """Close with a close frame."""
+        if not self._transport.is_closing():
+            self._transport.write(Frame(Opcode.CLOSE, code.to_bytes(2, "big")).serialize(mask=False))
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Cut the connection without a word."""
+        self._transport.abort()
+
+
+class Connection(asyncio.Protocol):
+    """One TCP connection: HTTP until an upgrade, WebSocket after it."""
+
+    def __init__(self, face: Face, connections: set[Connection]) -> None:
+        self._face = face
+        self._connections = connections
+        self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
+        self._raw = bytearray()
+        self._frames: ServerProtocol | None = None
+        self._session: Session | None = None
+        self._fragments: list[bytes] = []
+        self._transport: asyncio.Transport
+        self._reset()
+
+    def _reset(self) -> None:
+        self._url = b""
+        self._headers: dict[str, str] = {}
+        self._body = bytearray()
+
+    # -- asyncio ----------------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client connected."""
+        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
+        self._transport = transport  # type: ignore[assignment]
+        self._connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone."""
+        self._connections.discard(self)
+        if self._session is not None:
+            self._session.on_close()
+            self._session = None
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes arrived."""
+        if self._frames is not None:
+            self._receive_frames(data)
+            return
+        assert self._parser is not None
+        self._raw += data
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._upgrade()
+        except httptools.HttpParserError:
+            self._write(Response(400, {"error": "malformed request"}), keep=False)
+
+    def close(self) -> None:
+        """Close from the server's side."""
+        if self._frames is not None:
+            Socket(self._transport, asyncio.get_running_loop()).close(1001)
+        else:
+            self._transport.close()
+
+    # -- httptools --------------------------------------------------------------------------------------------------
+
+    def on_url(self, url: bytes) -> None:
+        """Part of the request's target."""
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header."""
+        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_body(self, body: bytes) -> None:
+        """Part of the body."""
+        self._body += body
+        if len(self._body) > _MAX_BODY:
+            self._transport.abort()
+
+    def on_message_complete(self) -> None:
+        """A whole request is here: answer it."""
+        assert self._parser is not None
+        if self._parser.should_upgrade():
+            return
+        request = self._request(self._parser.get_method().decode())
+        keep = self._parser.should_keep_alive()
+        self._reset()
+        self._raw.clear()
+        response = self._answer(request)
+        if response.is_lost:
+            self._transport.abort()
+        elif response.delay_ms:
+            # Whoever pipelines past a delayed answer would get answers out of order; nobody we serve does.
+            asyncio.get_running_loop().call_later(response.delay_ms / 1000, self._write, response, keep)
+        else:
+            self._write(response, keep)
+
+    def _request(self, method: str) -> Request:
+        path, _, query = self._url.decode("latin-1").partition("?")
+        return Request(method, path, parse_qsl(query, keep_blank_values=True), self._headers, bytes(self._body))
+
+    def _answer(self, request: Request) -> Response:
+        try:
+            return self._face.handle(request)
+        except Exception:
+            log.exception("a handler failed", method=request.method, path=request.path)
+            return Response(500, {"error": "internal error"})
+
+    def _write(self, response: Response, keep: bool) -> None:
+        if self._transport.is_closing():
+            return
+        body = response.body
+        if response.status == 204 or body is None:
+            payload = b""
+        else:
+            payload = body if isinstance(body, bytes) else orjson.dumps(body)
+        lines = [
+            f"HTTP/1.1 {response.status} {_REASONS.get(response.status, 'Status')}",
+            f"content-length: {len(payload)}",
+            "content-type: application/json",
+            *(f"{name}: {value}" for name, value in response.headers.items()),
+        ]
+        if not keep:
+            lines.append("connection: close")
+        self._transport.write("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + payload)
+        if not keep:
+            self._transport.close()
+
+    # -- websocket --------------------------------------------------------------------------------------------------
+
+    def _upgrade(self) -> None:
+        accepted = self._face.open_session(self._request("GET"))
+        if isinstance(accepted, Response):
+            self._write(accepted, keep=False)
+            return
+        frames = ServerProtocol(max_size=2**22)
+        frames.receive_data(bytes(self._raw))
+        self._raw.clear()
+        request = next((e for e in frames.events_received() if isinstance(e, UpgradeRequest)), None)
+        if request is None:
+            self._write(Response(400, {"error": "malformed upgrade"}), keep=False)
+            return
+        frames.send_response(frames.accept(request))
+        self._parser = None
+        self._flush(frames)
+        self._frames = frames
+        self._session = accepted
+        accepted.on_open(Socket(self._transport, asyncio.get_running_loop()))
+        self._dispatch(frames)
+
+    def _receive_frames(self, data: bytes) -> None:
+        frames = self._frames
+        assert frames is not None
+        try:
+            frames.receive_data(data)
+        except ProtocolError:
+            self._transport.abort()
+            return
+        self._dispatch(frames)
+
+    def _dispatch(self, frames: ServerProtocol) -> None:
+        for event in frames.events_received():
+            if isinstance(event, Frame) and event.opcode in (Opcode.TEXT, Opcode.CONT):
+                self._fragments.append(bytes(event.data))
+                if event.fin and self._session is not None:
+                    message = b"".join(self._fragments)
+                    self._fragments = []
+                    self._session.on_text(message.decode("utf-8", "replace"))
+            elif isinstance(event, Frame) and event.opcode == Opcode.PONG:
+                continue
+        self._flush(frames)
+        if frames.close_expected():
+            self._transport.close()
+
+    def _flush(self, frames: ServerProtocol) -> None:
+        for chunk in frames.data_to_send():
+            if chunk and not self._transport.is_closing():
+                self._transport.write(chunk)
+
+
+class Server:
+    """One listening port with its connections."""
+
+    def __init__(self, face: Face, port: int) -> None:
+        self._face = face
+        self._port = port
+        self._connections: set[Connection] = set()
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        """Listen on 127.0.0.1.
+
+        Raises:
+            OSError: If the port is taken.
+        """
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: Connection(self._face, self._connections), "127.0.0.1", self._port
+        )
+
+    async def stop(self) -> None:
+        """Stop listening and close every connection."""
+        if self._server is not None:
+            self._server.close()
+        for connection in list(self._connections):
+            connection.close()
+        await asyncio.sleep(0)

@@ -1,0 +1,283 @@
+"""One process with both sandbox exchanges: clock, flow, journal, two ports."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from streams.logs import get_logger
+from streams.market.errors import ConfigurationError
+from streams.market.identity import MarketRef, Venue
+from streams.market.units import cash_e6
+from streams.sandbox.exchange import Exchange
+from streams.sandbox.faults import FaultPlan, default_plan, load_plan
+from streams.sandbox.history import PastKey
+from streams.sandbox.journal import Journal, Recovered, encode_line
+from streams.sandbox.kalshi_face.auth import KalshiKey, load_key
+from streams.sandbox.kalshi_face.face import KalshiFace
+from streams.sandbox.memory import (
+    apply_state,
+    exchange_state,
+    listing_from,
+    listing_state,
+    reopen_books,
+    take_changes,
+)
+from streams.sandbox.model import Act, HouseFill
+from streams.sandbox.polymarket_face.auth import PolymarketKey
+from streams.sandbox.polymarket_face.face import PolymarketFace
+from streams.sandbox.server import Server
+from streams.sandbox.truth import Truth, contract_key
+
+STEP_S = 0.1
+SNAPSHOT_S = 15.0
+_ACTS_AT_ONCE = 2_000
+log = get_logger(room="sandbox")
+
+
+class FlowSource(Protocol):
+    """What moves the markets: the seeded flow or a replay."""
+
+    def step(self, now_ms: int, fills: Sequence[HouseFill]) -> list[Act]:
+        """Return what happens up to now."""
+
+    def snapshot(self) -> dict[str, Any]:
+        """The whole state as JSON values."""
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a snapshot."""
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxOptions:
+    """What `crossbook sandbox` can be told.
+
+    Attributes:
+        home: Folder of journal and accounts (`accounts.json`).
+        make_flow: Builds the flow and its truth for the anchor moment; it is asked again at every start.
+    """
+
+    kalshi_port: int
+    polymarket_port: int
+    home: Path
+    make_flow: Callable[[datetime], tuple[FlowSource, Truth | None]]
+    seed: int = 0
+    faults: Path | None = None
+
+
+class Sandbox:
+    """Both exchanges with everything around them."""
+
+    def __init__(self, options: SandboxOptions) -> None:
+        self.options = options
+        plan = default_plan(options.seed) if options.faults is None else load_plan(options.faults)
+        self._plan: FaultPlan = plan
+        self.exchanges = {venue: Exchange(venue, plan, options.seed) for venue in Venue}
+        accounts = load_accounts(options.home / "accounts.json")
+        self._kalshi = KalshiFace(self.exchanges[Venue.KALSHI], accounts.kalshi, now_ms, self.commit)
+        self._polymarket = PolymarketFace(self.exchanges[Venue.POLYMARKET], accounts.polymarket, now_ms, self.commit)
+        self._accounts = accounts
+        self._journal = Journal(options.home / "journal")
+        self._flow: FlowSource
+        self._anchor_ms = 0
+        self._stop = asyncio.Event()
+
+    async def run(self, announce: Callable[[dict[str, Any]], None]) -> None:
+        """Serve until `stop`; `announce` gets the ready document once both ports listen.
+
+        Raises:
+            ConfigurationError: If a port is taken, or a file cannot be used.
+        """
+        servers = [
+            Server(self._kalshi, self.options.kalshi_port),
+            Server(self._polymarket, self.options.polymarket_port),
+        ]
+        names = ("CROSSBOOK_KALSHI_SANDBOX_PORT", "CROSSBOOK_POLYMARKET_SANDBOX_PORT")
+        is_new = self.resume()
+        await self._step()
+        await self._write_snapshot()
+        for server, name in zip(servers, names, strict=True):
+            try:
+                await server.start()
+            except OSError as error:
+                raise ConfigurationError(f"{name}: the port cannot be opened ({error.strerror}).") from None
+        announce(self._ready(is_new))
+        try:
+            await self._loop()
+        finally:
+            for server in servers:
+                await server.stop()
+            self.commit()
+            await self._write_snapshot()
+            self._journal.close()
+
+    def stop(self) -> None:
+        """Ask `run` to finish."""
+        self._stop.set()
+
+    def resume(self) -> bool:
+        """Bring everything back from the journal; True at a first start."""
+        found = self._journal.recover()
+        first = found.snapshot is None
+        self._anchor_ms = now_ms() if found.snapshot is None else int(found.snapshot["anchor_ms"])
+        self._flow, truth = self.options.make_flow(datetime.fromtimestamp(self._anchor_ms / 1000, UTC))
+        if truth is not None:
+            self._tie_pasts(truth)
+        for name, cash in self._accounts.cash_e6.items():
+            venue = Venue(name.partition(":")[0])
+            self.exchanges[venue].accounts.open_account(name, cash)
+        if found.snapshot is not None:
+            self._restore(found, found.snapshot)
+        return first
+
+    def commit(self) -> None:
+        """Put what changed since the last commit on disk."""
+        for exchange in self.exchanges.values():
+            if exchange.changes.listings:
+                fresh = [exchange.markets[market_id] for market_id in exchange.changes.listings]
+                self._journal.add_listings([listing_state(listed) for listed in fresh])
+                exchange.changes.listings.clear()
+            record = take_changes(exchange)
+            if record is not None:
+                self._journal.append(record)
+
+    def _restore(self, found: Recovered, snapshot: dict[str, Any]) -> None:
+        for listing in found.listings:
+            act = listing_from(listing)
+            self.exchanges[act.market.venue].list_market(act, int(listing["listed_ms"]))
+        for venue, exchange in self.exchanges.items():
+            apply_state(exchange, snapshot["exchanges"][venue])
+        for record in found.tail:
+            apply_state(self.exchanges[Venue(record["venue"])], record)
+        left_out = 0
+        for venue, exchange in self.exchanges.items():
+            left_out += reopen_books(exchange, snapshot["exchanges"][venue]["house"], now_ms())
+        self._flow.restore(snapshot["flow"])
+        log.info("resumed", markets=sum(len(e.markets) for e in self.exchanges.values()), quotes_left_out=left_out)
+
+    def _tie_pasts(self, truth: Truth) -> None:
+        for ref, condition in truth.conditions.items():
+            fact, names, is_complement = contract_key(truth.facts[condition.fact_id], condition)
+            self.exchanges[ref.venue].past_keys[ref.market_id] = PastKey(f"{fact}:{names}", is_complement)
+
+    async def _loop(self) -> None:
+        next_snapshot = time.monotonic() + SNAPSHOT_S
+        while not self._stop.is_set():
+            started = time.monotonic()
+            await self._step()
+            if started >= next_snapshot:
+                await self._write_snapshot()
+                next_snapshot = time.monotonic() + SNAPSHOT_S
+            pause = max(0.005, STEP_S - (time.monotonic() - started))
+            try:
+                await asyncio.wait_for(self._stop.wait(), pause)
+            except TimeoutError:
+                continue
+
+    async def _step(self) -> None:
+        now = now_ms()
+        for exchange in self.exchanges.values():
+            exchange.tick(now)
+        self._polymarket.tick(now)
+        fills = [fill for exchange in self.exchanges.values() for fill in exchange.drain_house_fills()]
+        acts = self._flow.step(now, fills)
+        for index, act in enumerate(acts):
+            self.exchanges[_ref(act).venue].apply(act, now)
+            if index % _ACTS_AT_ONCE == _ACTS_AT_ONCE - 1:
+                # A start brings tens of thousands of acts; requests are answered in between.
+                await asyncio.sleep(0)
+        self.commit()
+
+    async def _write_snapshot(self) -> None:
+        self.commit()
+        state = {
+            "anchor_ms": self._anchor_ms,
+            "written_ms": now_ms(),
+            "flow": self._flow.snapshot(),
+            "exchanges": {venue.value: exchange_state(exchange) for venue, exchange in self.exchanges.items()},
+        }
+        generation = self._journal.begin_snapshot()
+        line = encode_line({"generation": generation, **state})
+        await asyncio.to_thread(self._journal.write_snapshot, generation, line)
+
+    def _ready(self, is_new: bool) -> dict[str, Any]:
+        return {
+            "state": "ready",
+            "kalshi": f"http://127.0.0.1:{self.options.kalshi_port}/trade-api/v2",
+            "polymarket": f"http://127.0.0.1:{self.options.polymarket_port}",
+            "markets": {venue.value: len(exchange.markets) for venue, exchange in self.exchanges.items()},
+            "anchor": datetime.fromtimestamp(self._anchor_ms / 1000, UTC).isoformat(),
+            "is_new": is_new,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedAccounts:
+    """The venue-side half of the accounts: keys by key id, starting cash by account id."""
+
+    kalshi: dict[str, KalshiKey]
+    polymarket: dict[str, PolymarketKey]
+    cash_e6: dict[str, int]
+
+
+def load_accounts(path: Path) -> LoadedAccounts:
+    """Read accounts.json; without the file nobody can trade, and market data is served all the same.
+
+    Raises:
+        ConfigurationError: If the file is there and cannot be used.
+    """
+    if not path.exists():
+        return LoadedAccounts({}, {}, {})
+    try:
+        document = json.loads(path.read_text())
+        kalshi = {row["key_id"]: load_key(row["key_id"], row["public_key_pem"]) for row in document.get("kalshi", [])}
+        polymarket = {
+            row["api_key"]: PolymarketKey(row["address"], row["api_key"], row["secret"], row["passphrase"])
+            for row in document.get("polymarket", [])
+        }
+        cash = {kalshi[row["key_id"]].account_id: cash_e6(row["cash_usd"]) for row in document.get("kalshi", [])}
+        for row in document.get("polymarket", []):
+            cash[polymarket[row["api_key"]].account_id] = cash_e6(row["cash_usd"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigurationError(f"The accounts file {path} cannot be used: {type(error).__name__} {error}.") from None
+    return LoadedAccounts(kalshi, polymarket, cash)
+
+
+def now_ms() -> int:
+    """The wall clock in milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+def _ref(act: Act) -> MarketRef:
+    return act.market if isinstance(act.market, MarketRef) else act.market.ref
+
+
+def run(options: SandboxOptions, announce: Callable[[dict[str, Any]], None]) -> None:
+    """Run a sandbox in this process until SIGTERM or SIGINT.
+
+    Raises:
+        ConfigurationError: If it cannot start; one sentence.
+    """
+    try:
+        import uvloop
+
+        runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+    except ImportError:
+        runner = asyncio.Runner()
+
+    async def main() -> None:
+        sandbox = Sandbox(options)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, sandbox.stop)
+        await sandbox.run(announce)
+
+    with runner:
+        runner.run(main())
