@@ -106,6 +106,9 @@ class Settings(BaseSettings):
     polling_interval_s: float = Field(2.0, gt=0, description="REST polling of Kalshi books where there is no key.")
     quote_stale_after_s: float = Field(30.0, gt=0, description="As-of joins use no quote older than this.")
     raw_retention_days: int = Field(30, ge=1, description="Days of raw partitions kept in the database.")
+    book_verify_interval_s: float = Field(
+        300.0, ge=5, description="Each Polymarket book is compared with a whole one this often (seconds)."
+    )
     segment_retention_hours: int = Field(24, ge=1, description="Hours closed segment files are kept on disk.")
 
     # -- warehouse and Dagster --------------------------------------------------------------------------------------

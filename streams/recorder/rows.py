@@ -13,6 +13,8 @@ from streams.market.events import BookSnapshot, LevelChange, LifecycleChange, Qu
 
 NULL = "\\N"
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_ESCAPED_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 _NEEDS_ESCAPE = re.compile(r"[\\\t\n\r]")
 
 
@@ -42,8 +44,8 @@ def text(value: str | None) -> str:
     """Return a text column's value, escaped."""
     if value is None:
         return NULL
-    if "\x00" in value:
-        value = value.replace("\x00", "\ufffd")
+    if not value.isascii() or "\x00" in value:
+        value = _UNSTORABLE.sub("\ufffd", value)
     return value.translate(_ESCAPES) if _NEEDS_ESCAPE.search(value) else value
 
 
@@ -64,7 +66,7 @@ def payload_json(payload: Any) -> str:
     elif payload is None:
         return "null"
     else:
-        found = json.dumps(payload, ensure_ascii=False, separators=(",", ":"), default=str)
+        found = json.dumps(payload, separators=(",", ":"), default=str)
     if "\\" in found:
         if "\\u" in found:
             found = _without_unstorable(found)
@@ -74,7 +76,7 @@ def payload_json(payload: Any) -> str:
 
 def _without_unstorable(found: str) -> str:
     plain = json.dumps(json.loads(found), ensure_ascii=False, separators=(",", ":"))
-    return plain.replace("\\u0000", "\ufffd").encode("utf-8", "replace").decode()
+    return _UNSTORABLE.sub("\ufffd", _ESCAPED_NUL.sub("\\1\ufffd", plain))
 
 
 def levels_json(levels: list[tuple[int, int]]) -> str:

@@ -193,6 +193,7 @@ class _Recorder:
                     run_id=self.run_id,
                     numbers=numbers,
                     silence_timeout_s=self.settings.silence_timeout_s,
+                    verify_within_s=source.verify_within_s,
                 )
                 for source in sources
             ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import random
 import time
 import uuid
@@ -31,6 +32,7 @@ _RESYNC_AGAIN_S = 3.0
 _RESYNC_ATTEMPTS = 3
 _CONNECT_LIMIT_S = 20.0
 _KEEP_INTERVAL_S = 0.1
+_PROBE_LIMIT_S = 5.0
 
 
 class _Ended(Exception):
@@ -58,6 +60,7 @@ class Session:
         run_id: str,
         numbers: Iterator[int],
         silence_timeout_s: float,
+        verify_within_s: float | None = None,
     ) -> None:
         self.venue = venue
         self._parser = parser
@@ -69,6 +72,9 @@ class Session:
         self._run_id = run_id
         self._numbers = numbers
         self._silence_timeout_s = silence_timeout_s
+        self._verify_within_s = verify_within_s
+        self._next_verify = 0.0
+        self._unverified: list[str] = []
         self._log = get_logger(venue=str(venue), shard=shard)
         self._wanted: dict[str, WantedMarket] = {}
         self._followed: dict[str, WantedMarket] = {}
@@ -189,6 +195,7 @@ class Session:
             if self._frames != seen:
                 seen = self._frames
                 self._heard()
+            await self._verify(feed)
             await self._probe_silence(feed)
             await _wait_any(_KEEP_INTERVAL_S, self._changed.wait())
 
@@ -235,9 +242,26 @@ class Session:
         if due:
             await feed.resync(due)
 
+    async def _verify(self, feed: Feed) -> None:
+        """Ask for some whole books each second, all in turn, where nothing else tells that a change was missed.
+
+        The answer is compared with the book we have; a difference that is no match becomes a gap in the coverage.
+        """
+        now = time.monotonic()
+        if self._verify_within_s is None or now < self._next_verify or not self._followed:
+            return
+        self._next_verify = now + 1.0
+        self._unverified = [name for name in self._unverified if name in self._followed] or list(self._followed)
+        count = math.ceil(len(self._followed) / self._verify_within_s)
+        chosen, self._unverified = self._unverified[:count], self._unverified[count:]
+        state = self._state()
+        if state is not None:
+            await feed.resync([name for name in chosen if name in state.books and state.books[name].is_live])
+
     async def _probe_silence(self, feed: Feed) -> None:
         """After a time without frames ask for a book; without an answer to that, the connection is dead."""
-        if not self._followed or time.monotonic() - self._last_frame < self._silence_timeout_s:
+        limit = min(_PROBE_LIMIT_S, self._silence_timeout_s) if self._is_probing else self._silence_timeout_s
+        if not self._followed or time.monotonic() - self._last_frame < limit:
             return
         if self._is_probing:
             raise _Ended("silence", "no answer to a resync", self._last_frame_ns or None)

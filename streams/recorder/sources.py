@@ -26,11 +26,15 @@ from streams.venues.polymarket.parsing import parse_frame as parse_polymarket
 
 @dataclass(frozen=True, slots=True)
 class FeedSource:
-    """A venue's feed: `parser` is a key of `PARSERS`, `make` gives a feed that is not connected yet."""
+    """A venue's feed: `parser` is a key of `PARSERS`, `make` gives a feed that is not connected yet.
+
+    `verify_within_s`: each book is compared with a whole one this often; None where sequence numbers tell enough.
+    """
 
     venue: Venue
     parser: str
     make: Callable[[], Feed]
+    verify_within_s: float | None = None
 
 
 def _kalshi(_markets: Sequence[MarketKey]) -> Parse:
@@ -73,4 +77,5 @@ def _polymarket_source(settings: Settings, addresses: Endpoints) -> FeedSource:
         Venue.POLYMARKET,
         "polymarket",
         lambda: PolymarketFeed(addresses, silence_timeout_s=settings.silence_timeout_s),
+        settings.book_verify_interval_s,
     )

@@ -21,6 +21,7 @@ from typing import Any
 
 import psycopg
 
+from streams.logs import configure_logs
 from streams.market.events import MarketEvent
 from streams.market.identity import Venue
 from streams.recorder.service import record
@@ -217,6 +218,7 @@ def bench_insert(dsn: str, lines: list[bytes]) -> float:
 
 def run() -> list[dict[str, Any]]:
     """Run all three on a server of their own."""
+    configure_logs("WARNING")
     with tempfile.TemporaryDirectory() as folder:
         server = EmbeddedServer(home=Path(folder) / "postgres", port=free_port())
         server.start()

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import dagster as dg
 import psycopg
@@ -20,6 +25,8 @@ from orchestration.resources.platform import PlatformResource
 from streams.storage.database import connect
 from streams.storage.leases import acquire, process_holder
 from streams.storage.partitions import drop_old_partitions, ensure_partitions, partition_names
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -145,3 +152,31 @@ def test_partitions_are_made_ahead_and_dropped_after_the_retention(platform: Pla
     assert upkeep.execute_in_process(resources={"platform": platform}).success
     with connect(database) as connection:
         assert f"quotes_{today + timedelta(days=3):%Y%m%d}" in partition_names(connection)
+
+
+def test_the_recorder_job_drains_when_its_run_is_terminated(database: str, tmp_path: Path) -> None:
+    script = (
+        "import dagster as dg\n"
+        "from orchestration.defs.recorder.jobs import record_streams\n"
+        "from orchestration.resources.platform import PlatformResource\n"
+        "with dg.DagsterInstance.ephemeral() as instance:\n"
+        "    record_streams.execute_in_process(instance=instance, resources={'platform': PlatformResource()})\n"
+    )
+    environment = {**os.environ, "DATABASE_URL": database, "CROSSBOOK_HOME": str(tmp_path)}
+    process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, env=environment, stderr=subprocess.PIPE)
+    try:
+        deadline = time.monotonic() + 40
+        with connect(database) as connection:
+            while not connection.execute("SELECT 1 FROM raw.segments WHERE committed_offset > 8").fetchone():
+                assert time.monotonic() < deadline
+                assert process.poll() is None
+                time.sleep(0.1)
+            process.terminate()
+            _, errors = process.communicate(timeout=30)
+            assert b"DagsterExecutionInterruptedError" in errors
+            lease = connection.execute("SELECT released_at, run_id FROM trading.leases").fetchone()
+            assert lease is not None
+            assert lease["released_at"] is not None
+            assert connection.execute("SELECT 1 FROM raw.segments WHERE closed_at IS NULL").fetchone() is None
+    finally:
+        process.kill()

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from orchestration.resources.platform import PlatformResource
+from streams.logs import configure_logs
 from streams.recorder.observer import Observer
 from streams.recorder.running import run_until_signalled
 from streams.recorder.service import record
@@ -23,6 +24,7 @@ def record_shard(context: dg.OpExecutionContext, config: ShardConfig, platform: 
     from orchestration.execution.monitor import EdgeMonitor
 
     settings = platform.settings()
+    configure_logs(settings.log_level)
     observers: list[Observer] = [EdgeMonitor(settings, platform.dsn(), config.shard)]
     ended = run_until_signalled(
         lambda stop: record(settings, config.shard, config.shards, context.run_id, observers, stop)
