@@ -9,6 +9,9 @@ import dagster as dg
 
 from orchestration.resources.platform import PlatformResource
 
+# Every event of a run is in the event log already; the console gets what somebody should look at.
+_CONSOLE = dg.colored_console_logger.configured({"log_level": "WARNING"})
+
 
 @dg.definitions
 def defs() -> dg.Definitions:
@@ -21,7 +24,7 @@ def _load() -> dg.Definitions:
     """Load every room's definitions; add the automation sensor, running, where an asset has a condition."""
     loaded = dg.Definitions.merge(
         dg.load_from_defs_folder(path_within_project=Path(__file__).parent),
-        dg.Definitions(resources={"platform": PlatformResource()}),
+        dg.Definitions(resources={"platform": PlatformResource()}, loggers={"console": _CONSOLE}),
     )
     if not any(spec.automation_condition is not None for spec in loaded.resolve_all_asset_specs()):
         return loaded

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,7 +20,7 @@ import pytest
 from orchestration.resources.dbt_project import invoke, manifest_path, prepare
 from orchestration.resources.mart_reports import chart_markdown, report_mart
 from orchestration.resources.warehouse_reference import PAGE, render_reference, sql_examples
-from streams.settings import Settings, load_settings
+from streams.settings import PROJECT_ROOT, Settings, load_settings
 from streams.storage.database import connect
 from streams.storage.schema import migrate
 
@@ -338,6 +341,44 @@ def test_the_reader_may_read_the_marts_and_nothing_more(warehouse: Warehouse) ->
         " has_table_privilege('crossbook_reader', 'analytics.quotes_1m', 'insert') AS writes"
     )
     assert row == {"reads": True, "reads_rebuilt": True, "writes": False}
+
+
+def test_a_dagster_run_reports_rows_charts_and_checks(warehouse: Warehouse, tmp_path: Path) -> None:
+    script = """
+import json, orchestration.definitions as module
+done = module.defs().get_job_def("build_warehouse").execute_in_process()
+built = {m.asset_key.path[-1]: m.metadata for m in done.asset_materializations_for_node("warehouse")}
+checks = done.get_asset_check_evaluations()
+print(json.dumps({
+    "success": done.success,
+    "rows": built["trades"]["dagster/row_count"].value,
+    "chart": built["quotes_1m"]["chart"].value[:40],
+    "models": len(built),
+    "failed": [check.check_name for check in checks if not check.passed],
+    "checks": len(checks),
+}))
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script],
+        cwd=PROJECT_ROOT,
+        env={**os.environ, "CROSSBOOK_HOME": str(tmp_path), "DATABASE_URL": warehouse.dsn},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["success"]
+    assert found["rows"] == 1
+    assert found["chart"].startswith("*rows per minute")
+    assert (found["models"], found["failed"]) == (34, [])
+    assert found["checks"] > 50
+
+
+def test_an_empty_database_builds_twice(empty_database: str, tmp_path: Path) -> None:
+    migrate(empty_database, "sandbox")
+    empty = Warehouse(load_settings(home=tmp_path, database_url=empty_database), empty_database, datetime.now(UTC))
+    for _ in range(2):
+        assert set(empty.build("--exclude-resource-type=unit_test").values()) == {"success", "pass"}
 
 
 @pytest.mark.parametrize(("heading", "query"), sql_examples(PAGE.read_text()))
