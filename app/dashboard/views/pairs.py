@@ -147,7 +147,7 @@ def _show_verdict(verdict: Verdict) -> None:
     st.subheader("What differs, according to the verdict", anchor=False)
     if verdict.differences:
         rows = [_difference_row(entry) for entry in verdict.differences]
-        show_html(look.table(["Clause", "Kalshi", "Polymarket"], rows))
+        show_html(look.table(["Clause", "Kalshi", "Polymarket", "Weight"], rows))
     else:
         show_html(look.empty("No differing clause was found.", "Read both texts all the same before approving."))
     words = " ".join(part for part in (verdict.explanation, verdict.basis_risk) if part)
@@ -157,13 +157,14 @@ def _show_verdict(verdict: Verdict) -> None:
 
 def _difference_row(entry: Any) -> list[str]:
     if not isinstance(entry, dict):
-        return [look.text(entry), "", ""]
+        return [look.text(entry), "", "", ""]
     clause = next((entry[key] for key in ("clause", "field", "kind", "name", "what") if entry.get(key)), "")
     a = next((entry[key] for key in ("a", "a_quote", "quote_a", "kalshi") if entry.get(key)), None)
     b = next((entry[key] for key in ("b", "b_quote", "quote_b", "polymarket") if entry.get(key)), None)
     if not clause and a is None and b is None:
-        return [look.text(json.dumps(entry, ensure_ascii=False)), "", ""]
-    return [look.text(clause), look.text(a), look.text(b)]
+        return [look.text(json.dumps(entry, ensure_ascii=False)), "", "", ""]
+    weight = look.chip("may settle differently", "bad") if entry.get("is_decisive") else look.chip("wording", "mute")
+    return [look.text(clause), look.text(a), look.text(b), weight]
 
 
 def _show_decision(pair: PairRow) -> None:

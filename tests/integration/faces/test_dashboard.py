@@ -40,7 +40,7 @@ st.text_input("Your name", key="who")
 show_html(look.STYLE, banner(read(load_environment), read(load_switch), read(load_ages)))
 view.page()
 """
-        return AppTest.from_string(script, default_timeout=30).run()
+        return AppTest.from_string(script, default_timeout=90).run()
 
     return run
 
@@ -70,7 +70,7 @@ def test_a_database_without_a_schema_is_explained(open_page: Opener, empty_datab
 def test_the_router_opens_on_the_overview(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, seeded: str) -> None:
     monkeypatch.setenv("DATABASE_URL", seeded)
     monkeypatch.setenv("CROSSBOOK_HOME", str(tmp_path))
-    shown = AppTest.from_file(str(MAIN), default_timeout=30).run()
+    shown = AppTest.from_file(str(MAIN), default_timeout=90).run()
     assert not shown.exception
     assert shown.title[0].value == "Overview"
     assert "SANDBOX" in "".join(element.proto.body for element in shown.get("html"))
@@ -88,6 +88,12 @@ def test_a_person_rejects_a_pair_under_their_name(open_page: Opener, seeded: str
     assert row is not None
     assert (row["pair_id"], row["decision"], row["decided_by"]) == (PAIR_IDS[2], "reject", "Ada")
     assert (row["reason"], row["environment"]) == ("hours differ", "sandbox")
+
+
+def test_a_difference_that_decides_is_called_out(open_page: Opener, seeded: str) -> None:
+    html = "".join(element.proto.body for element in open_page(seeded, "pairs").get("html"))
+    assert "may settle differently" in html
+    assert "<mark>" in html
 
 
 def test_a_limit_is_saved_with_who_set_it(open_page: Opener, seeded: str) -> None:
