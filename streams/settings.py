@@ -79,7 +79,7 @@ class Settings(BaseSettings):
     full_sweep_hour_utc: int = Field(5, ge=0, le=23, description="Hour of the daily full sweep.")
     discovery_page_retries: int = Field(4, ge=0, description="Attempts after the first for a page that fails.")
     backfill_days: int = Field(7, ge=0, le=90, description="Days of candlesticks loaded at the first pass.")
-    backfill_market_limit: int = Field(400, ge=1, description="Markets per venue whose history is loaded.")
+    backfill_market_limit: int = Field(150, ge=1, description="Markets per venue whose history is loaded.")
 
     # -- matching and judging ---------------------------------------------------------------------------------------
     candidates_per_market: int = Field(5, ge=1, description="Most candidates kept for one Kalshi market.")
@@ -104,7 +104,7 @@ class Settings(BaseSettings):
     flush_interval_ms: int = Field(100, ge=5, description="Longest wait between a frame and its fsync or COPY (ms).")
     silence_timeout_s: float = Field(30.0, gt=0, description="A connection without any sign of life is replaced.")
     polling_interval_s: float = Field(2.0, gt=0, description="REST polling of Kalshi books where there is no key.")
-    quote_stale_after_s: float = Field(30.0, gt=0, description="As-of joins use no quote older than this.")
+    quote_stale_after_s: float = Field(90.0, gt=0, description="As-of joins use no quote older than this.")
     raw_retention_days: int = Field(30, ge=1, description="Days of raw partitions kept in the database.")
     book_verify_interval_s: float = Field(
         300.0, ge=5, description="Each Polymarket book is compared with a whole one this often (seconds)."

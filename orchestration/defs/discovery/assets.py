@@ -13,10 +13,8 @@ from streams.market.identity import Venue
 from streams.settings import Settings
 from streams.storage.database import Connection
 from streams.storage.listings import load_events, load_series
-from streams.venues.endpoints import endpoints
+from streams.venues.clients import kalshi_client, polymarket_client
 from streams.venues.http import http_client
-from streams.venues.kalshi.rest import KalshiClient
-from streams.venues.polymarket.rest import PolymarketClient
 
 OWNERS = ["team:discovery"]
 FRESHNESS = dg.FreshnessPolicy.time_window(fail_window=timedelta(minutes=30), warn_window=timedelta(minutes=10))
@@ -56,7 +54,7 @@ def polymarket_listings(config: DiscoveryConfig, platform: PlatformResource) -> 
     group_name="backfill",
     owners=OWNERS,
     kinds={"python", "postgres"},
-    deps=[kalshi_listings, polymarket_listings, "pair_candidates"],
+    deps=[kalshi_listings, polymarket_listings, "pairs"],
     partitions_def=VENUE_DAYS,
     backfill_policy=dg.BackfillPolicy.single_run(),
 )
@@ -97,9 +95,7 @@ def _windows(context: dg.AssetExecutionContext, days: int) -> list[HistoryWindow
 async def _load_windows(settings: Settings, connection: Connection, windows: list[HistoryWindow]) -> dict[str, int]:
     loaded: dict[str, int] = {}
     async with http_client(settings) as http:
-        places = endpoints(settings)
-        kalshi = KalshiClient(places, None, http=http)
-        polymarket = PolymarketClient(places, None, http=http)
+        kalshi, polymarket = kalshi_client(settings, http), polymarket_client(settings, http)
         for window in windows:
             rows = await load_history(connection, window, kalshi, polymarket, limit=settings.backfill_market_limit)
             loaded[str(window.venue)] = loaded.get(str(window.venue), 0) + rows
@@ -118,17 +114,16 @@ def _discover(platform: PlatformResource, venue: Venue, *, full: bool) -> dg.Mat
 
 async def _sweep_venue(settings: Settings, connection: Connection, venue: Venue, *, full: bool) -> SweepSummary:
     async with http_client(settings) as http:
-        places = endpoints(settings)
         source: ListingSource
         if venue is Venue.KALSHI:
             source = KalshiSource(
-                KalshiClient(places, None, http=http),
+                kalshi_client(settings, http),
                 load_series(connection, venue),
                 lambda tickers: load_events(connection, venue, tickers),
                 lambda: datetime.now(UTC),
             )
         else:
-            source = PolymarketSource(PolymarketClient(places, None, http=http), lambda: datetime.now(UTC))
+            source = PolymarketSource(polymarket_client(settings, http), lambda: datetime.now(UTC))
         return await sweep(
             connection, source, full=full, now=datetime.now(UTC), retries=settings.discovery_page_retries
         )
