@@ -105,10 +105,12 @@ def extract(listing: Listing) -> Features:
     thresholds, bare = find_thresholds(_TIME_OF_DAY.sub(" ", undated))
     stated = strike_threshold(listing.strike)
     named, _ = find_thresholds(fold(listing.yes_means))
-    if len(named) == 1:
+    if len(named) == 1 and named[0].comparator != "exactly":
         thresholds = named
     elif stated is not None:
         thresholds = [stated, *(t for t in thresholds if t.value not in (stated.value, stated.high))]
+    compared = {t.value for t in thresholds if t.comparator != "exactly"}
+    thresholds = [t for t in thresholds if t.comparator != "exactly" or t.value not in compared]
     if "bps" in headline:
         thresholds = [_next_rate_step(t) for t in thresholds]
     stages, bare = _stages(bare, headline)

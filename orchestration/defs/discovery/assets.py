@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from orchestration.defs.discovery.history import HistoryWindow, load_history
+from orchestration.defs.discovery.history import HistoryCounts, HistoryWindow, load_history
 from orchestration.defs.discovery.sources import KalshiSource, ListingSource, PolymarketSource
 from orchestration.defs.discovery.sweep import PageFailed, SweepSummary, sweep
 from orchestration.resources.platform import PlatformResource
@@ -33,9 +33,13 @@ class DiscoveryConfig(dg.Config):
 
 
 class HistoryConfig(dg.Config):
-    """Without a partition, the last `days` of both venues are loaded (0: as the setting `backfill_days` says)."""
+    """Without a partition, the last `days` of both venues are loaded (0: as the setting `backfill_days` says).
+
+    Pairs come first; what is not reached within `budget_s` of a venue is reported and left to the next run.
+    """
 
     days: int = 0
+    budget_s: float = 45.0
 
 
 @dg.asset(group_name="discovery", owners=OWNERS, kinds={"python", "postgres"}, freshness_policy=FRESHNESS)
@@ -65,12 +69,14 @@ def candle_history(
     settings = platform.settings()
     windows = _windows(context, config.days or settings.backfill_days)
     with platform.connect() as connection:
-        loaded = asyncio.run(_load_windows(settings, connection, windows))
+        loaded = asyncio.run(_load_windows(settings, connection, windows, config.budget_s))
     return dg.MaterializeResult(
         metadata={
-            "candles": sum(loaded.values()),
             "windows": len(windows),
-            **{f"candles_{venue}": count for venue, count in loaded.items()},
+            "candles": sum(counts.candles for _, counts in loaded),
+            "requests": sum(counts.requests for _, counts in loaded),
+            "requests_not_reached": sum(counts.not_reached for _, counts in loaded),
+            **{f"candles_{venue}": sum(c.candles for v, c in loaded if v == venue) for venue in Venue},
         }
     )
 
@@ -92,14 +98,20 @@ def _windows(context: dg.AssetExecutionContext, days: int) -> list[HistoryWindow
     ]
 
 
-async def _load_windows(settings: Settings, connection: Connection, windows: list[HistoryWindow]) -> dict[str, int]:
-    loaded: dict[str, int] = {}
+async def _load_windows(
+    settings: Settings, connection: Connection, windows: list[HistoryWindow], budget_s: float
+) -> list[tuple[Venue, HistoryCounts]]:
+    """Load the windows side by side; rows are written by one of them at a time."""
+    limit = settings.backfill_market_limit
     async with http_client(settings) as http:
         kalshi, polymarket = kalshi_client(settings, http), polymarket_client(settings, http)
-        for window in windows:
-            rows = await load_history(connection, window, kalshi, polymarket, limit=settings.backfill_market_limit)
-            loaded[str(window.venue)] = loaded.get(str(window.venue), 0) + rows
-    return loaded
+        counts = await asyncio.gather(
+            *(
+                load_history(connection, window, kalshi, polymarket, limit=limit, budget_s=budget_s)
+                for window in windows
+            )
+        )
+    return [(window.venue, found) for window, found in zip(windows, counts, strict=True)]
 
 
 def _discover(platform: PlatformResource, venue: Venue, *, full: bool) -> dg.MaterializeResult[None]:

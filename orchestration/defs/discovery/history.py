@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,7 @@ _HOUR_MINUTES = 60
 _MINUTE_WINDOW = timedelta(hours=3)
 _CONCURRENCY = 8
 _ATTEMPTS = 3
+_BATCH = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,15 @@ class HistoryWindow:
     venue: Venue
     start: datetime
     end: datetime
+
+
+@dataclass
+class HistoryCounts:
+    """What a load wrote and left. `not_reached` counts requests that were not made within the time."""
+
+    candles: int = 0
+    requests: int = 0
+    not_reached: int = 0
 
 
 class CandleClient(Protocol):
@@ -46,12 +57,19 @@ class PriceClient(Protocol):
 
 
 async def load_history(
-    connection: Connection, window: HistoryWindow, kalshi: CandleClient, polymarket: PriceClient, *, limit: int
-) -> int:
-    """Load a window for up to `limit` markets, pairs first; returns the rows written."""
+    connection: Connection,
+    window: HistoryWindow,
+    kalshi: CandleClient,
+    polymarket: PriceClient,
+    *,
+    limit: int,
+    budget_s: float,
+) -> HistoryCounts:
+    """Load a window for up to `limit` markets, pairs first, for about `budget_s` seconds."""
     markets = history_markets(connection, window.venue, limit, window.end)
     gate = asyncio.Semaphore(_CONCURRENCY)
-    written = 0
+    counts = HistoryCounts()
+    started = time.monotonic()
 
     async def fetch(market: dict[str, Any], minutes: int, start: datetime) -> list[tuple[Any, ...]]:
         async with gate:
@@ -59,13 +77,18 @@ async def load_history(
         loaded_at = datetime.now(UTC)
         return [_row(window.venue, market["market_id"], candle, loaded_at) for candle in candles]
 
-    wanted = [(market, _HOUR_MINUTES, window.start) for market in markets]
     recent = max(window.start, window.end - _MINUTE_WINDOW)
+    wanted = [(market, _HOUR_MINUTES, window.start) for market in markets if market["is_paired"]]
     wanted += [(market, 1, recent) for market in markets if market["is_paired"]]
-    for start in range(0, len(wanted), 50):
-        batch = await asyncio.gather(*(fetch(*item) for item in wanted[start : start + 50]))
-        written += save_candles(connection, [row for rows in batch for row in rows])
-    return written
+    wanted += [(market, _HOUR_MINUTES, window.start) for market in markets if not market["is_paired"]]
+    for start in range(0, len(wanted), _BATCH):
+        if time.monotonic() - started > budget_s:
+            counts.not_reached = len(wanted) - start
+            break
+        batch = await asyncio.gather(*(fetch(*item) for item in wanted[start : start + _BATCH]))
+        counts.candles += save_candles(connection, [row for rows in batch for row in rows])
+        counts.requests += len(batch)
+    return counts
 
 
 async def _fetch(

@@ -29,8 +29,8 @@ def as_listing(event: CatalogueEvent, market: CatalogueMarket) -> Listing:
     """What discovery makes of a market of the sandbox."""
     return Listing(
         market.venue, market.market_id, market.event_id, market.title, market.subtitle, event.title,
-        f"{market.rules}\n{market.rules_secondary}", market.close_time, market.outcomes, market.yes_means,
-        market.strike, market.category,
+        f"{market.rules}\n{market.rules_secondary}", market.close_time, market.outcomes,
+        market.yes_means or str(market.extra.get("groupItemTitle", "")), market.strike, market.category,
     )  # fmt: skip
 
 
