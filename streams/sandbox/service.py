@@ -179,7 +179,9 @@ class Sandbox:
             await self._step()
             if started >= next_snapshot:
                 await self._write_snapshot()
-                next_snapshot = time.monotonic() + SNAPSHOT_S
+                finished = time.monotonic()
+                # A large catalogue takes longer to write: then less often, so that it stays a small share of the time.
+                next_snapshot = finished + max(SNAPSHOT_S, 60 * (finished - started))
             pause = max(0.005, STEP_S - (time.monotonic() - started))
             try:
                 await asyncio.wait_for(self._stop.wait(), pause)
