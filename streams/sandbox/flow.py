@@ -169,6 +169,11 @@ class Flow:
         rate = parameters.deltas_per_s / parameters.acts_per_refresh * listed.weight / self._registry.total_weight
         if quotes.gap:
             rate *= parameters.gap_speed
+            if self._rng.random() < parameters.flicker_probability:
+                wanted: Side = "bid" if quotes.gap > 0 else "ask"
+                residue = self._rng.random() < parameters.fade_residue
+                acts.extend(step_back(quotes, wanted, self._now_ms, self._rng, parameters, keeps_residue=residue))
+                quotes.shy_until_ms = self._now_ms + int(self._rng.uniform(*parameters.flicker_s) * 1000)
         self._at(self._now_ms + 1 + self._rng.expovariate(rate) * 1000, "quote", key)
 
     def _on_quote_once(self, key: str, acts: list[Act]) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
+
+from streams.market.errors import ConfigurationError
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,9 @@ class FlowParameters:
     """How long they stay away."""
     fade_residue: float = 0.5
     """Chance that a few contracts are left standing at the old price: enough for a partial fill only."""
+    flicker_probability: float = 0.06
+    """Chance at each refresh of a displaced book that its makers pull the quotes others want for a moment."""
+    flicker_s: tuple[float, float] = (0.4, 2.5)
     ladder_violations_per_min: float = 1.0
     """How often a Kalshi ladder offers a higher strike dearer than a lower one."""
     ladder_violation_s: tuple[float, float] = (20.0, 75.0)
@@ -146,3 +151,21 @@ def _shown(value: Any) -> str:
     if isinstance(value, tuple):
         return " to ".join(f"{item:g}" for item in value)
     return f"{value:g}"
+
+
+def profile(name: str) -> FlowParameters:
+    """The parameters of a named profile: empty or `usual`, `quiet` (few changes, few gaps), `busy` (many of both).
+
+    Raises:
+        ConfigurationError: If there is no such profile.
+    """
+    usual = FlowParameters()
+    profiles = {
+        "": usual,
+        "usual": usual,
+        "quiet": replace(usual, deltas_per_s=100.0, takers_per_s=1.0, gap_share=0.02, short_gaps_per_life=0.3),
+        "busy": replace(usual, deltas_per_s=4_000.0, takers_per_s=40.0, gap_share=0.25, short_gaps_per_life=3.0),
+    }
+    if name not in profiles:
+        raise ConfigurationError(f"There is no sandbox profile {name!r}; known are {', '.join(sorted(profiles)[1:])}.")
+    return profiles[name]

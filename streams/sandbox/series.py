@@ -82,7 +82,7 @@ def _kalshi(event: ShortEvent) -> list[tuple[CatalogueEvent, CatalogueMarket, Co
     series = f"KX{coin.code}1M"
     ticker = f"{series}-{local:%y%b%d%H%M}".upper()
     clock = f"{local:%-I:%M %p} ET on {local:%b %-d, %Y}"
-    title = f"{coin.name} price at {clock}?"
+    title = f"{coin.name} price on {local:%b %-d, %Y} at {local:%-I:%M}{local:%p} ET?"
     parent = CatalogueEvent(
         Venue.KALSHI, ticker, series, title, subtitle=f"{local:%b %-d} at {local:%-I:%M %p} ET", category="Crypto",
         extra={"series_title": f"{coin.name} price by the minute"},
@@ -108,7 +108,7 @@ def _polymarket(event: ShortEvent) -> list[tuple[CatalogueEvent, CatalogueMarket
     slug = f"{coin.name.lower()}-at-or-above-{local:%Y-%m-%d-%H%M}-et"
     clock, date = f"{local:%-I:%M}{local:%p} ET", f"{local:%B %-d}"
     parent = CatalogueEvent(
-        Venue.POLYMARKET, slug, "", f"{coin.name} above ___ at {clock} on {date}?", category="Crypto"
+        Venue.POLYMARKET, slug, "", f"{coin.name} above ___ on {date}, {clock}?", category="Crypto"
     )  # fmt: skip
     rows = []
     for strike in event.strikes:
