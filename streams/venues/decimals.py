@@ -85,3 +85,18 @@ def plain_decimal(value: object) -> str:
         raise InvalidAmount(f"not a number that can be meant: {str(value)[:40]!r}")
     text = f"{number:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def check_text(raw: bytes) -> None:
+    """Refuse a frame whose text the warehouse could not keep: bytes that are not UTF-8, or an escaped NUL.
+
+    Raises:
+        InvalidAmount: If there is one.
+    """
+    if not raw.isascii():
+        try:
+            raw.decode()
+        except UnicodeDecodeError:
+            raise InvalidAmount("not UTF-8") from None
+    if b"\\u0000" in raw:
+        raise InvalidAmount("an escaped NUL")

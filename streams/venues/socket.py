@@ -177,5 +177,6 @@ class Socket:
         if listener.closed_because is None:
             listener.closed_because = "closed by us"
             transport.send_close(WSCloseCode.OK)
-        transport.disconnect()
+        # Not graceful: a dead peer would let the last bytes wait for ever.
+        transport.disconnect(False)
         await transport.wait_disconnected()

@@ -60,7 +60,7 @@ def classify(status: int, body: bytes, _headers: Mapping[str, str], is_write: bo
     text = f"{status} {code or 'without a code'}: {message}" if message else f"{status} {code or 'without a code'}"
     if status == 429 or code == "too_many_requests":
         return RateLimited(text)
-    if code in _AUTHENTICATION or (status == 401 and not code):
+    if code in _AUTHENTICATION or status == 401:
         return AuthenticationFailed(text)
     if code in _NOT_FOUND or (status == 404 and not code):
         return NotFound(text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import orjson
@@ -226,7 +226,7 @@ def parse_cancel_answer(document: dict[str, Any]) -> CancelAnswer:
 
 
 def parse_order(document: dict[str, Any]) -> OrderState:
-    """Return one order of GET /portfolio/orders."""
+    """Return one order of GET /portfolio/orders or of the socket's `user_order`."""
     return OrderState(
         order_id=str(document["order_id"]),
         client_order_id=str(document.get("client_order_id") or ""),
@@ -245,7 +245,7 @@ def parse_order(document: dict[str, Any]) -> OrderState:
 
 
 def parse_fill(document: dict[str, Any]) -> FillState:
-    """Return one fill of GET /portfolio/fills."""
+    """Return one fill of GET /portfolio/fills or of the socket's `fill`."""
     return FillState(
         fill_id=str(document.get("fill_id") or document["trade_id"]),
         order_id=str(document["order_id"]),
@@ -255,9 +255,13 @@ def parse_fill(document: dict[str, Any]) -> FillState:
         size_e6=wire_size_e6(document["count_fp"]),
         fee_e6=_cash(document, "fee_cost"),
         is_taker=bool(document["is_taker"]),
-        created_at=parse_time(document.get("created_time")),
+        created_at=parse_time(document.get("created_time")) or _at_ms(document.get("ts_ms")),
         payload=document,
     )
+
+
+def _at_ms(value: Any) -> datetime | None:
+    return datetime.fromtimestamp(value / 1000, UTC) if isinstance(value, int) else None
 
 
 def parse_position(document: dict[str, Any]) -> PositionState:

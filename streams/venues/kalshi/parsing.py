@@ -25,7 +25,7 @@ from streams.market.events import (
 )
 from streams.market.identity import Outcome, Venue
 from streams.market.units import PRICE_ONE_E4
-from streams.venues.decimals import wire_bound_e4, wire_price_e4, wire_size_e6
+from streams.venues.decimals import check_text, wire_bound_e4, wire_price_e4, wire_size_e6
 from streams.venues.kalshi import wire
 
 _frame = msgspec.json.Decoder(wire.Frame).decode
@@ -63,6 +63,7 @@ def parse_frame(raw: bytes, *, use_yes_price: bool = True) -> list[MarketEvent]:
         MalformedFrame: For anything that is not a frame of the documented shape.
     """
     try:
+        check_text(raw)
         frame = _frame(raw)
         parse = _PARSERS.get(frame.type)
         if parse is None:

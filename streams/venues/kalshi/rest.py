@@ -21,7 +21,7 @@ from streams.venues.http import call
 from streams.venues.kalshi import orders as states
 from streams.venues.kalshi.errors import classify
 from streams.venues.kalshi.limits import CANCEL_COST, DEFAULT_COST, ORDER_READ_COST, KalshiLimits
-from streams.venues.kalshi.market_data import book_of, candles_of
+from streams.venues.kalshi.market_data import book_of, books_of, candles_of
 from streams.venues.kalshi.signing import KalshiSigner
 from streams.venues.paging import Candle, Page, all_items
 
@@ -114,7 +114,7 @@ class KalshiClient:
         """Return one market as the venue's JSON. A new one may be NotFound for a moment."""
         return part_of(await self._get(f"/markets/{market_id}"), "market")
 
-    async def orderbook_of(self, market_id: str) -> BookSnapshot:
+    async def order_book(self, market_id: str) -> BookSnapshot:
         """Return the whole book. It carries no sequence number: it cannot be joined with the socket's."""
         document = await self._get(f"/markets/{market_id}/orderbook")
         return read(document, lambda answer: book_of(market_id, part_of(answer, "orderbook_fp")))
@@ -125,9 +125,7 @@ class KalshiClient:
         for start in range(0, len(market_ids), _BOOKS_PER_CALL):
             names = [("tickers", name) for name in market_ids[start : start + _BOOKS_PER_CALL]]
             document = await self._get("/markets/orderbooks", names)
-            books += read(
-                document, lambda answer: [book_of(b["ticker"], b["orderbook_fp"]) for b in answer["orderbooks"]]
-            )
+            books += read(document, books_of)
         return books
 
     async def candlesticks(

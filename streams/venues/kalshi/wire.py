@@ -98,34 +98,3 @@ class ErrorMessage(msgspec.Struct):
 
     code: int
     msg: str = ""
-
-
-class FillMessage(msgspec.Struct):
-    """`fill`: a private execution."""
-
-    trade_id: str
-    order_id: str
-    market_ticker: str
-    outcome_side: str
-    yes_price_dollars: str
-    count_fp: str
-    is_taker: bool
-    fee_cost: str = "0"
-    client_order_id: str | None = None
-    ts_ms: int | None = None
-
-
-class UserOrderMessage(msgspec.Struct):
-    """`user_order`: the state of one of our orders."""
-
-    order_id: str
-    ticker: str
-    status: str
-    outcome_side: str
-    yes_price_dollars: str
-    fill_count_fp: str
-    remaining_count_fp: str
-    initial_count_fp: str
-    client_order_id: str | None = None
-    last_updated_ts_ms: int | None = None
-    last_update_reason: str | None = None

@@ -11,7 +11,9 @@ from streams.market.errors import InvalidAmount
 from streams.market.units import PRICE_ONE_E4, PRICE_SCALE, SIZE_SCALE
 from streams.venues.decimals import plain_decimal, wire_price_e4, wire_size_e6
 from streams.venues.polymarket.amounts import OrderSide
+from streams.venues.times import parse_time
 
+_LAST_SECOND = 100_000_000_000
 TradeStatus = Literal["MATCHED", "MINED", "CONFIRMED", "RETRYING", "FAILED"]
 _TRADE_STATUS: dict[str, TradeStatus] = {
     "MATCHED": "MATCHED",
@@ -160,7 +162,7 @@ def parse_order(document: dict[str, Any]) -> OrderState:
         token_id=str(document["asset_id"]),
         side=side_of(document["side"]),
         price_e4=wire_price_e4(str(document["price"])),
-        original_e6=wire_size_e6(str(document["original_size"])),
+        original_e6=wire_size_e6(str(document.get("original_size") or "0")),
         matched_e6=wire_size_e6(str(document.get("size_matched") or "0")),
         order_type=str(document.get("order_type") or ""),
         trade_ids=tuple(str(trade) for trade in document.get("associate_trades") or ()),
@@ -284,6 +286,11 @@ def _floor_e6(value: Any) -> int:
 
 
 def _seconds(value: Any) -> datetime | None:
+    """Return a time given as seconds, milliseconds or text: old and new rows differ, and no fill may be lost for it."""
     if value in (None, ""):
         return None
-    return datetime.fromtimestamp(int(value), UTC)
+    text = str(value)
+    if not text.isdigit():
+        return parse_time(text)
+    number = int(text)
+    return datetime.fromtimestamp(number / 1000 if number > _LAST_SECOND else number, UTC)

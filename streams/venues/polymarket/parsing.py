@@ -26,7 +26,7 @@ from streams.market.events import (
 )
 from streams.market.identity import Outcome, Side, Venue, other_outcome
 from streams.market.units import PRICE_ONE_E4
-from streams.venues.decimals import fixed_point, wire_bound_e4, wire_price_e4, wire_size_e6
+from streams.venues.decimals import check_text, fixed_point, wire_bound_e4, wire_price_e4, wire_size_e6
 from streams.venues.polymarket import wire
 
 
@@ -54,6 +54,7 @@ def parse_frame(raw: bytes, tokens: Mapping[str, TokenRef]) -> list[MarketEvent]
         MalformedFrame: For anything that is not a frame of the documented shape.
     """
     try:
+        check_text(raw)
         start = raw.lstrip()[:1]
         if start == b"{":
             return _parse_message(_one(raw), raw, tokens)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import httpx
@@ -29,7 +30,8 @@ from streams.venues.polymarket.parsing import TokenRef
 from streams.venues.polymarket.signing import SignedOrder, l2_headers
 
 Result = TypeVar("Result")
-Filter = str | int | bool | None
+Filter = str | int | bool | Sequence[str] | None
+"""A parameter's value; a sequence repeats the parameter, None leaves it out."""
 _BOOKS_PER_CALL = 500
 _MARKETS_PER_PAGE = 100
 _EVENTS_PER_PAGE = 500
@@ -155,7 +157,7 @@ class PolymarketClient:
     async def trades(self, **filters: Filter) -> list[states.TradeState]:
         """Return our trades; `filters` id, market, asset_id, before, after (Unix seconds)."""
         credentials = self._wallet()
-        parse = lambda row: states.parse_trade(row, credentials.api_key, credentials.wallet)  # noqa: E731
+        parse = partial(states.parse_trade, api_key=credentials.api_key, wallet=credentials.wallet)
         return await self._private_list("/data/trades", parse, filters)
 
     # -- account --------------------------------------------------------------------------------------------------
@@ -260,7 +262,7 @@ class PolymarketClient:
                 method,
                 self._bases[base] + path,
                 classify=classify,
-                parameters=[(name, _text(value)) for name, value in (parameters or {}).items() if value is not None],
+                parameters=_pairs(parameters or {}),
                 headers=headers,
                 body=body,
                 is_write=method != "GET" if is_write is None else is_write,
@@ -270,5 +272,13 @@ class PolymarketClient:
             raise
 
 
-def _text(value: str | int | bool | None) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _pairs(parameters: Mapping[str, Filter]) -> list[tuple[str, str]]:
+    pairs: list[tuple[str, str]] = []
+    for name, value in parameters.items():
+        if isinstance(value, bool):
+            pairs.append((name, str(value).lower()))
+        elif isinstance(value, str | int):
+            pairs.append((name, str(value)))
+        elif value is not None:
+            pairs += [(name, part) for part in value]
+    return pairs

@@ -1,0 +1,365 @@
+"""Both venues' feeds against a local WebSocket server that plays the venue's side."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pydantic import SecretStr
+from websockets.asyncio.server import Request, Response, ServerConnection, serve
+
+from streams.market.errors import AuthenticationFailed, TransientError
+from streams.market.events import Acknowledgement, BookSnapshot, LevelChange, MarketEvent
+from streams.settings import Settings
+from streams.venues.credentials import KalshiCredentials
+from streams.venues.endpoints import Endpoints, endpoints
+from streams.venues.feed import Feed
+from streams.venues.kalshi.feed import KalshiFeed
+from streams.venues.kalshi.limits import KalshiLimits
+from streams.venues.kalshi.polling import KalshiPollingFeed
+from streams.venues.kalshi.rest import KalshiClient
+from streams.venues.polymarket.feed import PolymarketFeed
+
+PEM = Ed25519PrivateKey.generate().private_bytes(
+    serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+)
+CREDENTIALS = KalshiCredentials("key-1", SecretStr(PEM.decode()))
+Handler = Callable[[ServerConnection], Awaitable[None]]
+
+
+class Market(NamedTuple):
+    market_id: str
+    yes_token: str = ""
+    no_token: str = ""
+
+
+def play(handler: Handler, use: Callable[[Endpoints], Awaitable[None]], *, refuse: HTTPStatus | None = None) -> None:
+    """Run `use` against a server that treats each connection by `handler`."""
+
+    def check(connection: ServerConnection, _request: Request) -> Response | None:
+        return None if refuse is None else connection.respond(refuse, "no")
+
+    async def main() -> None:
+        async with asyncio.timeout(20):
+            async with serve(
+                handler, "127.0.0.1", 0, process_request=check, ping_interval=None, close_timeout=0.2
+            ) as server:
+                port = server.sockets[0].getsockname()[1]
+                await use(
+                    endpoints(
+                        Settings(
+                            _env_file=None,
+                            kalshi_ws_url=f"ws://127.0.0.1:{port}/trade-api/ws/v2",
+                            polymarket_ws_url=f"ws://127.0.0.1:{port}/ws",
+                        )
+                    )
+                )
+
+    asyncio.run(main())
+
+
+async def read_until(feed: Feed, done: Callable[[list[MarketEvent]], bool]) -> list[MarketEvent]:
+    events: list[MarketEvent] = []
+    async for batch in feed.batches():
+        assert batch
+        for frame in batch:
+            assert frame.received_ns > 1_700_000_000_000_000_000
+            events += feed.parse(frame.raw)
+        if done(events):
+            return events
+    return events
+
+
+async def read_to_the_end(feed: Feed) -> tuple[list[MarketEvent], str]:
+    """Return all events up to the loss of the connection, and what was said of it."""
+    events: list[MarketEvent] = []
+    try:
+        async for frame in feed.frames():
+            events += feed.parse(frame.raw)
+    except TransientError as error:
+        return events, str(error)
+    raise AssertionError("a feed ends with an error only")
+
+
+class KalshiVenue:
+    """Answers commands as the venue does: one `subscribed` per channel, `ok` in sequence, snapshots for new markets."""
+
+    def __init__(self) -> None:
+        self.commands: list[dict[str, Any]] = []
+        self.headers: list[Any] = []
+        self.sids: dict[int, str] = {}
+        self.sequence: dict[int, int] = {}
+
+    async def __call__(self, connection: ServerConnection) -> None:
+        assert connection.request is not None
+        self.headers.append(connection.request.headers)
+        self.sids, self.sequence = {}, {}
+        async for text in connection:
+            command = json.loads(text)
+            self.commands.append(command)
+            for answer in self.answers(command):
+                await connection.send(json.dumps(answer))
+
+    def answers(self, command: dict[str, Any]) -> list[dict[str, Any]]:
+        parameters = command["params"]
+        found: list[dict[str, Any]] = []
+        if command["cmd"] == "subscribe":
+            for channel in parameters["channels"]:
+                sid = len(self.sids) + 1
+                self.sids[sid] = channel
+                found.append({"type": "subscribed", "id": command["id"], "msg": {"channel": channel, "sid": sid}})
+                if channel == "orderbook_delta":
+                    found += [self.snapshot(sid, ticker) for ticker in parameters["market_tickers"]]
+            return found
+        (sid,) = parameters["sids"]
+        tickers = parameters["market_tickers"]
+        if parameters["action"] != "get_snapshot":
+            message = {"market_tickers": tickers}
+            found.append({"type": "ok", "id": command["id"], "sid": sid, "seq": self.next(sid), "msg": message})
+        if parameters["action"] != "delete_markets" and self.sids[sid] == "orderbook_delta":
+            found += [self.snapshot(sid, ticker) for ticker in tickers]
+        return found
+
+    def snapshot(self, sid: int, ticker: str) -> dict[str, Any]:
+        message = {"market_ticker": ticker, "yes_dollars_fp": [["0.4", "1"]], "no_dollars_fp": [["0.5", "2"]]}
+        return {"type": "orderbook_snapshot", "sid": sid, "seq": self.next(sid), "msg": message}
+
+    def next(self, sid: int) -> int:
+        self.sequence[sid] = self.sequence.get(sid, 0) + 1
+        return self.sequence[sid]
+
+
+def snapshots(events: list[MarketEvent]) -> list[str]:
+    return [event.market_id for event in events if isinstance(event, BookSnapshot)]
+
+
+def test_kalshi_markets_come_and_go_on_the_same_subscription() -> None:
+    venue = KalshiVenue()
+
+    async def use(at: Endpoints) -> None:
+        feed = KalshiFeed(at, CREDENTIALS)
+        await feed.connect()
+        await feed.subscribe([Market("A"), Market("B")])
+        await feed.subscribe([Market("C")])  # before the venue has said under which id
+        events = await read_until(feed, lambda found: len(snapshots(found)) == 3)
+        assert sorted(snapshots(events)) == ["A", "B", "C"]
+        assert [e.sequence for e in events if isinstance(e, BookSnapshot)] == [1, 2, 4]
+        await feed.resync(["B", "unknown"])
+        events = await read_until(feed, lambda found: "B" in snapshots(found))
+        await feed.unsubscribe([Market("A")])
+        await read_until(feed, lambda found: sum(isinstance(e, Acknowledgement) for e in found) == 2)
+        await feed.close()
+        await feed.close()
+
+    play(venue, use)
+    assert venue.headers[0]["KALSHI-ACCESS-KEY"] == "key-1"
+    first = next(c for c in venue.commands if "market_tickers" in c["params"])
+    assert first["params"]["use_yes_price"] is True
+    assert first["params"]["channels"] == ["orderbook_delta", "trade"]
+    actions = [(c["params"]["action"], c["params"]["market_tickers"]) for c in venue.commands[2:]]
+    assert actions == [
+        ("add_markets", ["C"]),
+        ("add_markets", ["C"]),
+        ("get_snapshot", ["B"]),
+        ("delete_markets", ["A"]),
+        ("delete_markets", ["A"]),
+    ]
+    assert len({c["id"] for c in venue.commands}) == len(venue.commands)
+
+
+def test_a_new_connection_starts_with_nothing_subscribed() -> None:
+    venue = KalshiVenue()
+
+    async def use(at: Endpoints) -> None:
+        feed = KalshiFeed(at, CREDENTIALS, with_lifecycle=False)
+        for _ in range(2):
+            await feed.connect()
+            await feed.subscribe([Market("A")])
+            events = await read_until(feed, lambda found: len(snapshots(found)) == 1)
+            assert [e.sequence for e in events if isinstance(e, BookSnapshot)] == [1]
+        await feed.close()
+
+    play(venue, use)
+    assert [c["cmd"] for c in venue.commands] == ["subscribe", "subscribe"]
+
+
+def test_a_terminal_error_is_read_first_and_then_ends_the_feed() -> None:
+    async def venue(connection: ServerConnection) -> None:
+        await connection.send(json.dumps({"type": "error", "sid": 1, "seq": 9, "msg": {"code": 25, "msg": "overflow"}}))
+        await connection.wait_closed()
+
+    async def use(at: Endpoints) -> None:
+        feed = KalshiFeed(at, CREDENTIALS)
+        await feed.connect()
+        seen, reason = await read_to_the_end(feed)
+        assert len(seen) == 1
+        assert "overflow" in reason
+        await feed.close()
+
+    play(venue, use)
+
+
+def test_a_refused_upgrade_is_told_from_a_broken_one() -> None:
+    async def venue(connection: ServerConnection) -> None:
+        await connection.wait_closed()
+
+    def expecting(kind: type[Exception]) -> Callable[[Endpoints], Awaitable[None]]:
+        async def use(at: Endpoints) -> None:
+            with pytest.raises(kind):
+                await KalshiFeed(at, CREDENTIALS).connect()
+            with pytest.raises(AuthenticationFailed):
+                await KalshiFeed(at, None).connect()
+
+        return use
+
+    play(venue, expecting(AuthenticationFailed), refuse=HTTPStatus.UNAUTHORIZED)
+    play(venue, expecting(TransientError), refuse=HTTPStatus.BAD_GATEWAY)
+
+
+def test_no_server_is_a_passing_failure() -> None:
+    async def main() -> None:
+        at = endpoints(Settings(_env_file=None, kalshi_ws_url="ws://127.0.0.1:1/x"))
+        with pytest.raises(TransientError):
+            await KalshiFeed(at, CREDENTIALS).connect()
+
+    asyncio.run(main())
+
+
+def test_what_arrived_before_a_loss_is_handed_over_first() -> None:
+    async def venue(connection: ServerConnection) -> None:
+        for sequence in range(1, 501):
+            message = {"market_ticker": "A", "price_dollars": "0.5", "delta_fp": "1.00", "side": "yes"}
+            frame = {"type": "orderbook_delta", "sid": 1, "seq": sequence, "msg": message}
+            await connection.send(json.dumps(frame))
+        connection.transport.abort()
+
+    async def use(at: Endpoints) -> None:
+        feed = KalshiFeed(at, CREDENTIALS, with_lifecycle=False)
+        await feed.connect()
+        found, _ = await read_to_the_end(feed)
+        sequences = [event.sequence for event in found if isinstance(event, LevelChange)]
+        assert sequences == list(range(1, len(sequences) + 1))
+        assert sequences
+        with pytest.raises(TransientError):
+            await feed.subscribe([Market("A")])
+
+    play(venue, use)
+
+
+def test_a_silent_connection_is_lost_and_a_quiet_one_that_answers_pings_is_not() -> None:
+    async def quiet(connection: ServerConnection) -> None:
+        await asyncio.sleep(0.8)
+        await connection.send(json.dumps({"type": "ok", "id": 1, "sid": 1, "seq": 1, "msg": {"market_tickers": []}}))
+        # From here on nothing is read any more, so pings stay without an answer.
+        connection.transport.pause_reading()
+        await connection.wait_closed()
+
+    async def use(at: Endpoints) -> None:
+        feed = KalshiFeed(at, CREDENTIALS, silence_timeout_s=0.3)
+        await feed.connect()
+        batches = feed.batches()
+        assert len(await anext(batches)) == 1
+        with pytest.raises(TransientError, match="no sign of life"):
+            await anext(batches)
+        await feed.close()
+
+    play(quiet, use)
+
+
+class PolymarketVenue:
+    """Sends a book per subscribed token, in one array; answers PING."""
+
+    def __init__(self) -> None:
+        self.commands: list[dict[str, Any]] = []
+        self.pings = 0
+
+    async def __call__(self, connection: ServerConnection) -> None:
+        async for text in connection:
+            if text == "PING":
+                self.pings += 1
+                await connection.send("PONG")
+                continue
+            command = json.loads(text)
+            self.commands.append(command)
+            if command.get("operation") != "unsubscribe":
+                books = [self.book(token) for token in command["assets_ids"]]
+                await connection.send(json.dumps(books))
+
+    def book(self, token: str) -> dict[str, Any]:
+        bid, ask = ("0.4", "0.5") if token.startswith("y") else ("0.5", "0.6")
+        levels = {"bids": [{"price": bid, "size": "1"}], "asks": [{"price": ask, "size": "2"}]}
+        return {"event_type": "book", "market": "M", "asset_id": token, "timestamp": "1700000000123", **levels}
+
+
+def test_polymarket_markets_come_and_go_and_pongs_are_not_frames() -> None:
+    venue = PolymarketVenue()
+
+    async def use(at: Endpoints) -> None:
+        feed = PolymarketFeed(at, silence_timeout_s=0.6)
+        await feed.connect()
+        await feed.subscribe([Market("A", "yA", "nA")])
+        await feed.subscribe([Market("A", "yA", "nA"), Market("B", "yB", "nB")])
+        events = await read_until(feed, lambda found: len(snapshots(found)) == 2)
+        assert snapshots(events) == ["A", "B"]
+        assert all(isinstance(e, BookSnapshot) and e.bids == [(4_000, 1_000_000)] for e in events)
+        async with asyncio.timeout(10):
+            while venue.pings < 4:  # longer than the silence limit: the pongs keep the connection
+                reading = asyncio.ensure_future(anext(feed.batches()))
+                done, _ = await asyncio.wait([reading], timeout=0.1)
+                assert not done
+                reading.cancel()
+        await feed.resync(["B"])
+        assert snapshots(await read_until(feed, lambda found: bool(snapshots(found)))) == ["B"]
+        await feed.unsubscribe([Market("A", "yA", "nA")])
+        await feed.subscribe([Market("A", "yA", "nA")])
+        assert snapshots(await read_until(feed, lambda found: bool(snapshots(found)))) == ["A"]
+        await feed.close()
+
+    play(venue, use)
+    hello, *later = venue.commands
+    assert hello["type"] == "market"
+    assert hello["custom_feature_enabled"] is True
+    assert [(c["operation"], c["assets_ids"]) for c in later] == [
+        ("subscribe", ["yB", "nB"]),
+        ("unsubscribe", ["yB", "nB"]),
+        ("subscribe", ["yB", "nB"]),
+        ("unsubscribe", ["yA", "nA"]),
+        ("subscribe", ["yA", "nA"]),
+    ]
+
+
+def test_polled_books_give_a_frame_only_when_they_changed() -> None:
+    sizes = iter(["1.00", "1.00", "2.00", "2.00"])
+    calls = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        calls.append(request.url.path)
+        if request.url.path.endswith("/exchange/status"):
+            return httpx.Response(200, json={"exchange_active": True, "trading_active": True})
+        size = next(sizes, None)
+        if size is None:
+            return httpx.Response(502)
+        ladders = {"yes_dollars": [["0.40", size]], "no_dollars": [["0.50", "3.00"]]}
+        return httpx.Response(200, json={"orderbooks": [{"ticker": "A", "orderbook_fp": ladders}]})
+
+    async def main() -> None:
+        async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
+            at = endpoints(Settings(_env_file=None))
+            client = KalshiClient(at, None, http=http, limits=KalshiLimits.unlimited())
+            feed = KalshiPollingFeed(client, interval_s=0.01)
+            await feed.connect()
+            await feed.subscribe([Market("A")])
+            events, reason = await read_to_the_end(feed)
+            assert "polls in a row" in reason
+            books = [event for event in events if isinstance(event, BookSnapshot)]
+            assert [book.bids for book in books] == [[(4_000, 1_000_000)], [(4_000, 2_000_000)]]
+            assert [book.asks for book in books] == [[(5_000, 3_000_000)]] * 2
+
+    asyncio.run(main())

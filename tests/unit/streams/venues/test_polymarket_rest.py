@@ -1,0 +1,233 @@
+"""Polymarket's REST client against a stubbed transport: what is sent and signed, and what answers become."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from streams.market.errors import AuthenticationFailed, MalformedFrame, NotFound, OutcomeUnknown, Refused
+from streams.settings import Settings
+from streams.venues.credentials import PolymarketCredentials
+from streams.venues.endpoints import endpoints
+from streams.venues.polymarket.limits import PolymarketLimits
+from streams.venues.polymarket.orders import parse_trade
+from streams.venues.polymarket.parsing import TokenRef
+from streams.venues.polymarket.rest import PolymarketClient
+from streams.venues.polymarket.signing import SignedOrder, l2_signature
+
+T = TypeVar("T")
+SECRET = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LTEyMzQ="
+WALLET = PolymarketCredentials(
+    SecretStr("0x" + "11" * 32), "0x" + "22" * 20, "api-key", SecretStr(SECRET), SecretStr("words")
+)
+ORDER = SignedOrder("0xab", {"order": {"salt": 1}, "owner": "api-key", "orderType": "FAK"})
+POSTED = {"errorMsg": "", "orderID": "0xab", "status": "matched", "success": True, "tradeIDs": ["t1"]}
+
+
+class Stub:
+    """Answers in the order given and keeps what was asked."""
+
+    def __init__(self, *answers: tuple[int, Any]) -> None:
+        self.answers = list(answers)
+        self.requests: list[httpx.Request] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        status, body = self.answers.pop(0)
+        return httpx.Response(status, content=body if isinstance(body, bytes) else json.dumps(body).encode())
+
+
+def ask(stub: Stub, use: Callable[[PolymarketClient], Awaitable[T]], *, signed: bool = True) -> T:
+    async def main() -> T:
+        async with httpx.AsyncClient(transport=httpx.MockTransport(stub)) as http:
+            client = PolymarketClient(
+                endpoints(Settings(_env_file=None)),
+                WALLET if signed else None,
+                http=http,
+                clock=lambda: 1773890758 * 1_000_000_000,
+                limits=PolymarketLimits.unlimited(),
+            )
+            return await use(client)
+
+    return asyncio.run(main())
+
+
+def test_keyset_pages_end_where_the_cursor_is_left_out() -> None:
+    stub = Stub((200, {"markets": [{"id": "1"}], "next_cursor": "c2"}), (200, {"markets": []}))
+    page = ask(stub, lambda client: client.gamma_markets_page("c1", closed=False, condition_ids=["0x1", "0x2"]))
+    assert (page.items, page.cursor) == ([{"id": "1"}], "c2")
+    assert stub.requests[0].url.path == "/gamma/markets/keyset"
+    assert sorted(stub.requests[0].url.params.multi_items()) == [
+        ("after_cursor", "c1"),
+        ("closed", "false"),
+        ("condition_ids", "0x1"),
+        ("condition_ids", "0x2"),
+        ("limit", "100"),
+    ]
+    assert ask(stub, lambda client: client.gamma_markets_page("c2")).cursor == ""
+    with pytest.raises(MalformedFrame):
+        ask(Stub((200, {})), lambda client: client.gamma_events_page())
+
+
+def test_private_requests_sign_the_path_the_real_host_sees() -> None:
+    stub = Stub((200, POSTED))
+    answer = ask(stub, lambda client: client.post_order(ORDER))
+    assert (answer.order_id, answer.status, answer.trade_ids) == ("0xab", "matched", ("t1",))
+    request = stub.requests[0]
+    assert request.url.path == "/clob/order"
+    assert request.content == ORDER.content()
+    assert request.headers["POLY_SIGNATURE"] == l2_signature(SECRET, "POST", "/order", 1773890758, request.content)
+
+
+def test_the_query_is_not_signed_and_all_pages_are_read() -> None:
+    row = {
+        "id": "0x1",
+        "status": "ORDER_STATUS_LIVE",
+        "market": "M",
+        "asset_id": "1",
+        "side": "BUY",
+        "price": "0.52",
+        "original_size": "10",
+        "size_matched": "2.5",
+        "created_at": 1790934258,
+    }
+    stub = Stub((200, {"data": [row], "next_cursor": "MTAw"}), (200, {"data": [row], "next_cursor": "LTE="}))
+    orders = ask(stub, lambda client: client.open_orders(market="M"))
+    assert [order.status for order in orders] == ["LIVE", "LIVE"]
+    assert (orders[0].price_e4, orders[0].original_e6, orders[0].matched_e6) == (5_200, 10_000_000, 2_500_000)
+    assert [request.url.params["next_cursor"] for request in stub.requests] == ["MA==", "MTAw"]
+    assert stub.requests[0].headers["POLY_SIGNATURE"] == l2_signature(SECRET, "GET", "/data/orders", 1773890758)
+
+
+def test_without_a_key_private_calls_are_refused_here() -> None:
+    with pytest.raises(AuthenticationFailed):
+        ask(Stub(), lambda client: client.post_order(ORDER), signed=False)
+
+
+def test_a_refusal_in_a_good_answer_is_a_refusal_and_garbage_is_unknown() -> None:
+    refusal = POSTED | {"errorMsg": "not enough balance / allowance", "orderID": "", "status": ""}
+    with pytest.raises(Refused) as refused:
+        ask(Stub((200, refusal)), lambda client: client.post_order(ORDER))
+    assert refused.value.code == "insufficient_balance"
+    for status, body in ((500, {"error": "could not insert order"}), (200, b"?"), (200, {"success": True})):
+        with pytest.raises(OutcomeUnknown):
+            ask(Stub((status, body)), lambda client: client.post_order(ORDER))
+    with pytest.raises(NotFound):
+        ask(Stub((404, {"error": "Order not found"})), lambda client: client.order("0xab"))
+
+
+def test_books_are_asked_for_by_post_and_read_in_yes_terms() -> None:
+    body = {
+        "market": "M",
+        "asset_id": "2",
+        "timestamp": "1786904243902",
+        "hash": "h",
+        "bids": [{"price": "0.3", "size": "7"}],
+        "asks": [{"price": "0.4", "size": "5"}],
+        "tick_size": "0.01",
+    }
+    tokens = {"2": TokenRef("M", "no")}
+    stub = Stub((200, [body]))
+    (book,) = ask(stub, lambda client: client.books(["2", "3"], tokens), signed=False)
+    assert json.loads(stub.requests[0].content) == [{"token_id": "2"}, {"token_id": "3"}]
+    assert (book.bids, book.asks, book.venue_sent_ms) == ([(6_000, 5_000_000)], [(7_000, 7_000_000)], 1786904243902)
+
+
+def test_a_history_is_in_yes_terms_without_the_extra_present_point() -> None:
+    body = {"history": [{"t": 120, "p": 0.25}, {"t": 150, "p": 0.3}, {"t": 999, "p": 0.9}]}
+    stub = Stub((200, body))
+    (candle,) = ask(stub, lambda client: client.prices_history("1", 60, 200, outcome="no"))
+    assert candle.bucket_start == datetime.fromtimestamp(120, UTC)
+    assert (candle.price_close_e4, candle.interval_s) == (7_000, 60)
+
+
+def maker(order_id: str, **fields: str) -> dict[str, str]:
+    return {"order_id": order_id, **fields}
+
+
+def trade(**changes: Any) -> dict[str, Any]:
+    return {
+        "id": "t",
+        "taker_order_id": "0xtaker",
+        "market": "M",
+        "asset_id": "yes",
+        "side": "BUY",
+        "size": "15",
+        "price": "0.52",
+        "status": "TRADE_STATUS_MATCHED",
+        "match_time": "1790934258",
+        "trader_side": "TAKER",
+        "maker_orders": [
+            {
+                "order_id": "0xa",
+                "owner": "api-key",
+                "matched_amount": "10",
+                "price": "0.48",
+                "asset_id": "no",
+                "side": "BUY",
+            },
+            {
+                "order_id": "0xb",
+                "owner": "other",
+                "matched_amount": "5",
+                "price": "0.51",
+                "asset_id": "yes",
+                "side": "SELL",
+            },
+        ],
+    } | changes
+
+
+def test_a_takers_cash_is_summed_over_the_makers_it_met() -> None:
+    state = parse_trade(trade(), "api-key", WALLET.wallet)
+    (fill,) = state.fills
+    # 10 x (1 - 0.48) + 5 x 0.51
+    assert (fill.order_id, fill.size_e6, fill.cash_e6, fill.is_taker) == ("0xtaker", 15_000_000, 7_750_000, True)
+    assert (state.status, state.is_final) == ("MATCHED", False)
+
+
+def test_a_makers_fill_is_its_own_entry_perhaps_of_the_other_token() -> None:
+    state = parse_trade(trade(trader_side="MAKER", status="CONFIRMED"), "api-key", WALLET.wallet)
+    (fill,) = state.fills
+    assert (fill.order_id, fill.token_id, fill.side) == ("0xa", "no", "BUY")
+    assert (fill.price_e4, fill.cash_e6, fill.is_taker) == (4_800, 4_800_000, False)
+    assert state.is_final
+
+
+def test_a_cancel_says_what_it_did_with_each_id() -> None:
+    stub = Stub((200, {"canceled": ["0x1"], "not_canceled": {"0x2": "matched"}}))
+    answer = ask(stub, lambda client: client.cancel("0x1"))
+    assert (answer.canceled, answer.not_canceled) == (("0x1",), {"0x2": "matched"})
+    assert stub.requests[0].method == "DELETE"
+    assert json.loads(stub.requests[0].content) == {"orderID": "0x1"}
+
+
+def test_the_sample_answers_are_read(shared_dir: Path) -> None:
+    def sample(name: str) -> Stub:
+        return Stub((200, (shared_dir / f"venues/polymarket-samples/{name}.json").read_bytes()))
+
+    assert ask(sample("clob_balance_allowance"), lambda client: client.balance()) == 100_000_000
+    assert ask(sample("clob_data_order"), lambda client: client.order("x")).status == "LIVE"
+    assert len(ask(sample("clob_data_orders"), lambda client: client.open_orders())) == 1
+    (state,) = ask(sample("clob_data_trades"), lambda client: client.trades())
+    assert state.fills[0].cash_e6 == 5_200_000
+    assert ask(sample("clob_book"), lambda client: client.book("x")).tick_e4 == 100
+    assert len(ask(sample("clob_books"), lambda client: client.books(["x"]))) == 1
+    market = ask(sample("clob_clob_market_info"), lambda client: client.clob_market("x"))
+    assert (market.tick_e4, market.min_size_e6, market.is_neg_risk) == (100, 5_000_000, True)
+    assert ask(sample("clob_clob_market_info_sports"), lambda client: client.clob_market("x")).taker_delay_s == 1
+    held, redeemable = ask(sample("data_v2_positions"), lambda client: client.positions("0x1"))
+    assert (held.size_e6, redeemable.size_e6, redeemable.is_redeemable) == (0, 980_000, True)
+    kinds = [act.kind for act in ask(sample("data_v2_activity"), lambda client: client.activity("0x1"))]
+    assert kinds[:2] == ["MAKER_REBATE", "MERGE"]
+    for name in ("live", "delayed", "matched"):
+        assert ask(sample(f"clob_post_order_response_{name}"), lambda client: client.post_order(ORDER)).status == name
+    assert ask(sample("clob_cancel_response"), lambda client: client.cancel_all()).canceled
