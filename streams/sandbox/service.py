@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+import uvloop
+
 from streams.logs import get_logger
 from streams.market.errors import ConfigurationError
 from streams.market.identity import MarketRef, Venue
@@ -273,12 +275,6 @@ def run(options: SandboxOptions, announce: Callable[[dict[str, Any]], None]) -> 
     Raises:
         ConfigurationError: If it cannot start; one sentence.
     """
-    try:
-        import uvloop
-
-        runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
-    except ImportError:
-        runner = asyncio.Runner()
 
     async def main() -> None:
         sandbox = Sandbox(options)
@@ -287,5 +283,5 @@ def run(options: SandboxOptions, announce: Callable[[dict[str, Any]], None]) -> 
             loop.add_signal_handler(number, sandbox.stop)
         await sandbox.run(announce)
 
-    with runner:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main())
