@@ -18,7 +18,7 @@ def sandbox(
     kalshi_port: Annotated[int | None, typer.Option(help="Port of the Kalshi sandbox.")] = None,
     polymarket_port: Annotated[int | None, typer.Option(help="Port of the Polymarket sandbox.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the flow.")] = None,
-    profile: Annotated[str, typer.Option(help="standard (makers fade at times) or quiet.")] = "",
+    profile: Annotated[str, typer.Option(help="Flow: usual, quiet or busy.")] = "",
     catalogue: Annotated[Path | None, typer.Option(help="Catalogue file, or a folder of recorded lists.")] = None,
     truth: Annotated[Path | None, typer.Option(help="Which markets of a recorded list settle alike.")] = None,
     replay: Annotated[Path | None, typer.Option(help="Recorded books to replay instead of the flow.")] = None,

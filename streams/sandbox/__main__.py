@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--kalshi-port", type=int)
     parser.add_argument("--polymarket-port", type=int)
     parser.add_argument("--seed", type=int)
-    parser.add_argument("--profile", default="", help="standard or quiet")
+    parser.add_argument("--profile", default="", help="usual, quiet or busy")
     for name in ("catalogue", "truth", "replay", "faults", "home"):
         parser.add_argument(f"--{name}", type=Path)
     given = vars(parser.parse_args(arguments))

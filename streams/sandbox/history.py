@@ -18,7 +18,7 @@ MINUTE_MS = 60_000
 _KEPT_MINUTES = 10_080
 _PERIODS = (7, 31, 127, 509, 2_039, 8_191)
 _OWN_PERIODS = (11, 47)
-_SWING_E4_PER_SQRT_MINUTE = 6
+_SWING_E4_PER_SQRT_MINUTE = 12
 _LEAST_E4, _MOST_E4 = 100, 9_900
 
 
@@ -115,7 +115,7 @@ def past_mid_e4(key: PastKey, market_id: str, start_e4: int, minutes_back: int) 
     if minutes_back <= 0:
         return start_e4
     sign = -1 if key.is_complement else 1
-    swing = sign * _noise(key.key, _PERIODS, minutes_back) + _noise(market_id, _OWN_PERIODS, minutes_back) // 3
+    swing = sign * _noise(key.key, _PERIODS, minutes_back) + _noise(market_id, _OWN_PERIODS, minutes_back) // 4
     # prices near 0 and 1 move less: scaled by 4 p (1 - p)
     swing = swing * 4 * start_e4 * (PRICE_ONE_E4 - start_e4) // PRICE_ONE_E4**2
     return min(max(start_e4 + swing, min(_LEAST_E4, start_e4)), max(_MOST_E4, start_e4))

@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+import uvloop
+
 from streams.logs import get_logger
 from streams.market.errors import ConfigurationError
 from streams.market.identity import MarketRef, Venue
@@ -179,7 +181,9 @@ class Sandbox:
             await self._step()
             if started >= next_snapshot:
                 await self._write_snapshot()
-                next_snapshot = time.monotonic() + SNAPSHOT_S
+                finished = time.monotonic()
+                # A large catalogue takes longer to write: then less often, so that it stays a small share of the time.
+                next_snapshot = finished + max(SNAPSHOT_S, 60 * (finished - started))
             pause = max(0.005, STEP_S - (time.monotonic() - started))
             try:
                 await asyncio.wait_for(self._stop.wait(), pause)
@@ -271,12 +275,6 @@ def run(options: SandboxOptions, announce: Callable[[dict[str, Any]], None]) -> 
     Raises:
         ConfigurationError: If it cannot start; one sentence.
     """
-    try:
-        import uvloop
-
-        runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
-    except ImportError:
-        runner = asyncio.Runner()
 
     async def main() -> None:
         sandbox = Sandbox(options)
@@ -285,5 +283,5 @@ def run(options: SandboxOptions, announce: Callable[[dict[str, Any]], None]) -> 
             loop.add_signal_handler(number, sandbox.stop)
         await sandbox.run(announce)
 
-    with runner:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main())

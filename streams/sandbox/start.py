@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from streams.market.errors import ConfigurationError
-from streams.sandbox.faults import FaultPlan, default_plan, load_plan
+from streams.sandbox.faults import default_plan, load_plan
+from streams.sandbox.parameters import FlowParameters
+from streams.sandbox.parameters import profile as named_profile
 from streams.sandbox.service import FlowSource, SandboxOptions
 from streams.sandbox.truth import Truth
 from streams.settings import Settings
-
-PROFILES = ("standard", "quiet")
-"""`standard`: makers sometimes pull their quotes before an immediate order arrives. `quiet`: nothing goes wrong."""
 
 
 def options_from(settings: Settings, *, profile: str = "") -> SandboxOptions:
@@ -19,16 +17,15 @@ def options_from(settings: Settings, *, profile: str = "") -> SandboxOptions:
 
     Args:
         settings: Ports, seed and files.
-        profile: One of `PROFILES`, empty for the first; a fault file in the settings goes before it.
+        profile: The flow's parameters by name (`streams.sandbox.parameters.profile`), empty for the usual ones.
 
     Raises:
         ConfigurationError: If the profile is unknown or the fault file cannot be used.
     """
-    if profile and profile not in PROFILES:
-        raise ConfigurationError(f"--profile is one of {', '.join(PROFILES)}.")
+    parameters = named_profile(profile)
 
     def make_flow(anchor: datetime) -> tuple[FlowSource, Truth | None]:
-        return build_flow(settings, anchor)
+        return build_flow(settings, anchor, parameters)
 
     moved_by = settings.sandbox_replay or settings.sandbox_catalogue or "bundled"
     return SandboxOptions(
@@ -36,19 +33,15 @@ def options_from(settings: Settings, *, profile: str = "") -> SandboxOptions:
         polymarket_port=settings.polymarket_sandbox_port,
         home=settings.home_dir / "sandbox",
         make_flow=make_flow,
-        faults=_faults(settings, profile),
+        faults=default_plan(settings.sandbox_seed)
+        if settings.sandbox_faults is None
+        else load_plan(settings.sandbox_faults),
         seed=settings.sandbox_seed,
-        source=f"{moved_by} {settings.sandbox_seed}",
+        source=f"{moved_by} {settings.sandbox_seed} {profile or 'usual'}",
     )
 
 
-def _faults(settings: Settings, profile: str) -> FaultPlan:
-    if settings.sandbox_faults is not None:
-        return load_plan(settings.sandbox_faults)
-    return FaultPlan(seed=settings.sandbox_seed) if profile == "quiet" else default_plan(settings.sandbox_seed)
-
-
-def build_flow(settings: Settings, anchor: datetime) -> tuple[FlowSource, Truth | None]:
+def build_flow(settings: Settings, anchor: datetime, parameters: FlowParameters) -> tuple[FlowSource, Truth | None]:
     """Return what moves the markets, and the truth of its catalogue (None for a replay).
 
     Raises:
@@ -62,4 +55,4 @@ def build_flow(settings: Settings, anchor: datetime) -> tuple[FlowSource, Truth 
     from streams.sandbox.flow import Flow
 
     catalogue = load_catalogue(settings.sandbox_catalogue, anchor, settings.sandbox_truth)
-    return Flow(catalogue, settings.sandbox_seed), catalogue.truth
+    return Flow(catalogue, settings.sandbox_seed, parameters), catalogue.truth

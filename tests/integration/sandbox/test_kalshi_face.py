@@ -229,7 +229,7 @@ def test_a_no_ladder_is_in_no_prices_by_default_and_empty_sides_have_no_key(open
             snapshot = await wire.receive()
             assert "yes_dollars_fp" not in snapshot["msg"]
             assert snapshot["msg"]["no_dollars_fp"][-1] == ["0.4900", "50.00"]
-            book = await world.kalshi.orderbook_of(TICKER)
+            book = await world.kalshi.order_book(TICKER)
             assert book.bids == []
 
     asyncio.run(main())

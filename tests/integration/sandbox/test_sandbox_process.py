@@ -68,7 +68,7 @@ async def _best_ask(client: KalshiClient, ticker: str) -> int:
     """The lowest ask, waiting for the makers' first quotes."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
-        asks = (await client.orderbook_of(ticker)).asks
+        asks = (await client.order_book(ticker)).asks
         if asks:
             return asks[0][0]
         await asyncio.sleep(0.05)
