@@ -1,6 +1,6 @@
 """Runs the flow against offline books and writes what came out into the documentation.
 
-`python -m streams.sandbox.calibrate [--hours 2] [--seed 20260324] [--docs docs]` rewrites the tables between the marks
+`python -m streams.sandbox.calibrate [--hours 1] [--seed 20260324] [--docs docs]` rewrites the tables between the marks
 in `docs/sandbox.md` and the plots beside it, and prints the figures next to their targets.
 """
 
@@ -74,6 +74,7 @@ def figures(measured: Measured) -> list[tuple[str, str, str]]:
     """(what, measured, target) rows."""
     found = measured
     return [
+        ("time simulated", f"{found.seconds / 3600:g} h", "none"),
         ("length of a gap, median", f"{quantile(found.minutes, 0.5):.2f} min", f"{_TARGET_MINUTES} min"),
         ("length of a gap, 90 % below", f"{quantile(found.minutes, 0.9):.2f} min", "none"),
         ("best net edge in a gap, median", f"{quantile(found.edges, 0.5):.2f} cents", f"{_TARGET_CENTS} cents"),
@@ -146,7 +147,7 @@ def _between(text: str, name: str, content: str) -> str:
 def main() -> None:
     """Simulate, print, write."""
     parser = argparse.ArgumentParser(description="Simulate the sandbox's flow and document what it produces.")
-    parser.add_argument("--hours", type=float, default=2.0)
+    parser.add_argument("--hours", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=20260324)
     parser.add_argument("--docs", type=Path, default=Path("docs"))
     options = parser.parse_args()

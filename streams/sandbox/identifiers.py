@@ -25,10 +25,5 @@ def polymarket_ids(seed: str) -> PolymarketIds:
     )
 
 
-def question_id(seed: str) -> str:
-    """Return a Polymarket question id (0x and 64 hex digits)."""
-    return "0x" + _digest("question", seed).hex()
-
-
 def _digest(kind: str, seed: str) -> bytes:
     return hashlib.sha256(f"{kind}:{seed}".encode()).digest()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
-
-from streams.market.errors import ConfigurationError
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +53,9 @@ class FlowParameters:
     kalshi_lag_ms: float = 500.0
     polymarket_lag_ms: float = 1_100.0
     """Time in which a venue's makers take in 63 percent of a change."""
-    noise_e4: float = 22.0
+    noise_e4: float = 19.0
     """Median over markets of the standard deviation of a venue's own error."""
-    noise_spread: float = 0.7
+    noise_spread: float = 0.8
     """Standard deviation of the logarithm of that figure over markets: some pairs are always looser than others."""
     noise_memory_s: float = 150.0
     """Time in which such an error is forgotten."""
@@ -84,16 +82,17 @@ class FlowParameters:
     takers_per_s: float = 10.0
     """Small marketable orders on all books together."""
     # -- gaps between the venues
-    gap_share: float = 0.115
+    gap_share: float = 0.108
     """Share of time a true pair spends in a gap that can be traded after fees."""
-    gap_minutes: float = 6.0
+    gap_minutes: float = 5.6
     """Median length as drawn; noise and takers cut some short, so that what is seen has the recorded median of 2.4
     minutes (2,430 paper episodes, 2026-06-09..12)."""
     gap_minutes_spread: float = 0.75
-    gap_edge_e4: float = 95.0
+    """Standard deviation of the logarithm of that length."""
+    gap_edge_e4: float = 115.0
     """Median net edge as drawn; its peak, noise added, has the recorded median of 1.5 cents (same source)."""
     gap_edge_spread: float = 0.6
-    """Standard deviations of the logarithms of length and edge."""
+    """Standard deviation of the logarithm of that edge."""
     rival_probability: float = 0.6
     """Chance that a rival takes the stale quotes at the end of a gap; else the makers move by themselves."""
     fade_probability: float = 0.55
@@ -109,17 +108,20 @@ class FlowParameters:
     flicker_probability: float = 0.06
     """Chance at each refresh of a displaced book that its makers pull the quotes others want for a moment."""
     flicker_s: tuple[float, float] = (0.4, 2.5)
+    """How long that moment is."""
     ladder_violations_per_min: float = 1.0
     """How often a Kalshi ladder offers a higher strike dearer than a lower one."""
     ladder_violation_s: tuple[float, float] = (20.0, 75.0)
+    """How long it does so."""
     # -- short series
     short_caution: float = 4.0
     """How much wilder than it is makers take a coin to be: keeps prices away from 0 and 1 and from jumping with it."""
     short_lag_share: float = 0.4
     """The venues' lags in the short series, as a share of those above: its makers are machines."""
     short_gaps_per_life: float = 1.6
-    """Mean number of tradable gaps in the life of a pair of the short series (scaled to three minutes)."""
+    """Mean number of tradable gaps in the life of a pair of the short series."""
     short_gap_s: tuple[float, float] = (20.0, 60.0)
+    """Their length."""
     short_gap_edge_e4: tuple[float, float] = (120.0, 380.0)
     """Net edge after both venues' fees."""
     short_void_probability: float = 0.04
@@ -142,30 +144,8 @@ class FlowParameters:
         """(name, value) of every figure but the coins, for the documentation."""
         return [(item.name, _shown(getattr(self, item.name))) for item in fields(self) if item.name != "coins"]
 
-    def as_json(self) -> dict[str, Any]:
-        """All figures as JSON values."""
-        return asdict(self)
-
 
 def _shown(value: Any) -> str:
     if isinstance(value, tuple):
         return " to ".join(f"{item:g}" for item in value)
     return f"{value:g}"
-
-
-def profile(name: str) -> FlowParameters:
-    """The parameters of a named profile: empty or `usual`, `quiet` (few changes, few gaps), `busy` (many of both).
-
-    Raises:
-        ConfigurationError: If there is no such profile.
-    """
-    usual = FlowParameters()
-    profiles = {
-        "": usual,
-        "usual": usual,
-        "quiet": replace(usual, deltas_per_s=100.0, takers_per_s=1.0, gap_share=0.02, short_gaps_per_life=0.3),
-        "busy": replace(usual, deltas_per_s=4_000.0, takers_per_s=40.0, gap_share=0.25, short_gaps_per_life=3.0),
-    }
-    if name not in profiles:
-        raise ConfigurationError(f"There is no sandbox profile {name!r}; known are {', '.join(sorted(profiles)[1:])}.")
-    return profiles[name]

@@ -9,7 +9,6 @@ from itertools import pairwise
 
 import pytest
 
-from streams.market.errors import ConfigurationError
 from streams.market.identity import Venue
 from streams.sandbox.calibrate import simulate
 from streams.sandbox.catalogue import Catalogue, load_catalogue
@@ -26,7 +25,7 @@ from streams.sandbox.model import (
     SettleMarket,
 )
 from streams.sandbox.offline import OfflineExchange
-from streams.sandbox.parameters import FlowParameters, profile
+from streams.sandbox.parameters import FlowParameters
 from streams.sandbox.quoting import MAKER
 from streams.sandbox.truth import true_pairs
 
@@ -205,10 +204,3 @@ def test_a_ladder_is_offered_out_of_order_now_and_then(bundled: Catalogue) -> No
             for (_, ask), (bid, _) in pairwise(tops):
                 seen += ask is not None and bid is not None and bid > ask
     assert seen > 0
-
-
-def test_profiles_are_known_by_name_and_others_are_refused() -> None:
-    assert profile("") == profile("usual") == FlowParameters()
-    assert profile("busy").deltas_per_s > profile("quiet").deltas_per_s
-    with pytest.raises(ConfigurationError, match="busy, quiet, usual"):
-        profile("storm")
