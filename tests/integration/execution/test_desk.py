@@ -397,7 +397,7 @@ def check_invariants(connection: Connection, venues: Mapping[Venue, FakeVenue]) 
         if row["state"] == "ESCALATED":
             assert f"execution:{row['execution_id']}" in alarmed
         else:
-            assert row["detail"]["unmatched_e6"] <= 5_000_000
+            assert row["detail"]["unmatched_e6"] <= 1_000_000
     for fake in venues.values():
         assert len(set(fake.sent)) == len(fake.sent)  # nothing has arrived twice
     unresolved = "SELECT count(*) AS n FROM trading.orders WHERE state IN ('prepared', 'sent', 'unknown', 'resting')"
