@@ -26,6 +26,7 @@ from streams.market.units import cash_e6_of
 from streams.settings import Settings
 from streams.storage.database import Connection, connect
 from streams.storage.risk import set_switch
+from streams.storage.signals import load_groups
 from streams.storage.trading import NewFill
 
 ENDED = {"HEDGED", "FLAT", "ESCALATED", "SETTLED"}
@@ -479,3 +480,11 @@ def test_an_execution_left_by_a_killed_run_is_brought_to_its_end(database: str) 
             assert [balance.difference_e6 for balance in await compare_balances(connection, accounts)] == [0, 0]
 
     asyncio.run(main())
+
+
+def test_a_pair_group_knows_the_state_of_its_pair(database: str) -> None:
+    with connect(database) as connection:
+        seed_group(connection)
+        assert [group["pair_state"] for group in load_groups(connection)] == ["approved"]
+        approve(connection, "pause")
+        assert [group["pair_state"] for group in load_groups(connection)] == ["paused"]
