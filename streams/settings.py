@@ -140,7 +140,7 @@ class Settings(BaseSettings):
     exposure_budget_usd_s: Decimal = Field(Decimal("600"), gt=0, description="Most exposure times seconds of one.")
     provisional_cap_usd: Decimal = Field(Decimal("500"), gt=0, description="Most cash in matches not yet confirmed.")
 
-    dust_exposure_usd: Decimal = Field(Decimal("5"), ge=0, description="Unmatched cost too small to trade, accepted.")
+    dust_exposure_usd: Decimal = Field(Decimal("1"), ge=0, description="Unmatched cost too small to trade, accepted.")
     execution_max_s: float = Field(45.0, gt=0, description="Longest one execution is worked on before it escalates.")
     execution_attempts: int = Field(3, ge=1, description="Executions of one signal, if the ones before bought nothing.")
     execution_batch: int = Field(4, ge=1, description="Signals one trading run may take, one after the other.")

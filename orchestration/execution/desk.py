@@ -256,8 +256,7 @@ class _Drive:
         is_first = decided_at is not None
         while True:
             self._beat()
-            rows = trading.load_orders(self._connection, self._id)
-            await self._dispatcher.resolve(rows, self._targets)
+            await self._dispatcher.resolve(trading.load_to_follow(self._connection, self._id), self._targets)
             facts = order_facts(trading.load_orders(self._connection, self._id))
             self._account(facts)
             books_at = datetime.now(UTC)

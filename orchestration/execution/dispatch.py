@@ -149,11 +149,9 @@ class Dispatcher:
 
     # -- following -------------------------------------------------------------------------------------------------
 
-    async def resolve(self, rows: Sequence[Row], targets: Mapping[str, Target], *, with_resolved: bool = False) -> None:
-        """Read every order without a last word (or all given ones) once and write what is new."""
+    async def resolve(self, rows: Sequence[Row], targets: Mapping[str, Target]) -> None:
+        """Read each of these orders once and write what is new; one that was never sent has expired."""
         for row in rows:
-            if row["state"] not in trading.UNRESOLVED and not with_resolved:
-                continue
             if row["state"] == "prepared":
                 trading.update_order(self._connection, row["order_id"], "expired", reason="it was never sent")
                 continue

@@ -57,6 +57,7 @@ class _Running:
     since_ns: int
     open_edge: Decimal
     peak: Decimal
+    is_tradable: bool
     is_open: bool = False
     last_edge: Decimal = Decimal(0)
     updated_ns: int = 0
@@ -90,6 +91,7 @@ class EdgeMonitor:
         self._least_profit_e6 = int(settings.signal_min_profit_usd * CASH_SCALE)
         self._hold_ns = settings.signal_min_duration_ms * 1_000_000
         self._universe = Universe()
+        self._next_universe: Universe | None = None
         self._sides: dict[str, _Side] = {}
         self._dirty: dict[EpisodeKey, None] = {}
         self._running: dict[EpisodeKey, _Running] = {}
@@ -111,6 +113,7 @@ class EdgeMonitor:
 
     def on_tick(self, now_ns: int) -> None:
         """Evaluate what is marked, and what waits or is open, within the budget."""
+        self._take_universe()
         for key in self._running:
             self._dirty.setdefault(key, None)
         end = time.perf_counter_ns() + _BUDGET_NS
@@ -131,7 +134,13 @@ class EdgeMonitor:
         self._writer.stop()
 
     def replace_universe(self, universe: Universe) -> None:
-        """Take a new set of bundles; everything in it is looked at once."""
+        """Hand over a new set of bundles from another thread; the next tick takes it."""
+        self._next_universe = universe
+
+    def _take_universe(self) -> None:
+        universe, self._next_universe = self._next_universe, None
+        if universe is None:
+            return
         for key in universe.watched:
             if key not in self._universe.watched:
                 self._dirty[key] = None
@@ -165,7 +174,11 @@ class EdgeMonitor:
         is_enough = usd >= self._entry and edge.profit_e6 >= self._least_profit_e6
         if running is None:
             if is_enough:
-                self._running[key] = _Running(now_ns, usd, usd)
+                self._running[key] = _Running(now_ns, usd, usd, watched.is_tradable)
+            return
+        if running.is_tradable != watched.is_tradable:
+            # A decision on the pair begins a new episode, which may be traded or not from its start.
+            self._end(key, now_ns, "decision_changed", usd)
             return
         if not running.is_open:
             if not is_enough:

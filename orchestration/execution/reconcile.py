@@ -80,7 +80,7 @@ async def _one(connection: Connection, accounts: Accounts, desk: Desk, row: Row,
             await desk.drive(execution, targets, leases)
             return
         before = _failed_fills(connection, row["execution_id"])
-        await dispatcher.resolve(_to_read(connection, row["execution_id"]), targets, with_resolved=True)
+        await dispatcher.resolve(trading.load_to_follow(connection, row["execution_id"]), targets)
         result.followed += 1
         has_failed = _failed_fills(connection, row["execution_id"]) > before
         if has_failed and current_switch(connection) != "kill":
@@ -94,21 +94,6 @@ async def _one(connection: Connection, accounts: Accounts, desk: Desk, row: Row,
     finally:
         for lease in leases:
             release(connection, lease)
-
-
-def _to_read(connection: Connection, execution_id: int) -> list[Row]:
-    """Return the orders whose fate is not final: unresolved themselves, or with provisional fills."""
-    provisional = {
-        row["order_id"]
-        for row in connection.execute(
-            """SELECT DISTINCT f.order_id FROM trading.fills AS f JOIN trading.orders AS o USING (order_id)
-               JOIN trading.intents AS i USING (intent_id)
-               WHERE i.execution_id = %s AND f.state = 'provisional'""",
-            (execution_id,),
-        )
-    }
-    rows = trading.load_orders(connection, execution_id)
-    return [row for row in rows if row["state"] in trading.UNRESOLVED or row["order_id"] in provisional]
 
 
 def _failed_fills(connection: Connection, execution_id: int) -> int:

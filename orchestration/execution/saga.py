@@ -226,7 +226,7 @@ def next_step(
         return Finish(State.ESCALATED, "killed with open exposure")
     step = _complete(plan, orders, gaps, books, situation) or _unwind(plan, orders, held, books)
     if isinstance(step, Wait) and situation.is_overdue:
-        return _give_up(plan, orders, held, step.why)
+        return Finish(State.ESCALATED, step.why)
     return step
 
 
@@ -287,7 +287,7 @@ def _unwind(
     """Return the sale of what is held beyond the least held leg."""
     base = min(held.values())
     if sum(order.purpose == "unwind" for order in orders) >= MAX_UNWINDS:
-        return _give_up(plan, orders, held, "the excess could not be sold")
+        return Finish(State.ESCALATED, "the excess could not be sold")
     why = ""
     for leg in plan.legs:
         excess = _floor(held[leg.leg_no] - base, leg)
@@ -303,14 +303,15 @@ def _unwind(
             continue
         limit, brings = _walk(book.bids, sellable)
         return Place(leg.leg_no, "unwind", "sell", limit, sellable, brings)
-    return Wait(why) if why else _give_up(plan, orders, held, "what is left is too small to trade")
+    return Wait(why) if why else _accept(plan, orders, held)
 
 
-def _give_up(plan: Plan, orders: Sequence[OrderFact], held: Mapping[int, int], why: str) -> Finish:
-    """End with what cannot be mended: accepted as dust, else with an alarm."""
+def _accept(plan: Plan, orders: Sequence[OrderFact], held: Mapping[int, int]) -> Finish:
+    """End with what no order can mend: accepted as dust, else with an alarm."""
     if unmatched_e6(plan, orders) > plan.dust_e6:
-        return Finish(State.ESCALATED, why)
-    return Finish(State.HEDGED if min(held.values()) else State.FLAT, f"{why}; the rest is within the accepted dust")
+        return Finish(State.ESCALATED, "what is left is too small to trade and above what is accepted")
+    state = State.HEDGED if min(held.values()) else State.FLAT
+    return Finish(state, "what is left is too small to trade and within what is accepted")
 
 
 def unmatched_e6(plan: Plan, orders: Sequence[OrderFact]) -> int:

@@ -179,7 +179,7 @@ def _realise(connection: Connection, mode: str) -> int:
             if not close_if_empty(connection, row["execution_id"]):
                 continue
             closed += 1
-            if row["settlements"]:
+            if row["settlements"] and row["state"] != State.FLAT:
                 trading.change_state(connection, row["execution_id"], State.SETTLED, "all legs are paid", {})
     return closed
 

@@ -78,13 +78,13 @@ class UniverseLoader:
 
     def _watch(self, group: Row, markets: Mapping[str, MarketInfo]) -> list[Watched]:
         members = [_key(item) for item in group["markets"]]
-        if len(members) > MAX_GROUP_MARKETS or not all(
-            key in markets and markets[key].status == "open" for key in members
-        ):
+        if len(members) > MAX_GROUP_MARKETS:
             return []
         is_tradable = bool(group["is_tradable"]) and (group["kind"] != "pair" or group["pair_state"] == "approved")
         result: list[Watched] = []
         for bundle in self._bundles_of(group, members):
+            if not all(key in markets and markets[key].status == "open" for key, _ in bundle.legs):
+                continue
             legs = [markets[key] for key, _ in bundle.legs]
             rules = tuple(self._rules_of(market) for market in legs)
             ends = annual_days(legs, legs[0].close_time) if legs[0].close_time else None

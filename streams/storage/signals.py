@@ -68,9 +68,10 @@ def load_groups(connection: Connection) -> list[Row]:
     return connection.execute(
         """SELECT g.*, p.state AS pair_state FROM trading.groups AS g
            LEFT JOIN trading.pair_states AS p ON g.kind = 'pair'
-               AND g.markets @> jsonb_build_array(
-                   jsonb_build_object('venue', 'kalshi', 'market_id', p.kalshi_market_id),
-                   jsonb_build_object('venue', 'polymarket', 'market_id', p.polymarket_market_id))
+               AND p.kalshi_market_id =
+                   jsonb_path_query_first(g.markets, '$[*] ? (@.venue == "kalshi").market_id') #>> '{}'
+               AND p.polymarket_market_id =
+                   jsonb_path_query_first(g.markets, '$[*] ? (@.venue == "polymarket").market_id') #>> '{}'
            WHERE g.ended_at IS NULL ORDER BY g.group_id"""
     ).fetchall()
 

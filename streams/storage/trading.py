@@ -223,6 +223,16 @@ def load_orders(connection: Connection, execution_id: int) -> list[Row]:
     ).fetchall()
 
 
+def load_to_follow(connection: Connection, execution_id: int) -> list[Row]:
+    """Return the orders of an execution whose fate is not final: unresolved themselves, or with provisional fills."""
+    return connection.execute(
+        f"""{_ORDER_COLUMNS} WHERE i.execution_id = %s AND (o.state = ANY(%s) OR EXISTS (
+            SELECT 1 FROM trading.fills AS f WHERE f.order_id = o.order_id AND f.state = 'provisional'))
+        ORDER BY o.order_id""",
+        (execution_id, list(UNRESOLVED)),
+    ).fetchall()
+
+
 def load_unresolved_on(connection: Connection, markets: list[tuple[str, str]], mode: str) -> list[Row]:
     """Return orders without a last word on any of the markets (venue, market_id)."""
     return connection.execute(

@@ -26,6 +26,7 @@ from streams.market.units import cash_e6_of
 from streams.settings import Settings
 from streams.storage.database import Connection, connect
 from streams.storage.risk import set_switch
+from streams.storage.signals import load_groups
 from streams.storage.trading import NewFill
 
 ENDED = {"HEDGED", "FLAT", "ESCALATED", "SETTLED"}
@@ -397,7 +398,7 @@ def check_invariants(connection: Connection, venues: Mapping[Venue, FakeVenue]) 
         if row["state"] == "ESCALATED":
             assert f"execution:{row['execution_id']}" in alarmed
         else:
-            assert row["detail"]["unmatched_e6"] <= 5_000_000
+            assert row["detail"]["unmatched_e6"] <= 1_000_000
     for fake in venues.values():
         assert len(set(fake.sent)) == len(fake.sent)  # nothing has arrived twice
     unresolved = "SELECT count(*) AS n FROM trading.orders WHERE state IN ('prepared', 'sent', 'unknown', 'resting')"
@@ -479,3 +480,11 @@ def test_an_execution_left_by_a_killed_run_is_brought_to_its_end(database: str) 
             assert [balance.difference_e6 for balance in await compare_balances(connection, accounts)] == [0, 0]
 
     asyncio.run(main())
+
+
+def test_a_pair_group_knows_the_state_of_its_pair(database: str) -> None:
+    with connect(database) as connection:
+        seed_group(connection)
+        assert [group["pair_state"] for group in load_groups(connection)] == ["approved"]
+        approve(connection, "pause")
+        assert [group["pair_state"] for group in load_groups(connection)] == ["paused"]

@@ -1,0 +1,287 @@
+"""Hedged trades against the real sandbox exchanges, over their wire: placed, partially filled, settled, balanced."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from psycopg.types.json import Jsonb
+
+from orchestration.execution.accounts import open_accounts
+from orchestration.execution.desk import Desk
+from orchestration.execution.rounds import run_round
+from orchestration.execution.settlement import ensure_deposits
+from streams.market.identity import MarketRef, Venue
+from streams.sandbox.identifiers import polymarket_ids
+from streams.sandbox.model import (
+    Act,
+    CatalogueEvent,
+    CatalogueMarket,
+    CloseMarket,
+    DetermineMarket,
+    HouseFill,
+    ListMarket,
+    PlaceOrder,
+    SettleMarket,
+)
+from streams.sandbox.service import Sandbox, SandboxOptions
+from streams.settings import Settings
+from streams.storage.database import Connection, connect
+from streams.venues.clients import kalshi_client, polymarket_client
+from streams.venues.http import http_client
+from streams.venues.kalshi import listings as kalshi_listings
+from streams.venues.keystore import ensure_sandbox_credentials
+from streams.venues.polymarket import listings as polymarket_listings
+
+IDS = polymarket_ids("will-it-rain")
+KALSHI = MarketRef(Venue.KALSHI, "KXRAIN-26NOV20")
+POLYMARKET = MarketRef(Venue.POLYMARKET, IDS.condition_id)
+
+
+class TwoMarkets:
+    """A flow of one pair with a standing gap; closes and settles both markets when told to."""
+
+    def __init__(self) -> None:
+        self._is_listed = False
+        self.end: int | None = None
+        """What one YES pays at the end, once the markets are to end."""
+        self._is_over = False
+
+    def step(self, now_ms: int, fills: Sequence[HouseFill]) -> list[Act]:
+        if not self._is_listed:
+            self._is_listed = True
+            return [*self._listing(datetime.fromtimestamp(now_ms / 1000, UTC)), *self._quotes()]
+        if self.end is not None and not self._is_over:
+            self._is_over = True
+            result = "yes" if self.end == 10_000 else "no" if self.end == 0 else "scalar"
+            acts: list[Act] = []
+            for ref in (KALSHI, POLYMARKET):
+                acts += [CloseMarket(ref), DetermineMarket(ref, self.end, result), SettleMarket(ref)]  # type: ignore[arg-type]
+            return acts
+        return []
+
+    def snapshot(self) -> dict[str, Any]:
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        return None
+
+    def _listing(self, now: datetime) -> list[Act]:
+        close = now + timedelta(hours=1)
+        kalshi = CatalogueMarket(
+            Venue.KALSHI,
+            KALSHI.market_id,
+            "KXRAIN",
+            "KXRAIN",
+            "Will it rain?",
+            "Rain.",
+            close,
+            now,
+            fee_schedule={"fee_type": "quadratic", "fee_multiplier": "1"},
+        )
+        polymarket = CatalogueMarket(
+            Venue.POLYMARKET,
+            IDS.condition_id,
+            "9001",
+            "",
+            "Will it rain?",
+            "Rain.",
+            close,
+            now,
+            min_size_e6=5_000_000,
+            fee_schedule={"rate": "0.04", "exponent": "1", "taker_only": True},
+            gamma_id=IDS.gamma_id,
+            slug="will-it-rain",
+            yes_token=IDS.yes_token,
+            no_token=IDS.no_token,
+        )
+        return [
+            ListMarket(CatalogueEvent(Venue.KALSHI, "KXRAIN", "KXRAIN", "Rain"), kalshi),
+            ListMarket(CatalogueEvent(Venue.POLYMARKET, "9001", "", "Rain"), polymarket),
+        ]
+
+    def _quotes(self) -> list[Act]:
+        acts: list[Act] = []
+        # YES is 0.42 on Kalshi and NO 0.50 on Polymarket
+        for ref, bid, ask in ((KALSHI, 4_000, 4_200), (POLYMARKET, 5_000, 5_200)):
+            for number in range(3):
+                size = (11 + 7 * number) * 1_000_000
+                step = 100 * number
+                acts.append(PlaceOrder(ref, "house", f"{ref}-b{number}", "bid", bid - step, size))
+                acts.append(PlaceOrder(ref, "house", f"{ref}-a{number}", "ask", ask + step, size))
+        return acts
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def discover(settings: Settings, connection: Connection) -> None:
+    """Store both markets as discovery would."""
+    async with http_client(settings) as http:
+        raw = await kalshi_client(settings, http).market(KALSHI.market_id)
+        series = await kalshi_client(settings, http).series("KXRAIN")
+        gamma = await polymarket_client(settings, http).gamma_market(IDS.gamma_id)
+    now = datetime.now(UTC)
+    found = (kalshi_listings.parse_market(raw, None, series), polymarket_listings.parse_market(gamma))
+    for market in found:
+        listing = market.listing
+        row = connection.execute(
+            """INSERT INTO raw.market_versions (venue, market_id, version_hash, text_hash, event_id, title, outcomes,
+                   close_time, status, terms, payload, seen_at)
+               VALUES (%s, %s, 'v', 't', %s, %s, '["Yes", "No"]', %s, 'open', %s, '{}', %s) RETURNING version_id""",
+            (
+                listing.venue,
+                listing.market_id,
+                listing.event_id,
+                listing.title,
+                listing.close_time,
+                Jsonb(asdict(market.terms)),
+                now,
+            ),
+        ).fetchone()
+        assert row is not None
+        connection.execute(
+            """INSERT INTO raw.market_state (venue, market_id, version_id, status, first_seen_at, last_seen_at)
+               VALUES (%s, %s, %s, 'open', %s, %s)""",
+            (listing.venue, listing.market_id, row["version_id"], now, now),
+        )
+
+
+def seed_pair(connection: Connection) -> None:
+    connection.execute(
+        """INSERT INTO trading.pairs (pair_id, kalshi_market_id, polymarket_market_id, relation, polarity,
+               kalshi_text_hash, polymarket_text_hash, environment)
+           VALUES ('p1', %s, %s, 'equivalent', 'aligned', 't', 't', 'sandbox')""",
+        (KALSHI.market_id, POLYMARKET.market_id),
+    )
+    connection.execute(
+        """INSERT INTO trading.pair_decisions (pair_id, decision, decided_by, kalshi_text_hash, polymarket_text_hash,
+               environment) VALUES ('p1', 'approve', 'tester', 't', 't', 'sandbox')"""
+    )
+    connection.execute(
+        """INSERT INTO trading.groups (group_id, kind, title, markets, outcomes, is_tradable, environment)
+           VALUES ('g1', 'pair', 'Rain', %s, %s, true, 'sandbox')""",
+        (
+            Jsonb([{"venue": ref.venue.value, "market_id": ref.market_id} for ref in (KALSHI, POLYMARKET)]),
+            Jsonb([[str(KALSHI), str(POLYMARKET)], []]),
+        ),
+    )
+
+
+def seed_signal(connection: Connection) -> int:
+    row = connection.execute(
+        """INSERT INTO trading.signals (group_id, leg_set, shard, environment, is_tradable, opened_at, open_edge_usd,
+               peak_edge_usd, last_edge_usd, contracts_e6, cost_e6, fee_e6, profit_e6, updated_at)
+           VALUES ('g1', 'a', 0, 'sandbox', true, now(), 0.05, 0.05, 0.05, 1, 1, 1, 1, now()) RETURNING signal_id"""
+    ).fetchone()
+    assert row is not None
+    for number, (ref, outcome) in enumerate(((KALSHI, "yes"), (POLYMARKET, "no"))):
+        connection.execute(
+            """INSERT INTO trading.signal_legs (signal_id, leg_no, venue, market_id, outcome, limit_price_e4, size_e6)
+               VALUES (%s, %s, %s, %s, %s, 5000, 1000000)""",
+            (row["signal_id"], number, ref.venue.value, ref.market_id, outcome),
+        )
+    return int(row["signal_id"])
+
+
+async def until(condition: Callable[[], Awaitable[bool]], deadline_s: float = 20) -> None:
+    end = time.monotonic() + deadline_s
+    while not await condition():
+        assert time.monotonic() < end, "the condition was not met in time"
+        await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    ("faults", "settlement", "state"),
+    [
+        ([], 10_000, "SETTLED"),
+        ([{"kind": "lost_response", "times": 2}], 0, "SETTLED"),
+        ([{"kind": "partial_fill", "fraction": "0.4", "times": 1}], 3_700, "SETTLED"),
+        # bought on Polymarket, refused on Kalshi: sold again at a loss, the dust of it paid at the end
+        ([{"kind": "reject", "venue": "kalshi", "code": "trading_is_paused"}], 10_000, "FLAT"),
+    ],
+)
+def test_a_trade_on_the_sandbox_ends_and_its_profit_is_the_change_of_both_balances(
+    database: str, tmp_path: Path, faults: list[dict[str, Any]], settlement: int, state: str
+) -> None:
+    settings = Settings(
+        home=tmp_path,
+        venues="sandbox",
+        kalshi_sandbox_port=free_port(),
+        polymarket_sandbox_port=free_port(),
+        unknown_absent_after_s=2,
+        execution_max_s=6,
+    )
+    ensure_sandbox_credentials(settings)
+    plan = tmp_path / "faults.json"
+    timing = {"mined_ms": 200, "confirmed_ms": 500, "failed_probability": "0", "sellable": "matched"}
+    plan.write_text(json.dumps({"seed": 1, "settlement": timing, "rules": faults}))
+    flow = TwoMarkets()
+    options = SandboxOptions(
+        settings.kalshi_sandbox_port,
+        settings.polymarket_sandbox_port,
+        settings.home_dir / "sandbox",
+        lambda anchor: (flow, None),
+        faults=plan,
+    )
+
+    async def main() -> None:
+        sandbox = Sandbox(options)
+        ready = asyncio.Event()
+        serving = asyncio.create_task(sandbox.run(lambda document: ready.set()))
+        await asyncio.wait_for(ready.wait(), 20)
+        try:
+            with connect(database) as connection:
+                await discover(settings, connection)
+                seed_pair(connection)
+                async with open_accounts(settings, connection) as accounts:
+                    await trade(connection, accounts)
+        finally:
+            sandbox.stop()
+            await serving
+
+    async def trade(connection: Connection, accounts: Any) -> None:
+        await ensure_deposits(connection, accounts)
+        outcome = await Desk(connection, accounts, "run").trade(seed_signal(connection))
+        assert outcome.execution_id is not None, outcome
+
+        purposes = {row["purpose"] for row in connection.execute("SELECT purpose FROM trading.intents")}
+        assert ("unwind" in purposes) == (state == "FLAT")
+
+        async def is_confirmed() -> bool:
+            await run_round(connection, accounts, "round")
+            row = connection.execute("SELECT count(*) AS n FROM trading.fills WHERE state = 'provisional'").fetchone()
+            return row == {"n": 0}
+
+        await until(is_confirmed)
+        balances = (await run_round(connection, accounts, "round")).balances
+        assert [(balance.difference_e6, balance.in_flight) for balance in balances] == [(0, 0), (0, 0)]
+        flow.end = settlement
+
+        async def is_settled() -> bool:
+            connection.execute("UPDATE raw.market_state SET settlement_e4 = %s", (settlement,))
+            await run_round(connection, accounts, "round")
+            row = connection.execute("SELECT settled_at FROM trading.executions").fetchone()
+            return row is not None and row["settled_at"] is not None
+
+        await until(is_settled)
+        balances = (await run_round(connection, accounts, "round")).balances
+        assert [balance.difference_e6 for balance in balances] == [0, 0]
+        execution = connection.execute("SELECT * FROM trading.executions").fetchone()
+        assert execution is not None
+        assert execution["realised_pnl_e6"] == sum(balance.cash_e6 for balance in balances) - 20_000_000_000
+        assert execution["state"] == state
+        assert (execution["realised_pnl_e6"] > 0) == (state == "SETTLED")
+
+    asyncio.run(main())
