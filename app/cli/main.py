@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from app.cli import calc, export, fees, keys, match, pairs, record, system
+from app.cli import calc, export, fees, keys, match, pairs, record, sandbox, system, trade
 from app.cli.output import ExitCode
 from streams.market.errors import ConfigurationError, StreamsError
 
@@ -18,7 +18,7 @@ cli = typer.Typer(
     add_completion=False,
 )
 
-for area in (calc, export, fees, keys, match, pairs, record, system):
+for area in (calc, export, fees, keys, match, pairs, record, sandbox, system, trade):
     area.register(cli)
 
 
