@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
+from streams.market.errors import ConfigurationError
 from streams.sandbox.faults import default_plan, load_plan
 from streams.sandbox.parameters import FlowParameters
-from streams.sandbox.parameters import profile as named_profile
 from streams.sandbox.service import FlowSource, SandboxOptions
 from streams.sandbox.truth import Truth
 from streams.settings import Settings
@@ -17,7 +18,7 @@ def options_from(settings: Settings, *, profile: str = "") -> SandboxOptions:
 
     Args:
         settings: Ports, seed and files.
-        profile: The flow's parameters by name (`streams.sandbox.parameters.profile`), empty for the usual ones.
+        profile: The flow's parameters by name (`named_profile`), empty for the usual ones.
 
     Raises:
         ConfigurationError: If the profile is unknown or the fault file cannot be used.
@@ -56,3 +57,20 @@ def build_flow(settings: Settings, anchor: datetime, parameters: FlowParameters)
 
     catalogue = load_catalogue(settings.sandbox_catalogue, anchor, settings.sandbox_truth)
     return Flow(catalogue, settings.sandbox_seed, parameters), catalogue.truth
+
+
+def named_profile(name: str) -> FlowParameters:
+    """Return the parameters of a profile: empty or `usual`, `quiet` (few changes, few gaps), `busy` (many of both).
+
+    Raises:
+        ConfigurationError: If there is no such profile.
+    """
+    usual = FlowParameters()
+    profiles = {
+        "usual": usual,
+        "quiet": replace(usual, deltas_per_s=100.0, takers_per_s=1.0, gap_share=0.02, short_gaps_per_life=0.3),
+        "busy": replace(usual, deltas_per_s=4_000.0, takers_per_s=40.0, gap_share=0.25, short_gaps_per_life=3.0),
+    }
+    if (name or "usual") not in profiles:
+        raise ConfigurationError(f"There is no sandbox profile {name!r}; known are {', '.join(profiles)}.")
+    return profiles[name or "usual"]
