@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 
-from streams.settings import Settings
+from streams.settings import Settings, load_settings
 from streams.storage.database import Connection, connect, embedded_server
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -52,8 +52,8 @@ class Home:
 
     def settings(self) -> Settings:
         """Return the settings of this home."""
-        names = ("home", *(name.lower() for name in _PORTS))
-        return Settings(**{name: self.environment[f"CROSSBOOK_{name.upper()}"] for name in names})
+        ports = {name.lower(): int(self.environment[f"CROSSBOOK_{name}"]) for name in _PORTS}
+        return load_settings(home=self.path, **ports)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start `crossbook up` with its output in a file."""

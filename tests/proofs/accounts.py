@@ -11,6 +11,8 @@ from streams.settings import Settings
 from streams.storage.database import Connection
 from streams.venues.clients import kalshi_client, polymarket_client
 from streams.venues.http import http_client
+from streams.venues.kalshi.rest import KalshiClient
+from streams.venues.polymarket.rest import PolymarketClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ def read_cash(settings: Settings, connection: Connection) -> list[Reading]:
 async def _read_cash(settings: Settings, connection: Connection) -> list[Reading]:
     found = []
     async with http_client(settings) as http:
+        clients: dict[Venue, KalshiClient | PolymarketClient]
         clients = {Venue.KALSHI: kalshi_client(settings, http), Venue.POLYMARKET: polymarket_client(settings, http)}
         for venue, client in clients.items():
             before = _still(connection, venue)
