@@ -104,7 +104,7 @@ class Settings(BaseSettings):
     flush_interval_ms: int = Field(100, ge=5, description="Longest wait between a frame and its fsync or COPY (ms).")
     silence_timeout_s: float = Field(30.0, gt=0, description="A connection without any sign of life is replaced.")
     polling_interval_s: float = Field(2.0, gt=0, description="REST polling of Kalshi books where there is no key.")
-    quote_stale_after_s: float = Field(90.0, gt=0, description="As-of joins use no quote older than this.")
+    quote_stale_after_s: float = Field(30.0, gt=0, description="As-of joins use no quote older than this.")
     raw_retention_days: int = Field(30, ge=1, description="Days of raw partitions kept in the database.")
     book_verify_interval_s: float = Field(
         300.0, ge=5, description="Each Polymarket book is compared with a whole one this often (seconds)."
