@@ -125,7 +125,6 @@ class Settings(BaseSettings):
     signal_exit_edge_usd: Decimal = Field(Decimal("0.001"), description="Net edge per contract below which it closes.")
     signal_min_profit_usd: Decimal = Field(Decimal("0.05"), ge=0, description="Least locked profit of a signal.")
     signal_min_duration_ms: int = Field(300, ge=0, description="The edge must hold this long before a signal opens.")
-    signal_quote_max_age_ms: int = Field(10_000, ge=1, description="Oldest connection sign of life a book may have.")
 
     # -- execution --------------------------------------------------------------------------------------------------
     limit_order_contracts: Decimal = Field(Decimal("50"), gt=0, description="First value of limit `order_contracts`.")
@@ -150,7 +149,6 @@ class Settings(BaseSettings):
     unknown_absent_after_s: float = Field(
         10.0, gt=0, description="An order the venue still does not know after this time never arrived."
     )
-    settle_interval_s: int = Field(12, ge=1, description="Time between two settlement and reconciliation rounds.")
 
     # -- alerts -----------------------------------------------------------------------------------------------------
     alert_webhook_url: SecretStr | None = Field(None, description="Where alerts are posted as JSON; none: log only.")
