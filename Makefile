@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 export DO_NOT_TRACK := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help up down test check setup format lint types contracts definitions models bench docs clean
+.PHONY: help up down test check setup format lint types contracts definitions models bench proof-line proof-kills docs clean
 
 help:
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(VENV)/.installed: requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing; install Python 3.11 to 3.13." >&2; exit 2; }
@@ -57,6 +57,12 @@ setup: $(VENV)/.installed ## install what the tests need besides Python
 
 bench: $(VENV)/.installed ## benchmarks; writes .bench/results.json
 	@$(BIN)/python -m tests.bench
+
+proof-line: $(VENV)/.installed ## prove the whole line from an empty home (about 7 minutes)
+	@$(BIN)/python -m tests.proofs.whole_line
+
+proof-kills: $(VENV)/.installed ## prove what kill -9 leaves whole (about 8 minutes)
+	@$(BIN)/python -m tests.proofs.kills
 
 docs: $(VENV)/.installed ## write the generated reference pages
 	@$(BIN)/python -m app.reference
