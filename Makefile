@@ -47,7 +47,7 @@ contracts:
 	@$(BIN)/lint-imports --no-cache
 
 definitions:
-	@$(BIN)/python -m orchestration.resources.check
+	@home=$$(mktemp -d) && trap "rm -rf $$home" EXIT && DAGSTER_HOME=$$home $(BIN)/dagster definitions validate --module-name orchestration.definitions --log-level error
 
 models:
 	@$(BIN)/python -m orchestration.resources.dbt_project
