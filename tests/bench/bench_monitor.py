@@ -122,7 +122,9 @@ def database() -> Iterator[str]:
             server.destroy()
 
 
-def cpu_per_quote_s(flood: Flood, on_quote: Callable[[int, Quote, Book], None], on_tick: Callable[[int], None]) -> float:
+def cpu_per_quote_s(
+    flood: Flood, on_quote: Callable[[int, Quote, Book], None], on_tick: Callable[[int], None]
+) -> float:
     """Return seconds of this thread's CPU per quote spent in the callbacks, ticks included."""
     used = 0.0
     begin_ns, per_tick = time.time_ns(), QUOTES_PER_S // 10
@@ -141,9 +143,7 @@ def evaluate_plainly(books: dict[Venue, Book]) -> None:
     kalshi, polymarket = (books[venue] for venue in VENUES)
     bundles: tuple[tuple[Outcome, Outcome], ...] = (("yes", "no"), ("no", "yes"))
     for first, second in bundles:
-        plain_walk.walk(
-            in_decimals(kalshi.offers(first)), in_decimals(polymarket.offers(second)), Decimal("0.0005")
-        )
+        plain_walk.walk(in_decimals(kalshi.offers(first)), in_decimals(polymarket.offers(second)), Decimal("0.0005"))
 
 
 def main() -> None:
