@@ -11,9 +11,6 @@ same system take the stock launcher's way.
 from __future__ import annotations
 
 import json
-import os
-import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -29,19 +26,9 @@ import psycopg
 from psycopg.rows import dict_row
 
 from orchestration.resources.warm_protocol import socket_path
-from streams.settings import load_settings
 from streams.storage.database import database_dsn
+from tests.whole_home import Home, wait_for
 
-ROOT = Path(__file__).resolve().parents[2]
-PORTS = (
-    "DAGSTER_PORT",
-    "DASHBOARD_PORT",
-    "API_PORT",
-    "CODE_SERVER_PORT",
-    "KALSHI_SANDBOX_PORT",
-    "POLYMARKET_SANDBOX_PORT",
-    "POSTGRES_PORT",
-)
 WANTED, WANTED_NEW = 30, 5
 """Executions to wait for: in all, and of runs that were started for them."""
 LEAST = 3
@@ -70,9 +57,8 @@ STEPS = (
 
 @dataclass(frozen=True)
 class System:
-    """A running system: its process, its database and the socket of its warm runner."""
+    """A running system: its database and the socket of its warm runner."""
 
-    process: subprocess.Popen[bytes]
     dsn: str
     warm_socket: Path
 
@@ -81,28 +67,17 @@ class System:
 def running_system() -> Iterator[System]:
     """Start `crossbook up` in a temporary home, wait for its database, and stop and delete it afterwards."""
     with tempfile.TemporaryDirectory(prefix="crossbook-bench-") as folder:
-        home = Path(folder) / "home"
-        os.environ.pop("DATABASE_URL", None)
-        os.environ["CROSSBOOK_HOME"] = str(home)
-        holders = [socket.create_server(("127.0.0.1", 0)) for _ in PORTS]
-        for name, holder in zip(PORTS, holders, strict=True):
-            os.environ[f"CROSSBOOK_{name}"] = str(holder.getsockname()[1])
-            holder.close()
-        command = [sys.executable, "-m", "app.cli.main"]
-        with (Path(folder) / "up.log").open("wb") as log:
-            process = subprocess.Popen([*command, "up"], cwd=ROOT, stdout=log, stderr=log)
+        home = Home.make(Path(folder) / "home")
+        process = home.start()
         try:
-            settings = load_settings()
-            deadline = time.monotonic() + 120
-            while not socket_path(settings).exists():
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError(f"the system did not start: {(Path(folder) / 'up.log').read_text()[-2000:]}")
-                time.sleep(0.5)
-            yield System(process, database_dsn(settings), socket_path(settings))
+            socket = socket_path(home.settings())
+            if wait_for(lambda: socket.exists() or process.poll() is not None, 120) is None or not socket.exists():
+                raise RuntimeError(f"the system did not start: {home.output()[-2000:]}")
+            yield System(database_dsn(home.settings()), socket)
         finally:
             process.terminate()
             process.wait(150)
-            subprocess.run([*command, "reset", "--yes"], cwd=ROOT, capture_output=True)
+            home.clear()
 
 
 class Times:
