@@ -93,6 +93,11 @@ class EdgeMonitor:
 
     # -- the recorder's thread -----------------------------------------------------------------------------------------
 
+    @property
+    def watches(self) -> int:
+        """How many bundles are watched now."""
+        return len(self._universe.watched)
+
     def on_quote(self, quote: Quote, book: Book) -> None:
         """Keep which book is the market's and mark what it touches."""
         market = f"{quote.venue}:{quote.market_id}"
