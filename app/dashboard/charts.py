@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import accumulate
 from typing import Any
@@ -19,6 +20,9 @@ from app.queries.spreads import SpreadMinute
 _FONT = {"color": look.INK, "size": 13, "family": '"Source Sans", Arial, sans-serif'}
 _SMALL = {"size": 12, "color": look.MUTED}
 
+_SHORTEST = timedelta(minutes=2)
+_FEW = 12
+
 CONFIG = {"displaylogo": False, "displayModeBar": False, "responsive": True}
 
 
@@ -33,15 +37,18 @@ def spread_chart(rows: Sequence[SpreadMinute], sigmas: float) -> go.Figure:
                        fillcolor="rgba(59,76,202,.13)", name=f"mean ± {sigmas:g} σ", hoverinfo="skip")  # fmt: skip
     figure.add_scatter(x=minutes, y=_cents(row.avg_60m for row in rows), mode="lines", name="mean of 60 min",
                        line={"color": look.ACCENT, "width": 1.5, "dash": "dot"})  # fmt: skip
-    for source, name, colour in (("backfilled", "spread, backfilled", "#A9B2C3"), ("recorded", "spread", look.INK)):
+    for source, name, colour in (
+        ("backfilled", "spread, backfilled", "#A9B2C3"),
+        ("recorded", "spread, recorded", look.INK),
+    ):
         shown = [row.mid_spread if row.source == source else None for row in rows]
         if any(value is not None for value in shown):
-            figure.add_scatter(x=minutes, y=_cents(shown), mode="lines", name=name,
+            figure.add_scatter(x=minutes, y=_cents(shown), mode=_mode(shown), name=name, marker_size=5,
                                line={"color": colour, "width": 1.6})  # fmt: skip
     outside = [row for row in rows if row.z_score is not None and abs(row.z_score) >= Decimal(str(sigmas))]
     figure.add_scatter(x=[row.minute for row in outside], y=_cents(row.mid_spread for row in outside), mode="markers",
                        name="outside the band", marker={"color": look.BAD, "size": 5})  # fmt: skip
-    figure.update_xaxes(range=[minutes[0], minutes[-1]] if len(minutes) > 1 else None)
+    _widen(figure, minutes)
     figure.add_hline(y=0, line_color="#C9D1E0", line_width=1)
     return figure
 
@@ -54,8 +61,9 @@ def mids_chart(rows: Sequence[SpreadMinute]) -> go.Figure:
         ("kalshi", [row.kalshi_mid for row in rows]),
         ("polymarket", [row.polymarket_mid for row in rows]),
     ):
-        figure.add_scatter(x=minutes, y=_cents(values), mode="lines", name=look.VENUE_NAMES[venue],
-                           line={"color": look.VENUE_COLOURS[venue], "width": 1.8})  # fmt: skip
+        figure.add_scatter(x=minutes, y=_cents(values), mode=_mode(values), name=look.VENUE_NAMES[venue],
+                           marker_size=5, line={"color": look.VENUE_COLOURS[venue], "width": 1.8})  # fmt: skip
+    _widen(figure, minutes)
     return figure
 
 
@@ -132,6 +140,7 @@ def pnl_curve(points: Sequence[PnlPoint]) -> go.Figure:
         customdata=[[p.execution_id, look.money(p.realised_pnl_usd, signed=True)] for p in points],
         hovertemplate="trade %{customdata[0]}: %{customdata[1]}<br>total $%{y:.2f}<extra></extra>",
     )  # fmt: skip
+    _widen(figure, [point.settled_at for point in points])
     return figure
 
 
@@ -140,10 +149,10 @@ def pnl_days(rows: Sequence[PnlDay]) -> go.Figure:
     figure = _figure(height=300, unit="realised PnL ($)", suffix="")
     figure.update_yaxes(tickformat="$,.2~f")
     values = [float(row.realised_pnl_usd) for row in rows]
-    figure.add_bar(x=[row.day for row in rows], y=values, name="realised PnL",
+    figure.add_bar(x=[f"{row.day:%d %b}" for row in rows], y=values, name="realised PnL",
                    marker_color=[look.GOOD if value >= 0 else look.BAD for value in values])  # fmt: skip
     figure.update_layout(bargap=0.45)
-    figure.update_xaxes(tickformat="%d %b", tickangle=0, nticks=6)
+    figure.update_xaxes(type="category", tickangle=0, nticks=8, range=[-0.5, max(len(rows), 5) - 0.5])
     return figure
 
 
@@ -154,7 +163,7 @@ def refusal_chart(rows: Sequence[RefusalCount]) -> go.Figure:
                    orientation="h", marker_color=look.ACCENT, text=[row.refusals for row in rows],
                    textposition="outside", cliponaxis=False)  # fmt: skip
     figure.update_yaxes(autorange="reversed", showgrid=False)
-    figure.update_xaxes(showgrid=True, type="linear")
+    figure.update_xaxes(showgrid=True, type="linear", rangemode="tozero")
     figure.update_layout(showlegend=False, hovermode=False, bargap=0.35)
     return figure
 
@@ -174,6 +183,17 @@ def _figure(*, height: int, unit: str, suffix: str = "¢") -> go.Figure:
     )
     figure.update_xaxes(gridcolor="#F4F6FA", linecolor=look.LINE, zeroline=False)
     return figure
+
+
+def _widen(figure: go.Figure, times: Sequence[datetime]) -> None:
+    """Show at least two minutes: few points close together are not drawn as if milliseconds mattered."""
+    if times and times[-1] - times[0] < _SHORTEST:
+        figure.update_xaxes(range=[times[-1] - _SHORTEST, times[-1] + _SHORTEST / 10])
+
+
+def _mode(values: Sequence[object]) -> str:
+    # A line needs two points beside each other; where there are few, each is drawn.
+    return "lines+markers" if sum(value is not None for value in values) <= _FEW else "lines"
 
 
 def _band(row: SpreadMinute, sigmas: float) -> tuple[float | None, float | None]:

@@ -184,7 +184,7 @@ class EdgeMonitor:
             if not is_enough:
                 del self._running[key]
             elif now_ns - running.since_ns >= self._hold_ns:
-                running.is_open, running.peak, running.updated_ns = True, usd, now_ns
+                running.is_open, running.open_edge, running.peak, running.updated_ns = True, usd, usd, now_ns
                 self._put(_Write("open", key, _time(now_ns), usd, _episode(watched, edge, running, now_ns)))
             return
         running.last_edge = usd

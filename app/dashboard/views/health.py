@@ -25,6 +25,7 @@ from app.queries.health import (
 )
 
 _FRESH_S = 600
+_NAME_MAX = 44
 
 
 def page() -> None:
@@ -75,7 +76,7 @@ def _leases(rows: Sequence[LeaseRow]) -> str:
         return look.empty("No process holds a lease.", "The recorder takes one at its start; see Dagster's runs.")
     cells = [
         [
-            look.text(row.name),
+            look.text(row.name if len(row.name) <= _NAME_MAX else f"{row.name[:_NAME_MAX]}…"),
             look.chip("alive", "good")
             if row.is_alive
             else look.chip("released", "mute")
@@ -86,7 +87,7 @@ def _leases(rows: Sequence[LeaseRow]) -> str:
         ]
         for row in rows
     ]
-    return look.table(["Lease", "State", "Heartbeat", "Epoch"], cells, numeric=frozenset({"Epoch"}))
+    return look.table(["Lease", "State", "Heartbeat", "Epoch"], cells, numeric=frozenset({"Epoch"}), is_long=True)
 
 
 def _connections(rows: Sequence[ConnectionRow]) -> str:
@@ -172,8 +173,8 @@ def _show_gaps() -> None:
         show_html(look.table(columns, cells, numeric=frozenset(columns[1:])))
     with right:
         gaps = [
-            [look.venue_chip(gap.venue), look.text(gap.market_id), look.text(gap.cause), look.clock(gap.started_at),
-             look.age(gap.duration_s) if gap.ended_at else look.chip("open", "warn")]
+            [look.venue_chip(gap.venue), look.text(gap.market_id[:_NAME_MAX]), look.text(gap.cause),
+             look.clock(gap.started_at), look.age(gap.duration_s) if gap.ended_at else look.chip("open", "warn")]
             for gap in read(load_gaps, 12)
         ]  # fmt: skip
         show_html(look.table(["Venue", "Market", "Cause", "From (UTC)", "Lasted"], gaps))
