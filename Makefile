@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 export DO_NOT_TRACK := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help up down test check setup format lint types contracts definitions models bench docs clean
+.PHONY: help up down test check setup format lint types contracts definitions models bench proof-line proof-kills docs clean
 
 help:
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(VENV)/.installed: requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing; install Python 3.11 to 3.13." >&2; exit 2; }
@@ -30,7 +30,7 @@ down: $(VENV)/.installed ## stop what runs
 	@$(BIN)/crossbook down
 
 test: $(VENV)/.installed ## run the tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/.installed format lint types contracts definitions models test ## everything CI runs
 
@@ -47,7 +47,7 @@ contracts:
 	@$(BIN)/lint-imports --no-cache
 
 definitions:
-	@$(BIN)/python -m orchestration.resources.check
+	@home=$$(mktemp -d) && trap "rm -rf $$home" EXIT && DAGSTER_HOME=$$home $(BIN)/dagster definitions validate --module-name orchestration.definitions --log-level error
 
 models:
 	@$(BIN)/python -m orchestration.resources.dbt_project
@@ -57,6 +57,12 @@ setup: $(VENV)/.installed ## install what the tests need besides Python
 
 bench: $(VENV)/.installed ## benchmarks; writes .bench/results.json
 	@$(BIN)/python -m tests.bench
+
+proof-line: $(VENV)/.installed ## prove the whole line from an empty home (about 7 minutes)
+	@$(BIN)/python -m tests.proofs.whole_line
+
+proof-kills: $(VENV)/.installed ## prove what kill -9 leaves whole (about 8 minutes)
+	@$(BIN)/python -m tests.proofs.kills
 
 docs: $(VENV)/.installed ## write the generated reference pages
 	@$(BIN)/python -m app.reference

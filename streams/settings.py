@@ -104,7 +104,7 @@ class Settings(BaseSettings):
     flush_interval_ms: int = Field(100, ge=5, description="Longest wait between a frame and its fsync or COPY (ms).")
     silence_timeout_s: float = Field(30.0, gt=0, description="A connection without any sign of life is replaced.")
     polling_interval_s: float = Field(2.0, gt=0, description="REST polling of Kalshi books where there is no key.")
-    quote_stale_after_s: float = Field(90.0, gt=0, description="As-of joins use no quote older than this.")
+    quote_stale_after_s: float = Field(30.0, gt=0, description="As-of joins use no quote older than this.")
     raw_retention_days: int = Field(30, ge=1, description="Days of raw partitions kept in the database.")
     book_verify_interval_s: float = Field(
         300.0, ge=5, description="Each Polymarket book is compared with a whole one this often (seconds)."
@@ -125,7 +125,6 @@ class Settings(BaseSettings):
     signal_exit_edge_usd: Decimal = Field(Decimal("0.001"), description="Net edge per contract below which it closes.")
     signal_min_profit_usd: Decimal = Field(Decimal("0.05"), ge=0, description="Least locked profit of a signal.")
     signal_min_duration_ms: int = Field(300, ge=0, description="The edge must hold this long before a signal opens.")
-    signal_quote_max_age_ms: int = Field(10_000, ge=1, description="Oldest connection sign of life a book may have.")
 
     # -- execution --------------------------------------------------------------------------------------------------
     limit_order_contracts: Decimal = Field(Decimal("50"), gt=0, description="First value of limit `order_contracts`.")
@@ -150,7 +149,6 @@ class Settings(BaseSettings):
     unknown_absent_after_s: float = Field(
         10.0, gt=0, description="An order the venue still does not know after this time never arrived."
     )
-    settle_interval_s: int = Field(12, ge=1, description="Time between two settlement and reconciliation rounds.")
 
     # -- alerts -----------------------------------------------------------------------------------------------------
     alert_webhook_url: SecretStr | None = Field(None, description="Where alerts are posted as JSON; none: log only.")

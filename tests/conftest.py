@@ -6,7 +6,7 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import psycopg
@@ -18,6 +18,7 @@ from streams.storage.schema import migrate
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
+IS_CI = os.environ.get("CI") == "true"
 _LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")
 
 
@@ -30,6 +31,16 @@ def _refuse_other_hosts(event: str, arguments: tuple[object, ...]) -> None:
 
 
 sys.addaudithook(_refuse_other_hosts)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """On CI everything a test may need is there, so a skip is a failure."""
+    report = yield
+    if IS_CI and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped, which CI does not allow: {report.longrepr}"
+    return report
 
 
 def free_port() -> int:

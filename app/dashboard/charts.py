@@ -48,7 +48,7 @@ def spread_chart(rows: Sequence[SpreadMinute], sigmas: float) -> go.Figure:
     outside = [row for row in rows if row.z_score is not None and abs(row.z_score) >= Decimal(str(sigmas))]
     figure.add_scatter(x=[row.minute for row in outside], y=_cents(row.mid_spread for row in outside), mode="markers",
                        name="outside the band", marker={"color": look.BAD, "size": 5})  # fmt: skip
-    _widen(figure, minutes)
+    _fit_times(figure, minutes)
     figure.add_hline(y=0, line_color="#C9D1E0", line_width=1)
     return figure
 
@@ -63,7 +63,7 @@ def mids_chart(rows: Sequence[SpreadMinute]) -> go.Figure:
     ):
         figure.add_scatter(x=minutes, y=_cents(values), mode=_mode(values), name=look.VENUE_NAMES[venue],
                            marker_size=5, line={"color": look.VENUE_COLOURS[venue], "width": 1.8})  # fmt: skip
-    _widen(figure, minutes)
+    _fit_times(figure, minutes)
     return figure
 
 
@@ -136,11 +136,11 @@ def pnl_curve(points: Sequence[PnlPoint]) -> go.Figure:
         mode="lines+markers", line={"color": look.ACCENT, "width": 2, "shape": "hv"}, fill="tozeroy",
         fillcolor="rgba(59,76,202,.08)",
         cliponaxis=False,
-        marker={"size": 8, "color": [look.GOOD if p.realised_pnl_usd >= 0 else look.BAD for p in points]},
+        marker={"size": 8, "color": [_pnl_colour(point) for point in points]},
         customdata=[[p.execution_id, look.money(p.realised_pnl_usd, signed=True)] for p in points],
         hovertemplate="trade %{customdata[0]}: %{customdata[1]}<br>total $%{y:.2f}<extra></extra>",
     )  # fmt: skip
-    _widen(figure, [point.settled_at for point in points])
+    _fit_times(figure, [point.settled_at for point in points])
     return figure
 
 
@@ -185,10 +185,17 @@ def _figure(*, height: int, unit: str, suffix: str = "¢") -> go.Figure:
     return figure
 
 
-def _widen(figure: go.Figure, times: Sequence[datetime]) -> None:
-    """Show at least two minutes: few points close together are not drawn as if milliseconds mattered."""
-    if times and times[-1] - times[0] < _SHORTEST:
-        figure.update_xaxes(range=[times[-1] - _SHORTEST, times[-1] + _SHORTEST / 10])
+def _pnl_colour(point: PnlPoint) -> str:
+    if not point.realised_pnl_usd:
+        return "#A9B2C3"
+    return look.GOOD if point.realised_pnl_usd > 0 else look.BAD
+
+
+def _fit_times(figure: go.Figure, times: Sequence[datetime]) -> None:
+    """Show all times and at least two minutes: few points close together are not drawn as if milliseconds mattered."""
+    if times:
+        span = max(times[-1] - times[0], _SHORTEST)
+        figure.update_xaxes(range=[times[-1] - span, times[-1] + span / 100])
 
 
 def _mode(values: Sequence[object]) -> str:

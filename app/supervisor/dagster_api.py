@@ -23,6 +23,11 @@ query Runs($filter: RunsFilter!) {
   runsOrError(filter: $filter, limit: 200) { ... on Runs { results { runId jobName status } } }
 }
 """
+_END = """
+mutation End($runIds: [String!]!) {
+  terminateRuns(runIds: $runIds, terminatePolicy: SAFE_TERMINATE) { __typename }
+}
+"""
 _LOCATION = """
 query { repositoriesOrError { ... on RepositoryConnection { nodes { name location { name } } } } }
 """
@@ -64,6 +69,10 @@ class DagsterApi:
         answer = self._ask(_RUNS, {"filter": {"statuses": UNFINISHED}})
         runs: list[dict[str, str]] = answer["runsOrError"].get("results", [])
         return runs
+
+    def end_runs(self, run_ids: list[str]) -> None:
+        """Ask runs to end, so that they count as canceled and not as failed. Does not wait."""
+        self._ask(_END, {"runIds": run_ids})
 
     def _repositories(self) -> list[dict[str, Any]]:
         nodes: list[dict[str, Any]] = self._ask(_LOCATION, {})["repositoriesOrError"].get("nodes", [])

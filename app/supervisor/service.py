@@ -29,6 +29,7 @@ from streams.storage.schema import migrate
 _READY_LIMIT_S = 120.0
 _RESTARTS_MAX = 5
 _TRADES_END_LIMIT_S = 20.0
+_RUNS_END_LIMIT_S = 30.0
 _STOPPED_BY = "supervisor"
 
 log = get_logger(room="supervisor")
@@ -195,8 +196,10 @@ class Supervisor:
         with suppress(StreamsError, psycopg.Error, OSError):
             self._reduce_trading()
         self._stop_children(by_name, ["daemon"])
-        if "webserver" in by_name and not wait_until(self._trades_have_ended, _TRADES_END_LIMIT_S, 0.3):
-            log.warning("trade runs did not end in time; the next start reconciles them")
+        if "webserver" in by_name:
+            if not wait_until(self._trades_have_ended, _TRADES_END_LIMIT_S, 0.3):
+                log.warning("trade runs did not end in time; the next start reconciles them")
+            self._end_runs()
         self._stop_children(by_name, ["runner", "code-server", "webserver", "dashboard", "api", "sandbox"])
         summary = self._summary()
         end_leftovers(self._settings.home_dir, term_limit_s=5)
@@ -214,6 +217,19 @@ class Supervisor:
             return not any(run["jobName"] == "hedged_trade" for run in self._dagster.unfinished_runs())
         except TransientError:
             return True
+
+    def _end_runs(self) -> None:
+        """Ask the recorders, and whatever else still runs, to end; recorders drain first."""
+        try:
+            left = [run["runId"] for run in self._dagster.unfinished_runs() if run["status"] != "QUEUED"]
+            if left:
+                self._dagster.end_runs(left)
+                wait_until(self._runs_have_ended, _RUNS_END_LIMIT_S, 0.3)
+        except TransientError as error:
+            log.warning("runs are ended with their processes", reason=str(error))
+
+    def _runs_have_ended(self) -> bool:
+        return all(run["status"] == "QUEUED" for run in self._dagster.unfinished_runs())
 
     def _reduce_trading(self) -> None:
         """Switch to `reduce` for the stop, remembering in the row what was in force."""

@@ -1,8 +1,8 @@
 """The edge monitor: an observer in the recording run that turns quotes into episodes of opportunities.
 
-A quote only stores the top levels of its book and marks the bundles it touches; each tick evaluates marked bundles, a
-cheap test on the best prices first, within a budget of time. SQL happens in a writer thread behind a bounded queue, so
-that recording never waits for it.
+A quote only marks the bundles it touches; each tick evaluates marked bundles within a budget of time: first a test on
+the best prices and unrounded fees, which needs no sorting and ends most of them, then a walk over the books. SQL
+happens in a writer thread behind a bounded queue, so that recording never waits for it.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from decimal import Decimal
 
 import psycopg
 
-from orchestration.execution.universe import Rules, Universe, UniverseLoader, Watched
-from orchestration.opportunities.edges import Edge, Offer, walk
+from orchestration.execution.universe import Universe, UniverseLoader, Watched
+from orchestration.opportunities.edges import Edge, Offer, may_earn, walk
 from orchestration.opportunities.returns import annualised_return, days_between
 from streams.logs import get_logger
 from streams.market.book import Book
-from streams.market.events import Levels, Quote
+from streams.market.events import Quote
 from streams.market.identity import Outcome
 from streams.market.units import CASH_SCALE, PRICE_SCALE
 from streams.settings import Settings
@@ -35,19 +35,8 @@ DEPTH = 12
 _BUDGET_NS = 15_000_000
 _RELOAD_S = 3.0
 _UPDATE_NS = 1_000_000_000
+_CONFIRM_NS = 5_000_000_000
 _QUEUE_SIZE = 2_000
-
-
-@dataclass(slots=True)
-class _Side:
-    """What can be bought of a market, both outcomes, best first."""
-
-    yes: Levels
-    no: Levels
-    is_live: bool
-
-    def of(self, outcome: Outcome) -> Levels:
-        return self.yes if outcome == "yes" else self.no
 
 
 @dataclass(slots=True)
@@ -59,7 +48,7 @@ class _Running:
     peak: Decimal
     is_tradable: bool
     is_open: bool = False
-    last_edge: Decimal = Decimal(0)
+    written_edge: Decimal = Decimal(0)
     updated_ns: int = 0
 
 
@@ -79,7 +68,8 @@ class EdgeMonitor:
     """Watches the books of one shard. Implements `streams.recorder.observer.Observer`.
 
     Attributes:
-        evaluations: Walks made.
+        looks: Bundles looked at.
+        evaluations: Walks made: looks that the best prices did not end.
         dropped: Writes lost because the queue was full; their episodes are forgotten and seen anew.
     """
 
@@ -92,9 +82,10 @@ class EdgeMonitor:
         self._hold_ns = settings.signal_min_duration_ms * 1_000_000
         self._universe = Universe()
         self._next_universe: Universe | None = None
-        self._sides: dict[str, _Side] = {}
+        self._books: dict[str, Book | None] = {}
         self._dirty: dict[EpisodeKey, None] = {}
         self._running: dict[EpisodeKey, _Running] = {}
+        self.looks = 0
         self.evaluations = 0
         self.dropped = 0
         self._writer = _Writer(dsn, shard, settings.venues, self)
@@ -103,19 +94,19 @@ class EdgeMonitor:
     # -- the recorder's thread -----------------------------------------------------------------------------------------
 
     def on_quote(self, quote: Quote, book: Book) -> None:
-        """Keep the top of the book and mark what it touches."""
+        """Keep which book is the market's and mark what it touches."""
         market = f"{quote.venue}:{quote.market_id}"
-        self._sides[market] = _Side(
-            book.offers("yes")[:DEPTH], book.offers("no")[:DEPTH], quote.is_live and not book.is_crossed
-        )
+        self._books[market] = book if quote.is_live else None
         for key in self._universe.by_market.get(market, ()):
             self._dirty[key] = None
 
     def on_tick(self, now_ns: int) -> None:
         """Evaluate what is marked, and what waits or is open, within the budget."""
         self._take_universe()
-        for key in self._running:
-            self._dirty.setdefault(key, None)
+        for key, running in self._running.items():
+            # The edge of an open episode moves with quotes alone; one that waits must hold at every look.
+            if not running.is_open or now_ns - running.updated_ns >= _UPDATE_NS:
+                self._dirty[key] = None
         end = time.perf_counter_ns() + _BUDGET_NS
         while self._dirty and time.perf_counter_ns() < end:
             key = next(iter(self._dirty))
@@ -148,24 +139,34 @@ class EdgeMonitor:
 
     def _evaluate(self, watched: Watched, now_ns: int) -> None:
         key = watched.key
-        sides = [self._sides.get(market) for market, _ in watched.bundle.legs]
-        if not all(side is not None and side.is_live for side in sides):
-            self._end(key, now_ns, "stale", None)
-            return
-        levels = [
-            side.of(outcome) for side, (_, outcome) in zip(sides, watched.bundle.legs, strict=True) if side is not None
-        ]
-        top = watched.bundle.payoff_e4 - sum(each[0][0] if each else PRICE_SCALE for each in levels)
+        self.looks += 1
+        tops = []
+        top = payoff = watched.bundle.payoff_e4
+        for (market, outcome), rules in zip(watched.bundle.legs, watched.rules, strict=True):
+            book = self._books.get(market)
+            if book is None or book.is_crossed:
+                self._end(key, now_ns, "stale", None)
+                return
+            price, size = _best(book, outcome)
+            top -= price
+            tops.append((price, size, rules.fees))
         if top <= self._exit_e4:
             self._end(key, now_ns, "edge_below_exit", Decimal(top).scaleb(-4))
             return
-        self.evaluations += 1
-        offers = [_offer(each, rules) for each, rules in zip(levels, watched.rules, strict=True)]
-        edge = walk(offers, watched.bundle.payoff_e4, threshold_e4=self._exit_e4)
+        edge = self._walk(watched) if may_earn(tops, payoff, self._exit_e4) else None
         if edge is None or edge.best_edge_usd < self._exit:
             self._end(key, now_ns, "edge_below_exit", None if edge is None else edge.best_edge_usd)
             return
         self._note(watched, edge, now_ns)
+
+    def _walk(self, watched: Watched) -> Edge | None:
+        self.evaluations += 1
+        offers = []
+        for (market, outcome), rules in zip(watched.bundle.legs, watched.rules, strict=True):
+            book = self._books[market]
+            levels = book.offers(outcome)[:DEPTH] if book is not None else []
+            offers.append(Offer("", levels, rules.fees, rules.size_step_e6, rules.min_size_e6, rules.min_notional_e6))
+        return walk(offers, watched.bundle.payoff_e4, threshold_e4=self._exit_e4)
 
     def _note(self, watched: Watched, edge: Edge, now_ns: int) -> None:
         """Follow an edge above the exit level: start waiting, open after the least time, keep the peak."""
@@ -184,17 +185,20 @@ class EdgeMonitor:
             if not is_enough:
                 del self._running[key]
             elif now_ns - running.since_ns >= self._hold_ns:
-                running.is_open, running.open_edge, running.peak, running.updated_ns = True, usd, usd, now_ns
-                self._put(_Write("open", key, _time(now_ns), usd, _episode(watched, edge, running, now_ns)))
+                running.is_open, running.open_edge, running.peak = True, usd, usd
+                self._put_edge("open", watched, edge, now_ns)
             return
-        running.last_edge = usd
         if usd > running.peak:
             running.peak = usd
-            self._put(_Write("peak", key, _time(now_ns), usd, _episode(watched, edge, running, now_ns)))
-            running.updated_ns = now_ns
-        elif now_ns - running.updated_ns >= _UPDATE_NS:
-            running.updated_ns = now_ns
-            self._put(_Write("update", key, _time(now_ns), usd))
+            self._put_edge("peak", watched, edge, now_ns)
+        elif now_ns - running.updated_ns >= (_UPDATE_NS if usd != running.written_edge else _CONFIRM_NS):
+            self._put_edge("update", watched, edge, now_ns)
+
+    def _put_edge(self, kind: str, watched: Watched, edge: Edge, now_ns: int) -> None:
+        running = self._running[watched.key]
+        running.updated_ns, running.written_edge = now_ns, edge.best_edge_usd
+        episode = None if kind == "update" else _episode(watched, edge, running, now_ns)
+        self._put(_Write(kind, watched.key, _time(now_ns), edge.best_edge_usd, episode))
 
     def _end(self, key: EpisodeKey, now_ns: int, reason: str, edge_usd: Decimal | None) -> None:
         running = self._running.pop(key, None)
@@ -269,8 +273,13 @@ class _Writer(threading.Thread):
             signals.update_signal(connection, known, write.edge_usd, write.episode, write.at)
 
 
-def _offer(levels: Levels, rules: Rules) -> Offer:
-    return Offer("", levels, rules.fee, rules.size_step_e6, rules.min_size_e6, rules.min_notional_e6)
+def _best(book: Book, outcome: Outcome) -> tuple[int, int]:
+    """Return the cheapest (price_e4, size_e6) an outcome is offered at; a dollar where nobody offers."""
+    if outcome == "yes":
+        price = book.best_ask
+        return (PRICE_SCALE, 0) if price is None else (price, book.asks[price])
+    price = book.best_bid
+    return (PRICE_SCALE, 0) if price is None else (PRICE_SCALE - price, book.bids[price])
 
 
 def _episode(watched: Watched, edge: Edge, running: _Running, now_ns: int) -> Episode:

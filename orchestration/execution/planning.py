@@ -16,8 +16,9 @@ from orchestration.opportunities.outcomes import InvalidSet, OutcomeCase, normal
 from orchestration.opportunities.sizing import Cap, size_bundle
 from streams.market.book import Book
 from streams.market.events import BookSnapshot, Levels
-from streams.market.fees import from_json, taker_fee_e6
+from streams.market.fees import from_json
 from streams.market.identity import Outcome, Venue
+from streams.market.taker_fees import taker_fees
 from streams.market.units import CASH_SCALE, PRICE_ONE_E4, PRICE_SCALE
 from streams.settings import Settings
 from streams.storage.risk import LimitValues, TiedUp
@@ -98,7 +99,7 @@ def offer_of(target: Target, outcome: Outcome, snapshot: BookSnapshot) -> Offer:
     return Offer(
         key=f"{target.venue}:{target.market_id}:{outcome}",
         levels=book_of(snapshot).offers(outcome),
-        fee=lambda price, size: taker_fee_e6(price, size, schedule),
+        fees=taker_fees(schedule),
         size_step_e6=target.terms.size_step_e6,
         min_size_e6=target.terms.min_size_e6,
         min_notional_e6=target.terms.min_notional_e6,
@@ -156,7 +157,7 @@ def decide(wanted: Wanted, books: Mapping[str, BookSnapshot], room: Room) -> Dec
 
 def _gone_or_small(offers: Sequence[Offer], payoff: int, settings: Settings) -> Reason:
     """Tell an edge that fees eat from one that is only too small for the minimum sizes."""
-    fees = sum(offer.fee(offer.levels[0][0], CASH_SCALE) for offer in offers)
+    fees = sum(offer.fees.of(offer.levels[0][0], CASH_SCALE) for offer in offers)
     edge_e6 = (payoff - sum(offer.levels[0][0] for offer in offers)) * 100 - fees
     return Reason.BELOW_MINIMUM if edge_e6 > settings.signal_exit_edge_usd * CASH_SCALE else Reason.EDGE_GONE
 

@@ -213,7 +213,7 @@ async def compare_balances(connection: Connection, accounts: Accounts) -> list[B
 
 
 def _in_flight(connection: Connection, mode: str, venue: Venue) -> int:
-    """Return how many orders have no last word, and markets that are determined but not yet booked."""
+    """Return how many orders have no last word, and held markets that are over but not yet booked."""
     row = connection.execute(
         """SELECT (SELECT count(*) FROM trading.orders AS o JOIN trading.intents AS i USING (intent_id)
                    JOIN trading.executions AS e USING (execution_id)
@@ -223,8 +223,9 @@ def _in_flight(connection: Connection, mode: str, venue: Venue) -> int:
                    WHERE e.mode = %(mode)s AND f.venue = %(venue)s AND f.state = 'provisional')
                 + (SELECT count(DISTINCT p.market_id) FROM trading.positions AS p JOIN raw.market_state AS s
                        ON s.venue = p.venue AND s.market_id = p.market_id
+                   JOIN raw.market_versions AS v USING (version_id)
                    WHERE p.mode = %(mode)s AND p.venue = %(venue)s AND p.contracts_e6 <> 0
-                     AND s.status IN ('closed', 'determined', 'settled')) AS flying""",
+                     AND (s.status IN ('closed', 'determined', 'settled') OR v.close_time < now())) AS flying""",
         {"mode": mode, "venue": venue.value, "unresolved": list(trading.UNRESOLVED)},
     ).fetchone()
     return int(row["flying"]) if row else 0

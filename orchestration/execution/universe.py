@@ -10,11 +10,11 @@ from typing import Any
 
 from orchestration.execution.planning import annual_days
 from orchestration.opportunities.bundles import Bundle, find_bundles
-from orchestration.opportunities.edges import FeeOf
 from orchestration.opportunities.outcomes import InvalidSet, parse_outcomes
 from streams.logs import get_logger
-from streams.market.fees import FeeSchedule, from_json, taker_fee_e6
+from streams.market.fees import from_json
 from streams.market.identity import Venue
+from streams.market.taker_fees import TakerFees, taker_fees
 from streams.storage.database import Connection, Row
 from streams.storage.signals import MarketInfo, load_groups, load_markets
 
@@ -26,7 +26,7 @@ MAX_GROUP_MARKETS = 40
 class Rules:
     """How one market takes orders, and what its fills cost."""
 
-    fee: FeeOf
+    fees: TakerFees
     size_step_e6: int
     min_size_e6: int
     min_notional_e6: int
@@ -34,18 +34,14 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """One bundle of one group. `rules` in the order of the legs."""
+    """One bundle of one group. `rules` in the order of the legs; `key` (group, legs) is what makes an episode."""
 
     group_id: str
     bundle: Bundle
     rules: tuple[Rules, ...]
     is_tradable: bool
     cash_back_at: datetime | None
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """What makes an episode: the group and the set of legs."""
-        return (self.group_id, self.bundle.leg_set)
+    key: tuple[str, str]
 
 
 @dataclass(slots=True)
@@ -88,7 +84,8 @@ class UniverseLoader:
             legs = [markets[key] for key, _ in bundle.legs]
             rules = tuple(self._rules_of(market) for market in legs)
             ends = annual_days(legs, legs[0].close_time) if legs[0].close_time else None
-            result.append(Watched(group["group_id"], bundle, rules, is_tradable and len(legs) == 2, ends))
+            key = (group["group_id"], bundle.leg_set)
+            result.append(Watched(group["group_id"], bundle, rules, is_tradable and len(legs) == 2, ends, key))
         return result
 
     def _bundles_of(self, group: Row, members: list[str]) -> list[Bundle]:
@@ -109,19 +106,10 @@ class UniverseLoader:
         text = json.dumps([terms.fee_schedule, terms.size_step_e6, terms.min_size_e6, terms.min_notional_e6])
         cached = self._rules.get(market.key)
         if cached is None or cached[0] != text:
-            fee = fee_of(from_json(Venue(market.venue), terms.fee_schedule))
-            cached = (text, Rules(fee, terms.size_step_e6, terms.min_size_e6, terms.min_notional_e6))
+            fees = taker_fees(from_json(Venue(market.venue), terms.fee_schedule))
+            cached = (text, Rules(fees, terms.size_step_e6, terms.min_size_e6, terms.min_notional_e6))
             self._rules[market.key] = cached
         return cached[1]
-
-
-def fee_of(schedule: FeeSchedule) -> FeeOf:
-    """Return the taker fee of a schedule as a function of price and size."""
-
-    def fee(price_e4: int, size_e6: int) -> int:
-        return taker_fee_e6(price_e4, size_e6, schedule)
-
-    return fee
 
 
 def _key(item: Mapping[str, Any]) -> str:

@@ -17,8 +17,9 @@ from orchestration.opportunities.portfolio import Leg, Limits, Portfolio, best_p
 from orchestration.opportunities.returns import annualised_return, days_between
 from streams.market.errors import InvalidAmount
 from streams.market.events import Levels
-from streams.market.fees import fee_bound_e6, from_json, taker_fee_e6
+from streams.market.fees import fee_bound_e6, from_json
 from streams.market.identity import Outcome, Venue
+from streams.market.taker_fees import taker_fees
 from streams.market.units import (
     PRICE_ONE_E4,
     cash_decimal,
@@ -116,7 +117,7 @@ def _leg(market: _Market, outcome: Outcome, levels: Levels) -> Leg:
         offer = Offer(
             key=f"{market.id}:{outcome}",
             levels=levels,
-            fee=lambda price, size: taker_fee_e6(price, size, schedule),
+            fees=taker_fees(schedule),
             size_step_e6=size_e6(raw.get("size_step", "0.01")),
             min_size_e6=size_e6(raw.get("min_size", "0")),
             min_notional_e6=cash_e6(raw.get("min_notional", "0")),
@@ -175,7 +176,7 @@ def _given_leg(number: int, raw: Any, markets: Mapping[str, _Market]) -> tuple[L
         bound = fee_bound_e6(price, size, from_json(market.venue, market.raw.get("fee") or {}), fills=1)
     except (InvalidAmount, TypeError) as error:
         raise InvalidSet(f"Leg {number}: {error}.") from None
-    return leg, Taken(size, cost, leg.offer.fee(price, size), bound, price)
+    return leg, Taken(size, cost, leg.offer.fees.of(price, size), bound, price)
 
 
 def _limits(document: Mapping[str, Any], days: Decimal | None) -> Limits:

@@ -2,20 +2,26 @@
 
 A bundle pays at least `payoff_e4` per contract in every normal outcome (one dollar for a pair and for two strikes of a
 ladder, more for sums of NO). The walk stops at the last level that earns more than the threshold after both fees.
+
+The rounding of a fee moves what a slice of levels earns by a bounded amount. Nearly every slice lies further from the
+threshold than that and is decided by its unrounded fees, one multiplication; only the rest is computed to the last
+digit. The answer is the same.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from streams.market.events import Levels
+from streams.market.taker_fees import TakerFees
 from streams.market.units import PRICE_SCALE, SIZE_SCALE, cash_e6_of
 
-FeeOf = Callable[[int, int], int]
-"""(price_e4, size_e6) -> fee in 1/1,000,000 dollar of one fill as a taker, rounded against us."""
+_HALF_E4 = PRICE_SCALE // 2
+_E4_TO_E12 = 10**8
+_E6_TO_E18 = 10**12
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +30,7 @@ class Offer:
 
     key: str
     levels: Levels
-    fee: FeeOf
+    fees: TakerFees
     size_step_e6: int = 10_000
     min_size_e6: int = 10_000
     min_notional_e6: int = 0
@@ -81,33 +87,33 @@ class Edge:
 
 def take(offer: Offer, size_e6: int) -> Taken | None:
     """Return what buying `size_e6` from the offer costs, None when its depth does not hold that much."""
-    left, cost, fee, dearest, limit, fills = size_e6, 0, 0, PRICE_SCALE, 0, 0
+    fee_of = offer.fees.of
+    left, cost, fee, limit, fills = size_e6, 0, 0, 0, 0
     for price, size in offer.levels:
         if left <= 0:
             break
-        part = min(left, size)
-        cost += cash_e6_of(price, part, paying=True)
-        fee += offer.fee(price, part)
-        if abs(2 * price - PRICE_SCALE) < abs(2 * dearest - PRICE_SCALE):
-            dearest = price
-        limit, left, fills = price, left - part, fills + 1
+        part = left if left < size else size
+        cost -= -price * part // PRICE_SCALE
+        fee += fee_of(price, part)
+        limit = price
+        left -= part
+        fills += 1
     if left > 0:
         return None
     # A fill may come at a better price, where the fee can be higher: it peaks at one half. Fills may also come in other
     # pieces than levels; each piece rounds once, by at most a centicent.
-    highest = offer.fee(dearest, size_e6) if fills else 0
+    highest = fee_of(_nearest_to_half(offer.levels, fills), size_e6) if fills else 0
     bound = max(fee, highest) + (100 * fills if highest else 0)
     return Taken(size_e6, cost, fee, bound, limit)
 
 
-def top_edge_e4(offers: Sequence[Offer], payoff_e4: int) -> int | None:
-    """Return payoff less the best prices before fees: the cheap test before a walk. None where a side is empty."""
-    total = payoff_e4
-    for offer in offers:
-        if not offer.levels:
-            return None
-        total -= offer.levels[0][0]
-    return total
+def _nearest_to_half(levels: Levels, count: int) -> int:
+    """Return the price nearest to one half among the first `count` levels, which are cheapest first."""
+    if levels[count - 1][0] <= _HALF_E4:
+        return levels[count - 1][0]
+    if levels[0][0] >= _HALF_E4:
+        return levels[0][0]
+    return min((price for price, _ in levels[:count]), key=lambda price: abs(price - _HALF_E4))
 
 
 def walk(
@@ -119,36 +125,109 @@ def walk(
         The edge with its exact totals, rounded down to a size every leg accepts; None when no level earns enough or
         the size is below a minimum.
     """
-    places = [0] * len(offers)
-    remains = [offer.levels[0][1] if offer.levels else 0 for offer in offers]
-    total = 0
-    best: int | None = None
-    while all(remains) and (max_size_e6 is None or total < max_size_e6):
-        part = min(remains) if max_size_e6 is None else min(*remains, max_size_e6 - total)
-        gain = _slice_gain_e10(offers, places, payoff_e4, part)
-        if gain <= threshold_e4 * part:
+    if not all(offer.levels for offer in offers):
+        return None
+    depth = _depth_of_two if len(offers) == 2 else _depth_of_many
+    total, part = depth(offers, payoff_e4, threshold_e4, max_size_e6)
+    if not part:
+        return None
+    first = [offer.levels[0][0] for offer in offers]
+    best_e10 = _slice_gain_e10(offers, first, payoff_e4, part) * SIZE_SCALE // part
+    return _settle(offers, payoff_e4, total, best_e10)
+
+
+def _depth_of_two(
+    offers: Sequence[Offer], payoff_e4: int, threshold_e4: int, max_size_e6: int | None
+) -> tuple[int, int]:
+    """`_depth_of_many` for two legs, written out: pairs and ladders are asked on every quote."""
+    one, two = offers
+    ones, twos = iter(one.levels), iter(two.levels)
+    costs_one, costs_two = one.fees.costs_e12, two.fees.costs_e12
+    over = _E6_TO_E18 * (one.fees.over_e6 + two.fees.over_e6)
+    under = _E6_TO_E18 * (one.fees.under_e6 + two.fees.under_e6)
+    asked_e12 = (payoff_e4 - threshold_e4) * _E4_TO_E12
+    price_one, left_one = next(ones)
+    price_two, left_two = next(twos)
+    cost_one, cost_two = costs_one[price_one], costs_two[price_two]
+    total = first = 0
+    while max_size_e6 is None or total < max_size_e6:
+        part = left_one if left_one < left_two else left_two
+        if max_size_e6 is not None and part > max_size_e6 - total:
+            part = max_size_e6 - total
+        margin = (asked_e12 - cost_one - cost_two) * part
+        if margin <= over and (
+            margin + 2 * part + under <= 0
+            or _slice_gain_e10(offers, (price_one, price_two), payoff_e4, part) <= threshold_e4 * part
+        ):
             break
-        if best is None:
-            best = gain * SIZE_SCALE // part
+        first = first or part
         total += part
-        _advance(offers, places, remains, part)
-    return None if best is None else _settle(offers, payoff_e4, total, best)
+        left_one -= part
+        left_two -= part
+        if not left_one:
+            price_one, left_one = next(ones, (0, 0))
+            if not left_one:
+                break
+            cost_one = costs_one[price_one]
+        if not left_two:
+            price_two, left_two = next(twos, (0, 0))
+            if not left_two:
+                break
+            cost_two = costs_two[price_two]
+    return total, first
 
 
-def _slice_gain_e10(offers: Sequence[Offer], places: list[int], payoff_e4: int, part: int) -> int:
+def _depth_of_many(
+    offers: Sequence[Offer], payoff_e4: int, threshold_e4: int, max_size_e6: int | None
+) -> tuple[int, int]:
+    """Return the size down to the last level that earns more than the threshold, and the size of the first slice."""
+    ladders = [iter(offer.levels) for offer in offers]
+    over = _E6_TO_E18 * sum(offer.fees.over_e6 for offer in offers)
+    under = _E6_TO_E18 * sum(offer.fees.under_e6 for offer in offers)
+    asked_e12 = (payoff_e4 - threshold_e4) * _E4_TO_E12
+    levels = [next(ladder) for ladder in ladders]
+    total = first = 0
+    while max_size_e6 is None or total < max_size_e6:
+        part = min(size for _, size in levels)
+        if max_size_e6 is not None:
+            part = min(part, max_size_e6 - total)
+        spent_e12 = sum(offer.fees.costs_e12[price] for offer, (price, _) in zip(offers, levels, strict=True))
+        margin = (asked_e12 - spent_e12) * part
+        # costs_e12 are rounded up, by less than 1e-12 dollar a contract and leg
+        if margin <= over and (
+            margin + len(offers) * part + under <= 0
+            or _slice_gain_e10(offers, [price for price, _ in levels], payoff_e4, part) <= threshold_e4 * part
+        ):
+            break
+        first = first or part
+        total += part
+        levels = [
+            (price, size - part) if size > part else next(ladder, (0, 0))
+            for ladder, (price, size) in zip(ladders, levels, strict=True)
+        ]
+        if not all(size for _, size in levels):
+            break
+    return total, first
+
+
+def may_earn(tops: Sequence[tuple[int, int, TakerFees]], payoff_e4: int, threshold_e4: int) -> bool:
+    """Tell from the best (price_e4, size_e6, fees) of each leg whether a walk could find anything.
+
+    False only where `walk` returns None: the cheap test before sorting whole books.
+    """
+    part = min(size for _, size, _ in tops)
+    if part <= 0:
+        return False
+    margin_e12 = (payoff_e4 - threshold_e4) * _E4_TO_E12 - sum(fees.costs_e12[price] for price, _, fees in tops)
+    under = _E6_TO_E18 * sum(fees.under_e6 for _, _, fees in tops)
+    return (margin_e12 + len(tops)) * part + under > 0
+
+
+def _slice_gain_e10(offers: Sequence[Offer], prices: Sequence[int], payoff_e4: int, part: int) -> int:
     gain = payoff_e4 * part
-    for offer, place in zip(offers, places, strict=True):
-        price = offer.levels[place][0]
-        gain -= price * part + offer.fee(price, part) * PRICE_SCALE
+    for offer, price in zip(offers, prices, strict=True):
+        gain -= price * part + offer.fees.of(price, part) * PRICE_SCALE
     return gain
-
-
-def _advance(offers: Sequence[Offer], places: list[int], remains: list[int], part: int) -> None:
-    for index, offer in enumerate(offers):
-        remains[index] -= part
-        if remains[index] == 0 and places[index] + 1 < len(offer.levels):
-            places[index] += 1
-            remains[index] = offer.levels[places[index]][1]
 
 
 def _settle(offers: Sequence[Offer], payoff_e4: int, total: int, best_e10: int) -> Edge | None:

@@ -185,7 +185,7 @@ def _solve(legs: Sequence[Leg], cases: Sequence[OutcomeCase], limits: Limits, *,
 
 def _unit_cost(leg: Leg, price: int) -> float:
     probe = 1_000 * SIZE_SCALE
-    return price / PRICE_SCALE + leg.offer.fee(price, probe) / CASH_SCALE / 1_000
+    return price / PRICE_SCALE + leg.offer.fees.of(price, probe) / CASH_SCALE / 1_000
 
 
 def _constraints(

@@ -19,7 +19,11 @@ class Observer(Protocol):
     """Is told of each change of a quote, in the recorder's thread: it must return within a millisecond or so."""
 
     def on_quote(self, quote: Quote, book: Book) -> None:
-        """A quote changed. `book` is the recorder's own: read it now, keep no reference, change nothing."""
+        """A quote changed. `book` is the recorder's own: change nothing.
+
+        It may be read until the market's next quote says that it is not live, in the recorder's thread only: within
+        these calls it is whole.
+        """
 
     def on_tick(self, now_ns: int) -> None:
         """Time has passed; called about ten times a second."""
@@ -34,7 +38,8 @@ class ObserverGuard:
     Attributes:
         failures: Exceptions swallowed.
         overruns: Calls longer than 5 ms.
-        skipped: Quotes not passed on because the observers had used a quarter of the running second.
+        skipped: Quotes not passed on because the observers had used a quarter of the running second; that a book is
+            no longer live is always passed on.
     """
 
     def __init__(self, observers: Sequence[Observer]) -> None:
@@ -54,7 +59,7 @@ class ObserverGuard:
         if start > self._window_end:
             self._window_end = start + _WINDOW_NS
             self._used_ns = 0
-        elif self._used_ns > _WINDOW_NS * _SHARE:
+        elif self._used_ns > _WINDOW_NS * _SHARE and quote.is_live:
             self.skipped += 1
             return
         for observer in self._observers:

@@ -23,15 +23,17 @@ from typing import Any
 import orjson
 
 from streams.market.book import Book
-from streams.market.identity import Venue
+from streams.market.identity import Side, Venue
 from streams.market.units import PRICE_ONE_E4, price_e4, size_e6
 from streams.recorder.books import MarketKey, Parse, ParserFactory
+from streams.recorder.differences import difference, remark
 from streams.recorder.pipeline import Pipeline
 from streams.recorder.sources import PARSERS
 from streams.storage.recording import RowBatch
 from streams.storage.segments import Record, RecordKind
 from streams.venues.kalshi.parsing import parse_frame as parse_kalshi
 
+Levels = dict[tuple[Side, int], int]
 _SIDES = {"bid": "BUY", "ask": "SELL", "BUY": "BUY", "SELL": "SELL"}
 
 
@@ -40,8 +42,10 @@ class RebuildReport:
     """What one file came to.
 
     Attributes:
-        differences: Whole books after a live book, by classification.
-        unexplained: Each unexplained one: line, market, time, and the levels that differ.
+        differences: Whole books after a book, by classification.
+        unexplained: Each unexplained one: line, market, time, the levels that differ, and what it looks like.
+        after_stale: How many of the books followed one the recorder had itself marked stale (crossed for seconds), so
+            that a recorder would have compared nothing; they are classified here all the same.
         equals_independent_fold: Kalshi: the books are those of a separate fold in decimals; None elsewhere.
     """
 
@@ -52,6 +56,7 @@ class RebuildReport:
     unusable_rows: int = 0
     differences: dict[str, int] = field(default_factory=dict)
     unexplained: list[dict[str, Any]] = field(default_factory=list)
+    after_stale: int = 0
     sequence_holes: int = 0
     negative_levels: int = 0
     equals_independent_fold: bool | None = None
@@ -79,6 +84,13 @@ class _Runner:
         received = [columns[4].replace("\\N", "") for columns in found if columns[3] == "received"]
         self.counts.update(received)
         return received
+
+    def classify(self, before: Levels, after: Levels) -> str:
+        """Classify a book that the pipeline took as a first one, because its own was stale."""
+        found = difference(before, after)
+        self.counts[""] -= 1
+        self.counts[found] += 1
+        return found
 
     def book(self, market_id: str) -> Book:
         return self.pipeline.connections[1].books[market_id].book
@@ -115,14 +127,20 @@ def rebuild_polymarket(path: Path) -> RebuildReport:
     tokens = list(dict.fromkeys(frame.token for frame in frames))
     markets = [MarketKey(token, token, f"no-{token}") for token in tokens]
     runner = _Runner(Venue.POLYMARKET, PARSERS["polymarket"], markets)
-    unexplained = []
+    unexplained, seen, after_stale = [], set[str](), 0
     for frame in frames:
         before = _levels(runner.book(frame.token)) if frame.is_book else {}
-        if "unexplained" in runner.frame(frame.at_ms, frame.raw):
-            after = _levels(runner.book(frame.token))
+        found = runner.frame(frame.at_ms, frame.raw)
+        after = _levels(runner.book(frame.token)) if frame.is_book else {}
+        if found == [""] and frame.token in seen:
+            after_stale += 1
+            found = [runner.classify(before, after)]
+        if frame.is_book:
+            seen.add(frame.token)
+        if "unexplained" in found:
             unexplained.append(_difference(frame, before, after))
     report = runner.report(path)
-    report.unexplained = unexplained
+    report.unexplained, report.after_stale = unexplained, after_stale
     report.unusable_rows += unusable
     return report
 
@@ -174,16 +192,17 @@ def _csv_frame(entries: list[tuple[int, dict[str, str]]]) -> _CsvFrame:
     return _CsvFrame(number, token, int(at), row["event_type"] == "book", orjson.dumps(message))
 
 
-def _levels(book: Book) -> dict[tuple[str, int], int]:
+def _levels(book: Book) -> Levels:
     return {("bid", p): s for p, s in book.bids.items()} | {("ask", p): s for p, s in book.asks.items()}
 
 
-def _difference(frame: _CsvFrame, before: dict[Any, int], after: dict[Any, int]) -> dict[str, Any]:
+def _difference(frame: _CsvFrame, before: Levels, after: Levels) -> dict[str, Any]:
     changed = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
     return {
         "line": frame.line,
         "market_id": frame.token,
         "venue_sent_ms": frame.at_ms,
+        "reads_as": remark(before, after),
         "levels_changed": len(changed),
         "levels": [[side, price, before.get((side, price), 0), after.get((side, price), 0)] for side, price in changed],
     }
@@ -249,8 +268,8 @@ class _DecimalFold:
             return None
         return ticker
 
-    def levels(self, ticker: str) -> dict[tuple[str, int], int]:
-        found = {}
+    def levels(self, ticker: str) -> Levels:
+        found: Levels = {}
         for (side, price), size in self._books[ticker].items():
             value = price_e4(price)
             if side == "no" and not self._has_yes_prices:

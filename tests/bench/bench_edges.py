@@ -13,21 +13,16 @@ from collections.abc import Callable
 from orchestration.opportunities.edges import Offer, walk
 from orchestration.opportunities.outcomes import parse_outcomes
 from orchestration.opportunities.portfolio import Leg, Limits, best_portfolio
-from streams.market.fees import KalshiFeeSchedule, PolymarketFeeSchedule, taker_fee_e6
+from streams.market.fees import KalshiFeeSchedule, PolymarketFeeSchedule
+from streams.market.taker_fees import taker_fees
 
 
 def offers() -> list[Offer]:
     """Two ladders of 20 levels whose first ten or so lock something in."""
     kalshi, polymarket = KalshiFeeSchedule(), PolymarketFeeSchedule(rate_e6=40_000)
     return [
-        Offer(
-            "a", [(4_000 + 50 * n, 5_000_000 + 130_000 * n) for n in range(20)], lambda p, s: taker_fee_e6(p, s, kalshi)
-        ),
-        Offer(
-            "b",
-            [(5_000 + 50 * n, 7_000_000 + 110_000 * n) for n in range(20)],
-            lambda p, s: taker_fee_e6(p, s, polymarket),
-        ),
+        Offer("a", [(4_000 + 50 * n, 5_000_000 + 130_000 * n) for n in range(20)], taker_fees(kalshi)),
+        Offer("b", [(5_000 + 50 * n, 7_000_000 + 110_000 * n) for n in range(20)], taker_fees(polymarket)),
     ]
 
 

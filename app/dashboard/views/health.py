@@ -26,6 +26,7 @@ from app.queries.health import (
 
 _FRESH_S = 600
 _NAME_MAX = 44
+_ID_MAX = 28
 
 
 def page() -> None:
@@ -173,7 +174,7 @@ def _show_gaps() -> None:
         show_html(look.table(columns, cells, numeric=frozenset(columns[1:])))
     with right:
         gaps = [
-            [look.venue_chip(gap.venue), look.text(gap.market_id[:_NAME_MAX]), look.text(gap.cause),
+            [look.venue_chip(gap.venue), look.text(gap.market_id[:_ID_MAX]), look.text(gap.cause),
              look.clock(gap.started_at), look.age(gap.duration_s) if gap.ended_at else look.chip("open", "warn")]
             for gap in read(load_gaps, 12)
         ]  # fmt: skip

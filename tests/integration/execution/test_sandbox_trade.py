@@ -20,6 +20,7 @@ from orchestration.execution.desk import Desk
 from orchestration.execution.rounds import run_round
 from orchestration.execution.settlement import ensure_deposits
 from streams.market.identity import MarketRef, Venue
+from streams.sandbox.faults import load_plan
 from streams.sandbox.identifiers import polymarket_ids
 from streams.sandbox.model import (
     Act,
@@ -233,7 +234,7 @@ def test_a_trade_on_the_sandbox_ends_and_its_profit_is_the_change_of_both_balanc
         settings.polymarket_sandbox_port,
         settings.home_dir / "sandbox",
         lambda anchor: (flow, None),
-        faults=plan,
+        faults=load_plan(plan),
     )
 
     async def main() -> None:

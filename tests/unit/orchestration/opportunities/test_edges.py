@@ -7,14 +7,15 @@ from orchestration.opportunities.bundles import find_bundles
 from orchestration.opportunities.edges import Offer, take, walk
 from orchestration.opportunities.outcomes import parse_outcomes
 from orchestration.opportunities.sizing import Cap, size_bundle
-from streams.market.fees import KalshiFeeSchedule, PolymarketFeeSchedule, taker_fee_e6
+from streams.market.fees import KalshiFeeSchedule, PolymarketFeeSchedule
+from streams.market.taker_fees import taker_fees
 
 KALSHI, POLYMARKET = KalshiFeeSchedule(), PolymarketFeeSchedule(rate_e6=40_000)
 
 
 def offer(levels: list[tuple[int, int]], *, is_kalshi: bool = True, minimum: int = 10_000) -> Offer:
     schedule = KALSHI if is_kalshi else POLYMARKET
-    return Offer("x", levels, lambda price, size: taker_fee_e6(price, size, schedule), min_size_e6=minimum)
+    return Offer("x", levels, taker_fees(schedule), min_size_e6=minimum)
 
 
 ladders = st.lists(
