@@ -103,7 +103,11 @@ def status(as_json: JsonOption = False) -> None:
             **system_status(connection, trading_mode=settings.trading_mode),
             "addresses": state.addresses,
         }
-    emit_document(document, as_json=as_json)
+    if as_json:
+        emit_document(document, as_json=True)
+    else:
+        _print_summary(document)
+        emit_document({"switch": document["switch"], **document["mode"], **document["addresses"]}, as_json=False)
 
 
 def doctor(as_json: JsonOption = False) -> None:

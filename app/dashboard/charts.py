@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import accumulate
-from typing import Any
+from typing import Any, TypeVar
 
 import plotly.graph_objects as go
 
@@ -22,6 +22,8 @@ _SMALL = {"size": 12, "color": look.MUTED}
 
 _SHORTEST = timedelta(minutes=2)
 _FEW = 12
+_MISSING = timedelta(minutes=3)
+Minute = TypeVar("Minute", SpreadMinute, PriceMinute)
 
 CONFIG = {"displaylogo": False, "displayModeBar": False, "responsive": True}
 
@@ -41,9 +43,10 @@ def spread_chart(rows: Sequence[SpreadMinute], sigmas: float) -> go.Figure:
         ("backfilled", "spread, backfilled", "#A9B2C3"),
         ("recorded", "spread, recorded", look.INK),
     ):
-        shown = [row.mid_spread if row.source == source else None for row in rows]
+        cut = _with_gaps(rows)
+        shown = [row.mid_spread if row is not None and row.source == source else None for row in cut]
         if any(value is not None for value in shown):
-            figure.add_scatter(x=minutes, y=_cents(shown), mode=_mode(shown), name=name, marker_size=5,
+            figure.add_scatter(x=_minutes(cut), y=_cents(shown), mode=_mode(shown), name=name, marker_size=5,
                                line={"color": colour, "width": 1.6})  # fmt: skip
     outside = [row for row in rows if row.z_score is not None and abs(row.z_score) >= Decimal(str(sigmas))]
     figure.add_scatter(x=[row.minute for row in outside], y=_cents(row.mid_spread for row in outside), mode="markers",
@@ -56,14 +59,14 @@ def spread_chart(rows: Sequence[SpreadMinute], sigmas: float) -> go.Figure:
 def mids_chart(rows: Sequence[SpreadMinute]) -> go.Figure:
     """Draw the mids of both venues of one pair."""
     figure = _figure(height=260, unit="price of YES (¢)")
-    minutes = [row.minute for row in rows]
+    cut = _with_gaps(rows)
     for venue, values in (
-        ("kalshi", [row.kalshi_mid for row in rows]),
-        ("polymarket", [row.polymarket_mid for row in rows]),
+        ("kalshi", [None if row is None else row.kalshi_mid for row in cut]),
+        ("polymarket", [None if row is None else row.polymarket_mid for row in cut]),
     ):
-        figure.add_scatter(x=minutes, y=_cents(values), mode=_mode(values), name=look.VENUE_NAMES[venue],
+        figure.add_scatter(x=_minutes(cut), y=_cents(values), mode=_mode(values), name=look.VENUE_NAMES[venue],
                            marker_size=5, line={"color": look.VENUE_COLOURS[venue], "width": 1.8})  # fmt: skip
-    _fit_times(figure, minutes)
+    _fit_times(figure, [row.minute for row in rows])
     return figure
 
 
@@ -76,7 +79,9 @@ def price_chart(rows: Sequence[PriceMinute], venue: str) -> go.Figure:
                        hoverinfo="skip")  # fmt: skip
     figure.add_scatter(x=minutes, y=_cents(row.bid for row in rows), mode="lines", line_width=0, fill="tonexty",
                        fillcolor=_faint(colour), name="bid to ask", hoverinfo="skip")  # fmt: skip
-    figure.add_scatter(x=minutes, y=_cents(row.mid for row in rows), mode="lines", name="mid",
+    cut = _with_gaps(rows)
+    mids = [None if row is None else row.mid for row in cut]
+    figure.add_scatter(x=_minutes(cut), y=_cents(mids), mode="lines", name="mid",
                        line={"color": colour, "width": 1.3})  # fmt: skip
     figure.add_scatter(x=minutes, y=_cents(row.avg_15m for row in rows), mode="lines", name="average 15 min",
                        line={"color": "#E08A00", "width": 1.5})  # fmt: skip
@@ -196,6 +201,20 @@ def _fit_times(figure: go.Figure, times: Sequence[datetime]) -> None:
     if times:
         span = max(times[-1] - times[0], _SHORTEST)
         figure.update_xaxes(range=[times[-1] - span, times[-1] + span / 100])
+
+
+def _with_gaps(rows: Sequence[Minute]) -> list[Minute | None]:
+    """Put a None where minutes of the recording are missing, so that no line is drawn over what nobody saw."""
+    shown: list[Minute | None] = []
+    for row, before in zip(rows, [None, *rows], strict=False):
+        if before is not None and row.source == "recorded" and row.minute - before.minute > _MISSING:
+            shown.append(None)
+        shown.append(row)
+    return shown
+
+
+def _minutes(rows: Sequence[SpreadMinute | PriceMinute | None]) -> list[datetime | None]:
+    return [None if row is None else row.minute for row in rows]
 
 
 def _mode(values: Sequence[object]) -> str:

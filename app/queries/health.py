@@ -137,11 +137,12 @@ def load_leases(connection: Connection) -> list[LeaseRow]:
 
 
 def load_gaps(connection: Connection, limit: int = 100) -> list[GapRow]:
-    """Return gaps in the recording: open ones first, then the newest."""
+    """Return gaps in the recording: open ones first, then the newest; waits for a first book come last."""
     query = """
         SELECT venue, market_id, cause, started_at, ended_at,
             round(extract(epoch FROM coalesce(ended_at, clock_timestamp()) - started_at), 1) AS duration_s
-        FROM raw.coverage WHERE state = 'gap' ORDER BY ended_at IS NOT NULL, started_at DESC LIMIT %(rows)s
+        FROM raw.coverage WHERE state = 'gap'
+        ORDER BY ended_at IS NOT NULL, cause = 'starting', started_at DESC LIMIT %(rows)s
     """
     return fetch(connection, GapRow, query, {"rows": limit})
 

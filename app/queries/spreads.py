@@ -48,13 +48,14 @@ def load_spread_history(connection: Connection, pair_id: str, hours: int) -> Mar
 
 
 def load_latest_spreads(connection: Connection, limit: int = 200) -> MartRows[SpreadMinute]:
-    """Return the last minute of each pair of the last day: the widest deviation first, then the widest spread."""
+    """Return the last minute of each pair of the last day by deviation, then spread; silent pairs come last."""
     query = f"""
         SELECT latest.* FROM trading.pairs AS p CROSS JOIN LATERAL (
             SELECT {_COLUMNS} FROM analytics.pair_spreads_1m AS s
             WHERE s.pair_id = p.pair_id AND minute > now() - interval '1 day' ORDER BY minute DESC LIMIT 1
         ) AS latest
-        ORDER BY abs(z_score) DESC NULLS LAST, abs(mid_spread) DESC NULLS LAST, latest.pair_id LIMIT %(rows)s
+        ORDER BY latest.minute < now() - interval '10 minutes', abs(z_score) DESC NULLS LAST,
+            abs(mid_spread) DESC NULLS LAST, latest.pair_id LIMIT %(rows)s
     """
     return fetch_mart(connection, SpreadMinute, query, {"rows": limit})
 

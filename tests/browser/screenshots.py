@@ -71,9 +71,19 @@ def take_dagster(page: Page, base: str, out: Path, *, width: int) -> list[Path]:
         page.goto(f"{base}/{path}")
         page.get_by_text(landmark, exact=True).first.wait_for(timeout=60_000)
         page.wait_for_timeout(_DAGSTER_DRAWS_MS)
+        if name == "lineage":
+            _expand_groups(page)
         paths.append(out / f"dagster-{name}.png")
         page.screenshot(path=paths[-1])
     return paths
+
+
+def _expand_groups(page: Page) -> None:
+    page.mouse.click(900, 700, button="right")
+    entry = page.get_by_text("Expand all groups").locator("visible=true")
+    if entry.count():
+        entry.first.click()
+        page.wait_for_timeout(_DAGSTER_DRAWS_MS)
 
 
 def _settle(page: Page) -> None:
@@ -81,7 +91,8 @@ def _settle(page: Page) -> None:
     page.wait_for_function(
         "() => !document.querySelector('[data-testid=\"stApp\"]')?.matches('[data-test-script-state=\"running\"]')"
         " && !document.querySelector('[data-testid=\"stSkeleton\"]')"
-        " && !document.querySelector('[data-stale=\"true\"]')",
+        " && !document.querySelector('[data-stale=\"true\"]')"
+        " && [...document.querySelectorAll('.stPlotlyChart')].every(chart => chart.querySelector('.main-svg'))",
         timeout=60_000,
     )
     page.wait_for_timeout(600)

@@ -102,7 +102,7 @@ def _connections(rows: Sequence[ConnectionRow]) -> str:
             if row.ended_at is None and row.connected_at
             else look.chip(row.end_reason or "connecting", "warn"),
             look.since(row.connected_at or row.started_at),
-            look.number(row.frames),
+            look.number(row.frames) if row.ended_at else "counted at its end",
         ]
         for row in rows
     ]
@@ -170,7 +170,7 @@ def _show_gaps() -> None:
     left, right = st.columns([2, 3], gap="large")
     with left:
         cells = [[look.text(r.cause), str(r.open), str(r.total), look.age(r.seconds)] for r in causes]
-        columns = ["Cause", "Open", "All", "Together"]
+        columns = ["Cause", "Open", "All", "Market time"]
         show_html(look.table(columns, cells, numeric=frozenset(columns[1:])))
     with right:
         gaps = [

@@ -38,7 +38,7 @@ def page() -> None:
     )
     reach = sigmas.slider("Band (σ)", 0.5, 4.0, 2.0, 0.5)
     _show_pair(pair_id, hours or 24, float(reach))
-    st.subheader("All pairs, widest deviation, then widest spread first", anchor=False)
+    st.subheader("All pairs, widest deviation, then widest spread first; silent ones last", anchor=False)
     show_html(_latest_table(list(latest.rows), pairs))
 
 
