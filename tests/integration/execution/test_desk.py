@@ -45,6 +45,7 @@ class FakeVenue:
         self.bids: dict[tuple[str, str], list[list[int]]] = {}
         self.settled: dict[str, int] = {}
         self.paid: dict[str, int] = {}
+        self.answers_after_s = 0.0
         self.prepared: dict[str, OrderSpec] = {}
         self.sent: list[str] = []
         self._connection = connection
@@ -88,6 +89,7 @@ class FakeVenue:
         if self._is("lost_request"):
             raise OutcomeUnknown("timeout")
         self.sent.append(order.client_order_id)
+        await asyncio.sleep(self.answers_after_s)
         self._match(order.client_order_id, self.prepared[order.client_order_id])
         if self._is("lost_response"):
             raise OutcomeUnknown("timeout")
@@ -320,6 +322,23 @@ def test_a_pair_is_hedged_settled_and_its_profit_is_the_change_of_cash(database:
             assert execution["state"] == "SETTLED"
             assert execution["realised_pnl_e6"] == sum(fake.cash for fake in venues.values()) - 20_000_000_000
             assert execution["realised_pnl_e6"] >= execution["expected_pnl_e6"] > 0
+
+    asyncio.run(main())
+
+
+def test_a_first_leg_answered_late_is_completed_on_books_read_after_it(database: str) -> None:
+    async def main() -> None:
+        with connect(database) as connection:
+            seed_group(connection)
+            accounts, venues = make_accounts(connection, {}, 1, fake_settings(decision_ttl_ms=500))
+            await ensure_deposits(connection, accounts)
+            set_books(venues, random.Random(5))
+            for venue in venues.values():
+                venue.answers_after_s = 0.6
+            outcome = await Desk(connection, accounts, "run").trade(seed_signal(connection, 1))
+            assert outcome.state is State.HEDGED, outcome
+            first, second = rows(connection, "SELECT * FROM trading.intents ORDER BY intent_id")
+            assert second["decided_at"] > first["expires_at"]
 
     asyncio.run(main())
 
