@@ -253,6 +253,7 @@ class _Drive:
         self._looked_at = self._started = time.monotonic()
 
     async def until_finished(self, decided_at: datetime | None) -> Finish | Refusal:
+        is_first = decided_at is not None
         while True:
             self._beat()
             await self._dispatcher.resolve(trading.load_to_follow(self._connection, self._id), self._targets)
@@ -261,7 +262,7 @@ class _Drive:
             books_at = datetime.now(UTC)
             books = await self._books(facts) if facts and all(fact.is_resolved for fact in facts) else {}
             step = next_step(self._plan, facts, books, self._situation())
-            if not facts and decided_at is None:
+            if not facts and not is_first:
                 step = Finish(State.FLAT, "nothing was sent")
             if isinstance(step, Finish):
                 self._finish(step, facts)
@@ -269,7 +270,7 @@ class _Drive:
             if isinstance(step, Wait):
                 await asyncio.sleep(self._accounts.settings.order_poll_ms / 1000)
                 continue
-            # Only the first order stands on the books of the decision; those of later ones were read just now.
+            # only the first order acts on the books of the plan; every later one on the books just read
             refusal = await self._place(step, facts, books_at if facts or decided_at is None else decided_at)
             if refusal is not None and not facts:
                 self._finish(Finish(State.FLAT, f"refused: {refusal.reason}"), facts)
