@@ -1,11 +1,10 @@
-"""What people decide, written as rows: pair decisions, the trading switch, limits, the watch list, flatten.
+"""What people decide, written as rows: pair decisions, the trading switch, limits, the watch list.
 
 Nothing here talks to a venue; those who trade read these rows under the lock that guards every intent.
 """
 
 from __future__ import annotations
 
-import json
 from decimal import Decimal
 from typing import Literal, get_args
 
@@ -139,29 +138,6 @@ def watch_market(connection: Connection, venue: Venue, market_id: str, *, who: s
 def unwatch_market(connection: Connection, venue: Venue, market_id: str) -> None:
     """Take a market off the watch list; nothing happens if it is not on it."""
     connection.execute("DELETE FROM trading.watch_list WHERE venue = %s AND market_id = %s", (venue, market_id))
-
-
-def ask_flatten(connection: Connection, execution_id: int, *, who: str) -> int:
-    """Ask for an open trade to be sold down through the reduce path; return the command's id.
-
-    Raises:
-        UnknownSubject: If there is no such trade.
-        ActRefused: If it has settled, or `who` is unusable.
-    """
-    person = _person(who)
-    row = connection.execute(
-        "SELECT settled_at FROM trading.executions WHERE execution_id = %s", (execution_id,)
-    ).fetchone()
-    if row is None:
-        raise UnknownSubject(f"There is no trade {execution_id}.")
-    if row["settled_at"] is not None:
-        raise ActRefused(f"Trade {execution_id} has settled; there is nothing to flatten.")
-    command = connection.execute(
-        "INSERT INTO trading.commands (kind, subject, asked_by) VALUES ('flatten', %s, %s) RETURNING command_id",
-        (json.dumps({"execution_id": execution_id}), person),
-    ).fetchone()
-    assert command is not None
-    return int(command["command_id"])
 
 
 def _person(who: str) -> str:

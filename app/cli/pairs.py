@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from app.cli.output import ExitCode, JsonOption, emit_document, emit_lines, fail
+from app.cli.warehouse import open_warehouse
 
 if TYPE_CHECKING:
     from streams.storage.pairs import Decision
@@ -33,10 +34,9 @@ def register(cli: typer.Typer) -> None:
 def list_all(state: StateOption = None, market: MarketOption = "", as_json: JsonOption = False) -> None:
     """List pairs, most confident first."""
     from streams.settings import load_settings
-    from streams.storage.database import connect, database_dsn
     from streams.storage.pairs import find_pairs, list_pairs
 
-    with connect(database_dsn(load_settings())) as connection:
+    with open_warehouse(load_settings()) as connection:
         rows = find_pairs(connection, market) if market else list_pairs(connection, state=state)
     emit_lines((_document(row) for row in rows if state in (None, row["state"])), as_json=as_json)
 
@@ -60,14 +60,13 @@ def _decide(any_id: str, decision: Decision, reason: str, by: str, *, as_json: b
     import getpass
 
     from streams.settings import load_settings
-    from streams.storage.database import connect, database_dsn
     from streams.storage.pairs import SANDBOX, decide, find_pairs
 
     settings = load_settings()
     who = by or getpass.getuser()
     if who == SANDBOX:
         fail("--by sandbox is how automatic approvals are signed; give a person's name.", ExitCode.USAGE)
-    with connect(database_dsn(settings)) as connection:
+    with open_warehouse(settings) as connection:
         found = find_pairs(connection, any_id)
         if not found:
             fail(f"There is no pair for {any_id}.", ExitCode.ERROR)

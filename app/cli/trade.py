@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.cli.output import JsonOption, emit_document
+from app.cli.warehouse import open_warehouse
 
 if TYPE_CHECKING:
     from streams.storage.risk import SwitchState
@@ -49,11 +50,10 @@ def kill(reason: ReasonOption = "", json_: JsonOption = False) -> None:
 def status(json_: JsonOption = False) -> None:
     """The switch, the limits in force, what is tied up and what is open."""
     from streams.settings import load_settings
-    from streams.storage.database import connect, database_dsn
     from streams.storage.risk import current_limits, tied_up
 
     settings = load_settings()
-    with connect(database_dsn(settings)) as connection:
+    with open_warehouse(settings) as connection:
         switch = connection.execute("SELECT * FROM trading.switches ORDER BY switch_id DESC LIMIT 1").fetchone() or {}
         limits, used = current_limits(connection, settings), tied_up(connection, settings.trading_mode)
         states = connection.execute(
@@ -84,10 +84,9 @@ def status(json_: JsonOption = False) -> None:
 
 def _set(state: SwitchState, reason: str, *, as_json: bool) -> None:
     from streams.settings import load_settings
-    from streams.storage.database import connect, database_dsn
     from streams.storage.risk import set_switch
 
-    with connect(database_dsn(load_settings())) as connection:
+    with open_warehouse(load_settings()) as connection:
         switch_id = set_switch(connection, state, getpass.getuser(), reason)
     emit_document({"switch": state, "switch_id": switch_id, "reason": reason}, as_json=as_json)
 

@@ -190,7 +190,7 @@ class EdgeMonitor:
             if not is_enough:
                 del self._running[key]
             elif now_ns - running.since_ns >= self._hold_ns:
-                running.is_open, running.peak = True, usd
+                running.is_open, running.open_edge, running.peak = True, usd, usd
                 self._put_edge("open", watched, edge, now_ns)
             return
         if usd > running.peak:

@@ -75,6 +75,7 @@ def _hedged(home: Home) -> int:
 
 def _kill_recorder(table: Table, home: Home) -> None:
     with home.connect() as connection:
+        wait_for(lambda: _recorder(connection) != "", 30)
         holder = _recorder(connection)
         os.kill(int(holder.split(":")[-2]), signal.SIGKILL)
         last_killed = _number(connection, "SELECT max(segment_id) FROM raw.segments")
