@@ -36,7 +36,8 @@ LIMIT_S = 180.0
 STOCK_S = 60.0
 EXECUTIONS = """
     SELECT * FROM (
-        SELECT row_number() OVER (PARTITION BY e.run_id ORDER BY e.execution_id) AS place, s.opened_at, r.create_timestamp AT TIME ZONE 'UTC' AS created_at, to_timestamp(r.start_time) AS began_at,
+        SELECT row_number() OVER (PARTITION BY e.run_id ORDER BY e.execution_id) AS place, s.opened_at,
+            r.create_timestamp AT TIME ZONE 'UTC' AS created_at, to_timestamp(r.start_time) AS began_at,
             e.started_at, (SELECT min(o.sent_at) FROM trading.orders AS o JOIN trading.intents AS i USING (intent_id)
                 WHERE i.execution_id = e.execution_id) AS sent_at
         FROM trading.executions AS e JOIN trading.signals AS s USING (signal_id) JOIN dagster.runs AS r USING (run_id)
