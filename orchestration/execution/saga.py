@@ -19,10 +19,10 @@ from typing import Literal
 from streams.market.events import Levels
 from streams.market.identity import Outcome, Venue
 from streams.market.units import PRICE_ONE_E4, PRICE_SCALE
+from streams.storage.risk import SwitchState
 
 Purpose = Literal["open", "complete", "unwind"]
 Action = Literal["buy", "sell"]
-Switch = Literal["run", "pause", "reduce", "kill"]
 
 MAX_COMPLETIONS = 4
 MAX_UNWINDS = 8
@@ -116,7 +116,7 @@ class LegBook:
 class Situation:
     """What the outside says: the switch, how long and how much the execution has been exposed."""
 
-    switch: Switch
+    switch: SwitchState
     exposure_e6_s: int
     is_overdue: bool
     """The time this execution may take is over."""
