@@ -5,23 +5,31 @@ Nothing here talks to a venue; those who trade read these rows under the lock th
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from typing import Literal, get_args
 
 from streams.market.identity import Venue
+from streams.storage import risk
 from streams.storage.database import Connection
+from streams.storage.pairs import PairDecision
+from streams.storage.risk import SwitchState
 
-PairDecision = Literal["approve", "reject", "pause"]
-SwitchState = Literal["run", "pause", "reduce", "kill"]
 LimitName = Literal["order_contracts", "market_usd", "pair_usd", "total_usd", "daily_loss_usd"]
 
 LIMIT_NAMES: tuple[LimitName, ...] = get_args(LimitName)
 NAME_MAX = 80
 REASON_MAX = 1000
+_SYSTEM_NAMES = frozenset({"sandbox", "migration", "supervisor"})
+"""Who writes the rows nobody decided: automatic approvals, the first switch, the switch of a stop."""
 
 
 class ActRefused(ValueError):
     """A decision that cannot be written; the message says what to do."""
+
+
+class UnusableName(ActRefused):
+    """The name cannot stand under a decision."""
 
 
 class TextsChanged(ActRefused):
@@ -88,12 +96,7 @@ def set_switch(connection: Connection, state: SwitchState, *, who: str, reason: 
     Raises:
         ActRefused: If `who` is empty or too long.
     """
-    row = connection.execute(
-        "INSERT INTO trading.switches (state, set_by, reason) VALUES (%s, %s, %s) RETURNING switch_id",
-        (state, _person(who), _reason(reason)),
-    ).fetchone()
-    assert row is not None
-    return int(row["switch_id"])
+    return risk.set_switch(connection, state, _person(who), _reason(reason))
 
 
 def set_limit(connection: Connection, name: str, value: Decimal, *, who: str, reason: str = "") -> int:
@@ -140,14 +143,40 @@ def unwatch_market(connection: Connection, venue: Venue, market_id: str) -> None
     connection.execute("DELETE FROM trading.watch_list WHERE venue = %s AND market_id = %s", (venue, market_id))
 
 
+def ask_flatten(connection: Connection, execution_id: int, *, who: str, reason: str = "") -> int:
+    """Ask for what a trade holds to be sold through the reduce path; return the command's id.
+
+    The settlement round takes it up and writes what became of it in the command's `result`.
+
+    Raises:
+        UnknownSubject: If there is no such trade.
+        UnusableName: If `who` is empty or too long.
+        ActRefused: If it has settled.
+    """
+    person = _person(who)
+    row = connection.execute(
+        "SELECT settled_at FROM trading.executions WHERE execution_id = %s", (execution_id,)
+    ).fetchone()
+    if row is None:
+        raise UnknownSubject(f"There is no trade {execution_id}.")
+    if row["settled_at"] is not None:
+        raise ActRefused(f"Trade {execution_id} has settled; there is nothing to flatten.")
+    command = connection.execute(
+        "INSERT INTO trading.commands (kind, subject, asked_by) VALUES ('flatten', %s, %s) RETURNING command_id",
+        (json.dumps({"execution_id": execution_id, "reason": _reason(reason)}), person),
+    ).fetchone()
+    assert command is not None
+    return int(command["command_id"])
+
+
 def _person(who: str) -> str:
     name = " ".join(who.split())
     if not name:
-        raise ActRefused("Say who you are: a decision carries a person's name.")
+        raise UnusableName("Say who you are: a decision carries a person's name.")
     if len(name) > NAME_MAX or not name.isprintable():
-        raise ActRefused(f"The name must be at most {NAME_MAX} printable characters.")
-    if name.casefold() in {"sandbox", "migration"}:
-        raise ActRefused(f"The name {name} is the system's own; use yours.")
+        raise UnusableName(f"The name must be at most {NAME_MAX} printable characters.")
+    if name.casefold() in _SYSTEM_NAMES:
+        raise UnusableName(f"The name {name} is the system's own; use yours.")
     return name
 
 

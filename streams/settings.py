@@ -150,6 +150,12 @@ class Settings(BaseSettings):
     unknown_absent_after_s: float = Field(
         10.0, gt=0, description="An order the venue still does not know after this time never arrived."
     )
+    absent_recheck_s: float = Field(
+        120.0, ge=0, description="An order that never arrived is looked for this much longer, in case it did."
+    )
+    flatten_slippage_usd: Decimal = Field(
+        Decimal("0.05"), ge=0, description="A person's flatten sells down to this much below the best bid it found."
+    )
 
     # -- alerts -----------------------------------------------------------------------------------------------------
     alert_webhook_url: SecretStr | None = Field(None, description="Where alerts are posted as JSON; none: log only.")

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
+from streams.storage.pairs import PairDecision
+
 T = TypeVar("T")
 
 Amount = Annotated[
@@ -212,7 +214,7 @@ class DecisionBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    decision: Literal["approve", "reject", "pause"]
+    decision: PairDecision
     who: str = Field(min_length=1, max_length=80, description="The person's name.")
     reason: str = Field(default="", max_length=1000)
     kalshi_text_hash: str | None = Field(default=None, max_length=64)

@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from app.cli.acting import ByOption, ReasonOption, person, refusals_as_exit_codes
 from app.cli.output import ExitCode, JsonOption, emit_document, emit_lines, fail
 from app.cli.warehouse import open_warehouse
 
 if TYPE_CHECKING:
-    from streams.storage.pairs import Decision
+    from streams.storage.pairs import PairDecision
 
 PairIdArgument = Annotated[str, typer.Argument(help="Pair id, or any id of a market that stands in exactly one pair.")]
-ReasonOption = Annotated[str, typer.Option("--reason", help="Why, for those who read it later.")]
-ByOption = Annotated[str, typer.Option("--by", help="Who decides; default: the user of this shell.")]
 StateOption = Annotated[
     Literal["proposed", "approved", "rejected", "paused", "lapsed"] | None, typer.Option("--state", help="Only these.")
 ]
@@ -56,17 +55,12 @@ def pause(pair: PairIdArgument, reason: ReasonOption = "", by: ByOption = "", as
     _decide(pair, "pause", reason, by, as_json=as_json)
 
 
-def _decide(any_id: str, decision: Decision, reason: str, by: str, *, as_json: bool) -> None:
-    import getpass
-
+def _decide(any_id: str, decision: PairDecision, reason: str, by: str, *, as_json: bool) -> None:
+    from app.acts import decide_pair
     from streams.settings import load_settings
-    from streams.storage.pairs import SANDBOX, decide, find_pairs
+    from streams.storage.pairs import find_pairs
 
-    settings = load_settings()
-    who = by or getpass.getuser()
-    if who == SANDBOX:
-        fail("--by sandbox is how automatic approvals are signed; give a person's name.", ExitCode.USAGE)
-    with open_warehouse(settings) as connection:
+    with refusals_as_exit_codes(), open_warehouse(load_settings()) as connection:
         found = find_pairs(connection, any_id)
         if not found:
             fail(f"There is no pair for {any_id}.", ExitCode.ERROR)
@@ -74,7 +68,7 @@ def _decide(any_id: str, decision: Decision, reason: str, by: str, *, as_json: b
             ids = ", ".join(row["pair_id"] for row in found)
             fail(f"{any_id} stands in {len(found)} pairs; name one of {ids}.", ExitCode.USAGE)
         pair_id = found[0]["pair_id"]
-        decide(connection, pair_id, decision, decided_by=who, environment=settings.venues, reason=reason)
+        decide_pair(connection, pair_id, decision, who=person(by), reason=reason)
         row = find_pairs(connection, pair_id)[0]
     emit_document(_document(row), as_json=as_json)
 

@@ -1,50 +1,66 @@
-"""`crossbook trade`: the switch everything that acts obeys, and what is open."""
+"""`crossbook trade`: the switch everything that acts obeys, what is open, and selling one trade."""
 
 from __future__ import annotations
 
-import getpass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from app.cli.acting import ByOption, ReasonOption, person, refusals_as_exit_codes
 from app.cli.output import JsonOption, emit_document
 from app.cli.warehouse import open_warehouse
 
 if TYPE_CHECKING:
     from streams.storage.risk import SwitchState
 
-ReasonOption = Annotated[str, typer.Option("--reason", help="Kept with the switch.")]
+ExecutionArgument = Annotated[int, typer.Argument(help="Number of the trade, as the dashboard shows it.")]
 
 
 def register(cli: typer.Typer) -> None:
     """Add the commands."""
-    trade = typer.Typer(help="Pause, reduce, resume or kill trading; show what is open.", no_args_is_help=True)
+    trade = typer.Typer(help="Switch trading, sell one trade, show what is open.", no_args_is_help=True)
     trade.command("pause")(pause)
     trade.command("reduce")(reduce)
     trade.command("resume")(resume)
     trade.command("kill")(kill)
+    trade.command("flatten")(flatten)
     trade.command("status")(status)
     cli.add_typer(trade, name="trade")
 
 
-def pause(reason: ReasonOption = "", json_: JsonOption = False) -> None:
+def pause(reason: ReasonOption = "", by: ByOption = "", json_: JsonOption = False) -> None:
     """Nothing new opens; open trades finish."""
-    _set("pause", reason, as_json=json_)
+    _set("pause", reason, by, as_json=json_)
 
 
-def reduce(reason: ReasonOption = "", json_: JsonOption = False) -> None:
+def reduce(reason: ReasonOption = "", by: ByOption = "", json_: JsonOption = False) -> None:
     """Only orders that lower exposure leave."""
-    _set("reduce", reason, as_json=json_)
+    _set("reduce", reason, by, as_json=json_)
 
 
-def resume(reason: ReasonOption = "", json_: JsonOption = False) -> None:
+def resume(reason: ReasonOption = "", by: ByOption = "", json_: JsonOption = False) -> None:
     """Trading goes on."""
-    _set("run", reason, as_json=json_)
+    _set("run", reason, by, as_json=json_)
 
 
-def kill(reason: ReasonOption = "", json_: JsonOption = False) -> None:
+def kill(reason: ReasonOption = "", by: ByOption = "", json_: JsonOption = False) -> None:
     """Nothing leaves any more; resting orders are cancelled, open exposure is escalated."""
-    _set("kill", reason, as_json=json_)
+    _set("kill", reason, by, as_json=json_)
+
+
+def flatten(
+    execution_id: ExecutionArgument, reason: ReasonOption = "", by: ByOption = "", json_: JsonOption = False
+) -> None:
+    """Ask for all that a trade holds to be sold, within a bound below the best bids; the next round does it."""
+    from app.acts import ask_flatten
+    from streams.settings import load_settings
+
+    who = person(by)
+    with refusals_as_exit_codes(), open_warehouse(load_settings()) as connection:
+        command_id = ask_flatten(connection, execution_id, who=who, reason=reason)
+    emit_document(
+        {"command_id": command_id, "execution_id": execution_id, "asked_by": who, "reason": reason}, as_json=json_
+    )
 
 
 def status(json_: JsonOption = False) -> None:
@@ -82,12 +98,12 @@ def status(json_: JsonOption = False) -> None:
     )
 
 
-def _set(state: SwitchState, reason: str, *, as_json: bool) -> None:
+def _set(state: SwitchState, reason: str, by: str, *, as_json: bool) -> None:
+    from app.acts import set_switch
     from streams.settings import load_settings
-    from streams.storage.risk import set_switch
 
-    with open_warehouse(load_settings()) as connection:
-        switch_id = set_switch(connection, state, getpass.getuser(), reason)
+    with refusals_as_exit_codes(), open_warehouse(load_settings()) as connection:
+        switch_id = set_switch(connection, state, who=person(by), reason=reason)
     emit_document({"switch": state, "switch_id": switch_id, "reason": reason}, as_json=as_json)
 
 

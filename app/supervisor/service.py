@@ -24,6 +24,7 @@ from streams.logs import get_logger
 from streams.market.errors import ConfigurationError, StreamsError, TransientError
 from streams.settings import PROJECT_ROOT, Settings
 from streams.storage.database import connect, database_dsn, embedded_server
+from streams.storage.risk import SwitchState, current_switch, set_switch
 from streams.storage.schema import migrate
 
 _READY_LIMIT_S = 120.0
@@ -234,12 +235,9 @@ class Supervisor:
     def _reduce_trading(self) -> None:
         """Switch to `reduce` for the stop, remembering in the row what was in force."""
         with connect(database_dsn(self._settings)) as connection:
-            row = connection.execute("SELECT state FROM trading.switches ORDER BY switch_id DESC LIMIT 1").fetchone()
-            if row and row["state"] in ("run", "pause"):
-                connection.execute(
-                    "INSERT INTO trading.switches (state, set_by, reason) VALUES ('reduce', %s, %s)",
-                    (_STOPPED_BY, f"stop; was {row['state']}"),
-                )
+            before = current_switch(connection)
+            if before in ("run", "pause"):
+                set_switch(connection, "reduce", _STOPPED_BY, f"stop; was {before}")
 
     def _resume_trading(self) -> None:
         """Put back what was in force before our own last stop; what a person set stays."""
@@ -248,11 +246,8 @@ class Supervisor:
                 "SELECT state, set_by, reason FROM trading.switches ORDER BY switch_id DESC LIMIT 1"
             ).fetchone()
             if row and row["set_by"] == _STOPPED_BY and row["state"] == "reduce":
-                before = str(row["reason"]).rsplit(" ", 1)[-1]
-                connection.execute(
-                    "INSERT INTO trading.switches (state, set_by, reason) VALUES (%s, %s, 'start')",
-                    (before, _STOPPED_BY),
-                )
+                before: SwitchState = "pause" if str(row["reason"]).endswith(" pause") else "run"
+                set_switch(connection, before, _STOPPED_BY, "start")
 
     def _summary(self) -> dict[str, Any]:
         try:

@@ -155,17 +155,36 @@ class Dispatcher:
             if row["state"] == "prepared":
                 trading.update_order(self._connection, row["order_id"], "expired", reason="it was never sent")
                 continue
-            gateway = self._accounts.gateways[Venue(row["venue"])]
-            key = order_key(row, targets[f"{row['venue']}:{row['market_id']}"])
-            try:
-                reading = await gateway.read(key)
-                if reading.status == "resting":
-                    await gateway.cancel(key)
-                    reading = await gateway.read(key)
-            except StreamsError as error:
-                self._log.warning("an order could not be read", order_id=row["order_id"], error=str(error))
+            reading = await self._read(row, targets)
+            if reading is not None:
+                self.record(row, reading)
+
+    async def recheck(self, rows: Sequence[Row], targets: Mapping[str, Target]) -> bool:
+        """Read orders that were given up as never seen once more; returns whether one has filled or still may."""
+        is_alive = False
+        for row in rows:
+            reading = await self._read(row, targets)
+            if reading is None or not (reading.is_found or reading.fills):
                 continue
             self.record(row, reading)
+            state = trading.order_state(self._connection, row["order_id"])
+            self._log.warning("an order that was given up is there", order_id=row["order_id"], state=state)
+            is_alive = is_alive or state not in ("canceled", "expired")
+        return is_alive
+
+    async def _read(self, row: Row, targets: Mapping[str, Target]) -> OrderReading | None:
+        """Ask the venue for an order, cancelled first if it rests; None when it cannot be asked."""
+        gateway = self._accounts.gateways[Venue(row["venue"])]
+        key = order_key(row, targets[f"{row['venue']}:{row['market_id']}"])
+        try:
+            reading = await gateway.read(key)
+            if reading.status == "resting":
+                await gateway.cancel(key)
+                reading = await gateway.read(key)
+        except StreamsError as error:
+            self._log.warning("an order could not be read", order_id=row["order_id"], error=str(error))
+            return None
+        return reading
 
     def record(self, row: Row, reading: OrderReading) -> None:
         """Write what a venue says about an order: fills, their ledger entries, the order's state."""
@@ -196,7 +215,7 @@ class Dispatcher:
             age > timedelta(seconds=self._accounts.settings.unknown_absent_after_s) and self._absent[order_id] > 1
         )
         if is_proven:
-            trading.update_order(self._connection, order_id, "expired", reason="the venue never saw it")
+            trading.update_order(self._connection, order_id, "expired", reason=trading.ABSENT)
         elif row["state"] != "unknown":
             trading.update_order(self._connection, order_id, "unknown", reason="the venue does not show it yet")
 

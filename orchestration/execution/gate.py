@@ -13,7 +13,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Literal
 
-from orchestration.execution.saga import Switch
+from streams.storage.risk import SwitchState
 
 PairState = Literal["approved", "proposed", "rejected", "paused", "lapsed"]
 
@@ -66,7 +66,7 @@ class OpeningFacts:
         realised_today_e6: Realised PnL of the UTC day, negative for a loss.
     """
 
-    switch: Switch | None
+    switch: SwitchState | None
     is_trading_on: bool
     is_tradable: bool | None
     is_pair: bool
@@ -106,7 +106,7 @@ def _switch(facts: OpeningFacts) -> Refusal | None:
     return None
 
 
-def switch_reason(switch: Switch) -> Reason:
+def switch_reason(switch: SwitchState) -> Reason:
     """Return the reason a switch that is not `run` refuses with."""
     return {"pause": Reason.PAUSED, "reduce": Reason.REDUCING, "kill": Reason.KILLED}[switch]
 
@@ -140,7 +140,7 @@ def _history(facts: OpeningFacts) -> Refusal | None:
 
 
 def may_send(
-    *, switch: Switch | None, purpose: str, has_leases: bool, is_within_life: bool, is_within_limits: bool
+    *, switch: SwitchState | None, purpose: str, has_leases: bool, is_within_life: bool, is_within_limits: bool
 ) -> Refusal | None:
     """Return why one order may not leave: the last check, inside the transaction that writes its intent.
 

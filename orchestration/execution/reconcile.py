@@ -1,15 +1,17 @@
 """After a crash and from time to time: what Postgres and the venues say of every execution is brought together.
 
 Executions nobody works on any more are driven on to their end; unknown orders are read; provisional fills are followed
-until they are confirmed or failed, and a failed one opens its execution again.
+until they are confirmed or failed, and a failed one opens its execution again. So does an order that was given up as
+never seen and has filled after all: what it brought too much is sold.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from orchestration.execution.desk import Desk, close_if_empty, targets_of
+from orchestration.execution.desk import Desk
 from orchestration.execution.dispatch import Accounts, Dispatcher, order_facts
+from orchestration.execution.drive import close_if_empty, targets_of
 from orchestration.execution.planning import plan_from_json
 from orchestration.execution.saga import OPEN_STATES, State, holdings, locked_e6, unmatched_e6
 from streams.logs import get_logger
@@ -36,7 +38,7 @@ async def reconcile(connection: Connection, accounts: Accounts, run_id: str) -> 
     """Bring every execution that is not finished, or whose orders or fills are not final, up to what the venues say."""
     result = Reconciled()
     desk = Desk(connection, accounts, run_id)
-    for row in _unfinished(connection, accounts.mode):
+    for row in _unfinished(connection, accounts):
         try:
             await _one(connection, accounts, desk, row, result)
         except (StreamsError, LookupError) as error:
@@ -45,18 +47,22 @@ async def reconcile(connection: Connection, accounts: Accounts, run_id: str) -> 
     return result
 
 
-def _unfinished(connection: Connection, mode: str) -> list[Row]:
+def _unfinished(connection: Connection, accounts: Accounts) -> list[Row]:
     return connection.execute(
         """SELECT e.* FROM trading.executions AS e WHERE e.mode = %(mode)s AND (
                e.state = ANY(%(open)s)
                OR EXISTS (SELECT 1 FROM trading.orders AS o JOIN trading.intents AS i USING (intent_id)
-                   WHERE i.execution_id = e.execution_id AND o.state = ANY(%(unresolved)s))
+                   WHERE i.execution_id = e.execution_id AND (o.state = ANY(%(unresolved)s)
+                       OR (o.state = 'expired' AND o.reason = %(absent)s
+                           AND o.closed_at > clock_timestamp() - make_interval(secs => %(recheck_s)s))))
                OR EXISTS (SELECT 1 FROM trading.fills AS f JOIN trading.orders AS o USING (order_id)
                    JOIN trading.intents AS i USING (intent_id)
                    WHERE i.execution_id = e.execution_id AND f.state = 'provisional'))
            ORDER BY e.execution_id""",
         {
-            "mode": mode,
+            "mode": accounts.mode,
+            "absent": trading.ABSENT,
+            "recheck_s": accounts.settings.absent_recheck_s,
             "open": [str(state) for state in OPEN_STATES],
             "unresolved": list(trading.UNRESOLVED),
         },
@@ -72,28 +78,53 @@ async def _one(connection: Connection, accounts: Accounts, desk: Desk, row: Row,
         result.busy += 1
         return
     try:
-        execution = trading.load_execution(connection, row["execution_id"])
+        execution_id = row["execution_id"]
         targets = targets_of(connection, plan)
         dispatcher = Dispatcher(connection, accounts, leases)
+        absent = trading.load_absent(connection, execution_id, accounts.settings.absent_recheck_s)
+        is_late = await dispatcher.recheck(absent, targets)
+        if is_late:
+            _note_late(connection, execution_id)
+        execution = trading.load_execution(connection, execution_id)
         if execution["state"] in OPEN_STATES:
             result.driven += 1
             await desk.drive(execution, targets, leases)
             return
-        before = _failed_fills(connection, row["execution_id"])
-        await dispatcher.resolve(trading.load_to_follow(connection, row["execution_id"]), targets)
+        before = _failed_fills(connection, execution_id)
+        await dispatcher.resolve(trading.load_to_follow(connection, execution_id), targets)
         result.followed += 1
-        has_failed = _failed_fills(connection, row["execution_id"]) > before
-        if has_failed and current_switch(connection) != "kill":
-            result.reopened += 1
-            trading.change_state(connection, row["execution_id"], State.COMPLETING, "a fill failed to settle", {})
-            await desk.drive(trading.load_execution(connection, row["execution_id"]), targets, leases)
-        elif has_failed:
-            _escalate(connection, row["execution_id"])
-        else:
+        has_failed = _failed_fills(connection, execution_id) > before
+        why = "a fill failed to settle" if has_failed else "an order that was given up has filled"
+        if not has_failed and (not is_late or execution["state"] == State.ESCALATED):
             _settle_down(connection, execution)
+        elif current_switch(connection) == "kill":
+            _escalate(connection, execution_id, why)
+        else:
+            result.reopened += 1
+            state = State.COMPLETING if has_failed else State.UNWINDING
+            trading.change_state(connection, execution_id, state, why, {})
+            await desk.drive(trading.load_execution(connection, execution_id), targets, leases)
     finally:
         for lease in leases:
             release(connection, lease)
+
+
+def _note_late(connection: Connection, execution_id: int) -> None:
+    """Raise the alarm of a late fill; the execution is open again and buys nothing any more."""
+    with connection.transaction():
+        trading.merge_detail(connection, execution_id, {"late_fill": True})
+        connection.execute(
+            "UPDATE trading.executions SET settled_at = NULL, realised_pnl_e6 = NULL WHERE execution_id = %s",
+            (execution_id,),
+        )
+        raise_alert(
+            connection,
+            "late_fill",
+            "critical",
+            f"late_fill:{execution_id}",
+            f"Execution {execution_id}: an order that its venue did not know has filled after all.",
+            {"execution_id": execution_id},
+        )
 
 
 def _failed_fills(connection: Connection, execution_id: int) -> int:
@@ -119,17 +150,18 @@ def _settle_down(connection: Connection, execution: Row) -> None:
                 "UPDATE trading.executions SET expected_pnl_e6 = %s WHERE execution_id = %s",
                 (locked_e6(plan, facts), execution_id),
             )
-            clear_alert(connection, f"execution:{execution_id}")
+            for kind in ("execution", "late_fill"):
+                clear_alert(connection, f"{kind}:{execution_id}")
     close_if_empty(connection, execution_id)
 
 
-def _escalate(connection: Connection, execution_id: int) -> None:
-    trading.change_state(connection, execution_id, State.ESCALATED, "a fill failed to settle while killed", {})
+def _escalate(connection: Connection, execution_id: int, why: str) -> None:
+    trading.change_state(connection, execution_id, State.ESCALATED, f"{why} while killed", {})
     raise_alert(
         connection,
         "escalated",
         "critical",
         f"execution:{execution_id}",
-        f"Execution {execution_id} is ESCALATED: a fill failed to settle while trading is killed.",
+        f"Execution {execution_id} is ESCALATED: {why} while trading is killed.",
         {"execution_id": execution_id},
     )

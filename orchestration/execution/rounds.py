@@ -1,15 +1,18 @@
-"""One round of upkeep of the trading tables: kill, reconciliation, settlement, balances."""
+"""One round of upkeep of the trading tables: kill, reconciliation, what people asked for, settlement, balances."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from orchestration.execution.commands import obey
 from orchestration.execution.dispatch import Accounts
 from orchestration.execution.reconcile import Reconciled, reconcile
 from orchestration.execution.settlement import Balance, Settled, compare_balances, ensure_deposits, settle
+from streams.settings import Settings
 from streams.storage.alerts import clear_alert, raise_alert
 from streams.storage.database import Connection
 from streams.storage.risk import current_switch
+from streams.storage.trading import ABSENT
 
 _BALANCE_EVERY_S = 30
 
@@ -19,6 +22,7 @@ class Round:
     """What one round did."""
 
     reconciled: Reconciled
+    commands: int
     settled: Settled
     balances: list[Balance]
 
@@ -28,8 +32,9 @@ async def run_round(connection: Connection, accounts: Accounts, run_id: str) -> 
     await ensure_deposits(connection, accounts)
     alarm_kill(connection)
     reconciled = await reconcile(connection, accounts, run_id)
+    commands = await obey(connection, accounts, run_id)
     settled = await settle(connection, accounts)
-    return Round(reconciled, settled, await compare_balances(connection, accounts))
+    return Round(reconciled, commands, settled, await compare_balances(connection, accounts))
 
 
 def alarm_kill(connection: Connection) -> None:
@@ -41,7 +46,7 @@ def alarm_kill(connection: Connection) -> None:
         clear_alert(connection, "kill")
 
 
-def why_due(connection: Connection, mode: str) -> str:
+def why_due(connection: Connection, settings: Settings) -> str:
     """Return why a round is due now, empty when nothing is."""
     row = connection.execute(
         """SELECT
@@ -50,6 +55,9 @@ def why_due(connection: Connection, mode: str) -> str:
                    AND e.started_at < now() - interval '5 seconds') AS open,
                EXISTS (SELECT 1 FROM trading.orders WHERE state IN ('prepared', 'sent', 'unknown', 'resting')
                    AND prepared_at < now() - interval '5 seconds') AS unresolved,
+               EXISTS (SELECT 1 FROM trading.orders WHERE state = 'expired' AND reason = %(absent)s
+                   AND closed_at > now() - make_interval(secs => %(recheck_s)s)) AS absent,
+               EXISTS (SELECT 1 FROM trading.commands WHERE kind = 'flatten' AND done_at IS NULL) AS flatten,
                EXISTS (SELECT 1 FROM trading.fills WHERE state = 'provisional') AS provisional,
                EXISTS (SELECT 1 FROM trading.positions AS p JOIN raw.market_state AS s
                        ON s.venue = p.venue AND s.market_id = p.market_id
@@ -60,6 +68,11 @@ def why_due(connection: Connection, mode: str) -> str:
                    AND e.state = 'FLAT') AS flat,
                NOT EXISTS (SELECT 1 FROM trading.balances
                    WHERE read_at > now() - make_interval(secs => %(every)s)) AS balances""",
-        {"mode": mode, "every": _BALANCE_EVERY_S},
+        {
+            "mode": settings.trading_mode,
+            "absent": ABSENT,
+            "recheck_s": settings.absent_recheck_s,
+            "every": _BALANCE_EVERY_S,
+        },
     ).fetchone()
     return ", ".join(name for name, is_due in (row or {}).items() if is_due)

@@ -19,10 +19,10 @@ from typing import Literal
 from streams.market.events import Levels
 from streams.market.identity import Outcome, Venue
 from streams.market.units import PRICE_ONE_E4, PRICE_SCALE
+from streams.storage.risk import SwitchState
 
-Purpose = Literal["open", "complete", "unwind"]
+Purpose = Literal["open", "complete", "unwind", "flatten"]
 Action = Literal["buy", "sell"]
-Switch = Literal["run", "pause", "reduce", "kill"]
 
 MAX_COMPLETIONS = 4
 MAX_UNWINDS = 8
@@ -116,10 +116,12 @@ class LegBook:
 class Situation:
     """What the outside says: the switch, how long and how much the execution has been exposed."""
 
-    switch: Switch
+    switch: SwitchState
     exposure_e6_s: int
     is_overdue: bool
     """The time this execution may take is over."""
+    may_complete: bool = True
+    """Short legs may be bought; not once an order that was given up has filled after all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +199,12 @@ def state_of(orders: Sequence[OrderFact]) -> State:
     """Return the open state the orders so far leave an execution in."""
     if not orders:
         return State.PLANNED
-    return {"open": State.OPENING, "complete": State.COMPLETING, "unwind": State.UNWINDING}[orders[-1].purpose]
+    return {
+        "open": State.OPENING,
+        "complete": State.COMPLETING,
+        "unwind": State.UNWINDING,
+        "flatten": State.UNWINDING,
+    }[orders[-1].purpose]
 
 
 def next_step(
@@ -220,7 +227,7 @@ def next_step(
     held = holdings(plan, orders)
     target = max(held.values())
     gaps = [(leg, target - held[leg.leg_no]) for leg in plan.legs]
-    if unmatched_e6(plan, orders) <= TINY_E6 or all(_floor(gap, leg) == 0 for leg, gap in gaps):
+    if unmatched_e6(plan, orders) <= TINY_E6 or all(floor_size(gap, leg) == 0 for leg, gap in gaps):
         return _balanced(plan, orders, target)
     if situation.switch == "kill":
         return Finish(State.ESCALATED, "killed with open exposure")
@@ -255,10 +262,11 @@ def _complete(
     situation: Situation,
 ) -> Place | Wait | None:
     """Return the order that fills the first leg that is short; None when completing is no longer the way."""
-    if any(order.purpose == "unwind" for order in orders) or situation.exposure_e6_s > plan.exposure_budget_e6_s:
+    is_over = any(order.purpose == "unwind" for order in orders) or not situation.may_complete
+    if is_over or situation.exposure_e6_s > plan.exposure_budget_e6_s:
         return None
     for leg, gap in gaps:
-        size = _floor(gap, leg)
+        size = floor_size(gap, leg)
         if size == 0:
             continue
         tried = [order for order in orders if order.leg_no == leg.leg_no]
@@ -274,10 +282,10 @@ def _complete(
 def _completing_order(plan: Plan, leg: PlanLeg, size: int, book: LegBook, *, purpose: Purpose) -> Place | None:
     bound = min(leg.limit_price_e4 + plan.slippage_e4, PRICE_ONE_E4 - 1)
     there = sum(level for price, level in book.asks if price <= bound)
-    wanted = _floor(min(size, there), leg)
+    wanted = floor_size(min(size, there), leg)
     if wanted < max(leg.min_size_e6, leg.size_step_e6):
         return None
-    limit, cost = _walk(book.asks, wanted)
+    limit, cost = walk_levels(book.asks, wanted)
     return None if cost < leg.min_notional_e6 else Place(leg.leg_no, purpose, "buy", limit, wanted, cost)
 
 
@@ -290,18 +298,18 @@ def _unwind(
         return Finish(State.ESCALATED, "the excess could not be sold")
     why = ""
     for leg in plan.legs:
-        excess = _floor(held[leg.leg_no] - base, leg)
+        excess = floor_size(held[leg.leg_no] - base, leg)
         if excess < max(leg.min_size_e6, leg.size_step_e6):
             continue
         book = books.get(leg.leg_no)
         if book is None or not book.bids:
             why = "no bid to sell the excess to"
             continue
-        sellable = _floor(min(excess, book.sellable_e6, sum(size for _, size in book.bids)), leg)
+        sellable = floor_size(min(excess, book.sellable_e6, sum(size for _, size in book.bids)), leg)
         if sellable < max(leg.min_size_e6, leg.size_step_e6):
             why = "the excess cannot be sold yet"
             continue
-        limit, brings = _walk(book.bids, sellable)
+        limit, brings = walk_levels(book.bids, sellable)
         return Place(leg.leg_no, "unwind", "sell", limit, sellable, brings)
     return Wait(why) if why else _accept(plan, orders, held)
 
@@ -327,7 +335,7 @@ def unmatched_e6(plan: Plan, orders: Sequence[OrderFact]) -> int:
     return total
 
 
-def _walk(levels: Levels, size: int) -> tuple[int, int]:
+def walk_levels(levels: Levels, size: int) -> tuple[int, int]:
     """Return the price of the last level needed for `size`, and what all of it costs (1e-6 dollar)."""
     left, limit, product_e10 = size, 0, 0
     for price, level in levels:
@@ -339,5 +347,6 @@ def _walk(levels: Levels, size: int) -> tuple[int, int]:
     return limit, product_e10 // PRICE_SCALE
 
 
-def _floor(size: int, leg: PlanLeg) -> int:
+def floor_size(size: int, leg: PlanLeg) -> int:
+    """Return the part of a size that orders of this leg can have; never negative."""
     return max(0, size - size % leg.size_step_e6)

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 from psycopg.types.json import Jsonb
 
-from orchestration.execution.desk import close_if_empty
 from orchestration.execution.dispatch import Accounts, Dispatcher
+from orchestration.execution.drive import close_if_empty
 from orchestration.execution.gateway import Gateway, Payout
 from orchestration.execution.ledger import Entry, Lot, netting_target_e6, payout_e6, settlement_entries
 from orchestration.execution.saga import State

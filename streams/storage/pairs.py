@@ -1,4 +1,7 @@
-"""Candidates, verdicts, pairs and decisions. A decision binds to the texts and the environment it was made on."""
+"""Candidates, verdicts, pairs and what is decided on them, bound to the texts and the environment it was decided on.
+
+Automatic approvals are signed `sandbox`; what people decide is written by `app.acts`.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,10 @@ from typing import Any, Literal
 
 from psycopg.types.json import Jsonb
 
-from streams.market.errors import NotFound
 from streams.market.identity import Environment
 from streams.storage.database import Connection, Row
 
-Decision = Literal["approve", "reject", "pause"]
-SANDBOX = "sandbox"
-"""The name automatic approvals are signed with; anything else is a person."""
+PairDecision = Literal["approve", "reject", "pause"]
 
 _SAVE_CANDIDATE = """
 INSERT INTO trading.pair_candidates (kalshi_market_id, polymarket_market_id, rank, score, reasons, kalshi_text_hash,
@@ -151,28 +151,6 @@ def approve_in_sandbox(connection: Connection, threshold: Decimal) -> tuple[int,
             retract, {"decision": "pause", "reason": "the last verdict does not bear it", "threshold": threshold}
         ).fetchall()
     return len(approved), len(retracted)
-
-
-def decide(
-    connection: Connection, pair_id: str, decision: Decision, *, decided_by: str, environment: Environment, reason: str
-) -> None:
-    """Append a person's decision on the texts as they are now.
-
-    Raises:
-        NotFound: If there is no such pair in this environment.
-        ValueError: If the name is the one automatic approvals are signed with.
-    """
-    if decided_by == SANDBOX:
-        raise ValueError("a person cannot sign as 'sandbox'")
-    row = connection.execute(
-        "INSERT INTO trading.pair_decisions (pair_id, decision, decided_by, reason, kalshi_text_hash,"
-        " polymarket_text_hash, environment)"
-        " SELECT pair_id, %s, %s, %s, kalshi_text_hash, polymarket_text_hash, environment FROM trading.pairs"
-        " WHERE pair_id = %s AND environment = %s RETURNING decision_id",
-        (decision, decided_by, reason, pair_id, environment),
-    ).fetchone()
-    if row is None:
-        raise NotFound(f"there is no pair {pair_id} in the {environment} environment")
 
 
 def list_pairs(connection: Connection, *, state: str | None = None, market_id: str | None = None) -> list[Row]:

@@ -237,15 +237,17 @@ def load_actionable(
 ) -> list[Row]:
     """Return open, tradable signals worth a look, the most profitable first.
 
-    Not: signals with an execution that bought something or is under way, with `max_attempts` executions, or that were
-    tried or refused less than `retry_after_s` ago, or opened less than `least_age_s` ago.
+    Not: signals with an execution that bought something, is under way or was flattened by a person, with
+    `max_attempts` executions, or that were tried or refused less than `retry_after_s` ago, or opened less than
+    `least_age_s` ago.
     """
     return connection.execute(
         """SELECT s.signal_id, s.group_id, s.leg_set, s.profit_e6, s.opened_at FROM trading.signals AS s
            WHERE s.closed_at IS NULL AND s.is_tradable
              AND s.opened_at <= now() - make_interval(secs => %(age)s)
              AND NOT EXISTS (SELECT 1 FROM trading.executions AS e WHERE e.signal_id = s.signal_id
-                 AND (e.state <> 'FLAT' OR e.started_at > now() - make_interval(secs => %(retry)s)))
+                 AND (e.state <> 'FLAT' OR e.detail ? 'flatten'
+                     OR e.started_at > now() - make_interval(secs => %(retry)s)))
              AND (SELECT count(*) FROM trading.executions AS e WHERE e.signal_id = s.signal_id) < %(attempts)s
              AND NOT EXISTS (SELECT 1 FROM trading.refusals AS r WHERE r.signal_id = s.signal_id
                  AND r.refused_at > now() - make_interval(secs => %(retry)s))

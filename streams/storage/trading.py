@@ -12,6 +12,8 @@ from psycopg.types.json import Jsonb
 from streams.storage.database import Connection, Row
 
 UNRESOLVED = ("prepared", "sent", "unknown", "resting")
+ABSENT = "the venue never saw it"
+"""Reason of an order that was given up because its venue did not know it."""
 FillState = Literal["provisional", "confirmed", "failed"]
 
 
@@ -230,6 +232,23 @@ def load_to_follow(connection: Connection, execution_id: int) -> list[Row]:
             SELECT 1 FROM trading.fills AS f WHERE f.order_id = o.order_id AND f.state = 'provisional'))
         ORDER BY o.order_id""",
         (execution_id, list(UNRESOLVED)),
+    ).fetchall()
+
+
+def order_state(connection: Connection, order_id: int) -> str:
+    """Return the state of one order."""
+    row = connection.execute("SELECT state FROM trading.orders WHERE order_id = %s", (order_id,)).fetchone()
+    if row is None:
+        raise LookupError(f"there is no order {order_id}")
+    return str(row["state"])
+
+
+def load_absent(connection: Connection, execution_id: int, within_s: float) -> list[Row]:
+    """Return the orders of an execution that were given up as never seen by the venue less than `within_s` ago."""
+    return connection.execute(
+        f"""{_ORDER_COLUMNS} WHERE i.execution_id = %s AND o.state = 'expired' AND o.reason = %s
+          AND o.closed_at > clock_timestamp() - make_interval(secs => %s) ORDER BY o.order_id""",
+        (execution_id, ABSENT, within_s),
     ).fetchall()
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from app.acts import decide_pair
 from orchestration.defs.discovery.sources import KalshiSource, PolymarketSource
 from orchestration.defs.discovery.sweep import PageFailed, sweep
 from orchestration.defs.matching.steps import build_groups, judge_candidates, refresh_candidates
@@ -18,7 +19,7 @@ from streams.market.identity import Venue
 from streams.settings import Settings
 from streams.storage.database import Connection, connect
 from streams.storage.listings import load_markets, resolve_market
-from streams.storage.pairs import approve_in_sandbox, decide, find_pairs, list_pairs, propose_pairs
+from streams.storage.pairs import approve_in_sandbox, find_pairs, list_pairs, propose_pairs
 from streams.storage.sweeps import last_watermark
 from streams.venues.paging import Page
 
@@ -232,7 +233,7 @@ def test_a_persons_rejection_is_never_overwritten_and_ends_the_group(
     approve_in_sandbox(connection, Decimal("0.85"))
     build_groups(connection, settings)
     [pair] = find_pairs(connection, "market-7")
-    decide(connection, pair["pair_id"], "reject", decided_by="mara", environment="sandbox", reason="no")
+    decide_pair(connection, pair["pair_id"], "reject", who="mara", reason="no")
     assert approve_in_sandbox(connection, Decimal("0.85")) == (0, 0)
     assert [row["state"] for row in find_pairs(connection, "KXVIS-FR")] == ["rejected"]
     assert build_groups(connection, settings)[2] == 1
@@ -243,7 +244,7 @@ def test_an_approval_lapses_when_a_text_changes(
 ) -> None:
     match(connection, settings)
     [pair] = find_pairs(connection, "KXVIS-FR")
-    decide(connection, pair["pair_id"], "approve", decided_by="mara", environment="sandbox", reason="")
+    decide_pair(connection, pair["pair_id"], "approve", who="mara")
     changed = visit("France", "KXVIS-FR") | {"rules_secondary": "Layovers do not count."}
     venues[0].put("KXVIS", "Ada Lovelace visits France", changed)
     run_kalshi(connection, venues[0], full=True, now=NOW + timedelta(minutes=1))

@@ -6,12 +6,13 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path
 
-from app.acts import SwitchState, decide_pair, set_switch
+from app.acts import decide_pair, set_switch
 from app.api.deps import MayWrite, Warehouse
 from app.api.errors import ApiProblem
 from app.api.schemas import DecisionAnswer, DecisionBody, MarketPair, SwitchAnswer, SwitchBody
 from app.queries.pairs import load_pairs
 from app.queries.risk import load_switch
+from streams.storage.risk import SwitchState
 
 router = APIRouter(tags=["acts"], dependencies=[MayWrite])
 _STATES: dict[str, SwitchState] = {"pause": "pause", "reduce": "reduce", "resume": "run", "kill": "kill"}

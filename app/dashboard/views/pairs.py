@@ -8,12 +8,13 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app.acts import PairDecision, decide_pair
+from app.acts import decide_pair
 from app.dashboard import look
 from app.dashboard.differences import mark_differences
 from app.dashboard.session import act, person, read, show_html
 from app.queries.markets import MarketText
 from app.queries.pairs import PairDetail, PairRow, Verdict, count_pairs, load_pair, load_pairs
+from streams.storage.pairs import PairDecision
 
 _ALL = "all"
 _STATES = ("proposed", "approved", "paused", "rejected", "lapsed")

@@ -6,10 +6,11 @@ from decimal import Decimal, InvalidOperation
 
 import streamlit as st
 
-from app.acts import LIMIT_NAMES, SwitchState, set_limit, set_switch
+from app.acts import LIMIT_NAMES, set_limit, set_switch
 from app.dashboard import look
 from app.dashboard.session import REFRESH, act, person, read, settings, show_html
 from app.queries.risk import Exposure, LimitRow, load_exposure, load_limits, load_switch, load_switch_history
+from streams.storage.risk import SwitchState
 
 _SWITCHES: tuple[tuple[SwitchState, str, str, str], ...] = (
     ("pause", "Pause", ":material/pause:", "Nothing new opens; open trades finish."),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from app.acts import ask_flatten
 from app.dashboard import look
-from app.dashboard.session import REFRESH, read, show_html
+from app.dashboard.session import REFRESH, act, person, read, show_html
 from app.queries.trades import FillRow, OrderRow, TradeDetail, TradeRow, count_trade_states, load_trade, load_trades
 
 _ALL = "all"
@@ -90,9 +91,10 @@ def _show_trade(execution_id: int) -> None:
     if trade.state.upper() == "ESCALATED":
         st.error(
             "This hedge needs a person: part of it is exposed. Check the orders below against the venue, and "
-            "sell there what is held without its other side.",
+            "flatten it, or sell there what is held without its other side.",
             icon=":material/warning:",
         )
+    _show_flatten(trade)
     left, right = st.columns([3, 1.6], gap="large")
     with left:
         st.subheader("Legs", anchor=False)
@@ -199,3 +201,14 @@ def _timeline(detail: TradeDetail) -> str:
     )
     refused = "".join(f"<div>{look.text(reason)}</div>" for reason in detail.refusals)
     return f'<div class="cb-line">{steps}{refused}</div>'
+
+
+def _show_flatten(trade: TradeRow) -> None:
+    if trade.settled_at is not None:
+        return
+    with st.popover("Flatten this trade"):
+        st.write("Sells what it holds at the best bids, within a bound, through the path that only lowers exposure.")
+        if not person():
+            st.caption("Give your name in the sidebar first.")
+        if st.button("Flatten now", type="primary", disabled=not person(), key=f"flatten-{trade.execution_id}"):
+            act(ask_flatten, trade.execution_id, who=person(), done="Asked for; the next settlement round takes it up.")

@@ -82,13 +82,14 @@ def hedged_trade() -> None:
 
 @dg.op(out=dg.Out(dagster_type=dg.Nothing))
 def settle_and_reconcile(context: dg.OpExecutionContext, platform: PlatformResource) -> None:
-    """Finish what runs left open, follow unconfirmed fills, book what venues paid, compare balances."""
+    """Finish what runs left open, flatten what people asked for, follow fills, book payouts, compare balances."""
     with platform.connect() as connection:
         result = asyncio.run(_round(connection, platform, context.run_id))
     context.add_output_metadata(
         {
             "executions driven": result.reconciled.driven,
             "executions reopened": result.reconciled.reopened,
+            "commands obeyed": result.commands,
             "markets paid": result.settled.markets,
             "paid_usd": f"{result.settled.paid_e6 / 1e6:.6f}",
             "executions realised": result.settled.executions,

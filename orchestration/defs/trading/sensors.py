@@ -21,7 +21,7 @@ _IN_PROGRESS = [
 def settlement_sensor(
     context: dg.SensorEvaluationContext, platform: PlatformResource
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Start `settle_trades` when an execution, an order, a fill, a settlement or a balance asks for it."""
+    """Start `settle_trades` when an execution, an order, a fill, a person, a settlement or a balance asks for it."""
     settings = platform.settings()
     if settings.trading_mode == "off":
         yield dg.SkipReason("trading is off")
@@ -31,7 +31,7 @@ def settlement_sensor(
         yield dg.SkipReason("a round is under way")
         return
     with platform.connect() as connection:
-        why = why_due(connection, settings.trading_mode)
+        why = why_due(connection, settings)
     if why:
         yield dg.RunRequest(tags={"crossbook/why": why})
     else:

@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 from psycopg.types.json import Jsonb
 
+from app.acts import ask_flatten
 from orchestration.execution.accounts import open_accounts
 from orchestration.execution.desk import Desk
+from orchestration.execution.dispatch import Accounts
 from orchestration.execution.rounds import run_round
 from orchestration.execution.settlement import ensure_deposits
 from streams.market.identity import MarketRef, Venue
@@ -216,43 +218,7 @@ async def until(condition: Callable[[], Awaitable[bool]], deadline_s: float = 20
 def test_a_trade_on_the_sandbox_ends_and_its_profit_is_the_change_of_both_balances(
     database: str, tmp_path: Path, faults: list[dict[str, Any]], settlement: int, state: str
 ) -> None:
-    settings = Settings(
-        home=tmp_path,
-        venues="sandbox",
-        kalshi_sandbox_port=free_port(),
-        polymarket_sandbox_port=free_port(),
-        unknown_absent_after_s=2,
-        execution_max_s=6,
-    )
-    ensure_sandbox_credentials(settings)
-    plan = tmp_path / "faults.json"
-    timing = {"mined_ms": 200, "confirmed_ms": 500, "failed_probability": "0", "sellable": "matched"}
-    plan.write_text(json.dumps({"seed": 1, "settlement": timing, "rules": faults}))
-    flow = TwoMarkets()
-    options = SandboxOptions(
-        settings.kalshi_sandbox_port,
-        settings.polymarket_sandbox_port,
-        settings.home_dir / "sandbox",
-        lambda anchor: (flow, None),
-        faults=load_plan(plan),
-    )
-
-    async def main() -> None:
-        sandbox = Sandbox(options)
-        ready = asyncio.Event()
-        serving = asyncio.create_task(sandbox.run(lambda document: ready.set()))
-        await asyncio.wait_for(ready.wait(), 20)
-        try:
-            with connect(database) as connection:
-                await discover(settings, connection)
-                seed_pair(connection)
-                async with open_accounts(settings, connection) as accounts:
-                    await trade(connection, accounts)
-        finally:
-            sandbox.stop()
-            await serving
-
-    async def trade(connection: Connection, accounts: Any) -> None:
+    async def trade(connection: Connection, accounts: Accounts, flow: TwoMarkets) -> None:
         await ensure_deposits(connection, accounts)
         outcome = await Desk(connection, accounts, "run").trade(seed_signal(connection))
         assert outcome.execution_id is not None, outcome
@@ -284,5 +250,83 @@ def test_a_trade_on_the_sandbox_ends_and_its_profit_is_the_change_of_both_balanc
         assert execution["realised_pnl_e6"] == sum(balance.cash_e6 for balance in balances) - 20_000_000_000
         assert execution["state"] == state
         assert (execution["realised_pnl_e6"] > 0) == (state == "SETTLED")
+
+    on_the_sandbox(database, tmp_path, faults, trade)
+
+
+def test_a_flatten_on_the_sandbox_sells_both_legs_and_books_its_loss(database: str, tmp_path: Path) -> None:
+    async def trade(connection: Connection, accounts: Accounts, flow: TwoMarkets) -> None:
+        await ensure_deposits(connection, accounts)
+        outcome = await Desk(connection, accounts, "run").trade(seed_signal(connection))
+        assert outcome.state == "HEDGED", outcome
+        assert outcome.execution_id is not None
+        ask_flatten(connection, outcome.execution_id, who="mara", reason="drill")
+
+        async def is_obeyed() -> bool:
+            await run_round(connection, accounts, "round")
+            row = connection.execute("SELECT count(*) AS n FROM trading.fills WHERE state = 'provisional'").fetchone()
+            return row == {"n": 0}
+
+        await until(is_obeyed)
+        command = connection.execute("SELECT * FROM trading.commands").fetchone()
+        assert command is not None
+        assert command["result"].startswith("FLAT: "), command["result"]
+        balances = (await run_round(connection, accounts, "round")).balances
+        assert [(balance.difference_e6, balance.in_flight) for balance in balances] == [(0, 0), (0, 0)]
+        execution = connection.execute("SELECT * FROM trading.executions").fetchone()
+        assert execution is not None
+        assert execution["state"] == "FLAT"
+        left = connection.execute(
+            "SELECT coalesce(sum(contracts_e6), 0)::bigint AS n FROM trading.positions WHERE contracts_e6 > 0"
+        ).fetchone()
+        assert left is not None
+        assert left["n"] < 20_000  # nothing, but for what is below a step
+        change = sum(balance.cash_e6 for balance in balances) - 20_000_000_000
+        assert change < 0
+        assert execution["realised_pnl_e6"] == (None if left["n"] else change)
+
+    on_the_sandbox(database, tmp_path, [], trade)
+
+
+Trade = Callable[[Connection, Accounts, TwoMarkets], Awaitable[None]]
+
+
+def on_the_sandbox(database: str, tmp_path: Path, faults: list[dict[str, Any]], trade: Trade) -> None:
+    """Serve both exchanges with one pair and these faults while `trade` acts on them."""
+    settings = Settings(
+        home=tmp_path,
+        venues="sandbox",
+        kalshi_sandbox_port=free_port(),
+        polymarket_sandbox_port=free_port(),
+        unknown_absent_after_s=2,
+        execution_max_s=6,
+    )
+    ensure_sandbox_credentials(settings)
+    plan = tmp_path / "faults.json"
+    timing = {"mined_ms": 200, "confirmed_ms": 500, "failed_probability": "0", "sellable": "matched"}
+    plan.write_text(json.dumps({"seed": 1, "settlement": timing, "rules": faults}))
+    flow = TwoMarkets()
+    options = SandboxOptions(
+        settings.kalshi_sandbox_port,
+        settings.polymarket_sandbox_port,
+        settings.home_dir / "sandbox",
+        lambda anchor: (flow, None),
+        faults=load_plan(plan),
+    )
+
+    async def main() -> None:
+        sandbox = Sandbox(options)
+        ready = asyncio.Event()
+        serving = asyncio.create_task(sandbox.run(lambda document: ready.set()))
+        await asyncio.wait_for(ready.wait(), 20)
+        try:
+            with connect(database) as connection:
+                await discover(settings, connection)
+                seed_pair(connection)
+                async with open_accounts(settings, connection) as accounts:
+                    await trade(connection, accounts, flow)
+        finally:
+            sandbox.stop()
+            await serving
 
     asyncio.run(main())

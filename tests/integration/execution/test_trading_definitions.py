@@ -17,9 +17,11 @@ from orchestration.defs.trading.sensors import alert_sender, settlement_sensor
 from orchestration.execution.dispatch import Accounts
 from orchestration.execution.intake import pick_signals
 from orchestration.execution.notices import send_alerts
+from orchestration.execution.rounds import why_due
 from orchestration.resources.platform import PlatformResource
 from streams.settings import Settings, load_settings
 from streams.storage.alerts import clear_alert, raise_alert
+from streams.storage.commands import finish
 from streams.storage.database import Connection, connect
 from streams.storage.risk import current_switch, set_switch
 
@@ -128,6 +130,24 @@ def test_settlement_is_asked_for_when_something_is_due(platform: PlatformResourc
         asked = list(settlement_sensor(context))
         assert isinstance(asked[0], dg.RunRequest)
         assert asked[0].tags["crossbook/why"] == "balances"
+
+
+def test_a_flatten_somebody_asked_for_starts_a_round_until_it_has_a_result(platform: PlatformResource) -> None:
+    settings = platform.settings()
+    with platform.connect() as connection:
+        connection.execute(
+            """INSERT INTO trading.balances (venue, cash_e6, ledger_cash_e6, environment)
+               VALUES ('kalshi', 0, 0, 'sandbox')"""
+        )
+        assert why_due(connection, settings) == ""
+        row = connection.execute(
+            """INSERT INTO trading.commands (kind, subject, asked_by)
+               VALUES ('flatten', '{"execution_id": 5}', 'mara') RETURNING command_id"""
+        ).fetchone()
+        assert row is not None
+        assert why_due(connection, settings) == "flatten"
+        finish(connection, row["command_id"], "refused: there is no such trade")
+        assert why_due(connection, settings) == ""
 
 
 def test_an_alert_is_sent_once_and_opened_again_after_it_was_cleared(database: str) -> None:
