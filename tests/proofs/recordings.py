@@ -204,13 +204,14 @@ def direct(folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     for path in [*sorted(folder.glob("polymarket_mlb_2025/*.csv.gz")), folder / "kalshi_ws_2026-08-07.json.gz"]:
         report = vars(rebuild(path))
         unexplained = report.pop("unexplained")
-        listed += [{"file": path.name, **entry} for entry in unexplained]
+        names = ("line", "venue_sent_ms", "levels_changed", "reads_as")  # the levels stay with the recording
+        listed += [{"file": path.name} | {name: entry[name] for name in names} for entry in unexplained]
         rows.append(report | {"unexplained_read_as": dict(Counter(entry["reads_as"] for entry in unexplained))})
     return rows, listed
 
 
 def prove(folder: Path, home: Path) -> dict[str, Any]:
-    """Play everything in `home`; returns the document."""
+    """Play a folder of recordings, or one, in `home`; returns the document."""
     markets = list(read_recording(folder).markets.values())
     with own_environment(home, log_level="WARNING", recorder_shards="1"):
         settings = load_settings()
@@ -222,7 +223,7 @@ def prove(folder: Path, home: Path) -> dict[str, Any]:
         try:
             migrate(database_dsn(settings), settings.venues)
             played = asyncio.run(play(load_settings(), folder, markets))
-            compared = compare_all(settings, folder, markets)
+            compared = compare_all(settings, folder if folder.is_dir() else folder.parent, markets)
         finally:
             server.destroy()
     holes = compared.pop("_sequence_holes")
