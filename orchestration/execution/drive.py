@@ -250,13 +250,17 @@ async def fetch_books(accounts: Accounts, targets: Sequence[Target]) -> dict[str
 
 
 def close_if_empty(connection: Connection, execution_id: int) -> bool:
-    """Realise the PnL of an execution that holds nothing and waits for nothing. Returns whether it was closed."""
+    """Realise the PnL of an execution that holds nothing and waits for nothing. Returns whether it was closed.
+
+    A FLAT one may hold less than a contract's hundredth, which no order can sell: it counts as nothing until it pays.
+    """
     cursor = connection.execute(
         """UPDATE trading.executions AS e SET settled_at = clock_timestamp(),
                realised_pnl_e6 = (SELECT coalesce(sum(cash_e6), 0) FROM trading.ledger WHERE execution_id = %(id)s)
            WHERE e.execution_id = %(id)s AND e.settled_at IS NULL
              AND NOT EXISTS (SELECT 1 FROM trading.ledger WHERE execution_id = %(id)s AND market_id IS NOT NULL
-                 GROUP BY venue, market_id, outcome HAVING sum(contracts_e6) <> 0)
+                 GROUP BY venue, market_id, outcome
+                 HAVING abs(sum(contracts_e6)) >= CASE WHEN e.state = 'FLAT' THEN 10000 ELSE 1 END)
              AND NOT EXISTS (SELECT 1 FROM trading.orders AS o JOIN trading.intents AS i USING (intent_id)
                  WHERE i.execution_id = %(id)s AND o.state IN ('prepared', 'sent', 'unknown', 'resting'))
              AND NOT EXISTS (SELECT 1 FROM trading.fills AS f JOIN trading.orders AS o USING (order_id)

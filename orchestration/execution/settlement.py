@@ -181,7 +181,19 @@ def _realise(connection: Connection, mode: str) -> int:
             closed += 1
             if row["settlements"] and row["state"] != State.FLAT:
                 trading.change_state(connection, row["execution_id"], State.SETTLED, "all legs are paid", {})
+    _add_what_dust_paid(connection, mode)
     return closed
+
+
+def _add_what_dust_paid(connection: Connection, mode: str) -> None:
+    """Bring realised PnL up to the ledger where remains too small to sell were paid out after all."""
+    connection.execute(
+        """UPDATE trading.executions AS e SET realised_pnl_e6 = l.cash_e6, updated_at = clock_timestamp()
+           FROM (SELECT execution_id, sum(cash_e6)::bigint AS cash_e6 FROM trading.ledger GROUP BY execution_id) AS l
+           WHERE l.execution_id = e.execution_id AND e.mode = %s AND e.settled_at IS NOT NULL
+             AND e.realised_pnl_e6 <> l.cash_e6""",
+        (mode,),
+    )
 
 
 async def compare_balances(connection: Connection, accounts: Accounts) -> list[Balance]:

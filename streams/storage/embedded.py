@@ -28,6 +28,9 @@ from streams.market.errors import ConfigurationError, TransientError
 
 _UNPRIVILEGED_USERS = ("postgres", "nobody")
 _START_LIMIT_S = 120.0
+# Passwords here are generated, 96 random bits or more: stretching them would protect nothing, and would cost each of
+# Dagster's many connections 2 ms.
+INITDB_SETTINGS: tuple[str, ...] = ("--set=scram_iterations=1",)
 READER_LOGIN = "reader"
 """Login role of people who ask SQL; it can change nothing."""
 
@@ -174,9 +177,7 @@ class EmbeddedServer:
             f"--pwfile={handed_over}",
             "--encoding=UTF8",
             "--locale=C",
-            # Passwords here are generated, 96 random bits or more: stretching them would protect nothing, and would
-            # cost each of Dagster's many connections 2 ms.
-            "--set=scram_iterations=1",
+            *INITDB_SETTINGS,
             "--no-sync",
             "--no-instructions",
         ]

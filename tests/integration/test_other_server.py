@@ -21,6 +21,7 @@ def other_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[st
     if not found or int(found[-1].parent.name) < 15:
         pytest.skip("no other PostgreSQL 15+ is installed; `make setup` installs one")
     monkeypatch.setattr(embedded, "binaries_dir", lambda: found[-1])
+    monkeypatch.setattr(embedded, "INITDB_SETTINGS", ())  # initdb knows --set from 16 on
     server = EmbeddedServer(home=tmp_path / "other", port=free_port())
     server.start()
     yield server.dsn()
