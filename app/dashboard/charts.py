@@ -23,6 +23,7 @@ _SMALL = {"size": 12, "color": look.MUTED}
 _SHORTEST = timedelta(minutes=2)
 _FEW = 12
 _MISSING = timedelta(minutes=3)
+_MISSING_BAND = timedelta(minutes=15)
 Minute = TypeVar("Minute", SpreadMinute, PriceMinute)
 
 CONFIG = {"displaylogo": False, "displayModeBar": False, "responsive": True}
@@ -32,18 +33,21 @@ def spread_chart(rows: Sequence[SpreadMinute], sigmas: float) -> go.Figure:
     """Draw the spread of one pair with its mean and the band of `sigmas` standard deviations."""
     figure = _figure(height=360, unit="spread (¢)")
     minutes = [row.minute for row in rows]
-    band = [_band(row, sigmas) for row in rows]
-    figure.add_scatter(x=minutes, y=[high for _, high in band], mode="lines", line_width=0, showlegend=False,
-                       hoverinfo="skip")  # fmt: skip
-    figure.add_scatter(x=minutes, y=[low for low, _ in band], mode="lines", line_width=0, fill="tonexty",
-                       fillcolor="rgba(59,76,202,.13)", name=f"mean ± {sigmas:g} σ", hoverinfo="skip")  # fmt: skip
-    figure.add_scatter(x=minutes, y=_cents(row.avg_60m for row in rows), mode="lines", name="mean of 60 min",
+    for number, part in enumerate(_bands(rows, sigmas)):
+        times = [minute for minute, _, _ in part]
+        figure.add_scatter(x=times, y=[high for _, _, high in part], mode="lines", line_width=0, showlegend=False,
+                           hoverinfo="skip")  # fmt: skip
+        figure.add_scatter(x=times, y=[low for _, low, _ in part], mode="lines", line_width=0, fill="tonexty",
+                           fillcolor="rgba(59,76,202,.13)", name=f"mean ± {sigmas:g} σ", hoverinfo="skip",
+                           showlegend=number == 0)  # fmt: skip
+    cut = _with_gaps(rows)
+    means = [None if row is None else row.avg_60m for row in cut]
+    figure.add_scatter(x=_minutes(cut), y=_cents(means), mode="lines", name="mean of 60 min",
                        line={"color": look.ACCENT, "width": 1.5, "dash": "dot"})  # fmt: skip
     for source, name, colour in (
         ("backfilled", "spread, backfilled", "#A9B2C3"),
         ("recorded", "spread, recorded", look.INK),
     ):
-        cut = _with_gaps(rows)
         shown = [row.mid_spread if row is not None and row.source == source else None for row in cut]
         if any(value is not None for value in shown):
             figure.add_scatter(x=_minutes(cut), y=_cents(shown), mode=_mode(shown), name=name, marker_size=5,
@@ -222,11 +226,23 @@ def _mode(values: Sequence[object]) -> str:
     return "lines+markers" if sum(value is not None for value in values) <= _FEW else "lines"
 
 
-def _band(row: SpreadMinute, sigmas: float) -> tuple[float | None, float | None]:
-    if row.avg_60m is None or row.stddev_60m is None:
-        return None, None
-    middle, reach = float(row.avg_60m * 100), float(row.stddev_60m * 100) * sigmas
-    return middle - reach, middle + reach
+def _bands(rows: Sequence[SpreadMinute], sigmas: float) -> list[list[tuple[datetime, float, float]]]:
+    """Return the band as (minute, low, high), cut where it is not known, where minutes miss and where the source turns.
+
+    A filled area has no gaps of its own: each part is drawn by itself.
+    """
+    parts: list[list[tuple[datetime, float, float]]] = []
+    before: SpreadMinute | None = None
+    for row in rows:
+        if row.avg_60m is None or row.stddev_60m is None:
+            before = None
+            continue
+        if before is None or before.source != row.source or row.minute - before.minute > _MISSING_BAND:
+            parts.append([])
+        middle, reach = float(row.avg_60m * 100), float(row.stddev_60m * 100) * sigmas
+        parts[-1].append((row.minute, middle - reach, middle + reach))
+        before = row
+    return parts
 
 
 def _cents(values: Any) -> list[float | None]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -31,7 +32,16 @@ def test_the_band_is_the_mean_plus_and_minus_sigmas() -> None:
 
 def test_there_is_no_band_without_enough_observations() -> None:
     figure = charts.spread_chart([_minute("0.03", None, None)], 2.0)
-    assert list(figure.data[0].y) == [None]
+    assert not [trace for trace in figure.data if trace.fill]
+
+
+def test_nothing_is_drawn_over_minutes_nobody_recorded() -> None:
+    first = _minute("0.03", "0.01", "0.004")
+    later = [replace(first, minute=NOW + timedelta(minutes=minutes)) for minutes in (1, 30, 31)]
+    figure = charts.spread_chart([first, *later], 2.0)
+    spread = next(trace for trace in figure.data if trace.name == "spread, recorded")
+    assert list(spread.y) == pytest.approx([3, 3, None, 3, 3])
+    assert len([trace for trace in figure.data if trace.fill]) == 2
 
 
 def test_a_turned_book_swaps_its_sides() -> None:

@@ -16,7 +16,7 @@ COMMANDS = [
     ["up"], ["down"], ["reset"], ["status"], ["doctor"], ["sandbox"], ["record"], ["sql"], ["fee"], ["calc"],
     ["edges"], ["match"], ["judge"], ["export"], ["pairs", "list"], ["pairs", "approve"], ["pairs", "reject"],
     ["pairs", "pause"], ["trade", "pause"], ["trade", "reduce"], ["trade", "resume"], ["trade", "kill"],
-    ["trade", "status"], ["keys", "set"], ["keys", "list"], ["keys", "remove"],
+    ["trade", "flatten"], ["trade", "status"], ["keys", "set"], ["keys", "list"], ["keys", "remove"],
 ]  # fmt: skip
 PRINTS_ITS_OWN_LINES = ["sandbox"]
 
