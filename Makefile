@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export DO_NOT_TRACK := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help up down test check setup format lint types contracts definitions models bench proof-line proof-kills docs clean
+.PHONY: help up down test check setup format lint types contracts definitions models bench proof-line proof-kills proof-universe proof-recordings docs clean
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -63,6 +63,12 @@ proof-line: $(VENV)/.installed ## prove the whole line from an empty home (about
 
 proof-kills: $(VENV)/.installed ## prove what kill -9 leaves whole (about 8 minutes)
 	@$(BIN)/python -m tests.proofs.kills
+
+proof-universe: $(VENV)/.installed ## the real lists of 2026-03-24 through discovery and matching (about 5 minutes)
+	@$(BIN)/python -m tests.proofs.universe --up 120
+
+proof-recordings: $(VENV)/.installed ## real recorded books through sandbox, recorder and an independent fold (a minute)
+	@$(BIN)/python -m tests.proofs.recordings
 
 docs: $(VENV)/.installed ## write the generated reference pages
 	@$(BIN)/python -m app.reference

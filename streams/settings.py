@@ -144,6 +144,7 @@ class Settings(BaseSettings):
     execution_attempts: int = Field(3, ge=1, description="Executions of one signal, if the ones before bought nothing.")
     execution_batch: int = Field(4, ge=1, description="Signals one trading run may take, one after the other.")
     trade_runs_max: int = Field(3, ge=1, description="Trading runs at the same time.")
+    trade_stay_s: float = Field(20.0, ge=0, description="How long an idle trading run waits for the next signal.")
     closing_margin_s: int = Field(10, ge=0, description="Nothing opens on a market that closes within this time.")
     order_poll_ms: int = Field(200, ge=10, description="Time between two reads of an order that is not resolved.")
     unknown_absent_after_s: float = Field(

@@ -101,6 +101,7 @@ class OrderBook(Answer):
     state: str = Field(description="live, stale, crossed or unknown, as the recorder last said")
     age_s: float = Field(description="Seconds since the last change that was received.")
     is_stale: bool = Field(description="True unless the recorder keeps this book live.")
+    is_polled: bool = Field(description="True where the book is asked for over REST, as without a key of the venue.")
 
 
 class Spread(Answer):

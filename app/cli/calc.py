@@ -38,12 +38,13 @@ def edges(set_file: FileArgument, json_: JsonOption = False) -> None:
 def _answer(path: Path, compute: Callable[[Mapping[str, Any], datetime], dict[str, Any]], *, as_json: bool) -> None:
     from orchestration.opportunities.outcomes import InvalidSet
 
+    name = "Standard input" if str(path) == "-" else str(path)
     try:
         document = json.loads(typer.get_text_stream("stdin").read() if str(path) == "-" else path.read_text())
     except OSError as error:
-        fail(f"{path} cannot be read: {error.strerror}.", ExitCode.USAGE)
+        fail(f"{name} cannot be read: {error.strerror}.", ExitCode.USAGE)
     except ValueError as error:
-        fail(f"{path} is not JSON: {error}.", ExitCode.USAGE)
+        fail(f"{name} is not JSON: {error}.", ExitCode.USAGE)
     try:
         answer = compute(document, datetime.now(UTC))
     except InvalidSet as error:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from app.cli.output import ExitCode, JsonOption, emit_document, fail
+from app.cli.warehouse import open_warehouse
 
 
 def register(cli: typer.Typer) -> None:
@@ -22,7 +23,6 @@ def export_command(
 ) -> None:
     """Write a whole table of the warehouse to a file. The file appears when it is complete."""
     from streams.settings import load_settings
-    from streams.storage.database import connect, database_dsn
     from streams.storage.exporting import export_csv, export_parquet, find_table
 
     writers = {".csv": export_csv, ".parquet": export_parquet}
@@ -30,7 +30,7 @@ def export_command(
         fail(f"{file.name} must end in .csv or .parquet.", ExitCode.USAGE)
     if not file.absolute().parent.is_dir():
         fail(f"There is no folder {file.absolute().parent}.", ExitCode.USAGE)
-    with connect(database_dsn(load_settings()), application="crossbook-export") as connection:
+    with open_warehouse(load_settings()) as connection:
         found = find_table(connection, table)
         if found is None:
             fail(f"There is no table {table} in raw, trading or analytics.", ExitCode.USAGE)

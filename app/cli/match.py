@@ -166,7 +166,7 @@ def _read_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     except json.JSONDecodeError as error:
         fail(f"{where}: not JSON ({error.msg})", ExitCode.USAGE)
     except (OSError, EOFError, UnicodeDecodeError) as error:
-        fail(f"{path} cannot be read: {error}", ExitCode.USAGE)
+        fail(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.", ExitCode.USAGE)
 
 
 def _listing(row: dict[str, Any], venue: Venue, where: str) -> Listing:

@@ -8,6 +8,7 @@ import typer
 
 from app.cli.acting import ByOption, ReasonOption, person, refusals_as_exit_codes
 from app.cli.output import ExitCode, JsonOption, emit_document, emit_lines, fail
+from app.cli.warehouse import open_warehouse
 
 if TYPE_CHECKING:
     from streams.storage.pairs import PairDecision
@@ -32,10 +33,9 @@ def register(cli: typer.Typer) -> None:
 def list_all(state: StateOption = None, market: MarketOption = "", as_json: JsonOption = False) -> None:
     """List pairs, most confident first."""
     from streams.settings import load_settings
-    from streams.storage.database import connect, database_dsn
     from streams.storage.pairs import find_pairs, list_pairs
 
-    with connect(database_dsn(load_settings())) as connection:
+    with open_warehouse(load_settings()) as connection:
         rows = find_pairs(connection, market) if market else list_pairs(connection, state=state)
     emit_lines((_document(row) for row in rows if state in (None, row["state"])), as_json=as_json)
 
@@ -58,10 +58,9 @@ def pause(pair: PairIdArgument, reason: ReasonOption = "", by: ByOption = "", as
 def _decide(any_id: str, decision: PairDecision, reason: str, by: str, *, as_json: bool) -> None:
     from app.acts import decide_pair
     from streams.settings import load_settings
-    from streams.storage.database import connect, database_dsn
     from streams.storage.pairs import find_pairs
 
-    with refusals_as_exit_codes(), connect(database_dsn(load_settings())) as connection:
+    with refusals_as_exit_codes(), open_warehouse(load_settings()) as connection:
         found = find_pairs(connection, any_id)
         if not found:
             fail(f"There is no pair for {any_id}.", ExitCode.ERROR)

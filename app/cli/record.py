@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from app.cli.output import ExitCode, JsonOption, emit_document, fail
+from app.cli.warehouse import open_warehouse, warehouse_dsn
 
 
 def register(cli: typer.Typer) -> None:
@@ -28,7 +29,6 @@ def record_command(
     from streams.recorder.running import run_until_signalled
     from streams.recorder.service import record
     from streams.settings import load_settings
-    from streams.storage.database import connect, database_dsn
     from streams.storage.schema import migrate
     from streams.storage.wanted import resolve_wanted
 
@@ -36,10 +36,11 @@ def record_command(
     ids = read_ids(markets) if markets is not None else None
     settings = load_settings()
     configure_logs(settings.log_level)
-    migrate(database_dsn(settings), settings.venues)
+    with open_warehouse(settings):
+        migrate(warehouse_dsn(settings), settings.venues)
     load = None
     if ids is not None:
-        with connect(database_dsn(settings)) as connection:
+        with open_warehouse(settings) as connection:
             found, unknown = resolve_wanted(connection, ids)
         if unknown:
             fail(f"These markets have not been discovered: {', '.join(unknown[:5])}.", ExitCode.USAGE)

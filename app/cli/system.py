@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.output import ExitCode, JsonOption, emit_document, emit_lines, fail
+from app.cli.warehouse import open_warehouse, warehouse_dsn
 from app.supervisor.state import read_state
 from streams.market.errors import ConfigurationError, StreamsError
 from streams.settings import Settings, load_settings
@@ -92,18 +93,21 @@ def reset(
 def status(as_json: JsonOption = False) -> None:
     """Say what runs and what has been counted so far."""
     from app.queries.status import system_status
-    from streams.storage.database import connect, database_dsn
 
     settings = load_settings()
     state = read_state(settings.home_dir)
     if state is None:
         fail(f"Nothing runs in {settings.home_dir}; start it with `make up`.", ExitCode.NOT_RUNNING)
-    with connect(database_dsn(settings)) as connection:
+    with open_warehouse(settings) as connection:
         document = {
             **system_status(connection, trading_mode=settings.trading_mode),
             "addresses": state.addresses,
         }
-    emit_document(document, as_json=as_json)
+    if as_json:
+        emit_document(document, as_json=True)
+    else:
+        _print_summary(document)
+        emit_document({"switch": document["switch"], **document["mode"], **document["addresses"]}, as_json=False)
 
 
 def doctor(as_json: JsonOption = False) -> None:
@@ -126,20 +130,16 @@ def sql(
     """Ask the warehouse as its reader, who can change nothing."""
     import psycopg
 
-    from streams.storage.database import connect, database_dsn
-
     settings = load_settings()
-    dsn = database_dsn(settings)
+    dsn = warehouse_dsn(settings)
     if query is None:
         _open_psql(settings, dsn)
         return
     try:
-        with connect(dsn) as connection:
+        with open_warehouse(settings) as connection:
             _become_reader(connection)
             cursor = connection.execute(query.encode())
             rows = cursor.fetchall() if cursor.description else []
-    except psycopg.OperationalError as error:
-        fail(f"The warehouse does not answer: {str(error).strip().splitlines()[-1]}", ExitCode.NOT_RUNNING)
     except psycopg.Error as error:
         fail(str(error).strip())
     emit_lines(rows, as_json=as_json)

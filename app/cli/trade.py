@@ -8,6 +8,7 @@ import typer
 
 from app.cli.acting import ByOption, ReasonOption, person, refusals_as_exit_codes
 from app.cli.output import JsonOption, emit_document
+from app.cli.warehouse import open_warehouse
 
 if TYPE_CHECKING:
     from streams.storage.risk import SwitchState
@@ -53,10 +54,9 @@ def flatten(
     """Ask for all that a trade holds to be sold, within a bound below the best bids; the next round does it."""
     from app.acts import ask_flatten
     from streams.settings import load_settings
-    from streams.storage.database import connect, database_dsn
 
     who = person(by)
-    with refusals_as_exit_codes(), connect(database_dsn(load_settings())) as connection:
+    with refusals_as_exit_codes(), open_warehouse(load_settings()) as connection:
         command_id = ask_flatten(connection, execution_id, who=who, reason=reason)
     emit_document(
         {"command_id": command_id, "execution_id": execution_id, "asked_by": who, "reason": reason}, as_json=json_
@@ -66,11 +66,10 @@ def flatten(
 def status(json_: JsonOption = False) -> None:
     """The switch, the limits in force, what is tied up and what is open."""
     from streams.settings import load_settings
-    from streams.storage.database import connect, database_dsn
     from streams.storage.risk import current_limits, tied_up
 
     settings = load_settings()
-    with connect(database_dsn(settings)) as connection:
+    with open_warehouse(settings) as connection:
         switch = connection.execute("SELECT * FROM trading.switches ORDER BY switch_id DESC LIMIT 1").fetchone() or {}
         limits, used = current_limits(connection, settings), tied_up(connection, settings.trading_mode)
         states = connection.execute(
@@ -102,9 +101,8 @@ def status(json_: JsonOption = False) -> None:
 def _set(state: SwitchState, reason: str, by: str, *, as_json: bool) -> None:
     from app.acts import set_switch
     from streams.settings import load_settings
-    from streams.storage.database import connect, database_dsn
 
-    with refusals_as_exit_codes(), connect(database_dsn(load_settings())) as connection:
+    with refusals_as_exit_codes(), open_warehouse(load_settings()) as connection:
         switch_id = set_switch(connection, state, who=person(by), reason=reason)
     emit_document({"switch": state, "switch_id": switch_id, "reason": reason}, as_json=as_json)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import accumulate
-from typing import Any
+from typing import Any, TypeVar
 
 import plotly.graph_objects as go
 
@@ -18,6 +19,11 @@ from app.queries.spreads import SpreadMinute
 
 _FONT = {"color": look.INK, "size": 13, "family": '"Source Sans", Arial, sans-serif'}
 _SMALL = {"size": 12, "color": look.MUTED}
+
+_SHORTEST = timedelta(minutes=2)
+_FEW = 12
+_MISSING = timedelta(minutes=3)
+Minute = TypeVar("Minute", SpreadMinute, PriceMinute)
 
 CONFIG = {"displaylogo": False, "displayModeBar": False, "responsive": True}
 
@@ -33,15 +39,19 @@ def spread_chart(rows: Sequence[SpreadMinute], sigmas: float) -> go.Figure:
                        fillcolor="rgba(59,76,202,.13)", name=f"mean ± {sigmas:g} σ", hoverinfo="skip")  # fmt: skip
     figure.add_scatter(x=minutes, y=_cents(row.avg_60m for row in rows), mode="lines", name="mean of 60 min",
                        line={"color": look.ACCENT, "width": 1.5, "dash": "dot"})  # fmt: skip
-    for source, name, colour in (("backfilled", "spread, backfilled", "#A9B2C3"), ("recorded", "spread", look.INK)):
-        shown = [row.mid_spread if row.source == source else None for row in rows]
+    for source, name, colour in (
+        ("backfilled", "spread, backfilled", "#A9B2C3"),
+        ("recorded", "spread, recorded", look.INK),
+    ):
+        cut = _with_gaps(rows)
+        shown = [row.mid_spread if row is not None and row.source == source else None for row in cut]
         if any(value is not None for value in shown):
-            figure.add_scatter(x=minutes, y=_cents(shown), mode="lines", name=name,
+            figure.add_scatter(x=_minutes(cut), y=_cents(shown), mode=_mode(shown), name=name, marker_size=5,
                                line={"color": colour, "width": 1.6})  # fmt: skip
     outside = [row for row in rows if row.z_score is not None and abs(row.z_score) >= Decimal(str(sigmas))]
     figure.add_scatter(x=[row.minute for row in outside], y=_cents(row.mid_spread for row in outside), mode="markers",
                        name="outside the band", marker={"color": look.BAD, "size": 5})  # fmt: skip
-    figure.update_xaxes(range=[minutes[0], minutes[-1]] if len(minutes) > 1 else None)
+    _fit_times(figure, minutes)
     figure.add_hline(y=0, line_color="#C9D1E0", line_width=1)
     return figure
 
@@ -49,13 +59,14 @@ def spread_chart(rows: Sequence[SpreadMinute], sigmas: float) -> go.Figure:
 def mids_chart(rows: Sequence[SpreadMinute]) -> go.Figure:
     """Draw the mids of both venues of one pair."""
     figure = _figure(height=260, unit="price of YES (¢)")
-    minutes = [row.minute for row in rows]
+    cut = _with_gaps(rows)
     for venue, values in (
-        ("kalshi", [row.kalshi_mid for row in rows]),
-        ("polymarket", [row.polymarket_mid for row in rows]),
+        ("kalshi", [None if row is None else row.kalshi_mid for row in cut]),
+        ("polymarket", [None if row is None else row.polymarket_mid for row in cut]),
     ):
-        figure.add_scatter(x=minutes, y=_cents(values), mode="lines", name=look.VENUE_NAMES[venue],
-                           line={"color": look.VENUE_COLOURS[venue], "width": 1.8})  # fmt: skip
+        figure.add_scatter(x=_minutes(cut), y=_cents(values), mode=_mode(values), name=look.VENUE_NAMES[venue],
+                           marker_size=5, line={"color": look.VENUE_COLOURS[venue], "width": 1.8})  # fmt: skip
+    _fit_times(figure, [row.minute for row in rows])
     return figure
 
 
@@ -68,7 +79,9 @@ def price_chart(rows: Sequence[PriceMinute], venue: str) -> go.Figure:
                        hoverinfo="skip")  # fmt: skip
     figure.add_scatter(x=minutes, y=_cents(row.bid for row in rows), mode="lines", line_width=0, fill="tonexty",
                        fillcolor=_faint(colour), name="bid to ask", hoverinfo="skip")  # fmt: skip
-    figure.add_scatter(x=minutes, y=_cents(row.mid for row in rows), mode="lines", name="mid",
+    cut = _with_gaps(rows)
+    mids = [None if row is None else row.mid for row in cut]
+    figure.add_scatter(x=_minutes(cut), y=_cents(mids), mode="lines", name="mid",
                        line={"color": colour, "width": 1.3})  # fmt: skip
     figure.add_scatter(x=minutes, y=_cents(row.avg_15m for row in rows), mode="lines", name="average 15 min",
                        line={"color": "#E08A00", "width": 1.5})  # fmt: skip
@@ -128,10 +141,11 @@ def pnl_curve(points: Sequence[PnlPoint]) -> go.Figure:
         mode="lines+markers", line={"color": look.ACCENT, "width": 2, "shape": "hv"}, fill="tozeroy",
         fillcolor="rgba(59,76,202,.08)",
         cliponaxis=False,
-        marker={"size": 8, "color": [look.GOOD if p.realised_pnl_usd >= 0 else look.BAD for p in points]},
+        marker={"size": 8, "color": [_pnl_colour(point) for point in points]},
         customdata=[[p.execution_id, look.money(p.realised_pnl_usd, signed=True)] for p in points],
         hovertemplate="trade %{customdata[0]}: %{customdata[1]}<br>total $%{y:.2f}<extra></extra>",
     )  # fmt: skip
+    _fit_times(figure, [point.settled_at for point in points])
     return figure
 
 
@@ -140,10 +154,10 @@ def pnl_days(rows: Sequence[PnlDay]) -> go.Figure:
     figure = _figure(height=300, unit="realised PnL ($)", suffix="")
     figure.update_yaxes(tickformat="$,.2~f")
     values = [float(row.realised_pnl_usd) for row in rows]
-    figure.add_bar(x=[row.day for row in rows], y=values, name="realised PnL",
+    figure.add_bar(x=[f"{row.day:%d %b}" for row in rows], y=values, name="realised PnL",
                    marker_color=[look.GOOD if value >= 0 else look.BAD for value in values])  # fmt: skip
     figure.update_layout(bargap=0.45)
-    figure.update_xaxes(tickformat="%d %b", tickangle=0, nticks=6)
+    figure.update_xaxes(type="category", tickangle=0, nticks=8, range=[-0.5, max(len(rows), 5) - 0.5])
     return figure
 
 
@@ -154,7 +168,7 @@ def refusal_chart(rows: Sequence[RefusalCount]) -> go.Figure:
                    orientation="h", marker_color=look.ACCENT, text=[row.refusals for row in rows],
                    textposition="outside", cliponaxis=False)  # fmt: skip
     figure.update_yaxes(autorange="reversed", showgrid=False)
-    figure.update_xaxes(showgrid=True, type="linear")
+    figure.update_xaxes(showgrid=True, type="linear", rangemode="tozero")
     figure.update_layout(showlegend=False, hovermode=False, bargap=0.35)
     return figure
 
@@ -174,6 +188,38 @@ def _figure(*, height: int, unit: str, suffix: str = "¢") -> go.Figure:
     )
     figure.update_xaxes(gridcolor="#F4F6FA", linecolor=look.LINE, zeroline=False)
     return figure
+
+
+def _pnl_colour(point: PnlPoint) -> str:
+    if not point.realised_pnl_usd:
+        return "#A9B2C3"
+    return look.GOOD if point.realised_pnl_usd > 0 else look.BAD
+
+
+def _fit_times(figure: go.Figure, times: Sequence[datetime]) -> None:
+    """Show all times and at least two minutes: few points close together are not drawn as if milliseconds mattered."""
+    if times:
+        span = max(times[-1] - times[0], _SHORTEST)
+        figure.update_xaxes(range=[times[-1] - span, times[-1] + span / 100])
+
+
+def _with_gaps(rows: Sequence[Minute]) -> list[Minute | None]:
+    """Put a None where minutes of the recording are missing, so that no line is drawn over what nobody saw."""
+    shown: list[Minute | None] = []
+    for row, before in zip(rows, [None, *rows], strict=False):
+        if before is not None and row.source == "recorded" and row.minute - before.minute > _MISSING:
+            shown.append(None)
+        shown.append(row)
+    return shown
+
+
+def _minutes(rows: Sequence[SpreadMinute | PriceMinute | None]) -> list[datetime | None]:
+    return [None if row is None else row.minute for row in rows]
+
+
+def _mode(values: Sequence[object]) -> str:
+    # A line needs two points beside each other; where there are few, each is drawn.
+    return "lines+markers" if sum(value is not None for value in values) <= _FEW else "lines"
 
 
 def _band(row: SpreadMinute, sigmas: float) -> tuple[float | None, float | None]:

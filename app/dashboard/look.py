@@ -33,7 +33,9 @@ _STATE_TONES = {
     "approve": "good", "reject": "bad",
 }  # fmt: skip
 
-_ONE_LINE = frozenset({"#", "Started", "Opened", "When (UTC)", "At (UTC)", "Legs", "State", "Venue", "Age", "Marked"})
+_ONE_LINE = frozenset(
+    {"#", "Started", "Opened", "When (UTC)", "At (UTC)", "Legs", "State", "Venue", "Age", "Marked", "Heartbeat"}
+)
 
 # As an SVG of our own: Streamlit fetches its named icons from another machine when they are the page's icon.
 ICON = (
@@ -85,6 +87,9 @@ h3 {{font-size: 1.08rem !important; font-weight: 620 !important; padding: .5rem 
 .cb-table td.cb-fix {{white-space: nowrap;}}
 .cb-table td.cb-num, .cb-table th.cb-num {{text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap;}}
 .cb-wrap {{overflow-x: auto; border: 1px solid {LINE}; border-radius: .6rem; background: {PAPER};}}
+.cb-long {{max-height: 30rem; overflow-y: auto;}}
+.cb-long th {{position: sticky; top: 0; background: {PAPER}; z-index: 1;}}
+.st-key-switch-kill button, .st-key-switch-kill button:hover {{background: {BAD}; border-color: {BAD};}}
 .cb-empty {{border: 1px dashed #C9D1E0; border-radius: .6rem; padding: 1.1rem 1.2rem; color: {MUTED};
   background: #FAFBFD;}}
 .cb-empty b {{color: {INK};}}
@@ -102,6 +107,11 @@ h3 {{font-size: 1.08rem !important; font-weight: 620 !important; padding: .5rem 
 def text(value: object) -> str:
     """Return any text safe to put into HTML; None becomes a dash."""
     return "–" if value is None or value == "" else escape(str(value))
+
+
+def title(value: str) -> str:
+    """Return a market's title as its venue shows it: Kalshi sets some words between double asterisks."""
+    return value.replace("**", "")
 
 
 def plain(value: str) -> str:
@@ -184,8 +194,10 @@ def tiles(entries: list[tuple[str, str, str]]) -> str:
     return f'<div class="cb-tiles">{cells}</div>'
 
 
-def table(columns: list[str], rows: list[list[str]], *, numeric: frozenset[str] = frozenset()) -> str:
-    """Return a table as HTML. `columns` are plain words, the cells are HTML already."""
+def table(
+    columns: list[str], rows: list[list[str]], *, numeric: frozenset[str] = frozenset(), is_long: bool = False
+) -> str:
+    """Return a table as HTML. `columns` are plain words, the cells are HTML already; a long one scrolls in itself."""
     classes = [_cell_class(column, numeric) for column in columns]
     head = "".join(f"<th{css}>{text(column)}</th>" for column, css in zip(columns, classes, strict=True))
     body = "".join(
@@ -193,7 +205,8 @@ def table(columns: list[str], rows: list[list[str]], *, numeric: frozenset[str] 
         for row in rows
     )
     rows_html = f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
-    return f'<div class="cb-wrap"><table class="cb-table">{rows_html}</table></div>'
+    frame = "cb-wrap cb-long" if is_long else "cb-wrap"
+    return f'<div class="{frame}"><table class="cb-table">{rows_html}</table></div>'
 
 
 def _cell_class(column: str, numeric: frozenset[str]) -> str:

@@ -23,6 +23,7 @@ class BookView:
         updated_at: Receipt of the last snapshot or level change that is in it.
         state: live | stale | crossed, as the recorder last said; 'unknown' without any quote.
         age_s: Seconds since `updated_at`, by the database's clock.
+        is_polled: The book was asked for over REST every few seconds; what happened in between is not in it.
     """
 
     venue: str
@@ -33,13 +34,14 @@ class BookView:
     updated_at: datetime
     state: str
     age_s: float
+    is_polled: bool
 
 
 def load_book(connection: Connection, venue: str, market_id: str) -> BookView | None:
     """Return the current book of one market as recorded in the last day, or None if it was not recorded."""
     snapshot = connection.execute(
         """
-        SELECT received_at, bids, asks, segment_id, frame_offset FROM raw.book_snapshots
+        SELECT received_at, bids, asks, segment_id, frame_offset, reason FROM raw.book_snapshots
         WHERE market_id = %(market_id)s AND venue = %(venue)s AND received_at > now() - interval '1 day'
         ORDER BY received_at DESC, segment_id DESC NULLS LAST, frame_offset DESC NULLS LAST LIMIT 1
         """,
@@ -70,6 +72,7 @@ def load_book(connection: Connection, venue: str, market_id: str) -> BookView | 
         updated_at=updated_at,
         state="unknown" if state is None else str(state["state"]),
         age_s=max(0.0, float(age)),
+        is_polled=snapshot["reason"] == "polled",
     )
 
 

@@ -124,23 +124,25 @@ class DataAges:
 
 
 def load_leases(connection: Connection) -> list[LeaseRow]:
-    """Return the leases that are held, or were released or lost in the last hour."""
+    """Return leases of the last hour: of markets those that are held or lost, of others those released too."""
     query = """
         SELECT name, holder, run_id, epoch, round(extract(epoch FROM clock_timestamp() - heartbeat_at), 1) AS age_s,
             released_at IS NULL AND expires_at > clock_timestamp() AS is_alive, released_at IS NOT NULL AS is_released,
             acquired_at
-        FROM trading.leases WHERE released_at IS NULL OR released_at > now() - interval '1 hour'
+        FROM trading.leases WHERE heartbeat_at > now() - interval '1 hour'
+            AND (released_at IS NULL OR name NOT LIKE 'market:%%')
         ORDER BY name NOT LIKE 'shard:%%', released_at IS NOT NULL, name LIMIT 200
     """
     return fetch(connection, LeaseRow, query, {})
 
 
 def load_gaps(connection: Connection, limit: int = 100) -> list[GapRow]:
-    """Return gaps in the recording: open ones first, then the newest."""
+    """Return gaps in the recording: open ones first, then the newest; waits for a first book come last."""
     query = """
         SELECT venue, market_id, cause, started_at, ended_at,
             round(extract(epoch FROM coalesce(ended_at, clock_timestamp()) - started_at), 1) AS duration_s
-        FROM raw.coverage WHERE state = 'gap' ORDER BY ended_at IS NOT NULL, started_at DESC LIMIT %(rows)s
+        FROM raw.coverage WHERE state = 'gap'
+        ORDER BY ended_at IS NOT NULL, cause = 'starting', started_at DESC LIMIT %(rows)s
     """
     return fetch(connection, GapRow, query, {"rows": limit})
 

@@ -14,7 +14,10 @@ from streams.storage.database import Connection
 
 @dataclass(frozen=True, slots=True)
 class PairRow:
-    """One row per pair with the state its last decision leaves it in."""
+    """One row per pair with the state its last decision leaves it in.
+
+    `is_open`: both markets trade now; `closes_at`: the earlier close of the two.
+    """
 
     pair_id: str
     kalshi_market_id: str
@@ -32,6 +35,8 @@ class PairRow:
     kalshi_text_hash: str
     polymarket_text_hash: str
     created_at: datetime
+    is_open: bool
+    closes_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,9 @@ class PairDetail:
 _PAIRS = """
 SELECT p.pair_id, p.kalshi_market_id, p.polymarket_market_id, coalesce(kv.title, p.kalshi_market_id) AS kalshi_title,
     coalesce(pv.title, p.polymarket_market_id) AS polymarket_title, p.relation, p.polarity, p.state, v.confidence,
-    v.judge, p.decided_by, p.decided_at, p.environment, p.kalshi_text_hash, p.polymarket_text_hash, p.created_at
+    v.judge, p.decided_by, p.decided_at, p.environment, p.kalshi_text_hash, p.polymarket_text_hash, p.created_at,
+    coalesce(ks.status = 'open' AND ps.status = 'open', false) AS is_open,
+    least(kv.close_time, pv.close_time) AS closes_at
 FROM trading.pair_states AS p
 LEFT JOIN trading.pair_verdicts AS v ON v.verdict_id = p.verdict_id
 LEFT JOIN raw.market_state AS ks ON ks.venue = 'kalshi' AND ks.market_id = p.kalshi_market_id

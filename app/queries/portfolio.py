@@ -30,7 +30,10 @@ class PositionRow:
 
 @dataclass(frozen=True, slots=True)
 class BalanceRow:
-    """One row per venue: the account's cash as last read there, and what the ledger says at the same moment."""
+    """One row per venue: the account's cash as last read there, and what the ledger says at the same moment.
+
+    `in_flight`: orders and fills that were not booked yet then, which explain a difference.
+    """
 
     venue: str
     environment: str
@@ -38,6 +41,7 @@ class BalanceRow:
     cash_usd: Decimal
     ledger_cash_usd: Decimal
     difference_usd: Decimal
+    in_flight: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,8 @@ def load_balances(connection: Connection) -> list[BalanceRow]:
     query = """
         SELECT DISTINCT ON (venue) venue, environment, read_at, round(cash_e6 / 1000000.0, 6) AS cash_usd,
             round(ledger_cash_e6 / 1000000.0, 6) AS ledger_cash_usd,
-            round((cash_e6 - ledger_cash_e6) / 1000000.0, 6) AS difference_usd
+            round((cash_e6 - ledger_cash_e6) / 1000000.0, 6) AS difference_usd,
+            coalesce((detail ->> 'in_flight')::int, 0) AS in_flight
         FROM trading.balances ORDER BY venue, read_at DESC, balance_id DESC
     """
     return fetch(connection, BalanceRow, query)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from app.queries.portfolio import HELD
 from app.queries.reading import fetch
+from streams.market.units import cash_decimal
 from streams.storage.database import Connection
+from streams.storage.risk import tied_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +35,22 @@ class LimitRow:
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """How much is at stake, in dollars.
+    """How much is at stake, in dollars, as the gate counts it when it decides.
 
     Attributes:
-        open_cost_usd: Cash paid for what is held now, at average prices, fees aside.
-        reserved_usd: Most cash the unresolved orders can still cost.
-        largest_market_usd / largest_group_usd: Cash in the largest single market and group.
+        total_usd: What open executions have cost so far, with the most their unresolved orders can still cost.
+        largest_market_usd / largest_group_usd: The same of the largest single market and group.
         realised_today_usd: PnL realised since midnight UTC.
+        reserved_usd: The part of `total_usd` that unresolved orders hold.
         unresolved_orders: Orders whose outcome is not known or that still rest.
         escalated: Executions that wait for a person.
     """
 
-    open_cost_usd: Decimal
-    reserved_usd: Decimal
+    total_usd: Decimal
     largest_market_usd: Decimal
     largest_group_usd: Decimal
     realised_today_usd: Decimal
+    reserved_usd: Decimal
     unresolved_orders: int
     escalated: int
 
@@ -74,29 +75,27 @@ def load_limits(connection: Connection) -> dict[str, LimitRow]:
     return {row.name: row for row in fetch(connection, LimitRow, query)}
 
 
-def load_exposure(connection: Connection) -> Exposure:
-    """Return what is at stake now."""
-    query = f"""
-        WITH held AS (
-            SELECT venue, market_id, sum(cost_e6) AS cost_e6 FROM ({HELD}) AS positions GROUP BY venue, market_id
-        ), unresolved AS (
-            SELECT o.order_id, i.reserved_e6 FROM trading.orders AS o JOIN trading.intents AS i USING (intent_id)
-            WHERE o.state IN ('prepared', 'sent', 'unknown', 'resting')
-        ), in_groups AS (
-            SELECT e.group_id, sum(-l.cash_e6) AS cost_e6
-            FROM trading.executions AS e JOIN trading.ledger AS l ON l.execution_id = e.execution_id
-            WHERE e.settled_at IS NULL GROUP BY e.group_id
-        )
-        SELECT
-            (SELECT coalesce(round(sum(cost_e6) / 1000000.0, 6), 0) FROM held) AS open_cost_usd,
-            (SELECT coalesce(round(sum(reserved_e6) / 1000000.0, 6), 0) FROM unresolved) AS reserved_usd,
-            (SELECT coalesce(round(max(cost_e6) / 1000000.0, 6), 0) FROM held) AS largest_market_usd,
-            (SELECT coalesce(round(greatest(max(cost_e6), 0) / 1000000.0, 6), 0) FROM in_groups) AS largest_group_usd,
-            (SELECT coalesce(round(sum(realised_pnl_e6) / 1000000.0, 6), 0) FROM trading.executions
-                WHERE settled_at >= date_trunc('day', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC')
-                AS realised_today_usd,
-            (SELECT count(*)::int FROM unresolved) AS unresolved_orders,
+def load_exposure(connection: Connection, mode: str) -> Exposure:
+    """Return what is at stake now in one trading mode (live | paper)."""
+    used = tied_up(connection, mode)
+    row = connection.execute(
+        """
+        SELECT count(o.order_id)::int AS unresolved_orders, coalesce(sum(i.reserved_e6), 0)::bigint AS reserved_e6,
             (SELECT count(*)::int FROM trading.executions
-                WHERE lower(state) = 'escalated' AND settled_at IS NULL) AS escalated
-    """
-    return fetch(connection, Exposure, query)[0]
+                WHERE state = 'ESCALATED' AND settled_at IS NULL AND mode = %(mode)s) AS escalated
+        FROM trading.orders AS o JOIN trading.intents AS i USING (intent_id)
+        JOIN trading.executions AS e USING (execution_id)
+        WHERE o.state IN ('prepared', 'sent', 'unknown', 'resting') AND e.mode = %(mode)s
+        """,
+        {"mode": mode},
+    ).fetchone()
+    assert row is not None
+    return Exposure(
+        total_usd=cash_decimal(used.total_e6),
+        largest_market_usd=cash_decimal(max(used.by_market_e6.values(), default=0)),
+        largest_group_usd=cash_decimal(max(used.by_group_e6.values(), default=0)),
+        realised_today_usd=cash_decimal(used.realised_today_e6),
+        reserved_usd=cash_decimal(row["reserved_e6"]),
+        unresolved_orders=row["unresolved_orders"],
+        escalated=row["escalated"],
+    )

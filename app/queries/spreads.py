@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from app.queries.reading import InvalidCursor, MartRows, Page, decode_cursor, fetch_mart, page_of
+import psycopg
+
+from app.queries.reading import InvalidCursor, MartRows, Page, decode_cursor, fetch_mart, page_of, scalar
 from streams.storage.database import Connection
 
 
@@ -46,14 +48,29 @@ def load_spread_history(connection: Connection, pair_id: str, hours: int) -> Mar
 
 
 def load_latest_spreads(connection: Connection, limit: int = 200) -> MartRows[SpreadMinute]:
-    """Return the last minute of each pair of the last day, the widest deviation first."""
+    """Return the last minute of each pair of the last day by deviation, then spread; silent pairs come last."""
     query = f"""
         SELECT latest.* FROM trading.pairs AS p CROSS JOIN LATERAL (
             SELECT {_COLUMNS} FROM analytics.pair_spreads_1m AS s
             WHERE s.pair_id = p.pair_id AND minute > now() - interval '1 day' ORDER BY minute DESC LIMIT 1
-        ) AS latest ORDER BY abs(z_score) DESC NULLS LAST, latest.pair_id LIMIT %(rows)s
+        ) AS latest
+        ORDER BY latest.minute < now() - interval '10 minutes', abs(z_score) DESC NULLS LAST,
+            abs(mid_spread) DESC NULLS LAST, latest.pair_id LIMIT %(rows)s
     """
     return fetch_mart(connection, SpreadMinute, query, {"rows": limit})
+
+
+def load_longest_history(connection: Connection) -> str | None:
+    """Return the pair with the most minutes of the last day (the first id among equals), or None."""
+    query = """
+        SELECT pair_id FROM analytics.pair_spreads_1m WHERE minute > now() - interval '1 day'
+        GROUP BY pair_id ORDER BY count(*) DESC, pair_id LIMIT 1
+    """
+    try:
+        found = scalar(connection, query)
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+        return None
+    return None if found is None else str(found)
 
 
 def load_spreads(

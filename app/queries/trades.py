@@ -15,7 +15,8 @@ from streams.storage.database import Connection
 class TradeRow:
     """One row per execution. Amounts in dollars; `edge_usd` per contract, as expected when it was decided.
 
-    `legs`: [{"venue", "market_id", "outcome", "title", "contracts", "filled"}], `filled` net of what was sold again.
+    `legs`: [{"venue", "market_id", "outcome", "title", "contracts", "filled"}]: what the execution set out to hold of
+    each, and what was bought net of what was sold again.
     """
 
     execution_id: int
@@ -119,7 +120,7 @@ LEFT JOIN LATERAL (
 ) AS f ON true
 LEFT JOIN LATERAL (
     SELECT jsonb_agg(jsonb_build_object('venue', s.venue, 'market_id', s.market_id, 'outcome', s.outcome,
-        'title', coalesce(v.title, s.market_id), 'contracts', (s.size_e6::numeric / 1000000)::numeric(20, 6)::text,
+        'title', coalesce(v.title, s.market_id), 'contracts', (e.contracts_e6::numeric / 1000000)::numeric(20, 6)::text,
         'filled', (coalesce(n.filled_e6, 0)::numeric / 1000000)::numeric(20, 6)::text) ORDER BY s.leg_no) AS legs
     FROM trading.signal_legs AS s
     LEFT JOIN raw.market_state AS m ON m.venue = s.venue AND m.market_id = s.market_id

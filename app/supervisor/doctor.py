@@ -58,7 +58,7 @@ def _examine_database(settings: Settings, connection: Connection) -> list[Findin
             "recorder",
             age is not None and age < timedelta(seconds=settings.recorder_stale_after_s),
             f"last heartbeat {age.total_seconds():.0f} s ago" if age else "no recorder has a shard",
-            "open the Dagster UI: sensor stream_supervisor must be running; see docs/how-to/recorder-stopped.md",
+            "open the Dagster UI: sensor stream_supervisor must be running; see docs/runbooks/recorder.md",
         )
     )
     findings.append(
@@ -74,7 +74,7 @@ def _examine_database(settings: Settings, connection: Connection) -> list[Findin
             connection,
             "escalated trades",
             "SELECT count(*) AS n FROM trading.executions WHERE state = 'ESCALATED' AND settled_at IS NULL",
-            "see docs/how-to/escalated-trade.md",
+            "see docs/runbooks/escalated-trade.md",
         )
     )
     findings.append(

@@ -98,7 +98,8 @@ class Drive:
             if isinstance(step, Wait):
                 await asyncio.sleep(self._accounts.settings.order_poll_ms / 1000)
                 continue
-            refusal = await self._place(step, facts, decided_at if is_first and decided_at else books_at)
+            # only the first order acts on the books of the plan; every later one on the books just read
+            refusal = await self._place(step, facts, books_at if facts or decided_at is None else decided_at)
             if refusal is not None and not facts:
                 self._finish(Finish(State.FLAT, f"refused: {refusal.reason}"), facts)
                 return refusal

@@ -12,11 +12,12 @@ from streams.storage.signals import load_actionable
 
 
 def pick_signals(
-    connection: Connection, settings: Settings, under_way: Collection[int], free_runs: int
+    connection: Connection, settings: Settings, under_way: Collection[int], free_runs: int, least_age_s: float = 0.0
 ) -> list[list[int]]:
     """Return batches of signal ids for new runs, at most `free_runs`; writes the refusals of all that may not trade.
 
-    Signals of one group go to one run, one after the other: they need the same markets.
+    Signals of one group go to one run, one after the other: they need the same markets. Signals younger than
+    `least_age_s` are left to runs that stay.
     """
     refuse_untradable(connection, settings.venues)
     switch = current_switch(connection)
@@ -31,6 +32,7 @@ def pick_signals(
         max(settings.execution_cooldown_s, 2.0),
         settings.execution_attempts,
         free_runs * settings.execution_batch,
+        least_age_s,
     )
     by_group: dict[str, list[int]] = {}
     for row in rows:

@@ -93,6 +93,11 @@ class EdgeMonitor:
 
     # -- the recorder's thread -----------------------------------------------------------------------------------------
 
+    @property
+    def watches(self) -> int:
+        """How many bundles are watched now."""
+        return len(self._universe.watched)
+
     def on_quote(self, quote: Quote, book: Book) -> None:
         """Keep which book is the market's and mark what it touches."""
         market = f"{quote.venue}:{quote.market_id}"
@@ -185,7 +190,7 @@ class EdgeMonitor:
             if not is_enough:
                 del self._running[key]
             elif now_ns - running.since_ns >= self._hold_ns:
-                running.is_open, running.peak = True, usd
+                running.is_open, running.open_edge, running.peak = True, usd, usd
                 self._put_edge("open", watched, edge, now_ns)
             return
         if usd > running.peak:

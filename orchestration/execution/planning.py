@@ -19,7 +19,7 @@ from streams.market.events import BookSnapshot, Levels
 from streams.market.fees import from_json
 from streams.market.identity import Outcome, Venue
 from streams.market.taker_fees import taker_fees
-from streams.market.units import CASH_SCALE, PRICE_ONE_E4, PRICE_SCALE
+from streams.market.units import CASH_SCALE, PRICE_ONE_E4, PRICE_SCALE, cash_decimal
 from streams.settings import Settings
 from streams.storage.risk import LimitValues, TiedUp
 from streams.storage.signals import MarketInfo
@@ -151,7 +151,7 @@ def decide(wanted: Wanted, books: Mapping[str, BookSnapshot], room: Room) -> Dec
             return Refusal(_gone_or_small(offers, payoff, settings), "no size that every leg accepts earns enough")
         return Refusal(reason, "nothing is left of it")
     if sized.edge.profit_e6 < int(settings.signal_min_profit_usd * CASH_SCALE):
-        return Refusal(Reason.EDGE_GONE, f"locked profit would be {sized.edge.profit_e6}")
+        return Refusal(Reason.EDGE_GONE, f"locked profit would be ${cash_decimal(sized.edge.profit_e6)}")
     return Decision(_plan(wanted, legs, sized.edge, settings), sized.edge, sized.binding)
 
 

@@ -232,15 +232,19 @@ def load_signal(connection: Connection, signal_id: int) -> Row | None:
     return row
 
 
-def load_actionable(connection: Connection, retry_after_s: float, max_attempts: int, limit: int) -> list[Row]:
+def load_actionable(
+    connection: Connection, retry_after_s: float, max_attempts: int, limit: int, least_age_s: float = 0.0
+) -> list[Row]:
     """Return open, tradable signals worth a look, the most profitable first.
 
     Not: signals with an execution that bought something, is under way or was flattened by a person, with
-    `max_attempts` executions, or that were tried or refused less than `retry_after_s` ago.
+    `max_attempts` executions, or that were tried or refused less than `retry_after_s` ago, or opened less than
+    `least_age_s` ago.
     """
     return connection.execute(
         """SELECT s.signal_id, s.group_id, s.leg_set, s.profit_e6, s.opened_at FROM trading.signals AS s
            WHERE s.closed_at IS NULL AND s.is_tradable
+             AND s.opened_at <= now() - make_interval(secs => %(age)s)
              AND NOT EXISTS (SELECT 1 FROM trading.executions AS e WHERE e.signal_id = s.signal_id
                  AND (e.state <> 'FLAT' OR e.detail ? 'flatten'
                      OR e.started_at > now() - make_interval(secs => %(retry)s)))
@@ -248,5 +252,5 @@ def load_actionable(connection: Connection, retry_after_s: float, max_attempts: 
              AND NOT EXISTS (SELECT 1 FROM trading.refusals AS r WHERE r.signal_id = s.signal_id
                  AND r.refused_at > now() - make_interval(secs => %(retry)s))
            ORDER BY s.profit_e6 DESC, s.signal_id LIMIT %(limit)s""",
-        {"retry": retry_after_s, "attempts": max_attempts, "limit": limit},
+        {"retry": retry_after_s, "attempts": max_attempts, "limit": limit, "age": least_age_s},
     ).fetchall()

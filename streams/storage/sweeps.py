@@ -96,10 +96,24 @@ def write_cursor(connection: Connection, stage: str, version_id: int) -> None:
     )
 
 
+_TOUCHED = """
+SELECT v.version_id, v.venue, v.market_id,
+    (v.text_hash, v.close_time) IS DISTINCT FROM (before.text_hash, before.close_time) AS is_new_question
+FROM raw.market_versions AS v
+LEFT JOIN LATERAL (
+    SELECT text_hash, close_time FROM raw.market_versions AS p
+    WHERE p.venue = v.venue AND p.market_id = v.market_id AND p.version_id < v.version_id
+    ORDER BY p.version_id DESC LIMIT 1
+) AS before ON true
+WHERE v.version_id > %s
+"""
+
+
 def versions_after(connection: Connection, version_id: int) -> tuple[int, set[tuple[str, str]]]:
-    """Return (highest version there is, markets with a version later than `version_id`)."""
-    rows = connection.execute(
-        "SELECT version_id, venue, market_id FROM raw.market_versions WHERE version_id > %s", (version_id,)
-    ).fetchall()
+    """Return (highest version there is, markets a judge would see anew since `version_id`).
+
+    A version that only changed its status, fees or price grid asks nothing new.
+    """
+    rows = connection.execute(_TOUCHED, (version_id,)).fetchall()
     highest = max((row["version_id"] for row in rows), default=version_id)
-    return highest, {(row["venue"], row["market_id"]) for row in rows}
+    return highest, {(row["venue"], row["market_id"]) for row in rows if row["is_new_question"]}

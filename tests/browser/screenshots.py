@@ -1,8 +1,12 @@
-"""Take a picture of every page of a running dashboard: `python -m tests.browser.screenshots --out DIR --base URL`."""
+"""Take a picture of every page of a running dashboard: `python -m tests.browser.screenshots --out DIR --base URL`.
+
+With `--dagster URL` of Dagster's asset lineage and runs too. Chromium must be installed.
+"""
 
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
@@ -12,6 +16,7 @@ from tests.browser.chromium import launch
 PAGES = (
     "overview", "markets", "pairs", "spreads", "depth", "opportunities", "trades", "portfolio", "risk", "health",
 )  # fmt: skip
+_DAGSTER_DRAWS_MS = 6000
 _FIT_HEIGHT = """() => {
     const main = document.querySelector('[data-testid="stMainBlockContainer"]');
     return Math.ceil(main ? main.getBoundingClientRect().height : 900) + 20;
@@ -30,6 +35,8 @@ def take(page: Page, base: str, name: str, out: Path, *, width: int, height_max:
     page.get_by_role("heading", name=name.capitalize(), exact=True).wait_for(timeout=60_000)
     if name == "markets":
         _choose_recorded(page)
+    if name == "trades":
+        _choose_settled(page)
     _settle(page)
     height = min(max(int(page.evaluate(_FIT_HEIGHT)), 700), height_max)
     page.set_viewport_size({"width": width, "height": height})
@@ -49,12 +56,44 @@ def _choose_recorded(page: Page) -> None:
         page.locator(".cb-card").first.wait_for(timeout=15_000)
 
 
+def _choose_settled(page: Page) -> None:
+    settled = page.get_by_role("radio", name=re.compile(r"^settled \("))
+    if settled.count():
+        settled.first.click()
+        _settle(page)
+
+
+def take_dagster(page: Page, base: str, out: Path, *, width: int) -> list[Path]:
+    """Save the asset lineage and the list of runs of a Dagster webserver."""
+    page.set_viewport_size({"width": width, "height": 1000})
+    paths = []
+    for name, path, landmark in (("lineage", "asset-groups", "Global asset lineage"), ("runs", "runs", "Target")):
+        page.goto(f"{base}/{path}")
+        page.get_by_text(landmark, exact=True).first.wait_for(timeout=60_000)
+        page.wait_for_timeout(_DAGSTER_DRAWS_MS)
+        if name == "lineage":
+            _expand_groups(page)
+        paths.append(out / f"dagster-{name}.png")
+        page.screenshot(path=paths[-1])
+    return paths
+
+
+def _expand_groups(page: Page) -> None:
+    page.mouse.click(900, 700, button="right")
+    entry = page.get_by_text("Expand all groups").locator("visible=true")
+    if entry.count():
+        # The menu lies over its own entry while it opens: the entry is asked, not the place it is at.
+        entry.first.dispatch_event("click")
+        page.wait_for_timeout(_DAGSTER_DRAWS_MS)
+
+
 def _settle(page: Page) -> None:
     page.wait_for_timeout(400)
     page.wait_for_function(
         "() => !document.querySelector('[data-testid=\"stApp\"]')?.matches('[data-test-script-state=\"running\"]')"
         " && !document.querySelector('[data-testid=\"stSkeleton\"]')"
-        " && !document.querySelector('[data-stale=\"true\"]')",
+        " && !document.querySelector('[data-stale=\"true\"]')"
+        " && [...document.querySelectorAll('.stPlotlyChart')].every(chart => chart.querySelector('.main-svg'))",
         timeout=60_000,
     )
     page.wait_for_timeout(600)
@@ -65,8 +104,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder of the pictures")
     parser.add_argument("--base", default="http://127.0.0.1:8501", help="address of the dashboard")
-    parser.add_argument("--width", type=int, default=1440)
+    parser.add_argument("--width", type=int, default=1400)
     parser.add_argument("--height-max", type=int, default=1800)
+    parser.add_argument("--dagster", default="", help="address of Dagster's webserver")
     parser.add_argument("--only", choices=PAGES, action="append")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -76,6 +116,9 @@ def main() -> None:
         for name in options.only or PAGES:
             print(take(page, options.base.rstrip("/"), name, options.out, width=options.width,
                        height_max=options.height_max))  # fmt: skip
+        if options.dagster:
+            for path in take_dagster(page, options.dagster.rstrip("/"), options.out, width=options.width):
+                print(path)
         browser.close()
 
 

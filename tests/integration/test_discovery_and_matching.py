@@ -264,6 +264,17 @@ def test_a_light_refresh_pairs_a_market_that_appeared_on_either_side(
     assert match(connection, settings, only_new=True) == (1, 0)
 
 
+def test_a_new_price_grid_or_status_asks_no_judge_again(
+    connection: Connection, settings: Settings, venues: tuple[FakeKalshi, FakeGamma]
+) -> None:
+    match(connection, settings)
+    venues[1].markets[0] |= {"orderPriceMinTickSize": 0.001, "acceptingOrders": False}
+    assert run_gamma(connection, venues[1]).counts.changed == 1
+    assert refresh_candidates(connection, settings, only_new=True).candidates == 0
+    assert judge_candidates(connection, settings, only_new=True).judged == 0
+    assert refresh_candidates(connection, settings, only_new=True).candidates == 0
+
+
 def test_strikes_of_one_event_make_a_ladder_in_order(connection: Connection, settings: Settings) -> None:
     fake = FakeKalshi()
     rungs = [

@@ -14,7 +14,7 @@ POLYMARKET = {
     "mlb-cle-sf-2025-06-19": (3536, 0, 88, 8),
     "mlb-kc-tex-2025-06-19": (4498, 0, 6, 6),
     "mlb-sd-lad-2025-06-17": (11284, 0, 348, 58),
-    "mlb-tor-cle-2025-06-24": (1552, 0, 42, 10),
+    "mlb-tor-cle-2025-06-24": (1552, 0, 42, 12),
     "mlb-wsh-sd-2025-06-24": (11540, 0, 88, 30),
 }
 
@@ -27,6 +27,8 @@ def test_every_polymarket_book_is_classified_and_each_unexplained_one_listed(sha
     assert len(report.unexplained) == differences["unexplained"]
     assert all(entry["levels"] for entry in report.unexplained)
     assert report.books == sum(differences.values()) + 2, "the first book of each token has none before it"
+    assert report.after_stale == (2 if game == "mlb-tor-cle-2025-06-24" else 0), "a recorded book crossed for seconds"
+    assert {entry["reads_as"] for entry in report.unexplained} <= {"fill_with_rest", "fill_on_both_sides", "other"}
     assert report.unusable_rows == (1 if game == "mlb-cin-bos-2025-07-01" else 0)
 
 

@@ -22,6 +22,7 @@ from streams.storage.leases import LeaseLost, acquire, heartbeat, release
 from streams.storage.recording import RowBatch, WatermarkMoved, commit_batch, open_segment
 from streams.storage.segments import RecordKind, SegmentReader
 from tests.kalshi_frames import KalshiFrames
+from tests.proofs.segments_again import compare
 from tests.recorder_feed import LineServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -112,6 +113,18 @@ def test_a_killed_recorder_loses_and_doubles_nothing(database: str, tmp_path: Pa
     )
     assert gaps[1] == ("killed", True, True)
     assert fetch(database, "SELECT DISTINCT end_reason FROM raw.connections WHERE run_id = 'first'") == [("killed",)]
+    check_against_a_second_reading(database, rows + 1)
+
+
+def check_against_a_second_reading(dsn: str, changes: int) -> None:
+    """The files read by other code give the same rows; a row that is taken away or repeated would be noticed."""
+    with connect(dsn) as connection:
+        found = compare(connection)
+        assert (found.changes, found.lost, found.doubled, found.miscounted) == (changes, 0, 0, [])
+        connection.execute("INSERT INTO raw.book_deltas SELECT * FROM raw.book_deltas WHERE market_id = 'B'")
+        assert (compare(connection).lost, compare(connection).doubled) == (0, 1)
+        connection.execute("DELETE FROM raw.book_deltas WHERE market_id = 'B'")
+        assert (compare(connection).lost, compare(connection).doubled) == (1, 0)
 
 
 def make_segment(dsn: str, path: Path) -> int:

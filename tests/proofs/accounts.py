@@ -54,9 +54,10 @@ async def _read_cash(settings: Settings, connection: Connection) -> list[Reading
 
 
 def _still(connection: Connection, venue: Venue) -> tuple[int, int] | None:
-    """Return (ledger cash, its last entry), None while an order, a fill or a payout is under way."""
+    """Return (ledger cash, its last entry); None before the deposit is booked, or while anything is under way."""
     row = connection.execute(
         """SELECT coalesce(sum(cash_e6), 0)::bigint AS cash_e6, coalesce(max(entry_id), 0) AS entry_id,
+               count(*) FILTER (WHERE kind = 'deposit') AS deposits,
                EXISTS (SELECT 1 FROM trading.orders WHERE venue = %(venue)s
                    AND state IN ('prepared', 'sent', 'unknown', 'resting')) AS has_orders,
                EXISTS (SELECT 1 FROM trading.fills WHERE venue = %(venue)s AND state = 'provisional') AS has_fills,
@@ -67,7 +68,7 @@ def _still(connection: Connection, venue: Venue) -> tuple[int, int] | None:
            FROM trading.ledger WHERE venue = %(venue)s""",
         {"venue": venue.value},
     ).fetchone()
-    if row is None or row["has_orders"] or row["has_fills"] or row["has_payouts"]:
+    if row is None or not row["deposits"] or row["has_orders"] or row["has_fills"] or row["has_payouts"]:
         return None
     return int(row["cash_e6"]), int(row["entry_id"])
 

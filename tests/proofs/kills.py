@@ -75,6 +75,7 @@ def _hedged(home: Home) -> int:
 
 def _kill_recorder(table: Table, home: Home) -> None:
     with home.connect() as connection:
+        wait_for(lambda: _recorder(connection) != "", 30)
         holder = _recorder(connection)
         os.kill(int(holder.split(":")[-2]), signal.SIGKILL)
         last_killed = _number(connection, "SELECT max(segment_id) FROM raw.segments")
@@ -153,7 +154,7 @@ def _kill(pids: list[int]) -> None:
 def _check_recovery(table: Table, home: Home, in_flight: InFlight) -> None:
     began = time.monotonic()
     ready = wait_for(lambda: home.ask("status")[0] == 0, 120)
-    table.check("the next start is ready", "<= 120 s", ready and f"{ready:.0f} s", ready is not None)
+    table.check("the next start answers", "<= 120 s", ready and f"{ready:.0f} s", ready is not None)
     with home.connect() as connection:
         orders = f"""SELECT count(*) FROM trading.orders
             WHERE order_id = ANY(%(orders)s) AND state IN {_UNRESOLVED}"""

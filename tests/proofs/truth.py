@@ -72,12 +72,16 @@ class World:
         return [index * float(fact.step) for index in sorted(indexes)]
 
 
+def catalogue_world() -> World:
+    """Return the truth of the bundled catalogue."""
+    truth = load_catalogue(None, datetime.now(UTC)).truth
+    conditions = {f"{ref.venue}:{ref.market_id}": condition for ref, condition in truth.conditions.items()}
+    return World(dict(truth.facts), conditions, [(miss.kalshi_id, miss.polymarket_id) for miss in truth.near_misses])
+
+
 def load_world(connection: Connection) -> World:
     """Return the truth of the bundled catalogue and of every short series that the warehouse has seen."""
-    catalogue = load_catalogue(None, datetime.now(UTC))
-    truth = catalogue.truth
-    conditions = {f"{ref.venue}:{ref.market_id}": condition for ref, condition in truth.conditions.items()}
-    world = World(dict(truth.facts), conditions, [(miss.kalshi_id, miss.polymarket_id) for miss in truth.near_misses])
+    world = catalogue_world()
     rows = connection.execute(
         "SELECT venue, id, market_id FROM raw.market_ids WHERE id_kind IN ('ticker', 'slug')"
     ).fetchall()

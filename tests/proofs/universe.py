@@ -1,8 +1,8 @@
 """The main job on real input: both lists of 2026-03-24 through sandbox, discovery, matching and groups.
 
 `python -m tests.proofs.universe` prints one JSON document; `--up SECONDS` afterwards starts the whole system on the
-same lists for so long and adds its closing summary. The labels say which markets are one contract; they tie the sandbox's
-prices together and score the verdicts. No profit is claimed: prices are a seeded walk from the recorded ones.
+same lists for so long and adds its closing summary. The labels say which markets are one contract; they tie the
+sandbox's prices together and score the verdicts. No profit is claimed: prices are a seeded walk from recorded ones.
 """
 
 from __future__ import annotations

@@ -62,6 +62,14 @@ def _check_counts(table: Table, connection: Connection, summary: dict[str, Any])
     table.same("marts without a row", [mart["name"] for mart in summary["marts"] if not mart["rows"]], [])
     refused = summary["refusals"]
     table.check("refusals, by reason", ">= 10", f"{sum(refused.values())}: {refused}", sum(refused.values()) >= 10)
+    failed = connection.execute(
+        "SELECT pipeline_name AS job, count(*) AS n FROM dagster.runs WHERE status = 'FAILURE' GROUP BY 1 ORDER BY 1"
+    ).fetchall()
+    table.same("Dagster runs that failed", [f"{row['n']} {row['job']}" for row in failed], [])
+    unfinished = _number(
+        connection, "SELECT count(*) FROM dagster.runs WHERE status IN ('STARTING', 'STARTED', 'CANCELING')"
+    )
+    table.same("Dagster runs left unfinished by the stop", unfinished, 0)
 
 
 def _check_trades(table: Table, connection: Connection) -> None:

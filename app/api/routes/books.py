@@ -48,4 +48,5 @@ def _answer(book: BookView, depth: int, stale_after_s: float) -> OrderBook:
         state=book.state,
         age_s=round(book.age_s, 3),
         is_stale=book.state != "live" or book.age_s > stale_after_s,
+        is_polled=book.is_polled,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import streamlit as st
 
 from app.dashboard import charts, look
@@ -19,9 +21,19 @@ def page() -> None:
     if not pairs:
         show_html(look.empty("No pairs yet.", "Books are shown per pair; the first pass proposes pairs."))
         return
-    pairs.sort(key=lambda row: (row.state != "approved", row.kalshi_title))
-    chosen = st.selectbox("Pair", pairs, format_func=lambda row: f"{row.kalshi_title} ({row.state})", key="depth-pair")
+    pairs.sort(key=_rank)
+    chosen = st.selectbox("Pair", pairs, format_func=_label, key="depth-pair")
     _show_books(chosen)
+
+
+def _rank(row: PairRow) -> tuple[object, ...]:
+    # Markets that close within the hour come last: their books empty while one looks.
+    is_short = row.closes_at is not None and row.closes_at < datetime.now(UTC) + timedelta(hours=1)
+    return row.state != "approved", not row.is_open, is_short, row.kalshi_title
+
+
+def _label(row: PairRow) -> str:
+    return f"{look.title(row.kalshi_title)} ({row.state if row.is_open else 'closed'})"
 
 
 @st.fragment(run_every=REFRESH)
@@ -38,7 +50,8 @@ def _show_books(pair: PairRow) -> None:
             )
         )
         return
-    show_chart(charts.depth_chart(books), f"depth-{pair.pair_id}")
+    if any(book.bids or book.asks for book, _ in books):
+        show_chart(charts.depth_chart(books), f"depth-{pair.pair_id}")
     if is_turned:
         st.caption("The markets are inverted: Polymarket's book is drawn as its NO side, so that prices compare.")
     for column, venue, book in zip(
@@ -46,6 +59,10 @@ def _show_books(pair: PairRow) -> None:
     ):
         with column:
             _show_book(venue, book, is_turned=is_turned and venue == "polymarket")
+
+
+def _polled(book: BookView) -> str:
+    return f"{look.chip('polled', 'warn')} &nbsp;" if book.is_polled else ""
 
 
 def _show_book(venue: str, book: BookView | None, *, is_turned: bool) -> None:
@@ -56,7 +73,7 @@ def _show_book(venue: str, book: BookView | None, *, is_turned: bool) -> None:
     state = book.state if book.state != "live" or not is_old else "quiet"
     show_html(
         f"<p style='margin:.2rem 0 .5rem'>{look.venue_chip(venue)} &nbsp;{look.chip(state)} &nbsp;"
-        f"<span style='color:{look.MUTED}'>last change {look.age(book.age_s)} ago</span></p>"
+        f"{_polled(book)}<span style='color:{look.MUTED}'>last change {look.age(book.age_s)} ago</span></p>"
     )
     bids, asks = charts.turned(book) if is_turned else (book.bids, book.asks)
     rows = []
@@ -65,7 +82,7 @@ def _show_book(venue: str, book: BookView | None, *, is_turned: bool) -> None:
         ask = asks[level] if level < len(asks) else (None, None)
         rows.append([look.number(bid[1]), look.cents(bid[0]), look.cents(ask[0]), look.number(ask[1])])
     if not rows:
-        show_html(look.empty("The book is empty.", "Nobody quotes this market now."))
+        show_html(look.empty("The book is empty.", "Nobody quotes this market now; after its close nobody can."))
         return
     columns = ["Bid size", "Bid", "Ask", "Ask size"]
     show_html(look.table(columns, rows, numeric=frozenset(columns)))

@@ -25,6 +25,8 @@ from app.queries.health import (
 )
 
 _FRESH_S = 600
+_NAME_MAX = 44
+_ID_MAX = 28
 
 
 def page() -> None:
@@ -75,7 +77,7 @@ def _leases(rows: Sequence[LeaseRow]) -> str:
         return look.empty("No process holds a lease.", "The recorder takes one at its start; see Dagster's runs.")
     cells = [
         [
-            look.text(row.name),
+            look.text(row.name if len(row.name) <= _NAME_MAX else f"{row.name[:_NAME_MAX]}…"),
             look.chip("alive", "good")
             if row.is_alive
             else look.chip("released", "mute")
@@ -86,7 +88,7 @@ def _leases(rows: Sequence[LeaseRow]) -> str:
         ]
         for row in rows
     ]
-    return look.table(["Lease", "State", "Heartbeat", "Epoch"], cells, numeric=frozenset({"Epoch"}))
+    return look.table(["Lease", "State", "Heartbeat", "Epoch"], cells, numeric=frozenset({"Epoch"}), is_long=True)
 
 
 def _connections(rows: Sequence[ConnectionRow]) -> str:
@@ -100,7 +102,7 @@ def _connections(rows: Sequence[ConnectionRow]) -> str:
             if row.ended_at is None and row.connected_at
             else look.chip(row.end_reason or "connecting", "warn"),
             look.since(row.connected_at or row.started_at),
-            look.number(row.frames),
+            look.number(row.frames) if row.ended_at else "counted at its end",
         ]
         for row in rows
     ]
@@ -168,12 +170,12 @@ def _show_gaps() -> None:
     left, right = st.columns([2, 3], gap="large")
     with left:
         cells = [[look.text(r.cause), str(r.open), str(r.total), look.age(r.seconds)] for r in causes]
-        columns = ["Cause", "Open", "All", "Together"]
+        columns = ["Cause", "Open", "All", "Market time"]
         show_html(look.table(columns, cells, numeric=frozenset(columns[1:])))
     with right:
         gaps = [
-            [look.venue_chip(gap.venue), look.text(gap.market_id), look.text(gap.cause), look.clock(gap.started_at),
-             look.age(gap.duration_s) if gap.ended_at else look.chip("open", "warn")]
+            [look.venue_chip(gap.venue), look.text(gap.market_id[:_ID_MAX]), look.text(gap.cause),
+             look.clock(gap.started_at), look.age(gap.duration_s) if gap.ended_at else look.chip("open", "warn")]
             for gap in read(load_gaps, 12)
         ]  # fmt: skip
         show_html(look.table(["Venue", "Market", "Cause", "From (UTC)", "Lasted"], gaps))

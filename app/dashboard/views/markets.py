@@ -69,7 +69,7 @@ def _choose(rows: list[MarketRow]) -> MarketRow | None:
     frame = pd.DataFrame(
         {
             "Venue": [look.VENUE_NAMES.get(row.venue, row.venue) for row in rows],
-            "Market": [row.title for row in rows],
+            "Market": [look.title(row.title) for row in rows],
             "Event": [row.event_title for row in rows],
             "Status": [row.status for row in rows],
             "Bid": [look.cents(row.bid) for row in rows],
@@ -87,7 +87,8 @@ def _choose(rows: list[MarketRow]) -> MarketRow | None:
         selection_mode="single-row",
         key="market-table",
         column_config={
-            "Market": st.column_config.TextColumn(width="large"),
+            "Market": st.column_config.TextColumn(width=330),
+            "Event": st.column_config.TextColumn(width=200),
             "Closes": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm", timezone="UTC"),
         },
     )
@@ -105,11 +106,12 @@ def _show_detail(row: MarketRow) -> None:
         _show_prices(row.venue, row.market_id)
     with right:
         colour = look.VENUE_COLOURS.get(row.venue, look.MUTED)
-        meta = f"{look.text(row.market_id)} · closes {look.clock(text.close_time)} UTC · {look.chip(text.status)}"
+        closes = "–" if text.close_time is None else f"{text.close_time:%d %b %Y %H:%M} UTC"
+        meta = f"{look.text(row.market_id)} · closes {closes} · {look.chip(text.status)}"
         show_html(
             f'<div class="cb-card" style="--cb-venue:{colour}"><div class="cb-venue">'
             f'{look.text(look.VENUE_NAMES.get(row.venue, row.venue))}</div><div class="cb-title">'
-            f'{look.text(text.title)}</div><div class="cb-meta">{meta}</div><div class="cb-rules">'
+            f'{look.text(look.title(text.title))}</div><div class="cb-meta">{meta}</div><div class="cb-rules">'
             f"{look.text(text.rules)}</div></div>"
         )
         _show_watch_button(row)
@@ -154,10 +156,15 @@ def _show_prices(venue: str, market_id: str) -> None:
     elif prices.rows:
         show_chart(charts.price_chart(prices.rows, venue), f"prices-{market_id}")
         last_row = prices.rows[-1]
-        volatility = "not enough data" if last_row.volatility_60m is None else f"{last_row.volatility_60m:.4f}"
+        seen = f"{last_row.observations or 0} observations in the last 60 minutes"
+        volatility = (
+            f"not shown with {seen}"
+            if last_row.volatility_60m is None
+            else f"{last_row.volatility_60m:.4f} dollars per square root of a day, {seen}"
+        )
         st.caption(
-            f"Averages over 15 and 60 minutes. Realised volatility: {volatility} per square root of a day, "
-            f"{last_row.observations or 0} observations; last minute {look.since(last_row.minute)}."
+            "Averages over 15 and 60 minutes, of the recording and of the venue's history each by itself. "
+            f"Realised volatility: {volatility}; last minute {look.since(last_row.minute)}."
         )
     elif not quotes:
         show_html(look.empty("Not recorded.", "Watch this market, or approve a pair it is in, to record its book."))

@@ -11,6 +11,7 @@ from app.dashboard.session import REFRESH, read, show_chart, show_html
 from app.queries.opportunities import OpportunityRow, load_opportunities, load_refusal_counts
 
 _KINDS = ("pair", "ladder", "event", "set")
+_ALL = "all"
 _OUTCOMES = ("traded", "refused", "open", "passed")
 
 
@@ -18,11 +19,11 @@ def page() -> None:
     """Draw the episodes with their outcome and the counts of reasons."""
     st.title("Opportunities", anchor=False)
     outcome, kind, reason = st.columns([4, 2, 2], vertical_alignment="bottom")
-    chosen_outcome = outcome.segmented_control("Outcome", [None, *_OUTCOMES], default=None, format_func=_any("all"))
+    chosen_outcome = outcome.segmented_control("Outcome", [_ALL, *_OUTCOMES], default=_ALL)
     chosen_kind = kind.selectbox("Kind", [None, *_KINDS], format_func=_any("any kind"))
     reasons = [None, *(row.reason for row in read(load_refusal_counts))]
     chosen_reason = reason.selectbox("Refused for", reasons, format_func=_any("any reason"))
-    _live(chosen_outcome, chosen_kind, chosen_reason)
+    _live(None if chosen_outcome == _ALL else chosen_outcome, chosen_kind, chosen_reason)
 
 
 @st.fragment(run_every=REFRESH)
@@ -64,7 +65,7 @@ def _table(rows: list[OpportunityRow]) -> str:
         [
             str(row.signal_id),
             look.clock(row.opened_at),
-            look.text(row.title),
+            look.text(look.title(row.title)),
             "<br>".join(
                 f"{leg['outcome'].upper()} {look.venue_chip(leg['venue'])} "
                 f"<span style='color:{look.MUTED}'>{float(leg['limit_price']) * 100:g}¢</span>"
@@ -82,6 +83,7 @@ def _table(rows: list[OpportunityRow]) -> str:
         ["#", "Opened", "What", "Legs", "Lasted", "Peak edge", "Contracts", "Locked", "Outcome and reason"],
         cells,
         numeric=frozenset({"Lasted", "Peak edge", "Contracts", "Locked"}),
+        is_long=True,
     )
 
 
@@ -94,7 +96,7 @@ def _why(row: OpportunityRow) -> str:
     elif not row.is_tradable:
         words = "recorded and shown only"
     elif row.close_reason:
-        words = look.text(row.close_reason.replace("_", " "))
+        words = f"ended: {look.text(row.close_reason.replace('_', ' '))}"
     else:
         words = ""
     return f"<span style='color:{look.MUTED};font-size:.8rem'>{words}</span>"

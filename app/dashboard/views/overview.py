@@ -48,7 +48,7 @@ def trade_table(rows: list[TradeRow]) -> str:
         [
             str(row.execution_id),
             look.clock(row.started_at),
-            look.text(row.title),
+            look.text(look.title(row.title)),
             look.chip(row.state),
             " + ".join(f"{leg['outcome'].upper()} {look.venue_chip(leg['venue'])}" for leg in row.legs),
             look.number(row.contracts),
@@ -75,7 +75,9 @@ def _show_figures(status: dict[str, object]) -> None:
     markets, pairs, gaps = (dict(status[key]) for key in ("markets", "pairs", "gaps"))  # type: ignore[call-overload]
     summary = read(load_pnl_summary)
     refusals = dict(status["refusals"])  # type: ignore[call-overload]
-    venues = " · ".join(f"{look.venue_chip(venue)} {look.number(count)}" for venue, count in markets.items())
+    venues = " · ".join(
+        f"<nobr>{look.venue_chip(venue)} {look.number(count)}</nobr>" for venue, count in markets.items()
+    )
     show_html(
         look.tiles(
             [
@@ -90,7 +92,7 @@ def _show_figures(status: dict[str, object]) -> None:
                 (
                     "Trades",
                     look.number(summary.settled + summary.open),
-                    f"{summary.settled} settled",
+                    f"{summary.open} open, {summary.settled} done",
                 ),
                 (
                     "Realised PnL",

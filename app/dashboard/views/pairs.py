@@ -16,6 +16,7 @@ from app.queries.markets import MarketText
 from app.queries.pairs import PairDetail, PairRow, Verdict, count_pairs, load_pair, load_pairs
 from streams.storage.pairs import PairDecision
 
+_ALL = "all"
 _STATES = ("proposed", "approved", "paused", "rejected", "lapsed")
 _ACTS: tuple[tuple[PairDecision, str, str, str], ...] = (
     ("approve", "Approve", ":material/check:", "Approved: it may be traded."),
@@ -38,13 +39,13 @@ def page() -> None:
         return
     state = st.segmented_control(
         "State",
-        [None, *_STATES],
+        [_ALL, *_STATES],
         default=next(state for state in _STATES if counts.get(state)),
-        format_func=lambda key: f"{key} ({counts.get(key, 0)})" if key else f"all ({sum(counts.values())})",
+        format_func=lambda key: f"{key} ({sum(counts.values()) if key == _ALL else counts.get(key, 0)})",
         key="pair-state",
         label_visibility="collapsed",
     )
-    rows = list(read(load_pairs, state=state, limit=500).rows)
+    rows = list(read(load_pairs, state=None if state == _ALL else state, limit=500).rows)
     if not rows:
         show_html(look.empty("No pair in this state.", "Choose another state above."))
         return
@@ -57,7 +58,7 @@ def page() -> None:
 def _choose(rows: list[PairRow]) -> PairRow:
     frame = pd.DataFrame(
         {
-            "Kalshi": [row.kalshi_title for row in rows],
+            "Kalshi": [look.title(row.kalshi_title) for row in rows],
             "Polymarket": [row.polymarket_title for row in rows],
             "Relation": [row.relation.replace("_", " ") for row in rows],
             "Confidence": [None if row.confidence is None else float(row.confidence) for row in rows],
@@ -69,7 +70,7 @@ def _choose(rows: list[PairRow]) -> PairRow:
     event = st.dataframe(
         frame,
         hide_index=True,
-        height=min(300, 38 + 36 * len(rows)),
+        height=min(300, 38 + 35 * len(rows)),
         on_select="rerun",
         selection_mode="single-row",
         selection_default={"selection": {"rows": [0]}},
@@ -151,9 +152,9 @@ def _show_verdict(verdict: Verdict) -> None:
         show_html(look.table(["Clause", "Kalshi", "Polymarket", "Weight"], rows))
     else:
         show_html(look.empty("No differing clause was found.", "Read both texts all the same before approving."))
-    words = " ".join(part for part in (verdict.explanation, verdict.basis_risk) if part)
-    if words:
-        show_html(f"<p style='color:{look.MUTED};margin:.5rem 0'>{look.text(words)}</p>")
+    for label, words in (("Why", verdict.explanation), ("Basis risk", verdict.basis_risk)):
+        if words:
+            show_html(f"<p style='margin:.5rem 0'><b>{label}:</b> {look.text(words)}</p>")
 
 
 def _difference_row(entry: Any) -> list[str]:

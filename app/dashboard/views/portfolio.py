@@ -72,9 +72,7 @@ def _balances(rows: list[BalanceRow]) -> str:
             look.venue_chip(row.venue),
             look.money(row.cash_usd),
             look.money(row.ledger_cash_usd),
-            look.chip("equal", "good")
-            if row.difference_usd == 0
-            else look.chip(f"differs by {look.money(row.difference_usd, signed=True, digits=4)}", "bad"),
+            _comparison(row),
             look.since(row.read_at),
         ]
         for row in rows
@@ -83,13 +81,22 @@ def _balances(rows: list[BalanceRow]) -> str:
     return look.table(columns, cells, numeric=frozenset({"Cash at the venue", "Cash in the ledger"}))
 
 
+def _comparison(row: BalanceRow) -> str:
+    if row.difference_usd == 0:
+        return look.chip("equal", "good")
+    differs = f"differs by {look.money(row.difference_usd, signed=True, digits=4)}"
+    if row.in_flight:
+        return f"{look.chip('orders in flight', 'info')} {differs} until they are booked"
+    return look.chip(differs, "bad")
+
+
 def _positions(rows: list[PositionRow]) -> str:
     if not rows:
         return look.empty("Nothing is held.", "Open hedges show their legs here until both settle.")
     cells = [
         [
             look.venue_chip(row.venue),
-            look.text(row.title),
+            look.text(look.title(row.title)),
             look.chip(row.outcome.upper(), "info"),
             look.number(row.contracts),
             look.money(row.cost_usd),
@@ -104,4 +111,5 @@ def _positions(rows: list[PositionRow]) -> str:
         ["Venue", "Market", "Outcome", "Contracts", "Cost", "Mark", "Value", "Unrealised", "Marked"],
         cells,
         numeric=frozenset({"Contracts", "Cost", "Mark", "Value", "Unrealised"}),
+        is_long=True,
     )

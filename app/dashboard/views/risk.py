@@ -85,11 +85,11 @@ def _confirm(target: SwitchState, label: str, meaning: str) -> None:
 
 @st.fragment(run_every=REFRESH)
 def _show_exposure() -> None:
-    at_stake, limits = read(load_exposure), read(load_limits)
+    at_stake, limits = read(load_exposure, settings().trading_mode), read(load_limits)
     show_html(
         look.tiles(
             [
-                _used("In open positions", at_stake.open_cost_usd + at_stake.reserved_usd, limits, "total_usd"),
+                _used("Tied up in open trades", at_stake.total_usd, limits, "total_usd"),
                 _used("Largest pair or set", at_stake.largest_group_usd, limits, "pair_usd"),
                 _used("Largest market", at_stake.largest_market_usd, limits, "market_usd"),
                 _used("Lost today", max(Decimal(0), -at_stake.realised_today_usd), limits, "daily_loss_usd"),

@@ -9,7 +9,7 @@ import streamlit as st
 from app.dashboard import charts, look
 from app.dashboard.session import REFRESH, read, show_chart, show_html
 from app.queries.pairs import PairRow, load_pairs
-from app.queries.spreads import SpreadMinute, load_latest_spreads, load_spread_history
+from app.queries.spreads import SpreadMinute, load_latest_spreads, load_longest_history, load_spread_history
 
 
 def page() -> None:
@@ -25,15 +25,20 @@ def page() -> None:
         show_html(look.empty("No spreads in the last day.", "Both markets of a pair must have quotes in one minute."))
         return
     choice, window, sigmas = st.columns([5, 2, 2], vertical_alignment="bottom")
+    longest = read(load_longest_history, slow=True)
     pair_id = choice.selectbox(
-        "Pair", widest, format_func=lambda key: f"{pairs[key].kalshi_title} ({pairs[key].state})", key="spread-pair"
+        "Pair",
+        widest,
+        index=widest.index(longest) if longest in widest else 0,
+        format_func=lambda key: f"{look.title(pairs[key].kalshi_title)} ({pairs[key].state})",
+        key="spread-pair",
     )
     hours = window.segmented_control(
         "Window", [6, 24, 168], default=24, format_func=lambda key: {6: "6 h", 24: "1 day", 168: "7 days"}[key]
     )
     reach = sigmas.slider("Band (σ)", 0.5, 4.0, 2.0, 0.5)
     _show_pair(pair_id, hours or 24, float(reach))
-    st.subheader("All pairs, widest deviation first", anchor=False)
+    st.subheader("All pairs, widest deviation, then widest spread first; silent ones last", anchor=False)
     show_html(_latest_table(list(latest.rows), pairs))
 
 
@@ -58,19 +63,19 @@ def _show_pair(pair_id: str, hours: int, sigmas: float) -> None:
     show_chart(charts.mids_chart(history.rows), f"mids-{pair_id}")
     st.caption(
         "Spread: Kalshi's mid minus Polymarket's, turned to the pair's polarity. Grey: from the venues' history; "
-        "dark: recorded here. Statistics below enough observations are left out."
+        "dark: recorded here. The two never share a window, so a fresh recording has statistics after ten minutes."
     )
 
 
 def _latest_table(rows: list[SpreadMinute], pairs: dict[str, PairRow]) -> str:
     cells = [
         [
-            look.text(pairs[row.pair_id].kalshi_title),
+            look.text(look.title(pairs[row.pair_id].kalshi_title)),
             look.chip(pairs[row.pair_id].state),
             look.cents(row.kalshi_mid),
             look.cents(row.polymarket_mid),
             look.cents(row.mid_spread),
-            _statistic(row.z_score, "{:.2f}"),
+            "–" if row.z_score is None else f"{row.z_score:.2f}",
             look.cents(row.cross_edge),
             look.since(row.minute),
         ]
@@ -81,6 +86,7 @@ def _latest_table(rows: list[SpreadMinute], pairs: dict[str, PairRow]) -> str:
         ["Pair", "State", "Kalshi", "Polymarket", "Spread", "z", "Edge before fees", "Age"],
         cells,
         numeric=frozenset({"Kalshi", "Polymarket", "Spread", "z", "Edge before fees"}),
+        is_long=True,
     )
 
 

@@ -10,6 +10,8 @@ from app.dashboard import look
 from app.dashboard.session import REFRESH, act, person, read, show_html
 from app.queries.trades import FillRow, OrderRow, TradeDetail, TradeRow, count_trade_states, load_trade, load_trades
 
+_ALL = "all"
+
 
 def page() -> None:
     """Draw the list of trades and the chosen one."""
@@ -25,12 +27,13 @@ def page() -> None:
         return
     state = st.segmented_control(
         "State",
-        [None, *counts],
-        format_func=lambda key: f"{key.lower()} ({counts.get(key, 0)})" if key else f"all ({sum(counts.values())})",
+        [_ALL, *counts],
+        default=_ALL,
+        format_func=lambda key: f"{key.lower()} ({counts.get(key, sum(counts.values()))})",
         label_visibility="collapsed",
         key="trade-state",
     )
-    rows = list(read(load_trades, state=state, limit=300).rows)
+    rows = list(read(load_trades, state=None if state in (None, _ALL) else state, limit=300).rows)
     if not rows:
         show_html(look.empty("No trade in this state.", "Choose another state above."))
         return
@@ -43,7 +46,7 @@ def _choose(rows: list[TradeRow]) -> TradeRow:
         {
             "#": [row.execution_id for row in rows],
             "Started (UTC)": [look.clock(row.started_at) for row in rows],
-            "What": [row.title for row in rows],
+            "What": [look.title(row.title) for row in rows],
             "State": [row.state.lower() for row in rows],
             "Contracts": [look.number(row.contracts) for row in rows],
             "Edge": [look.cents(row.edge_usd) for row in rows],
@@ -53,9 +56,9 @@ def _choose(rows: list[TradeRow]) -> TradeRow:
         }
     )
     event = st.dataframe(
-        frame,
+        frame.style.map(_tone, subset=["Expected PnL", "Realised PnL"]),
         hide_index=True,
-        height=min(320, 38 + 36 * len(rows)),
+        height=min(320, 38 + 35 * len(rows)),
         on_select="rerun",
         selection_mode="single-row",
         selection_default={"selection": {"rows": [0]}},
@@ -64,6 +67,11 @@ def _choose(rows: list[TradeRow]) -> TradeRow:
     )
     selected = list(event.selection.rows)
     return rows[selected[0]] if selected and selected[0] < len(rows) else rows[0]
+
+
+def _tone(cell: object) -> str:
+    sign = str(cell)[:1]
+    return f"color: {look.BAD if sign == '-' else look.GOOD if sign == '+' else look.MUTED}"
 
 
 @st.fragment(run_every=REFRESH)
@@ -75,7 +83,7 @@ def _show_trade(execution_id: int) -> None:
     trade = detail.trade
     st.subheader(f"Trade {trade.execution_id}", anchor=False)
     show_html(
-        f"<p style='margin:.1rem 0 .6rem'>{look.chip(trade.state)} &nbsp;<b>{look.text(trade.title)}</b> "
+        f"<p style='margin:.1rem 0 .6rem'>{look.chip(trade.state)} &nbsp;<b>{look.text(look.title(trade.title))}</b> "
         f"<span style='color:{look.MUTED}'>{look.text(trade.kind)}, opportunity {trade.signal_id}, "
         f"{look.text(trade.environment)} {look.text(trade.mode)}</span></p>"
     )
@@ -107,10 +115,16 @@ def _figures(detail: TradeDetail) -> str:
             ("Cost", look.money(trade.cost_usd), f"fees {look.money(trade.fees_usd)}"),
             ("Edge at decision", look.cents(trade.edge_usd), f"{look.number(trade.contracts)} contracts"),
             ("Locked in by fills", look.pnl(trade.expected_pnl_usd), "expected PnL"),
-            ("Realised", look.pnl(trade.realised_pnl_usd), f"settled {look.clock(trade.settled_at)}"),
+            ("Realised", look.pnl(trade.realised_pnl_usd), _ended(trade)),
             ("Time to hedge", took, f"started {look.clock(trade.started_at)} UTC"),
         ]
     )
+
+
+def _ended(trade: TradeRow) -> str:
+    if trade.settled_at is None:
+        return "not settled yet"
+    return f"{'closed' if trade.state == 'FLAT' else 'settled'} {look.clock(trade.settled_at)}"
 
 
 def _legs(trade: TradeRow) -> str:
@@ -118,7 +132,7 @@ def _legs(trade: TradeRow) -> str:
         [
             look.venue_chip(leg["venue"]),
             look.chip(leg["outcome"].upper(), "info"),
-            look.text(leg["title"]),
+            look.text(look.title(leg["title"])),
             f"{float(leg['filled']):g} of {float(leg['contracts']):g}",
         ]
         for leg in trade.legs
@@ -134,7 +148,7 @@ def _orders(orders: tuple[OrderRow, ...]) -> str:
             str(order.order_id),
             look.text(order.purpose),
             f"{look.text(order.action)} {order.outcome.upper()} {look.venue_chip(order.venue)}",
-            look.chip(order.state) + (f"<br><small>{look.text(order.reason)}</small>" if order.reason else ""),
+            look.chip(order.state) + _reason(order),
             look.cents(order.limit_price),
             look.cents(order.average_price),
             f"{look.number(order.filled)} / {look.number(order.contracts)}",
@@ -145,6 +159,10 @@ def _orders(orders: tuple[OrderRow, ...]) -> str:
     ]
     columns = ["#", "Purpose", "Order", "State", "Limit", "Average", "Filled", "Fee", "Answer"]
     return look.table(columns, rows, numeric=frozenset({"Limit", "Average", "Filled", "Fee", "Answer"}))
+
+
+def _reason(order: OrderRow) -> str:
+    return f"<br><small>{look.text(order.reason)}</small>" if order.reason not in ("", order.state) else ""
 
 
 def _latency(order: OrderRow) -> str:
@@ -188,7 +206,7 @@ def _show_flatten(trade: TradeRow) -> None:
     if trade.settled_at is not None:
         return
     with st.popover("Flatten this trade", icon=":material/south:"):
-        st.write("Sells what is held at the market, through the path that only lowers exposure.")
+        st.write("Sells what is held, down to a bound below the best bids, through the path that only lowers exposure.")
         if not person():
             st.caption("Give your name in the sidebar first.")
         if st.button("Flatten now", type="primary", disabled=not person(), key=f"flatten-{trade.execution_id}"):

@@ -59,6 +59,7 @@ def refresh_candidates(connection: Connection, settings: Settings, *, only_new: 
     after = read_cursor(connection, "candidates") if only_new else None
     highest, touched = versions_after(connection, after or 0)
     if after is not None and not touched:
+        write_cursor(connection, "candidates", highest)
         return CandidateSummary()
     stored = load_markets(connection)
     markets = {(str(m.listing.venue), m.listing.market_id): m for m in stored}
@@ -89,6 +90,7 @@ def judge_candidates(
     highest, touched = versions_after(connection, after or 0)
     summary = VerdictSummary(judge.version)
     if after is not None and not touched:
+        write_cursor(connection, "verdicts", highest)
         return summary
     candidates = load_candidates(connection, None if after is None else [market_id for _, market_id in touched])
     ids = {row["kalshi_market_id"] for row in candidates} | {row["polymarket_market_id"] for row in candidates}

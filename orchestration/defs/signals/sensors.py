@@ -9,8 +9,10 @@ from orchestration.defs.trading.jobs import SIGNALS_TAG, hedged_trade
 from orchestration.execution.intake import pick_signals
 from orchestration.resources.platform import PlatformResource
 
-_WAIT_S = 15.0
+# Dagster's daemon looks every 5 seconds whether a tick has ended: one that ends just before leaves no hole.
+_WAIT_S = 14.4
 _LOOK_S = 1.0
+_GRACE_S = 0.4
 _IN_PROGRESS = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -26,7 +28,8 @@ def spread_sensor(
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Start `hedged_trade` runs for open signals; what is not to be traded gets its refusal written.
 
-    No run key: the constraint on (signal, attempt) in Postgres decides what is executed, and once.
+    No run key: the constraint on (signal, attempt) in Postgres decides what is executed, and once. While runs are
+    under way a signal is left to them for a moment: one that stays takes it sooner than a new one could.
     """
     settings = platform.settings()
     deadline = time.monotonic() + _WAIT_S
@@ -36,22 +39,22 @@ def spread_sensor(
             busy = _signals_under_way(context.instance)
             free = settings.trade_runs_max - len(busy)
             taken = {signal_id for ids in busy for signal_id in ids}
-            batches = pick_signals(connection, settings, taken, free)
+            batches = pick_signals(connection, settings, taken, free, _GRACE_S if busy else 0.0)
             if batches:
                 for batch in batches:
-                    yield _request(batch)
+                    yield _request(batch, settings.trade_stay_s)
                 return
             left = deadline - time.monotonic()
             if left <= 0:
                 yield dg.SkipReason("no signal to trade" if free else "all trading runs are under way")
                 return
-            for _ in connection.notifies(timeout=min(left, _LOOK_S), stop_after=1):
+            for _ in connection.notifies(timeout=min(left, _GRACE_S if busy else _LOOK_S), stop_after=1):
                 pass
 
 
-def _request(batch: list[int]) -> dg.RunRequest:
+def _request(batch: list[int], stay_s: float) -> dg.RunRequest:
     return dg.RunRequest(
-        run_config={"ops": {"trade_signals": {"config": {"signal_ids": batch}}}},
+        run_config={"ops": {"trade_signals": {"config": {"signal_ids": batch, "stay_s": stay_s}}}},
         tags={SIGNALS_TAG: ",".join(str(signal_id) for signal_id in batch)},
     )
 

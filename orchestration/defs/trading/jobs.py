@@ -9,6 +9,7 @@ from orchestration.execution.accounts import open_accounts
 from orchestration.execution.desk import Desk, Outcome
 from orchestration.execution.rounds import Round, run_round
 from orchestration.execution.settlement import ensure_deposits
+from orchestration.execution.staying import trade_and_stay
 from orchestration.resources.platform import PlatformResource
 from streams.storage.database import Connection, Row
 
@@ -16,16 +17,17 @@ SIGNALS_TAG = "crossbook/signals"
 
 
 class TradeConfig(dg.Config):
-    """Which signals a run takes, one after the other."""
+    """Which signals a run takes, one after the other, and how long it then waits for more (seconds)."""
 
     signal_ids: list[int]
+    stay_s: float = 0.0
 
 
 @dg.op(out=dg.Out(dagster_type=dg.Nothing))
 def trade_signals(context: dg.OpExecutionContext, config: TradeConfig, platform: PlatformResource) -> None:
-    """Take each signal through gate, plan and orders to HEDGED, FLAT or ESCALATED, or note why not."""
+    """Take each signal through gate, plan and orders to HEDGED, FLAT or ESCALATED, or note why not; then stay."""
     with platform.connect() as connection:
-        outcomes = asyncio.run(_trade(connection, platform, config.signal_ids, context.run_id))
+        outcomes = asyncio.run(_trade(connection, platform, config, context.run_id))
         for outcome in outcomes:
             context.log.info(_sentence(outcome))
         context.add_output_metadata(_metadata(connection, outcomes))
@@ -34,13 +36,12 @@ def trade_signals(context: dg.OpExecutionContext, config: TradeConfig, platform:
             context.log_event(dg.AssetMaterialization(asset_key=["trading", table]))
 
 
-async def _trade(
-    connection: Connection, platform: PlatformResource, signal_ids: list[int], run_id: str
-) -> list[Outcome]:
-    async with open_accounts(platform.settings(), connection) as accounts:
+async def _trade(connection: Connection, platform: PlatformResource, config: TradeConfig, run_id: str) -> list[Outcome]:
+    settings = platform.settings()
+    async with open_accounts(settings, connection) as accounts:
         await ensure_deposits(connection, accounts)
         desk = Desk(connection, accounts, run_id)
-        return [await desk.trade(signal_id) for signal_id in signal_ids]
+        return await trade_and_stay(connection, settings, desk.trade, config.signal_ids, config.stay_s)
 
 
 def _sentence(outcome: Outcome) -> str:

@@ -58,6 +58,29 @@ def test_a_pair_is_hedged_settled_and_its_profit_is_the_change_of_cash(database:
     asyncio.run(main())
 
 
+class SlowVenue(FakeVenue):
+    """A venue whose answers about orders take longer than a decision lives."""
+
+    async def read(self, key: OrderKey) -> OrderReading:
+        await asyncio.sleep(1.05)
+        return await super().read(key)
+
+
+def test_the_second_leg_is_decided_on_fresh_books_however_long_the_first_took(database: str) -> None:
+    async def main() -> None:
+        with connect(database) as connection:
+            seed_group(connection)
+            settings = fake_settings().model_copy(update={"execution_max_s": 20.0})
+            venues = {venue: SlowVenue(venue, connection, index, {}) for index, venue in enumerate(Venue)}
+            set_books(venues, random.Random(5))
+            outcome = await Desk(connection, Accounts(settings, "live", venues), "run").trade(
+                seed_signal(connection, 1)
+            )
+            assert outcome.state is State.HEDGED, outcome
+
+    asyncio.run(main())
+
+
 def test_a_second_hedge_the_other_way_round_is_netted_by_the_venue_and_by_the_ledger(database: str) -> None:
     async def main() -> None:
         with connect(database) as connection:

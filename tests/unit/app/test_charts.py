@@ -37,7 +37,7 @@ def test_there_is_no_band_without_enough_observations() -> None:
 def test_a_turned_book_swaps_its_sides() -> None:
     book = BookView(
         venue="polymarket", market_id="m", bids=((Decimal("0.40"), Decimal(5)),), asks=((Decimal("0.43"), Decimal(7)),),
-        snapshot_at=NOW, updated_at=NOW, state="live", age_s=0.0,
+        snapshot_at=NOW, updated_at=NOW, state="live", age_s=0.0, is_polled=False,
     )  # fmt: skip
     bids, asks = charts.turned(book)
     assert bids == ((Decimal("0.57"), Decimal(7)),)
