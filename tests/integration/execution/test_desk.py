@@ -9,7 +9,8 @@ from collections.abc import Mapping
 import pytest
 
 from orchestration.execution.desk import Desk
-from orchestration.execution.gateway import PreparedOrder
+from orchestration.execution.dispatch import Accounts
+from orchestration.execution.gateway import OrderKey, OrderReading, PreparedOrder
 from orchestration.execution.reconcile import reconcile
 from orchestration.execution.saga import State
 from orchestration.execution.settlement import compare_balances, ensure_deposits, settle
