@@ -1,4 +1,4 @@
-"""What people decide, written as rows: pair decisions, the trading switch, limits, the watch list.
+"""What people decide, written as rows: pair decisions, the trading switch, limits, the watch list, flatten.
 
 Nothing here talks to a venue; those who trade read these rows under the lock that guards every intent.
 """

@@ -89,7 +89,9 @@ def _claimed(connection: Connection, signal_id: int) -> Iterator[bool]:
         return
     try:
         traded = connection.execute(
-            "SELECT 1 AS x FROM trading.executions WHERE signal_id = %s AND state <> 'FLAT' LIMIT 1", (signal_id,)
+            """SELECT 1 AS x FROM trading.executions
+               WHERE signal_id = %s AND (state <> 'FLAT' OR detail ? 'flatten') LIMIT 1""",
+            (signal_id,),
         ).fetchone()
         yield traded is None
     finally:

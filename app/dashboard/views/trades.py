@@ -90,11 +90,9 @@ def _show_trade(execution_id: int) -> None:
     show_html(_figures(detail))
     if trade.state.upper() == "ESCALATED":
         st.error(
-            "This hedge needs a person: part of it is exposed. Check the orders below against the venue, and "
-            "flatten it, or sell there what is held without its other side.",
+            "This hedge needs a person: part of it is exposed. Check the orders below against the venue, then flatten.",
             icon=":material/warning:",
         )
-    _show_flatten(trade)
     left, right = st.columns([3, 1.6], gap="large")
     with left:
         st.subheader("Legs", anchor=False)
@@ -106,6 +104,7 @@ def _show_trade(execution_id: int) -> None:
     with right:
         st.subheader("Timeline", anchor=False)
         show_html(_timeline(detail))
+        _show_flatten(trade)
 
 
 def _figures(detail: TradeDetail) -> str:
@@ -206,9 +205,9 @@ def _timeline(detail: TradeDetail) -> str:
 def _show_flatten(trade: TradeRow) -> None:
     if trade.settled_at is not None:
         return
-    with st.popover("Flatten this trade"):
-        st.write("Sells what it holds at the best bids, within a bound, through the path that only lowers exposure.")
+    with st.popover("Flatten this trade", icon=":material/south:"):
+        st.write("Sells what is held, down to a bound below the best bids, through the path that only lowers exposure.")
         if not person():
             st.caption("Give your name in the sidebar first.")
         if st.button("Flatten now", type="primary", disabled=not person(), key=f"flatten-{trade.execution_id}"):
-            act(ask_flatten, trade.execution_id, who=person(), done="Asked for; the next settlement round takes it up.")
+            act(ask_flatten, trade.execution_id, who=person(), done="Asked for; the desk takes it up.")

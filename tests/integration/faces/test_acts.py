@@ -64,6 +64,14 @@ def test_watching_twice_is_watching_once(connection: Connection) -> None:
         acts.watch_market(connection, Venue.KALSHI, "none", who="Ada")
 
 
+def test_only_open_trades_can_be_flattened(connection: Connection) -> None:
+    assert acts.ask_flatten(connection, 4, who="Ada") > 0
+    with pytest.raises(acts.ActRefused, match="has settled"):
+        acts.ask_flatten(connection, 1, who="Ada")
+    with pytest.raises(acts.UnknownSubject):
+        acts.ask_flatten(connection, 99, who="Ada")
+
+
 def test_the_role_of_the_faces_may_do_all_of_it(connection: Connection) -> None:
     connection.execute("SET ROLE crossbook_face")
     acts.decide_pair(connection, PAIR_IDS[2], "pause", who="Ada")
@@ -71,3 +79,4 @@ def test_the_role_of_the_faces_may_do_all_of_it(connection: Connection) -> None:
     acts.set_limit(connection, "total_usd", Decimal(5), who="Ada")
     acts.watch_market(connection, Venue.KALSHI, "KXTEMP-3", who="Ada")
     acts.unwatch_market(connection, Venue.KALSHI, "KXTEMP-3")
+    acts.ask_flatten(connection, 4, who="Ada")

@@ -47,7 +47,7 @@ def test_each_command_is_there_and_takes_json(command: list[str]) -> None:
     "command",
     [
         ["down"], ["status"], ["sql", "SELECT 1"], ["pairs", "list"], ["pairs", "approve", "x"], ["trade", "status"],
-        ["trade", "pause"], ["export", "raw.quotes", "quotes.csv"], ["record"],
+        ["trade", "pause"], ["trade", "flatten", "1"], ["export", "raw.quotes", "quotes.csv"], ["record"],
     ],
     ids=" ".join,
 )  # fmt: skip
