@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ class Home:
 
     path: Path
     environment: dict[str, str]
+    starts: list[subprocess.Popen[str]] = field(default_factory=list)
 
     @classmethod
     def make(cls, path: Path) -> Home:
@@ -61,7 +62,9 @@ class Home:
         err = (self.path.parent / "up.err").open("w")
         command = [sys.executable, "-m", "app.cli.main", "up", "--json", *arguments]
         with out, err:
-            return subprocess.Popen(command, env=self.environment, cwd=ROOT, stdout=out, stderr=err, text=True)
+            started = subprocess.Popen(command, env=self.environment, cwd=ROOT, stdout=out, stderr=err, text=True)
+        self.starts.append(started)
+        return started
 
     def ask(self, *arguments: str) -> tuple[int, Any]:
         """Run one command with `--json`; return its exit code and document."""
@@ -120,7 +123,10 @@ class Home:
         return found
 
     def clear(self) -> None:
-        """End what runs and delete the data."""
+        """End what runs, the supervisor first so that it starts nothing again, and delete the data."""
+        for started in self.starts:
+            started.kill()
+            started.wait()
         for process in self.processes():
             try:
                 process.kill()

@@ -34,7 +34,7 @@ def size_bundle(
 ) -> Sized:
     """Walk the books within every cap.
 
-    The cost of a leg is bounded by its dearest level walked plus the fee there, so a cap is never passed.
+    The cost of a leg is estimated by its dearest level walked plus the fee there, then checked: no cap is passed.
     """
     free = walk(offers, payoff_e4, threshold_e4=threshold_e4, max_size_e6=max_contracts_e6)
     if free is None:
@@ -47,14 +47,23 @@ def size_bundle(
             size, binding = allowed, cap.name
     if size == free.size_e6:
         return Sized(free, binding)
-    return Sized(walk(offers, payoff_e4, threshold_e4=threshold_e4, max_size_e6=max(size, 0)), binding)
+    edge = walk(offers, payoff_e4, threshold_e4=threshold_e4, max_size_e6=max(size, 0))
+    # What a fill rounds up does not shrink with the size, so the estimate can be a few millionths too large.
+    while edge is not None and (passed := next((cap for cap in caps if _spent_e6(edge, cap) > cap.cash_e6), None)):
+        size, binding = _contracts_for(edge, passed, edge.size_e6 - 1), passed.name
+        edge = walk(offers, payoff_e4, threshold_e4=threshold_e4, max_size_e6=size)
+    return Sized(edge, binding)
+
+
+def _spent_e6(edge: Edge, cap: Cap) -> int:
+    return sum(edge.legs[index].cost_e6 + edge.legs[index].fee_bound_e6 for index in cap.legs)
 
 
 def _contracts_for(edge: Edge, cap: Cap, size: int) -> int:
-    legs = [edge.legs[index] for index in cap.legs]
-    if sum(leg.cost_e6 + leg.fee_bound_e6 for leg in legs) <= cap.cash_e6:
+    if _spent_e6(edge, cap) <= cap.cash_e6:
         return size
     if cap.cash_e6 <= 0:
         return 0
+    legs = [edge.legs[index] for index in cap.legs]
     per_contract = sum(leg.limit_price_e4 + -(-leg.fee_bound_e6 * PRICE_SCALE // edge.size_e6) for leg in legs)
     return min(size, cap.cash_e6 * PRICE_SCALE // per_contract)

@@ -66,7 +66,7 @@ def _status_when(home: Home, started: subprocess.Popen[str], is_met: Any, limit_
 
 
 def _has_traded(status: dict[str, Any]) -> bool:
-    is_traded = any(trade["state"] in ("hedged", "flat", "settled") for trade in status["trades"])
+    is_traded = any(trade["state"] in ("HEDGED", "SETTLED") for trade in status["trades"])
     return is_traded and bool(status["marts"]) and all(mart["rows"] > 0 for mart in status["marts"])
 
 

@@ -63,7 +63,7 @@ def _show_pair(pair_id: str, hours: int, sigmas: float) -> None:
     show_chart(charts.mids_chart(history.rows), f"mids-{pair_id}")
     st.caption(
         "Spread: Kalshi's mid minus Polymarket's, turned to the pair's polarity. Grey: from the venues' history; "
-        "dark: recorded here. The two never share a window, so a fresh recording has statistics after ten minutes."
+        "dark: recorded here. The statistics of a fresh recording reach back into that history."
     )
 
 

@@ -61,7 +61,6 @@ joined as (
         and p.pair_id in (select pair_id from refreshed)
     {% else %}
         and p.pair_id not in (select pair_id from refreshed)
-        and k.source = 'recorded' and q.source = 'recorded'
         and k.minute >= {{ since }} - interval '60 minutes'
         and q.minute >= {{ since }} - interval '60 minutes'
     {% endif %}
@@ -80,7 +79,7 @@ steps as (
             when minute - lag(minute) over pair = interval '1 minute' then lag(mid_spread) over pair
         end as previous_spread
     from spreads
-    window pair as (partition by pair_id, source order by minute)
+    window pair as (partition by pair_id order by minute)
 ),
 
 -- Autoregression of order one by least squares: spread(t) = a + b * spread(t - 1 minute).
@@ -88,13 +87,14 @@ windows as (
     select
         *,
         count(*) over hour as observations,
+        count(*) filter (where source = 'recorded') over hour as recorded_observations,
         avg(mid_spread) over hour as average_60m,
         stddev_samp(mid_spread) over hour as deviation_60m,
         regr_slope(mid_spread, previous_spread) over hour as persistence,
         regr_count(mid_spread, previous_spread) over hour as transitions
     from steps
     window hour as (
-        partition by pair_id, source order by minute range between interval '59 minutes' preceding and current row
+        partition by pair_id order by minute range between interval '59 minutes' preceding and current row
     )
 )
 
@@ -116,6 +116,7 @@ select
             then round((-ln(2) / ln(persistence))::numeric, 4)
     end as half_life_minutes,
     observations,
+    recorded_observations,
     source,
     loaded_at
 from windows

@@ -1,10 +1,10 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='delete+insert',
-    unique_key=['venue', 'market_id', 'minute', 'source'],
+    unique_key=['venue', 'market_id', 'minute'],
     on_schema_change='fail',
     indexes=[
-        {'columns': ['venue', 'market_id', 'minute', 'source'], 'unique': true},
+        {'columns': ['venue', 'market_id', 'minute'], 'unique': true},
         {'columns': ['minute']},
         {'columns': ['loaded_at']},
     ],
@@ -15,23 +15,18 @@
     {% set loaded_since = loaded_watermark() %}
 {% endif %}
 
--- Recorded and backfilled prices never share a window.
-with prices as (
+-- A window that reaches back before the recording has history in it; recorded_observations says how much is recorded.
+with {% if is_incremental() %}refreshed as (
+    -- Markets of which history arrived since are computed anew, because windows reach over the seam.
+    select distinct venue, market_id from {{ ref('quotes_1m') }} where loaded_at > {{ loaded_since }}
+),
+
+{% endif %}prices as (
     select venue, market_id, minute, mid, source, loaded_at
     from {{ ref('quotes_1m') }}
     where mid is not null and not is_stale
     {% if is_incremental() %}
-        and source = 'recorded' and minute >= {{ since }} - interval '60 minutes'
-
-    union all
-
-    -- History that arrived since: its markets are computed anew, because windows reach over the seams.
-    select q.venue, q.market_id, q.minute, q.mid, q.source, q.loaded_at
-    from {{ ref('quotes_1m') }} as q
-    inner join (
-        select distinct venue, market_id from {{ ref('quotes_1m') }} where loaded_at > {{ loaded_since }}
-    ) as fresh on fresh.venue = q.venue and fresh.market_id = q.market_id
-    where q.mid is not null and not q.is_stale and q.source = 'backfilled'
+        and (minute >= {{ since }} - interval '60 minutes' or (venue, market_id) in (select * from refreshed))
     {% endif %}
 ),
 
@@ -41,7 +36,7 @@ steps as (
         mid - lag(mid) over market as change,
         extract(epoch from minute - lag(minute) over market) / 86400 as days
     from prices
-    window market as (partition by venue, market_id, source order by minute)
+    window market as (partition by venue, market_id order by minute)
 ),
 
 windows as (
@@ -54,6 +49,7 @@ windows as (
         loaded_at,
         count(*) over short_window as observations_15m,
         count(*) over long_window as observations,
+        count(*) filter (where source = 'recorded') over long_window as recorded_observations,
         avg(mid) over short_window as average_15m,
         avg(mid) over long_window as average_60m,
         sum(change * change) filter (where days <= 60.0 / 1440) over long_window as squared_changes,
@@ -61,11 +57,11 @@ windows as (
     from steps
     window
         short_window as (
-            partition by venue, market_id, source order by minute
+            partition by venue, market_id order by minute
             range between interval '14 minutes' preceding and current row
         ),
         long_window as (
-            partition by venue, market_id, source order by minute
+            partition by venue, market_id order by minute
             range between interval '59 minutes' preceding and current row
         )
 )
@@ -82,9 +78,10 @@ select
     end as volatility_60m,
     observations_15m,
     observations,
+    recorded_observations,
     source,
     loaded_at
 from windows
 {% if is_incremental() %}
-where source = 'backfilled' or minute >= {{ since }}
+where minute >= {{ since }} or (venue, market_id) in (select * from refreshed)
 {% endif %}

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from orchestration.opportunities.bundles import find_bundles
@@ -42,6 +42,7 @@ def test_a_walk_never_exceeds_depth_and_every_level_earns_the_threshold(
     assert dearest + threshold < 10_000
 
 
+@example(first=[(100, 220_000)], second=[(200, 220_000)], cash=1_635)
 @given(first=ladders, second=ladders, cash=st.integers(0, 50_000_000))
 def test_sizing_never_spends_more_than_a_cap(
     first: list[tuple[int, int]], second: list[tuple[int, int]], cash: int
