@@ -6,7 +6,12 @@ DECLARE
 BEGIN
     FOREACH role_name IN ARRAY ARRAY['crossbook_face', 'crossbook_reader'] LOOP
         IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = role_name) THEN
-            EXECUTE format('CREATE ROLE %I NOLOGIN', role_name);
+            BEGIN
+                EXECUTE format('CREATE ROLE %I NOLOGIN', role_name);
+            EXCEPTION
+                -- Roles are the server's: another database of it may be migrated at the same moment.
+                WHEN duplicate_object OR unique_violation THEN NULL;
+            END;
         END IF;
         EXECUTE format('GRANT USAGE ON SCHEMA raw, trading TO %I', role_name);
         EXECUTE format('GRANT SELECT ON ALL TABLES IN SCHEMA raw, trading TO %I', role_name);
