@@ -1,0 +1,96 @@
+"""How fast, how late and how reliably a sandbox exchange acts: every figure that makes it more than an instant book.
+
+`ZERO` adds nothing to the work itself. `REALISTIC` has the figures the venues were seen with; each is a setting.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Literal
+
+from streams.market.errors import ConfigurationError
+
+Span = tuple[int, int]
+"""Lowest and highest of an even distribution, milliseconds."""
+Lag = tuple[int, int]
+"""Median and 99th percentile of a log-normal distribution, milliseconds; (0, 0) is no lag."""
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """Times and chances of both sandbox exchanges.
+
+    Attributes:
+        kalshi_ack_ms: Time until an order is acknowledged; half passes before it is matched.
+        polymarket_ack_ms: The same, without the market's own taker delay.
+        taker_delay_ms: Polymarket's delay of marketable orders where a market has it (`itode`); 50, 150 and 250 are
+            all reported, none confirmed.
+        feed_lag_ms: Time between a change and its frame; frames of a socket never overtake each other.
+        read_lag_ms: How far portfolio and order reads lie behind writes.
+        list_cache_ms: Age up to which Kalshi's `/markets` and `/series` are served from a cache.
+        balance_cache_ms: Age up to which Polymarket's order entry believes a wallet's balance it read before.
+        settlement_ms: Match to confirmation on Polymarket; it is mined after a third of it.
+        failed_share: Share of Polymarket's matches that fail to settle.
+        failed_after_move: Factor on that share for each cent the price has moved in the taker's favour meanwhile.
+        sellable: From when on bought tokens can be sold.
+        fades: Whether makers step back on the other venue's move and after our first fill.
+        rival_share: Share of gaps that rival takers take.
+        rival_reaction_ms: How fast they are.
+        clock_window_ms: How far a Kalshi signature's time may be off; known to lie between 5 and 30 s.
+        kalshi_tier: Rate-limit tier of every Kalshi key, None for no limits.
+        polymarket_tier: Rate-limit tier of every Polymarket signer, None for no limits.
+    """
+
+    name: str = "zero"
+    kalshi_ack_ms: Span = (0, 0)
+    polymarket_ack_ms: Span = (0, 0)
+    taker_delay_ms: int = 0
+    feed_lag_ms: Lag = (0, 0)
+    read_lag_ms: int = 0
+    list_cache_ms: int = 0
+    balance_cache_ms: int = 0
+    settlement_ms: Lag = (0, 0)
+    failed_share: Decimal = Decimal(0)
+    failed_after_move: Decimal = Decimal(0)
+    sellable: Literal["matched", "mined"] = "matched"
+    fades: bool = False
+    rival_share: Decimal = Decimal(0)
+    rival_reaction_ms: int = 150
+    clock_window_ms: int = 10_000
+    kalshi_tier: str | None = None
+    polymarket_tier: str | None = None
+
+
+ZERO = Behaviour()
+REALISTIC = replace(
+    ZERO,
+    name="realistic",
+    kalshi_ack_ms=(20, 80),
+    polymarket_ack_ms=(60, 250),
+    taker_delay_ms=150,
+    feed_lag_ms=(100, 600),
+    read_lag_ms=400,
+    list_cache_ms=15_000,
+    balance_cache_ms=2_000,
+    settlement_ms=(4_000, 50_000),
+    failed_share=Decimal("0.005"),
+    failed_after_move=Decimal(2),
+    sellable="mined",
+    fades=True,
+    rival_share=Decimal("0.5"),
+    kalshi_tier="advanced",
+    polymarket_tier="standard",
+)
+
+
+def named_behaviour(name: str) -> Behaviour:
+    """Return a profile.
+
+    Raises:
+        ConfigurationError: If there is no profile of that name.
+    """
+    profiles = {profile.name: profile for profile in (ZERO, REALISTIC)}
+    if name not in profiles:
+        raise ConfigurationError(f"There is no sandbox profile {name!r}; known are {', '.join(profiles)}.")
+    return profiles[name]
