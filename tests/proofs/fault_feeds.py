@@ -31,7 +31,7 @@ from streams.storage.wanted import WantedMarket
 from streams.venues.feed import Feed, RawFrame
 from streams.venues.kalshi.feed import KalshiFeed
 from streams.venues.polymarket.feed import PolymarketFeed
-from tests.fixtures.sandbox_world import CONDITION, CONTRACT, TICKER, World, sandbox_world
+from tests.fixtures.sandbox_world import CONDITION, TICKER, World, sandbox_world
 
 CHANGES = 300
 SILENCE_S = 0.6
@@ -223,7 +223,7 @@ async def _settle(world: World, venue: Venue, pipeline: Pipeline) -> float:
 
 async def _until(condition: Callable[[], bool], limit_s: float) -> None:
     async with asyncio.timeout(limit_s):
-        while not condition():
+        while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 

@@ -17,9 +17,10 @@ from tests.proofs import fault_feeds, fault_orders
 PAGE = Path(__file__).parents[2] / "docs" / "venues" / "faults.md"
 _INTRODUCTION = """# Faults
 
-Written by `make proof-faults`. Each row is one fault of the [sandbox](../sandbox.md) against our own clients, {seeds} runs
-with seeds of their own. The exchanges live in the same process, so that what a client reports can be held against what
-happened: *wrong* counts reports that contradict it, and must be 0. A client may always say that it does not know.
+Written by `make proof-faults`. Each row is one fault of the [sandbox](../sandbox.md) against our own clients, {seeds}
+runs of it, each with another seed. The exchanges live in the same process, so that what a client reports can be held
+against what happened: *wrong* counts reports that contradict it, and must be 0. A client may always say that it does
+not know.
 """
 _ORDERS = """
 ## Orders
