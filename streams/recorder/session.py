@@ -96,7 +96,8 @@ class Session:
 
     def request_resync(self, market_id: str) -> None:
         """Ask the venue for a market's whole book, again and again until it is there."""
-        self._resyncs.setdefault(market_id, (0, 0.0))
+        attempts, due = self._resyncs.get(market_id, (0, 0.0))
+        self._resyncs[market_id] = (attempts, due if attempts else 0.0)
         self._changed.set()
 
     def request_reconnect(self) -> None:

@@ -143,7 +143,7 @@ async def run_case(case: FeedCase, seed: int) -> FeedOutcome:
                 await asyncio.wait_for(running, 10.0)
         outcome.fired = sum(rule.fired for rule in plan.rules)
     outcome.connections = next(numbers) - 1
-    outcome.was_stale = pipeline.counters["gaps"] + pipeline.counters["unexplained"]
+    outcome.was_stale = pipeline.counters["gaps"] + pipeline.counters["unexplained"] - 1  # the last is our own stop
     return outcome
 
 
@@ -183,8 +183,8 @@ def _acts(venue: Venue, world: World, chance: random.Random) -> Iterator[Callabl
             yield lambda key=key: world.pull(venue, key)  # type: ignore[misc]
             continue
         side: Side = "bid" if chance.random() < 0.5 else "ask"
-        price = chance.randrange(4_500, 4_990, 10) if side == "bid" else chance.randrange(5_010, 5_500, 10)
-        price -= price % 100
+        distance = chance.randrange(0, 3) if chance.random() < 0.5 else chance.randrange(3, 45)
+        price = 4_900 - 100 * distance if side == "bid" else 5_100 + 100 * distance
         key = f"k{number}"
         resting.append(key)
         size = chance.randrange(1, 40)

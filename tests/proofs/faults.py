@@ -97,7 +97,7 @@ async def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=10)
     seeds = parser.parse_args().seeds
-    configure_logs("error")
+    configure_logs("ERROR")
     orders, wrong_orders = await order_rows(seeds)
     feeds, wrong_feeds = await feed_rows(seeds)
     page = _INTRODUCTION.format(seeds=seeds) + _ORDERS + "\n".join(orders) + "\n"
