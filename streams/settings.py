@@ -61,6 +61,11 @@ class Settings(BaseSettings):
     polymarket_ws_url: str = Field("", description="Override of the socket's base (…/ws).")
     polymarket_data_url: str = Field("", description="Override of the Data API's base.")
     http_timeout_s: float = Field(15.0, gt=0, description="Limit of one HTTP call.")
+    kalshi_unsigned_reads_per_s: float = Field(
+        3.0,
+        gt=0,
+        description="Reads a second of Kalshi without a key, over all processes (its limit is not published).",
+    )
     keystore_passphrase: SecretStr | None = Field(
         None, description="Passphrase of the keystore. Without it a key file is used, which live keys refuse."
     )

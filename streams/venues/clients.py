@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import httpx
 
 from streams.settings import Settings
+from streams.venues.buckets import FileLedger
 from streams.venues.endpoints import endpoints
 from streams.venues.feed import Feed
 from streams.venues.kalshi.feed import KalshiFeed
@@ -18,9 +21,17 @@ from streams.venues.polymarket.rest import PolymarketClient
 
 
 def kalshi_client(settings: Settings, http: httpx.AsyncClient) -> KalshiClient:
-    """Return Kalshi's REST client with the environment's key, or without one where none is stored."""
-    limits = KalshiLimits.unlimited() if settings.venues == "sandbox" else None
+    """Return Kalshi's REST client with the environment's key, or without one where none is stored.
+
+    Its token buckets are those of the key (or of the address without one), shared with every process of this home.
+    """
     credentials = Keystore(settings).kalshi(settings.venues)
+    who = "unsigned" if credentials is None else hashlib.sha256(credentials.key_id.encode()).hexdigest()[:16]
+    limits = KalshiLimits(
+        is_signed=credentials is not None,
+        ledger=FileLedger(settings.home_dir / "limits" / f"kalshi-{settings.venues}-{who}.json"),
+        unsigned_reads_per_s=settings.kalshi_unsigned_reads_per_s,
+    )
     return KalshiClient(endpoints(settings), credentials, http=http, limits=limits)
 
 

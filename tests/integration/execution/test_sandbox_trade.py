@@ -136,7 +136,7 @@ async def discover(settings: Settings, connection: Connection) -> None:
         series = await kalshi_client(settings, http).series("KXRAIN")
         gamma = await polymarket_client(settings, http).gamma_market(IDS.gamma_id)
     now = datetime.now(UTC)
-    found = (kalshi_listings.parse_market(raw, None, series), polymarket_listings.parse_market(gamma))
+    found = (kalshi_listings.parse_market(raw.payload, None, series.payload), polymarket_listings.parse_market(gamma))
     for market in found:
         listing = market.listing
         row = connection.execute(
