@@ -16,7 +16,15 @@ from typing import Any
 
 import orjson
 
-from orchestration.execution.gateway import OrderKey, OrderReading, OrderSpec, Payout, PreparedOrder, Target
+from orchestration.execution.gateway import (
+    OpenOrder,
+    OrderKey,
+    OrderReading,
+    OrderSpec,
+    Payout,
+    PreparedOrder,
+    Target,
+)
 from streams.market.errors import AuthenticationFailed, InvalidAmount, MalformedFrame, NotFound
 from streams.market.events import BookSnapshot
 from streams.market.fees import taker_fee_e6
@@ -62,7 +70,6 @@ class KalshiGateway:
             price_e4=spec.limit_price_e4,
             size_e6=spec.size_e6,
             client_order_id=client_order_id,
-            exchange_index=spec.target.terms.exchange_index,
         )
         return PreparedOrder(client_order_id, {"body": request.body().decode()})
 
@@ -108,6 +115,17 @@ class KalshiGateway:
             await self._client.cancel_order(key.venue_order_id, key.target.market_id)
         except NotFound:
             return
+
+    async def cancel_all(self) -> None:
+        """Cancel what rests on all shards; what is sent within the next minute may die too."""
+        await self._client.cancel_all()
+
+    async def open_orders(self) -> Sequence[OpenOrder]:
+        """Return the orders listed as resting."""
+        return [
+            OpenOrder(order.order_id, order.client_order_id, order.market_id, order.remaining_e6, order.payload)
+            for order in await self._client.orders(status="resting")
+        ]
 
     async def cash_e6(self) -> int:
         """Return the account's cash."""
@@ -202,6 +220,19 @@ class PolymarketGateway:
     async def cancel(self, key: OrderKey) -> None:
         """Cancel what rests; ids that cannot be cancelled are left to the next reading."""
         await self._client.cancel(key.client_order_id)
+
+    async def cancel_all(self) -> None:
+        """Cancel what rests under the API key."""
+        await self._client.cancel_all()
+
+    async def open_orders(self) -> Sequence[OpenOrder]:
+        """Return the resting orders; their ids are the hashes of what was signed."""
+        return [
+            OpenOrder(
+                order.order_id, order.order_id, order.market_id, order.original_e6 - order.matched_e6, order.payload
+            )
+            for order in await self._client.open_orders()
+        ]
 
     async def cash_e6(self) -> int:
         """Return the wallet's cash."""
