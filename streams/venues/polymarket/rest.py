@@ -1,17 +1,18 @@
-"""Polymarket over REST: Gamma (catalogue), CLOB (books, orders, account) and the Data API (positions, activity).
+"""Polymarket over REST, all of it: the groups of calls on one transport.
 
-Reads return dataclasses in integer units or the venue's JSON; errors are the house's tree. A write is sent once: what
-becomes of it when the answer is lost is `OutcomeUnknown`, and the order's id, known beforehand, finds it.
+Gamma (catalogue), CLOB (public data, orders, account) and the Data API (positions, activity). Reads return dataclasses
+in integer units; errors are the house's tree. A write is sent once: what becomes of it when the answer is lost is
+`OutcomeUnknown`, and the order's id, known beforehand, finds it.
 """
 
 from __future__ import annotations
 
-from streams.venues.polymarket.rest_account import AccountCalls
-from streams.venues.polymarket.rest_books import BookCalls
-from streams.venues.polymarket.rest_data import DataCalls
-from streams.venues.polymarket.rest_gamma import GammaCalls
-from streams.venues.polymarket.rest_orders import OrderCalls
+from streams.venues.polymarket.account import AccountCalls
+from streams.venues.polymarket.data_api import DataReads
+from streams.venues.polymarket.gamma import GammaReads
+from streams.venues.polymarket.public import PublicReads
+from streams.venues.polymarket.trading import Trading
 
 
-class PolymarketClient(GammaCalls, BookCalls, OrderCalls, AccountCalls, DataCalls):
-    """Polymarket's HTTP services for one wallet, or for a reader without one; arguments as for `Transport`."""
+class PolymarketClient(GammaReads, PublicReads, AccountCalls, Trading, DataReads):
+    """Polymarket's HTTP services for one wallet, or for a reader without one; arguments as for the transport."""

@@ -1,6 +1,6 @@
 """One request to one of Polymarket's HTTP services: budget, signature, sending, and what a failure means.
 
-The client's calls are grouped by service in the `rest_*` modules; all of them stand on this class.
+The client's calls are grouped by service in the modules beside; all of them stand on this class.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ FIRST_CURSOR, LAST_CURSOR = "MA==", "LTE="
 """The CLOB's list cursors: the second one ends a list and is never sent back."""
 
 
-class Transport:
+class PolymarketTransport:
     """Requests for one wallet, or for a reader without one.
 
     Args:

@@ -12,14 +12,14 @@ from streams.venues.answers import document_of, json_of, read
 from streams.venues.paging import Page
 from streams.venues.polymarket import catalogue
 from streams.venues.polymarket.listings import parse_market
-from streams.venues.polymarket.transport import Filter, Transport
+from streams.venues.polymarket.transport import Filter, PolymarketTransport
 
 _MARKETS_PER_PAGE = 100
 _EVENTS_PER_PAGE = 500
 _SERIES_PER_PAGE = 50
 
 
-class GammaCalls(Transport):
+class GammaReads(PolymarketTransport):
     """Reads of the catalogue. `filters` are Gamma's own parameters in snake_case (closed, tag_id, slug, ...)."""
 
     async def gamma_markets_page(

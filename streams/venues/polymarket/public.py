@@ -24,14 +24,14 @@ from streams.venues.polymarket.market_data import (
     history_of,
 )
 from streams.venues.polymarket.parsing import TokenRef
-from streams.venues.polymarket.transport import Transport, clob_page
+from streams.venues.polymarket.transport import PolymarketTransport, clob_page
 
 _BOOKS_PER_CALL = 500
 MarketList = Literal["markets", "simplified-markets", "sampling-markets", "sampling-simplified-markets"]
 Interval = Literal["1h", "6h", "1d", "1w", "1m", "max", "all"]
 
 
-class BookCalls(Transport):
+class PublicReads(PolymarketTransport):
     """Public reads of the CLOB; none needs a key. Lists of tokens are asked by POST: the GET forms answer 400."""
 
     async def ok(self) -> bool:

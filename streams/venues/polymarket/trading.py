@@ -18,7 +18,7 @@ from streams.venues.answers import document_of, json_of, read, read_write
 from streams.venues.polymarket import orders as states
 from streams.venues.polymarket.errors import code_of
 from streams.venues.polymarket.signing import SignedOrder
-from streams.venues.polymarket.transport import Filter, Transport
+from streams.venues.polymarket.transport import Filter, PolymarketTransport
 
 ORDERS_PER_POST = 15
 ORDERS_PER_CANCEL = 1000
@@ -26,7 +26,7 @@ PostOutcome = states.PostAnswer | Refused | OutcomeUnknown
 """What became of one order of a batch."""
 
 
-class OrderCalls(Transport):
+class Trading(PolymarketTransport):
     """Posting, cancelling and reading orders."""
 
     async def post_order(self, signed: SignedOrder) -> states.PostAnswer:

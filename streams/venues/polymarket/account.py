@@ -13,7 +13,7 @@ from streams.venues.answers import document_of, read, read_write
 from streams.venues.credentials import PolymarketCredentials
 from streams.venues.polymarket.quotes import Geoblock, flag_of, geoblock_of
 from streams.venues.polymarket.signing import l1_headers
-from streams.venues.polymarket.transport import Filter, Transport
+from streams.venues.polymarket.transport import Filter, PolymarketTransport
 
 AssetType = Literal["COLLATERAL", "CONDITIONAL", "CONDITIONAL-V2"]
 
@@ -32,7 +32,7 @@ class BalanceState:
     payload: dict[str, Any]
 
 
-class AccountCalls(Transport):
+class AccountCalls(PolymarketTransport):
     """Keys are made with the wallet's signature (L1), everything else is read under the API key (L2)."""
 
     async def obtain_credentials(self, nonce: int = 0) -> PolymarketCredentials:
