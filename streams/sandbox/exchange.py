@@ -12,7 +12,7 @@ from streams.market.errors import Refused
 from streams.market.identity import Venue
 from streams.market.units import PRICE_ONE_E4
 from streams.sandbox.behaviour import ZERO, Behaviour
-from streams.sandbox.engine import LevelChanged, Order
+from streams.sandbox.engine import Order
 from streams.sandbox.faults import FaultPlan
 from streams.sandbox.model import (
     Act,
@@ -229,9 +229,8 @@ class Exchange(Trading):
             for act in waiting:
                 self._cancel_house_order(act, now_ms)
         self.engine.expire(now_ms)
-        if self.engine.events:
-            for market_id in sorted({e.market_id for e in self.engine.events if isinstance(e, LevelChanged)}):
-                self.publish(market_id, now_ms)
+        for market_id in sorted({event.market_id for event in self.engine.events}):
+            self.publish(market_id, now_ms)
         self.release(now_ms)
         self.settle_trades(now_ms)
         self.rebalance(now_ms)

@@ -57,10 +57,11 @@ def check_cash(exchange: Settling, account: Account, shard: int, needed_e6: int,
         Refused: `insufficient_balance`, or `insufficient_shard_balance` when other shards hold enough.
     """
     reserved = reserved_by_shard(exchange, account, amended)
-    available = account.cash_by_shard_e6.get(shard, 0) - reserved.get(shard, 0)
+    unmined = unmined_cash_e6(exchange, account)
+    available = account.cash_by_shard_e6.get(shard, 0) - reserved.get(shard, 0) - unmined
     if needed_e6 <= available:
         return
-    elsewhere = account.cash_e6 - sum(reserved.values())
+    elsewhere = account.cash_e6 - sum(reserved.values()) - unmined
     code = "insufficient_shard_balance" if needed_e6 <= elsewhere else "insufficient_balance"
     raise Refused(code, f"balance: {available}, order amount: {needed_e6}")
 
@@ -104,6 +105,21 @@ def unmined_e6(exchange: Settling, account: Account, market_id: str, outcome: Ou
         and side.account_id == account.account_id
         and side.intent.outcome == outcome
         and side.intent.action == "buy"
+    )
+
+
+def unmined_cash_e6(exchange: Settling, account: Account) -> int:
+    """Proceeds of sales that are not on the chain yet, where that keeps them from being spent."""
+    if not exchange.needs_mining:
+        return 0
+    return sum(
+        side.charge.cash_change_e6
+        for trade in exchange.unsettled.values()
+        for side in (trade.taker, trade.maker)
+        if trade.status in ("MATCHED", "RETRYING")
+        and side.account_id == account.account_id
+        and side.intent.action == "sell"
+        and side.charge is not None
     )
 
 

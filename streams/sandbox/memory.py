@@ -142,7 +142,7 @@ def reopen_books(exchange: Exchange, house: list[list[Any]], now_ms: int) -> int
     kept = [order for order in map(_house_order, house) if _fits(exchange, order, resting)]
     for order in sorted(resting + kept, key=lambda order: order.sequence):
         exchange.engine.rest(order)
-    exchange.engine.drain()
+    exchange.engine.events.clear()
     for ticket in exchange.tickets.values():
         if not ticket.is_open:
             continue
