@@ -76,9 +76,7 @@ def l1_proof(request: Request, now_ms: int, window_s: int) -> WalletProof | None
     if not _is_current(stamp, now_ms, window_s) or not nonce.isdecimal():
         return None
     try:
-        signer = recovered(
-            clob_auth_digest(address, stamp, int(nonce)), hex_bytes(headers.get("poly_signature", ""))
-        )
+        signer = recovered(clob_auth_digest(address, stamp, int(nonce)), hex_bytes(headers.get("poly_signature", "")))
     except (ValueError, binascii.Error):
         return None
     if signer is None or signer.lower() != address.lower():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from streams.market.identity import Outcome
 from streams.sandbox.exchange import Exchange
+from streams.sandbox.funds import unmined_e6
 from streams.sandbox.polymarket_face.allowances import Allowances
 from streams.sandbox.polymarket_face.contracts import (
     COLLATERAL,
@@ -35,7 +36,7 @@ class Balances:
     def tokens(self, account_id: str, listed: ListedMarket, outcome: Outcome, now_ms: int) -> int:
         """Tokens of one outcome that are the wallet's on the chain."""
         name = f"{listed.market_id}:{outcome}"
-        return self._cached(account_id, name, self._held(account_id, listed, outcome), now_ms)
+        return self._cached(account_id, name, self.on_chain(account_id, listed, outcome), now_ms)
 
     def refresh(self, account_id: str) -> None:
         """Read everything of a wallet again the next time it is needed."""
@@ -75,19 +76,12 @@ class Balances:
         self._read[account_id, name] = (now_ms, real)
         return real
 
-    def _held(self, account_id: str, listed: ListedMarket, outcome: Outcome) -> int:
-        position = self._exchange.accounts.accounts[account_id].positions.get(listed.market_id)
+    def on_chain(self, account_id: str, listed: ListedMarket, outcome: Outcome) -> int:
+        """Tokens of one outcome that are mined, read now."""
+        account = self._exchange.accounts.accounts[account_id]
+        position = account.positions.get(listed.market_id)
         held = position.held_e6(outcome) if position is not None else 0
-        if self._exchange.behaviour.sellable == "mined":
-            held -= sum(
-                trade.size_e6
-                for trade in self._exchange.unsettled.values()
-                for side in (trade.taker, trade.maker)
-                if trade.status == "MATCHED"
-                and trade.market_id == listed.market_id
-                and side.account_id == account_id
-                and (side.intent.outcome, side.intent.action) == (outcome, "buy")
-            )
+        held -= unmined_e6(self._exchange, account, listed.market_id, outcome)
         return max(0, held)
 
 

@@ -19,14 +19,17 @@ from streams.sandbox.polymarket_face.chain import ChainRest
 from streams.sandbox.polymarket_face.clob import ClobRest
 from streams.sandbox.polymarket_face.clob_markets import ClobMarketRest
 from streams.sandbox.polymarket_face.data_api import DataRest
+from streams.sandbox.polymarket_face.data_market import DataMarketRest
 from streams.sandbox.polymarket_face.data_v1 import DataV1Rest
 from streams.sandbox.polymarket_face.gamma import GammaRest
+from streams.sandbox.polymarket_face.gamma_extras import GammaExtras
 from streams.sandbox.polymarket_face.heartbeats import Heartbeats
+from streams.sandbox.polymarket_face.inventory import Inventory
 from streams.sandbox.polymarket_face.keyring import KeyRing
 from streams.sandbox.polymarket_face.ledger import LedgerRest
 from streams.sandbox.polymarket_face.limits import TIERS, EdgeWindows, SignerLimits
 from streams.sandbox.polymarket_face.market_feed import MarketFeed
-from streams.sandbox.polymarket_face.modes import RestartWatch, mode_refusal
+from streams.sandbox.polymarket_face.modes import mode_refusal
 from streams.sandbox.polymarket_face.orders import OrderRest
 from streams.sandbox.polymarket_face.relayer import RelayerRest
 from streams.sandbox.polymarket_face.settings import FaceSettings
@@ -58,18 +61,19 @@ class PolymarketFace(FaultySurface, Listener):
         self.balances = Balances(exchange, self.allowances)
         self.tokens: dict[str, tuple[ListedMarket, Outcome]] = {}
         self.events: dict[str, list[ListedMarket]] = {}
+        self.inventory = Inventory(exchange, self.ring, self.allowances, self.balances)
         self.market_feed = MarketFeed(self.settings)
         self.user_feed = UserFeed(exchange)
         self.waited_for: dict[str, int] = {}
         self._heartbeats = Heartbeats(self)
         self._relayer = RelayerRest(self)
-        self._restarts = RestartWatch(exchange, self.settings)
         self._edge = EdgeWindows()
         self._signers: SignerLimits | None = None
         self._router = Router()
         for area in (
-            GammaRest(self), ClobRest(self), ClobMarketRest(self), OrderRest(self), CancelRest(self), LedgerRest(self),
-            KeyRest(self), self._heartbeats, DataRest(self), DataV1Rest(self), self._relayer, ChainRest(self),
+            GammaRest(self), GammaExtras(self), ClobRest(self), ClobMarketRest(self), OrderRest(self), CancelRest(self),
+            LedgerRest(self), KeyRest(self), self._heartbeats, DataRest(self), DataMarketRest(self), DataV1Rest(self),
+            self._relayer, ChainRest(self),
         ):  # fmt: skip
             area.register(self._router)
         self._router.add("GET", "/api/geoblock", self._geoblock)
@@ -113,9 +117,7 @@ class PolymarketFace(FaultySurface, Listener):
 
     def mode_refusal(self, *, is_cancel: bool = False, is_post_only: bool = False) -> Response | None:
         """What the present mode of the exchange answers to an order or a cancel, None when it may pass."""
-        return mode_refusal(
-            self.exchange, self._restarts.ends_in_s(self.now_ms()), is_cancel=is_cancel, is_post_only=is_post_only
-        )
+        return mode_refusal(self.exchange, self.now_ms(), is_cancel=is_cancel, is_post_only=is_post_only)
 
     def _geoblock(self, request: Request) -> Response:
         blocked = self.settings.geoblocked
@@ -131,10 +133,9 @@ class PolymarketFace(FaultySurface, Listener):
         return Response(404, {"error": "not found"})
 
     def tick(self, now_ms: int) -> None:
-        """Let time pass: heartbeats, relayed transactions, the mode after a restart."""
+        """Let time pass: heartbeats and relayed transactions."""
         self._heartbeats.tick(now_ms)
         self._relayer.tick(now_ms)
-        self._restarts.tick(now_ms)
 
     # -- what the areas share ---------------------------------------------------------------------------------------
 
@@ -177,3 +178,13 @@ class PolymarketFace(FaultySurface, Listener):
             self.tokens[listed.market.no_token] = (listed, "no")
             self.events.setdefault(listed.market.event_id, []).append(listed)
         self.market_feed.tell_lifecycle(listed, moment, now_ms)
+
+    def on_forgotten(self, listed: ListedMarket) -> None:
+        """A market is not served any more."""
+        for token in (listed.market.yes_token, listed.market.no_token):
+            self.tokens.pop(token, None)
+        siblings = self.events.get(listed.market.event_id, [])
+        if listed in siblings:
+            siblings.remove(listed)
+        if not siblings:
+            self.events.pop(listed.market.event_id, None)

@@ -133,13 +133,13 @@ class SignerLimits:
     _orders: dict[str, _Bucket] = field(default_factory=dict)
     _cancels: dict[str, _Bucket] = field(default_factory=dict)
 
-    def charge(self, address: str, cost: int, now_ms: int, *, is_cancel: bool) -> tuple[dict[str, str], Response | None]:
+    def charge(
+        self, address: str, cost: int, now_ms: int, *, is_cancel: bool
+    ) -> tuple[dict[str, str], Response | None]:
         """Take `cost` from a signer; the headers of the answer, and the refusal when the bucket is empty."""
         tier = self.tier
         buckets = self._cancels if is_cancel else self._orders
-        rate, burst = (
-            (tier.cancels_per_s, tier.cancels_burst) if is_cancel else (tier.orders_per_s, tier.orders_burst)
-        )
+        rate, burst = (tier.cancels_per_s, tier.cancels_burst) if is_cancel else (tier.orders_per_s, tier.orders_burst)
         bucket = buckets.get(address)
         if bucket is None:
             bucket = buckets[address] = _Bucket(rate, burst, burst * 1_000, now_ms)

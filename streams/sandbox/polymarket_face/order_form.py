@@ -91,9 +91,7 @@ class Form:
         return book.best_bid is not None and self.yes_price_e4 <= book.best_bid
 
 
-def read_order(
-    body: Any, key: PolymarketKey, ring: KeyRing, tokens: dict[str, tuple[ListedMarket, Outcome]]
-) -> Form:
+def read_order(body: Any, key: PolymarketKey, ring: KeyRing, tokens: dict[str, tuple[ListedMarket, Outcome]]) -> Form:
     """Check a body's form, whose order it is and who signed it.
 
     Raises:
@@ -134,7 +132,9 @@ def check_terms(form: Form, settings: FaceSettings, now_ms: int) -> None:
             raise Invalid("invalid amounts, the maker amount supports a max accuracy of 2 decimals")
     elif form.shares_e6 < form.listed.market.min_size_e6:
         least = size(form.listed.market.min_size_e6)
-        raise Invalid(f"order {form.order_id} is invalid. Size ({size(form.shares_e6)}) lower than the minimum: {least}")
+        raise Invalid(
+            f"order {form.order_id} is invalid. Size ({size(form.shares_e6)}) lower than the minimum: {least}"
+        )
     if form.is_buy and (form.is_immediate or form.is_marketable) and form.maker_e6 < _LEAST_NOTIONAL_E6:
         shown = decimal_text(form.maker_e6, 6)
         raise Invalid(f"invalid amount for a marketable BUY order (${shown}), min size: $1")

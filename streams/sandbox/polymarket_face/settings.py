@@ -15,7 +15,6 @@ class FaceSettings:
         clock_window_s: How far the timestamp of L1 and L2 headers may be off; the venue's window is unpublished.
         binds_unknown_wallets: A wallet that cannot be derived from the signer belongs to the first signer that uses it.
             At the venue the chain knows the owners; deployed by hand they can be anything.
-        post_only_after_restart_ms: Post-only mode after a restart; two minutes in the documentation.
         heartbeat_limit_ms / heartbeat_check_ms: Silence that fires the dead-man switch, and how often that is checked.
         batch_limit: Orders in one POST /orders.
         gtd_least_s: How far ahead a GTD order must end.
@@ -29,7 +28,9 @@ class FaceSettings:
         delayed_status: What a delayed order answers: `delayed` (documented); one page also knows `unmatched`.
         geoblocked: What /api/geoblock and closed-only mode report.
         relayer_ms: Time until the relayer has carried a transaction out: executed, mined and confirmed at a third each.
-        v1_page_limit: Most rows of a v1 Data API page.
+        block_ms: Time until a plain wallet's transaction has a receipt.
+        block_ms: int = 2_000
+    v1_page_limit: Most rows of a v1 Data API page.
         builder_taker_bps / builder_maker_bps: What /fees/builder-fees answers for every code.
         match_sends_price_change: Whether a match sends price changes besides the books; unconfirmed.
         resolved_is_venue_wide: Whether market_resolved goes to every socket with custom features, or only to those
@@ -42,7 +43,6 @@ class FaceSettings:
     starting_cash_e6: int = 10_000_000_000
     clock_window_s: int = 30
     binds_unknown_wallets: bool = True
-    post_only_after_restart_ms: int = 120_000
     heartbeat_limit_ms: int = 10_000
     heartbeat_check_ms: int = 5_000
     batch_limit: int = 15
@@ -55,6 +55,7 @@ class FaceSettings:
     delayed_status: str = "delayed"
     geoblocked: bool = False
     relayer_ms: int = 3_000
+    block_ms: int = 2_000
     v1_page_limit: int = 500
     builder_taker_bps: int = 0
     builder_maker_bps: int = 0

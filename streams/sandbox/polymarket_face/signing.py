@@ -8,7 +8,6 @@ from typing import Any
 
 from eth_keys.datatypes import Signature
 from eth_keys.exceptions import BadSignature
-from eth_keys.exceptions import ValidationError as BadKey
 from eth_utils.crypto import keccak
 from eth_utils.exceptions import ValidationError
 
@@ -91,7 +90,7 @@ def recovered(digest: Digest, signature: bytes) -> str | None:
     try:
         made = Signature(vrs=(v - 27 if v >= 27 else v, _number(signature[:32]), _number(signature[32:64])))
         return str(made.recover_public_key_from_msg_hash(digest).to_checksum_address())
-    except (BadSignature, BadKey, ValidationError, ValueError, TypeError):
+    except (BadSignature, ValidationError, ValueError, TypeError):
         return None
 
 
@@ -175,6 +174,17 @@ def batch_digest(wallet: str, nonce: int, deadline: int, calls: Iterable[tuple[s
     )
     fields = _address(wallet) + word(nonce) + word(deadline) + keccak(hashed)
     return _typed(_domain("DepositWallet", "1", wallet), keccak(_type(_BATCH_TYPE) + fields))
+
+
+def proxy_digest(owner: str, to: str, data: bytes, terms: dict[str, Any], nonce: int) -> Digest:
+    """What the owner of a proxy wallet signs, before the personal-message prefix.
+
+    Raises:
+        ValueError: If a field does not fit its type.
+    """
+    amounts = (int(terms["relayerFee"]), int(terms["gasPrice"]), int(terms["gasLimit"]), nonce)
+    packed = b"rlx:" + address_bytes(owner) + address_bytes(to) + data + b"".join(word(amount) for amount in amounts)
+    return bytes(keccak(packed + address_bytes(str(terms["relayHub"])) + address_bytes(str(terms["relay"]))))
 
 
 def personal_digest(message: bytes) -> Digest:
