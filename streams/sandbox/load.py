@@ -54,6 +54,11 @@ class Tape(Socket):
         """As the socket."""
         return self._socket.is_open
 
+    @property
+    def unsent_bytes(self) -> int:
+        """As the socket; nothing while a lap is made."""
+        return 0 if self.recorded is not None else self._socket.unsent_bytes
+
     def send(self, text: bytes, channel: str = "") -> None:
         """Keep or pass on."""
         if self.recorded is not None:
@@ -128,7 +133,7 @@ class LoadSession:
             self._next_chunk, self.starts_at = 0, time.monotonic()
             return
         due = (now - self.starts_at) * frames_per_s
-        while self.lap.frames and self._sent + CHUNK_FRAMES <= due and self._socket.backlog < _MAX_BACKLOG:
+        while self.lap.frames and self._sent + CHUNK_FRAMES <= due and self._socket.unsent_bytes < _MAX_BACKLOG:
             data, frames = self.lap.chunk(self._next_chunk, self.tape.sequences, self._face.now_ms())
             self._socket.write_raw(data)
             self._face.frames_sent += frames

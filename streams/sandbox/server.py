@@ -184,11 +184,6 @@ class Socket:
             return False
         return True
 
-    @property
-    def backlog(self) -> int:
-        """Bytes that were written and not yet taken by the other side."""
-        return self._transport.get_write_buffer_size()
-
     def write_raw(self, data: bytes) -> None:
         """Write bytes that are frames already."""
         if not self._transport.is_closing():

@@ -42,7 +42,7 @@ class Client(Socket):
         self.data = bytearray()
 
     is_open = True
-    backlog = 0
+    unsent_bytes = 0
 
     def answer(self, text: bytes) -> bool:
         self.data += header(len(text)) + text
