@@ -60,6 +60,10 @@ class Settings(BaseSettings):
     polymarket_ws_url: str = Field("", description="Override of the socket's base (…/ws).")
     polymarket_data_url: str = Field("", description="Override of the Data API's base.")
     http_timeout_s: float = Field(15.0, gt=0, description="Limit of one HTTP call.")
+    kalshi_account: Literal["direct", "fcm"] = Field(
+        "direct",
+        description="How Kalshi keeps the balance: to 0.0001 dollar (direct), to cents through a broker (fcm).",
+    )
     kalshi_unsigned_reads_per_s: float = Field(
         3.0,
         gt=0,
