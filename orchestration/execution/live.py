@@ -32,7 +32,8 @@ from streams.market.identity import Venue
 from streams.market.units import PRICE_ONE_E4, cash_e6_of, price_e4, size_e6
 from streams.storage.trading import FillState, NewFill
 from streams.venues.credentials import PolymarketCredentials
-from streams.venues.kalshi.orders import SettlementState, order_request
+from streams.venues.kalshi.orders import order_request
+from streams.venues.kalshi.portfolio import SettlementState
 from streams.venues.kalshi.rest import KalshiClient
 from streams.venues.polymarket.amounts import limit_amounts, spend_amounts
 from streams.venues.polymarket.listings import parse_market

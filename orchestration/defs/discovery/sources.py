@@ -14,6 +14,7 @@ from streams.market.identity import Venue
 from streams.market.listing import DiscoveredMarket
 from streams.storage.listings import EventRow
 from streams.storage.sweeps import SweepKind
+from streams.venues.kalshi.catalogue import Event, Series
 from streams.venues.kalshi.listings import parse_market as parse_kalshi_market
 from streams.venues.paging import Page
 from streams.venues.polymarket.listings import parse_market as parse_polymarket_market
@@ -59,13 +60,13 @@ class KalshiLists(Protocol):
     async def markets_page(self, cursor: str = ..., *, limit: int = ..., **filters: str | int | None) -> Page[Json]:
         """Return one page of markets."""
 
-    async def series_list(self) -> list[Json]:
+    async def series_list(self) -> list[Series]:
         """Return all series."""
 
-    async def series(self, series_ticker: str) -> Json:
+    async def series(self, series_ticker: str) -> Series:
         """Return one series."""
 
-    async def event(self, event_ticker: str) -> Json:
+    async def event(self, event_ticker: str) -> Event:
         """Return one event with nested markets."""
 
 
@@ -104,9 +105,9 @@ class KalshiSource:
         """A full sweep reads all series anew."""
         if kind == "incremental" and self._series:
             return []
-        series = await self._client.series_list()
-        self._series.update({item["ticker"]: item for item in series if item.get("ticker")})
-        return series
+        series = {item.ticker: item.payload for item in await self._client.series_list()}
+        self._series.update(series)
+        return list(series.values())
 
     async def page(self, cursor: str, since: datetime | None) -> FetchedPage:
         """Cursors of a full sweep carry their phase: the venue filters by one status at a time."""
@@ -134,7 +135,7 @@ class KalshiSource:
         for ticker in tickers:
             if ticker and ticker not in known:
                 try:
-                    known[ticker] = await self._client.event(ticker)
+                    known[ticker] = (await self._client.event(ticker)).payload
                 except NotFound:
                     known[ticker] = {}
             theirs = [market for market in markets if market.get("event_ticker") == ticker]
@@ -162,7 +163,7 @@ class KalshiSource:
     async def _series_of(self, ticker: str) -> Json:
         if ticker and ticker not in self._series:
             try:
-                self._series[ticker] = await self._client.series(ticker)
+                self._series[ticker] = (await self._client.series(ticker)).payload
             except NotFound:
                 self._series[ticker] = {}
         return self._series.get(ticker, {})

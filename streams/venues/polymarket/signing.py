@@ -79,6 +79,7 @@ def build_order(
     builder: str = ZERO_BYTES32,
     metadata: str = ZERO_BYTES32,
     chain_id: int = POLYGON,
+    is_checked: bool = True,
 ) -> SignedOrder:
     """Build and sign an order.
 
@@ -94,12 +95,17 @@ def build_order(
             in V3 orders of combinations: not confirmed, such a caller passes seconds.
         expiration_s: Only with GTD: Unix seconds, at least three minutes ahead; `gtd_expiration` makes it.
         post_only: Only with GTC and GTD: refused rather than matched at once.
+        builder / metadata: 32 bytes of hex that are signed and not interpreted here.
+        chain_id: Polygon, or a test chain.
+        is_checked: False signs what the venue will refuse (decimals, expiration, post-only): its refusals are tested so.
 
     Raises:
         InvalidAmount: If salt, token, amounts, expiration or post-only cannot be meant.
         ConfigurationError: If the private key cannot be one.
     """
-    _check(token_id, amounts, order_type, salt, timestamp_ms, expiration_s, post_only=post_only)
+    _check_form(token_id, order_type, salt, expiration_s)
+    if is_checked:
+        _check_rules(amounts, order_type, timestamp_ms, expiration_s, post_only=post_only)
     maker = checksummed(credentials.wallet)
     is_deposit_wallet = credentials.signature_type == _DEPOSIT_WALLET
     signer = maker if is_deposit_wallet else checksummed(credentials.address)
@@ -159,22 +165,18 @@ def gtd_expiration(now_s: int, lifetime_s: int) -> int:
     return now_s + lifetime_s + GTD_MARGIN_S
 
 
-def _check(
-    token_id: str,
-    amounts: Amounts,
-    order_type: OrderType,
-    salt: int,
-    timestamp_ms: int,
-    expiration_s: int,
-    *,
-    post_only: bool,
-) -> None:
+def _check_form(token_id: str, order_type: OrderType, salt: int, expiration_s: int) -> None:
     if not 0 <= salt < 1 << 53:
         raise InvalidAmount("the salt must fit a JSON integer")
     if not (token_id.isascii() and token_id.isdigit()) or int(token_id) >= 1 << 256:
         raise InvalidAmount(f"not a token id: {token_id[:90]!r}")
     if (expiration_s > 0) != (order_type == "GTD"):
         raise InvalidAmount("an expiration belongs to GTD orders and to no others")
+
+
+def _check_rules(
+    amounts: Amounts, order_type: OrderType, timestamp_ms: int, expiration_s: int, *, post_only: bool
+) -> None:
     if expiration_s and expiration_s * 1000 < timestamp_ms + GTD_LEAST_S * 1000:
         raise InvalidAmount("a GTD order must expire at least three minutes ahead")
     if order_type in ("FOK", "FAK"):

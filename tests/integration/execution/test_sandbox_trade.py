@@ -135,7 +135,7 @@ async def discover(settings: Settings, connection: Connection) -> None:
         series = await kalshi_client(settings, http).series("KXRAIN")
         gamma = await polymarket_client(settings, http).gamma_market(IDS.gamma_id)
     now = datetime.now(UTC)
-    found = (kalshi_listings.parse_market(raw, None, series), gamma)
+    found = (kalshi_listings.parse_market(raw.payload, None, series.payload), gamma)
     for market in found:
         listing = market.listing
         row = connection.execute(
