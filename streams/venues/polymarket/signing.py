@@ -97,7 +97,7 @@ def build_order(
         post_only: Only with GTC and GTD: refused rather than matched at once.
         builder / metadata: 32 bytes of hex that are signed and not interpreted here.
         chain_id: Polygon, or a test chain.
-        is_checked: False signs what the venue will refuse (decimals, expiration, post-only): its refusals are tested so.
+        is_checked: False signs what the venue will refuse (decimals, expiration, post-only), for tests of it.
 
     Raises:
         InvalidAmount: If salt, token, amounts, expiration or post-only cannot be meant.
