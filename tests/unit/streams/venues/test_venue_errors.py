@@ -17,6 +17,7 @@ from streams.market.errors import (
     Refused,
     StreamsError,
     TransientError,
+    Unavailable,
 )
 from streams.venues.http import call
 from streams.venues.kalshi.errors import classify as kalshi
@@ -76,7 +77,7 @@ def test_every_kalshi_error_sample_is_classified(shared_dir: Path) -> None:
         (400, "something new", Refused, "refused"),
         (401, "Unauthorized/Invalid api key", AuthenticationFailed, None),
         (404, "No orderbook exists for the requested token id", NotFound, None),
-        (425, "matching engine restarting", TransientError, None),
+        (425, "matching engine restarting", Unavailable, None),
         (500, "could not insert order", OutcomeUnknown, None),
         (503, "Trading is currently disabled", Refused, "trading_disabled"),
         (503, "", OutcomeUnknown, None),
