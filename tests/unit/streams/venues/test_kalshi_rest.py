@@ -455,6 +455,24 @@ def test_no_write_is_sent_twice_and_one_without_answer_is_unknown(call: Any) -> 
         ask(lose, call)
 
 
+@pytest.mark.parametrize(
+    ("call", "order_ids"),
+    [
+        (lambda c: c.create_order(REQUEST), ("c",)),
+        (lambda c: c.create_orders([REQUEST]), ("c",)),
+        (lambda c: c.cancel_order("o", "M"), ("o",)),
+        (lambda c: c.cancel_orders([("o", "M"), ("p", "M")]), ("o", "p")),
+        (lambda c: c.decrease_order("o", "M", to_e6=0), ("o",)),
+        (lambda c: c.amend_order(Amendment("o", "M", "bid", 5_000, 10_000)), ("o",)),
+    ],
+)
+def test_a_lost_write_names_what_to_look_for(call: Any, order_ids: tuple[str, ...]) -> None:
+    for answer in ((503, b""), (200, b"{")):
+        with pytest.raises(OutcomeUnknown) as lost:
+            ask(Stub(answer), call)
+        assert lost.value.order_ids == order_ids
+
+
 def test_the_status_of_a_paused_exchange_comes_with_a_failed_answer() -> None:
     status = ask(Stub(made("rest_exchange_status.as_503")), lambda client: client.exchange_status())
     assert (status.is_active, status.is_trading, status.is_transferring) == (False, False, None)
@@ -557,6 +575,7 @@ def test_orders_of_a_batch_answer_one_by_one_whatever_their_order() -> None:
     # What failed inside the venue, and what the answer does not name, may have happened.
     assert isinstance(items[2].error, OutcomeUnknown)
     assert isinstance(items[3].error, OutcomeUnknown)
+    assert (items[2].error.order_ids, items[3].error.order_ids) == (("mine-5",), ("mine-6",))
     wanted = [("order-0", "M"), ("order-1", "M")]
     dead, done = ask(Stub(made("rest_batch_cancel_v2.response")), lambda client: client.cancel_orders(wanted))
     assert isinstance(dead.error, NotFound)
