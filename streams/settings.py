@@ -63,6 +63,10 @@ class Settings(BaseSettings):
     polymarket_relayer_url: str = Field("", description="Override of Polymarket's relayer's base.")
     polymarket_site_url: str = Field("", description="Override of Polymarket's website's base (its address check).")
     http_timeout_s: float = Field(15.0, gt=0, description="Limit of one HTTP call.")
+    kalshi_account: Literal["direct", "fcm"] = Field(
+        "direct",
+        description="How Kalshi keeps the balance: to 0.0001 dollar (direct), to cents through a broker (fcm).",
+    )
     kalshi_unsigned_reads_per_s: float = Field(
         3.0,
         gt=0,

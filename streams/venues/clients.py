@@ -36,9 +36,18 @@ def kalshi_client(settings: Settings, http: httpx.AsyncClient) -> KalshiClient:
 
 
 def polymarket_client(settings: Settings, http: httpx.AsyncClient) -> PolymarketClient:
-    """Return Polymarket's REST client with the environment's key, or without one where none is stored."""
-    limits = PolymarketLimits.unlimited() if settings.venues == "sandbox" else None
+    """Return Polymarket's REST client with the environment's key, or without one where none is stored.
+
+    Its request budgets are those of this machine's address and of the signing account, shared with every process of
+    this home.
+    """
     credentials = Keystore(settings).polymarket(settings.venues)
+    who = "unsigned" if credentials is None else credentials.address.lower()
+    folder = settings.home_dir / "limits"
+    limits = PolymarketLimits(
+        address_ledger=FileLedger(folder / f"polymarket-{settings.venues}.json"),
+        signer_ledger=FileLedger(folder / f"polymarket-{settings.venues}-{who}.json"),
+    )
     return PolymarketClient(endpoints(settings), credentials, http=http, limits=limits)
 
 

@@ -32,6 +32,8 @@ from streams.market.errors import (
 _CODES = (
     (re.compile(r"order_version_mismatch", re.I), "order_version_mismatch"),
     (re.compile(r"duplicated", re.I), "duplicate_order"),
+    (re.compile(r"wallet busy|in-flight action", re.I), "wallet_busy"),
+    (re.compile(r"does not match on-chain nonce", re.I), "nonce_mismatch"),
     (re.compile(r"not enough balance|allowance", re.I), "insufficient_balance"),
     (re.compile(r"minimum tick size", re.I), "invalid_price"),
     (re.compile(r"lower than the minimum|min size", re.I), "invalid_size"),

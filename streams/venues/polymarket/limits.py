@@ -8,7 +8,10 @@ cost their number; cancel-all costs one and its orders, of which one is known be
 
 from __future__ import annotations
 
-from streams.venues.buckets import TokenBucket
+import time
+from collections.abc import Callable
+
+from streams.venues.buckets import Ledger, MemoryLedger, TokenBucket, take_together
 
 _WINDOW_S = 10
 _SERVICES = {"clob": 9000, "gamma": 4000, "data": 1000, "relayer": 4, "site": 100}
@@ -39,49 +42,67 @@ _WINDOWS = {
     ("GET", "/v2/trades"): 200,
     ("GET", "/v2/positions"): 150,
 }
-_SIGNER = {"orders": (32.0, 48.0), "cancels": (64.0, 96.0)}
+_SIGNERS = {"orders": (32.0, 48.0), "cancels": (64.0, 96.0)}
 """Rate a second and burst, of the Standard tier's 40 and 60, 80 and 120."""
 
 
-def signer_budget(method: str, path: str) -> str | None:
+def signer_budget(service: str, method: str, path: str) -> str | None:
     """Return which of the signing key's budgets a request counts against: `orders`, `cancels` or none."""
-    if method == "POST" and path in ("/order", "/orders"):
+    if service == "clob" and method == "POST" and path in ("/order", "/orders"):
         return "orders"
-    if method == "DELETE" and not path.startswith("/auth"):
+    if service == "clob" and method == "DELETE" and not path.startswith("/auth"):
         return "cancels"
     return None
 
 
 class PolymarketLimits:
-    """All budgets of one process; each request waits for its service's, its endpoint's and its signer's."""
+    """All budgets of one address and one signing key; each request waits for its service's, endpoint's and signer's.
 
-    def __init__(self, *, is_limited: bool = True) -> None:
-        self._is_limited = is_limited
+    Args:
+        address_ledger: Where the windows are counted; a file shares them with other processes. Default: here alone.
+        signer_ledger: Where what the signing key writes is counted.
+        monotonic: Seconds of a clock all users of the ledgers share.
+    """
+
+    def __init__(
+        self,
+        *,
+        address_ledger: Ledger | None = None,
+        signer_ledger: Ledger | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         windows = {f"{method} {path}": count for (method, path), count in _WINDOWS.items()} | _SERVICES
-        self._buckets = {
-            name: TokenBucket(0.7 * count / _WINDOW_S, max(1.0, 0.2 * count)) for name, count in windows.items()
+        address, signer = address_ledger or MemoryLedger(), signer_ledger or MemoryLedger()
+        self._windows = {
+            name: TokenBucket(0.7 * count / _WINDOW_S, max(1.0, 0.2 * count), monotonic, ledger=address, name=name)
+            for name, count in windows.items()
         }
-        self._buckets |= {name: TokenBucket(rate, burst) for name, (rate, burst) in _SIGNER.items()}
-
-    @classmethod
-    def unlimited(cls) -> PolymarketLimits:
-        """Budgets that never make anyone wait: the sandbox has no neighbours to protect."""
-        return cls(is_limited=False)
+        self._signers = {
+            name: TokenBucket(rate, burst, monotonic, ledger=signer, name=name)
+            for name, (rate, burst) in _SIGNERS.items()
+        }
 
     async def take(self, service: str, method: str, path: str, cost: int = 1) -> None:
-        """Wait until a request may be sent; `cost` is what it counts against the signer's budget."""
-        if not self._is_limited:
-            return
-        signer = signer_budget(method, path)
-        if signer is not None:
-            await self._buckets[signer].take(cost)
-        for name in (f"{method} {path}", service):
-            if name in self._buckets:
-                await self._buckets[name].take(1)
+        """Wait until a request may be sent.
 
-    def refused(self, service: str, method: str, path: str, retry_after_s: float) -> None:
-        """The venue answered 429: start from empty budgets, the narrowest that are known for the request."""
-        signer = signer_budget(method, path)
-        endpoint = f"{method} {path}"
-        for name in {signer, endpoint} & self._buckets.keys() or {service}:
-            self._buckets[str(name)].drain()
+        Args:
+            service: Whose request it is: clob, gamma, data, relayer or site.
+            method: HTTP method.
+            path: Below the service's base, as the venue's page of limits writes it.
+            cost: What it counts against the signer's budget.
+        """
+        signer = signer_budget(service, method, path)
+        if signer is not None:
+            await self._signers[signer].take(cost)
+        await take_together([(bucket, 1.0) for bucket in self._windows_of(service, method, path)])
+
+    def refused(self, service: str, method: str, path: str) -> None:
+        """The venue answered 429: start again from the empty bucket that is the likeliest to have been meant."""
+        signer = signer_budget(service, method, path)
+        bucket = self._windows_of(service, method, path)[0] if signer is None else self._signers[signer]
+        bucket.drain()
+
+    def _windows_of(self, service: str, method: str, path: str) -> list[TokenBucket]:
+        """Return the endpoint's window, where it has one, and the service's."""
+        names = (f"{method} {path}", service)
+        return [self._windows[name] for name in names if name in self._windows]

@@ -130,8 +130,8 @@ class PolymarketTransport:
                 body=body,
                 is_write=method != "GET" if is_write is None else is_write,
             )
-        except RateLimited as error:
-            self._limits.refused(service, method, path, error.retry_after_s)
+        except RateLimited:
+            self._limits.refused(service, method, path)
             raise
 
 

@@ -17,7 +17,6 @@ from streams.market.errors import AuthenticationFailed, MalformedFrame, NotFound
 from streams.settings import Settings
 from streams.venues.credentials import PolymarketCredentials
 from streams.venues.endpoints import endpoints
-from streams.venues.polymarket.limits import PolymarketLimits
 from streams.venues.polymarket.orders import parse_trade
 from streams.venues.polymarket.parsing import TokenRef
 from streams.venues.polymarket.rest import PolymarketClient
@@ -53,7 +52,6 @@ def ask(stub: Stub, use: Callable[[PolymarketClient], Awaitable[T]], *, signed: 
                 WALLET if signed else None,
                 http=http,
                 clock=lambda: 1773890758 * 1_000_000_000,
-                limits=PolymarketLimits.unlimited(),
             )
             return await use(client)
 
