@@ -50,6 +50,7 @@ class Settings(BaseSettings):
     code_server_port: int = Field(4000, ge=1, le=65535, description="Dagster code server (gRPC).")
     kalshi_sandbox_port: int = Field(8601, ge=1, le=65535, description="Sandbox Kalshi.")
     polymarket_sandbox_port: int = Field(8602, ge=1, le=65535, description="Sandbox Polymarket.")
+    sandbox_admin_port: int = Field(8603, ge=0, le=65535, description="Admin port of the sandbox; 0: any free one.")
     postgres_port: int = Field(5433, ge=1, le=65535, description="Embedded PostgreSQL.")
 
     # -- venues -----------------------------------------------------------------------------------------------------
@@ -70,6 +71,10 @@ class Settings(BaseSettings):
     sandbox_truth: Path | None = Field(None, description="Which markets of the catalogue settle alike (JSON lines).")
     sandbox_faults: Path | None = Field(None, description="Fault file (JSON) of the sandbox exchanges.")
     sandbox_replay: Path | None = Field(None, description="Recorded books to replay instead of seeded flow.")
+    sandbox_profile: Literal["zero", "realistic"] = Field(
+        "zero", description="Latencies and failures of the sandbox exchanges."
+    )
+    sandbox_behaviour: Path | None = Field(None, description="Figures that differ from the profile's (JSON file).")
 
     # -- discovery --------------------------------------------------------------------------------------------------
     discovery_interval_s: int = Field(60, ge=5, description="Time between incremental discoveries.")

@@ -13,6 +13,7 @@ from streams.market.errors import Refused
 from streams.market.identity import MarketRef, Venue
 from streams.market.units import PRICE_ONE_E4, cash_e6_of
 from streams.sandbox.accounts import Account, Accounts, Intent, buying, split_cash
+from streams.sandbox.behaviour import ZERO, Behaviour
 from streams.sandbox.engine import EngineEvent, LevelChanged, MatchingEngine, Order, OrderEnded, Traded
 from streams.sandbox.faults import FaultPlan
 from streams.sandbox.funds import check_funds
@@ -48,9 +49,10 @@ _KEPT_PUBLIC_TRADES = 20_000
 class Exchange:
     """One venue's markets, books, accounts and orders."""
 
-    def __init__(self, venue: Venue, faults: FaultPlan, seed: int = 0) -> None:
+    def __init__(self, venue: Venue, faults: FaultPlan, seed: int = 0, behaviour: Behaviour = ZERO) -> None:
         self.venue = venue
         self.faults = faults
+        self.behaviour = behaviour
         self.engine = MatchingEngine()
         self.accounts = Accounts(venue)
         self.markets: dict[str, ListedMarket] = {}

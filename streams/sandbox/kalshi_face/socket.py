@@ -55,10 +55,8 @@ class Subscription:
         if self.channel in _SEQUENCED:
             self.seq += 1
             numbered = f',"seq":{self.seq}'
-        faults = self.session.face.exchange.faults
-        if self.session.face.may_drop and faults.fires("dropped_frame", self.session.face.venue, channel=self.channel):
-            return
-        self.session.send(b'{"type":"%s","sid":%d%s,"msg":%s}' % (kind.encode(), self.sid, numbered.encode(), message))
+        frame = b'{"type":"%s","sid":%d%s,"msg":%s}' % (kind.encode(), self.sid, numbered.encode(), message)
+        self.session.send(frame, self.channel)
 
 
 @dataclass(slots=True, eq=False)
@@ -111,10 +109,10 @@ class KalshiSession:
         else:
             handler(number, params)
 
-    def send(self, text: bytes) -> None:
-        """Send a frame."""
+    def send(self, text: bytes, channel: str = "") -> None:
+        """Send a frame; answers to commands have no channel and no faults."""
         if self._socket is not None:
-            self._socket.send(text)
+            self._socket.send(text, channel)
 
     # -- commands ---------------------------------------------------------------------------------------------------
 

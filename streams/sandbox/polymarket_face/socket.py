@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
 
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class _Session:
-    """What both sockets share."""
+    """What both sockets share. `channel` is what fault rules call its frames."""
 
+    channel: ClassVar[str] = ""
     face: PolymarketFace
     socket: Socket | None = None
     is_subscribed: bool = False
@@ -44,24 +45,20 @@ class _Session:
         """Carry out a subscription."""
 
     def send(self, frame: bytes) -> None:
-        """Send a frame, unless the fault plan drops it."""
-        if self.socket is None:
-            return
-        if self.face.may_drop and self.face.exchange.faults.fires("dropped_frame", self.face.venue):
-            return
-        self.socket.send(frame)
+        """Send a frame."""
+        if self.socket is not None:
+            self.socket.send(frame, self.channel)
 
     def _pong(self) -> None:
         if self.socket is not None:
-            was_silent, self.socket.is_silent = self.socket.is_silent, False
-            self.socket.send(b"PONG")
-            self.socket.is_silent = was_silent
+            self.socket.answer(b"PONG")
 
 
 @dataclass(slots=True, eq=False)
 class MarketSession(_Session):
     """One connection of the market socket."""
 
+    channel: ClassVar[str] = "market"
     tokens: dict[str, None] = field(default_factory=dict)
     has_custom_features: bool = False
 
@@ -103,6 +100,7 @@ class MarketSession(_Session):
 class UserSession(_Session):
     """One connection of the user socket. Nothing is sent before valid credentials."""
 
+    channel: ClassVar[str] = "user"
     key: PolymarketKey | None = None
     markets: set[str] | None = None
 
