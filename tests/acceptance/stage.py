@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import secrets
 import socket
 import subprocess
 import sys
+import urllib.request
+import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -50,6 +54,15 @@ class Stage:
         return lines
 
 
+    def admin(self, method: str, path: str, body: Any = None) -> Any:
+        """Do something on the sandbox's admin port and return its answer."""
+        request = urllib.request.Request(
+            self.facts["admin"] + path, None if body is None else json.dumps(body).encode(), method=method
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.loads(answer.read())
+
+
 def need(path: Path) -> None:
     """Skip the test where the vendors' SDKs are not installed."""
     if not (path / ".installed").exists():
@@ -68,13 +81,20 @@ def open_stage(home: Path) -> Iterator[Stage]:
             {"key_id": key["key_id"], "public_key_pem": key["public_key_pem"], "cash_usd": CASH_USD}
             for key in kalshi_keys
         ],
-        "polymarket": [{"address": wallet.address, "cash_usd": CASH_USD} for wallet in wallets],
+        "polymarket": [
+            {
+                "address": wallet.address, "api_key": str(uuid.uuid4()), "passphrase": "acceptance",
+                "secret": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(), "cash_usd": CASH_USD,
+            }
+            for wallet in wallets
+        ],
     }
     (folder / "accounts.json").write_text(json.dumps(accounts))
+    (home / "faults.json").write_text(json.dumps({"settlement": {"mined_ms": 100, "confirmed_ms": 300}}))
     kalshi, polymarket, admin = _free_ports(3)
     command = [sys.executable, "-m", "streams.sandbox", "--home", home, "--catalogue", HERE / "catalogue.jsonl"]
     command += ["--kalshi-port", kalshi, "--polymarket-port", polymarket, "--admin-port", admin]
-    command += ["--profile", "zero"]
+    command += ["--profile", "zero", "--flow", "quiet", "--faults", home / "faults.json"]
     with (home / "sandbox.log").open("w") as log, subprocess.Popen(
         [str(part) for part in command], cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True
     ) as process:  # fmt: skip
@@ -92,7 +112,10 @@ def open_stage(home: Path) -> Iterator[Stage]:
             }
             path = home / "stage.json"
             path.write_text(json.dumps(facts))
-            yield Stage(path, facts)
+            stage = Stage(path, facts)
+            # From here on only the drivers act: the books are empty, and nobody else trades.
+            stage.admin("POST", "/flow", {"running": False, "clear": True})
+            yield stage
         finally:
             process.terminate()
             process.wait(10)

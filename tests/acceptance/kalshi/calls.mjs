@@ -1,13 +1,13 @@
 // Every call of the SDK that concerns Crossbook, once; one JSON line each with what was asked, answered and misfits.
-import { admin, apiNames, callNames, clients, refusal, say, stage } from "./sdk.mjs";
+import { apiNames, callNames, clients, refusal, say, stage } from "./sdk.mjs";
 import { misfits } from "./declared.mjs";
 import { leftOut } from "./left_out.mjs";
 
 const apis = clients(stage.kalshi_keys[0]);
 const now = Math.floor(Date.now() / 1000);
 const hour = 3_600;
-const [ticker, other] = ["KXRAIN-1-A", "KXRAIN-1-B"];
-const [event, series] = ["KXRAIN-1", "KXRAIN"];
+const [ticker, other] = ["KXMAYOR-1-AVERY", "KXMAYOR-1-BELL"];
+const [event, series] = ["KXMAYOR-1", "KXMAYOR"];
 const made = {};
 
 /** A buy that rests: one cent, far from every ask. */
@@ -34,7 +34,7 @@ const calls = {
   "ExchangeApi.getSeriesFeeChanges": () => [series, true],
   "AccountApi.getAccountApiLimits": () => [],
   "AccountApi.getAccountEndpointCosts": () => [],
-  "MarketApi.getSeriesList": () => ["Weather"],
+  "MarketApi.getSeriesList": () => ["Politics"],
   "MarketApi.getSeries": () => [series],
   "EventsApi.getEvents": () => [1, undefined, true],
   "EventsApi.getEvent": () => [event, true],
@@ -106,7 +106,6 @@ for (const apiName of apiNames()) {
   }
 }
 
-await admin("POST", "/flow", { running: false });
 for (const [call, argumentsOf] of Object.entries(calls)) {
   const [apiName, name] = call.split(".");
   const { sent } = apis;

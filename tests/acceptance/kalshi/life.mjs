@@ -57,10 +57,8 @@ async function discover() {
   say({ step: "unknown market", ...(await refused(MarketApi.getMarket("KXNONE-1"))) });
 }
 
-/** Only the house's orders of the test are in the book: bid 0.40 x 100, ask 0.60 x 100. */
+/** The house's orders are the whole book: bid 0.40 x 100, ask 0.60 x 100. */
 async function setBook() {
-  await admin("POST", "/flow", { running: false });
-  await admin("POST", `/markets/kalshi/${ticker}/clear`);
   await house("bid", 4_000, 100);
   await house("ask", 6_000, 100);
 }

@@ -6,8 +6,17 @@ export const stage = JSON.parse(readFileSync(process.env.CROSSBOOK_STAGE, "utf8"
 const installed = createRequire(`${stage.node}/package.json`);
 export const sdk = installed("kalshi-typescript");
 export const WebSocket = installed("ws");
+export const { KalshiAuth } = installed("kalshi-typescript/dist/auth");
 export const sources = `${stage.node}/node_modules/kalshi-typescript`;
 const axios = installed("axios");
+
+// The SDK's errors carry whole sockets; the venue's answer is what helps.
+process.on("uncaughtException", (error) => {
+  const { config, response } = error;
+  const answered = response && `${config.method} ${config.url}: ${response.status} ${JSON.stringify(response.data)}`;
+  process.stderr.write(`${answered ?? ""}\n${error.stack}\n`);
+  process.exit(1);
+});
 
 /** One JSON line for the test. */
 export function say(line) {

@@ -1,11 +1,11 @@
 // The SDK has no stream. A plain WebSocket client with the SDK's signature on the upgrade stands in.
-import { WebSocket, eventually, sdk, stage } from "./sdk.mjs";
+import { KalshiAuth, WebSocket, eventually, stage } from "./sdk.mjs";
 
 const PATH = "/trade-api/ws/v2";
 
 /** An open, signed socket; `frames` holds what came, in order. */
 export async function openSocket(key) {
-  const headers = new sdk.KalshiAuth(key.key_id, key.private_key_pem).generateAuthHeaders("GET", PATH);
+  const headers = new KalshiAuth(key.key_id, key.private_key_pem).generateAuthHeaders("GET", PATH);
   const connection = new WebSocket(stage.kalshi_socket, { headers });
   const frames = [];
   const pings = [];

@@ -5,18 +5,16 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 from left_out import LEFT_OUT
 from polymarket import AsyncPublicClient, AsyncSecureClient, PublicClient, SecureClient
 from polymarket.errors import PolymarketError, RateLimitError, RequestRejectedError
+from polymarket.models.clob.requests import PriceRequest
 from polymarket.pagination import Paginator
-from sdk import ENVIRONMENT, REQUESTS, STAGE, admin, eventually, note_requests, say
+from sdk import ENVIRONMENT, REQUESTS, STAGE, house, note_requests, say
 
-SLUG = "rain-in-the-city"
-MONTH_S = 30 * 86_400
+SLUG = "match-first"
 
 
 def names(client: type) -> set[str]:
@@ -34,6 +32,11 @@ class Calls:
         self.token = str(self.market.outcomes.yes.token_id)
         self.other = str(self.market.outcomes.no.token_id)
         self.condition = str(self.market.condition_id)
+
+    def set_book(self) -> None:
+        """The house's orders are the whole book: 0.40 to 0.60."""
+        for side, price_e4 in (("bid", 4_000), ("ask", 6_000)):
+            house(self.condition, side, price_e4, 500)
 
     def client(self, wallet: int) -> SecureClient:
         """A client that trades from the signer's own address (signature type 0)."""
@@ -84,7 +87,7 @@ def public_calls(c: Calls) -> dict[str, Callable[[], Any]]:
         "get_order_book": lambda: client.get_order_book(asset_id=c.token),
         "get_order_books": lambda: client.get_order_books(asset_ids=[c.token, c.other]),
         "get_price": lambda: client.get_price(asset_id=c.token, side="BUY"),
-        "get_prices": lambda: client.get_prices(requests=[{"asset_id": c.token, "side": "BUY"}]),
+        "get_prices": lambda: client.get_prices(requests=[PriceRequest(c.token, "BUY")]),
         "get_midpoint": lambda: client.get_midpoint(asset_id=c.token),
         "get_midpoints": lambda: client.get_midpoints(asset_ids=[c.token]),
         "get_spread": lambda: client.get_spread(asset_id=c.token),
@@ -107,7 +110,7 @@ def public_calls(c: Calls) -> dict[str, Callable[[], Any]]:
 
 def secure_calls(c: Calls) -> dict[str, Callable[[], Any]]:
     """What needs a key, in an order in which each finds what it needs."""
-    client, day = c.secure, datetime.now(UTC).date().isoformat()
+    client = c.secure
     resting, signed, matched = c.rest(), c.signed(), c.matched()
     expiration = int(time.time()) + 600
     return {
@@ -127,8 +130,7 @@ def secure_calls(c: Calls) -> dict[str, Callable[[], Any]]:
         "post_order": lambda: client.post_order(signed),
         "post_orders": lambda: client.post_orders([c.signed(), c.signed()]),
         "wait_for_order_fill_settlement": lambda: client.wait_for_order_fill_settlement(matched),
-        "get_builder_fee_rates": lambda: client.get_builder_fee_rates("0x" + "00" * 32),
-        "get_current_rebates": lambda: client.get_current_rebates(date=day, maker_address=str(client.wallet)),
+        "get_builder_fee_rates": lambda: client.get_builder_fee_rates("0x" + "0b" * 32),
         "send_order_heartbeat": client.send_order_heartbeat,
         "cancel_order": lambda: client.cancel_order(order_id=resting),
         "cancel_orders": lambda: client.cancel_orders(order_ids=[c.rest(), c.rest()]),
@@ -147,9 +149,8 @@ def main() -> None:
         "PublicClient": names(PublicClient) | names(AsyncPublicClient),
         "SecureClient": names(SecureClient) | names(AsyncSecureClient),
     }
-    admin("POST", "/flow", {"running": False})
     calls = Calls()
-    eventually("a book", lambda: calls.public.get_order_book(asset_id=calls.token).asks)
+    calls.set_book()
     made = {"PublicClient": public_calls(calls), "SecureClient": secure_calls(calls)}
     # The secure client has the public calls too; they go the same way.
     offered["SecureClient"] -= offered["PublicClient"] - {"close"}

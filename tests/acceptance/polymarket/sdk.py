@@ -81,6 +81,12 @@ def admin(method: str, path: str, body: Any = None) -> Any:
     return json.loads(text) if text else None
 
 
+def house(market_id: str, side: str, price_e4: int, shares: int, *, is_immediate: bool = False) -> None:
+    """An order of the house, who stands for everybody else; side bid or ask of YES."""
+    order = {"venue": "polymarket", "market_id": market_id, "side": side, "price_e4": price_e4}
+    admin("POST", "/orders", order | {"size_e6": shares * 1_000_000, "is_immediate": is_immediate})
+
+
 def eventually(what: str, ask: Callable[[], Found | None], limit_s: float = 10) -> Found:
     """Ask until the answer is something.
 
