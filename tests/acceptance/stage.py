@@ -53,7 +53,6 @@ class Stage:
         assert done.returncode == 0, f"after {[line.get('step') for line in lines[-3:]]}:\n{done.stderr[-3_000:]}"
         return lines
 
-
     def admin(self, method: str, path: str, body: Any = None) -> Any:
         """Do something on the sandbox's admin port and return its answer."""
         request = urllib.request.Request(
@@ -71,9 +70,9 @@ def need(path: Path) -> None:
 
 @contextmanager
 def open_stage(home: Path) -> Iterator[Stage]:
-    """Start a sandbox with two accounts on each venue and stop it afterwards."""
+    """Start a sandbox with accounts for every driver (two on Kalshi, four on Polymarket) and stop it afterwards."""
     kalshi_keys = [_kalshi_key(f"key-{number}") for number in (1, 2)]
-    wallets = [Account.create() for _ in range(2)]
+    wallets = [Account.create() for _ in range(4)]
     folder = home / "sandbox"
     folder.mkdir(parents=True)
     accounts = {
@@ -83,8 +82,11 @@ def open_stage(home: Path) -> Iterator[Stage]:
         ],
         "polymarket": [
             {
-                "address": wallet.address, "api_key": str(uuid.uuid4()), "passphrase": "acceptance",
-                "secret": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(), "cash_usd": CASH_USD,
+                "address": wallet.address,
+                "api_key": str(uuid.uuid4()),
+                "passphrase": "acceptance",
+                "secret": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+                "cash_usd": CASH_USD,
             }
             for wallet in wallets
         ],

@@ -3,7 +3,7 @@ import { apiNames, callNames, clients, refusal, say, stage } from "./sdk.mjs";
 import { misfits } from "./declared.mjs";
 import { leftOut } from "./left_out.mjs";
 
-const apis = clients(stage.kalshi_keys[0]);
+const apis = clients(stage.kalshi_keys[1]);
 const now = Math.floor(Date.now() / 1000);
 const hour = 3_600;
 const [ticker, other] = ["KXMAYOR-1-AVERY", "KXMAYOR-1-BELL"];

@@ -27,7 +27,7 @@ class Calls:
 
     def __init__(self) -> None:
         self.public = PublicClient(ENVIRONMENT)
-        self.secure = self.client(0)
+        self.secure = self.client(1)
         self.market = self.public.get_market(slug=SLUG)
         self.token = str(self.market.outcomes.yes.token_id)
         self.other = str(self.market.outcomes.no.token_id)
@@ -76,7 +76,7 @@ class Calls:
 
 def public_calls(c: Calls) -> dict[str, Callable[[], Any]]:
     """What needs no key."""
-    client, wallet = c.public, STAGE["wallets"][0]["address"]
+    client, wallet = c.public, STAGE["wallets"][1]["address"]
     now = int(time.time())
     return {
         "list_events": lambda: client.list_events(page_size=2),
@@ -114,7 +114,7 @@ def secure_calls(c: Calls) -> dict[str, Callable[[], Any]]:
     resting, signed, matched = c.rest(), c.signed(), c.matched()
     expiration = int(time.time()) + 600
     return {
-        "create": lambda: c.client(1).close(),
+        "create": lambda: c.client(2).close(),
         "fetch_api_keys": client.fetch_api_keys,
         "get_closed_only_mode": client.get_closed_only_mode,
         "get_balance_allowance": lambda: client.get_balance_allowance(asset_type="COLLATERAL"),
@@ -136,9 +136,9 @@ def secure_calls(c: Calls) -> dict[str, Callable[[], Any]]:
         "cancel_orders": lambda: client.cancel_orders(order_ids=[c.rest(), c.rest()]),
         "cancel_market_orders": lambda: client.cancel_market_orders(market=c.condition),
         "cancel_all": client.cancel_all,
-        "delete_api_key": lambda: c.client(1).delete_api_key(),
-        "end_authentication": lambda: c.client(1).end_authentication(),
-        "close": lambda: c.client(1).close(),
+        "delete_api_key": lambda: c.client(2).delete_api_key(),
+        "end_authentication": lambda: c.client(2).end_authentication(),
+        "close": lambda: c.client(2).close(),
     }
 
 

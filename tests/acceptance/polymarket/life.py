@@ -139,6 +139,7 @@ class Life:
 
     async def settled(self, user: Stream, trade_id: str) -> list[str]:
         """The statuses a trade went through, up to its end."""
+
         def statuses() -> list[str]:
             found = [str(e.payload.status) for e in user.events if e.type == "trade" and e.payload.id == trade_id]
             return found if found and found[-1] in ("CONFIRMED", "FAILED") else []
@@ -208,7 +209,9 @@ class Life:
 
     async def resolve(self, market: Stream) -> None:
         async def position() -> Any:
-            page = await self.public.list_positions(user=str(self.client.wallet), condition_id=self.condition).first_page()
+            page = await self.public.list_positions(
+                user=str(self.client.wallet), condition_id=self.condition
+            ).first_page()
             return page.items
 
         positions = await eventually("a position", position)
