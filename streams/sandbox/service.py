@@ -29,9 +29,9 @@ from streams.sandbox.kalshi_face.face import KalshiFace
 from streams.sandbox.memory import (
     apply_state,
     exchange_state,
-    listing_from,
     listing_state,
     reopen_books,
+    restore_listing,
     take_changes,
 )
 from streams.sandbox.model import Act, HouseFill
@@ -186,8 +186,7 @@ class Sandbox:
 
     def _restore(self, found: Recovered, snapshot: dict[str, Any]) -> None:
         for listing in found.listings:
-            act = listing_from(listing)
-            self.exchanges[act.market.venue].list_market(act, int(listing["listed_ms"]))
+            restore_listing(self.exchanges[Venue(listing["market"]["venue"])], listing)
         for venue, exchange in self.exchanges.items():
             apply_state(exchange, snapshot["exchanges"][venue])
         for record in found.tail:

@@ -64,8 +64,7 @@ def request(
 
 
 def total_e6(made: Exchange) -> int:
-    cash = sum(account.cash_e6 for account in made.accounts.accounts.values())
-    return cash + sum(made.accounts.escrow_e6.values()) + made.accounts.fees_e6
+    return made.accounts.total_e6()
 
 
 def test_a_kalshi_buy_costs_price_and_fee() -> None:
@@ -96,7 +95,7 @@ def test_what_is_not_held_cannot_be_sold_and_what_is_not_there_cannot_be_spent()
     made = exchange(Venue.POLYMARKET)
     with pytest.raises(Refused, match="insufficient_balance"):
         made.place(request("a", "yes", "sell", 4_900, 1), NOW)
-    made.accounts.accounts["me"].cash_e6 = 5_000_000
+    made.accounts.accounts["me"].cash_by_shard_e6 = {0: 5_000_000}
     with pytest.raises(Refused, match="insufficient_balance"):
         made.place(request("b", "yes", "buy", 5_100, 10), NOW)
     assert made.tickets == {}
@@ -104,7 +103,7 @@ def test_what_is_not_held_cannot_be_sold_and_what_is_not_there_cannot_be_spent()
 
 def test_resting_orders_reserve_cash() -> None:
     made = exchange(Venue.KALSHI)
-    made.accounts.accounts["me"].cash_e6 = 50_000_000
+    made.accounts.accounts["me"].cash_by_shard_e6 = {0: 50_000_000}
     made.place(request("a", "yes", "buy", 4_000, 100, "gtc"), NOW)
     assert made.reserved_e6("me") == 40_000_000
     with pytest.raises(Refused, match="insufficient_balance"):
@@ -133,7 +132,7 @@ def test_trades_settle_later_on_polymarket_and_a_failed_one_is_taken_back() -> N
     for at in (100, 200):
         made.tick(NOW + at)
         statuses.append(trade.status)
-    assert statuses == ["MATCHED", "MINED", "FAILED"]
+    assert statuses == ["MATCHED", "RETRYING", "FAILED"]
     assert made.accounts.accounts["me"].cash_e6 == before
     assert made.accounts.accounts["me"].positions["M"].yes_e6 == 0
 
