@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from polymarket import AsyncPublicClient, AsyncSecureClient, PublicClient, Secur
 from polymarket.errors import PolymarketError, RateLimitError, RequestRejectedError
 from polymarket.models.clob.requests import PriceRequest
 from polymarket.pagination import Paginator
+from polymarket.streams import MarketSpec, UserSpec
 from sdk import ENVIRONMENT, REQUESTS, STAGE, house, note_requests, say
 
 SLUG = "match-first"
@@ -55,6 +57,24 @@ class Calls:
     def matched(self) -> Any:
         """An order that took ten dollars from the book."""
         return self.secure.place_market_order(asset_id=self.token, side="BUY", amount=10)
+
+    async def watch_market(self) -> None:
+        """Subscribe to the market stream and read the book that it begins with."""
+        async with AsyncPublicClient(ENVIRONMENT) as client:
+            async with await client.subscribe(MarketSpec(asset_ids=[self.token])) as stream:
+                await asyncio.wait_for(anext(stream), 10)
+        REQUESTS.append(("SOCKET", "/ws/market", 101))
+
+    async def watch_orders(self) -> None:
+        """Subscribe to the user stream, place an order and read that it was placed."""
+        known = STAGE["wallets"][1]
+        client = await AsyncSecureClient.create(
+            private_key=known["private_key"], wallet=known["address"], environment=ENVIRONMENT
+        )
+        async with client, await client.subscribe(UserSpec()) as stream:
+            await client.place_limit_order(asset_id=self.token, price="0.01", size=5, side="BUY")
+            await asyncio.wait_for(anext(stream), 10)
+        REQUESTS[:] = [("SOCKET", "/ws/user", 101)]
 
     def make(self, client: str, name: str, call: Callable[[], Any]) -> None:
         """Make one call and say what came of it."""
@@ -104,6 +124,7 @@ def public_calls(c: Calls) -> dict[str, Callable[[], Any]]:
         "get_resolutions": lambda: client.get_resolutions(condition_ids=[c.condition]),
         "get_open_interests": lambda: client.get_open_interests(condition_ids=[c.condition]),
         "get_trading_approvals_state": lambda: client.get_trading_approvals_state(wallet=wallet),
+        "subscribe": lambda: asyncio.run(c.watch_market()),
         "close": lambda: PublicClient(ENVIRONMENT).close(),
     }
 
@@ -132,6 +153,7 @@ def secure_calls(c: Calls) -> dict[str, Callable[[], Any]]:
         "wait_for_order_fill_settlement": lambda: client.wait_for_order_fill_settlement(matched),
         "get_builder_fee_rates": lambda: client.get_builder_fee_rates("0x" + "0b" * 32),
         "send_order_heartbeat": client.send_order_heartbeat,
+        "subscribe": lambda: asyncio.run(c.watch_orders()),
         "cancel_order": lambda: client.cancel_order(order_id=resting),
         "cancel_orders": lambda: client.cancel_orders(order_ids=[c.rest(), c.rest()]),
         "cancel_market_orders": lambda: client.cancel_market_orders(market=c.condition),
@@ -153,7 +175,7 @@ def main() -> None:
     calls.set_book()
     made = {"PublicClient": public_calls(calls), "SecureClient": secure_calls(calls)}
     # The secure client has the public calls too; they go the same way.
-    offered["SecureClient"] -= offered["PublicClient"] - {"close"}
+    offered["SecureClient"] -= offered["PublicClient"] - {"close", "subscribe"}
     for client, methods in offered.items():
         for name in sorted(methods):
             is_called = name in made[client]
