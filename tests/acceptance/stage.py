@@ -70,9 +70,9 @@ def need(path: Path) -> None:
 
 @contextmanager
 def open_stage(home: Path) -> Iterator[Stage]:
-    """Start a sandbox with accounts for every driver (two on Kalshi, four on Polymarket) and stop it afterwards."""
+    """Start a sandbox with accounts for every driver (two on Kalshi, five on Polymarket) and stop it afterwards."""
     kalshi_keys = [_kalshi_key(f"key-{number}") for number in (1, 2)]
-    wallets = [Account.create() for _ in range(4)]
+    wallets = [Account.create() for _ in range(5)]
     folder = home / "sandbox"
     folder.mkdir(parents=True)
     accounts = {
