@@ -151,6 +151,11 @@ class Socket:
         """Whether anything can still be sent."""
         return not self._transport.is_closing()
 
+    @property
+    def unsent_bytes(self) -> int:
+        """What the other side has not taken yet."""
+        return self._transport.get_write_buffer_size()
+
     def send(self, text: bytes, channel: str = "") -> None:
         """Send one text frame the way frames of this socket travel; `channel` is what fault rules go by."""
         if self.carrier is None:

@@ -73,7 +73,8 @@ class Settling(Booking):
 
     def _fate(self, trade: Trade) -> TradeFate:
         share = self.failing_share(trade)
-        if self.faults.happens(share):
+        rule = self.faults.fires("failed_settlement", self.venue, market_id=trade.market_id)
+        if rule is not None or self.faults.happens(share):
             return "fails"
         return "retries" if self.faults.happens(share) else "settles"
 

@@ -80,13 +80,16 @@ class Trading(Settling):
     # -- placing ----------------------------------------------------------------------------------------------------
 
     def place(self, request: OrderRequest, now_ms: int) -> Ticket:
-        """Place an external order.
+        """Place an external order. A `late_fill` fault holds it back for its `ms`, as `hold` does.
 
         Raises:
             Refused: With the engine's codes, `market_paused`, `insufficient_balance`, `insufficient_shard_balance`,
                 `duplicate`, a mode's code, or a fault's own code. Nothing has changed then.
         """
         request, listed = self._admit(request, now_ms)
+        late = self.faults.fires("late_fill", self.venue, market_id=request.market_id)
+        if late is not None:
+            return self._hold(request, listed, now_ms + late.ms, now_ms)
         order = engine_order(request)
         check_funds(self, request, listed, self.engine.preview(order))
         ticket = self._open_ticket(request, now_ms)
@@ -108,6 +111,9 @@ class Trading(Settling):
             Refused: As `place` does.
         """
         request, listed = self._admit(request, now_ms)
+        return self._hold(request, listed, release_ms, now_ms)
+
+    def _hold(self, request: OrderRequest, listed: ListedMarket, release_ms: int, now_ms: int) -> Ticket:
         check_funds(self, request, listed, self.engine.preview(engine_order(request)))
         ticket = self._open_ticket(request, now_ms)
         ticket.status, ticket.release_ms = "delayed", release_ms
@@ -344,7 +350,7 @@ class Trading(Settling):
 
     def rebalance(self, now_ms: int) -> None:
         """Every ten seconds, move free cash towards the accounts' allocations."""
-        if now_ms - self._rebalanced_ms < REBALANCE_MS:
+        if abs(now_ms - self._rebalanced_ms) < REBALANCE_MS:
             return
         self._rebalanced_ms = now_ms
         for account in self.accounts.accounts.values():

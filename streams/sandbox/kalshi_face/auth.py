@@ -17,9 +17,6 @@ from streams.sandbox.kalshi_face.errors import nested
 from streams.sandbox.server import Request, Response
 
 
-
-
-
 @dataclass(frozen=True, slots=True)
 class KalshiKey:
     """An API key's public half and the account it trades for."""
@@ -44,9 +41,7 @@ def load_key(key_id: str, public_key_pem: str) -> KalshiKey:
     return KalshiKey(key_id, f"kalshi:{key_id}", key)
 
 
-def authenticate(
-    request: Request, keys: Mapping[str, KalshiKey], now_ms: int, window_ms: int
-) -> KalshiKey | Response:
+def authenticate(request: Request, keys: Mapping[str, KalshiKey], now_ms: int, window_ms: int) -> KalshiKey | Response:
     """Return the key that signed a request, or the venue's answer to a bad signature.
 
     Args:

@@ -15,9 +15,7 @@ if TYPE_CHECKING:
     from streams.sandbox.kalshi_face.auth import KalshiKey
     from streams.sandbox.kalshi_face.face import KalshiFace
 
-_NOTHING_CREATED = {
-    name: None for name in ("fill_count", "remaining_count", "average_fill_price", "average_fee_paid", "ts_ms")
-}
+_NOTHING_CREATED = dict.fromkeys(("fill_count", "remaining_count", "average_fill_price", "average_fee_paid", "ts_ms"))
 
 
 class BatchRest:
@@ -63,9 +61,7 @@ class BatchRest:
 
     def _canceled(self, order: dict[str, Any], key: KalshiKey) -> dict[str, Any]:
         order_id = order.get("order_id") or ""
-        ended = cancel_one(
-            self._face, key, order_id, order.get("market_ticker") or "", order.get("exchange_index")
-        )
+        ended = cancel_one(self._face, key, order_id, order.get("market_ticker") or "", order.get("exchange_index"))
         if isinstance(ended, Response):
             nothing = {"client_order_id": None, "reduced_by": count(0), "ts_ms": None}
             return {"order_id": order_id, **nothing, "error": _error_of(ended)}

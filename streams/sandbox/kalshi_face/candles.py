@@ -29,10 +29,11 @@ class CandleRest:
 
     def register(self, router: Router) -> None:
         """Add the routes."""
-        router.add("GET", "/series/{series}/markets/{ticker}/candlesticks", self.of_market)
-        router.add("GET", "/series/{series}/events/{ticker}/candlesticks", self.of_event)
-        router.add("GET", "/markets/candlesticks", self.of_markets)
-        router.add("GET", "/historical/markets/{ticker}/candlesticks", self.of_archived)
+        public = self._face.public
+        router.add("GET", "/series/{series}/markets/{ticker}/candlesticks", public(self.of_market))
+        router.add("GET", "/series/{series}/events/{ticker}/candlesticks", public(self.of_event))
+        router.add("GET", "/markets/candlesticks", public(self.of_markets))
+        router.add("GET", "/historical/markets/{ticker}/candlesticks", public(self.of_archived))
 
     def of_market(self, request: Request, series: str, ticker: str) -> Response:
         """Candles whose end lies in [start_ts, end_ts]; before the market's listing they are made up."""
@@ -104,10 +105,9 @@ class CandleRest:
 
 def _period(request: Request, call: str, markets: int) -> tuple[int, int, int]:
     start, end, step = whole(request, "start_ts"), whole(request, "end_ts"), whole(request, "period_interval")
-    for name, value in (("StartTs", start), ("EndTs", end), ("PeriodInterval", step)):
-        if value is None:
-            raise BadParameter(bad_parameter(call, name, "required"))
-    assert start is not None and end is not None and step is not None
+    named = (("StartTs", start), ("EndTs", end), ("PeriodInterval", step))
+    if start is None or end is None or step is None:
+        raise BadParameter(bad_parameter(call, next(name for name, value in named if value is None), "required"))
     if step not in _STEPS:
         raise BadParameter(bad_parameter(call, "PeriodInterval", "oneof"))
     if end < start:

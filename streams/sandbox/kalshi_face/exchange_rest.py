@@ -25,9 +25,10 @@ class ExchangeRest:
 
     def register(self, router: Router) -> None:
         """Add the routes."""
-        router.add("GET", "/exchange/status", self.status)
-        router.add("GET", "/exchange/schedule", self.schedule)
-        router.add("GET", "/exchange/user_data_timestamp", self.user_data_timestamp)
+        public = self._face.public
+        router.add("GET", "/exchange/status", self._face.cached(self.status, most_ms=1_000))
+        router.add("GET", "/exchange/schedule", public(self.schedule))
+        router.add("GET", "/exchange/user_data_timestamp", public(self.user_data_timestamp))
 
     def status(self, request: Request) -> Response:
         """Whether the exchange and trading run; the top level mirrors shard 0, and all shards pause together here."""

@@ -23,6 +23,7 @@ from streams.sandbox.kalshi_face.groups import OrderGroups
 from streams.sandbox.kalshi_face.groups_rest import GroupRest
 from streams.sandbox.kalshi_face.historical import HistoricalRest
 from streams.sandbox.kalshi_face.hub import Hub
+from streams.sandbox.kalshi_face.identity import market_uuid
 from streams.sandbox.kalshi_face.limits import TIERS, Bucket, KeyBuckets, cost_of
 from streams.sandbox.kalshi_face.markets import MarketRest
 from streams.sandbox.kalshi_face.novelties import with_novelties
@@ -80,7 +81,9 @@ class KalshiFace(FaultySurface):
         self.settings = settings or KalshiFaceSettings()
         self.events: dict[str, list[ListedMarket]] = {}
         self.series: dict[str, list[ListedMarket]] = {}
+        self.tickers: dict[str, str] = {}
         self.hub = Hub()
+        self.broadcast = Broadcast(self)
         self.fees = FeeChanges(exchange, self.hub.tell_fee_update)
         self.groups = OrderGroups(exchange, self.hub, self.settings, clock)
         self._client_ids: dict[str, dict[str, int]] = {}
@@ -90,7 +93,7 @@ class KalshiFace(FaultySurface):
         self._router = Router()
         for area in _AREAS:
             area(self).register(self._router)
-        exchange.listeners.append(Broadcast(self))
+        exchange.listeners.append(self.broadcast)
 
     # -- HTTP -------------------------------------------------------------------------------------------------------
 
@@ -231,10 +234,12 @@ class KalshiFace(FaultySurface):
         """Index a market by event and series."""
         self.events.setdefault(listed.market.event_id, []).append(listed)
         self.series.setdefault(listed.market.series_id, []).append(listed)
+        self.tickers[market_uuid(listed.market_id)] = listed.market_id
         self.fees.refresh(listed, self.now_ms())
 
     def forget_listing(self, listed: ListedMarket) -> None:
         """Drop a market from the indexes."""
+        self.tickers.pop(market_uuid(listed.market_id), None)
         for index, name in ((self.events, listed.market.event_id), (self.series, listed.market.series_id)):
             left = [one for one in index.get(name, ()) if one is not listed]
             if left:

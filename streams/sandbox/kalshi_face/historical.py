@@ -24,10 +24,11 @@ class HistoricalRest:
 
     def register(self, router: Router) -> None:
         """Add the routes."""
+        public = self._face.public
         router.add("GET", "/historical/cutoff", self._face.cached(self.cutoff, most_ms=1_000))
-        router.add("GET", "/historical/markets", self.markets)
-        router.add("GET", "/historical/markets/{ticker}", self.market)
-        router.add("GET", "/historical/trades", self.trades)
+        router.add("GET", "/historical/markets", public(self.markets))
+        router.add("GET", "/historical/markets/{ticker}", public(self.market))
+        router.add("GET", "/historical/trades", public(self.trades))
 
     def cutoff(self, request: Request) -> Response:
         """What is older than these moments is found here only."""

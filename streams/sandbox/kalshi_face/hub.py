@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 if TYPE_CHECKING:
-    from streams.sandbox.kalshi_face.socket import Subscription
+    from streams.sandbox.kalshi_face.subscription import Subscription
 
 LIFECYCLE = "market_lifecycle_v2"
 

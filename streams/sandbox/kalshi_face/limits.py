@@ -52,9 +52,7 @@ COSTS: tuple[tuple[str, str, int], ...] = (
 """Every call that does not cost `DEFAULT_COST`, of those this face serves: method, path, tokens."""
 
 _EXACT = {(method, path): cost for method, path, cost in COSTS if ":" not in path}
-_PATTERNS = [
-    (method, re.compile(re.sub(r":\w+", "[^/]+", path)), cost) for method, path, cost in COSTS if ":" in path
-]
+_PATTERNS = [(method, re.compile(re.sub(r":\w+", "[^/]+", path)), cost) for method, path, cost in COSTS if ":" in path]
 
 
 def endpoint_costs() -> dict[str, Any]:

@@ -35,11 +35,12 @@ class MarketRest:
 
     def register(self, router: Router) -> None:
         """Add the routes."""
+        public = self._face.public
         router.add("GET", "/markets", self._face.cached(self.markets))
-        router.add("GET", "/markets/trades", self.trades)
-        router.add("GET", "/markets/orderbooks", self.order_books)
-        router.add("GET", "/markets/{ticker}", self.market)
-        router.add("GET", "/markets/{ticker}/orderbook", self.order_book)
+        router.add("GET", "/markets/trades", public(self.trades))
+        router.add("GET", "/markets/orderbooks", public(self.order_books))
+        router.add("GET", "/markets/{ticker}", public(self.market))
+        router.add("GET", "/markets/{ticker}/orderbook", public(self.order_book))
 
     def markets(self, request: Request) -> Response:
         """A page of markets of the live tier."""

@@ -23,6 +23,9 @@ _METADATA = (
     "title", "yes_sub_title", "no_sub_title", "rules_primary", "rules_secondary", "can_close_early", "event_ticker",
     "strike_type", "floor_strike", "cap_strike", "custom_strike",
 )  # fmt: skip
+_DELTA = (
+    b'{"market_ticker":"%s","market_id":"%s","price_dollars":"%s","delta_fp":"%s","side":"%s"%s,"ts":"%s","ts_ms":%d}'
+)
 _REASONS = {
     "filled": "Trade",
     "immediate": "Trade",
@@ -61,8 +64,8 @@ def delta(ticker: str, change: LevelChanged, use_yes_price: bool, is_tagged: boo
     if is_tagged:
         name = orjson.dumps(change.order.client_order_id)
         tags = b',"client_order_id":%s,"subaccount":0' % name if change.order.client_order_id else b',"subaccount":0'
-    return b'{"market_ticker":"%s","market_id":"%s","price_dollars":"%s","delta_fp":"%s","side":"%s"%s,"ts":"%s","ts_ms":%d}' % (
-        ticker.encode(), _uuid(ticker).encode(), DOLLARS[price].encode(), count(change.change_e6).encode(),
+    return _DELTA % (
+        ticker.encode(), _uuid(ticker).encode(), DOLLARS[price].encode(), count(change.size_change_e6).encode(),
         b"yes" if is_bid else b"no", tags, moment(now_ms).encode(), now_ms,
     )  # fmt: skip
 
@@ -105,7 +108,9 @@ def ticker_update(listed: ListedMarket, last_size_e6: int, now_ms: int) -> dict[
     }
 
 
-def fill(trade: Trade, side: TradeSide, ticket: Ticket, listed: ListedMarket, settings: KalshiFaceSettings) -> dict[str, Any]:
+def fill(
+    trade: Trade, side: TradeSide, ticket: Ticket, listed: ListedMarket, settings: KalshiFaceSettings
+) -> dict[str, Any]:
     """An own fill."""
     body = {
         "trade_id": trade.trade_id,
@@ -187,21 +192,20 @@ def lifecycle(listed: ListedMarket, moment_name: LifecycleMoment, now_ms: int) -
         # Closing itself is not told; that it came earlier than announced is.
         is_early = listed.closed_ms is not None and listed.closed_ms < listed.close_ms - 1_000
         return {"event_type": "close_date_updated", "close_ts": now_ms // 1000} if is_early else None
-    makers = {
-        "created": _created,
-        "paused": lambda listed: {"event_type": "deactivated", "is_deactivated": True},
-        "reactivated": lambda listed: {"event_type": "activated", "is_deactivated": False},
-        "close_changed": lambda listed: {"event_type": "close_date_updated", "close_ts": listed.close_ms // 1000},
-        "determined": lambda listed: {
-            "event_type": "determined",
-            "result": listed.result,
-            "settlement_value": DOLLARS[listed.settlement_e4 or 0],
-            "determination_ts": now_ms // 1000,
-        },
-        "settled": lambda listed: {"event_type": "settled", "settled_ts": now_ms // 1000},
-        "tick_changed": lambda listed: {"event_type": "price_level_structure_updated", **_grid(listed)},
-    }
-    return makers[moment_name](listed)
+    if moment_name == "created":
+        return _created(listed)
+    if moment_name in ("paused", "reactivated"):
+        is_paused = moment_name == "paused"
+        return {"event_type": "deactivated" if is_paused else "activated", "is_deactivated": is_paused}
+    if moment_name == "close_changed":
+        return {"event_type": "close_date_updated", "close_ts": listed.close_ms // 1000}
+    if moment_name == "determined":
+        value = DOLLARS[listed.settlement_e4 or 0]
+        body = {"event_type": "determined", "result": listed.result, "settlement_value": value}
+        return {**body, "determination_ts": now_ms // 1000}
+    if moment_name == "settled":
+        return {"event_type": "settled", "settled_ts": now_ms // 1000}
+    return {"event_type": "price_level_structure_updated", **_grid(listed)}
 
 
 def metadata_updated(listed: ListedMarket) -> dict[str, Any]:

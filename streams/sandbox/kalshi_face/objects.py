@@ -39,7 +39,7 @@ _SERIES_FREQUENCIES = {"Climate and Weather": "daily", "Crypto": "hourly"}
 
 def exchange_index(listed: ListedMarket) -> int:
     """The market's shard."""
-    return int(listed.market.extra.get("exchange_index", listed.event.extra.get("exchange_index", 0)))
+    return listed.shard
 
 
 def market_object(listed: ListedMarket) -> dict[str, Any]:
@@ -78,11 +78,11 @@ def market_object(listed: ListedMarket) -> dict[str, Any]:
         "rules_secondary": market.rules_secondary,
         "settlement_bounds_type": "default",
         "settlement_timer_seconds": market.settle_lag_s,
-        "exchange_index": exchange_index(listed),
         **_grid(listed),
         **_times(listed),
         **_strike(market.strike),
         **market.extra,
+        "exchange_index": exchange_index(listed),
     }
     if listed.settlement_e4 is not None:
         body["settlement_value_dollars"] = DOLLARS[listed.settlement_e4]
@@ -133,7 +133,7 @@ def _strike(strike: dict[str, str] | None) -> dict[str, Any]:
 
 def close_ms(listed: ListedMarket) -> int:
     """When the market closed, or is due to."""
-    return listed.closed_ms or int(listed.market.close_time.timestamp() * 1000)
+    return listed.closed_ms or listed.close_ms
 
 
 def event_object(markets: list[ListedMarket]) -> dict[str, Any]:
@@ -152,7 +152,7 @@ def event_object(markets: list[ListedMarket]) -> dict[str, Any]:
         "last_updated_ts": moment(max(listed.updated_ms for listed in markets)),
         "product_metadata": {},
         "settlement_sources": None,
-        **event.extra,
+        **{name: value for name, value in event.extra.items() if name not in ("tags", "exchange_index")},
     }
 
 

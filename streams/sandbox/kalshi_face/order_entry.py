@@ -200,4 +200,4 @@ def averages(side: str, filled_e6: int, cash_e6: int, fees_e6: int) -> dict[str,
 
 
 def _kind(value: Any) -> str:
-    return {str: "string", list: "array", dict: "object"}.get(type(value), "null")
+    return "string" if isinstance(value, str) else "array" if isinstance(value, list) else "object"

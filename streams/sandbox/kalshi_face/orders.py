@@ -146,7 +146,7 @@ class OrderRest:
         name = body.get("updated_client_order_id") or None
         if name and name != request.client_order_id and name in self._face.client_ids(key.account_id):
             return nested(409, "order_already_exists")
-        kept: int | None | Keep = KEEP if expires is None else expires * 1000 or None
+        kept: int | Keep | None = KEEP if expires is None else expires * 1000 or None
         return Amendment(price, total, name, kept)
 
     def decrease(self, request: Request, key: KalshiKey, order_id: str) -> Response:
@@ -159,13 +159,15 @@ class OrderRest:
         wrong = refused or mistyped(body, "DecreaseOrderV2Request")
         if wrong is not None:
             return wrong
-        by, to = body.get("reduce_by"), body.get("reduce_to")
-        if (by is None) == (to is None):
+        by: str | None = body.get("reduce_by")
+        to: str | None = body.get("reduce_to")
+        text = by or to
+        if (by is None) == (to is None) or text is None:
             return flat(400, "bad_request", "exactly one of reduce_by or reduce_to must be provided")
         ticket = find_order(self._face, key, order_id, ticker or "", shard)
         if isinstance(ticket, Response):
             return ticket
-        change = scaled(by if by is not None else to, 100)
+        change = scaled(text, 100)
         if change is None or change < 0 or (by is not None and change == 0):
             return nested(400, "invalid_order_size")
         left = max(0, ticket.remaining_e6 - change * 10_000) if by is not None else change * 10_000
@@ -217,8 +219,8 @@ def cancel_one(
     ended = face.exchange.tickets.get(order_id)
     if ended is not None and ended.request.account_id == key.account_id:
         listed = face.exchange.markets.get(ended.request.market_id)
-        if listed is not None and listed.status != "open":
-            return refusal(Refused("market_paused" if listed.status == "paused" else "market_closed"), face.settings)
+        if listed is not None and listed.status not in ("open", "paused"):
+            return refusal(Refused("market_closed"), face.settings)
     ticket = find_order(face, key, order_id, ticker, shard)
     if isinstance(ticket, Response):
         return ticket

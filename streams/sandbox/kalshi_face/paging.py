@@ -86,9 +86,7 @@ def paged(
     return page, ""
 
 
-def paged_after(
-    rows: Sequence[Row], cursor: str, limit: int, key: Callable[[Row], str]
-) -> tuple[list[Row], str]:
+def paged_after(rows: Sequence[Row], cursor: str, limit: int, key: Callable[[Row], str]) -> tuple[list[Row], str]:
     """Return one page of rows that are newest first, and the next cursor: new rows in front shift no later page.
 
     A cursor that names no row (any more) is page one.

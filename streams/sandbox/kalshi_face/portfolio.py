@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from streams.market.units import PRICE_ONE_E4, cash_e6_of
 from streams.sandbox.accounts import Position

@@ -23,15 +23,15 @@ class SeriesRest:
 
     def register(self, router: Router) -> None:
         """Add the routes."""
-        cached = self._face.cached
+        public, cached = self._face.public, self._face.cached
         router.add("GET", "/series", cached(self.series_list))
-        router.add("GET", "/series/fee_changes", self.series_fee_changes)
-        router.add("GET", "/series/{ticker}", self.series)
-        router.add("GET", "/events", self.events)
-        router.add("GET", "/events/multivariate", self.multivariate_events)
-        router.add("GET", "/events/fee_changes", self.event_fee_changes)
-        router.add("GET", "/events/{ticker}", self.event)
-        router.add("GET", "/events/{ticker}/metadata", self.event_metadata)
+        router.add("GET", "/series/fee_changes", public(self.series_fee_changes))
+        router.add("GET", "/series/{ticker}", public(self.series))
+        router.add("GET", "/events", public(self.events))
+        router.add("GET", "/events/multivariate", public(self.multivariate_events))
+        router.add("GET", "/events/fee_changes", public(self.event_fee_changes))
+        router.add("GET", "/events/{ticker}", public(self.event))
+        router.add("GET", "/events/{ticker}/metadata", public(self.event_metadata))
 
     def series_list(self, request: Request) -> Response:
         """All series, unpaged."""
@@ -63,9 +63,7 @@ class SeriesRest:
     def series_fee_changes(self, request: Request) -> Response:
         """Announced fee changes of series; past ones too with `show_historical`."""
         with_past = request.param("show_historical") == "true"
-        rows = self._face.fees.series_rows(
-            request.param("series_ticker"), self._face.now_ms(), with_past=with_past
-        )
+        rows = self._face.fees.series_rows(request.param("series_ticker"), self._face.now_ms(), with_past=with_past)
         return Response(200, {"series_fee_change_arr": rows})
 
     def event_fee_changes(self, request: Request) -> Response:
