@@ -11,7 +11,10 @@ from tests.acceptance import table
 from tests.acceptance.stage import CASH_USD, HERE, NODE, Stage, need
 
 TICKER = "KXRAIN-1-A"
-TYPED_ERRORS = {"HistoricalApi.getHistoricalMarket": (404, "not_found")}
+TYPED_ERRORS = {
+    "HistoricalApi.getHistoricalMarket": (404, "not_found"),
+    "HistoricalApi.getMarketCandlesticksHistorical": (404, "not_found"),
+}
 """Calls that the venue refuses here too: a live market is not in the historical tier."""
 
 
@@ -85,7 +88,7 @@ def test_a_partial_fill_is_told_alike_by_every_channel(life: dict[str, Any]) -> 
 def test_an_order_is_amended_decreased_and_cancelled(life: dict[str, Any]) -> None:
     amended = life["amend"]
     assert amended["queue"]["queue_position_fp"] == "0.00"
-    assert (amended["amended"]["fill_count"], amended["amended"]["remaining_count"]) == ("4.00", "8.00")
+    assert (amended["amended"]["fill_count"], amended["amended"]["remaining_count"]) == ("0.00", "8.00")
     assert amended["order"]["remaining_count_fp"] == "8.00"
     assert life["decrease"]["decreased"]["remaining_count"] == "3.00"
     assert life["decrease"]["order"]["remaining_count_fp"] == "3.00"
@@ -150,4 +153,5 @@ def test_what_is_bought_is_held_settled_and_paid_to_the_last_digit(life: dict[st
 
 def test_no_frame_of_the_book_was_lost(life: dict[str, Any]) -> None:
     seq = life["end"]["seq"]
-    assert seq[1:] == list(range(1, len(seq))), "the acknowledgement has no number, everything after it has"
+    assert len(seq) > 10
+    assert seq == list(range(1, len(seq) + 1))

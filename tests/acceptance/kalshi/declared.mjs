@@ -56,6 +56,8 @@ function check(type, value, path) {
 function checkFields(fields, value, path) {
   return fields.flatMap(({ field, type, isOptional }) => {
     if (value[field] === undefined) return isOptional ? [] : [`${path}.${field} is missing`];
+    // Optional fields may be null too: the OpenAPI document says so and the SDK's generator drops it.
+    if (value[field] === null && isOptional) return [];
     return check(type, value[field], `${path}.${field}`);
   });
 }
