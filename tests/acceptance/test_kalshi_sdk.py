@@ -132,6 +132,33 @@ def test_a_triggered_group_cancels_its_orders_until_it_is_reset(life: dict[str, 
     assert (group["open"]["status"], group["deleted"], group["left"]) == (201, 200, [])
 
 
+def test_cash_is_moved_to_the_markets_shard_before_an_order_there(life: dict[str, Any]) -> None:
+    shards = life["shards"]
+    assert (shards["exchange_index"], shards["poor"]["status"]) == (2, 404)
+    assert shards["poor"]["body"]["error"]["code"] == "insufficient_shard_balance"
+    assert (shards["rich"]["remaining_count"], shards["cancelled"]["reduced_by"]) == ("500.00", "500.00")
+    cash = {row["exchange_index"]: Decimal(row["balance"]) for row in shards["balance"]["balance_breakdown"]}
+    assert cash[2] == Decimal(CASH_USD) / 5 + 100
+
+
+def test_the_stream_folds_into_the_book_that_rest_shows(life: dict[str, Any]) -> None:
+    again = life["book again"]
+    sides: dict[str, dict[str, Decimal]] = {"yes": {}, "no": {}}
+    for frame in again["frames"]:
+        message = frame["msg"]
+        if frame["type"] == "orderbook_snapshot":
+            for side, levels in sides.items():
+                levels |= {price: Decimal(size) for price, size in message.get(f"{side}_dollars_fp", [])}
+        else:
+            levels = sides[message["side"]]
+            price = message["price_dollars"]
+            levels[price] = levels.get(price, Decimal(0)) + Decimal(message["delta_fp"])
+    left = {side: {price: size for price, size in levels.items() if size} for side, levels in sides.items()}
+    assert left["yes"] == {price: Decimal(size) for price, size in again["yes_dollars"]}
+    in_yes_prices = {f"{1 - Decimal(price):.4f}": Decimal(size) for price, size in again["no_dollars"]}
+    assert left["no"] == in_yes_prices
+
+
 def test_what_is_bought_is_held_settled_and_paid_to_the_last_digit(life: dict[str, Any]) -> None:
     fill, settle = life["fill"], life["settle"]
     assert (fill["none"]["fill_count"], fill["none"]["remaining_count"]) == ("0.00", "0.00")

@@ -145,6 +145,28 @@ async function group() {
   say({ step: "group", made, member: member.order_id, before, triggered, closed, open, deleted, left });
 }
 
+/** An order needs its cash on the market's own shard: refused, money moved there, accepted. */
+async function shards() {
+  const order = { ...limit("bid", "0.5000", "500.00"), ticker: "KXCOIN-1-A" };
+  const { exchange_index } = (await MarketApi.getMarket(order.ticker)).data.market;
+  const poor = await refused(OrdersApi.createOrderV2(order));
+  const transfer = {
+    source: "event_contract", destination: "event_contract", amount: 1_000_000,
+    source_exchange_shard: 0, destination_exchange_shard: exchange_index,
+  };
+  const moved = (await PortfolioApi.intraExchangeInstanceTransfer(transfer)).data;
+  const rich = (await OrdersApi.createOrderV2({ ...order, client_order_id: crypto.randomUUID() })).data;
+  const cancelled = (await OrdersApi.cancelOrderV2(rich.order_id, undefined, undefined, order.ticker)).data;
+  say({ step: "shards", exchange_index, poor, moved, rich, cancelled, balance: (await PortfolioApi.getBalance()).data });
+}
+
+/** Everything the book's subscription brought, and the book that REST shows now. */
+async function bookAgain(socket) {
+  const { yes_dollars, no_dollars } = (await MarketApi.getMarketOrderbook(ticker)).data.orderbook_fp;
+  const frames = socket.frames.filter((frame) => frame.sid === 1);
+  say({ step: "book again", frames, yes_dollars, no_dollars });
+}
+
 async function fillAndSettle(socket) {
   const none = (await OrdersApi.createOrderV2(limit("bid", "0.5000", "7.00", { time_in_force: "immediate_or_cancel" }))).data;
   const taken = (await OrdersApi.createOrderV2(limit("bid", "0.6500", "7.00", { time_in_force: "immediate_or_cancel" }))).data;
@@ -174,8 +196,7 @@ async function fillAndSettle(socket) {
   const order = await orderThat(rest.order_id, (found) => found.status === "canceled");
   const late = await refused(OrdersApi.createOrderV2(limit("bid", "0.5000", "1.00")));
   say({ step: "settle", settlement, market, order, late, balance: (await PortfolioApi.getBalance()).data });
-  const kinds = socket.frames.filter((frame) => frame.sid === 1).map((frame) => frame.seq);
-  say({ step: "end", seq: kinds, pings: socket.pings });
+  say({ step: "end", seq: socket.frames.filter((frame) => frame.sid === 1).map((frame) => frame.seq) });
 }
 
 await discover();
@@ -187,5 +208,7 @@ await placeAndChange(socket);
 await refusals();
 await batches();
 await group();
+await shards();
+await bookAgain(socket);
 await fillAndSettle(socket);
 socket.close();

@@ -8,9 +8,7 @@ export async function openSocket(key) {
   const headers = new KalshiAuth(key.key_id, key.private_key_pem).generateAuthHeaders("GET", PATH);
   const connection = new WebSocket(stage.kalshi_socket, { headers });
   const frames = [];
-  const pings = [];
   connection.on("message", (data) => frames.push(JSON.parse(data)));
-  connection.on("ping", (data) => pings.push(data.toString()));
   await new Promise((resolve, reject) => {
     connection.once("open", resolve);
     connection.once("error", reject);
@@ -18,7 +16,6 @@ export async function openSocket(key) {
   let number = 0;
   return {
     frames,
-    pings,
     close: () => connection.terminate(),
     /** Send a command and wait for `count` answers to it. */
     async command(cmd, params, count = 1) {
