@@ -69,7 +69,7 @@ def need(path: Path) -> None:
 
 
 @contextmanager
-def open_stage(home: Path) -> Iterator[Stage]:
+def open_stage(home: Path, profile: str = "zero") -> Iterator[Stage]:
     """Start a sandbox with accounts for every driver (two on Kalshi, five on Polymarket) and stop it afterwards."""
     kalshi_keys = [_kalshi_key(f"key-{number}") for number in (1, 2)]
     wallets = [Account.create() for _ in range(5)]
@@ -96,7 +96,10 @@ def open_stage(home: Path) -> Iterator[Stage]:
     kalshi, polymarket, admin = _free_ports(3)
     command = [sys.executable, "-m", "streams.sandbox", "--home", home, "--catalogue", HERE / "catalogue.jsonl"]
     command += ["--kalshi-port", kalshi, "--polymarket-port", polymarket, "--admin-port", admin]
-    command += ["--profile", "zero", "--flow", "quiet", "--faults", home / "faults.json"]
+    command += ["--profile", profile, "--flow", "quiet", "--faults", home / "faults.json"]
+    # The realistic list cache of 15 seconds would be most of a test's time.
+    (home / "behaviour.json").write_text(json.dumps({"list_cache_ms": 1_000 if profile == "realistic" else 0}))
+    command += ["--behaviour", home / "behaviour.json"]
     with (home / "sandbox.log").open("w") as log, subprocess.Popen(
         [str(part) for part in command], cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True
     ) as process:  # fmt: skip

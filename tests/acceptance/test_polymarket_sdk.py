@@ -29,9 +29,9 @@ def older(stage: Stage) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def life(stage: Stage) -> dict[str, dict[str, Any]]:
+def life(any_stage: Stage) -> dict[str, dict[str, Any]]:
     need(INSTALLED / "python")
-    lines = stage.run(PYTHON, HERE / "polymarket" / "life.py")
+    lines = any_stage.run(PYTHON, HERE / "polymarket" / "life.py")
     return {line["name"] if line["step"] == "refused" else line["step"]: line for line in lines}
 
 

@@ -33,8 +33,8 @@ async function refused(promise) {
 /** The order once reads have caught up with writes. */
 function orderThat(id, fits) {
   return eventually(`order ${id} as wanted`, async () => {
-    const { order } = (await OrdersApi.getOrder(id)).data;
-    return fits(order) && order;
+    const { data } = await OrdersApi.getOrder(id).catch((error) => ({ data: {}, ...refusal(error) }));
+    return data.order && fits(data.order) && data.order;
   });
 }
 
@@ -133,6 +133,7 @@ async function group() {
   const made = (await OrderGroupsApi.createOrderGroup({ contracts_limit: 50 })).data;
   const id = made.order_group_id;
   const member = (await OrdersApi.createOrderV2(limit("bid", "0.3000", "5.00", { order_group_id: id }))).data;
+  await orderThat(member.order_id, (order) => order.status === "resting");
   const before = (await OrderGroupsApi.getOrderGroup(id)).data;
   await OrderGroupsApi.updateOrderGroupLimit(id, { contracts_limit: 40 });
   await OrderGroupsApi.triggerOrderGroup(id);
@@ -141,7 +142,10 @@ async function group() {
   await OrderGroupsApi.resetOrderGroup(id);
   const open = await refused(OrdersApi.createOrderV2(limit("bid", "0.3000", "5.00", { order_group_id: id })));
   const deleted = (await OrderGroupsApi.deleteOrderGroup(id)).status;
-  const left = (await OrderGroupsApi.getOrderGroups()).data.order_groups ?? [];
+  const left = await eventually("an end of the group", async () => {
+    const { order_groups } = (await OrderGroupsApi.getOrderGroups()).data;
+    return !order_groups?.length && [];
+  });
   say({ step: "group", made, member: member.order_id, before, triggered, closed, open, deleted, left });
 }
 
@@ -157,11 +161,15 @@ async function shards() {
   const moved = (await PortfolioApi.intraExchangeInstanceTransfer(transfer)).data;
   const rich = (await OrdersApi.createOrderV2({ ...order, client_order_id: crypto.randomUUID() })).data;
   const cancelled = (await OrdersApi.cancelOrderV2(rich.order_id, undefined, undefined, order.ticker)).data;
+  await orderThat(rich.order_id, (found) => found.status === "canceled");
   say({ step: "shards", exchange_index, poor, moved, rich, cancelled, balance: (await PortfolioApi.getBalance()).data });
 }
 
 /** Everything the book's subscription brought, and the book that REST shows now. */
 async function bookAgain(socket) {
+  const last = limit("bid", "0.1000", "1.00");
+  await OrdersApi.createOrderV2(last);
+  await socket.frame("orderbook_delta", (msg) => msg.client_order_id === last.client_order_id);
   const { yes_dollars, no_dollars } = (await MarketApi.getMarketOrderbook(ticker)).data.orderbook_fp;
   const frames = socket.frames.filter((frame) => frame.sid === 1);
   say({ step: "book again", frames, yes_dollars, no_dollars });
@@ -179,6 +187,7 @@ async function fillAndSettle(socket) {
     const found = (await PortfolioApi.getPositions(undefined, undefined, undefined, ticker)).data;
     return found.market_positions[0]?.position_fp === "11.00" && found;
   });
+  await orderThat(rest.order_id, (order) => order.status === "resting");
   const value = (await PortfolioApi.getPortfolioRestingOrderTotalValue()).data;
   say({ step: "fill", none, taken, fills, positions, value, balance: (await PortfolioApi.getBalance()).data });
 

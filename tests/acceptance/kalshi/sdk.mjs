@@ -72,7 +72,7 @@ export async function admin(method, path, body) {
   return text ? JSON.parse(text) : null;
 }
 
-/** Ask until the answer is something, at most ten seconds. */
+/** Ask until the answer is something, at most ten seconds: reads and frames may lag behind what was done. */
 export async function eventually(what, ask) {
   const end = Date.now() + 10_000;
   for (;;) {

@@ -126,16 +126,33 @@ class Life:
         update = await user.wait("an update", lambda event: _order(event, order_id, "UPDATE"))
         trade = await user.wait("a trade", lambda event: event.type == "trade")
         steps = await self.settled(user, trade.payload.id)
-        order = await self.client.get_order(order_id=order_id)
+        order = await self.order_that(order_id, lambda order: order.size_matched == 4)
         printed = await market.wait("a last trade", lambda event: event.type == "last_trade_price")
         say(step="partial fill", update=update, trade=trade, steps=steps, order=order, printed=printed)
 
-        open_before = [row.id async for row in self.client.list_open_orders(market=self.condition).iter_items()]
+        open_before = await self.open_orders()
         cancelled = await self.client.cancel_order(order_id=order_id)
         event = await user.wait("a cancellation", lambda event: _order(event, order_id, "CANCELLATION"))
         again = await self.client.cancel_order(order_id=order_id)
-        open_after = [row.id async for row in self.client.list_open_orders(market=self.condition).iter_items()]
+        await self.order_that(order_id, lambda order: order.status == "CANCELED")
+        open_after = await self.open_orders()
         say(step="cancel", before=open_before, cancelled=cancelled, event=event, again=again, after=open_after)
+
+    async def open_orders(self) -> list[str]:
+        """The ids of the market's open orders."""
+        return [row.id async for row in self.client.list_open_orders(market=self.condition).iter_items()]
+
+    async def order_that(self, order_id: str, fits: Callable[[Any], bool]) -> Any:
+        """The order once reads have caught up with what was done."""
+
+        async def ask() -> Any:
+            try:
+                order = await self.client.get_order(order_id=order_id)
+            except RequestRejectedError:
+                return None
+            return order if fits(order) else None
+
+        return await eventually("an order as wanted", ask)
 
     async def settled(self, user: Stream, trade_id: str) -> list[str]:
         """The statuses a trade went through, up to its end."""
@@ -150,16 +167,26 @@ class Life:
         bought = await self.client.place_market_order(asset_id=self.token, side="BUY", amount=12, max_price="0.60")
         hashes = await self.client.wait_for_order_fill_settlement(bought)
         steps = await self.settled(user, bought.trade_ids[0])
-        held = await self.client.get_balance_allowance(asset_type="CONDITIONAL", asset_id=self.token)
+        held = await eventually("the bought tokens", self.tokens)
         sold = await self.client.place_market_order(
             asset_id=self.token, side="SELL", shares=5, min_price="0.40", order_type="FOK"
         )
         sold_hashes = await self.client.wait_for_order_fill_settlement(sold)
-        trades = [trade async for trade in self.client.list_account_trades(market=self.condition).iter_items()]
+        trades = await eventually("all three trades", self.three_trades)
         say(
             step="market orders", bought=bought, hashes=hashes, steps=steps, held=held, sold=sold,
             sold_hashes=sold_hashes, trades=trades,
         )  # fmt: skip
+
+    async def tokens(self) -> Any:
+        """What is held of YES once it is as much as was bought."""
+        held = await self.client.get_balance_allowance(asset_type="CONDITIONAL", asset_id=self.token)
+        return held if held.balance == 24_000_000 else None
+
+    async def three_trades(self) -> Any:
+        """The account's trades once there are three that settled."""
+        trades = [trade async for trade in self.client.list_account_trades(market=self.condition).iter_items()]
+        return trades if [trade.status for trade in trades] == ["CONFIRMED"] * 3 else None
 
     async def refusals(self) -> None:
         buy = {"asset_id": self.token, "side": "BUY"}
@@ -212,7 +239,7 @@ class Life:
             page = await self.public.list_positions(
                 user=str(self.client.wallet), condition_id=self.condition
             ).first_page()
-            return page.items
+            return page.items if page.items and page.items[0].size == 19 else None
 
         positions = await eventually("a position", position)
         resting = await self.limit("0.30", 5)
@@ -226,7 +253,7 @@ class Life:
             return now if now.balance != balance.balance else None
 
         after = await eventually("a payout", paid)
-        order = await self.client.get_order(order_id=resting.order_id)
+        order = await self.order_that(resting.order_id, lambda order: order.status == "CANCELED_MARKET_RESOLVED")
         closed = await eventually("a closed market", self.closed)
         activity = [row async for row in self.public.list_activity(user=str(self.client.wallet)).iter_items()]
         resolutions = await self.public.get_resolutions(condition_ids=[self.condition])
