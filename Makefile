@@ -83,4 +83,4 @@ docs: $(VENV)/.installed ## write the generated reference pages
 	@$(BIN)/python -m app.reference
 
 clean: ## remove the environment and caches, keep the data
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache dbt_project/target
+	@rm -rf $(VENV) .acceptance .mypy_cache .ruff_cache .pytest_cache dbt_project/target

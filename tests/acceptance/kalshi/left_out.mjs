@@ -1,0 +1,20 @@
+// What the SDK has that does not concern Crossbook: whole classes or single calls, each with the reason.
+export const leftOut = {
+  ApiKeysApi: "keys are made in the venue's web app and kept in the keystore; the sandbox reads its own from a file",
+  CommunicationsApi: "requests for quotes and block trades, which Crossbook does not do",
+  FcmApi: "for brokers with customers of their own",
+  IncentiveProgramsApi: "liquidity rewards; Crossbook takes",
+  LiveDataApi: "scores and weather for display",
+  MilestoneApi: "scheduled happenings for display",
+  MultivariateApi: "combos, which Crossbook does not trade",
+  SearchApi: "filters of the venue's web app",
+  StructuredTargetsApi: "players and teams for display",
+  "AccountApi.getAccountApiUsageLevelVolumeProgress": "progress towards a higher tier, for display",
+  "AccountApi.upgradeAccountApiUsageLevel": "a tier is chosen by a person",
+  "EventsApi.getEventForecastPercentilesHistory": "a chart of the venue's web app",
+  "EventsApi.getEventMetadata": "images and colours",
+  "EventsApi.getMultivariateEvents": "combos, which Crossbook does not trade",
+  "PortfolioApi.applySubaccountTransfer": "Crossbook trades from the primary account only",
+  "PortfolioApi.createSubaccount": "Crossbook trades from the primary account only",
+  "PortfolioApi.getSubaccountTransfers": "Crossbook trades from the primary account only",
+};
