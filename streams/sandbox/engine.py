@@ -188,7 +188,7 @@ class MatchingEngine:
 
     def forget(self, market_id: str) -> None:
         """Drop the book of a market that has ended; nothing rests there any more."""
-        del self.books[market_id]
+        self.books.pop(market_id, None)
 
     def close(self, market_id: str) -> None:
         """End trading and cancel everything that rests."""

@@ -156,10 +156,15 @@ def _most_needed(ticket: Ticket, opening_e6: int, schedule: FeeSchedule) -> int:
     is_held = ticket.status == "delayed"
     if request.spend_e6 is not None:
         return request.spend_e6 + spend_fee_bound_e6(request.spend_e6, schedule)
-    fee = fee_bound_e6(request.cost_e4, ticket.remaining_e6, schedule, is_taker=is_held)
-    if not is_held and isinstance(schedule, KalshiFeeSchedule) and not schedule.rate_e4(is_taker=False):
-        fee = 0
+    fee = _fee_bound(request, ticket.remaining_e6, schedule, is_taker=is_held)
     return cash_e6_of(request.cost_e4, opening_e6, paying=True) + fee
+
+
+def _fee_bound(request: OrderRequest, size_e6: int, schedule: FeeSchedule, *, is_taker: bool) -> int:
+    """The most an order's fees can be, but for a rounding per fill; makers mostly pay none on Kalshi."""
+    if isinstance(schedule, KalshiFeeSchedule) and not schedule.rate_e4(is_taker=is_taker):
+        return 0
+    return fee_bound_e6(request.cost_e4, size_e6, schedule, is_taker=is_taker)
 
 
 def _cash_needed(request: OrderRequest, schedule: FeeSchedule, fills: list[tuple[int, int]]) -> int:
@@ -173,7 +178,7 @@ def _cash_needed(request: OrderRequest, schedule: FeeSchedule, fills: list[tuple
     rest = request.size_e6 - sum(size for _, size in fills)
     if rest:
         total += cash_e6_of(request.cost_e4, rest, paying=True)
-        total += fee_bound_e6(request.cost_e4, rest, schedule, is_taker=False)
+        total += _fee_bound(request, rest, schedule, is_taker=False)
     return total
 
 
