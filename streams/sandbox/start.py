@@ -16,12 +16,13 @@ from streams.sandbox.truth import Truth
 from streams.settings import Settings
 
 
-def options_from(settings: Settings, *, flow: str = "") -> SandboxOptions:
+def options_from(settings: Settings, *, flow: str = "", load: int | None = None) -> SandboxOptions:
     """Build the options from the settings.
 
     Args:
         settings: Ports, seed, profile and files.
         flow: The flow's parameters by name (`named_flow`), empty for the usual ones.
+        load: Frames a second for every subscriber in load mode.
 
     Raises:
         ConfigurationError: If a name is unknown or a file cannot be used.
@@ -44,9 +45,10 @@ def options_from(settings: Settings, *, flow: str = "") -> SandboxOptions:
         if settings.sandbox_faults is None
         else load_plan(settings.sandbox_faults),
         seed=settings.sandbox_seed,
-        source=f"{moved_by} {settings.sandbox_seed} {flow or 'usual'}",
+        source=f"{moved_by} {settings.sandbox_seed} {flow or 'usual'}{' load' if load else ''}",
         behaviour=behaviour,
         admin_port=settings.sandbox_admin_port,
+        load_frames_per_s=load,
     )
 
 
