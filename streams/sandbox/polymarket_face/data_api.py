@@ -105,7 +105,9 @@ class DataRest:
             and (start is None or row["timestamp"] >= start)
             and (end is None or row["timestamp"] <= end)
         ]
-        rows.sort(key=lambda row: row["timestamp"], reverse=request.param("sort_direction").upper() != "ASC")
+        rows.sort(key=lambda row: row["timestamp"])
+        if request.param("sort_direction").upper() != "ASC":
+            rows.reverse()
         return data_page(rows, request)
 
     def trades(self, request: Request) -> Response:
