@@ -65,7 +65,7 @@ class KalshiTransport:
 
     async def _learn_limits(self) -> None:
         async with self._learning:
-            if not self._limits.is_due:
+            if not self._limits.is_due():
                 return
             account = costs = None
             try:
@@ -133,7 +133,8 @@ class KalshiTransport:
         routing: Routing = "by_ticker",
         is_answer: IsAnswer | None = None,
     ) -> bytes:
-        if self._limits.is_due:
+        # Asked before a read and never before a write, which it would delay.
+        if self._limits.is_due() and method == "GET":
             await self._learn_limits()
         return await self._send_now(
             method, path, parameters=parameters, body=body, items=items, routing=routing, is_answer=is_answer

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
 import pytest
 
+from streams.venues.kalshi.rest import KalshiClient
 from tests.kalshi_samples import BUILDERS, PAGE, READERS, page, read_folder
 
 MADE = Path(__file__).resolve().parents[3] / "fixtures" / "kalshi"
@@ -72,3 +74,10 @@ def test_there_is_a_made_up_body_for_every_call(made: dict[str, str]) -> None:
 )
 def test_what_a_made_up_body_becomes(made: dict[str, str], file: str, result: str) -> None:
     assert made[file] == result
+
+
+def test_the_page_of_the_client_names_every_call() -> None:
+    text = (PAGE.parent / "kalshi-client.md").read_text()
+    calls = [name for name, call in inspect.getmembers(KalshiClient, inspect.iscoroutinefunction) if name[0] != "_"]
+    assert len(calls) > 50
+    assert [name for name in calls if f"`{name}`" not in text] == []
