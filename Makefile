@@ -73,6 +73,7 @@ proof-recordings: $(VENV)/.installed ## real recorded books through sandbox, rec
 proof-faults: $(VENV)/.installed ## every fault of the sandbox against our own clients (about 3 minutes); writes docs/venues/faults.md
 	@$(BIN)/python -m tests.proofs.faults
 
+
 proof-engine: $(VENV)/.installed ## 100,000 random sequences of events through the matching engine (about 15 minutes)
 	@$(BIN)/python -m tests.proofs.engine
 
