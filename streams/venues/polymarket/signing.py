@@ -100,8 +100,8 @@ def build_order(
         post_only: Only with GTC and GTD: refused rather than matched at once.
         builder / metadata: 32 bytes of hex that are signed and not interpreted here.
         chain_id: Polygon, or a test chain.
-        protocol: Which exchange's struct; None goes by the id's bit pattern, as the maintained SDK does. Another SDK goes
-            by how its caller names the id, which may name any id a position.
+        protocol: Which exchange's struct; None goes by the id's bit pattern, as the maintained SDK does; another goes
+            by how its caller names the id, and any id may be named a position.
         is_checked: False signs what the venue will refuse (decimals, expiration, post-only), for tests of it.
 
     Raises:
