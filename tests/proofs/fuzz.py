@@ -8,6 +8,7 @@ warehouse can hold, and one in eight goes through the recorder's whole pipeline 
 from __future__ import annotations
 
 import argparse
+import copy
 import faulthandler
 import random
 import sys
@@ -219,7 +220,7 @@ class Fuzzer:
         place = self._place(document)
         if place is not None:
             pool = _VALUES if self.chance.random() < 0.6 else self._values[venue]
-            place[0][place[1]] = self.chance.choice(pool)
+            place[0][place[1]] = copy.deepcopy(self.chance.choice(pool))
 
     def _replace_raw(self, document: Any, _venue: Venue) -> None:
         place = self._place(document)

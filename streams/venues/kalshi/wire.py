@@ -24,7 +24,7 @@ Seconds = Annotated[int, msgspec.Meta(ge=0, lt=4_102_444_800)]
 """A time in seconds between 1970 and 2100."""
 
 
-class Frame(msgspec.Struct):
+class Frame(msgspec.Struct, gc=False):
     """The envelope of every server frame; `msg` is read by `type`."""
 
     type: str
@@ -35,7 +35,7 @@ class Frame(msgspec.Struct):
     msg: msgspec.Raw = msgspec.Raw(b"")
 
 
-class DeltaMessage(msgspec.Struct):
+class DeltaMessage(msgspec.Struct, gc=False):
     """`orderbook_delta`: add `delta_fp` to one level of one ladder."""
 
     market_ticker: str

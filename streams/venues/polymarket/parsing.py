@@ -6,7 +6,6 @@ folded into one event of the YES book; what is said of the NO token alone is con
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -131,43 +130,57 @@ def _parse_price_change(message: wire.MarketMessage, raw: bytes, tokens: Mapping
     if message.price_changes is None:
         raise InvalidAmount("price_change without price_changes")
     sent_ms = wire_ms(message.timestamp)
-    changes: list[tuple[Outcome, LevelChange]] = []
+    entries: list[tuple[_Level, bool, wire.PriceChange, msgspec.Raw]] = []
+    said_of_yes: list[_Level] = []
     for part in message.price_changes:
         entry = _change(part)
         ref = tokens.get(entry.asset_id)
-        if ref is not None:
-            changes.append((ref.outcome, _level_change(entry, part, ref, sent_ms)))
-    if not changes:
-        return [OtherChannel(Venue.POLYMARKET, "price_change", payload=raw)]
-    # An entry of the NO token that repeats one of the YES token is dropped, once per repetition.
-    said_of_yes = Counter(_key(change) for outcome, change in changes if outcome == "yes")
-    events: list[MarketEvent] = []
-    for outcome, change in changes:
-        if outcome == "no" and said_of_yes[_key(change)] > 0:
-            said_of_yes[_key(change)] -= 1
+        if ref is None:
             continue
-        events.append(change)
+        is_yes = ref.outcome == "yes"
+        level = _level_of(entry, ref.market_id, is_yes)
+        entries.append((level, is_yes, entry, part))
+        if is_yes:
+            said_of_yes.append(level)
+    if not entries:
+        return [OtherChannel(Venue.POLYMARKET, "price_change", payload=raw)]
+    events: list[MarketEvent] = []
+    for level, is_yes, entry, part in entries:
+        # An entry of the NO token that repeats one of the YES token is dropped, once per repetition.
+        if not is_yes and level in said_of_yes:
+            said_of_yes.remove(level)
+        else:
+            events.append(_level_change(level, is_yes, entry, part, sent_ms))
     return events
 
 
-def _key(change: LevelChange) -> tuple[str, str, int, int | None]:
-    return change.market_id, change.side, change.price_e4, change.size_after_e6
+_Level = tuple[str, bool, int, int]
+"""(market_id, is_bid, price_e4, size_e6) in YES terms."""
 
 
-def _level_change(entry: wire.PriceChange, part: msgspec.Raw, ref: TokenRef, sent_ms: int | None) -> LevelChange:
+def _level_of(entry: wire.PriceChange, market_id: str, is_yes: bool) -> _Level:
     price = wire_price_e4(entry.price)
     size = wire_size_e6(entry.size)
     if size < 0:
         raise InvalidAmount("a level of negative size")
     is_bid = _is_buy(entry.side)
-    best_bid = None if not entry.best_bid else wire_bound_e4(entry.best_bid)
-    best_ask = None if not entry.best_ask else wire_bound_e4(entry.best_ask)
-    if ref.outcome == "no":
-        price, is_bid = PRICE_ONE_E4 - price, not is_bid
-        best_bid, best_ask = _mirror(best_ask), _mirror(best_bid)
+    return (market_id, is_bid, price, size) if is_yes else (market_id, not is_bid, PRICE_ONE_E4 - price, size)
+
+
+def _level_change(
+    level: _Level, is_yes: bool, entry: wire.PriceChange, part: msgspec.Raw, sent_ms: int | None
+) -> LevelChange:
+    market_id, is_bid, price, size = level
+    best_bid = wire_bound_e4(entry.best_bid) if entry.best_bid else None
+    best_ask = wire_bound_e4(entry.best_ask) if entry.best_ask else None
+    if not is_yes:
+        best_bid, best_ask = (
+            None if best_ask is None else PRICE_ONE_E4 - best_ask,
+            None if best_bid is None else PRICE_ONE_E4 - best_bid,
+        )
     return LevelChange(
         Venue.POLYMARKET,
-        ref.market_id,
+        market_id,
         "bid" if is_bid else "ask",
         price,
         None,
@@ -180,10 +193,6 @@ def _level_change(entry: wire.PriceChange, part: msgspec.Raw, ref: TokenRef, sen
         None,
         bytes(part),
     )
-
-
-def _mirror(price_e4: int | None) -> int | None:
-    return None if price_e4 is None else PRICE_ONE_E4 - price_e4
 
 
 def _parse_book(message: wire.MarketMessage, raw: bytes, ref: TokenRef) -> MarketEvent:
@@ -264,7 +273,7 @@ def _parse_resolved(message: wire.MarketMessage, raw: bytes, tokens: Mapping[str
 
 
 def _is_buy(side: str) -> bool:
-    word = side.upper()
+    word = side if side in ("BUY", "SELL") else side.upper()
     if word not in ("BUY", "SELL"):
         raise InvalidAmount(f"unknown side: {side[:20]!r}")
     return word == "BUY"

@@ -13,10 +13,11 @@ from streams.market.identity import Venue
 from streams.market.private import FillStatus, FillUpdate, OrderStatus, OrderUpdate, PrivateEvent
 from streams.venues.answers import json_of, read
 from streams.venues.credentials import PolymarketCredentials
-from streams.venues.decimals import check_text, fixed_point
+from streams.venues.decimals import check_text
 from streams.venues.polymarket.orders import OrderState, TradeState, parse_order, parse_trade
 
-_SECONDS_END = 100_000_000_000
+_SECONDS_END = 4_102_444_800  # the year 2100
+_LONGEST_MS = 13
 _STATUS: dict[str, OrderStatus] = {
     "LIVE": "live",
     "MATCHED": "filled",
@@ -123,8 +124,13 @@ def fill_updates(trade: TradeState) -> tuple[FillUpdate, ...]:
 
 
 def _ms(value: Any) -> int | None:
-    """Milliseconds of a time that is seconds in some rows and milliseconds in others; None where there is none."""
-    if value in (None, ""):
+    """Milliseconds of a time that is seconds in some rows and milliseconds in others.
+
+    None where there is none or none that can be: no fill is lost for its time.
+    """
+    text = str(value)
+    if not (text.isascii() and text.isdigit()) or len(text) > _LONGEST_MS:
         return None
-    number = fixed_point(str(value), 0)
-    return number * 1000 if number < _SECONDS_END else number
+    number = int(text)
+    at_ms = number * 1000 if number < _SECONDS_END else number
+    return at_ms if at_ms < _SECONDS_END * 1000 else None

@@ -19,7 +19,7 @@ class BookLevel(msgspec.Struct):
     size: str
 
 
-class MarketMessage(msgspec.Struct):
+class MarketMessage(msgspec.Struct, gc=False):
     """Any event of the market socket."""
 
     event_type: str = ""
@@ -45,7 +45,7 @@ class MarketMessage(msgspec.Struct):
     cause: str | None = None
 
 
-class PriceChange(msgspec.Struct):
+class PriceChange(msgspec.Struct, gc=False):
     """One entry of `price_changes`: `size` is the new total at the price."""
 
     asset_id: str
