@@ -23,7 +23,7 @@ from streams.sandbox.behaviour import ZERO, Behaviour
 from streams.sandbox.exchange import Exchange
 from streams.sandbox.faults import FaultPlan
 from streams.sandbox.history import PastKey
-from streams.sandbox.journal import Journal, Recovered, encode_line
+from streams.sandbox.journal import Journal, Recovered, snapshot_line
 from streams.sandbox.kalshi_face.auth import KalshiKey, load_key
 from streams.sandbox.kalshi_face.face import KalshiFace
 from streams.sandbox.load import LoadFace
@@ -213,6 +213,9 @@ class Sandbox:
         for venue, exchange in self.exchanges.items():
             left_out += reopen_books(exchange, snapshot["exchanges"][venue]["house"], now_ms())
         self._flow.restore(snapshot["flow"])
+        kept = [listing_state(listed) for exchange in self.exchanges.values() for listed in exchange.markets.values()]
+        if len(kept) < len(found.listings):
+            self._journal.replace_listings(kept)
         log.info("resumed", markets=sum(len(e.markets) for e in self.exchanges.values()), quotes_left_out=left_out)
 
     def _tie_pasts(self, truth: Truth) -> None:
@@ -263,7 +266,7 @@ class Sandbox:
             "exchanges": {venue.value: exchange_state(exchange) for venue, exchange in self.exchanges.items()},
         }
         generation = self._journal.begin_snapshot()
-        line = encode_line({"generation": generation, **state})
+        line = snapshot_line(generation, state)
         await asyncio.to_thread(self._journal.write_snapshot, generation, line)
 
     def _ready(self, is_new: bool, kalshi: int, polymarket: int, admin: int | None = None) -> dict[str, Any]:

@@ -92,11 +92,13 @@ class OrderRest:
         refused = self._face.pay_write(key, CANCEL_COST, (0,))
         if refused is not None:
             return refused
+        now_ms = self._face.now_ms()
         if not whole(request, "subaccount"):
             try:
-                self._exchange.cancel_all(key.account_id, self._face.now_ms())
+                self._exchange.cancel_all(key.account_id, now_ms)
             except Refused as error:
                 return refusal(error, self._face.settings)
+            self._face.lingering_ms[key.account_id] = now_ms + self._face.settings.cancel_all_lingers_ms
         self._face.commit()
         return Response(204)
 
@@ -119,7 +121,8 @@ class OrderRest:
             return change
         before = (ticket.filled_e6, ticket.remaining_e6, ticket.taker_cash_e6, ticket.taker_fees_e6)
         try:
-            ticket = self._exchange.amend(key.account_id, order_id, change, self._face.now_ms())
+            with self._face.broadcast.because("Amend"):
+                ticket = self._exchange.amend(key.account_id, order_id, change, self._face.now_ms())
         except Refused as error:
             return refusal(error, self._face.settings)
         if change.client_order_id:
@@ -174,7 +177,8 @@ class OrderRest:
         if left > ticket.remaining_e6:
             return nested(400, "invalid_order_size")
         try:
-            ticket = self._exchange.decrease(key.account_id, order_id, left, self._face.now_ms())
+            with self._face.broadcast.because("Decrease"):
+                ticket = self._exchange.decrease(key.account_id, order_id, left, self._face.now_ms())
         except Refused as error:
             return refusal(error, self._face.settings)
         self._face.commit()

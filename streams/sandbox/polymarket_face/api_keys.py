@@ -24,6 +24,9 @@ class KeyRest:
         router.add("GET", "/clob/auth/derive-api-key", self.derive)
         router.add("GET", "/clob/auth/api-keys", signed(self.listed))
         router.add("DELETE", "/clob/auth/api-key", signed(self.delete))
+        router.add("POST", "/clob/auth/builder-api-key", signed(self.create_builder))
+        router.add("GET", "/clob/auth/builder-api-key", signed(self.list_builders))
+        router.add("DELETE", "/clob/auth/builder-api-key", self.delete_builder)
         router.add("GET", "/clob/auth/ban-status/closed-only", signed(self.closed_only))
 
     def create(self, request: Request) -> Response:
@@ -53,6 +56,24 @@ class KeyRest:
     def delete(self, request: Request, key: PolymarketKey) -> Response:
         """Revoke the key that signs; its resting orders stay."""
         self._face.ring.delete(key)
+        self._face.commit()
+        return Response(200, "OK")
+
+    def create_builder(self, request: Request, key: PolymarketKey) -> Response:
+        """Make a builder key, with which the relayer can be asked."""
+        made = self._face.ring.create_builder(key)
+        self._face.commit()
+        return Response(200, made)
+
+    def list_builders(self, request: Request, key: PolymarketKey) -> Response:
+        """The signer's builder keys."""
+        return Response(200, [{"key": name} for name in self._face.ring.builders(key)])
+
+    def delete_builder(self, request: Request) -> Response:
+        """Revoke the builder key that signs."""
+        if not self._face.ring.is_builder(request, "/auth/builder-api-key", self._face.now_ms()):
+            return Response(401, {"error": "Unauthorized/Invalid api key"})
+        self._face.ring.delete_builder(request.headers["poly_builder_api_key"])
         self._face.commit()
         return Response(200, "OK")
 

@@ -63,9 +63,21 @@ def is_signed_by(key: PolymarketKey, request: Request, path: str, now_ms: int, w
         return False
     if not _same(headers.get("poly_passphrase", ""), key.passphrase):
         return False
-    given = headers.get("poly_signature", "")
+    return _fits(headers.get("poly_signature", ""), key.secret, stamp, request, path)
+
+
+def is_signed_by_builder(secret: str, passphrase: str, request: Request, path: str, now_ms: int, window_s: int) -> bool:
+    """Whether a request carries a builder key's valid headers."""
+    headers = request.headers
+    stamp = headers.get("poly_builder_timestamp", "")
+    if not _is_current(stamp, now_ms, window_s) or not _same(headers.get("poly_builder_passphrase", ""), passphrase):
+        return False
+    return _fits(headers.get("poly_builder_signature", ""), secret, stamp, request, path)
+
+
+def _fits(given: str, secret: str, stamp: str, request: Request, path: str) -> bool:
     bodies = {request.body, request.body.replace(b"'", b'"')}
-    return any(_same(given, hmac_signature(key.secret, stamp, request.method, path, body)) for body in bodies)
+    return any(_same(given, hmac_signature(secret, stamp, request.method, path, body)) for body in bodies)
 
 
 def l1_proof(request: Request, now_ms: int, window_s: int) -> WalletProof | None:

@@ -142,11 +142,12 @@ class ClobRest:
         return Response(200, body)
 
     def last_trades_prices(self, request: Request) -> Response:
-        """[{token_id, price, side}]."""
+        """[{token_id, price, side}]; tokens that never traded are left out."""
         wanted = self._wanted(request)
         if isinstance(wanted, Response):
             return wanted
-        rows = [{"token_id": token_of(m, o), **self.last_trade_price(m, o, request)} for m, o, _ in wanted]
+        traded = [(listed, outcome) for listed, outcome, _ in wanted if listed.last_price_e4]
+        rows = [{"token_id": token_of(m, o), **self.last_trade_price(m, o, request)} for m, o in traded]
         return Response(200, rows)
 
     def builder_fees(self, request: Request, code: str) -> Response:

@@ -12,9 +12,15 @@ import uuid
 from typing import Any
 
 from streams.sandbox.exchange import Exchange
-from streams.sandbox.polymarket_face.auth import PolymarketKey, WalletProof, account_of
+from streams.sandbox.polymarket_face.auth import (
+    PolymarketKey,
+    WalletProof,
+    account_of,
+    is_signed_by_builder,
+)
 from streams.sandbox.polymarket_face.settings import FaceSettings
 from streams.sandbox.polymarket_face.wallets import owned_wallets
+from streams.sandbox.server import Request
 
 
 class KeyRing:
@@ -50,6 +56,7 @@ class KeyRing:
         state = self._exchange.face_state
         state.setdefault("keys", {})
         state.setdefault("claims", {})
+        state.setdefault("builders", {})
         return state
 
     def _changed(self) -> None:
@@ -86,6 +93,32 @@ class KeyRing:
     def _generation(self, address: str, nonce: int) -> int:
         known = self._state["keys"].get(_name(address, nonce))
         return int(known[2]) if known is not None else 0
+
+    # -- builder keys -----------------------------------------------------------------------------------------------
+
+    def create_builder(self, key: PolymarketKey) -> dict[str, str]:
+        """Make a builder key of a signer."""
+        count = len(self._state["builders"]) + 1
+        made = _made(f"builder {key.address}", count, 1)
+        self._state["builders"][made.api_key] = [key.address, made.secret, made.passphrase]
+        self._changed()
+        return {"key": made.api_key, "secret": made.secret, "passphrase": made.passphrase}
+
+    def builders(self, key: PolymarketKey) -> list[str]:
+        """The builder keys of a signer."""
+        return [name for name, row in self._state["builders"].items() if row[0].lower() == key.address.lower()]
+
+    def delete_builder(self, name: str) -> None:
+        """Revoke a builder key."""
+        self._state["builders"].pop(name, None)
+        self._changed()
+
+    def is_builder(self, request: Request, path: str, now_ms: int) -> bool:
+        """Whether a request is signed with a known builder key."""
+        row = self._state["builders"].get(request.headers.get("poly_builder_api_key", ""))
+        return row is not None and is_signed_by_builder(
+            row[1], row[2], request, path, now_ms, self._settings.clock_window_s
+        )
 
     # -- wallets ----------------------------------------------------------------------------------------------------
 

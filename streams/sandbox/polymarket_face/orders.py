@@ -169,7 +169,7 @@ class OrderRest:
         )
 
     def _held_until(self, form: Form, now_ms: int) -> int | None:
-        """When a delayed order is let go: after the market's taker or sports delay; None for orders that do not wait."""
+        """When a delayed order is let go, after the market's taker or sports delay; None for one that does not wait."""
         if form.is_post_only or not form.is_marketable:
             late = self._face.settings.late_live_share
             is_late = form.kind == "FAK" and late and self._random.randrange(1_000_000) < late * 1_000_000

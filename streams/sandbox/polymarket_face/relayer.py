@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from eth_utils.address import to_checksum_address
 
+from streams.sandbox.polymarket_face.auth import account_of
 from streams.sandbox.polymarket_face.calldata import BadCall, Call, multisend_calls, proxied_calls
 from streams.sandbox.polymarket_face.contracts import RELAY, SAFE_MULTISEND
 from streams.sandbox.polymarket_face.inventory import Reverted
@@ -67,11 +68,12 @@ class RelayerRest:
         return nonces
 
     def _keyed(self, handler: Callable[[Request], Response]) -> Handler:
-        """Only for builder and relayer keys; the keys themselves are made on the venue's site."""
+        """Only for builder keys and relayer keys; the latter are made on the venue's site and any is accepted."""
 
         def checked(request: Request) -> Response:
-            headers = request.headers
-            if not (headers.get("poly_builder_api_key") or headers.get("relayer_api_key")):
+            path = request.path.removeprefix("/relayer")
+            has_key = bool(request.headers.get("relayer_api_key"))
+            if not has_key and not self._face.ring.is_builder(request, path, self._face.now_ms()):
                 return Response(401, {"error": "invalid authorization"})
             return handler(request)
 
@@ -178,10 +180,11 @@ class RelayerRest:
         return Response(200, {"address": shown, "nonce": str(self._nonces.get(_nonce_name(address, kind), 0))})
 
     def deployed(self, request: Request) -> Response:
-        """Whether a wallet exists: it has an account, or the relayer has created it."""
-        wallet = request.param("address").lower()
-        has_account = f"polymarket:{wallet}" in self._face.exchange.accounts.accounts
-        return Response(200, {"deployed": has_account})
+        """Whether a wallet exists: it has an account. Safes and proxies are made by the site, so all of them may."""
+        wallet, kind = request.param("address"), request.param("type")
+        is_by_site = kind in ("SAFE", "PROXY") and self._face.settings.site_wallets_exist
+        has_account = account_of(wallet) in self._face.exchange.accounts.accounts
+        return Response(200, {"deployed": has_account or is_by_site})
 
     # -- carrying out -----------------------------------------------------------------------------------------------
 

@@ -28,8 +28,13 @@ class FaceSettings:
         delayed_status: What a delayed order answers: `delayed` (documented); one page also knows `unmatched`.
         geoblocked: What /api/geoblock and closed-only mode report.
         relayer_ms: Time until the relayer has carried a transaction out: executed, mined and confirmed at a third each.
+        site_wallets_exist: Whether the relayer calls every Safe and proxy wallet deployed; at the venue those that its
+            site made are.
         block_ms: Time until a plain wallet's transaction has a receipt.
-        block_ms: int = 2_000
+        site_wallets_exist: Whether the relayer calls every Safe and proxy wallet deployed; at the venue those that its
+            site made are.
+        site_wallets_exist: bool = True
+    block_ms: int = 2_000
     v1_page_limit: Most rows of a v1 Data API page.
         builder_taker_bps / builder_maker_bps: What /fees/builder-fees answers for every code.
         match_sends_price_change: Whether a match sends price changes besides the books; unconfirmed.
@@ -55,6 +60,7 @@ class FaceSettings:
     delayed_status: str = "delayed"
     geoblocked: bool = False
     relayer_ms: int = 3_000
+    site_wallets_exist: bool = True
     block_ms: int = 2_000
     v1_page_limit: int = 500
     builder_taker_bps: int = 0
