@@ -204,7 +204,7 @@ def main() -> None:
             if not is_called and name in LEFT_OUT:
                 say(call=f"{client}.{name}", left_out=LEFT_OUT[name])
             elif is_called == (name in LEFT_OUT):
-                say(call=f"{client}.{name}", problem="neither called nor left out, or both")
+                say(call=f"{client}.{name}", problem="called and left out, or neither")
     for client, methods in made.items():
         for name, call in methods.items():
             calls.make(client, name, call)
