@@ -83,8 +83,8 @@ async function placeAndChange(socket) {
   const id = placed.order_id;
   const own = await socket.frame("orderbook_delta", (msg) => msg.client_order_id === order.client_order_id);
   const resting = await socket.frame("user_order", (msg) => msg.order_id === id && msg.status === "resting");
-  const again = await refused(OrdersApi.createOrderV2(order));
-  say({ step: "place", placed, own: own.msg, resting: resting.msg, again });
+  const twin = await refused(OrdersApi.createOrderV2(order));
+  say({ step: "place", placed, own: own.msg, resting: resting.msg, again: twin });
 
   await house("ask", 4_500, 4, true);
   const fill = await socket.frame("fill", (msg) => msg.order_id === id);
