@@ -14,28 +14,29 @@ OLDER_TYPED_ERRORS = {"py_clob_client.create_and_post_order": ("PolyApiException
 """The order format that was retired on 2026-04-28."""
 
 
+@pytest.fixture(scope="module", autouse=True)
+def sdk() -> None:
+    need(INSTALLED / "python")
+
+
 @pytest.fixture(scope="module")
 def calls(stage: Stage) -> list[dict[str, Any]]:
-    need(INSTALLED / "python")
     return table.polymarket_calls(stage)
 
 
 @pytest.fixture(scope="module")
 def older(stage: Stage) -> list[dict[str, Any]]:
-    need(INSTALLED / "python")
     return table.older_calls(stage)
 
 
 @pytest.fixture(scope="module")
 def life(any_stage: Stage) -> dict[str, dict[str, Any]]:
-    need(INSTALLED / "python")
     lines = any_stage.run(PYTHON, HERE / "polymarket" / "life.py")
     return {line["name"] if line["step"] == "refused" else line["step"]: line for line in lines}
 
 
 @pytest.fixture(scope="module")
 def inventory(stage: Stage) -> dict[str, dict[str, Any]]:
-    need(INSTALLED / "python")
     return {line["step"]: line for line in stage.run(PYTHON, HERE / "polymarket" / "inventory.py")}
 
 
