@@ -42,7 +42,7 @@ class Stage:
     path: Path
     facts: dict[str, Any]
 
-    def run(self, *command: str | Path, limit_s: float = 60) -> list[dict[str, Any]]:
+    def run(self, *command: str | Path, limit_s: float = 120) -> list[dict[str, Any]]:
         """Run a driver to its end and return its JSON lines; what it wrote to stderr is in the failure."""
         done = subprocess.run(
             [str(part) for part in command],

@@ -18,15 +18,18 @@ TYPED_ERRORS = {
 """Calls that the venue refuses here too: a live market is not in the historical tier."""
 
 
+@pytest.fixture(scope="module", autouse=True)
+def sdk() -> None:
+    need(NODE)
+
+
 @pytest.fixture(scope="module")
 def calls(stage: Stage) -> list[dict[str, Any]]:
-    need(NODE)
     return table.kalshi_calls(stage)
 
 
 @pytest.fixture(scope="module")
 def life(any_stage: Stage) -> dict[str, dict[str, Any]]:
-    need(NODE)
     lines = any_stage.run("node", HERE / "kalshi" / "life.mjs")
     return {line["name"] if line["step"] == "refused" else line["step"]: line for line in lines}
 

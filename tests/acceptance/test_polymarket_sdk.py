@@ -10,29 +10,34 @@ import pytest
 from tests.acceptance import table
 from tests.acceptance.stage import CASH_USD, HERE, INSTALLED, PYTHON, Stage, need
 
-TYPED_ERRORS = {"SecureClient.get_builder_fee_rates": ("UserInputError", None)}
-"""Calls that the venue refuses here too: there is no such builder."""
 OLDER_TYPED_ERRORS = {"py_clob_client.create_and_post_order": ("PolyApiException", 400)}
 """The order format that was retired on 2026-04-28."""
 
 
+@pytest.fixture(scope="module", autouse=True)
+def sdk() -> None:
+    need(INSTALLED / "python")
+
+
 @pytest.fixture(scope="module")
 def calls(stage: Stage) -> list[dict[str, Any]]:
-    need(INSTALLED / "python")
     return table.polymarket_calls(stage)
 
 
 @pytest.fixture(scope="module")
 def older(stage: Stage) -> list[dict[str, Any]]:
-    need(INSTALLED / "python")
     return table.older_calls(stage)
 
 
 @pytest.fixture(scope="module")
 def life(any_stage: Stage) -> dict[str, dict[str, Any]]:
-    need(INSTALLED / "python")
     lines = any_stage.run(PYTHON, HERE / "polymarket" / "life.py")
     return {line["name"] if line["step"] == "refused" else line["step"]: line for line in lines}
+
+
+@pytest.fixture(scope="module")
+def inventory(stage: Stage) -> dict[str, dict[str, Any]]:
+    return {line["step"]: line for line in stage.run(PYTHON, HERE / "polymarket" / "inventory.py")}
 
 
 def refusals(lines: list[dict[str, Any]]) -> dict[str, tuple[str, int | None]]:
@@ -43,7 +48,7 @@ def refusals(lines: list[dict[str, Any]]) -> dict[str, tuple[str, int | None]]:
 
 def test_every_call_that_concerns_crossbook_is_parsed_by_the_sdk(calls: list[dict[str, Any]]) -> None:
     assert [line for line in calls if "problem" in line] == []
-    assert refusals(calls) == TYPED_ERRORS
+    assert refusals(calls) == {}
     assert len([line for line in calls if "left_out" not in line]) >= 45
 
 
@@ -150,7 +155,7 @@ def test_a_stale_heartbeat_is_answered_with_the_expected_one(life: dict[str, Any
 def test_the_position_is_paid_when_the_market_resolves(life: dict[str, Any]) -> None:
     resolve = life["resolve"]
     [position] = resolve["positions"]
-    assert Decimal(str(position["size"])) == 19
+    assert Decimal(str(position["current_size"])) == 19
     fees = Decimal("0.05") * (20 * Decimal("0.24") + 5 * Decimal("0.24"))
     spent = 4 * Decimal("0.45") + 12 - 2
     assert Decimal(resolve["before"]["balance"]) / 1_000_000 == Decimal(CASH_USD) - spent - fees
@@ -160,3 +165,21 @@ def test_the_position_is_paid_when_the_market_resolves(life: dict[str, Any]) -> 
     assert resolve["market"]["state"]["closed"]
     assert {row["type"] for row in resolve["activity"]} >= {"TRADE", "REDEEM"}
     assert resolve["late"].get("status") == 400 or resolve["late"]["error"] == "UserInputError"
+
+
+def test_a_deposit_wallet_splits_sells_merges_and_is_paid(inventory: dict[str, Any]) -> None:
+    wallet = inventory["wallet"]
+    assert wallet["type"] == "DEPOSIT_WALLET"
+    assert wallet["wallet"] != wallet["signer"]
+    assert change(inventory["split"]) == {"dollars": -50_000_000, "yes": 50_000_000, "no": 50_000_000}
+    fee = 20 * Decimal("0.05") * Decimal("0.21") * 1_000_000
+    assert change(inventory["sell"]) == {"dollars": 6_000_000 - fee, "yes": -20_000_000, "no": 0}
+    assert change(inventory["merge"]) == {"dollars": 10_000_000, "yes": -10_000_000, "no": -10_000_000}
+    assert change(inventory["merge several"]) == {"dollars": 5_000_000, "yes": -5_000_000, "no": -5_000_000}
+    assert change(inventory["settle"]) == {"dollars": 35_000_000, "yes": -15_000_000, "no": -35_000_000}
+    assert inventory["redeem"]["after"] == inventory["settle"]["after"], "it was redeemed by itself"
+
+
+def change(step: dict[str, Any]) -> dict[str, int]:
+    """What a step did to dollars and tokens, in 1e-6 units."""
+    return {name: step["after"][name] - step["before"][name] for name in ("dollars", "yes", "no")}

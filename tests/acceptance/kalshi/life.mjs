@@ -1,5 +1,6 @@
-// One whole life through the official SDK: discover, book, stream, place, partly fill, amend, decrease, cancel, batches,
-// order group, fill, position, settlement, balance. Prints what each step answered; the test judges it.
+// One whole life through the official SDK: discover, book, stream, place, partly fill, amend, decrease, cancel,
+// batches, order group, fill, position, settlement, balance. Prints what each step answered; the test judges it.
+import { randomUUID } from "node:crypto";
 import { admin, clients, eventually, refusal, say, stage } from "./sdk.mjs";
 import { openSocket, unsignedUpgrade } from "./socket.mjs";
 
@@ -12,7 +13,7 @@ const ticker = "KXRAIN-1-A";
 function limit(side, price, count, more = {}) {
   return {
     ticker, side, price, count, time_in_force: "good_till_canceled", self_trade_prevention_type: "taker_at_cross",
-    client_order_id: crypto.randomUUID(), ...more,
+    client_order_id: randomUUID(), ...more,
   };
 }
 
@@ -82,7 +83,8 @@ async function placeAndChange(socket) {
   const id = placed.order_id;
   const own = await socket.frame("orderbook_delta", (msg) => msg.client_order_id === order.client_order_id);
   const resting = await socket.frame("user_order", (msg) => msg.order_id === id && msg.status === "resting");
-  say({ step: "place", placed, own: own.msg, resting: resting.msg, again: await refused(OrdersApi.createOrderV2(order)) });
+  const twin = await refused(OrdersApi.createOrderV2(order));
+  say({ step: "place", placed, own: own.msg, resting: resting.msg, again: twin });
 
   await house("ask", 4_500, 4, true);
   const fill = await socket.frame("fill", (msg) => msg.order_id === id);
@@ -124,7 +126,7 @@ async function batches() {
   const orders = [limit("bid", "0.3000", "5.00"), limit("bid", "0.3100", "5.00"), limit("bid", "0.3150", "5.00")];
   const created = (await OrdersApi.batchCreateOrdersV2({ orders })).data.orders;
   const cancels = created.filter((one) => !one.error).map((one) => ({ order_id: one.order_id, market_ticker: ticker }));
-  const unknown = { order_id: crypto.randomUUID(), market_ticker: ticker };
+  const unknown = { order_id: randomUUID(), market_ticker: ticker };
   const cancelled = (await OrdersApi.batchCancelOrdersV2({ orders: [...cancels, unknown] })).data.orders;
   say({ step: "batches", created, cancelled });
 }
@@ -152,6 +154,8 @@ async function group() {
 /** An order needs its cash on the market's own shard: refused, money moved there, accepted. */
 async function shards() {
   const order = { ...limit("bid", "0.5000", "500.00"), ticker: "KXCOIN-1-A" };
+  // Without an allocation nothing moves the cash by itself.
+  await PortfolioApi.setTargetBalanceAllocation({ allocations: [] });
   const { exchange_index } = (await MarketApi.getMarket(order.ticker)).data.market;
   const poor = await refused(OrdersApi.createOrderV2(order));
   const transfer = {
@@ -159,10 +163,11 @@ async function shards() {
     source_exchange_shard: 0, destination_exchange_shard: exchange_index,
   };
   const moved = (await PortfolioApi.intraExchangeInstanceTransfer(transfer)).data;
-  const rich = (await OrdersApi.createOrderV2({ ...order, client_order_id: crypto.randomUUID() })).data;
+  const rich = (await OrdersApi.createOrderV2({ ...order, client_order_id: randomUUID() })).data;
   const cancelled = (await OrdersApi.cancelOrderV2(rich.order_id, undefined, undefined, order.ticker)).data;
   await orderThat(rich.order_id, (found) => found.status === "canceled");
-  say({ step: "shards", exchange_index, poor, moved, rich, cancelled, balance: (await PortfolioApi.getBalance()).data });
+  const balance = (await PortfolioApi.getBalance()).data;
+  say({ step: "shards", exchange_index, poor, moved, rich, cancelled, balance });
 }
 
 /** Everything the book's subscription brought, and the book that REST shows now. */
@@ -176,8 +181,9 @@ async function bookAgain(socket) {
 }
 
 async function fillAndSettle(socket) {
-  const none = (await OrdersApi.createOrderV2(limit("bid", "0.5000", "7.00", { time_in_force: "immediate_or_cancel" }))).data;
-  const taken = (await OrdersApi.createOrderV2(limit("bid", "0.6500", "7.00", { time_in_force: "immediate_or_cancel" }))).data;
+  const now = { time_in_force: "immediate_or_cancel" };
+  const none = (await OrdersApi.createOrderV2(limit("bid", "0.5000", "7.00", now))).data;
+  const taken = (await OrdersApi.createOrderV2(limit("bid", "0.6500", "7.00", now))).data;
   const rest = (await OrdersApi.createOrderV2(limit("bid", "0.2000", "5.00"))).data;
   const fills = await eventually("both fills", async () => {
     const found = (await PortfolioApi.getFills(ticker)).data.fills;

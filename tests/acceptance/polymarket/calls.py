@@ -10,13 +10,15 @@ from typing import Any
 
 from left_out import LEFT_OUT
 from polymarket import AsyncPublicClient, AsyncSecureClient, PublicClient, SecureClient
+from polymarket.auth import RelayerApiKey
 from polymarket.errors import PolymarketError, RateLimitError, RequestRejectedError
 from polymarket.models.clob.requests import PriceRequest
 from polymarket.pagination import Paginator
 from polymarket.streams import MarketSpec, UserSpec
-from sdk import ENVIRONMENT, REQUESTS, STAGE, house, note_requests, say
+from sdk import ENVIRONMENT, REQUESTS, STAGE, admin, house, note_requests, say
 
 SLUG = "match-first"
+DOLLAR = 1_000_000
 
 
 def names(client: type) -> set[str]:
@@ -44,6 +46,19 @@ class Calls:
         """A client that trades from the signer's own address (signature type 0)."""
         known = STAGE["wallets"][wallet]
         return SecureClient.create(private_key=known["private_key"], wallet=known["address"], environment=ENVIRONMENT)
+
+    def deposit_wallet(self) -> SecureClient:
+        """A client of the signer's deposit wallet (signature type 3), which acts through the relayer."""
+        known = STAGE["wallets"][4]
+        key = RelayerApiKey(key="acceptance", address=known["address"])
+        return SecureClient.create(private_key=known["private_key"], environment=ENVIRONMENT, api_key=key)
+
+    def redeem(self, deposit: SecureClient) -> None:
+        """Redeem in a market that has resolved to one half each; all other calls are made by then."""
+        market = f"/markets/polymarket/{self.condition}"
+        admin("POST", f"{market}/determine", {"settlement_e4": 5_000, "result": "scalar"})
+        admin("POST", f"{market}/settle")
+        deposit.redeem_positions(condition_id=self.condition).wait()
 
     def rest(self) -> str:
         """The id of an order that rests at one cent."""
@@ -133,6 +148,7 @@ def secure_calls(c: Calls) -> dict[str, Callable[[], Any]]:
     """What needs a key, in an order in which each finds what it needs."""
     client = c.secure
     resting, signed, matched = c.rest(), c.signed(), c.matched()
+    deposit, condition = c.deposit_wallet(), c.condition
     expiration = int(time.time()) + 600
     return {
         "create": lambda: c.client(2).close(),
@@ -154,6 +170,11 @@ def secure_calls(c: Calls) -> dict[str, Callable[[], Any]]:
         "get_builder_fee_rates": lambda: client.get_builder_fee_rates("0x" + "0b" * 32),
         "send_order_heartbeat": client.send_order_heartbeat,
         "subscribe": lambda: asyncio.run(c.watch_orders()),
+        "split_position": lambda: deposit.split_position(condition_id=condition, amount=20 * DOLLAR).wait(),
+        "merge_positions": lambda: deposit.merge_positions(condition_id=condition, amount=5 * DOLLAR).wait(),
+        "merge_multiple_positions": lambda: deposit.merge_multiple_positions(
+            positions=[{"condition_id": condition, "amount": 5 * DOLLAR}]
+        ).wait(),
         "cancel_order": lambda: client.cancel_order(order_id=resting),
         "cancel_orders": lambda: client.cancel_orders(order_ids=[c.rest(), c.rest()]),
         "cancel_market_orders": lambda: client.cancel_market_orders(market=c.condition),
@@ -161,6 +182,7 @@ def secure_calls(c: Calls) -> dict[str, Callable[[], Any]]:
         "delete_api_key": lambda: c.client(2).delete_api_key(),
         "end_authentication": lambda: c.client(2).end_authentication(),
         "close": lambda: c.client(2).close(),
+        "redeem_positions": lambda: c.redeem(deposit),
     }
 
 
@@ -182,7 +204,7 @@ def main() -> None:
             if not is_called and name in LEFT_OUT:
                 say(call=f"{client}.{name}", left_out=LEFT_OUT[name])
             elif is_called == (name in LEFT_OUT):
-                say(call=f"{client}.{name}", problem="neither called nor left out, or both")
+                say(call=f"{client}.{name}", problem="called and left out, or neither")
     for client, methods in made.items():
         for name, call in methods.items():
             calls.make(client, name, call)

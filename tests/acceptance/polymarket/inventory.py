@@ -69,8 +69,10 @@ def main() -> None:
     admin("POST", f"/markets/polymarket/{wallet.condition}/determine", {"settlement_e4": 0, "result": "no"})
     admin("POST", f"/markets/polymarket/{wallet.condition}/settle")
     eventually("a closed market", lambda: wallet.public.get_market(slug=SLUG).state.closed)
-    wallet.act("redeem", client.redeem_positions(condition_id=wallet.condition), held)
-    say(step="end", held=wallet.holdings())
+    settled = wallet.changed(held)
+    say(step="settle", before=held, after=settled)
+    outcome = client.redeem_positions(condition_id=wallet.condition).wait()
+    say(step="redeem", outcome=outcome.transaction_hash, after=wallet.holdings())
 
 
 if __name__ == "__main__":

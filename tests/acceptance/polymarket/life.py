@@ -239,7 +239,7 @@ class Life:
             page = await self.public.list_positions(
                 user=str(self.client.wallet), condition_id=self.condition
             ).first_page()
-            return page.items if page.items and page.items[0].size == 19 else None
+            return page.items if page.items and page.items[0].current_size == 19 else None
 
         positions = await eventually("a position", position)
         resting = await self.limit("0.30", 5)
