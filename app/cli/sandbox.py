@@ -21,6 +21,7 @@ def sandbox(
     seed: Annotated[int | None, typer.Option(help="Seed of the flow.")] = None,
     profile: Annotated[str | None, typer.Option(help="Latencies and failures: zero or realistic.")] = None,
     flow: Annotated[str, typer.Option(help="Flow: usual, quiet or busy.")] = "",
+    load: Annotated[int | None, typer.Option(min=1, help="Load mode: frames a second for every subscriber.")] = None,
     catalogue: Annotated[Path | None, typer.Option(help="Catalogue file, or a folder of recorded lists.")] = None,
     truth: Annotated[Path | None, typer.Option(help="Which markets of a recorded list settle alike.")] = None,
     replay: Annotated[Path | None, typer.Option(help="Recorded books to replay instead of the flow.")] = None,
@@ -47,4 +48,4 @@ def sandbox(
     }
     settings = load_settings(**{name: value for name, value in given.items() if value is not None})
     configure_logs(settings.log_level, as_json=True)
-    run(options_from(settings, flow=flow), lambda document: print(json.dumps(document), flush=True))
+    run(options_from(settings, flow=flow, load=load), lambda document: print(json.dumps(document), flush=True))

@@ -15,7 +15,7 @@ import orjson
 from streams.market.errors import Refused
 from streams.market.identity import MarketRef, Side, Venue
 from streams.market.units import PRICE_ONE_E4
-from streams.sandbox.behaviour import adjusted, behaviour_state
+from streams.sandbox.behaviour import Behaviour, adjusted, behaviour_state
 from streams.sandbox.exchange import Exchange
 from streams.sandbox.face_faults import FaultySurface
 from streams.sandbox.faults import SOCKET_KINDS, FaultPlan, parse_rule
@@ -23,11 +23,11 @@ from streams.sandbox.model import (
     Act,
     CancelOrder,
     ChangeTick,
-    CloseMarket,
     DetermineMarket,
     PlaceOrder,
     SettleMarket,
 )
+from streams.sandbox.records import ExchangeMode
 from streams.sandbox.server import Request, Response, Router, Session
 
 HOUSE = "house-admin"
@@ -40,6 +40,7 @@ class Controls:
     Attributes:
         venue_ms: The time on a venue's clock.
         forget_orders: Tells the flow that its orders are gone.
+        set_behaviour: Makes exchanges and flow act by another behaviour.
         is_flow_running: Whether the flow acts.
     """
 
@@ -49,6 +50,7 @@ class Controls:
     venue_ms: Callable[[Venue], int]
     commit: Callable[[], None]
     forget_orders: Callable[[], None]
+    set_behaviour: Callable[[Behaviour], None]
     is_flow_running: bool = True
 
 
@@ -64,6 +66,7 @@ class AdminFace:
         router.add("GET", "/faults", self._list_faults)
         router.add("POST", "/faults", self._add_faults)
         router.add("DELETE", "/faults", self._remove_faults)
+        router.add("POST", "/mode", self._set_mode)
         router.add("POST", "/clock", self._set_clock)
         router.add("GET", "/behaviour", self._show_behaviour)
         router.add("PATCH", "/behaviour", self._change_behaviour)
@@ -119,6 +122,19 @@ class AdminFace:
             raise LookupError(f"There is no fault rule {request.param('id')}.")
         return Response(200, {"removed": gone})
 
+    def _set_mode(self, request: Request) -> Response:
+        """`for_ms` ends it by itself, in the mode `then` (open)."""
+        document = _object(request)
+        venue, mode, then = (
+            _venue(document.get("venue")),
+            _mode(document.get("mode")),
+            _mode(document.get("then", "open")),
+        )
+        now = self._controls.venue_ms(venue)
+        until = now + _integer(document, "for_ms") if "for_ms" in document else None
+        self._controls.exchanges[venue].set_mode(mode, now, until_ms=until, then=then)
+        return Response(200, {"venue": venue.value, "mode": mode, "until_ms": until})
+
     def _set_clock(self, request: Request) -> Response:
         document = _object(request)
         venue, skew = _venue(document.get("venue")), _integer(document, "skew_ms")
@@ -130,8 +146,7 @@ class AdminFace:
 
     def _change_behaviour(self, request: Request) -> Response:
         behaviour = adjusted(self._controls.exchanges[Venue.KALSHI].behaviour, _object(request))
-        for exchange in self._controls.exchanges.values():
-            exchange.behaviour = behaviour
+        self._controls.set_behaviour(behaviour)
         return self._show_behaviour(request)
 
     def _run_flow(self, request: Request) -> Response:
@@ -168,22 +183,17 @@ class AdminFace:
         exchange, ref = self._exchange(venue), MarketRef(_venue(venue), market_id)
         if market_id not in exchange.markets:
             raise LookupError(f"There is no market {market_id}.")
-        document = _object(request)
-        now = self._controls.venue_ms(ref.venue)
-        act: Act
-        if action == "close":
-            act = CloseMarket(ref)
-        elif action == "settle":
-            act = SettleMarket(ref)
-        elif action == "tick":
-            act = ChangeTick(ref, _integer(document, "tick_e4"))
-        elif action == "determine":
-            settlement = _integer(document, "settlement_e4")
-            result = document.get("result") or _usual_result(settlement)
-            act = DetermineMarket(ref, settlement, result)
+        document, now = _object(request), self._controls.venue_ms(ref.venue)
+        if action == "pause":
+            exchange.pause_market(market_id, now)
+        elif action == "reactivate":
+            exchange.reactivate_market(market_id, now)
+        elif action == "close":
+            exchange.close_early(market_id, now)
+        elif action == "change-close":
+            exchange.change_close(market_id, _integer(document, "close_ms"), now)
         else:
-            raise LookupError(f"Nobody can {action} a market.")
-        exchange.apply(act, now)
+            exchange.apply(_market_act(ref, action, document), now)
         return self._show_market(request, venue, market_id)
 
     def _place(self, request: Request) -> Response:
@@ -225,6 +235,17 @@ class AdminFace:
         return self._controls.exchanges[_venue(venue)]
 
 
+def _market_act(ref: MarketRef, action: str, document: dict[str, Any]) -> Act:
+    if action == "settle":
+        return SettleMarket(ref)
+    if action == "tick":
+        return ChangeTick(ref, _integer(document, "tick_e4"))
+    if action == "determine":
+        settlement = _integer(document, "settlement_e4")
+        return DetermineMarket(ref, settlement, document.get("result") or _usual_result(settlement))
+    raise LookupError(f"Nobody can {action} a market.")
+
+
 def _usual_result(settlement_e4: int) -> Any:
     return "yes" if settlement_e4 == PRICE_ONE_E4 else "no" if settlement_e4 == 0 else "scalar"
 
@@ -240,6 +261,13 @@ def _venue(name: Any) -> Venue:
     if name not in tuple(Venue):
         raise LookupError(f"There is no venue {name!r}; known are {', '.join(Venue)}.")
     return Venue(name)
+
+
+def _mode(name: Any) -> ExchangeMode:
+    if name not in get_args(ExchangeMode):
+        raise ValueError(f"a mode is one of {', '.join(get_args(ExchangeMode))}")
+    mode: ExchangeMode = name
+    return mode
 
 
 def _integer(document: dict[str, Any], name: str) -> int:

@@ -118,7 +118,7 @@ class Booking:
         changes: list[LevelChanged] = []
         trades: list[Trade] = []
         tickets = {ticket.order_id: ticket for ticket in changed}
-        for event in self.engine.drain():
+        for event in self.engine.drain(market_id):
             if isinstance(event, LevelChanged):
                 changes.append(event)
             elif isinstance(event, Traded):

@@ -89,12 +89,22 @@ class OrderEnded:
     order: Order
     reason: EndReason
 
+    @property
+    def market_id(self) -> str:
+        """The order's market."""
+        return self.order.market_id
+
 
 @dataclass(slots=True)
 class OrderRested:
     """What is left of an incoming order rests in the book."""
 
     order: Order
+
+    @property
+    def market_id(self) -> str:
+        """The order's market."""
+        return self.order.market_id
 
 
 EngineEvent = LevelChanged | Traded | OrderEnded | OrderRested
@@ -156,9 +166,10 @@ class MatchingEngine:
         self.rested = 0
         self._expiries: list[tuple[int, str]] = []
 
-    def drain(self) -> list[EngineEvent]:
-        """Return what happened since the last call, in order."""
-        events, self.events = self.events, []
+    def drain(self, market_id: str) -> list[EngineEvent]:
+        """Return what happened in a market since it was last asked for, in order."""
+        events = [event for event in self.events if event.market_id == market_id]
+        self.events = [event for event in self.events if event.market_id != market_id]
         return events
 
     # -- markets ----------------------------------------------------------------------------------------------------
@@ -177,7 +188,7 @@ class MatchingEngine:
 
     def forget(self, market_id: str) -> None:
         """Drop the book of a market that has ended; nothing rests there any more."""
-        del self.books[market_id]
+        self.books.pop(market_id, None)
 
     def close(self, market_id: str) -> None:
         """End trading and cancel everything that rests."""

@@ -12,7 +12,7 @@ from streams.market.errors import Refused
 from streams.market.identity import Venue
 from streams.market.units import PRICE_ONE_E4
 from streams.sandbox.behaviour import ZERO, Behaviour
-from streams.sandbox.engine import LevelChanged, Order
+from streams.sandbox.engine import Order
 from streams.sandbox.faults import FaultPlan
 from streams.sandbox.model import (
     Act,
@@ -229,20 +229,18 @@ class Exchange(Trading):
             for act in waiting:
                 self._cancel_house_order(act, now_ms)
         self.engine.expire(now_ms)
-        if self.engine.events:
-            for market_id in sorted({e.market_id for e in self.engine.events if isinstance(e, LevelChanged)}):
-                self.publish(market_id, now_ms)
+        for market_id in sorted({event.market_id for event in self.engine.events}):
+            self.publish(market_id, now_ms)
         self.release(now_ms)
         self.settle_trades(now_ms)
         self.rebalance(now_ms)
         if now_ms - self._forgot_ms >= _FORGET_EVERY_MS:
             self._forgot_ms = now_ms
-            for listed in forgettable(self, now_ms):
-                self.forget_market(listed)
+            for market_id in forgettable(self, now_ms):
+                self.forget_market(market_id)
 
-    def forget_market(self, listed: ListedMarket) -> None:
+    def forget_market(self, market_id: str) -> None:
         """Drop a market that was settled long ago with everything that belongs to it; lists and journal lose it."""
-        market_id = listed.market_id
         gone = {order_id for order_id, ticket in self.tickets.items() if ticket.request.market_id == market_id}
         trades = {trade_id for trade_id, trade in self.trades.items() if trade.market_id == market_id}
         for order_id in gone:
@@ -255,10 +253,11 @@ class Exchange(Trading):
         self.accounts.forget_market(market_id)
         self.reads.forget(sorted(gone), sorted(trades))
         self.engine.forget(market_id)
-        del self.markets[market_id]
         self.changes.forget(market_id, gone, trades)
-        for listener in self.listeners:
-            listener.on_forgotten(listed)
+        listed = self.markets.pop(market_id, None)
+        if listed is not None:
+            for listener in self.listeners:
+                listener.on_forgotten(listed)
 
 
 def house_order_id(account: str, order_key: str) -> str:

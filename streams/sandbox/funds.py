@@ -57,10 +57,11 @@ def check_cash(exchange: Settling, account: Account, shard: int, needed_e6: int,
         Refused: `insufficient_balance`, or `insufficient_shard_balance` when other shards hold enough.
     """
     reserved = reserved_by_shard(exchange, account, amended)
-    available = account.cash_by_shard_e6.get(shard, 0) - reserved.get(shard, 0)
+    unmined = unmined_cash_e6(exchange, account)
+    available = account.cash_by_shard_e6.get(shard, 0) - reserved.get(shard, 0) - unmined
     if needed_e6 <= available:
         return
-    elsewhere = account.cash_e6 - sum(reserved.values())
+    elsewhere = account.cash_e6 - sum(reserved.values()) - unmined
     code = "insufficient_shard_balance" if needed_e6 <= elsewhere else "insufficient_balance"
     raise Refused(code, f"balance: {available}, order amount: {needed_e6}")
 
@@ -107,6 +108,21 @@ def unmined_e6(exchange: Settling, account: Account, market_id: str, outcome: Ou
     )
 
 
+def unmined_cash_e6(exchange: Settling, account: Account) -> int:
+    """Proceeds of sales that are not on the chain yet, where that keeps them from being spent."""
+    if not exchange.needs_mining:
+        return 0
+    return sum(
+        side.charge.cash_change_e6
+        for trade in exchange.unsettled.values()
+        for side in (trade.taker, trade.maker)
+        if trade.status in ("MATCHED", "RETRYING")
+        and side.account_id == account.account_id
+        and side.intent.action == "sell"
+        and side.charge is not None
+    )
+
+
 def reserved_by_shard(exchange: Settling, account: Account, amended: Ticket | None = None) -> dict[int, int]:
     """Cash that the account's open buys may still need, by shard, fees included.
 
@@ -140,10 +156,15 @@ def _most_needed(ticket: Ticket, opening_e6: int, schedule: FeeSchedule) -> int:
     is_held = ticket.status == "delayed"
     if request.spend_e6 is not None:
         return request.spend_e6 + spend_fee_bound_e6(request.spend_e6, schedule)
-    fee = fee_bound_e6(request.cost_e4, ticket.remaining_e6, schedule, is_taker=is_held)
-    if not is_held and isinstance(schedule, KalshiFeeSchedule) and not schedule.rate_e4(is_taker=False):
-        fee = 0
+    fee = _fee_bound(request, ticket.remaining_e6, schedule, is_taker=is_held)
     return cash_e6_of(request.cost_e4, opening_e6, paying=True) + fee
+
+
+def _fee_bound(request: OrderRequest, size_e6: int, schedule: FeeSchedule, *, is_taker: bool) -> int:
+    """The most an order's fees can be, but for a rounding per fill; makers mostly pay none on Kalshi."""
+    if isinstance(schedule, KalshiFeeSchedule) and not schedule.rate_e4(is_taker=is_taker):
+        return 0
+    return fee_bound_e6(request.cost_e4, size_e6, schedule, is_taker=is_taker)
 
 
 def _cash_needed(request: OrderRequest, schedule: FeeSchedule, fills: list[tuple[int, int]]) -> int:
@@ -157,7 +178,7 @@ def _cash_needed(request: OrderRequest, schedule: FeeSchedule, fills: list[tuple
     rest = request.size_e6 - sum(size for _, size in fills)
     if rest:
         total += cash_e6_of(request.cost_e4, rest, paying=True)
-        total += fee_bound_e6(request.cost_e4, rest, schedule, is_taker=False)
+        total += _fee_bound(request, rest, schedule, is_taker=False)
     return total
 
 

@@ -47,7 +47,8 @@ def exchange_state(exchange: Exchange) -> dict[str, Any]:
     """
     waiting = {house_order_id(act.account, act.order_key) for act in exchange.waiting_cancels}
     return {
-        "listed_count": exchange.listed_count,
+        "is_whole": True,
+        "counts": _counts(exchange),
         "markets": [listed.state() for listed in exchange.markets.values()],
         "accounts": [account_state(a) for a in exchange.accounts.accounts.values() if not a.is_house],
         "tickets": [ticket.state() for ticket in exchange.tickets.values()],
@@ -72,6 +73,7 @@ def take_changes(exchange: Exchange) -> dict[str, Any] | None:
     exchange.changes = Changes()
     record: dict[str, Any] = {
         "venue": exchange.venue,
+        "counts": _counts(exchange),
         "markets": [exchange.markets[market_id].state() for market_id in sorted(changes.markets)],
         "accounts": [
             account_state(exchange.accounts.accounts[account_id], markets)
@@ -89,6 +91,10 @@ def take_changes(exchange: Exchange) -> dict[str, Any] | None:
     if changes.face:
         record["face"] = exchange.face_state
     return record
+
+
+def _counts(exchange: Exchange) -> list[int]:
+    return [exchange.listed_count, exchange.ticket_count, exchange.trade_count, exchange.payout_count]
 
 
 def _mode_state(exchange: Exchange) -> list[Any]:
@@ -113,23 +119,22 @@ def apply_state(exchange: Exchange, state: dict[str, Any]) -> None:
         if payout["transaction_id"] not in known:
             exchange.payouts.append(Payout(**payout))
     exchange.accounts.fees_e6 = state["fees_e6"]
+    listed, exchange.ticket_count, exchange.trade_count, exchange.payout_count = state["counts"]
+    exchange.listed_count = max(exchange.listed_count, listed)
     if "mode" in state:
         exchange.mode, exchange.mode_until_ms, exchange.mode_then = state["mode"]
     if "face" in state:
         exchange.face_state = state["face"]
     for market_id in _forgotten(exchange, state):
-        exchange.forget_market(exchange.markets[market_id])
+        exchange.forget_market(market_id)
 
 
 def _forgotten(exchange: Exchange, state: dict[str, Any]) -> list[str]:
     """The markets a record dropped; a snapshot does not name those that were gone when it was written."""
-    if "listed_count" not in state:
-        return [market_id for market_id in state.get("forgotten", ()) if market_id in exchange.markets]
-    kept = {market["market_id"] for market in state["markets"]}
-    exchange.listed_count = max(exchange.listed_count, state["listed_count"])
-    return [
-        m.market_id for m in exchange.markets.values() if m.number <= state["listed_count"] and m.market_id not in kept
-    ]
+    if "is_whole" not in state:
+        return list(state.get("forgotten", ()))
+    kept, listed_then = {market["market_id"] for market in state["markets"]}, state["counts"][0]
+    return [m.market_id for m in exchange.markets.values() if m.number <= listed_then and m.market_id not in kept]
 
 
 def reopen_books(exchange: Exchange, house: list[list[Any]], now_ms: int) -> int:
@@ -142,7 +147,7 @@ def reopen_books(exchange: Exchange, house: list[list[Any]], now_ms: int) -> int
     kept = [order for order in map(_house_order, house) if _fits(exchange, order, resting)]
     for order in sorted(resting + kept, key=lambda order: order.sequence):
         exchange.engine.rest(order)
-    exchange.engine.drain()
+    exchange.engine.events.clear()
     for ticket in exchange.tickets.values():
         if not ticket.is_open:
             continue
@@ -154,9 +159,6 @@ def reopen_books(exchange: Exchange, house: list[list[Any]], now_ms: int) -> int
     exchange.unsettled = {
         t.trade_id: t for t in exchange.trades.values() if t.status in ("MATCHED", "MINED", "RETRYING")
     }
-    exchange.ticket_count = max((t.number for t in exchange.tickets.values()), default=0)
-    exchange.trade_count = max((t.number for t in exchange.trades.values()), default=0)
-    exchange.payout_count = max((p.number for p in exchange.payouts), default=0)
     for listed in exchange.markets.values():
         listed.quoted = (listed.book.best_bid, listed.book.best_ask)
         if listed.status == "open":

@@ -14,13 +14,13 @@ KEPT_UNTRADED_MS = 3_600_000
 KEPT_TRADED_MS = 7 * 24 * 3_600_000
 
 
-def forgettable(exchange: Settling, now_ms: int) -> list[ListedMarket]:
+def forgettable(exchange: Settling, now_ms: int) -> list[str]:
     """Return the markets nobody misses: short-lived, settled long ago, and no account holds any of them.
 
     A market in which no external account had an order goes after an hour, any other after seven days: then its orders,
     trades and payouts go with it, as at the venues, whose old records move to another tier.
     """
-    due = [m for m in exchange.markets.values() if _is_due(m, now_ms, KEPT_UNTRADED_MS)]
+    due = [market for market in exchange.markets.values() if _is_due(market, now_ms, KEPT_UNTRADED_MS)]
     if not due:
         return []
     traded = {ticket.request.market_id for ticket in exchange.tickets.values()}
@@ -31,7 +31,9 @@ def forgettable(exchange: Settling, now_ms: int) -> list[ListedMarket]:
         if position.yes_e6 or position.no_e6
     }
     return [
-        m for m in due if m.market_id not in held and (m.market_id not in traded or _is_due(m, now_ms, KEPT_TRADED_MS))
+        market.market_id
+        for market in due
+        if market.market_id not in held and (market.market_id not in traded or _is_due(market, now_ms, KEPT_TRADED_MS))
     ]
 
 

@@ -184,6 +184,11 @@ class Socket:
             return False
         return True
 
+    def write_raw(self, data: bytes) -> None:
+        """Write bytes that are frames already."""
+        if not self._transport.is_closing():
+            self._transport.write(data)
+
     def ping(self, payload: bytes) -> None:
         """Send a protocol ping (a silent socket still does)."""
         if not self._transport.is_closing():

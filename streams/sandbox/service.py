@@ -23,9 +23,10 @@ from streams.sandbox.behaviour import ZERO, Behaviour
 from streams.sandbox.exchange import Exchange
 from streams.sandbox.faults import FaultPlan
 from streams.sandbox.history import PastKey
-from streams.sandbox.journal import Journal, Recovered, encode_line
+from streams.sandbox.journal import Journal, Recovered, snapshot_line
 from streams.sandbox.kalshi_face.auth import KalshiKey, load_key
 from streams.sandbox.kalshi_face.face import KalshiFace
+from streams.sandbox.load import LoadFace
 from streams.sandbox.memory import (
     apply_state,
     exchange_state,
@@ -37,12 +38,13 @@ from streams.sandbox.memory import (
 from streams.sandbox.model import Act, HouseFill
 from streams.sandbox.polymarket_face.auth import PolymarketKey
 from streams.sandbox.polymarket_face.face import PolymarketFace
-from streams.sandbox.server import Server
+from streams.sandbox.server import Face, Server
 from streams.sandbox.truth import Truth, contract_key
 
 STEP_S = 0.1
 SNAPSHOT_S = 15.0
 _ACTS_AT_ONCE = 2_000
+_OPENING_MS = 10_000
 log = get_logger(room="sandbox")
 
 
@@ -61,6 +63,9 @@ class FlowSource(Protocol):
     def forget_orders(self) -> None:
         """Take all house orders for gone."""
 
+    def follow(self, behaviour: Behaviour) -> None:
+        """Let makers and rivals act by another behaviour."""
+
 
 @dataclass(frozen=True, slots=True)
 class SandboxOptions:
@@ -71,6 +76,7 @@ class SandboxOptions:
         make_flow: Builds the flow and its truth for the anchor moment; it is asked again at every start.
         source: What the flow is made from, in words; a journal is only resumed with the same.
         behaviour: Times and chances of the exchanges.
+        load_frames_per_s: Frames a second for every market-data subscriber in load mode, None for the ordinary mode.
         admin_port: Port of the admin interface, 0 for any free one, None for none.
     """
 
@@ -83,6 +89,7 @@ class SandboxOptions:
     source: str = ""
     behaviour: Behaviour = ZERO
     admin_port: int | None = None
+    load_frames_per_s: int | None = None
 
 
 class Sandbox:
@@ -108,6 +115,7 @@ class Sandbox:
             self.venue_ms,
             self.commit,
             lambda: self._flow.forget_orders(),
+            self.set_behaviour,
         )
         self._accounts = accounts
         self._journal = Journal(options.home / "journal")
@@ -122,12 +130,14 @@ class Sandbox:
             ConfigurationError: If a port is taken, or a file cannot be used.
         """
         servers = {
-            "CROSSBOOK_KALSHI_SANDBOX_PORT": Server(self._kalshi, self.options.kalshi_port),
-            "CROSSBOOK_POLYMARKET_SANDBOX_PORT": Server(self._polymarket, self.options.polymarket_port),
+            "CROSSBOOK_KALSHI_SANDBOX_PORT": Server(self._served(self._kalshi), self.options.kalshi_port),
+            "CROSSBOOK_POLYMARKET_SANDBOX_PORT": Server(self._served(self._polymarket), self.options.polymarket_port),
         }
         if self.options.admin_port is not None:
             servers["CROSSBOOK_SANDBOX_ADMIN_PORT"] = Server(AdminFace(self.controls), self.options.admin_port)
         is_new = self.resume()
+        if self.options.load_frames_per_s:
+            self._open_books()
         await self._step()
         await self._write_snapshot()
         for name, server in servers.items():
@@ -145,9 +155,27 @@ class Sandbox:
             await self._write_snapshot()
             self._journal.close()
 
+    def _served(self, face: KalshiFace | PolymarketFace) -> Face:
+        wanted = self.options.load_frames_per_s
+        return LoadFace(face, wanted, lambda: self.venue_ms(face.venue)) if wanted else face
+
+    def _open_books(self) -> None:
+        """Let the flow fill the books at once and stop it: in load mode they stand still."""
+        start = now_ms()
+        for passed in range(0, _OPENING_MS, int(STEP_S * 1000)):
+            for act in self._flow.step(start + passed, ()):
+                self.exchanges[_ref(act).venue].apply(act, start)
+        self.controls.is_flow_running = False
+
     def venue_ms(self, venue: Venue) -> int:
         """The time on a venue's clock, which may be off."""
         return now_ms() + self.options.faults.clock_ms.get(venue, 0)
+
+    def set_behaviour(self, behaviour: Behaviour) -> None:
+        """Make exchanges and flow act by another behaviour from now on."""
+        for exchange in self.exchanges.values():
+            exchange.behaviour = behaviour
+        self._flow.follow(behaviour)
 
     def stop(self) -> None:
         """Ask `run` to finish."""
@@ -195,6 +223,9 @@ class Sandbox:
         for venue, exchange in self.exchanges.items():
             left_out += reopen_books(exchange, snapshot["exchanges"][venue]["house"], now_ms())
         self._flow.restore(snapshot["flow"])
+        kept = [listing_state(listed) for exchange in self.exchanges.values() for listed in exchange.markets.values()]
+        if len(kept) < len(found.listings):
+            self._journal.replace_listings(kept)
         log.info("resumed", markets=sum(len(e.markets) for e in self.exchanges.values()), quotes_left_out=left_out)
 
     def _tie_pasts(self, truth: Truth) -> None:
@@ -245,7 +276,7 @@ class Sandbox:
             "exchanges": {venue.value: exchange_state(exchange) for venue, exchange in self.exchanges.items()},
         }
         generation = self._journal.begin_snapshot()
-        line = encode_line({"generation": generation, **state})
+        line = snapshot_line(generation, state)
         await asyncio.to_thread(self._journal.write_snapshot, generation, line)
 
     def _ready(self, is_new: bool, kalshi: int, polymarket: int, admin: int | None = None) -> dict[str, Any]:

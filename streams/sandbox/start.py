@@ -10,26 +10,30 @@ from pathlib import Path
 from streams.market.errors import ConfigurationError
 from streams.sandbox.behaviour import Behaviour, adjusted, named_behaviour
 from streams.sandbox.faults import default_plan, load_plan
-from streams.sandbox.parameters import FlowParameters, adjusted_parameters
+from streams.sandbox.parameters import REALISTIC_FLOW, FlowParameters, adjusted_parameters
 from streams.sandbox.service import FlowSource, SandboxOptions
 from streams.sandbox.truth import Truth
 from streams.settings import Settings
 
 
-def options_from(settings: Settings, *, flow: str = "") -> SandboxOptions:
+def options_from(settings: Settings, *, flow: str = "", load: int | None = None) -> SandboxOptions:
     """Build the options from the settings.
 
     Args:
         settings: Ports, seed, profile and files.
         flow: The flow's parameters by name (`named_flow`), empty for the usual ones.
+        load: Frames a second for every subscriber in load mode.
 
     Raises:
         ConfigurationError: If a name is unknown or a file cannot be used.
     """
     parameters = named_flow(flow)
     behaviour = named_behaviour(settings.sandbox_profile)
+    if behaviour.name == "realistic":
+        parameters = replace(parameters, **REALISTIC_FLOW)
     if settings.sandbox_behaviour is not None:
         behaviour, parameters = load_behaviour(settings.sandbox_behaviour, behaviour, parameters)
+    parameters = parameters.under(behaviour)
 
     def make_flow(anchor: datetime) -> tuple[FlowSource, Truth | None]:
         return build_flow(settings, anchor, parameters)
@@ -44,9 +48,10 @@ def options_from(settings: Settings, *, flow: str = "") -> SandboxOptions:
         if settings.sandbox_faults is None
         else load_plan(settings.sandbox_faults),
         seed=settings.sandbox_seed,
-        source=f"{moved_by} {settings.sandbox_seed} {flow or 'usual'}",
+        source=f"{moved_by} {settings.sandbox_seed} {flow or 'usual'}{' load' if load else ''}",
         behaviour=behaviour,
         admin_port=settings.sandbox_admin_port,
+        load_frames_per_s=load,
     )
 
 

@@ -91,6 +91,7 @@ class Trading(Settling):
         if late is not None:
             return self._hold(request, listed, now_ms + late.ms, now_ms)
         order = engine_order(request)
+        self._let_makers_fade(order, now_ms)
         check_funds(self, request, listed, self.engine.preview(order))
         ticket = self._open_ticket(request, now_ms)
         if order.remaining_e6 == 0:
@@ -99,6 +100,7 @@ class Trading(Settling):
             self.engine.submit(order)
         except Refused:
             del self.tickets[request.order_id]
+            self.ticket_count -= 1
             raise
         self.note_ticket(ticket, now_ms)
         self.publish(request.market_id, now_ms)
@@ -126,15 +128,12 @@ class Trading(Settling):
             raise Refused("duplicate")
         self.check_mode(request)
         self._check_market(request.market_id)
-        order = engine_order(request)
-        self.engine.check(order)
+        self.engine.check(engine_order(request))
         rule = self.faults.fires("reject", self.venue, market_id=request.market_id)
         if rule is not None:
             raise Refused("fault", rule.code or "rejected")
         if request.is_reduce_only:
             request = replace(request, size_e6=min(request.size_e6, self._reducible_e6(request)))
-            order = engine_order(request)
-        self._let_makers_fade(order, now_ms)
         return request, self.markets[request.market_id]
 
     def _check_market(self, market_id: str) -> None:

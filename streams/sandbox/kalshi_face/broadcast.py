@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import orjson
@@ -22,6 +24,7 @@ class Broadcast(Listener):
         self._face = face
         self._hub = face.hub
         self._settings = face.settings
+        self._change = ""
         self._last_sizes: dict[str, int] = {}
         self._tops: dict[str, tuple[int | None, int, int | None, int]] = {}
 
@@ -66,7 +69,7 @@ class Broadcast(Listener):
 
     def on_ticket(self, ticket: Ticket, listed: ListedMarket, now_ms: int) -> None:
         """An own order changed."""
-        body = messages.user_order(ticket, listed, self._settings)
+        body = messages.user_order(ticket, listed, self._settings, self._change)
         self._hub.to_owner("user_orders", "user_order", ticket.request.account_id, listed.market_id, body)
 
     def on_trade_side(self, trade: Trade, side: TradeSide, listed: ListedMarket, now_ms: int) -> None:
@@ -80,6 +83,15 @@ class Broadcast(Listener):
         state = messages.market_position(account_id, ticker, position)
         self._hub.to_owner("market_positions", "market_position", account_id, ticker, state)
 
+    @contextmanager
+    def because(self, change: str) -> Iterator[None]:
+        """Name the request that changes a resting order meanwhile: `Amend` or `Decrease`."""
+        self._change = change
+        try:
+            yield
+        finally:
+            self._change = ""
+
     def on_lifecycle(self, listed: ListedMarket, moment: LifecycleMoment, now_ms: int) -> None:
         """Keep the face's indexes and tell the lifecycle channel."""
         if moment == "created":
@@ -89,6 +101,12 @@ class Broadcast(Listener):
         body = messages.lifecycle(listed, moment, now_ms)
         if body is not None:
             self._hub.to_all(LIFECYCLE, LIFECYCLE, {"market_ticker": listed.market_id, **body})
+
+    def tell_metadata(self, listed: ListedMarket) -> None:
+        """A market's strikes or titles were changed."""
+        listed.updated_ms = self._face.now_ms()
+        body = messages.metadata_updated(listed)
+        self._hub.to_all(LIFECYCLE, LIFECYCLE, {"market_ticker": listed.market_id, **body})
 
     def on_forgotten(self, listed: ListedMarket) -> None:
         """Drop what was kept of a market."""

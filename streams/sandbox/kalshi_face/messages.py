@@ -35,8 +35,6 @@ _REASONS = {
     "reactivated": "HaltCancel",
     "paused": "HaltCancel",
     "post_only_cross": "PostOnlyCrossCancel",
-    "amended": "Amend",
-    "decreased": "Decrease",
 }
 
 
@@ -150,8 +148,8 @@ def market_position(account_id: str, ticker: str, position: Position) -> dict[st
     }
 
 
-def user_order(ticket: Ticket, listed: ListedMarket, settings: KalshiFaceSettings) -> dict[str, Any]:
-    """An own order after it was placed, changed or ended."""
+def user_order(ticket: Ticket, listed: ListedMarket, settings: KalshiFaceSettings, change: str = "") -> dict[str, Any]:
+    """An own order after it was placed, changed (`change` names the request) or ended."""
     body = order_object(ticket, listed, settings)
     for name in ("type", "no_price_dollars", "action", "cancel_order_on_pause"):
         body.pop(name, None)
@@ -160,7 +158,8 @@ def user_order(ticket: Ticket, listed: ListedMarket, settings: KalshiFaceSetting
     body["created_ts_ms"] = ticket.created_ms
     if ticket.request.expires_ms is not None:
         body["expiration_ts_ms"] = ticket.request.expires_ms
-    has_changed = ticket.updated_ms != ticket.created_ms or ticket.filled_e6 or ticket.status != "resting"
+    is_resting = ticket.status == "resting"
+    has_changed = change or ticket.updated_ms != ticket.created_ms or ticket.filled_e6 or not is_resting
     if not has_changed:
         body.pop("last_update_time", None)
         return body
@@ -168,6 +167,8 @@ def user_order(ticket: Ticket, listed: ListedMarket, settings: KalshiFaceSetting
     reason = _REASONS.get(ticket.reason, "Trade" if ticket.filled_e6 and not ticket.reason else "")
     if ticket.reason == "canceled":
         reason = settings.plain_cancel_reason
+    elif is_resting and change:
+        reason = change
     if reason:
         body["last_update_reason"] = reason
     return body

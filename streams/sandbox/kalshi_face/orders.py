@@ -119,7 +119,8 @@ class OrderRest:
             return change
         before = (ticket.filled_e6, ticket.remaining_e6, ticket.taker_cash_e6, ticket.taker_fees_e6)
         try:
-            ticket = self._exchange.amend(key.account_id, order_id, change, self._face.now_ms())
+            with self._face.broadcast.because("Amend"):
+                ticket = self._exchange.amend(key.account_id, order_id, change, self._face.now_ms())
         except Refused as error:
             return refusal(error, self._face.settings)
         if change.client_order_id:
@@ -174,7 +175,8 @@ class OrderRest:
         if left > ticket.remaining_e6:
             return nested(400, "invalid_order_size")
         try:
-            ticket = self._exchange.decrease(key.account_id, order_id, left, self._face.now_ms())
+            with self._face.broadcast.because("Decrease"):
+                ticket = self._exchange.decrease(key.account_id, order_id, left, self._face.now_ms())
         except Refused as error:
             return refusal(error, self._face.settings)
         self._face.commit()

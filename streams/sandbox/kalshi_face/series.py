@@ -115,10 +115,10 @@ class SeriesRest:
         markets = self._face.events.get(ticker)
         if markets is None:
             return not_found()
-        if request.param("with_nested_markets") == "true":
-            return Response(200, {"event": self._event_body(markets, with_markets=True)})
-        body = {"event": self._event_body(markets, with_markets=False)}
-        return Response(200, {**body, "markets": [self._face.market_body(listed) for listed in markets]})
+        is_nested = request.param("with_nested_markets") == "true"
+        body = {"event": self._event_body(markets, with_markets=is_nested)}
+        beside = [] if is_nested else [self._face.market_body(listed) for listed in markets]
+        return Response(200, {**body, "markets": beside})
 
     def event_metadata(self, request: Request, ticker: str) -> Response:
         """Pictures and sources of an event; the sandbox has no pictures."""

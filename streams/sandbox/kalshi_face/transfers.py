@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from streams.sandbox.kalshi_face.face import KalshiFace
 
 _STATE = "shard_transfers"
+_NETTING = "netting"
 _MAX_ALLOCATIONS = 101
 _CENTICENT_E6 = 100
 
@@ -42,6 +43,9 @@ class TransferRest:
         router.add("GET", "/portfolio/subaccounts/balances", signed(self.subaccount_balances))
         router.add("GET", "/portfolio/subaccounts/transfers", signed(self._empty("transfers", "GetTransfers")))
         router.add("GET", "/portfolio/subaccounts/netting", signed(self.netting))
+        router.add("PUT", "/portfolio/subaccounts/netting", signed(self.set_netting))
+        router.add("POST", "/portfolio/subaccounts", signed(_no_subaccounts))
+        router.add("POST", "/portfolio/subaccounts/transfer", signed(_no_subaccounts))
         router.add("GET", "/portfolio/deposits", signed(self._empty("deposits", "GetDeposits", 500)))
         router.add("GET", "/portfolio/withdrawals", signed(self._empty("withdrawals", "GetWithdrawals", 500)))
 
@@ -132,9 +136,22 @@ class TransferRest:
         return Response(200, {"subaccount_balances": rows})
 
     def netting(self, request: Request, key: KalshiKey) -> Response:
-        """Collateral is never netted across the markets of an event here."""
-        rows = [{"subaccount_number": 0, "exchange_index": shard, "enabled": False} for shard in SHARDS]
+        """Whether the owner asked for netting across the markets of an event; the engine never nets so."""
+        is_on = bool(self._exchange.face_state.get(_NETTING, {}).get(key.account_id))
+        rows = [{"subaccount_number": 0, "exchange_index": shard, "enabled": is_on} for shard in SHARDS]
         return Response(200, {"netting_configs": rows})
+
+    def set_netting(self, request: Request, key: KalshiKey) -> Response:
+        """Remember the wish."""
+        body = json_body(request.body)
+        if isinstance(body, Response):
+            return body
+        if body.get("subaccount_number") != 0 or not isinstance(body.get("enabled"), bool):
+            return flat(400, "bad_request", "unknown subaccount")
+        self._exchange.face_state.setdefault(_NETTING, {})[key.account_id] = body["enabled"]
+        self._exchange.changes.face = True
+        self._face.commit()
+        return Response(200, {})
 
     def _empty(self, name: str, call: str, most: int = 1000) -> Any:
         def handler(request: Request, key: KalshiKey) -> Response:
@@ -142,6 +159,11 @@ class TransferRest:
             return Response(200, {name: [], "cursor": ""})
 
         return handler
+
+
+def _no_subaccounts(request: Request, key: KalshiKey) -> Response:
+    """Accounts of the sandbox have the primary subaccount only; the refusal's form is our own."""
+    return flat(400, "bad_request", "subaccounts are not available")
 
 
 def _wrong_transfer(body: dict[str, Any], amount: Any, source: Any, target: Any) -> Response | None:
