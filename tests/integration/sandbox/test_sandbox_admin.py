@@ -51,6 +51,8 @@ def test_a_test_owns_the_books_and_sees_late_and_broken_answers(tmp_path: Path) 
         assert (rule["chances"], rule["fired"]) == (1, 1)
         http.delete(f"{admin}/faults")
         assert http.get(f"{kalshi}/exchange/status").status_code == 200
+        http.post(f"{admin}/clock", json={"venue": "polymarket", "skew_ms": 600_000})
+        assert 590 < http.get(f"{ready['polymarket']}/clob/time").json() - time.time() < 610
         assert http.post(f"{admin}/nothing").status_code == 404
 
 
