@@ -19,11 +19,16 @@ from streams.sandbox.server import Request, Response
 
 @dataclass(frozen=True, slots=True)
 class KalshiKey:
-    """An API key's public half and the account it trades for."""
+    """An API key's public half, the account it trades for, and what it may do (`read`, `write`)."""
 
     key_id: str
     account_id: str
     public_key: rsa.RSAPublicKey | ed25519.Ed25519PublicKey
+    scopes: frozenset[str] = frozenset({"read", "write"})
+
+    def may(self, method: str) -> bool:
+        """Whether the key's scopes allow a call."""
+        return ("read" if method == "GET" else "write") in self.scopes
 
 
 def load_key(key_id: str, public_key_pem: str) -> KalshiKey:

@@ -47,8 +47,7 @@ class PortfolioRest:
         account = self._exchange.reads.account(key.account_id, now_ms)
         free = free_cash(self._face, key, now_ms)
         is_empty = is_other_subaccount(request)
-        if wanted is not None or is_empty:
-            free = {shard: 0 if is_empty else cash for shard, cash in free.items() if shard == (wanted or shard)}
+        free = {shard: 0 if is_empty else cash for shard, cash in free.items() if wanted in (None, shard)}
         held = [(self._exchange.markets[market_id], position) for market_id, position in account.positions.items()]
         value = sum(_worth_e6(listed, position) for listed, position in held if _is_on(listed, wanted))
         return Response(

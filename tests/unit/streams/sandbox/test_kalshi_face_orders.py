@@ -344,3 +344,42 @@ def test_reads_lag_writes() -> None:
     venue.wait(400)
     assert len(venue.own("/portfolio/fills")["fills"]) == 1
     assert venue.own("/portfolio/balance")["balance_dollars"] != before
+
+
+def test_orders_soon_after_a_cancel_all_can_die_too() -> None:
+    venue = KalshiVenue(settings=KalshiFaceSettings(cancel_all_lingers_ms=60_000))
+    venue.ask("DELETE", _ORDERS, key="key-1")
+    assert venue.place().body["remaining_count"] == "0.00"
+    venue.wait(60_000)
+    assert venue.place(client_order_id="b").body["remaining_count"] == "10.00"
+
+
+def test_a_key_does_only_what_its_scopes_allow() -> None:
+    venue = KalshiVenue()
+    venue.face.keys["key-1"] = replace(venue.face.keys["key-1"], scopes=frozenset({"read"}))
+    assert venue.own("/portfolio/balance")
+    assert venue.open_line().command(1, "subscribe", channels=["trade"])[0]["type"] == "subscribed"
+    assert error(venue.place()) == (403, "forbidden", "")
+
+
+def test_the_self_served_tier_needs_an_order_by_this_api() -> None:
+    venue = KalshiVenue()
+    path = "/account/api_usage_level/upgrade"
+    assert venue.ask("POST", path, key="key-1").status == 403
+    venue.placed()
+    assert venue.ask("POST", path, key="key-1").status == 201
+
+
+def test_allocations_and_netting_are_remembered() -> None:
+    venue = KalshiVenue()
+    path = "/portfolio/target_balance_allocation"
+    wanted = {"allocations": [{"exchange_index": 0, "percent": 50}, {"exchange_index": 2, "percent": 50}]}
+    assert venue.ask("POST", path, {"allocations": [{"exchange_index": 0, "percent": 99}]}, key="key-1").status == 400
+    assert venue.ask("POST", path, wanted, key="key-1").status == 200
+    assert venue.own(path) == {**wanted, "resting_margin_reservation": "sum"}
+    venue.wait(10_000)
+    assert venue.own("/portfolio/balance?exchange_index=2")["balance_dollars"] == "5000.0000"
+    netting = "/portfolio/subaccounts/netting"
+    assert venue.ask("PUT", netting, {"subaccount_number": 0, "enabled": True}, key="key-1").status == 200
+    assert venue.own(netting)["netting_configs"][0]["enabled"] is True
+    assert venue.ask("POST", "/portfolio/subaccounts", {}, key="key-1").status == 400

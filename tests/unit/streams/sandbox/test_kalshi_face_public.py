@@ -318,8 +318,9 @@ def test_balances_are_truncated_to_cents_and_split_by_shard() -> None:
     assert [row["balance"] for row in balance["balance_breakdown"]] == [
         "3999.9947", "2000.0000", "2000.0000", "2000.0000",
     ]  # fmt: skip
-    shard = venue.own("/portfolio/balance?exchange_index=2")
-    assert shard["balance_breakdown"] == [{"exchange_index": 2, "balance": "2000.0000"}]
+    for shard, cash in ((0, "3999.9947"), (2, "2000.0000")):
+        one = venue.own(f"/portfolio/balance?exchange_index={shard}")
+        assert one["balance_breakdown"] == [{"exchange_index": shard, "balance": cash}]
 
 
 def test_a_void_settles_at_any_value_in_integer_cents() -> None:
