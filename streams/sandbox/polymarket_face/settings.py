@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +22,6 @@ class FaceSettings:
             decimals (what polymarket-client reads). Unconfirmed.
         kill_status: Status of a killed FOK, an unmatched FAK or a crossing post-only order: 400 with {error}, or 200
             with errorMsg. Sources disagree.
-        late_live_share: Share of unmatched FAK orders that answer `live` and are matched `late_live_ms` later if the
-            price is there then; reported once.
         delayed_status: What a delayed order answers: `delayed` (documented); one page also knows `unmatched`.
         geoblocked: What /api/geoblock and closed-only mode report.
         relayer_ms: Time until the relayer has carried a transaction out: executed, mined and confirmed at a third each.
@@ -55,8 +52,6 @@ class FaceSettings:
     gtd_early_s: int = 60
     micro_amounts: bool = False
     kill_status: int = 400
-    late_live_share: Decimal = Decimal(0)
-    late_live_ms: int = 2_000
     delayed_status: str = "delayed"
     geoblocked: bool = False
     relayer_ms: int = 3_000
