@@ -1,27 +1,30 @@
 """Measures the profile `realistic` in a running sandbox's parts and writes what came out into the documentation.
 
-`python -m streams.sandbox.calibrate_profile [--seconds 45] [--hours 0.5] [--docs docs]` rewrites the table between the
-marks `profile` in `docs/sandbox.md` and the plots beside it. Answers and frames are timed on loopback connections to
-the real faces; settlements are those of the real exchange on a clock of their own; gaps those of the real flow.
+`python -m streams.sandbox.calibrate_profile [--seconds 45] [--hours 0.5] [--docs docs]` rewrites the tables between the
+marks `profile` and `behaviour` in `docs/sandbox.md` and the plots beside it. Answers and frames are timed on loopback
+connections to the real faces; settlements are those of the real exchange on a clock of their own; gaps those of the
+real flow.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import inspect
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import orjson
 from websockets.asyncio.client import ClientConnection, connect
 
 from streams.market.identity import MarketRef, Venue
 from streams.sandbox.accounts import buying
-from streams.sandbox.behaviour import REALISTIC
+from streams.sandbox.behaviour import REALISTIC, ZERO, Behaviour
 from streams.sandbox.calibrate import between, table
 from streams.sandbox.catalogue import load_catalogue
 from streams.sandbox.charts import Marker, histogram
@@ -225,6 +228,30 @@ def rows(measured: Measured) -> list[tuple[str, str, str]]:
     ]
 
 
+def behaviour_rows() -> list[tuple[str, str, str, str]]:
+    """(name, value in `zero`, value in `realistic`, meaning) of every field, the meaning taken from its class."""
+    lines = inspect.cleandoc(Behaviour.__doc__ or "").partition("Attributes:\n")[2].splitlines()
+    meanings: dict[str, str] = {}
+    name = ""
+    for line in lines:
+        head, colon, rest = line.strip().partition(": ")
+        if colon and line.startswith("    ") and not line.startswith("     "):
+            name, meanings[head] = head, rest
+        elif name:
+            meanings[name] += f" {line.strip()}"
+    return [
+        (f"`{item.name}`", _shown(getattr(ZERO, item.name)), _shown(getattr(REALISTIC, item.name)), meanings[item.name])
+        for item in fields(Behaviour)
+        if item.name != "name"
+    ]
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, tuple):
+        return f"{value[0]}, {value[1]}"
+    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def _span(values: Sequence[float], unit: str) -> str:
     return f"{quantile(values, 0.01):.0f} to {quantile(values, 0.99):.0f} {unit}"
 
@@ -256,7 +283,9 @@ def write_documents(measured: Measured, folder: Path) -> None:
     page = folder / "sandbox.md"
     text = page.read_text(encoding="utf-8")
     shown = table(("figure", "measured", "setting"), rows(measured))
-    page.write_text(between(text, "profile", shown), encoding="utf-8")
+    text = between(text, "profile", shown)
+    text = between(text, "behaviour", table(("field", "zero", "realistic", "meaning"), behaviour_rows()))
+    page.write_text(text, encoding="utf-8")
 
 
 def main() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -27,6 +26,8 @@ from streams.sandbox.server import Request, Response, Router
 if TYPE_CHECKING:
     from streams.sandbox.polymarket_face.face import PolymarketFace
 
+NOT_READY = "the market is not yet ready to process new orders"
+NOT_INSERTED = "could not insert order"
 POST_ONLY_MODE = "post-only mode: only post-only orders and cancels are allowed"
 _KILLS = {UNFILLED_FOK, UNMATCHED_FAK, "invalid post-only order: order crosses book"}
 
@@ -37,7 +38,6 @@ class OrderRest:
     def __init__(self, face: PolymarketFace) -> None:
         self._face = face
         self._exchange = face.exchange
-        self._random = random.Random(f"polymarket orders {face.exchange.faults.seed}")
 
     def register(self, router: Router) -> None:
         """Add the routes."""
@@ -107,7 +107,7 @@ class OrderRest:
 
     def _after_delay(self, ticket: Ticket) -> Response:
         """What became of an order the taker delay held back."""
-        self._exchange.tick(self._face.now_ms())
+        self._exchange.release(self._face.now_ms())
         self._face.commit()
         if ticket.status == "canceled" and not ticket.filled_e6:
             return self._refused(_end_reason(ticket))
@@ -133,14 +133,20 @@ class OrderRest:
         self._face.balances.check(form, request, now)
         try:
             held = self._held_until(form, now)
-            ticket = self._exchange.place(request, now) if held is None else self._hold(request, held, form, now)
+            if held is None:
+                ticket = self._exchange.place(request, now)
+            else:
+                request.extra["shown"] = self._face.settings.delayed_status
+                ticket = self._exchange.hold(request, held, now)
         except Refused as error:
+            self._face.waited_for.pop(form.order_id, None)
             text = refusal_text(error, form)
             if text == UNFILLED_FOK:
                 self._face.user_feed.killed(request, form.listed, text, now)
             raise Invalid(text) from None
-        if request.tif == "ioc" and ticket.status == "canceled" and not ticket.filled_e6:
-            raise Invalid(UNMATCHED_FAK)
+        if ticket.status == "canceled" and not ticket.filled_e6:
+            # What the venue says to an order that meets an own one is not known.
+            raise Invalid(UNMATCHED_FAK if ticket.reason == "immediate" else NOT_INSERTED)
         return ticket
 
     def _request(self, form: Form, key: PolymarketKey) -> OrderRequest:
@@ -171,9 +177,7 @@ class OrderRest:
     def _held_until(self, form: Form, now_ms: int) -> int | None:
         """When a delayed order is let go, after the market's taker or sports delay; None for one that does not wait."""
         if form.is_post_only or not form.is_marketable:
-            late = self._face.settings.late_live_share
-            is_late = form.kind == "FAK" and late and self._random.randrange(1_000_000) < late * 1_000_000
-            return now_ms + self._face.settings.late_live_ms if is_late else None
+            return None
         delay_ms = self._face.sports_delay_s(form.listed) * 1000
         if not delay_ms and self._face.has_taker_delay(form.listed):
             delay_ms = self._exchange.behaviour.taker_delay_ms
@@ -181,16 +185,13 @@ class OrderRest:
                 self._face.waited_for[form.order_id] = now_ms + delay_ms
         return now_ms + delay_ms if delay_ms else None
 
-    def _hold(self, request: OrderRequest, release_ms: int, form: Form, now_ms: int) -> Ticket:
-        ticket = self._exchange.hold(request, release_ms, now_ms)
-        if not form.is_marketable:
-            request.extra["shown"] = "live"
-        return ticket
-
     def _placed(self, ticket: Ticket) -> dict[str, Any]:
-        """The answer of an accepted order. FAK and FOK name their trades, whose transactions come later."""
+        """The answer of an accepted order. Its trades are named; their transactions come later.
+
+        An order that a fault holds back looks as if it rested.
+        """
         if ticket.status == "delayed":
-            return _answer(ticket.order_id, ticket.request.extra.get("shown", self._face.settings.delayed_status))
+            return _answer(ticket.order_id, ticket.request.extra.get("shown", "live"))
         if not ticket.filled_e6:
             return _answer(ticket.order_id, "live")
         digits = 0 if self._face.settings.micro_amounts else 6
@@ -226,7 +227,8 @@ def refusal_text(error: Refused, form: Form) -> str:
         return detail
     wrong = f"order {form.order_id} is invalid."
     return {
-        "market_closed": "the market is not yet ready to process new orders",
+        "market_closed": NOT_READY,
+        "market_paused": NOT_READY,
         "invalid_price": f"{wrong} Price ({PRICES[form.price_e4]}) breaks minimum tick size rule: "
         f"{PRICES[form.listed.tick_e4]}",
         "invalid_size": f"{wrong} Size ({size(form.shares_e6)}) lower than the minimum: "
@@ -235,16 +237,19 @@ def refusal_text(error: Refused, form: Form) -> str:
         "fok_unfilled": UNFILLED_FOK,
         "duplicate": f"{wrong} Duplicated.",
         "post_only_mode": POST_ONLY_MODE,
-    }.get(error.code, "could not insert order")
+    }.get(error.code, NOT_INSERTED)
 
 
 def _end_reason(ticket: Ticket) -> str:
     """Why a held order was not carried out when it was let go."""
-    if ticket.request.tif == "fok":
-        return UNFILLED_FOK
-    if ticket.request.tif == "ioc":
-        return UNMATCHED_FAK
-    return ticket.reason or "could not insert order"
+    return {
+        "insufficient_balance": "not enough balance / allowance: the balance is not enough",
+        "fok_unfilled": UNFILLED_FOK,
+        "immediate": UNMATCHED_FAK,
+        "market_closed": NOT_READY,
+        "market_paused": NOT_READY,
+        "post_only_mode": POST_ONLY_MODE,
+    }.get(ticket.reason, NOT_INSERTED)
 
 
 def _answer(order_id: str, status: str, *, making: str = "", taking: str = "", error: str = "") -> dict[str, Any]:
