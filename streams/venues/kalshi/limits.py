@@ -32,6 +32,8 @@ _LISTED_COSTS = {
     "DELETE /portfolio/events/orders/:order_id": 2.0,
     "DELETE /portfolio/events/orders/batched": 2.0,
     "GET /portfolio/orders/:order_id": 2.0,
+    # A route of its own, which the pattern above would take for an order.
+    "GET /portfolio/orders/queue_positions": DEFAULT_COST,
 }
 
 

@@ -46,6 +46,7 @@ def limits(ledger: Ledger, now: list[float] | None = None) -> KalshiLimits:
         ("GET", "/markets", "by_ticker", 1, {"read": 90}),
         ("GET", "/portfolio/orders/abc", "by_ticker", 1, {"read": 98}),
         ("GET", "/portfolio/orders", "by_ticker", 1, {"read": 90}),
+        ("GET", "/portfolio/orders/queue_positions", "by_ticker", 1, {"read": 90}),
         # What the venue routes by ticker is billed to every shard, what names one to that alone.
         ("POST", ORDERS, "by_ticker", 1, {"write:0": 90, "write:1": 90, "write:2": 90, "write:3": 90}),
         ("POST", ORDERS, 2, 1, {"write:2": 90}),
