@@ -9,23 +9,16 @@ from typing import Any
 
 import httpx
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from pydantic import SecretStr
 
 from streams.market.errors import InvalidAmount, RateLimited, StreamsError
 from streams.settings import Settings
 from streams.venues.buckets import FileLedger, Ledger, MemoryLedger
-from streams.venues.credentials import KalshiCredentials
 from streams.venues.endpoints import endpoints
 from streams.venues.kalshi.limits import AccountLimits, BucketTerms, EndpointCosts, KalshiLimits, parse_costs
 from streams.venues.kalshi.orders import OrderRequest
 from streams.venues.kalshi.rest import KalshiClient
+from tests.kalshi_stub import CREDENTIALS
 
-KEY = KalshiCredentials(
-    "key-1",
-    SecretStr(Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()),
-)
 SMALL = AccountLimits("small", BucketTerms(10, 100), BucketTerms(10, 100), (), {})
 ORDERS = "/portfolio/events/orders"
 
@@ -145,7 +138,7 @@ def use(venue: Venue, ledger: Ledger, *calls: Any) -> list[Any]:
     async def main() -> list[Any]:
         async with httpx.AsyncClient(transport=httpx.MockTransport(venue)) as http:
             budget = KalshiLimits(is_signed=True, ledger=ledger, monotonic=lambda: 0.0)
-            client = KalshiClient(endpoints(Settings(_env_file=None)), KEY, http=http, limits=budget)
+            client = KalshiClient(endpoints(Settings(_env_file=None)), CREDENTIALS, http=http, limits=budget)
             results = []
             for call in calls:
                 try:
