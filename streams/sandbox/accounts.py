@@ -10,7 +10,7 @@ Tokens can be owed (a negative position) by one account only: one that sold what
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from streams.market.fees import FeeSchedule, KalshiFeeSchedule, KalshiOrderFees, maker_fee_e6, taker_fee_e6
@@ -91,6 +91,11 @@ class Account:
     def add_cash(self, shard: int, change_e6: int) -> None:
         """Add to (or take from) the cash of one shard."""
         self.cash_by_shard_e6[shard] = self.cash_by_shard_e6.get(shard, 0) + change_e6
+
+    def held_e6(self, market_id: str, outcome: Outcome) -> int:
+        """Contracts held of an outcome."""
+        found = self.positions.get(market_id)
+        return 0 if found is None else found.held_e6(outcome)
 
     def position(self, market_id: str) -> Position:
         """The position in a market, made when there is none."""
@@ -340,7 +345,7 @@ def schedule_at(schedule: KalshiFeeSchedule, precision_e6: int) -> KalshiFeeSche
 
 
 def account_state(account: Account, markets: set[str] | None = None) -> dict[str, Any]:
-    """Return an account as JSON values; only the positions of `markets` when given."""
+    """Return an account as values that orjson writes; only the positions of `markets` when given."""
     return {
         "account_id": account.account_id,
         "cash_by_shard_e6": sorted(account.cash_by_shard_e6.items()),
@@ -348,7 +353,7 @@ def account_state(account: Account, markets: set[str] | None = None) -> dict[str
         "precision_e6": account.precision_e6,
         "redeems_itself": account.redeems_itself,
         "deposited_e6": account.deposited_e6,
-        "positions": {m: asdict(p) for m, p in account.positions.items() if markets is None or m in markets},
+        "positions": {m: p for m, p in account.positions.items() if markets is None or m in markets},
     }
 
 
