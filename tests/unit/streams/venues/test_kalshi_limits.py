@@ -19,7 +19,8 @@ from streams.venues.kalshi.orders import OrderRequest
 from streams.venues.kalshi.rest import KalshiClient
 from tests.kalshi_stub import CREDENTIALS
 
-SMALL = AccountLimits("small", BucketTerms(10, 100), BucketTerms(10, 100), (), {})
+# Half a second's worth of what they hold is kept for calls in flight: they fill up to 100.
+SMALL = AccountLimits("small", BucketTerms(10, 105), BucketTerms(10, 105), (), {})
 ORDERS = "/portfolio/events/orders"
 
 
@@ -163,7 +164,7 @@ def test_limits_that_are_not_served_leave_the_lowest_tier_in_force() -> None:
     venue, ledger = Venue(limits_status=404), MemoryLedger()
     use(venue, ledger, lambda client: client.exchange_status(), lambda client: client.exchange_status())
     assert venue.asked == ["/account/limits", "/exchange/status", "/exchange/status"]
-    assert held(ledger) == {"read": 600 - 30}
+    assert held(ledger) == {"read": 600 - 100 - 30}
 
 
 def test_a_429_empties_the_buckets_it_was_charged_to_and_is_not_repeated() -> None:
