@@ -50,6 +50,7 @@ class Settings(BaseSettings):
     code_server_port: int = Field(4000, ge=1, le=65535, description="Dagster code server (gRPC).")
     kalshi_sandbox_port: int = Field(8601, ge=1, le=65535, description="Sandbox Kalshi.")
     polymarket_sandbox_port: int = Field(8602, ge=1, le=65535, description="Sandbox Polymarket.")
+    sandbox_admin_port: int = Field(8603, ge=0, le=65535, description="Admin port of the sandbox; 0: any free one.")
     postgres_port: int = Field(5433, ge=1, le=65535, description="Embedded PostgreSQL.")
 
     # -- venues -----------------------------------------------------------------------------------------------------
@@ -62,6 +63,10 @@ class Settings(BaseSettings):
     polymarket_relayer_url: str = Field("", description="Override of Polymarket's relayer's base.")
     polymarket_site_url: str = Field("", description="Override of Polymarket's website's base (its address check).")
     http_timeout_s: float = Field(15.0, gt=0, description="Limit of one HTTP call.")
+    kalshi_account: Literal["direct", "fcm"] = Field(
+        "direct",
+        description="How Kalshi keeps the balance: to 0.0001 dollar (direct), to cents through a broker (fcm).",
+    )
     kalshi_unsigned_reads_per_s: float = Field(
         3.0,
         gt=0,
@@ -77,6 +82,10 @@ class Settings(BaseSettings):
     sandbox_truth: Path | None = Field(None, description="Which markets of the catalogue settle alike (JSON lines).")
     sandbox_faults: Path | None = Field(None, description="Fault file (JSON) of the sandbox exchanges.")
     sandbox_replay: Path | None = Field(None, description="Recorded books to replay instead of seeded flow.")
+    sandbox_profile: Literal["zero", "realistic"] = Field(
+        "zero", description="Latencies and failures of the sandbox exchanges."
+    )
+    sandbox_behaviour: Path | None = Field(None, description="Figures that differ from the profile's (JSON file).")
 
     # -- discovery --------------------------------------------------------------------------------------------------
     discovery_interval_s: int = Field(60, ge=5, description="Time between incremental discoveries.")
@@ -111,6 +120,12 @@ class Settings(BaseSettings):
     flush_interval_ms: int = Field(100, ge=5, description="Longest wait between a frame and its fsync or COPY (ms).")
     silence_timeout_s: float = Field(30.0, gt=0, description="A connection without any sign of life is replaced.")
     polling_interval_s: float = Field(2.0, gt=0, description="REST polling of Kalshi books where there is no key.")
+    polymarket_tokens_per_connection: int = Field(
+        200, ge=2, description="Tokens that share one Polymarket socket (single ones fall silent on full ones)."
+    )
+    token_silence_s: float = Field(
+        60.0, gt=0, description="A Polymarket token silent this long is compared with its book over REST (seconds)."
+    )
     quote_stale_after_s: float = Field(30.0, gt=0, description="As-of joins use no quote older than this.")
     raw_retention_days: int = Field(30, ge=1, description="Days of raw partitions kept in the database.")
     book_verify_interval_s: float = Field(

@@ -17,12 +17,16 @@ def register(cli: typer.Typer) -> None:
 def sandbox(
     kalshi_port: Annotated[int | None, typer.Option(help="Port of the Kalshi sandbox.")] = None,
     polymarket_port: Annotated[int | None, typer.Option(help="Port of the Polymarket sandbox.")] = None,
+    admin_port: Annotated[int | None, typer.Option(help="Port of the admin interface; 0: any free one.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the flow.")] = None,
-    profile: Annotated[str, typer.Option(help="Flow: usual, quiet or busy.")] = "",
+    profile: Annotated[str | None, typer.Option(help="Latencies and failures: zero or realistic.")] = None,
+    flow: Annotated[str, typer.Option(help="Flow: usual, quiet or busy.")] = "",
+    load: Annotated[int | None, typer.Option(min=1, help="Load mode: frames a second for every subscriber.")] = None,
     catalogue: Annotated[Path | None, typer.Option(help="Catalogue file, or a folder of recorded lists.")] = None,
     truth: Annotated[Path | None, typer.Option(help="Which markets of a recorded list settle alike.")] = None,
     replay: Annotated[Path | None, typer.Option(help="Recorded books to replay instead of the flow.")] = None,
     faults: Annotated[Path | None, typer.Option(help="Fault file (JSON).")] = None,
+    behaviour: Annotated[Path | None, typer.Option(help="Figures that differ from the profile's (JSON).")] = None,
 ) -> None:
     """Run both sandbox exchanges; prints one JSON line when they listen."""
     from streams.logs import configure_logs
@@ -33,7 +37,10 @@ def sandbox(
     given: dict[str, Any] = {
         "kalshi_sandbox_port": kalshi_port,
         "polymarket_sandbox_port": polymarket_port,
+        "sandbox_admin_port": admin_port,
         "sandbox_seed": seed,
+        "sandbox_profile": profile,
+        "sandbox_behaviour": behaviour,
         "sandbox_catalogue": catalogue,
         "sandbox_truth": truth,
         "sandbox_replay": replay,
@@ -41,4 +48,4 @@ def sandbox(
     }
     settings = load_settings(**{name: value for name, value in given.items() if value is not None})
     configure_logs(settings.log_level, as_json=True)
-    run(options_from(settings, profile=profile), lambda document: print(json.dumps(document), flush=True))
+    run(options_from(settings, flow=flow, load=load), lambda document: print(json.dumps(document), flush=True))

@@ -24,7 +24,7 @@ def wanted_ports(settings: Settings) -> dict[str, int]:
     """Return the ports this start will listen on, by the field that sets each."""
     fields = ["dagster_port", "dashboard_port", "api_port", "code_server_port"]
     if settings.venues == "sandbox":
-        fields += ["kalshi_sandbox_port", "polymarket_sandbox_port"]
+        fields += ["kalshi_sandbox_port", "polymarket_sandbox_port", "sandbox_admin_port"]
     if settings.database_url is None and embedded_server(settings).running_pid() is None:
         fields.append("postgres_port")
     return {field: getattr(settings, field) for field in fields}

@@ -32,7 +32,7 @@ from streams.market.identity import Venue
 from streams.market.units import PRICE_ONE_E4, cash_e6_of, price_e4, size_e6
 from streams.storage.trading import FillState, NewFill
 from streams.venues.credentials import PolymarketCredentials
-from streams.venues.kalshi.orders import order_request
+from streams.venues.kalshi.orders import OrderState, order_request
 from streams.venues.kalshi.portfolio import SettlementState
 from streams.venues.kalshi.rest import KalshiClient
 from streams.venues.polymarket.amounts import limit_amounts, spend_amounts
@@ -81,9 +81,7 @@ class KalshiGateway:
 
     async def read(self, key: OrderKey) -> OrderReading:
         """Find the order by its client id among those of its market, and its fills by its id."""
-        since = int((key.sent_at - _CLOCK_SLACK).timestamp())
-        orders = await self._client.orders(market_id=key.target.market_id, min_ts=since)
-        found = next((order for order in orders if order.client_order_id == key.client_order_id), None)
+        found = await self._find(key)
         if found is None:
             return OrderReading(is_found=False)
         fills = await self._client.fills(order_id=found.order_id)
@@ -109,13 +107,22 @@ class KalshiGateway:
         )
 
     async def cancel(self, key: OrderKey) -> None:
-        """Cancel what rests; that there is nothing is no error."""
-        if key.venue_order_id is None:
+        """Cancel what rests, found by its client id where ours is all we have; that there is nothing is no error."""
+        order_id = key.venue_order_id
+        if order_id is None:
+            found = await self._find(key)
+            order_id = found.order_id if found is not None and found.status == "resting" else None
+        if order_id is None:
             return
         try:
-            await self._client.cancel_order(key.venue_order_id, key.target.market_id)
+            await self._client.cancel_order(order_id, key.target.market_id)
         except NotFound:
             return
+
+    async def _find(self, key: OrderKey) -> OrderState | None:
+        since = int((key.sent_at - _CLOCK_SLACK).timestamp())
+        orders = await self._client.orders(market_id=key.target.market_id, min_ts=since)
+        return next((order for order in orders if order.client_order_id == key.client_order_id), None)
 
     async def cancel_all(self) -> None:
         """Cancel what rests on all shards; what is sent within the next minute may die too."""

@@ -26,17 +26,20 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--kalshi-port", type=int)
     parser.add_argument("--polymarket-port", type=int)
     parser.add_argument("--seed", type=int)
-    parser.add_argument("--profile", default="", help="usual, quiet or busy")
-    for name in ("catalogue", "truth", "replay", "faults", "home"):
+    parser.add_argument("--admin-port", type=int)
+    parser.add_argument("--profile", help="latencies and failures: zero or realistic")
+    parser.add_argument("--load", type=int, help="load mode: frames a second for every subscriber")
+    parser.add_argument("--flow", default="", help="usual, quiet or busy")
+    for name in ("catalogue", "truth", "replay", "faults", "behaviour", "home"):
         parser.add_argument(f"--{name}", type=Path)
     given = vars(parser.parse_args(arguments))
-    profile = given.pop("profile")
+    flow, load = given.pop("flow"), given.pop("load")
     names = {"kalshi_port": "kalshi_sandbox_port", "polymarket_port": "polymarket_sandbox_port", "home": "home"}
     overrides = {names.get(name, f"sandbox_{name}"): value for name, value in given.items() if value is not None}
     try:
         settings = load_settings(**overrides)
         configure_logs(settings.log_level, as_json=True)
-        run(options_from(settings, profile=profile), announce)
+        run(options_from(settings, flow=flow, load=load), announce)
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         return 2

@@ -1,18 +1,22 @@
-"""What the accounts of one venue own: cash, positions, reservations. Pure integers, no wire, no clock.
+"""What the accounts of one venue own: cash on each shard, positions. Pure integers, no wire, no clock.
 
 Every contract in existence is backed by one dollar in `escrow_e6`: buyers of YES and NO pay it together, holders of
-both (or the winner) get it back. So cash of all accounts + escrow + fees never changes, and after a market is settled
-nothing of it is left in escrow. Amounts that do not come out even are rounded once; what one side pays the other gets.
+both (or the winner) get it back. So cash of all accounts + escrow + fees is always what was deposited, in every market
+as many YES exist as NO, and after a market is settled nothing of it is left in escrow. Amounts that do not come out
+even are rounded once; what one side pays the other gets.
+
+Tokens can be owed (a negative position) by one account only: one that sold what a failed trade then took back.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from streams.market.fees import FeeSchedule, KalshiFeeSchedule, KalshiOrderFees, maker_fee_e6, taker_fee_e6
 from streams.market.identity import Outcome, Side, Venue
 from streams.market.units import PRICE_ONE_E4, cash_e6_of
+from streams.sandbox.shards import EVERYWHERE, split_by_share
 
 Action = Literal["buy", "sell"]
 
@@ -59,12 +63,34 @@ class Position:
 
 @dataclass(slots=True)
 class Account:
-    """One account. `is_house`: the flow's; it may owe any amount and is never refused."""
+    """One account.
+
+    Attributes:
+        cash_by_shard_e6: Cash on each exchange shard; Polymarket has shard 0 only. Collateral is checked per shard.
+        is_house: The flow's, or the venue's own; it may owe any amount and is never refused.
+        precision_e6: Kalshi settles fees to this step: 100 for direct members, 10,000 for accounts through a broker.
+        allocation: Percent of the cash each shard should hold; empty when nothing is moved by itself.
+        redeems_itself: Whether positions of a settled market are paid without being asked for.
+        deposited_e6: The cash it was opened with.
+    """
 
     account_id: str
-    cash_e6: int = 0
+    cash_by_shard_e6: dict[int, int] = field(default_factory=dict)
     is_house: bool = False
     positions: dict[str, Position] = field(default_factory=dict)
+    precision_e6: int = 100
+    allocation: dict[int, int] = field(default_factory=dict)
+    redeems_itself: bool = True
+    deposited_e6: int = 0
+
+    @property
+    def cash_e6(self) -> int:
+        """Cash on all shards together."""
+        return sum(self.cash_by_shard_e6.values())
+
+    def add_cash(self, shard: int, change_e6: int) -> None:
+        """Add to (or take from) the cash of one shard."""
+        self.cash_by_shard_e6[shard] = self.cash_by_shard_e6.get(shard, 0) + change_e6
 
     def position(self, market_id: str) -> Position:
         """The position in a market, made when there is none."""
@@ -96,20 +122,40 @@ class Charge:
 
 
 class Accounts:
-    """All accounts of one venue."""
+    """All accounts of one venue. `shards` says where a market's cash moves; a market it does not know is on shard 0."""
 
     def __init__(self, venue: Venue) -> None:
         self.venue = venue
         self.accounts: dict[str, Account] = {}
+        self.shards: dict[str, int] = {}
         self.escrow_e6: dict[str, int] = {}
         self.fees_e6 = 0
         self.order_fees: dict[str, KalshiOrderFees] = {}
 
-    def open_account(self, account_id: str, cash_e6: int, *, is_house: bool = False) -> Account:
-        """Return the account, made with that cash when it is new."""
+    def open_account(
+        self, account_id: str, cash_e6: int, *, is_house: bool = False, precision_e6: int = 100
+    ) -> Account:
+        """Return the account, made with that cash when it is new.
+
+        On Kalshi the cash is spread over the shards (40/20/20/20), so that an ordinary client can trade everywhere.
+        """
         if account_id not in self.accounts:
-            self.accounts[account_id] = Account(account_id, cash_e6, is_house)
+            is_spread = self.venue is Venue.KALSHI and not is_house
+            allocation = dict(EVERYWHERE) if is_spread else {}
+            cash = split_by_share(cash_e6, allocation) if is_spread else {0: cash_e6}
+            self.accounts[account_id] = Account(
+                account_id, cash, is_house, precision_e6=precision_e6, allocation=allocation, deposited_e6=cash_e6
+            )
         return self.accounts[account_id]
+
+    def total_e6(self) -> int:
+        """Cash of all accounts, escrow and fees: always what was deposited."""
+        cash = sum(account.cash_e6 for account in self.accounts.values())
+        return cash + sum(self.escrow_e6.values()) + self.fees_e6
+
+    def shard(self, market_id: str) -> int:
+        """The shard on which a market trades."""
+        return self.shards.get(market_id, 0)
 
     def house(self, account_id: str) -> Account:
         """A house account: unlimited cash."""
@@ -151,18 +197,18 @@ class Accounts:
         position = account.position(market_id)
         position.opened_ms = position.opened_ms or now_ms
         position.updated_ms = now_ms
-        fee = 0 if account.is_house else self._fee(order_id, intent, price_e4, size_e6, schedule, is_taker)
-        before = account.cash_e6
+        fee = 0 if account.is_house else self._fee(account, order_id, intent, price_e4, size_e6, schedule, is_taker)
+        before, shard = account.cash_e6, self.shard(market_id)
         if intent.action == "buy":
-            account.cash_e6 -= cash_e6
+            account.add_cash(shard, -cash_e6)
             position.change(intent.outcome, size_e6, cash_e6)
             self._escrow(market_id, cash_e6)
         else:
             cost = position.take_out(intent.outcome, size_e6)
-            account.cash_e6 += cash_e6
+            account.add_cash(shard, cash_e6)
             position.realized_e6 += cash_e6 - cost
             self._escrow(market_id, -cash_e6)
-        account.cash_e6 -= fee
+        account.add_cash(shard, -fee)
         self.fees_e6 += fee
         position.fees_e6 += fee
         position.traded_e6 += cash_e6
@@ -171,22 +217,35 @@ class Accounts:
             self.merge(account, market_id, min(position.yes_e6, position.no_e6))
         return Charge(account.cash_e6 - before, fee)
 
-    def reverse(self, account: Account, market_id: str, intent: Intent, size_e6: int, charge: Charge) -> bool:
-        """Take a fill back (a trade that never settled). False, and nothing done, when its contracts are gone."""
+    def reverse(
+        self, account: Account, market_id: str, intent: Intent, size_e6: int, cash_e6: int, fee_e6: int
+    ) -> None:
+        """Take a fill back: a trade that never settled.
+
+        A buyer who sold the contracts meanwhile (possible only where matched tokens can be sold) owes them afterwards;
+        one whose contracts were netted buys the pairs back.
+        """
         position = account.position(market_id)
-        cash = abs(charge.cash_change_e6 + charge.fee_e6)
-        if intent.action == "buy":
-            if position.held_e6(intent.outcome) < size_e6 and not self.nets(account):
-                return False
-            position.change(intent.outcome, -size_e6, -cash)
-            self._escrow(market_id, -cash)
-        else:
-            position.change(intent.outcome, size_e6, cash)
-            self._escrow(market_id, cash)
-        account.cash_e6 -= charge.cash_change_e6
-        position.fees_e6 -= charge.fee_e6
-        self.fees_e6 -= charge.fee_e6
-        return True
+        shard = self.shard(market_id)
+        sign = -1 if intent.action == "buy" else 1
+        position.change(intent.outcome, sign * size_e6, sign * cash_e6)
+        account.add_cash(shard, -sign * cash_e6 + fee_e6)
+        self._escrow(market_id, sign * cash_e6)
+        position.fees_e6 -= fee_e6
+        self.fees_e6 -= fee_e6
+        if self.nets(account):
+            self.split(account, market_id, max(0, -min(position.yes_e6, position.no_e6)))
+            self.merge(account, market_id, min(position.yes_e6, position.no_e6))
+
+    def split(self, account: Account, market_id: str, contracts_e6: int) -> None:
+        """Turn dollars into pairs of YES and NO; the cost is booked half on each."""
+        if contracts_e6 <= 0:
+            return
+        position = account.position(market_id)
+        position.change("yes", contracts_e6, contracts_e6 - contracts_e6 // 2)
+        position.change("no", contracts_e6, contracts_e6 // 2)
+        account.add_cash(self.shard(market_id), -contracts_e6)
+        self._escrow(market_id, contracts_e6)
 
     def merge(self, account: Account, market_id: str, contracts_e6: int) -> int:
         """Turn pairs of YES and NO into cash, one dollar each; returns the dollars (1/1,000,000)."""
@@ -194,10 +253,15 @@ class Accounts:
             return 0
         position = account.position(market_id)
         cost = position.take_out("yes", contracts_e6) + position.take_out("no", contracts_e6)
-        account.cash_e6 += contracts_e6
+        account.add_cash(self.shard(market_id), contracts_e6)
         position.realized_e6 += contracts_e6 - cost
         self._escrow(market_id, -contracts_e6)
         return contracts_e6
+
+    def hand_over(self, giver: Account, taker: Account, market_id: str, outcome: Outcome, contracts_e6: int) -> None:
+        """Move contracts of an outcome from one account to another, with what they cost."""
+        cost = giver.position(market_id).take_out(outcome, contracts_e6)
+        taker.position(market_id).change(outcome, contracts_e6, cost)
 
     def settle(self, account: Account, market_id: str, settlement_e4: int, now_ms: int) -> int:
         """Pay a position out and empty it; returns the payout (1/1,000,000 dollar), which may be zero.
@@ -209,12 +273,17 @@ class Accounts:
             return 0
         payout = cash_e6_of(settlement_e4, position.yes_e6, paying=position.yes_e6 < 0)
         payout += cash_e6_of(PRICE_ONE_E4 - settlement_e4, position.no_e6, paying=position.no_e6 < 0)
-        account.cash_e6 += payout
+        account.add_cash(self.shard(market_id), payout)
         position.realized_e6 += payout - position.yes_cost_e6 - position.no_cost_e6
         position.yes_e6 = position.no_e6 = position.yes_cost_e6 = position.no_cost_e6 = 0
         position.updated_ms = now_ms
         self._escrow(market_id, -payout)
         return payout
+
+    def forget_market(self, market_id: str) -> None:
+        """Drop a settled market. What rounding left in its escrow becomes the venue's."""
+        self.fees_e6 += self.escrow_e6.pop(market_id, 0)
+        self.shards.pop(market_id, None)
 
     def forget_order(self, order_id: str) -> None:
         """Drop an ended order's fee accumulator."""
@@ -223,13 +292,28 @@ class Accounts:
     def _escrow(self, market_id: str, change_e6: int) -> None:
         self.escrow_e6[market_id] = self.escrow_e6.get(market_id, 0) + change_e6
 
+    def fees_of_order(
+        self, account: Account, order_id: str, schedule: KalshiFeeSchedule, accumulator_e6: int = 0
+    ) -> KalshiOrderFees:
+        """The fee accumulator of one Kalshi order, made at the account's precision when there is none."""
+        fees = self.order_fees.get(order_id)
+        if fees is None:
+            fees = KalshiOrderFees(schedule_at(schedule, account.precision_e6), accumulator_e6)
+            self.order_fees[order_id] = fees
+        return fees
+
     def _fee(
-        self, order_id: str, intent: Intent, price_e4: int, size_e6: int, schedule: FeeSchedule, is_taker: bool
+        self,
+        account: Account,
+        order_id: str,
+        intent: Intent,
+        price_e4: int,
+        size_e6: int,
+        schedule: FeeSchedule,
+        is_taker: bool,
     ) -> int:
         if isinstance(schedule, KalshiFeeSchedule):
-            fees = self.order_fees.get(order_id)
-            if fees is None:
-                fees = self.order_fees[order_id] = KalshiOrderFees(schedule)
+            fees = self.fees_of_order(account, order_id, schedule)
             return fees.fill(price_e4, size_e6, is_taker=is_taker, is_buy=intent.action == "buy").fee_e6
         charge = taker_fee_e6 if is_taker else maker_fee_e6
         return charge(price_e4, size_e6, schedule, is_buy=intent.action == "buy")
@@ -248,17 +332,32 @@ def split_cash(price_e4: int, size_e6: int, *, taker_side: Side, taker_buys: boo
     return yes, size_e6 - yes
 
 
+def schedule_at(schedule: KalshiFeeSchedule, precision_e6: int) -> KalshiFeeSchedule:
+    """The schedule as an account of that precision pays it."""
+    if schedule.step_e6 == precision_e6:
+        return schedule
+    return replace(schedule, account="fcm" if schedule.account == "direct" else "direct")
+
+
 def account_state(account: Account, markets: set[str] | None = None) -> dict[str, Any]:
     """Return an account as JSON values; only the positions of `markets` when given."""
     return {
         "account_id": account.account_id,
-        "cash_e6": account.cash_e6,
+        "cash_by_shard_e6": sorted(account.cash_by_shard_e6.items()),
+        "allocation": sorted(account.allocation.items()),
+        "precision_e6": account.precision_e6,
+        "redeems_itself": account.redeems_itself,
+        "deposited_e6": account.deposited_e6,
         "positions": {m: asdict(p) for m, p in account.positions.items() if markets is None or m in markets},
     }
 
 
 def restore_account(account: Account, state: dict[str, Any]) -> None:
     """Take over what `account_state` wrote; positions it does not name stay."""
-    account.cash_e6 = state["cash_e6"]
+    account.cash_by_shard_e6 = dict(state["cash_by_shard_e6"])
+    account.allocation = dict(state["allocation"])
+    account.precision_e6 = state["precision_e6"]
+    account.redeems_itself = state["redeems_itself"]
+    account.deposited_e6 = state["deposited_e6"]
     for market_id, position in state["positions"].items():
         account.positions[market_id] = Position(**position)

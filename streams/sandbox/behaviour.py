@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from decimal import Decimal
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from decimal import Decimal, InvalidOperation
+from typing import Any, Literal, get_type_hints
 
 from streams.market.errors import ConfigurationError
 
@@ -27,6 +28,7 @@ class Behaviour:
         taker_delay_ms: Polymarket's delay of marketable orders where a market has it (`itode`); 50, 150 and 250 are
             all reported, none confirmed.
         feed_lag_ms: Time between a change and its frame; frames of a socket never overtake each other.
+        feed_lag_holds_ms: How long a socket's lag stays the same, on average.
         read_lag_ms: How far portfolio and order reads lie behind writes.
         list_cache_ms: Age up to which Kalshi's `/markets` and `/series` are served from a cache.
         balance_cache_ms: Age up to which Polymarket's order entry believes a wallet's balance it read before.
@@ -47,6 +49,7 @@ class Behaviour:
     polymarket_ack_ms: Span = (0, 0)
     taker_delay_ms: int = 0
     feed_lag_ms: Lag = (0, 0)
+    feed_lag_holds_ms: int = 1_000
     read_lag_ms: int = 0
     list_cache_ms: int = 0
     balance_cache_ms: int = 0
@@ -94,3 +97,58 @@ def named_behaviour(name: str) -> Behaviour:
     if name not in profiles:
         raise ConfigurationError(f"There is no sandbox profile {name!r}; known are {', '.join(profiles)}.")
     return profiles[name]
+
+
+def adjusted(behaviour: Behaviour, changes: Mapping[str, Any]) -> Behaviour:
+    """Return the behaviour with some fields changed. Values are JSON: integers, [low, high] pairs, decimal strings.
+
+    Raises:
+        ValueError: If there is no such field or it cannot have that value; the message names the field.
+    """
+    kinds = get_type_hints(Behaviour)
+    values: dict[str, Any] = {}
+    for name, value in changes.items():
+        if name not in kinds or name == "name":
+            raise ValueError(f"there is no behaviour {name!r}")
+        try:
+            values[name] = _read(kinds[name], value)
+        except (ValueError, TypeError, InvalidOperation):
+            raise ValueError(f"{name} cannot be {value!r}") from None
+    return replace(behaviour, **values)
+
+
+def behaviour_state(behaviour: Behaviour) -> dict[str, Any]:
+    """The behaviour as JSON values."""
+    return {name: str(value) if isinstance(value, Decimal) else value for name, value in asdict(behaviour).items()}
+
+
+def _read(kind: Any, value: Any) -> Any:
+    if kind is bool:
+        if not isinstance(value, bool):
+            raise ValueError
+        return value
+    if kind is int:
+        return _count(value)
+    if kind is Decimal:
+        share = Decimal(str(value))
+        if not share.is_finite() or share < 0:
+            raise ValueError
+        return share
+    if kind == Span:
+        low, high = (_count(item) for item in value)
+        if low > high:
+            raise ValueError
+        return low, high
+    if kind == Literal["matched", "mined"]:
+        if value not in ("matched", "mined"):
+            raise ValueError
+        return value
+    if value is not None and not isinstance(value, str):
+        raise ValueError
+    return value
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError
+    return int(value)

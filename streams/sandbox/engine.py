@@ -17,7 +17,9 @@ from streams.market.units import PRICE_ONE_E4
 
 TimeInForce = Literal["gtc", "gtd", "ioc", "fok"]
 SelfTrade = Literal["taker_at_cross", "maker"]
-EndReason = Literal["filled", "canceled", "expired", "closed", "reactivated", "immediate", "self_trade"]
+EndReason = Literal[
+    "filled", "canceled", "expired", "closed", "reactivated", "immediate", "self_trade", "paused", "post_only_cross"
+]
 LevelCause = Literal["placed", "canceled", "traded"]
 
 
@@ -29,6 +31,7 @@ class Order:
         spend_e10: Dollars (1e-10) still to be spent by an immediate buy that is bounded by money, not by size: a better
             price buys more. None for orders bounded by size.
         is_house: Placed by the flow.
+        sequence: When it last took its place in a queue, counted over the whole engine.
     """
 
     order_id: str
@@ -45,6 +48,7 @@ class Order:
     spend_e10: int | None = None
     is_house: bool = False
     client_order_id: str = ""
+    sequence: int = 0
 
     @property
     def cost_e4(self) -> int:
@@ -85,12 +89,22 @@ class OrderEnded:
     order: Order
     reason: EndReason
 
+    @property
+    def market_id(self) -> str:
+        """The order's market."""
+        return self.order.market_id
+
 
 @dataclass(slots=True)
 class OrderRested:
     """What is left of an incoming order rests in the book."""
 
     order: Order
+
+    @property
+    def market_id(self) -> str:
+        """The order's market."""
+        return self.order.market_id
 
 
 EngineEvent = LevelChanged | Traded | OrderEnded | OrderRested
@@ -149,11 +163,13 @@ class MatchingEngine:
         self.books: dict[str, MarketBook] = {}
         self.orders: dict[str, Order] = {}
         self.events: list[EngineEvent] = []
+        self.rested = 0
         self._expiries: list[tuple[int, str]] = []
 
-    def drain(self) -> list[EngineEvent]:
-        """Return what happened since the last call, in order."""
-        events, self.events = self.events, []
+    def drain(self, market_id: str) -> list[EngineEvent]:
+        """Return what happened in a market since it was last asked for, in order."""
+        events = [event for event in self.events if event.market_id == market_id]
+        self.events = [event for event in self.events if event.market_id != market_id]
         return events
 
     # -- markets ----------------------------------------------------------------------------------------------------
@@ -169,6 +185,10 @@ class MatchingEngine:
     def change_grid(self, market_id: str, price_ranges: tuple[tuple[int, int, int], ...]) -> None:
         """Change a market's valid prices; resting orders stay where they are."""
         self.books[market_id].price_ranges = price_ranges
+
+    def forget(self, market_id: str) -> None:
+        """Drop the book of a market that has ended; nothing rests there any more."""
+        self.books.pop(market_id, None)
 
     def close(self, market_id: str) -> None:
         """End trading and cancel everything that rests."""
@@ -204,10 +224,27 @@ class MatchingEngine:
                 `fok_unfilled`. Nothing has changed then.
         """
         book = self.check(order)
-        if order.is_post_only and self._crosses(book, order, self._best_against(book, order)):
+        if order.is_post_only and self.would_cross(order):
             raise Refused("post_only_cross")
         if order.tif == "fok" and not self.can_fill(order):
             raise Refused("fok_unfilled")
+        self._enter(book, order)
+
+    def replace(self, order_id: str, price_e4: int, remaining_e6: int) -> None:
+        """Give a resting order another price and size: it loses its place, and is matched again.
+
+        A post-only order that would cross at the new price ends. The caller has checked price and size.
+        """
+        order = self.orders[order_id]
+        book = self.books[order.market_id]
+        self._take_out(order)
+        order.price_e4, order.remaining_e6, order.sequence = price_e4, remaining_e6, 0
+        if order.is_post_only and self.would_cross(order):
+            self.events.append(OrderEnded(order, "post_only_cross"))
+        else:
+            self._enter(book, order)
+
+    def _enter(self, book: MarketBook, order: Order) -> None:
         is_stopped = self._match(book, order)
         if is_exhausted(order):
             self.events.append(OrderEnded(order, "filled"))
@@ -233,12 +270,20 @@ class MatchingEngine:
             raise Refused("duplicate")
         return book
 
-    def cancel(self, order_id: str) -> Order | None:
+    def cancel(self, order_id: str, reason: EndReason = "canceled") -> Order | None:
         """Take an order out of its book; None when it does not rest there."""
         order = self.orders.get(order_id)
         if order is not None:
-            self._remove(order, "canceled")
+            self._remove(order, reason)
         return order
+
+    def set_expiry(self, order_id: str, expires_ms: int | None) -> None:
+        """Change when a resting order ends; it keeps its place in the queue."""
+        order = self.orders[order_id]
+        order.expires_ms = expires_ms
+        order.tif = "gtc" if expires_ms is None else "gtd"
+        if expires_ms is not None:
+            heapq.heappush(self._expiries, (expires_ms, order_id))
 
     def reduce(self, order_id: str, to_e6: int) -> None:
         """Shrink a resting order; it keeps its place in the queue."""
@@ -251,7 +296,10 @@ class MatchingEngine:
         self._level_event(book, order, order.side, order.price_e4, change, level.total_e6, "canceled")
 
     def rest(self, order: Order) -> None:
-        """Put an order at the end of its level's queue without matching (also used when a journal is restored)."""
+        """Put an order at the end of its level's queue without matching.
+
+        Also used when a journal is restored, in the order of the sequences, which are kept then.
+        """
         book = self.books[order.market_id]
         level = book.side(order.side).get(order.price_e4)
         if level is None:
@@ -262,6 +310,8 @@ class MatchingEngine:
                 book.best_ask = order.price_e4 if book.best_ask is None else min(book.best_ask, order.price_e4)
         level.orders[order.order_id] = order
         self.orders[order.order_id] = order
+        order.sequence = order.sequence or self.rested + 1
+        self.rested = max(self.rested, order.sequence)
         if order.expires_ms is not None:
             heapq.heappush(self._expiries, (order.expires_ms, order.order_id))
         level.total_e6 += order.remaining_e6
@@ -290,12 +340,24 @@ class MatchingEngine:
         return found
 
     def can_fill(self, order: Order) -> bool:
-        """Whether the order would be filled whole (its money spent, where money bounds it)."""
-        found = self.preview(order)
-        if order.spend_e10 is None:
-            return sum(size for _, size in found) == order.remaining_e6
-        spent = sum(size * _cost_e4(order.side, price) for price, size in found)
-        return order.spend_e10 - spent < PRICE_ONE_E4 or sum(size for _, size in found) == order.remaining_e6
+        """Whether enough rests at the order's price to fill it whole (to spend its money, where money bounds it).
+
+        Own orders count: a fill-or-kill order that meets them is stopped there and keeps what it has, as at the venue.
+        """
+        missing, spend = order.remaining_e6, order.spend_e10
+        for resting in self.crossing(self.books[order.market_id], order):
+            size = _tradable(order.side, resting.price_e4, min(resting.remaining_e6, missing), spend)
+            missing -= size
+            if spend is not None:
+                spend -= size * _cost_e4(order.side, resting.price_e4)
+            if missing == 0 or (spend is not None and spend < PRICE_ONE_E4):
+                return True
+        return False
+
+    def would_cross(self, order: Order) -> bool:
+        """Whether the order's price reaches the best of the other side."""
+        book = self.books[order.market_id]
+        return self._crosses(book, order, self._best_against(book, order))
 
     def crossing(self, book: MarketBook, order: Order) -> Iterator[Order]:
         """The resting orders that an order's price reaches, in the order they would trade."""
@@ -315,14 +377,16 @@ class MatchingEngine:
             if price is None or not self._crosses(book, order, price):
                 return False
             level = book.side(against)[price]
-            before = level.total_e6
+            before, mark = level.total_e6, len(self.events)
             is_stopped, last = self._consume(order, level, price)
             if not level.orders:
                 del book.side(against)[price]
                 book.refresh_best(against)
             if level.total_e6 != before:
                 change = level.total_e6 - before
-                self._level_event(book, last, against, price, change, level.total_e6, "traded")
+                has_traded = any(isinstance(event, Traded) for event in self.events[mark:])
+                cause: LevelCause = "traded" if has_traded else "canceled"
+                self._level_event(book, last, against, price, change, level.total_e6, cause)
             if is_stopped:
                 return True
             if level.orders and not is_exhausted(order):
@@ -363,6 +427,10 @@ class MatchingEngine:
         del self.orders[order.order_id]
 
     def _remove(self, order: Order, reason: EndReason) -> None:
+        self._take_out(order)
+        self.events.append(OrderEnded(order, reason))
+
+    def _take_out(self, order: Order) -> None:
         book = self.books[order.market_id]
         level = book.side(order.side)[order.price_e4]
         self._forget(level, order)
@@ -372,7 +440,6 @@ class MatchingEngine:
             if order.price_e4 == (book.best_bid if order.side == "bid" else book.best_ask):
                 book.refresh_best(order.side)
         self._level_event(book, order, order.side, order.price_e4, -order.remaining_e6, level.total_e6, "canceled")
-        self.events.append(OrderEnded(order, reason))
 
     def _clear(self, book: MarketBook, reason: EndReason) -> None:
         resting: Iterable[Order] = [

@@ -4,22 +4,13 @@ A fault file is one JSON object:
 
     {"seed": 7,
      "settlement": {"mined_ms": 1500, "confirmed_ms": 4000, "failed_probability": "0", "sellable": "matched"},
+     "clock": {"kalshi": -4000},
      "rules": [{"kind": "reject", "venue": "kalshi", "probability": "0.1", ...}, ...]}
 
 `settlement` is Polymarket's: how long after the match a trade is mined and confirmed, how often it fails instead, and
-from when on bought tokens can be sold (`matched` or `mined`). A rule has `kind`, and optionally `venue` (both when
-absent), `probability` (decimal string, default 1), `market` (an id; all when absent), `skip` (this many chances pass
-first), `times` (most times it fires), and by kind:
-
-- `reject`: an order is refused. `code`: the venue's error code or text.
-- `partial_fill`: makers pull their orders until only `fraction` (default 0.5) of an immediate order can be filled.
-- `fade`: they all pull away; the order finds nothing at its price.
-- `lost_response`: the order is carried out, the connection drops before the answer.
-- `server_error`: the request is not carried out; `status` (default 503).
-- `delay`: the answer comes `ms` later (default 1000). With `path`, for that path prefix only.
-- `dropped_frame`: a socket frame is not sent (its sequence number is used up). `channel` limits it.
-- `silent_socket`: `ms` after it opened a socket says nothing any more but still answers pings.
-- `disconnect`: `ms` after it opened a socket is cut without a close frame.
+from when on bought tokens can be sold (`matched` or `mined`). `clock` is how far a venue's clock is ahead of ours, in
+milliseconds. The rules' fields and kinds are in `docs/sandbox.md`; `FIELDS` and `FaultKind` here. Every rule draws
+from a random stream of its own, so that adding one changes nothing about the others.
 
 `default_plan()` is what runs when no file is given: makers fade as they do in reality, nothing is lost.
 """
@@ -28,6 +19,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -39,19 +31,35 @@ from streams.market.identity import Venue
 FaultKind = Literal[
     "reject",
     "partial_fill",
+    "late_fill",
     "fade",
-    "lost_response",
+    "failed_settlement",
     "server_error",
     "delay",
+    "lost_request",
+    "lost_response",
     "dropped_frame",
+    "delayed_frame",
+    "duplicated_frame",
+    "reordered_frame",
     "silent_socket",
     "disconnect",
 ]
+FRAME_KINDS: tuple[FaultKind, ...] = ("dropped_frame", "delayed_frame", "duplicated_frame", "reordered_frame")
+SOCKET_KINDS: tuple[FaultKind, ...] = ("silent_socket", "disconnect")
 
 
 @dataclass(slots=True)
 class FaultRule:
-    """One line of a fault file, with how often it had its chance and fired."""
+    """One line of a fault file, with how often it had its chance and fired.
+
+    Attributes:
+        skip: So many chances pass first.
+        times: Most times it fires, None for no limit.
+        when: `server_error` only: whether the error comes `before` the request is carried out or `after`.
+        seed: Of the rule's own random stream; None takes one from the plan's seed and the rule's place.
+        rule_id: Given by the plan.
+    """
 
     kind: FaultKind
     venue: Venue | None = None
@@ -62,11 +70,40 @@ class FaultRule:
     fraction: Decimal = Decimal("0.5")
     code: str = ""
     status: int = 503
+    when: Literal["before", "after"] = "before"
     ms: int = 1_000
     path: str = ""
     channel: str = ""
+    seed: int | None = None
     chances: int = 0
     fired: int = 0
+    rule_id: str = ""
+    random: random.Random = field(default_factory=random.Random, repr=False, compare=False)
+
+    def concerns(self, venue: Venue, market_id: str, path: str, channel: str) -> bool:
+        """Whether the rule is about this at all."""
+        if self.venue is not None and self.venue is not venue:
+            return False
+        if (self.market and self.market != market_id) or (self.channel and self.channel != channel):
+            return False
+        return not self.path or path.startswith(self.path)
+
+    def fires(self) -> bool:
+        """Give the rule its chance."""
+        self.chances += 1
+        if self.chances <= self.skip or (self.times is not None and self.fired >= self.times):
+            return False
+        if not draw(self.random, self.probability):
+            return False
+        self.fired += 1
+        return True
+
+    def state(self) -> dict[str, Any]:
+        """The rule as JSON values, without what it leaves at its default, with its counters."""
+        plain = FaultRule(self.kind)
+        given = {name: getattr(self, name) for name in FIELDS if getattr(self, name) != getattr(plain, name)}
+        shown = {name: str(value) if isinstance(value, Decimal) else value for name, value in given.items()}
+        return {"id": self.rule_id, "kind": self.kind, **shown, "chances": self.chances, "fired": self.fired}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,42 +118,69 @@ class SettlementPlan:
 
 @dataclass(slots=True)
 class FaultPlan:
-    """All rules of a sandbox with the random source they share."""
+    """All rules of a sandbox.
+
+    Attributes:
+        clock_ms: How far each venue's clock is ahead of ours.
+        has_frame_rules: Whether any rule is about frames (so that the hot path can skip the question).
+    """
 
     rules: list[FaultRule] = field(default_factory=list)
     settlement: SettlementPlan = field(default_factory=SettlementPlan)
     seed: int = 0
+    clock_ms: dict[Venue, int] = field(default_factory=dict)
     random: random.Random = field(default_factory=random.Random)
+    has_frame_rules: bool = False
+    _added: int = 0
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
+        rules, self.rules = self.rules, []
+        self.add(rules)
+
+    def add(self, rules: Iterable[FaultRule]) -> list[FaultRule]:
+        """Put rules behind those there are and give them ids."""
+        added = list(rules)
+        for rule in added:
+            self._added += 1
+            rule.rule_id = str(self._added)
+            own = f"{self.seed}:{self._added}" if rule.seed is None else str(rule.seed)
+            rule.random = random.Random(f"{rule.kind}:{own}")
+        self.rules.extend(added)
+        self._note()
+        return added
+
+    def remove(self, rule_id: str = "") -> int:
+        """Take out one rule, or all without an id; how many there were."""
+        kept = [rule for rule in self.rules if rule_id and rule.rule_id != rule_id]
+        gone, self.rules = len(self.rules) - len(kept), kept
+        self._note()
+        return gone
+
+    def _note(self) -> None:
+        self.has_frame_rules = any(rule.kind in FRAME_KINDS for rule in self.rules)
 
     def fires(
-        self, kind: FaultKind, venue: Venue, *, market_id: str = "", path: str = "", channel: str = ""
+        self, kind: FaultKind, venue: Venue, *, market_id: str = "", path: str = "", channel: str = "", when: str = ""
     ) -> FaultRule | None:
         """Return the first rule of that kind that fires now, None when none does."""
         for rule in self.rules:
-            if rule.kind != kind or (rule.venue is not None and rule.venue is not venue):
+            if rule.kind != kind or not rule.concerns(venue, market_id, path, channel):
                 continue
-            if (rule.market and rule.market != market_id) or (rule.channel and rule.channel != channel):
-                continue
-            if rule.path and not path.startswith(rule.path):
-                continue
-            rule.chances += 1
-            if rule.chances <= rule.skip or (rule.times is not None and rule.fired >= rule.times):
-                continue
-            if self.happens(rule.probability):
-                rule.fired += 1
+            if (not when or rule.when == when) and rule.fires():
                 return rule
         return None
 
-    def has(self, kind: FaultKind) -> bool:
-        """Whether any rule of that kind exists (so that hot paths can skip the question)."""
-        return any(rule.kind == kind for rule in self.rules)
-
     def happens(self, probability: Decimal) -> bool:
         """Draw once."""
-        return probability > 0 and self.random.randrange(1_000_000) < int(probability * 1_000_000)
+        return draw(self.random, probability)
+
+
+def draw(source: random.Random, probability: Decimal) -> bool:
+    """Whether something of this probability happens; certain things take no number from the source."""
+    if probability >= 1:
+        return True
+    return probability > 0 and source.randrange(1_000_000) < int(probability * 1_000_000)
 
 
 def default_plan(seed: int = 0) -> FaultPlan:
@@ -142,22 +206,30 @@ def load_plan(path: Path) -> FaultPlan:
         raise ConfigurationError(f"The fault file {path} cannot be read: {error.strerror}.") from None
     except ValueError:
         raise ConfigurationError(f"The fault file {path} is not JSON.") from None
-    if not isinstance(document, dict) or not set(document) <= {"seed", "rules", "settlement"}:
-        raise ConfigurationError(f"The fault file {path} must be an object with seed, settlement and rules.")
+    if not isinstance(document, dict) or not set(document) <= {"seed", "rules", "settlement", "clock"}:
+        raise ConfigurationError(f"The fault file {path} must be an object with seed, settlement, clock and rules.")
     try:
-        rules = [_rule(entry) for entry in document.get("rules", [])]
+        rules = [parse_rule(entry) for entry in document.get("rules", [])]
         settlement = _settlement(document.get("settlement", {}))
-        return FaultPlan(rules, settlement, int(document.get("seed", 0)))
-    except (ValueError, TypeError, InvalidOperation) as error:
+        clock = {Venue(name): int(ms) for name, ms in document.get("clock", {}).items()}
+        return FaultPlan(rules, settlement, int(document.get("seed", 0)), clock)
+    except (ValueError, TypeError, AttributeError, InvalidOperation) as error:
         raise ConfigurationError(f"The fault file {path} cannot be used: {error}.") from None
 
 
 _DECIMALS = frozenset({"probability", "fraction"})
-_INTEGERS = frozenset({"skip", "times", "status", "ms"})
+_INTEGERS = frozenset({"skip", "times", "status", "ms", "seed"})
 _TEXTS = frozenset({"market", "code", "path", "channel"})
+FIELDS = ("venue", "probability", "market", "skip", "times", "fraction", "code", "status", "when", "ms", "path",
+          "channel", "seed")  # fmt: skip
 
 
-def _rule(entry: Any) -> FaultRule:
+def parse_rule(entry: Any) -> FaultRule:
+    """Build a rule from its JSON form.
+
+    Raises:
+        ValueError: If it cannot be meant; the message names kind and field.
+    """
     if not isinstance(entry, dict) or entry.get("kind") not in get_args(FaultKind):
         raise ValueError(f"a rule needs a kind out of {', '.join(get_args(FaultKind))}")
     kind = entry["kind"]
@@ -171,8 +243,10 @@ def _rule(entry: Any) -> FaultRule:
             setattr(rule, name, int(value))
         elif name in _TEXTS:
             setattr(rule, name, str(value))
+        elif name == "when" and value in ("before", "after"):
+            rule.when = value
         elif name != "kind":
-            raise ValueError(f"{kind} has no field {name!r}")
+            raise ValueError(f"{kind} has no field {name!r} of the value {value!r}")
     return rule
 
 

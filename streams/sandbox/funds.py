@@ -5,17 +5,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from streams.market.errors import Refused
-from streams.market.fees import fee_bound_e6, taker_fee_e6
-from streams.market.identity import Venue, other_outcome
+from streams.market.fees import (
+    FeeSchedule,
+    KalshiFeeSchedule,
+    fee_bound_e6,
+    spend_fee_bound_e6,
+    taker_fee_e6,
+)
+from streams.market.identity import Outcome, Side, Venue, other_outcome
 from streams.market.units import PRICE_ONE_E4, cash_decimal, cash_e6_of
-from streams.sandbox.accounts import Account
-from streams.sandbox.records import ListedMarket, OrderRequest
+from streams.sandbox.accounts import Account, schedule_at
+from streams.sandbox.records import ListedMarket, OrderRequest, Ticket
 
 if TYPE_CHECKING:
-    from streams.sandbox.exchange import Exchange
+    from streams.sandbox.settling import Settling
 
 
-def check_funds(exchange: Exchange, request: OrderRequest, listed: ListedMarket, fills: list[tuple[int, int]]) -> None:
+def check_funds(
+    exchange: Settling,
+    request: OrderRequest,
+    listed: ListedMarket,
+    fills: list[tuple[int, int]],
+    amended: Ticket | None = None,
+) -> None:
     """Refuse an order its account cannot pay (or whose contracts it does not hold).
 
     Args:
@@ -23,69 +35,173 @@ def check_funds(exchange: Exchange, request: OrderRequest, listed: ListedMarket,
         request: The order.
         listed: Its market.
         fills: What it would trade now, [(price_e4 in YES terms, size_e6)].
+        amended: The order that this one takes the place of; what it reserves is free for it.
 
     Raises:
-        Refused: `insufficient_balance`, with amounts in the message.
+        Refused: `insufficient_balance`, or `insufficient_shard_balance` when the cash is on other shards; amounts are
+            in the message.
     """
     account = exchange.accounts.accounts[request.account_id]
     if request.intent.action == "sell":
-        _check_contracts(exchange, account, request)
+        check_tokens(exchange, account, request.market_id, request.intent.outcome, request.size_e6, amended)
         return
-    available = account.cash_e6 - exchange.reserved_e6(request.account_id)
-    needed = _cash_needed(request, listed, fills) - _released_by_netting(exchange, account, request)
-    if needed > available:
-        raise Refused("insufficient_balance", f"balance: {available}, order amount: {needed}")
+    schedule = schedule_of(account, listed)
+    needed = _cash_needed(request, schedule, fills) - _released_by_netting(exchange, account, request, amended)
+    check_cash(exchange, account, listed.shard, needed, amended)
 
 
-def _cash_needed(request: OrderRequest, listed: ListedMarket, fills: list[tuple[int, int]]) -> int:
+def check_cash(exchange: Settling, account: Account, shard: int, needed_e6: int, amended: Ticket | None = None) -> None:
+    """Refuse what a shard's free cash does not cover.
+
+    Raises:
+        Refused: `insufficient_balance`, or `insufficient_shard_balance` when other shards hold enough.
+    """
+    reserved = reserved_by_shard(exchange, account, amended)
+    unmined = unmined_cash_e6(exchange, account)
+    available = account.cash_by_shard_e6.get(shard, 0) - reserved.get(shard, 0) - unmined
+    if needed_e6 <= available:
+        return
+    elsewhere = account.cash_e6 - sum(reserved.values()) - unmined
+    code = "insufficient_shard_balance" if needed_e6 <= elsewhere else "insufficient_balance"
+    raise Refused(code, f"balance: {available}, order amount: {needed_e6}")
+
+
+def check_tokens(
+    exchange: Settling,
+    account: Account,
+    market_id: str,
+    outcome: Outcome,
+    size_e6: int,
+    amended: Ticket | None = None,
+) -> None:
+    """Refuse what the account's free contracts do not cover: held, not promised to open sells, and mined.
+
+    Raises:
+        Refused: `insufficient_balance`.
+    """
+    held = account.position(market_id).held_e6(outcome)
+    promised = sum(
+        ticket.remaining_e6
+        for ticket in _open_tickets(exchange, account, amended)
+        if ticket.request.market_id == market_id
+        and ticket.request.intent.action == "sell"
+        and ticket.request.intent.outcome == outcome
+    )
+    free = held - promised - unmined_e6(exchange, account, market_id, outcome)
+    if size_e6 > free:
+        raise Refused("insufficient_balance", f"balance: {cash_decimal(free)}, order amount: {cash_decimal(size_e6)}")
+
+
+def unmined_e6(exchange: Settling, account: Account, market_id: str, outcome: Outcome) -> int:
+    """Contracts bought that are not on the chain yet, where that keeps them from being sold."""
+    if not exchange.needs_mining:
+        return 0
+    return sum(
+        trade.size_e6
+        for trade in exchange.unsettled.values()
+        for side in (trade.taker, trade.maker)
+        if trade.status in ("MATCHED", "RETRYING")
+        and trade.market_id == market_id
+        and side.account_id == account.account_id
+        and side.intent.outcome == outcome
+        and side.intent.action == "buy"
+    )
+
+
+def unmined_cash_e6(exchange: Settling, account: Account) -> int:
+    """Proceeds of sales that are not on the chain yet, where that keeps them from being spent."""
+    if not exchange.needs_mining:
+        return 0
+    return sum(
+        side.charge.cash_change_e6
+        for trade in exchange.unsettled.values()
+        for side in (trade.taker, trade.maker)
+        if trade.status in ("MATCHED", "RETRYING")
+        and side.account_id == account.account_id
+        and side.intent.action == "sell"
+        and side.charge is not None
+    )
+
+
+def reserved_by_shard(exchange: Settling, account: Account, amended: Ticket | None = None) -> dict[int, int]:
+    """Cash that the account's open buys may still need, by shard, fees included.
+
+    On Kalshi orders that only close a position need none: their contracts meet held ones and become a dollar each. The
+    cheapest orders are taken to be the closing ones, so that never too little is reserved.
+    """
+    reserved: dict[int, int] = {}
+    closing: dict[tuple[str, Side], int] = {}
+    buys = [ticket for ticket in _open_tickets(exchange, account, amended) if ticket.request.intent.action == "buy"]
+    for ticket in sorted(buys, key=lambda ticket: ticket.request.cost_e4):
+        request = ticket.request
+        listed = exchange.markets[request.market_id]
+        key = (request.market_id, request.side)
+        if key not in closing:
+            closing[key] = _opposite_e6(exchange, account, request)
+        closed = min(closing[key], ticket.remaining_e6)
+        closing[key] -= closed
+        needed = _most_needed(ticket, ticket.remaining_e6 - closed, schedule_of(account, listed))
+        reserved[listed.shard] = reserved.get(listed.shard, 0) + needed
+    return reserved
+
+
+def schedule_of(account: Account, listed: ListedMarket) -> FeeSchedule:
+    """The market's fees as this account pays them."""
+    schedule = listed.schedule
+    return schedule_at(schedule, account.precision_e6) if isinstance(schedule, KalshiFeeSchedule) else schedule
+
+
+def _most_needed(ticket: Ticket, opening_e6: int, schedule: FeeSchedule) -> int:
+    request = ticket.request
+    is_held = ticket.status == "delayed"
+    if request.spend_e6 is not None:
+        return request.spend_e6 + spend_fee_bound_e6(request.spend_e6, schedule)
+    fee = _fee_bound(request, ticket.remaining_e6, schedule, is_taker=is_held)
+    return cash_e6_of(request.cost_e4, opening_e6, paying=True) + fee
+
+
+def _fee_bound(request: OrderRequest, size_e6: int, schedule: FeeSchedule, *, is_taker: bool) -> int:
+    """The most an order's fees can be, but for a rounding per fill; makers mostly pay none on Kalshi."""
+    if isinstance(schedule, KalshiFeeSchedule) and not schedule.rate_e4(is_taker=is_taker):
+        return 0
+    return fee_bound_e6(request.cost_e4, size_e6, schedule, is_taker=is_taker)
+
+
+def _cash_needed(request: OrderRequest, schedule: FeeSchedule, fills: list[tuple[int, int]]) -> int:
     is_yes = request.intent.outcome == "yes"
     total = 0
     for price, size in fills:
         cost_e4 = price if is_yes else PRICE_ONE_E4 - price
-        total += cash_e6_of(cost_e4, size, paying=True) + taker_fee_e6(cost_e4, size, listed.schedule)
+        total += cash_e6_of(cost_e4, size, paying=True) + taker_fee_e6(cost_e4, size, schedule)
     if request.tif in ("ioc", "fok"):
         return total
-    limit_e4 = request.price_e4 if is_yes else PRICE_ONE_E4 - request.price_e4
     rest = request.size_e6 - sum(size for _, size in fills)
     if rest:
-        total += cash_e6_of(limit_e4, rest, paying=True)
-        total += fee_bound_e6(limit_e4, rest, listed.schedule, is_taker=False)
+        total += cash_e6_of(request.cost_e4, rest, paying=True)
+        total += _fee_bound(request, rest, schedule, is_taker=False)
     return total
 
 
-def _released_by_netting(exchange: Exchange, account: Account, request: OrderRequest) -> int:
-    """On Kalshi contracts of the other outcome turn into a dollar each when they meet the bought ones."""
+def _opposite_e6(exchange: Settling, account: Account, request: OrderRequest) -> int:
+    """Held contracts of the other outcome that bought ones turn into cash; none on Polymarket."""
     if exchange.venue is not Venue.KALSHI:
         return 0
-    held = account.position(request.market_id).held_e6(other_outcome(request.intent.outcome))
+    return max(0, account.position(request.market_id).held_e6(other_outcome(request.intent.outcome)))
+
+
+def _released_by_netting(exchange: Settling, account: Account, request: OrderRequest, amended: Ticket | None) -> int:
     promised = sum(
         ticket.remaining_e6
-        for ticket in exchange.open_tickets(account.account_id)
+        for ticket in _open_tickets(exchange, account, amended)
         if ticket.request.market_id == request.market_id and ticket.request.side == request.side
     )
-    return min(max(0, held - promised), request.size_e6)
+    return min(max(0, _opposite_e6(exchange, account, request) - promised), request.size_e6)
 
 
-def _check_contracts(exchange: Exchange, account: Account, request: OrderRequest) -> None:
-    position = account.position(request.market_id)
-    held = position.held_e6(request.intent.outcome)
-    resting = sum(
-        ticket.remaining_e6
-        for ticket in exchange.open_tickets(account.account_id)
-        if ticket.request.market_id == request.market_id and ticket.request.intent == request.intent
-    )
-    arriving = 0
-    if exchange.faults.settlement.sellable == "mined":
-        arriving = sum(
-            trade.size_e6
-            for trade in exchange.unsettled.values()
-            for side in (trade.taker, trade.maker)
-            if trade.status == "MATCHED"
-            and trade.market_id == request.market_id
-            and side.account_id == account.account_id
-            and side.intent.outcome == request.intent.outcome
-            and side.intent.action == "buy"
-        )
-    if request.size_e6 > held - resting - arriving:
-        free = cash_decimal(held - resting - arriving)
-        raise Refused("insufficient_balance", f"balance: {free}, order amount: {cash_decimal(request.size_e6)}")
+def _open_tickets(exchange: Settling, account: Account, amended: Ticket | None) -> list[Ticket]:
+    return [
+        ticket
+        for tickets in (exchange.resting, exchange.delayed)
+        for ticket in tickets.values()
+        if ticket.request.account_id == account.account_id and ticket is not amended
+    ]

@@ -23,6 +23,9 @@ import orjson
 
 from streams.market.errors import ConfigurationError
 
+FORMAT = 2
+"""Counts up when what a journal holds changes its form."""
+
 
 @dataclass(slots=True)
 class Recovered:
@@ -52,6 +55,10 @@ class Journal:
             lines = list(_read_lines(path))
             if not lines:
                 raise ConfigurationError(f"{path} is damaged; `crossbook reset` starts the sandbox anew.")
+            if lines[0].get("format") != FORMAT:
+                raise ConfigurationError(
+                    f"{self.folder} was written by another version; `crossbook reset` starts the sandbox anew."
+                )
             found.snapshot = lines[0]
             self._generation = int(lines[0]["generation"])
         for generation in self._generations():
@@ -76,6 +83,19 @@ class Journal:
         assert self._listings is not None
         os.write(self._listings, b"".join(encode_line(listing) for listing in listings))
         os.fdatasync(self._listings)
+
+    def replace_listings(self, listings: list[dict[str, Any]]) -> None:
+        """Put these listings in place of all that were added, when many of them are of markets that are gone."""
+        path = self.folder / "listings.log"
+        fresh = path.with_suffix(".new")
+        with fresh.open("wb") as file:
+            file.writelines(encode_line(listing) for listing in listings)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+        if self._listings is not None:
+            os.close(self._listings)
+        self._listings = _open_for_append(path)
 
     def begin_snapshot(self) -> int:
         """Start a new tail for what comes after the state that is about to be written; returns its generation."""
@@ -112,6 +132,11 @@ class Journal:
 
     def _tail_path(self, generation: int) -> Path:
         return self.folder / f"tail-{generation}.log"
+
+
+def snapshot_line(generation: int, state: dict[str, Any]) -> bytes:
+    """Return a snapshot as the line `write_snapshot` takes."""
+    return encode_line({"format": FORMAT, "generation": generation, **state})
 
 
 def encode_line(record: dict[str, Any]) -> bytes:

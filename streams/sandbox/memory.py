@@ -6,18 +6,20 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from streams.market.fees import KalshiFeeSchedule, KalshiOrderFees
+from streams.market.fees import KalshiFeeSchedule
 from streams.market.identity import Venue
+from streams.market.units import cash_e6_of
 from streams.sandbox.accounts import account_state, restore_account
 from streams.sandbox.engine import Order
-from streams.sandbox.exchange import Exchange
+from streams.sandbox.exchange import Exchange, house_order_id
 from streams.sandbox.model import CatalogueEvent, CatalogueMarket, ListMarket
 from streams.sandbox.records import Changes, ListedMarket, Payout, Ticket, Trade
+from streams.sandbox.trading import engine_order
 
 
 def listing_state(listed: ListedMarket) -> dict[str, Any]:
     """Return a listing as values that orjson writes (dataclasses and times included)."""
-    return {"event": listed.event, "market": listed.market, "listed_ms": listed.listed_ms}
+    return {"event": listed.event, "market": listed.market, "listed_ms": listed.listed_ms, "number": listed.number}
 
 
 def listing_from(state: dict[str, Any]) -> ListMarket:
@@ -33,18 +35,32 @@ def listing_from(state: dict[str, Any]) -> ListMarket:
     return ListMarket(CatalogueEvent(**event), CatalogueMarket(**market))
 
 
+def restore_listing(exchange: Exchange, state: dict[str, Any]) -> None:
+    """List a market as `listing_state` wrote it."""
+    exchange.list_market(listing_from(state), int(state["listed_ms"]), int(state["number"]))
+
+
 def exchange_state(exchange: Exchange) -> dict[str, Any]:
-    """Return everything of an exchange that listings do not say. House positions are not kept: they owe nothing."""
+    """Return everything of an exchange that listings do not say.
+
+    House positions and escrow are not in it: they follow from the positions of the others (`reopen_books`).
+    """
+    waiting = {house_order_id(act.account, act.order_key) for act in exchange.waiting_cancels}
     return {
+        "is_whole": True,
+        "counts": _counts(exchange),
         "markets": [listed.state() for listed in exchange.markets.values()],
         "accounts": [account_state(a) for a in exchange.accounts.accounts.values() if not a.is_house],
         "tickets": [ticket.state() for ticket in exchange.tickets.values()],
         "trades": [trade.state() for trade in exchange.trades.values()],
         "payouts": [asdict(payout) for payout in exchange.payouts],
+        "fees_e6": exchange.accounts.fees_e6,
+        "mode": _mode_state(exchange),
+        "face": exchange.face_state,
         "house": [
-            [o.account, o.client_order_id, o.market_id, o.side, o.price_e4, o.remaining_e6]
+            [o.account, o.client_order_id, o.market_id, o.side, o.price_e4, o.remaining_e6, o.sequence]
             for o in exchange.engine.orders.values()
-            if o.is_house
+            if o.is_house and o.order_id not in waiting
         ],
     }
 
@@ -55,8 +71,9 @@ def take_changes(exchange: Exchange) -> dict[str, Any] | None:
     if not changes:
         return None
     exchange.changes = Changes()
-    return {
+    record: dict[str, Any] = {
         "venue": exchange.venue,
+        "counts": _counts(exchange),
         "markets": [exchange.markets[market_id].state() for market_id in sorted(changes.markets)],
         "accounts": [
             account_state(exchange.accounts.accounts[account_id], markets)
@@ -65,7 +82,23 @@ def take_changes(exchange: Exchange) -> dict[str, Any] | None:
         "tickets": [exchange.tickets[order_id].state() for order_id in sorted(changes.tickets)],
         "trades": [trade.state() for trade in changes.trades.values()],
         "payouts": [asdict(payout) for payout in changes.payouts],
+        "fees_e6": exchange.accounts.fees_e6,
     }
+    if changes.forgotten:
+        record["forgotten"] = changes.forgotten
+    if changes.mode:
+        record["mode"] = _mode_state(exchange)
+    if changes.face:
+        record["face"] = exchange.face_state
+    return record
+
+
+def _counts(exchange: Exchange) -> list[int]:
+    return [exchange.listed_count, exchange.ticket_count, exchange.trade_count, exchange.payout_count]
+
+
+def _mode_state(exchange: Exchange) -> list[Any]:
+    return [exchange.mode, exchange.mode_until_ms, exchange.mode_then]
 
 
 def apply_state(exchange: Exchange, state: dict[str, Any]) -> None:
@@ -85,49 +118,103 @@ def apply_state(exchange: Exchange, state: dict[str, Any]) -> None:
     for payout in state["payouts"]:
         if payout["transaction_id"] not in known:
             exchange.payouts.append(Payout(**payout))
+    exchange.accounts.fees_e6 = state["fees_e6"]
+    listed, exchange.ticket_count, exchange.trade_count, exchange.payout_count = state["counts"]
+    exchange.listed_count = max(exchange.listed_count, listed)
+    if "mode" in state:
+        exchange.mode, exchange.mode_until_ms, exchange.mode_then = state["mode"]
+    if "face" in state:
+        exchange.face_state = state["face"]
+    for market_id in _forgotten(exchange, state):
+        exchange.forget_market(market_id)
+
+
+def _forgotten(exchange: Exchange, state: dict[str, Any]) -> list[str]:
+    """The markets a record dropped; a snapshot does not name those that were gone when it was written."""
+    if "is_whole" not in state:
+        return list(state.get("forgotten", ()))
+    kept, listed_then = {market["market_id"] for market in state["markets"]}, state["counts"][0]
+    return [m.market_id for m in exchange.markets.values() if m.number <= listed_then and m.market_id not in kept]
 
 
 def reopen_books(exchange: Exchange, house: list[list[Any]], now_ms: int) -> int:
     """Put resting orders back after everything else is restored; returns how many house quotes had to go.
 
-    External orders come first, then the snapshot's house quotes, which are a little older: those that would cross what
-    is there, or whose market has closed since, are left out.
+    Every order takes its old place in its queue. The house quotes are the snapshot's, a little older than the external
+    orders: those that would cross one, or whose market has closed since, are left out.
     """
+    resting = [_order_of(ticket) for ticket in exchange.tickets.values() if ticket.status == "resting"]
+    kept = [order for order in map(_house_order, house) if _fits(exchange, order, resting)]
+    for order in sorted(resting + kept, key=lambda order: order.sequence):
+        exchange.engine.rest(order)
+    exchange.engine.events.clear()
     for ticket in exchange.tickets.values():
-        if ticket.status != "resting":
+        if not ticket.is_open:
             continue
-        exchange.resting[ticket.order_id] = ticket
-        exchange.engine.rest(_order_of(ticket))
+        (exchange.resting if ticket.status == "resting" else exchange.delayed)[ticket.order_id] = ticket
         schedule = exchange.markets[ticket.request.market_id].schedule
         if isinstance(schedule, KalshiFeeSchedule):
-            exchange.accounts.order_fees[ticket.order_id] = KalshiOrderFees(schedule, ticket.fee_remainder_e6)
-    left_out = 0
-    for account, key, market_id, side, price_e4, remaining_e6 in house:
-        book = exchange.engine.books.get(market_id)
-        against = None if book is None else (book.best_ask if side == "bid" else book.best_bid)
-        crosses = against is not None and (price_e4 >= against if side == "bid" else price_e4 <= against)
-        if book is None or not book.is_open or crosses:
-            left_out += 1
-            continue
-        order = Order(
-            f"{account}/{key}", account, market_id, side, price_e4, remaining_e6, remaining_e6,
-            self_trade="maker", is_house=True, client_order_id=key,
-        )  # fmt: skip
-        exchange.engine.rest(order)
-    exchange.engine.drain()
-    exchange.unsettled = {t.trade_id: t for t in exchange.trades.values() if t.status in ("MATCHED", "MINED")}
+            account = exchange.accounts.accounts[ticket.request.account_id]
+            exchange.accounts.fees_of_order(account, ticket.order_id, schedule, ticket.fee_remainder_e6)
+    exchange.unsettled = {
+        t.trade_id: t for t in exchange.trades.values() if t.status in ("MATCHED", "MINED", "RETRYING")
+    }
     for listed in exchange.markets.values():
         listed.quoted = (listed.book.best_bid, listed.book.best_ask)
         if listed.status == "open":
             listed.history.quote(now_ms, listed.book.best_bid or 0, listed.book.best_ask or 10_000)
+    _derive_house(exchange)
+    exchange.reseed(now_ms)
+    exchange.reads.prepare(now_ms)
     exchange.changes = Changes()
-    return left_out
+    return len(house) - len(kept)
+
+
+def _fits(exchange: Exchange, order: Order, resting: list[Order]) -> bool:
+    book = exchange.engine.books.get(order.market_id)
+    if book is None or exchange.markets[order.market_id].status not in ("open", "paused"):
+        return False
+    against = [o.price_e4 for o in resting if o.market_id == order.market_id and o.side != order.side]
+    if not against:
+        return True
+    return order.price_e4 < min(against) if order.side == "bid" else order.price_e4 > max(against)
+
+
+def _derive_house(exchange: Exchange) -> None:
+    """Give one house account what must be the others' counterpart: positions, escrow, and the cash that is left.
+
+    Which maker held what is not kept; what all of them hold together follows from the external accounts, as there are
+    as many YES as NO, a dollar in escrow for each, and no cash but what was deposited.
+    """
+    accounts = exchange.accounts
+    house = accounts.house("house")
+    for market_id, listed in exchange.markets.items():
+        positions = [a.positions[market_id] for a in accounts.accounts.values() if market_id in a.positions]
+        yes, no = sum(p.yes_e6 for p in positions), sum(p.no_e6 for p in positions)
+        if listed.status == "settled":
+            settlement = listed.settlement_e4 or 0
+            accounts.escrow_e6[market_id] = sum(
+                cash_e6_of(settlement, p.yes_e6, paying=p.yes_e6 < 0)
+                + cash_e6_of(10_000 - settlement, p.no_e6, paying=p.no_e6 < 0)
+                for p in positions
+            )
+        elif yes or no:
+            accounts.escrow_e6[market_id] = max(yes, no)
+            if yes != no:
+                house.position(market_id).change("no" if yes > no else "yes", abs(yes - no), 0)
+    deposited = sum(account.deposited_e6 for account in accounts.accounts.values())
+    house.add_cash(0, deposited - accounts.total_e6())
+
+
+def _house_order(row: list[Any]) -> Order:
+    account, key, market_id, side, price_e4, remaining_e6, sequence = row
+    return Order(
+        house_order_id(account, key), account, market_id, side, price_e4, remaining_e6, remaining_e6,
+        self_trade="maker", is_house=True, client_order_id=key, sequence=sequence,
+    )  # fmt: skip
 
 
 def _order_of(ticket: Ticket) -> Order:
-    request = ticket.request
-    return Order(
-        request.order_id, request.account_id, request.market_id, request.side, request.price_e4, request.size_e6,
-        ticket.remaining_e6, request.tif, request.is_post_only, request.self_trade, request.expires_ms,
-        client_order_id=request.client_order_id,
-    )  # fmt: skip
+    order = engine_order(ticket.request)
+    order.remaining_e6, order.sequence = ticket.remaining_e6, ticket.sequence
+    return order

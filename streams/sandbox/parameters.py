@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, get_type_hints
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,29 @@ class FlowParameters:
     def as_rows(self) -> list[tuple[str, str]]:
         """(name, value) of every figure but the coins, for the documentation."""
         return [(item.name, _shown(getattr(self, item.name))) for item in fields(self) if item.name != "coins"]
+
+
+def adjusted_parameters(parameters: FlowParameters, changes: Mapping[str, Any]) -> FlowParameters:
+    """Return the parameters with some figures changed; a span is a [low, high] pair.
+
+    Raises:
+        ValueError: If there is no such figure or it cannot have that value; the message names it.
+    """
+    kinds = get_type_hints(FlowParameters)
+    values: dict[str, Any] = {}
+    for name, value in changes.items():
+        if name not in kinds or name == "coins":
+            raise ValueError(f"there is no flow parameter {name!r}")
+        given = value if isinstance(value, list) else [value]
+        is_span = kinds[name] not in (int, float)
+        if len(given) != 1 + is_span or not all(_is_figure(item) for item in given):
+            raise ValueError(f"{name} cannot be {value!r}")
+        values[name] = tuple(given) if is_span else kinds[name](value)
+    return replace(parameters, **values)
+
+
+def _is_figure(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
 
 
 def _shown(value: Any) -> str:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket as sockets
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -49,13 +51,24 @@ class Request:
 
 @dataclass(slots=True)
 class Response:
-    """An answer. `delay_ms` holds it back; `is_lost` drops the connection instead of sending it."""
+    """An answer.
+
+    Attributes:
+        delay_ms: Holds the answer back by so many milliseconds.
+        is_lost: The connection drops instead of the answer being sent.
+        is_reset: The same by a TCP reset.
+        resume: Called after `delay_ms`; its answer is sent in place of this one (and may be held back in turn). So an
+            order is matched late, or a held order answered when it is released. It is called even if the client has
+            gone meanwhile: what it asked for happens all the same.
+    """
 
     status: int = 200
     body: Any = None
     headers: dict[str, str] = field(default_factory=dict)
-    delay_ms: int = 0
+    delay_ms: float = 0
     is_lost: bool = False
+    is_reset: bool = False
+    resume: Callable[[], Response] | None = None
 
 
 Handler = Callable[..., Response]
@@ -110,19 +123,53 @@ class Face(Protocol):
         """Accept an upgrade with a session, or refuse it with an answer."""
 
 
-class Socket:
-    """The server's end of one WebSocket."""
+class Carrier(Protocol):
+    """What lies between a session and its socket: takes a frame, and writes it now, later, twice or never."""
 
-    __slots__ = ("_transport", "is_silent", "loop")
+    def carry(self, text: bytes, channel: str) -> None:
+        """Take one frame of a channel."""
+
+
+class Socket:
+    """The server's end of one WebSocket.
+
+    Attributes:
+        is_silent: Nothing is said any more but `answer` and pings.
+        carrier: Set by a face to have frames late, lost, doubled or out of order.
+    """
+
+    __slots__ = ("_transport", "carrier", "is_silent", "loop")
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
         self.loop = loop
         self.is_silent = False
+        self.carrier: Carrier | None = None
 
-    def send(self, text: bytes) -> bool:
-        """Send one text frame; False when the other side reads too slowly and was cut off."""
-        if self.is_silent or self._transport.is_closing():
+    @property
+    def is_open(self) -> bool:
+        """Whether anything can still be sent."""
+        return not self._transport.is_closing()
+
+    @property
+    def unsent_bytes(self) -> int:
+        """What the other side has not taken yet."""
+        return self._transport.get_write_buffer_size()
+
+    def send(self, text: bytes, channel: str = "") -> None:
+        """Send one text frame the way frames of this socket travel; `channel` is what fault rules go by."""
+        if self.carrier is None:
+            self.write(text)
+        else:
+            self.carrier.carry(text, channel)
+
+    def write(self, text: bytes) -> bool:
+        """Write one text frame at once; False when the other side reads too slowly and was cut off."""
+        return True if self.is_silent else self.answer(text)
+
+    def answer(self, text: bytes) -> bool:
+        """As `write`, from a silent socket too: for answers to text pings."""
+        if self._transport.is_closing():
             return True
         size = len(text)
         if size < 126:
@@ -136,6 +183,11 @@ class Socket:
             self.abort()
             return False
         return True
+
+    def write_raw(self, data: bytes) -> None:
+        """Write bytes that are frames already."""
+        if not self._transport.is_closing():
+            self._transport.write(data)
 
     def ping(self, payload: bytes) -> None:
         """Send a protocol ping (a silent socket still does)."""
@@ -151,6 +203,10 @@ class Socket:
     def abort(self) -> None:
         """Cut the connection without a word."""
         self._transport.abort()
+
+    def reset(self) -> None:
+        """Cut the connection by a TCP reset."""
+        _reset(self._transport)
 
 
 class Connection(asyncio.Protocol):
@@ -233,12 +289,22 @@ class Connection(asyncio.Protocol):
         keep = self._parser.should_keep_alive()
         self._reset()
         self._raw.clear()
-        response = self._answer(request)
-        if response.is_lost:
-            self._transport.abort()
-        elif response.delay_ms:
+        self._deliver(self._guarded(request, lambda: self._face.handle(request)), request, keep)
+
+    def _deliver(self, response: Response, request: Request, keep: bool) -> None:
+        if response.delay_ms:
             # Whoever pipelines past a delayed answer would get answers out of order; nobody we serve does.
-            asyncio.get_running_loop().call_later(response.delay_ms / 1000, self._write, response, keep)
+            asyncio.get_running_loop().call_later(response.delay_ms / 1000, self._conclude, response, request, keep)
+        else:
+            self._conclude(response, request, keep)
+
+    def _conclude(self, response: Response, request: Request, keep: bool) -> None:
+        if response.resume is not None:
+            self._deliver(self._guarded(request, response.resume), request, keep)
+        elif response.is_reset:
+            _reset(self._transport)
+        elif response.is_lost:
+            self._transport.abort()
         else:
             self._write(response, keep)
 
@@ -246,9 +312,9 @@ class Connection(asyncio.Protocol):
         path, _, query = self._url.decode("latin-1").partition("?")
         return Request(method, path, parse_qsl(query, keep_blank_values=True), self._headers, bytes(self._body))
 
-    def _answer(self, request: Request) -> Response:
+    def _guarded(self, request: Request, make: Callable[[], Response]) -> Response:
         try:
-            return self._face.handle(request)
+            return make()
         except Exception:
             log.exception("a handler failed", method=request.method, path=request.path)
             return Response(500, {"error": "internal error"})
@@ -325,6 +391,13 @@ class Connection(asyncio.Protocol):
                 self._transport.write(chunk)
 
 
+def _reset(transport: asyncio.Transport) -> None:
+    held = transport.get_extra_info("socket")
+    if held is not None and not transport.is_closing():
+        held.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
+
+
 class Server:
     """One listening port with its connections."""
 
@@ -333,6 +406,12 @@ class Server:
         self._port = port
         self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
+
+    @property
+    def port(self) -> int:
+        """The port it listens on: the given one, or the one the system chose for 0."""
+        listening = self._server.sockets if self._server is not None else ()
+        return int(listening[0].getsockname()[1]) if listening else self._port
 
     async def start(self) -> None:
         """Listen on 127.0.0.1.

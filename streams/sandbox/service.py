@@ -18,29 +18,33 @@ from streams.logs import get_logger
 from streams.market.errors import ConfigurationError
 from streams.market.identity import MarketRef, Venue
 from streams.market.units import cash_e6
+from streams.sandbox.admin import AdminFace, Controls
+from streams.sandbox.behaviour import ZERO, Behaviour
 from streams.sandbox.exchange import Exchange
 from streams.sandbox.faults import FaultPlan
 from streams.sandbox.history import PastKey
-from streams.sandbox.journal import Journal, Recovered, encode_line
+from streams.sandbox.journal import Journal, Recovered, snapshot_line
 from streams.sandbox.kalshi_face.auth import KalshiKey, load_key
 from streams.sandbox.kalshi_face.face import KalshiFace
+from streams.sandbox.load import LoadFace
 from streams.sandbox.memory import (
     apply_state,
     exchange_state,
-    listing_from,
     listing_state,
     reopen_books,
+    restore_listing,
     take_changes,
 )
 from streams.sandbox.model import Act, HouseFill
 from streams.sandbox.polymarket_face.auth import PolymarketKey
 from streams.sandbox.polymarket_face.face import PolymarketFace
-from streams.sandbox.server import Server
+from streams.sandbox.server import Face, Server
 from streams.sandbox.truth import Truth, contract_key
 
 STEP_S = 0.1
 SNAPSHOT_S = 15.0
 _ACTS_AT_ONCE = 2_000
+_OPENING_MS = 10_000
 log = get_logger(room="sandbox")
 
 
@@ -56,6 +60,9 @@ class FlowSource(Protocol):
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a snapshot."""
 
+    def forget_orders(self) -> None:
+        """Take all house orders for gone."""
+
 
 @dataclass(frozen=True, slots=True)
 class SandboxOptions:
@@ -65,6 +72,9 @@ class SandboxOptions:
         home: Folder of journal and accounts (`accounts.json`).
         make_flow: Builds the flow and its truth for the anchor moment; it is asked again at every start.
         source: What the flow is made from, in words; a journal is only resumed with the same.
+        behaviour: Times and chances of the exchanges.
+        load_frames_per_s: Frames a second for every market-data subscriber in load mode, None for the ordinary mode.
+        admin_port: Port of the admin interface, 0 for any free one, None for none.
     """
 
     kalshi_port: int
@@ -74,6 +84,9 @@ class SandboxOptions:
     faults: FaultPlan
     seed: int = 0
     source: str = ""
+    behaviour: Behaviour = ZERO
+    admin_port: int | None = None
+    load_frames_per_s: int | None = None
 
 
 class Sandbox:
@@ -81,10 +94,25 @@ class Sandbox:
 
     def __init__(self, options: SandboxOptions) -> None:
         self.options = options
-        self.exchanges = {venue: Exchange(venue, options.faults, options.seed) for venue in Venue}
+        self.exchanges = {venue: Exchange(venue, options.faults, options.seed, options.behaviour) for venue in Venue}
         accounts = load_accounts(options.home / "accounts.json")
-        self._kalshi = KalshiFace(self.exchanges[Venue.KALSHI], accounts.kalshi, now_ms, self.commit)
-        self._polymarket = PolymarketFace(self.exchanges[Venue.POLYMARKET], accounts.polymarket, now_ms, self.commit)
+        self._kalshi = KalshiFace(
+            self.exchanges[Venue.KALSHI], accounts.kalshi, lambda: self.venue_ms(Venue.KALSHI), self.commit
+        )
+        self._polymarket = PolymarketFace(
+            self.exchanges[Venue.POLYMARKET],
+            accounts.polymarket,
+            lambda: self.venue_ms(Venue.POLYMARKET),
+            self.commit,
+        )
+        self.controls = Controls(
+            self.exchanges,
+            {Venue.KALSHI: self._kalshi, Venue.POLYMARKET: self._polymarket},
+            options.faults,
+            self.venue_ms,
+            self.commit,
+            lambda: self._flow.forget_orders(),
+        )
         self._accounts = accounts
         self._journal = Journal(options.home / "journal")
         self._flow: FlowSource
@@ -97,28 +125,47 @@ class Sandbox:
         Raises:
             ConfigurationError: If a port is taken, or a file cannot be used.
         """
-        servers = [
-            Server(self._kalshi, self.options.kalshi_port),
-            Server(self._polymarket, self.options.polymarket_port),
-        ]
-        names = ("CROSSBOOK_KALSHI_SANDBOX_PORT", "CROSSBOOK_POLYMARKET_SANDBOX_PORT")
+        servers = {
+            "CROSSBOOK_KALSHI_SANDBOX_PORT": Server(self._served(self._kalshi), self.options.kalshi_port),
+            "CROSSBOOK_POLYMARKET_SANDBOX_PORT": Server(self._served(self._polymarket), self.options.polymarket_port),
+        }
+        if self.options.admin_port is not None:
+            servers["CROSSBOOK_SANDBOX_ADMIN_PORT"] = Server(AdminFace(self.controls), self.options.admin_port)
         is_new = self.resume()
+        if self.options.load_frames_per_s:
+            self._open_books()
         await self._step()
         await self._write_snapshot()
-        for server, name in zip(servers, names, strict=True):
+        for name, server in servers.items():
             try:
                 await server.start()
             except OSError as error:
                 raise ConfigurationError(f"{name}: the port cannot be opened ({error.strerror}).") from None
-        announce(self._ready(is_new))
+        announce(self._ready(is_new, *(server.port for server in servers.values())))
         try:
             await self._loop()
         finally:
-            for server in servers:
+            for server in servers.values():
                 await server.stop()
             self.commit()
             await self._write_snapshot()
             self._journal.close()
+
+    def _served(self, face: KalshiFace | PolymarketFace) -> Face:
+        wanted = self.options.load_frames_per_s
+        return LoadFace(face, wanted, lambda: self.venue_ms(face.venue)) if wanted else face
+
+    def _open_books(self) -> None:
+        """Let the flow fill the books at once and stop it: in load mode they stand still."""
+        start = now_ms()
+        for passed in range(0, _OPENING_MS, int(STEP_S * 1000)):
+            for act in self._flow.step(start + passed, ()):
+                self.exchanges[_ref(act).venue].apply(act, start)
+        self.controls.is_flow_running = False
+
+    def venue_ms(self, venue: Venue) -> int:
+        """The time on a venue's clock, which may be off."""
+        return now_ms() + self.options.faults.clock_ms.get(venue, 0)
 
     def stop(self) -> None:
         """Ask `run` to finish."""
@@ -157,8 +204,7 @@ class Sandbox:
 
     def _restore(self, found: Recovered, snapshot: dict[str, Any]) -> None:
         for listing in found.listings:
-            act = listing_from(listing)
-            self.exchanges[act.market.venue].list_market(act, int(listing["listed_ms"]))
+            restore_listing(self.exchanges[Venue(listing["market"]["venue"])], listing)
         for venue, exchange in self.exchanges.items():
             apply_state(exchange, snapshot["exchanges"][venue])
         for record in found.tail:
@@ -167,6 +213,9 @@ class Sandbox:
         for venue, exchange in self.exchanges.items():
             left_out += reopen_books(exchange, snapshot["exchanges"][venue]["house"], now_ms())
         self._flow.restore(snapshot["flow"])
+        kept = [listing_state(listed) for exchange in self.exchanges.values() for listed in exchange.markets.values()]
+        if len(kept) < len(found.listings):
+            self._journal.replace_listings(kept)
         log.info("resumed", markets=sum(len(e.markets) for e in self.exchanges.values()), quotes_left_out=left_out)
 
     def _tie_pasts(self, truth: Truth) -> None:
@@ -191,14 +240,17 @@ class Sandbox:
                 continue
 
     async def _step(self) -> None:
-        now = now_ms()
-        for exchange in self.exchanges.values():
-            exchange.tick(now)
-        self._polymarket.tick(now)
+        for venue, exchange in self.exchanges.items():
+            exchange.tick(self.venue_ms(venue))
+        self._polymarket.tick(self.venue_ms(Venue.POLYMARKET))
+        if not self.controls.is_flow_running:
+            self.commit()
+            return
         fills = [fill for exchange in self.exchanges.values() for fill in exchange.drain_house_fills()]
-        acts = self._flow.step(now, fills)
+        acts = self._flow.step(now_ms(), fills)
         for index, act in enumerate(acts):
-            self.exchanges[_ref(act).venue].apply(act, now)
+            venue = _ref(act).venue
+            self.exchanges[venue].apply(act, self.venue_ms(venue))
             if index % _ACTS_AT_ONCE == _ACTS_AT_ONCE - 1:
                 # A start brings tens of thousands of acts; requests are answered in between.
                 await asyncio.sleep(0)
@@ -214,14 +266,16 @@ class Sandbox:
             "exchanges": {venue.value: exchange_state(exchange) for venue, exchange in self.exchanges.items()},
         }
         generation = self._journal.begin_snapshot()
-        line = encode_line({"generation": generation, **state})
+        line = snapshot_line(generation, state)
         await asyncio.to_thread(self._journal.write_snapshot, generation, line)
 
-    def _ready(self, is_new: bool) -> dict[str, Any]:
+    def _ready(self, is_new: bool, kalshi: int, polymarket: int, admin: int | None = None) -> dict[str, Any]:
         return {
             "state": "ready",
-            "kalshi": f"http://127.0.0.1:{self.options.kalshi_port}/trade-api/v2",
-            "polymarket": f"http://127.0.0.1:{self.options.polymarket_port}",
+            "kalshi": f"http://127.0.0.1:{kalshi}/trade-api/v2",
+            "polymarket": f"http://127.0.0.1:{polymarket}",
+            **({} if admin is None else {"admin": f"http://127.0.0.1:{admin}"}),
+            "profile": self.options.behaviour.name,
             "markets": {venue.value: len(exchange.markets) for venue, exchange in self.exchanges.items()},
             "anchor": datetime.fromtimestamp(self._anchor_ms / 1000, UTC).isoformat(),
             "is_new": is_new,

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 from streams.market.errors import ConfigurationError
+from streams.sandbox.behaviour import Behaviour, adjusted, named_behaviour
 from streams.sandbox.faults import default_plan, load_plan
-from streams.sandbox.parameters import FlowParameters
+from streams.sandbox.parameters import FlowParameters, adjusted_parameters
 from streams.sandbox.service import FlowSource, SandboxOptions
 from streams.sandbox.truth import Truth
 from streams.settings import Settings
 
 
-def options_from(settings: Settings, *, profile: str = "") -> SandboxOptions:
+def options_from(settings: Settings, *, flow: str = "", load: int | None = None) -> SandboxOptions:
     """Build the options from the settings.
 
     Args:
-        settings: Ports, seed and files.
-        profile: The flow's parameters by name (`named_profile`), empty for the usual ones.
+        settings: Ports, seed, profile and files.
+        flow: The flow's parameters by name (`named_flow`), empty for the usual ones.
+        load: Frames a second for every subscriber in load mode.
 
     Raises:
-        ConfigurationError: If the profile is unknown or the fault file cannot be used.
+        ConfigurationError: If a name is unknown or a file cannot be used.
     """
-    parameters = named_profile(profile)
+    parameters = named_flow(flow)
+    behaviour = named_behaviour(settings.sandbox_profile)
+    if settings.sandbox_behaviour is not None:
+        behaviour, parameters = load_behaviour(settings.sandbox_behaviour, behaviour, parameters)
 
     def make_flow(anchor: datetime) -> tuple[FlowSource, Truth | None]:
         return build_flow(settings, anchor, parameters)
@@ -38,8 +45,29 @@ def options_from(settings: Settings, *, profile: str = "") -> SandboxOptions:
         if settings.sandbox_faults is None
         else load_plan(settings.sandbox_faults),
         seed=settings.sandbox_seed,
-        source=f"{moved_by} {settings.sandbox_seed} {profile or 'usual'}",
+        source=f"{moved_by} {settings.sandbox_seed} {flow or 'usual'}{' load' if load else ''}",
+        behaviour=behaviour,
+        admin_port=settings.sandbox_admin_port,
+        load_frames_per_s=load,
     )
+
+
+def load_behaviour(path: Path, behaviour: Behaviour, parameters: FlowParameters) -> tuple[Behaviour, FlowParameters]:
+    """Apply a behaviour file: fields of `Behaviour` by name, and under `flow` those of `FlowParameters`.
+
+    Raises:
+        ConfigurationError: If it cannot be read or a figure cannot be meant.
+    """
+    try:
+        document = json.loads(path.read_text())
+        if not isinstance(document, dict) or not isinstance(document.get("flow", {}), dict):
+            raise ValueError("it must be a JSON object")
+        flow = document.pop("flow", {})
+        return adjusted(behaviour, document), adjusted_parameters(parameters, flow)
+    except OSError as error:
+        raise ConfigurationError(f"The behaviour file {path} cannot be read: {error.strerror}.") from None
+    except ValueError as error:
+        raise ConfigurationError(f"The behaviour file {path} cannot be used: {error}.") from None
 
 
 def build_flow(settings: Settings, anchor: datetime, parameters: FlowParameters) -> tuple[FlowSource, Truth | None]:
@@ -59,18 +87,18 @@ def build_flow(settings: Settings, anchor: datetime, parameters: FlowParameters)
     return Flow(catalogue, settings.sandbox_seed, parameters), catalogue.truth
 
 
-def named_profile(name: str) -> FlowParameters:
-    """Return the parameters of a profile: empty or `usual`, `quiet` (few changes, few gaps), `busy` (many of both).
+def named_flow(name: str) -> FlowParameters:
+    """Return the parameters of a flow: empty or `usual`, `quiet` (few changes, few gaps), `busy` (many of both).
 
     Raises:
-        ConfigurationError: If there is no such profile.
+        ConfigurationError: If there is no such flow.
     """
     usual = FlowParameters()
-    profiles = {
+    flows = {
         "usual": usual,
         "quiet": replace(usual, deltas_per_s=100.0, takers_per_s=1.0, gap_share=0.02, short_gaps_per_life=0.3),
         "busy": replace(usual, deltas_per_s=4_000.0, takers_per_s=40.0, gap_share=0.25, short_gaps_per_life=3.0),
     }
-    if (name or "usual") not in profiles:
-        raise ConfigurationError(f"There is no sandbox profile {name!r}; known are {', '.join(profiles)}.")
-    return profiles[name or "usual"]
+    if (name or "usual") not in flows:
+        raise ConfigurationError(f"There is no sandbox flow {name!r}; known are {', '.join(flows)}.")
+    return flows[name or "usual"]

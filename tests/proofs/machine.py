@@ -25,6 +25,7 @@ PORTS = (
     "CODE_SERVER_PORT",
     "KALSHI_SANDBOX_PORT",
     "POLYMARKET_SANDBOX_PORT",
+    "SANDBOX_ADMIN_PORT",
     "POSTGRES_PORT",
 )
 ROOT = Path(__file__).resolve().parents[2]

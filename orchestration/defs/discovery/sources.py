@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import orjson
 
 from streams.market.errors import MalformedFrame, NotFound
+from streams.market.fees import KalshiAccount
 from streams.market.identity import Venue
 from streams.market.listing import DiscoveredMarket
 from streams.storage.listings import EventRow
@@ -85,6 +86,7 @@ class KalshiSource:
         series: Known series by ticker; new ones are added.
         known_events: Reads payloads of known events by ticker.
         clock: The present, aware UTC.
+        account: How finely our balance is kept, which rounds the fees.
     """
 
     venue = Venue.KALSHI
@@ -95,11 +97,13 @@ class KalshiSource:
         series: dict[str, Json],
         known_events: Callable[[Sequence[str]], Mapping[str, Json]],
         clock: Callable[[], datetime],
+        account: KalshiAccount = "direct",
     ) -> None:
         self._client = client
         self._series = series
         self._known_events = known_events
         self._clock = clock
+        self._account = account
 
     async def prepare(self, kind: SweepKind) -> list[Json]:
         """A full sweep reads all series anew."""
@@ -146,7 +150,11 @@ class KalshiSource:
         series = await self._series_of(str(event.get("series_ticker") or ""))
         bare = {key: value for key, value in event.items() if key != "markets"}
         for payload in markets:
-            _parse_into(fetched, payload, lambda p: parse_kalshi_market(p, bare, series, now=self._clock()))
+            _parse_into(
+                fetched,
+                payload,
+                lambda p: parse_kalshi_market(p, bare, series, now=self._clock(), account=self._account),
+            )
         if bare.get("title"):
             fetched.events.append(
                 EventRow(

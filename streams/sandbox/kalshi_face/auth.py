@@ -16,17 +16,19 @@ from streams.market.errors import ConfigurationError
 from streams.sandbox.kalshi_face.errors import nested
 from streams.sandbox.server import Request, Response
 
-CLOCK_WINDOW_MS = 15_000
-"""Signatures older or newer than this are refused; the venue's own edge lies between 5 and 30 seconds."""
-
 
 @dataclass(frozen=True, slots=True)
 class KalshiKey:
-    """An API key's public half and the account it trades for."""
+    """An API key's public half, the account it trades for, and what it may do (`read`, `write`)."""
 
     key_id: str
     account_id: str
     public_key: rsa.RSAPublicKey | ed25519.Ed25519PublicKey
+    scopes: frozenset[str] = frozenset({"read", "write"})
+
+    def may(self, method: str) -> bool:
+        """Whether the key's scopes allow a call."""
+        return ("read" if method == "GET" else "write") in self.scopes
 
 
 def load_key(key_id: str, public_key_pem: str) -> KalshiKey:
@@ -44,14 +46,21 @@ def load_key(key_id: str, public_key_pem: str) -> KalshiKey:
     return KalshiKey(key_id, f"kalshi:{key_id}", key)
 
 
-def authenticate(request: Request, keys: Mapping[str, KalshiKey], now_ms: int) -> KalshiKey | Response:
-    """Return the key that signed a request, or the venue's answer to a bad signature."""
+def authenticate(request: Request, keys: Mapping[str, KalshiKey], now_ms: int, window_ms: int) -> KalshiKey | Response:
+    """Return the key that signed a request, or the venue's answer to a bad signature.
+
+    Args:
+        request: Its path is signed without the query string.
+        keys: Known keys by id.
+        now_ms: The venue's clock.
+        window_ms: How far the signature's time may be off; the venue's own edge lies between 5 and 30 seconds.
+    """
     key_id = request.headers.get("kalshi-access-key", "")
     stamp = request.headers.get("kalshi-access-timestamp", "")
     signature = request.headers.get("kalshi-access-signature", "")
     if not key_id or not stamp or not signature:
         return nested(401, "signature_is_missing_from_headers")
-    if not stamp.isdigit() or abs(int(stamp) - now_ms) > CLOCK_WINDOW_MS:
+    if not stamp.isdigit() or abs(int(stamp) - now_ms) > window_ms:
         return nested(401, "header_timestamp_expired")
     key = keys.get(key_id)
     if key is None:

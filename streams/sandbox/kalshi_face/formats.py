@@ -34,3 +34,13 @@ def moment(at_ms: int) -> str:
 def second(at: datetime) -> str:
     """RFC 3339 with whole seconds."""
     return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def second_of(at_ms: int) -> str:
+    """RFC 3339 with whole seconds, of milliseconds."""
+    return second(datetime.fromtimestamp(at_ms // 1000, UTC))
+
+
+def number(value_e6: int) -> int | float:
+    """A JSON number of a value in millionths (only multipliers are written so; they are no money)."""
+    return value_e6 // 1_000_000 if value_e6 % 1_000_000 == 0 else value_e6 / 1_000_000

@@ -7,8 +7,9 @@ from typing import Any
 
 from streams.market.fees import KalshiFeeSchedule
 from streams.market.units import PRICE_ONE_E4
-from streams.sandbox.kalshi_face.formats import DOLLARS, count, moment, second
-from streams.sandbox.records import ListedMarket
+from streams.sandbox.kalshi_face.formats import DOLLARS, count, moment, number, second
+from streams.sandbox.kalshi_face.settings import KalshiFaceSettings
+from streams.sandbox.records import ListedMarket, Trade
 
 STATUS_WORDS = {
     "unopened": "initialized",
@@ -33,9 +34,12 @@ _STRUCTURES = {
 }
 
 
+_SERIES_FREQUENCIES = {"Climate and Weather": "daily", "Crypto": "hourly"}
+
+
 def exchange_index(listed: ListedMarket) -> int:
     """The market's shard."""
-    return int(listed.market.extra.get("exchange_index", listed.event.extra.get("exchange_index", 0)))
+    return listed.shard
 
 
 def market_object(listed: ListedMarket) -> dict[str, Any]:
@@ -74,11 +78,11 @@ def market_object(listed: ListedMarket) -> dict[str, Any]:
         "rules_secondary": market.rules_secondary,
         "settlement_bounds_type": "default",
         "settlement_timer_seconds": market.settle_lag_s,
-        "exchange_index": exchange_index(listed),
         **_grid(listed),
         **_times(listed),
         **_strike(market.strike),
         **market.extra,
+        "exchange_index": exchange_index(listed),
     }
     if listed.settlement_e4 is not None:
         body["settlement_value_dollars"] = DOLLARS[listed.settlement_e4]
@@ -127,10 +131,15 @@ def _strike(strike: dict[str, str] | None) -> dict[str, Any]:
     return body
 
 
-def event_object(markets: list[ListedMarket], *, with_markets: bool) -> dict[str, Any]:
-    """One event from its listed markets (at least one)."""
+def close_ms(listed: ListedMarket) -> int:
+    """When the market closed, or is due to."""
+    return listed.closed_ms or listed.close_ms
+
+
+def event_object(markets: list[ListedMarket]) -> dict[str, Any]:
+    """One event from its listed markets (at least one), without them."""
     event = markets[0].event
-    body: dict[str, Any] = {
+    return {
         "event_ticker": event.event_id,
         "series_ticker": event.series_id,
         "title": event.title,
@@ -139,36 +148,65 @@ def event_object(markets: list[ListedMarket], *, with_markets: bool) -> dict[str
         "collateral_return_type": "MECNET" if event.is_exclusive else "",
         "mutually_exclusive": event.is_exclusive,
         "exchange_index": exchange_index(markets[0]),
+        "strike_date": second(max(listed.market.close_time for listed in markets)),
         "last_updated_ts": moment(max(listed.updated_ms for listed in markets)),
         "product_metadata": {},
-        **event.extra,
+        "settlement_sources": None,
+        **{name: value for name, value in event.extra.items() if name not in ("tags", "exchange_index")},
     }
-    if with_markets:
-        body["markets"] = [market_object(listed) for listed in markets]
-    return body
 
 
-def series_object(series_id: str, listed: ListedMarket) -> dict[str, Any]:
-    """One series, described by one of its markets."""
-    schedule = listed.schedule
-    assert isinstance(schedule, KalshiFeeSchedule)
-    multiplier = schedule.multiplier_e6 / 1_000_000
-    return {
+def series_object(
+    series_id: str,
+    markets: list[ListedMarket],
+    schedule: KalshiFeeSchedule,
+    *,
+    with_volume: bool = False,
+    with_metadata: bool = False,
+) -> dict[str, Any]:
+    """One series, described by its markets (at least one). Three of its lists are null, as they may be."""
+    first = markets[0]
+    category = first.event.category
+    body: dict[str, Any] = {
         "ticker": series_id,
-        "title": listed.event.title,
-        "category": listed.event.category,
-        "categories": [listed.event.category] if listed.event.category else [],
-        "tags": None,
-        "frequency": "custom",
+        "title": first.event.title,
+        "category": category,
+        "categories": [category] if category else [],
+        "tags": first.event.extra.get("tags"),
+        "frequency": _SERIES_FREQUENCIES.get(category, "custom"),
         "fee_type": schedule.fee_type,
-        "fee_multiplier": int(multiplier) if multiplier == int(multiplier) else multiplier,
+        "fee_multiplier": number(schedule.multiplier_e6),
         "settlement_sources": None,
         "additional_prohibitions": None,
         "contract_url": "",
         "contract_terms_url": "",
-        "exchange_index": exchange_index(listed),
-        "last_updated_ts": moment(listed.updated_ms),
+        "exchange_index": exchange_index(first),
+        "last_updated_ts": moment(max(listed.updated_ms for listed in markets)),
     }
+    if with_volume:
+        body["volume_fp"] = count(sum(listed.volume_e6 for listed in markets))
+    if with_metadata:
+        body["product_metadata"] = {}
+    return body
+
+
+def trade_object(trade: Trade, settings: KalshiFaceSettings) -> dict[str, Any]:
+    """One public print."""
+    outcome = "yes" if trade.taker_side == "bid" else "no"
+    body = {
+        "trade_id": trade.trade_id,
+        "ticker": trade.market_id,
+        "count_fp": count(trade.size_e6),
+        "yes_price_dollars": DOLLARS[trade.price_e4],
+        "no_price_dollars": DOLLARS[PRICE_ONE_E4 - trade.price_e4],
+        "taker_outcome_side": outcome,
+        "taker_book_side": trade.taker_side,
+        "is_block_trade": False,
+        "created_time": moment(trade.at_ms),
+    }
+    if settings.sends_deprecated_fields:
+        body["taker_side"] = outcome
+    return body
 
 
 def order_book_object(listed: ListedMarket, depth: int = 0) -> dict[str, Any]:

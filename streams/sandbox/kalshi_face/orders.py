@@ -1,29 +1,35 @@
-"""Kalshi's V2 orders: create, batched create, cancel, cancel all."""
+"""Kalshi's V2 orders one at a time: create, cancel, cancel all, amend, decrease; and the dead routes before them."""
 
 from __future__ import annotations
 
-import uuid
-from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from streams.market.errors import Refused
-from streams.market.units import SIZE_SCALE
-from streams.sandbox.accounts import buying
 from streams.sandbox.kalshi_face.errors import flat, nested, not_found, refusal
-from streams.sandbox.kalshi_face.formats import count, money4
+from streams.sandbox.kalshi_face.formats import count
+from streams.sandbox.kalshi_face.limits import DEFAULT_COST, SHARDS
 from streams.sandbox.kalshi_face.objects import exchange_index
-from streams.sandbox.records import OrderRequest, Ticket
+from streams.sandbox.kalshi_face.order_entry import (
+    AUTO,
+    answer,
+    averages,
+    json_body,
+    missing,
+    mistyped,
+    place,
+    scaled,
+    size_e6,
+)
+from streams.sandbox.kalshi_face.paging import whole
+from streams.sandbox.records import KEEP, Amendment, Keep, Ticket
 from streams.sandbox.server import Request, Response, Router
 
 if TYPE_CHECKING:
     from streams.sandbox.kalshi_face.auth import KalshiKey
     from streams.sandbox.kalshi_face.face import KalshiFace
 
-_TIMES_IN_FORCE: dict[str, Any] = {"fill_or_kill": "fok", "good_till_canceled": "gtc", "immediate_or_cancel": "ioc"}
-_TEXT_FIELDS = ("ticker", "side", "count", "price", "time_in_force", "self_trade_prevention_type", "client_order_id")
-_NEEDED = _TEXT_FIELDS[:-1]
+CANCEL_COST = 2
+_AMEND_NEEDED = ("ticker", "side", "price", "count")
 
 
 class OrderRest:
@@ -35,155 +41,217 @@ class OrderRest:
 
     def register(self, router: Router) -> None:
         """Add the routes."""
-        signed = self._face.signed
-        router.add("POST", "/portfolio/events/orders", signed(self.create))
-        router.add("POST", "/portfolio/events/orders/batched", signed(self.create_batch))
-        router.add("DELETE", "/portfolio/events/orders", signed(self.cancel_all))
-        router.add("DELETE", "/portfolio/events/orders/{order_id}", signed(self.cancel))
-        for method, path in (("POST", "/portfolio/orders"), ("DELETE", "/portfolio/orders/{order_id}")):
+        for method, path, handler in (
+            ("POST", "/portfolio/events/orders", self.create),
+            ("DELETE", "/portfolio/events/orders", self.cancel_all),
+            ("DELETE", "/portfolio/events/orders/{order_id}", self.cancel),
+            ("POST", "/portfolio/events/orders/{order_id}/amend", self.amend),
+            ("POST", "/portfolio/events/orders/{order_id}/decrease", self.decrease),
+        ):
+            router.add(method, path, self._face.signed(handler, pays_itself=True))
+        for method, path in (
+            ("POST", "/portfolio/orders"),
+            ("POST", "/portfolio/orders/batched"),
+            ("DELETE", "/portfolio/orders/batched"),
+            ("DELETE", "/portfolio/orders/{order_id}"),
+            ("POST", "/portfolio/orders/{order_id}/amend"),
+            ("POST", "/portfolio/orders/{order_id}/decrease"),
+        ):
             router.add(method, path, _gone)
 
     def create(self, request: Request, key: KalshiKey) -> Response:
         """Place one order: 201 with what filled at once and what rests."""
-        body = _json(request.body)
-        if body is None:
-            return flat(400, "bad_request", "invalid JSON body")
-        made = self._place(body, key)
+        body = json_body(request.body)
+        if isinstance(body, Response):
+            return body
+        refused = self._face.pay_write(key, DEFAULT_COST, billed_shards(body.get("exchange_index"), is_routed=True))
+        if refused is not None:
+            return refused
+        made = place(self._face, body, key)
         self._face.commit()
-        return made if isinstance(made, Response) else Response(201, self._answer(made))
-
-    def create_batch(self, request: Request, key: KalshiKey) -> Response:
-        """Place several; each entry answers for itself."""
-        body = _json(request.body)
-        orders = body.get("orders") if body is not None else None
-        if not isinstance(orders, list):
-            return flat(400, "bad_request", "orders must be an array")
-        entries = []
-        for order in orders:
-            made = self._place(order if isinstance(order, dict) else {}, key)
-            if isinstance(made, Response):
-                error = made.body.get("error", made.body)
-                entries.append({"order_id": None, "client_order_id": None, "error": error})
-            else:
-                entries.append(self._answer(made))
-        self._face.commit()
-        return Response(201, {"orders": entries})
+        return made if isinstance(made, Response) else Response(self._face.settings.create_status, answer(made))
 
     def cancel(self, request: Request, key: KalshiKey, order_id: str) -> Response:
-        """Cancel what rests; 404 alike for canceled, executed and unknown orders."""
-        ticket = self._exchange.tickets.get(order_id)
-        if ticket is not None and self._exchange.markets[ticket.request.market_id].status != "open":
-            return nested(400, "MARKET_NOT_ACTIVE")
-        reduced = self._exchange.cancel(key.account_id, order_id, self._face.now_ms())
-        if reduced is None or ticket is None:
-            return not_found()
+        """Cancel what rests. Without a ticker or a shard the order is looked for on shard 0 only."""
+        ticker, shard = request.param("market_ticker"), whole(request, "exchange_index")
+        refused = self._face.pay_write(key, CANCEL_COST, billed_shards(shard, is_routed=bool(ticker)))
+        if refused is not None:
+            return refused
+        ended = cancel_one(self._face, key, order_id, ticker, shard)
         self._face.commit()
-        answer = {"order_id": order_id, "reduced_by": count(reduced), "ts_ms": self._face.now_ms()}
+        if isinstance(ended, Response):
+            return ended
+        ticket, reduced = ended
+        body = {"order_id": order_id, "reduced_by": count(reduced), "ts_ms": self._face.now_ms()}
         if ticket.request.client_order_id:
-            answer["client_order_id"] = ticket.request.client_order_id
-        return Response(200, answer)
+            body["client_order_id"] = ticket.request.client_order_id
+        return Response(200, body)
 
     def cancel_all(self, request: Request, key: KalshiKey) -> Response:
-        """Cancel every resting order of the account."""
-        for ticket in self._exchange.open_tickets(key.account_id):
-            self._exchange.cancel(key.account_id, ticket.order_id, self._face.now_ms())
+        """Cancel every resting order of the account, on all shards."""
+        refused = self._face.pay_write(key, CANCEL_COST, (0,))
+        if refused is not None:
+            return refused
+        now_ms = self._face.now_ms()
+        if not whole(request, "subaccount"):
+            try:
+                self._exchange.cancel_all(key.account_id, now_ms)
+            except Refused as error:
+                return refusal(error, self._face.settings)
+            self._face.lingering_ms[key.account_id] = now_ms + self._face.settings.cancel_all_lingers_ms
         self._face.commit()
         return Response(204)
 
-    def _place(self, body: dict[str, Any], key: KalshiKey) -> Ticket | Response:
-        for name in _TEXT_FIELDS:
-            value = body.get(name)
-            if value is not None and not isinstance(value, str):
-                kind = "number" if isinstance(value, int | float) else type(value).__name__
-                details = (
-                    f"json: cannot unmarshal {kind} into Go struct field CreateOrderV2Request.{name} of type string"
-                )
-                return flat(400, "bad_request", details)
-        missing = [name for name in _NEEDED if not body.get(name)]
-        if missing:
-            return flat(400, "bad_request", f"missing required field {missing[0]}")
-        made = self._order(body, key)
-        if isinstance(made, Response):
-            return made
-        if made.client_order_id and made.client_order_id in self._face.client_ids(key.account_id):
-            return nested(409, "order_already_exists")
+    def amend(self, request: Request, key: KalshiKey, order_id: str) -> Response:
+        """Change price, total size, expiry or client id of a resting order."""
+        body = json_body(request.body)
+        if isinstance(body, Response):
+            return body
+        shard = body.get("exchange_index")
+        refused = self._face.pay_write(key, DEFAULT_COST, billed_shards(shard, is_routed=True))
+        struct = "AmendOrderV2Request"
+        wrong = refused or mistyped(body, struct) or missing(body, struct, _AMEND_NEEDED)
+        if wrong is not None:
+            return wrong
+        ticket = find_order(self._face, key, order_id, body["ticker"], shard, may_differ=True)
+        if isinstance(ticket, Response):
+            return ticket
+        change = self._amendment(body, ticket, key)
+        if isinstance(change, Response):
+            return change
+        before = (ticket.filled_e6, ticket.remaining_e6, ticket.taker_cash_e6, ticket.taker_fees_e6)
         try:
-            ticket = self._exchange.place(made, self._face.now_ms())
+            with self._face.broadcast.because("Amend"):
+                ticket = self._exchange.amend(key.account_id, order_id, change, self._face.now_ms())
         except Refused as error:
-            return refusal(error)
-        self._face.client_ids(key.account_id).add(made.client_order_id)
-        return ticket
+            return refusal(error, self._face.settings)
+        if change.client_order_id:
+            self._face.client_ids(key.account_id)[change.client_order_id] = self._face.now_ms()
+        self._face.commit()
+        return Response(200, _amended(ticket, before, self._face.now_ms()))
 
-    def _order(self, body: dict[str, Any], key: KalshiKey) -> OrderRequest | Response:
-        listed = self._exchange.markets.get(body["ticker"])
-        if listed is None or body.get("exchange_index", exchange_index(listed)) != exchange_index(listed):
-            return nested(404, "market_not_found")
-        tif: Any = _TIMES_IN_FORCE.get(body["time_in_force"])
-        if tif is None or body["side"] not in ("bid", "ask"):
-            return nested(400, "invalid_order", "side or time_in_force")
-        if body["self_trade_prevention_type"] not in ("taker_at_cross", "maker"):
-            return nested(400, "invalid_order", "self_trade_prevention_type")
-        price, size = _scaled(body["price"], 10_000), _scaled(body["count"], 100)
+    def _amendment(self, body: dict[str, Any], ticket: Ticket, key: KalshiKey) -> Amendment | Response:
+        request = ticket.request
+        if body["ticker"] != request.market_id:
+            return nested(400, "order_ticker_mismatch")
+        if body["side"] != request.side:
+            return nested(400, "order_side_mismatch")
+        if body.get("client_order_id") and body["client_order_id"] != request.client_order_id:
+            return nested(400, "order_id_and_client_order_id_mismatch")
+        price, total = scaled(body["price"], 10_000), size_e6(body["count"])
         if price is None:
             return nested(400, "invalid_price")
-        if size is None or size <= 0:
+        if total is None or total <= ticket.filled_e6:
             return nested(400, "invalid_order_size")
         expires = body.get("expiration_time")
-        if expires is not None:
-            if tif != "gtc" or not isinstance(expires, int) or expires * 1000 <= self._face.now_ms():
-                return nested(400, "invalid_order", "expiration_time")
-            tif = "gtd"
-        if body.get("post_only") and tif not in ("gtc", "gtd"):
-            return nested(400, "invalid_order", "post only")
-        return OrderRequest(
-            key.account_id,
-            body["ticker"],
-            str(uuid.uuid4()),
-            buying(body["side"]),
-            body["side"],
-            price,
-            size * (SIZE_SCALE // 100),
-            tif,
-            body.get("client_order_id") or "",
-            bool(body.get("post_only")),
-            body["self_trade_prevention_type"],
-            None if expires is None else expires * 1000,
-        )
+        if expires and expires * 1000 <= self._face.now_ms():
+            return nested(400, "invalid_order", "expiration_time")
+        name = body.get("updated_client_order_id") or None
+        if name and name != request.client_order_id and name in self._face.client_ids(key.account_id):
+            return nested(409, "order_already_exists")
+        kept: int | Keep | None = KEEP if expires is None else expires * 1000 or None
+        return Amendment(price, total, name, kept)
 
-    def _answer(self, ticket: Ticket) -> dict[str, Any]:
-        body: dict[str, Any] = {
-            "order_id": ticket.order_id,
-            "fill_count": count(ticket.filled_e6),
-            "remaining_count": count(ticket.remaining_e6),
-            "ts_ms": ticket.updated_ms,
-        }
+    def decrease(self, request: Request, key: KalshiKey, order_id: str) -> Response:
+        """Take contracts out of a resting order; it keeps its place. Down to nothing cancels it."""
+        body = json_body(request.body)
+        if isinstance(body, Response):
+            return body
+        ticker, shard = body.get("market_ticker"), body.get("exchange_index")
+        refused = self._face.pay_write(key, DEFAULT_COST, billed_shards(shard, is_routed=bool(ticker)))
+        wrong = refused or mistyped(body, "DecreaseOrderV2Request")
+        if wrong is not None:
+            return wrong
+        by: str | None = body.get("reduce_by")
+        to: str | None = body.get("reduce_to")
+        text = by or to
+        if (by is None) == (to is None) or text is None:
+            return flat(400, "bad_request", "exactly one of reduce_by or reduce_to must be provided")
+        ticket = find_order(self._face, key, order_id, ticker or "", shard)
+        if isinstance(ticket, Response):
+            return ticket
+        change = scaled(text, 100)
+        if change is None or change < 0 or (by is not None and change == 0):
+            return nested(400, "invalid_order_size")
+        left = max(0, ticket.remaining_e6 - change * 10_000) if by is not None else change * 10_000
+        if left > ticket.remaining_e6:
+            return nested(400, "invalid_order_size")
+        try:
+            with self._face.broadcast.because("Decrease"):
+                ticket = self._exchange.decrease(key.account_id, order_id, left, self._face.now_ms())
+        except Refused as error:
+            return refusal(error, self._face.settings)
+        self._face.commit()
+        answered = {"order_id": order_id, "remaining_count": count(ticket.remaining_e6), "ts_ms": ticket.updated_ms}
         if ticket.request.client_order_id:
-            body["client_order_id"] = ticket.request.client_order_id
-        if ticket.filled_e6:
-            # Averages are per contract, rounded to the four decimals the venue shows.
-            cash = ticket.taker_cash_e6 * 1_000_000 // ticket.filled_e6
-            yes_cash = cash if ticket.request.side == "bid" else 1_000_000 - cash
-            body["average_fill_price"] = money4(yes_cash)
-            body["average_fee_paid"] = money4(ticket.taker_fees_e6 * 1_000_000 // ticket.filled_e6)
-        return body
+            answered["client_order_id"] = ticket.request.client_order_id
+        return Response(200, answered)
+
+
+def billed_shards(shard: Any, *, is_routed: bool) -> tuple[int, ...]:
+    """Whose write buckets a single order write is charged to; routing by ticker bills every shard's."""
+    if shard is None or shard == AUTO:
+        return SHARDS if is_routed else (0,)
+    return (shard,) if shard in SHARDS else (0,)
+
+
+def find_order(
+    face: KalshiFace, key: KalshiKey, order_id: str, ticker: str, shard: int | None, *, may_differ: bool = False
+) -> Ticket | Response:
+    """An order of the key's account on the shard a request leads to; the same 404 for all that is not there.
+
+    `may_differ`: The ticker may be another market's of the same shard; the caller says what that means.
+    """
+    if shard in (None, AUTO):
+        routed = face.exchange.markets.get(ticker)
+        if ticker and routed is None:
+            return nested(404, "market_not_found")
+        shard = 0 if routed is None else exchange_index(routed)
+    ticket = face.exchange.tickets.get(order_id)
+    if ticket is None or ticket.request.account_id != key.account_id or ticket.status != "resting":
+        return not_found()
+    listed = face.exchange.markets[ticket.request.market_id]
+    if exchange_index(listed) != shard or (ticker and ticker != listed.market_id and not may_differ):
+        return not_found()
+    return ticket
+
+
+def cancel_one(
+    face: KalshiFace, key: KalshiKey, order_id: str, ticker: str, shard: int | None
+) -> tuple[Ticket, int] | Response:
+    """Cancel a resting order; its ticket and the contracts taken out of the book, or the venue's refusal."""
+    ended = face.exchange.tickets.get(order_id)
+    if ended is not None and ended.request.account_id == key.account_id:
+        listed = face.exchange.markets.get(ended.request.market_id)
+        if listed is not None and listed.status not in ("open", "paused"):
+            return refusal(Refused("market_closed"), face.settings)
+    ticket = find_order(face, key, order_id, ticker, shard)
+    if isinstance(ticket, Response):
+        return ticket
+    try:
+        reduced = face.exchange.cancel(key.account_id, order_id, face.now_ms())
+    except Refused as error:
+        return refusal(error, face.settings)
+    return not_found() if reduced is None else (ticket, reduced)
+
+
+def _amended(ticket: Ticket, before: tuple[int, int, int, int], now_ms: int) -> dict[str, Any]:
+    filled, remaining, cash, fees = before
+    made = ticket.filled_e6 - filled
+    has_changed = made or ticket.remaining_e6 != remaining
+    body: dict[str, Any] = {
+        "order_id": ticket.order_id,
+        "client_order_id": ticket.request.client_order_id,
+        "remaining_count": count(ticket.remaining_e6) if has_changed else None,
+        "fill_count": count(made) if has_changed else None,
+        "average_fill_price": None,
+        "average_fee_paid": None,
+        "ts_ms": now_ms,
+    }
+    if made:
+        body |= averages(ticket.request.side, made, ticket.taker_cash_e6 - cash, ticket.taker_fees_e6 - fees)
+    return body
 
 
 def _gone(request: Request, **_arguments: str) -> Response:
     return nested(410, "deprecated_v1_order_endpoint", message="Please switch to the V2 endpoints")
-
-
-def _json(body: bytes) -> dict[str, Any] | None:
-    try:
-        value = orjson.loads(body)
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) else None
-
-
-def _scaled(text: str, scale: int) -> int | None:
-    """A decimal string as an integer of 1/scale; None when it is finer, or no number."""
-    try:
-        value = Decimal(text) * scale
-    except InvalidOperation:
-        return None
-    return int(value) if value.is_finite() and value == int(value) else None

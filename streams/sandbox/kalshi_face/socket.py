@@ -1,64 +1,22 @@
-"""Kalshi's WebSocket: commands, channels, and the sequence numbers that belong to each subscription."""
+"""Kalshi's WebSocket: commands, their answers and errors, pings."""
 
 from __future__ import annotations
 
 import asyncio
-import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from streams.market.units import PRICE_ONE_E4
-from streams.sandbox.kalshi_face.formats import DOLLARS, count
-from streams.sandbox.records import ListedMarket
+from streams.sandbox.kalshi_face.commands import ERRORS, BadCommand, check_shards, named_markets
+from streams.sandbox.kalshi_face.identity import market_uuid
+from streams.sandbox.kalshi_face.messages import snapshot
+from streams.sandbox.kalshi_face.subscription import BOOKS, CHANNELS, FILTERED, Subscription
 from streams.sandbox.server import Socket
 
 if TYPE_CHECKING:
     from streams.sandbox.kalshi_face.auth import KalshiKey
     from streams.sandbox.kalshi_face.face import KalshiFace
-
-PING_INTERVAL_S = 10
-_PRIVATE = frozenset({"fill", "user_orders", "market_positions"})
-_CHANNELS = _PRIVATE | {"orderbook_delta", "trade", "ticker", "market_lifecycle_v2"}
-_SEQUENCED = frozenset({"orderbook_delta", "trade", "market_lifecycle_v2"})
-_ERRORS = {
-    1: "Unable to process message",
-    2: "Params required",
-    3: "Channels required",
-    4: "Subscription IDs required",
-    5: "Unknown command",
-    7: "Unknown subscription ID",
-    8: "Unknown channel name",
-    11: "Invalid parameter",
-    12: "Exactly one subscription ID is required",
-    13: "Unsupported action",
-    14: "Market Ticker required",
-    15: "Action required",
-}
-
-
-@dataclass(slots=True, eq=False)
-class Subscription:
-    """One channel of one connection. `tickers` None is all markets; `seq` counts only on sequenced channels."""
-
-    session: KalshiSession
-    sid: int
-    channel: str
-    tickers: dict[str, None] | None
-    use_yes_price: bool = False
-    seq: int = 0
-
-    def send(self, kind: str, message: bytes) -> None:
-        """Send a frame of this subscription; a dropped one has used up its number all the same."""
-        numbered = ""
-        if self.channel in _SEQUENCED:
-            self.seq += 1
-            numbered = f',"seq":{self.seq}'
-        faults = self.session.face.exchange.faults
-        if self.session.face.may_drop and faults.fires("dropped_frame", self.session.face.venue, channel=self.channel):
-            return
-        self.session.send(b'{"type":"%s","sid":%d%s,"msg":%s}' % (kind.encode(), self.sid, numbered.encode(), message))
 
 
 @dataclass(slots=True, eq=False)
@@ -69,12 +27,15 @@ class KalshiSession:
     key: KalshiKey
     subscriptions: dict[int, Subscription] = field(default_factory=dict)
     _socket: Socket | None = None
-    _next_sid: int = 1
+    _last_sid: int = 0
     _pinger: asyncio.TimerHandle | None = None
+    _second: int = 0
+    _commands: int = 0
 
     def on_open(self, socket: Socket) -> None:
         """Start pinging."""
         self._socket = socket
+        self.face.hub.connected(self.key.account_id, 1)
         self.face.watch_faults(socket)
         self._ping()
 
@@ -83,179 +44,223 @@ class KalshiSession:
         if self._pinger is not None:
             self._pinger.cancel()
         for subscription in self.subscriptions.values():
-            self.face.unsubscribe(subscription, None)
+            self.face.hub.unsubscribe(subscription, None)
         self.subscriptions.clear()
+        if self._socket is not None:
+            self.face.hub.connected(self.key.account_id, -1)
         self._socket = None
 
     def on_text(self, text: str) -> None:
         """Carry out a command."""
+        number = 0
         try:
             command = orjson.loads(text)
-        except ValueError:
-            command = None
-        if not isinstance(command, dict):
-            self._error(0, 1)
-            return
-        given = command.get("id")
-        number = given if isinstance(given, int) else 0
-        params = command.get("params") or {}
-        handlers = {
-            "subscribe": self._subscribe,
-            "unsubscribe": self._unsubscribe,
-            "update_subscription": self._update,
-            "list_subscriptions": self._list,
-        }
-        handler = handlers.get(command.get("cmd", ""))
-        if handler is None:
-            self._error(number, 5)
-        else:
-            handler(number, params)
+            if not isinstance(command, dict):
+                raise BadCommand(1)
+            given = command.get("id")
+            number = given if isinstance(given, int) and not isinstance(given, bool) else 0
+            self._carry_out(number, command)
+        except orjson.JSONDecodeError:
+            self._refuse(number, BadCommand(1))
+        except BadCommand as error:
+            self._refuse(number, error)
 
-    def send(self, text: bytes) -> None:
-        """Send a frame."""
+    def send(self, text: bytes, channel: str = "") -> None:
+        """Send a frame; answers to commands have no channel and no faults."""
         if self._socket is not None:
-            self._socket.send(text)
+            self._socket.send(text, channel)
+
+    @property
+    def is_too_slow(self) -> bool:
+        """Whether more than the venue buffers waits to be read."""
+        return self._socket is not None and self._socket.unsent_bytes > self.face.settings.slow_reader_bytes
+
+    def overflow(self, subscription: Subscription) -> None:
+        """End a subscription whose reader is too slow."""
+        if self.subscriptions.pop(subscription.sid, None) is not None:
+            self.face.hub.unsubscribe(subscription, None)
+            self._refuse(0, BadCommand(25, subscription))
 
     # -- commands ---------------------------------------------------------------------------------------------------
+
+    def _carry_out(self, number: int, command: dict[str, Any]) -> None:
+        self._count_command()
+        name, params = command.get("cmd"), command.get("params")
+        if name == "list_subscriptions":
+            rows = [{"channel": one.channel, "sid": one.sid} for one in self.subscriptions.values()]
+            self._answer(number, {"type": "ok", "msg": rows})
+            return
+        handlers = {"subscribe": self._subscribe, "unsubscribe": self._unsubscribe, "update_subscription": self._update}
+        handler = handlers.get(name) if isinstance(name, str) else None
+        if handler is None:
+            raise BadCommand(5)
+        if not isinstance(params, dict) or not params:
+            raise BadCommand(2)
+        handler(number, params)
+
+    def _count_command(self) -> None:
+        second = self.face.now_ms() // 1000
+        self._commands = 1 if second != self._second else self._commands + 1
+        self._second = second
+        if self._commands > self.face.settings.max_commands_per_s:
+            raise BadCommand(27)
 
     def _subscribe(self, number: int, params: dict[str, Any]) -> None:
         channels = params.get("channels")
         if not channels:
-            self._error(number, 3 if params else 2)
-            return
-        tickers = _tickers(params)
+            raise BadCommand(3)
+        if not isinstance(channels, list):
+            raise BadCommand(11)
+        tickers = self._tickers(params, may_be_ids=channels == ["ticker"])
         for channel in channels:
-            if channel not in _CHANNELS:
-                self._error(number, 8)
-            elif channel == "orderbook_delta" and not tickers:
-                self._error(number, 14)
-            else:
+            try:
+                if not isinstance(channel, str) or channel not in CHANNELS:
+                    raise BadCommand(8)
+                if channel == BOOKS and not tickers:
+                    raise BadCommand(14)
+                if channel == "communications":
+                    check_shards(params)
                 self._open(number, channel, tickers, params)
+            except BadCommand as error:
+                self._refuse(number, error)
 
     def _open(self, number: int, channel: str, tickers: list[str], params: dict[str, Any]) -> None:
-        known = next((s for s in self.subscriptions.values() if s.channel == channel), None)
+        known = next((one for one in self.subscriptions.values() if one.channel == channel), None)
         if known is not None:
             # Markets that are new are added; those already there bring no second snapshot, as at the venue.
-            fresh = [t for t in tickers if known.tickers is not None and t not in known.tickers]
-            self._add(number, known, fresh)
+            self._add(number, known, tickers, params)
             return
-        wanted = dict.fromkeys(tickers) if tickers and channel != "market_lifecycle_v2" else None
-        subscription = Subscription(self, self._next_sid, channel, wanted, bool(params.get("use_yes_price")))
-        self._next_sid += 1
+        self._check_room(channel, len(tickers), None)
+        wanted = dict.fromkeys(tickers) if tickers and channel in FILTERED else None
+        default = self.face.settings.default_use_yes_price
+        self._last_sid += 1
+        subscription = Subscription(
+            self, self._last_sid, channel, wanted, bool(params.get("use_yes_price", default)),
+            is_by_id="market_id" in params or "market_ids" in params, is_terse=bool(params.get("skip_ticker_ack")),
+        )  # fmt: skip
         self.subscriptions[subscription.sid] = subscription
-        self.send(
-            orjson.dumps({"type": "subscribed", "id": number, "msg": {"channel": channel, "sid": subscription.sid}})
-        )
-        self.face.subscribe(subscription, tickers if wanted is not None else None)
-        if channel == "orderbook_delta":
-            self._snapshots(subscription, tickers)
+        self._answer(number, {"type": "subscribed", "msg": {"channel": channel, "sid": subscription.sid}})
+        self.face.hub.subscribe(subscription, None if wanted is None else tickers)
+        self._start(subscription, tickers, params)
 
-    def _add(self, number: int, subscription: Subscription, tickers: list[str]) -> None:
-        if subscription.tickers is not None:
-            subscription.tickers.update(dict.fromkeys(tickers))
-            self.face.subscribe(subscription, tickers)
+    def _add(self, number: int, subscription: Subscription, tickers: list[str], params: dict[str, Any]) -> None:
+        held = subscription.tickers
+        fresh = [ticker for ticker in tickers if held is not None and ticker not in held]
+        self._check_room(subscription.channel, len(fresh), subscription)
+        if held is not None:
+            held.update(dict.fromkeys(fresh))
+            self.face.hub.subscribe(subscription, fresh)
         self._acknowledge(number, subscription)
-        if subscription.channel == "orderbook_delta":
+        self._start(subscription, fresh, params)
+
+    def _start(self, subscription: Subscription, tickers: list[str], params: dict[str, Any]) -> None:
+        """Send what new markets of a subscription begin with."""
+        if subscription.channel == BOOKS:
             self._snapshots(subscription, tickers)
+        elif subscription.channel == "ticker" and params.get("send_initial_snapshot"):
+            for ticker in tickers:
+                listed = self.face.exchange.markets.get(ticker)
+                if listed is not None:
+                    body = self.face.broadcast.ticker_body(listed, self.face.now_ms())
+                    subscription.send("ticker", orjson.dumps(body))
 
     def _unsubscribe(self, number: int, params: dict[str, Any]) -> None:
         sids = params.get("sids")
         if not sids:
-            self._error(number, 4)
-            return
+            raise BadCommand(4)
+        if not isinstance(sids, list):
+            raise BadCommand(11)
         for sid in sids:
-            subscription = self.subscriptions.pop(sid, None)
+            subscription = self.subscriptions.pop(sid, None) if isinstance(sid, int) else None
             if subscription is None:
-                self._error(number, 7)
+                self._refuse(number, BadCommand(7))
                 continue
-            self.face.unsubscribe(subscription, None)
-            subscription.seq += 1
-            self.send(orjson.dumps({"id": number, "sid": sid, "seq": subscription.seq, "type": "unsubscribed"}))
+            self.face.hub.unsubscribe(subscription, None)
+            self._answer(number, {"sid": sid, "seq": subscription.number(), "type": "unsubscribed"})
 
     def _update(self, number: int, params: dict[str, Any]) -> None:
-        sids = [params["sid"]] if "sid" in params else params.get("sids") or []
-        if len(sids) != 1:
-            self._error(number, 12)
-            return
-        subscription = self.subscriptions.get(sids[0])
-        if subscription is None:
-            self._error(number, 7)
-            return
-        action, tickers = params.get("action"), _tickers(params)
+        subscription = self._named(params)
+        action = params.get("action")
+        tickers = self._tickers(params, may_be_ids=subscription.channel == "ticker")
         if not action:
-            self._error(number, 15, subscription)
-        elif not tickers:
-            self._error(number, 14, subscription)
-        elif action == "add_markets":
-            fresh = [t for t in tickers if subscription.tickers is None or t not in subscription.tickers]
-            self._add(number, subscription, fresh)
+            raise BadCommand(15, subscription)
+        if action not in ("add_markets", "delete_markets", "get_snapshot") or subscription.channel not in FILTERED:
+            raise BadCommand(13, subscription)
+        if not tickers:
+            raise BadCommand(14, subscription)
+        if action == "add_markets":
+            self._add(number, subscription, tickers, params)
         elif action == "delete_markets":
+            held = subscription.tickers if subscription.tickers is not None else {}
             for ticker in tickers:
-                if subscription.tickers is not None:
-                    subscription.tickers.pop(ticker, None)
-            self.face.unsubscribe(subscription, tickers)
+                held.pop(ticker, None)
+            self.face.hub.unsubscribe(subscription, tickers)
             self._acknowledge(number, subscription)
-        elif action == "get_snapshot" and subscription.channel == "orderbook_delta":
-            self._snapshots(subscription, [t for t in tickers if subscription.tickers and t in subscription.tickers])
+        elif subscription.channel == BOOKS:
+            self._snapshots(subscription, [one for one in tickers if one in (subscription.tickers or ())])
         else:
-            self._error(number, 13, subscription)
+            raise BadCommand(13, subscription)
 
-    def _list(self, number: int, params: dict[str, Any]) -> None:
-        rows = [{"channel": s.channel, "sid": s.sid} for s in self.subscriptions.values()]
-        self.send(orjson.dumps({"id": number, "type": "ok", "msg": rows}))
+    def _named(self, params: dict[str, Any]) -> Subscription:
+        sids = params.get("sids") or []
+        if not isinstance(sids, list):
+            raise BadCommand(11)
+        named = [params["sid"], *sids] if "sid" in params else sids
+        if len(named) != 1:
+            raise BadCommand(12)
+        subscription = self.subscriptions.get(named[0]) if isinstance(named[0], int) else None
+        if subscription is None:
+            raise BadCommand(7)
+        return subscription
+
+    def _tickers(self, params: dict[str, Any], *, may_be_ids: bool) -> list[str]:
+        named, ids = named_markets(params)
+        if ids and not may_be_ids:
+            return []
+        return list(dict.fromkeys([*named, *(self.face.tickers[name] for name in ids if name in self.face.tickers)]))
+
+    def _check_room(self, channel: str, more: int, subscription: Subscription | None) -> None:
+        if channel != BOOKS:
+            return
+        held = sum(len(one.tickers or ()) for one in self.subscriptions.values() if one.channel == BOOKS)
+        if held + more > self.face.settings.max_markets_per_session:
+            raise BadCommand(26, subscription)
 
     # -- frames -----------------------------------------------------------------------------------------------------
 
+    def _answer(self, number: int, frame: dict[str, Any]) -> None:
+        self.send(orjson.dumps({"id": number, **frame} if number else frame))
+
     def _acknowledge(self, number: int, subscription: Subscription) -> None:
-        frame: dict[str, Any] = {"type": "ok", "id": number, "sid": subscription.sid}
-        if subscription.channel in _SEQUENCED:
-            subscription.seq += 1
-            frame["seq"] = subscription.seq
-        self.send(orjson.dumps({**frame, "msg": {"market_tickers": list(subscription.tickers or ())}}))
+        frame: dict[str, Any] = {"type": "ok", "sid": subscription.sid}
+        if subscription.is_numbered:
+            frame["seq"] = subscription.number()
+        tickers = list(subscription.tickers or ())
+        if subscription.is_terse:
+            frame["msg"] = {}
+        elif subscription.is_by_id:
+            frame["msg"] = {"market_ids": [market_uuid(ticker) for ticker in tickers]}
+        else:
+            frame["msg"] = {"market_tickers": tickers}
+        self._answer(number, frame)
 
     def _snapshots(self, subscription: Subscription, tickers: list[str]) -> None:
         for ticker in tickers:
             listed = self.face.exchange.markets.get(ticker)
             if listed is not None:
-                subscription.send("orderbook_snapshot", snapshot_message(listed, subscription.use_yes_price))
+                subscription.send("orderbook_snapshot", snapshot(listed, subscription.use_yes_price))
 
-    def _error(self, number: int, code: int, subscription: Subscription | None = None) -> None:
-        frame: dict[str, Any] = {"type": "error", "id": number, "msg": {"code": code, "msg": _ERRORS[code]}}
-        if subscription is not None and subscription.channel in _SEQUENCED:
-            subscription.seq += 1
-            frame |= {"sid": subscription.sid, "seq": subscription.seq}
-        self.send(orjson.dumps(frame))
+    def _refuse(self, number: int, error: BadCommand) -> None:
+        frame: dict[str, Any] = {"type": "error"}
+        subscription = error.subscription
+        if subscription is not None:
+            frame["sid"] = subscription.sid
+            if subscription.is_numbered:
+                frame["seq"] = subscription.number()
+        self._answer(number, {**frame, "msg": {"code": error.code, "msg": ERRORS[error.code]}})
 
     def _ping(self) -> None:
         if self._socket is None:
             return
         self._socket.ping(b"heartbeat")
-        self._pinger = self._socket.loop.call_later(PING_INTERVAL_S, self._ping)
-
-
-def snapshot_message(listed: ListedMarket, use_yes_price: bool) -> bytes:
-    """A snapshot's `msg`: both ladders ascending; an empty side has no key."""
-    message: dict[str, Any] = {"market_ticker": listed.market_id, "market_id": market_uuid(listed.market_id)}
-    yes = [[DOLLARS[price], count(size)] for price, size in reversed(listed.book.levels("bid"))]
-    asks = listed.book.levels("ask")
-    if use_yes_price:
-        no = [[DOLLARS[price], count(size)] for price, size in asks]
-    else:
-        no = [[DOLLARS[PRICE_ONE_E4 - price], count(size)] for price, size in reversed(asks)]
-    if yes:
-        message["yes_dollars_fp"] = yes
-    if no:
-        message["no_dollars_fp"] = no
-    return orjson.dumps(message)
-
-
-def market_uuid(ticker: str) -> str:
-    """A market's UUID as the socket names it: derived from the ticker."""
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, ticker))
-
-
-def _tickers(params: dict[str, Any]) -> list[str]:
-    tickers = list(params.get("market_tickers") or [])
-    if params.get("market_ticker"):
-        tickers.append(params["market_ticker"])
-    return list(dict.fromkeys(str(ticker) for ticker in tickers))
+        self._pinger = self._socket.loop.call_later(self.face.settings.ping_interval_s, self._ping)

@@ -7,129 +7,98 @@ import binascii
 import hashlib
 import hmac
 from dataclasses import dataclass
-from typing import Any
 
-from eth_account import Account as EthAccount
-from eth_account.messages import encode_typed_data
-from eth_utils.crypto import keccak
-
+from streams.sandbox.polymarket_face.signing import clob_auth_digest, hex_bytes, recovered
 from streams.sandbox.server import Request
-
-CHAIN_ID = 137
-EXCHANGE_V2 = "0xE111180000d2663C0091e4f400237545B87B996B"
-NEG_RISK_EXCHANGE_V2 = "0xe2222d279d744050d28e00520010520000310F59"
-CLOCK_WINDOW_S = 30
-_AUTH_MESSAGE = "This message attests that I control the given wallet"
-_AUTH_TYPES = {
-    "ClobAuth": [
-        {"name": "address", "type": "address"},
-        {"name": "timestamp", "type": "string"},
-        {"name": "nonce", "type": "uint256"},
-        {"name": "message", "type": "string"},
-    ]
-}
-_ORDER_TYPES = {
-    "Order": [
-        {"name": "salt", "type": "uint256"},
-        {"name": "maker", "type": "address"},
-        {"name": "signer", "type": "address"},
-        {"name": "tokenId", "type": "uint256"},
-        {"name": "makerAmount", "type": "uint256"},
-        {"name": "takerAmount", "type": "uint256"},
-        {"name": "side", "type": "uint8"},
-        {"name": "signatureType", "type": "uint8"},
-        {"name": "timestamp", "type": "uint256"},
-        {"name": "metadata", "type": "bytes32"},
-        {"name": "builder", "type": "bytes32"},
-    ]
-}
 
 
 @dataclass(frozen=True, slots=True)
 class PolymarketKey:
-    """API credentials and the wallet they belong to."""
+    """API credentials and the wallet they belong to; there is one key per (address, nonce)."""
 
     address: str
     api_key: str
     secret: str
     passphrase: str
+    nonce: int = 0
 
     @property
     def account_id(self) -> str:
-        """The account they trade for."""
-        return f"polymarket:{self.address.lower()}"
+        """The account of the signing wallet itself."""
+        return account_of(self.address)
+
+
+@dataclass(frozen=True, slots=True)
+class WalletProof:
+    """Who signed an L1 request, and for which nonce."""
+
+    address: str
+    nonce: int
+
+
+def account_of(wallet: str) -> str:
+    """The account of a wallet."""
+    return f"polymarket:{wallet.lower()}"
 
 
 def hmac_signature(secret: str, timestamp: str, method: str, path: str, body: bytes) -> str:
-    """Return the L2 signature: urlsafe base64 of HMAC-SHA256 over timestamp + METHOD + path + body."""
+    """Return the L2 signature: urlsafe base64 of HMAC-SHA256 over timestamp + METHOD + path + body.
+
+    Raises:
+        ValueError: If the secret is no base64.
+    """
     key = base64.urlsafe_b64decode(secret)
     digest = hmac.new(key, f"{timestamp}{method}{path}".encode() + body, hashlib.sha256).digest()
     return base64.urlsafe_b64encode(digest).decode()
 
 
-def is_signed_by(key: PolymarketKey, request: Request, path: str, now_ms: int) -> bool:
-    """Whether a request carries this key's valid L2 headers; `path` is the one the venue sees (no prefix)."""
+def is_signed_by(key: PolymarketKey, request: Request, path: str, now_ms: int, window_s: int) -> bool:
+    """Whether a request carries this key's valid L2 headers; `path` is the one the venue sees (no prefix, no query).
+
+    Some clients sign the body with single quotes turned into double ones; both are accepted.
+    """
     headers = request.headers
     stamp = headers.get("poly_timestamp", "")
-    if not stamp.isdigit() or abs(int(stamp) - now_ms // 1000) > CLOCK_WINDOW_S:
+    if not _is_current(stamp, now_ms, window_s) or headers.get("poly_address", "").lower() != key.address.lower():
         return False
-    if headers.get("poly_address", "").lower() != key.address.lower():
+    if not _same(headers.get("poly_passphrase", ""), key.passphrase):
         return False
-    if not hmac.compare_digest(headers.get("poly_passphrase", ""), key.passphrase):
-        return False
-    wanted = hmac_signature(key.secret, stamp, request.method, path, request.body)
-    return hmac.compare_digest(headers.get("poly_signature", ""), wanted)
+    return _fits(headers.get("poly_signature", ""), key.secret, stamp, request, path)
 
 
-def l1_address(request: Request, now_ms: int) -> str | None:
-    """Return the wallet whose ClobAuth signature a request carries, None when it is not valid."""
+def is_signed_by_builder(secret: str, passphrase: str, request: Request, path: str, now_ms: int, window_s: int) -> bool:
+    """Whether a request carries a builder key's valid headers."""
+    headers = request.headers
+    stamp = headers.get("poly_builder_timestamp", "")
+    if not _is_current(stamp, now_ms, window_s) or not _same(headers.get("poly_builder_passphrase", ""), passphrase):
+        return False
+    return _fits(headers.get("poly_builder_signature", ""), secret, stamp, request, path)
+
+
+def _fits(given: str, secret: str, stamp: str, request: Request, path: str) -> bool:
+    bodies = {request.body, request.body.replace(b"'", b'"')}
+    return any(_same(given, hmac_signature(secret, stamp, request.method, path, body)) for body in bodies)
+
+
+def l1_proof(request: Request, now_ms: int, window_s: int) -> WalletProof | None:
+    """Return whose ClobAuth signature a request carries, None when it is not valid."""
     headers = request.headers
     stamp, nonce = headers.get("poly_timestamp", ""), headers.get("poly_nonce", "0")
     address = headers.get("poly_address", "")
-    if not stamp.isdigit() or not nonce.isdigit() or abs(int(stamp) - now_ms // 1000) > CLOCK_WINDOW_S:
+    if not _is_current(stamp, now_ms, window_s) or not nonce.isdecimal():
         return None
-    message = {"address": address, "timestamp": stamp, "nonce": int(nonce), "message": _AUTH_MESSAGE}
-    domain = {"name": "ClobAuthDomain", "version": "1", "chainId": CHAIN_ID}
     try:
-        signable = encode_typed_data(domain, _AUTH_TYPES, message)
-        recovered: str = EthAccount.recover_message(signable, signature=headers.get("poly_signature", ""))
-    except (ValueError, TypeError, binascii.Error):
+        signer = recovered(clob_auth_digest(address, stamp, int(nonce)), hex_bytes(headers.get("poly_signature", "")))
+    except (ValueError, binascii.Error):
         return None
-    return address if recovered.lower() == address.lower() else None
+    if signer is None or signer.lower() != address.lower():
+        return None
+    return WalletProof(signer, int(nonce))
 
 
-def order_digest_and_signer(order: dict[str, Any], *, is_neg_risk: bool) -> tuple[str, str | None]:
-    """Return a V2 order's id (its EIP-712 digest) and the wallet that signed it, None for a broken signature.
-
-    Raises:
-        ValueError: If a field does not fit its type.
-    """
-    domain = {
-        "name": "Polymarket CTF Exchange",
-        "version": "2",
-        "chainId": CHAIN_ID,
-        "verifyingContract": NEG_RISK_EXCHANGE_V2 if is_neg_risk else EXCHANGE_V2,
-    }
-    message = {
-        **{name: int(order[name]) for name in ("salt", "tokenId", "makerAmount", "takerAmount", "timestamp")},
-        "maker": order["maker"],
-        "signer": order["signer"],
-        "side": 0 if order["side"] == "BUY" else 1,
-        "signatureType": int(order["signatureType"]),
-        "metadata": _bytes32(order["metadata"]),
-        "builder": _bytes32(order["builder"]),
-    }
-    signable = encode_typed_data(domain, _ORDER_TYPES, message)
-    digest = keccak(b"\x19" + signable.version + signable.header + signable.body)
-    try:
-        signer: str | None = EthAccount.recover_message(signable, signature=order["signature"])
-    except Exception:  # eth_keys raises classes of its own for signatures that are none
-        signer = None
-    return f"0x{digest.hex()}", signer
+def _is_current(stamp: str, now_ms: int, window_s: int) -> bool:
+    return stamp.isdecimal() and len(stamp) < 16 and abs(int(stamp) - now_ms // 1000) <= window_s
 
 
-def _bytes32(text: str) -> bytes:
-    value = bytes.fromhex(text.removeprefix("0x"))
-    if len(value) != 32:
-        raise ValueError("not 32 bytes")
-    return value
+def _same(given: str, wanted: str) -> bool:
+    return hmac.compare_digest(given.encode(), wanted.encode())

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
-
-import orjson
 
 from streams.market.fees import PolymarketFeeSchedule
 from streams.market.identity import Outcome
 from streams.market.units import PRICE_ONE_E4
-from streams.sandbox.history import Candle, past_candles
-from streams.sandbox.polymarket_face.formats import PRICES, price_number
-from streams.sandbox.polymarket_face.objects import best, book_object, clob_market
+from streams.sandbox.polymarket_face.formats import PRICES, decimal_text, price_number
+from streams.sandbox.polymarket_face.objects import best, book_object, token_of
+from streams.sandbox.polymarket_face.orders import parsed
+from streams.sandbox.polymarket_face.price_points import oriented, price_points
 from streams.sandbox.records import ListedMarket
-from streams.sandbox.server import Request, Response, Router
+from streams.sandbox.server import Handler, Request, Response, Router
 
 if TYPE_CHECKING:
     from streams.sandbox.polymarket_face.face import PolymarketFace
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _INTERVALS_S = {"1h": 3_600, "6h": 21_600, "1d": 86_400, "1w": 604_800, "1m": 2_592_000, "max": 2**40, "all": 2**40}
 _LEAST_FIDELITY = {"1w": 5, "1m": 10}
 _MOST_POINTS = 4_300
+_MOST_TOKENS = 500
+TokenRead = Callable[[ListedMarket, Outcome, Request], Any]
 
 
 class ClobRest:
@@ -36,13 +38,28 @@ class ClobRest:
         router.add("GET", "/clob/", lambda request: Response(200, "OK"))
         router.add("GET", "/clob/time", lambda request: Response(200, self._face.now_ms() // 1000))
         router.add("GET", "/clob/version", lambda request: Response(200, {"version": 2}))
-        for name in ("book", "price", "midpoint", "spread", "tick-size", "neg-risk", "fee-rate", "last-trade-price"):
-            router.add("GET", f"/clob/{name}", self._of_token(getattr(self, name.replace("-", "_"))))
+        single: dict[str, TokenRead] = {
+            "book": self.book,
+            "price": self.price,
+            "midpoint": self.midpoint,
+            "spread": self.spread,
+            "tick-size": self.tick_size,
+            "neg-risk": self.neg_risk,
+            "fee-rate": self.fee_rate,
+            "last-trade-price": self.last_trade_price,
+        }
+        for name, read in single.items():
+            router.add("GET", f"/clob/{name}", self._of_token(read))
+            if name in ("tick-size", "neg-risk", "fee-rate"):
+                router.add("GET", f"/clob/{name}/{{token_id}}", self._of_token(read))
         router.add("POST", "/clob/books", self.books)
-        for name in ("books", "prices", "midpoints", "last-trades-prices"):
+        router.add("POST", "/clob/prices", self.prices)
+        router.add("POST", "/clob/midpoints", self.midpoints)
+        router.add("POST", "/clob/spreads", self.spreads)
+        router.add("POST", "/clob/last-trades-prices", self.last_trades_prices)
+        router.add("GET", "/clob/fees/builder-fees/{code}", self.builder_fees)
+        for name in ("books", "prices", "midpoints", "spreads", "last-trades-prices"):
             router.add("GET", f"/clob/{name}", lambda request: Response(400, {"error": "Invalid payload"}))
-        router.add("GET", "/clob/markets-by-token/{token}", self.market_by_token)
-        router.add("GET", "/clob/clob-markets/{condition}", self.market)
         router.add("GET", "/clob/prices-history", self.prices_history)
 
     def book(self, listed: ListedMarket, outcome: Outcome, request: Request) -> Any:
@@ -51,12 +68,15 @@ class ClobRest:
 
     def price(self, listed: ListedMarket, outcome: Outcome, request: Request) -> Any:
         """BUY is the lowest ask, SELL the highest bid."""
+        side = request.param("side").upper()
+        if side not in ("BUY", "SELL"):
+            return Response(400, {"error": "Invalid side"})
         bid, ask = best(listed, outcome)
-        return {"price": PRICES[ask if request.param("side") == "BUY" else bid]}
+        return {"price": PRICES[ask if side == "BUY" else bid]}
 
     def midpoint(self, listed: ListedMarket, outcome: Outcome, request: Request) -> Any:
         """The middle of the best prices."""
-        return {"mid": PRICES[sum(best(listed, outcome)) // 2]}
+        return {"mid": _middle(listed, outcome)}
 
     def spread(self, listed: ListedMarket, outcome: Outcome, request: Request) -> Any:
         """Ask minus bid."""
@@ -85,35 +105,69 @@ class ClobRest:
 
     def books(self, request: Request) -> Response:
         """Up to 500 books; tokens without one are left out."""
-        try:
-            wanted = [str(entry["token_id"]) for entry in orjson.loads(request.body)]
-        except (ValueError, TypeError, KeyError):
-            return Response(400, {"error": "Invalid payload"})
-        if len(wanted) > 500:
-            return Response(400, {"error": "Payload exceeds the limit"})
-        found = [self._face.tokens[token] for token in wanted if token in self._face.tokens]
+        wanted = self._wanted(request)
+        if isinstance(wanted, Response):
+            return wanted
         now = self._face.now_ms()
-        return Response(200, [book_object(listed, outcome, now) for listed, outcome in found])
+        return Response(200, [book_object(listed, outcome, now) for listed, outcome, _ in wanted])
 
-    def market_by_token(self, request: Request, token: str) -> Response:
-        """The market of a token."""
-        found = self._face.tokens.get(token)
-        if found is None:
-            return Response(404, {"error": "market not found"})
-        market = found[0].market
-        return Response(
-            200,
-            {
-                "condition_id": market.market_id,
-                "primary_token_id": market.yes_token,
-                "secondary_token_id": market.no_token,
-            },
-        )
+    def prices(self, request: Request) -> Response:
+        """{token: {side: price}}; without a side only SELL comes back."""
+        wanted = self._wanted(request)
+        if isinstance(wanted, Response):
+            return wanted
+        body: dict[str, dict[str, str]] = {}
+        for listed, outcome, entry in wanted:
+            side = str(entry.get("side") or "SELL").upper()
+            bid, ask = best(listed, outcome)
+            body.setdefault(token_of(listed, outcome), {})[side] = PRICES[ask if side == "BUY" else bid]
+        return Response(200, body)
 
-    def market(self, request: Request, condition: str) -> Response:
-        """What must be known to trade a market."""
-        listed = self._exchange.markets.get(condition)
-        return Response(404, {"error": "market not found"}) if listed is None else Response(200, clob_market(listed))
+    def midpoints(self, request: Request) -> Response:
+        """{token: middle}."""
+        wanted = self._wanted(request)
+        if isinstance(wanted, Response):
+            return wanted
+        return Response(200, {token_of(m, o): _middle(m, o) for m, o, _ in wanted})
+
+    def spreads(self, request: Request) -> Response:
+        """{token: ask minus bid}."""
+        wanted = self._wanted(request)
+        if isinstance(wanted, Response):
+            return wanted
+        body = {}
+        for listed, outcome, _ in wanted:
+            bid, ask = best(listed, outcome)
+            body[token_of(listed, outcome)] = PRICES[ask - bid]
+        return Response(200, body)
+
+    def last_trades_prices(self, request: Request) -> Response:
+        """[{token_id, price, side}]; tokens that never traded are left out."""
+        wanted = self._wanted(request)
+        if isinstance(wanted, Response):
+            return wanted
+        traded = [(listed, outcome) for listed, outcome, _ in wanted if listed.last_price_e4]
+        rows = [{"token_id": token_of(m, o), **self.last_trade_price(m, o, request)} for m, o in traded]
+        return Response(200, rows)
+
+    def builder_fees(self, request: Request, code: str) -> Response:
+        """Additional fees of a builder code, in hundredths of a percent of the notional."""
+        settings = self._face.settings
+        body = {
+            "builder_maker_fee_rate_bps": settings.builder_maker_bps,
+            "builder_taker_fee_rate_bps": settings.builder_taker_bps,
+        }
+        return Response(200, body)
+
+    def _wanted(self, request: Request) -> list[tuple[ListedMarket, Outcome, dict[str, Any]]] | Response:
+        """The known tokens of a POST body [{token_id, ...}], or its refusal."""
+        entries = parsed(request.body)
+        if not isinstance(entries, list) or not all(isinstance(e, dict) and "token_id" in e for e in entries):
+            return Response(400, {"error": "Invalid payload"})
+        if len(entries) > _MOST_TOKENS:
+            return Response(400, {"error": "Payload exceeds the limit"})
+        known = ((self._face.tokens.get(str(entry["token_id"])), entry) for entry in entries)
+        return [(*found, entry) for found, entry in known if found is not None]
 
     def prices_history(self, request: Request) -> Response:
         """[{t, p}] of a token: an interval up to now, or startTs to endTs; one point with the present time is added."""
@@ -130,47 +184,28 @@ class ClobRest:
         if not start.isdigit():
             return Response(400, {"error": "invalid filters: 'startTs' or 'interval' is needed"})
         listed, outcome = found
-        points = self._points(listed, int(start), int(end), int(fidelity))[-_MOST_POINTS:]
-        history = [{"t": at, "p": _oriented(mid, outcome)} for at, mid in points]
+        points = price_points(self._exchange, listed, int(start), int(end), int(fidelity), self._face.now_ms())
+        history = [{"t": at, "p": oriented(mid, outcome)} for at, mid in points[-_MOST_POINTS:]]
         bid, ask = best(listed, outcome)
         history.append({"t": now_s, "p": price_number((bid + ask) // 2)})
         return Response(200, {"history": history})
 
-    def _points(self, listed: ListedMarket, start_s: int, end_s: int, fidelity: int) -> list[tuple[int, int]]:
-        """[(time in s, mid price_e4 of YES)] every `fidelity` minutes: the made-up past, then what was quoted."""
-        start = max(start_s * 1000, int(listed.market.open_time.timestamp() * 1000))
-        step = max(fidelity, 1)
-        key = self._exchange.past_key(listed.market_id)
-        past = past_candles(
-            key, listed.market_id, listed.market.start_price_e4, listed.listed_ms, start, end_s * 1000, step
-        )
-        points = [((candle.minute + step) * 60, _mid(candle)) for candle in past]
-        recent = listed.history.between(max(start, listed.listed_ms), end_s * 1000)
-        if not recent:
-            return points
-        by_minute = {candle.minute: _mid(candle) for candle in recent}
-        mid = _mid(recent[0])
-        for minute in range(recent[0].minute, min(end_s // 60, self._face.now_ms() // 60_000)):
-            mid = by_minute.get(minute, mid)
-            if minute % step == 0:
-                points.append(((minute + 1) * 60, mid))
-        return points
-
-    def _of_token(self, handler: Any) -> Any:
+    def _of_token(self, handler: TokenRead) -> Handler:
         """Wrap a handler of one token; 404 when the token has no book."""
 
-        def found(request: Request) -> Response:
-            known = self._face.tokens.get(request.param("token_id"))
+        def found(request: Request, token_id: str = "") -> Response:
+            token = token_id or request.param("token_id")
+            if not token.isdecimal():
+                return Response(400, {"error": "Invalid token id"})
+            known = self._face.tokens.get(token)
             if known is None:
                 return Response(404, {"error": "No orderbook exists for the requested token id"})
-            return Response(200, handler(known[0], known[1], request))
+            body = handler(known[0], known[1], request)
+            return body if isinstance(body, Response) else Response(200, body)
 
         return found
 
 
-def _mid(candle: Candle) -> int:
-    return (candle.bid_close + candle.ask_close) // 2
-
-
-def _oriented(mid_e4: int, outcome: Outcome) -> float:
-    return price_number(mid_e4 if outcome == "yes" else PRICE_ONE_E4 - mid_e4)
+def _middle(listed: ListedMarket, outcome: Outcome) -> str:
+    """The middle may lie between two ticks: up to five decimals."""
+    return decimal_text(sum(best(listed, outcome)) * 5, 5)

@@ -1,29 +1,52 @@
-"""The Data API, version 2: positions, activity and trades of a wallet. Numbers are JSON numbers, as at the venue."""
+"""The Data API, version 2: positions, activity, trades and value of a wallet; unknown wallets are empty pages."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from streams.market.identity import Outcome, other_outcome
 from streams.market.units import PRICE_ONE_E4
-from streams.sandbox.accounts import Account, Position
-from streams.sandbox.polymarket_face.formats import number, price_number
-from streams.sandbox.polymarket_face.ledger import own_side
-from streams.sandbox.polymarket_face.objects import best, event_slug, token_of
-from streams.sandbox.records import ListedMarket, Payout, Trade, TradeSide
-from streams.sandbox.server import Request, Response, Router
+from streams.sandbox.accounts import Account
+from streams.sandbox.polymarket_face.auth import account_of
+from streams.sandbox.polymarket_face.contracts import CHAIN_ID
+from streams.sandbox.polymarket_face.data_objects import (
+    inventory_row,
+    position_rows,
+    present_price_e4,
+    redemption,
+    trade_activity,
+    trade_row,
+)
+from streams.sandbox.polymarket_face.data_paging import BadParameter, conditions, data_page, moment
+from streams.sandbox.polymarket_face.formats import number
+from streams.sandbox.polymarket_face.objects import event_number
+from streams.sandbox.polymarket_face.own_objects import own_side, wallet_of
+from streams.sandbox.records import Trade, TradeSide
+from streams.sandbox.server import Handler, Request, Response, Router
 
 if TYPE_CHECKING:
     from streams.sandbox.polymarket_face.face import PolymarketFace
 
-_NOBODY = {"name": "", "pseudonym": "", "bio": "", "profile_image": "", "profile_image_optimized": ""}
+_SORTS = {
+    "CURRENT": "current_value",
+    "CURRENT_VALUE": "current_value",
+    "INITIAL": "entry_cost_usdc",
+    "TOKENS": "current_size",
+    "SIZE": "current_size",
+    "CASHPNL": "total_pnl",
+    "TOTAL_PNL": "total_pnl",
+    "REALIZED_PNL": "realized_pnl",
+    "UNREALIZED_PNL": "unrealized_pnl",
+    "PERCENTPNL": "percent_pnl",
+    "TITLE": "title",
+    "PRICE": "current_price",
+    "AVGPRICE": "avg_price",
+}
+_STATUSES = {"", "OPEN", "REDEEMABLE", "REDEEMABLE_LOST", "MERGEABLE", "CLOSED"}
 
 
 class DataRest:
-    """Handlers of public wallet data; nothing here is signed, and unknown wallets are empty pages."""
+    """Handlers of public wallet data; nothing here is signed."""
 
     def __init__(self, face: PolymarketFace) -> None:
         self._face = face
@@ -31,221 +54,168 @@ class DataRest:
 
     def register(self, router: Router) -> None:
         """Add the routes."""
-        router.add("GET", "/data/v2/positions", self.positions)
-        router.add("GET", "/data/v2/activity", self.activity)
-        router.add("GET", "/data/v2/trades", self.trades)
-        router.add("GET", "/data/v2/value", self.value)
+        routes: tuple[tuple[str, Callable[[Request], Response]], ...] = (
+            ("positions", self.positions),
+            ("activity", self.activity),
+            ("trades", self.trades),
+            ("value", self.value),
+            ("approvals", self.approvals),
+            ("positions/combos", self.nothing),
+            ("activity/combos", self.nothing),
+        )
+        for path, handler in routes:
+            router.add("GET", f"/data/v2/{path}", answering(handler))
 
     def positions(self, request: Request) -> Response:
-        """One row per token the wallet holds or held."""
-        account = self._account(request)
-        rows: list[dict[str, Any]] = []
-        wanted, condition = request.param("status"), request.param("condition")
-        for market_id, position in account.positions.items() if account is not None else ():
-            if condition and market_id != condition:
-                continue
-            listed = self._exchange.markets[market_id]
-            outcomes: tuple[Outcome, Outcome] = ("yes", "no")
-            shown = (
-                o for o in outcomes if position.held_e6(o) or (position.volume_e6 and o == _main_outcome(position))
-            )
-            rows.extend(self._position(request.param("user"), listed, position, outcome) for outcome in shown)
-        return _page([row for row in rows if not wanted or row["status"] == wanted], request)
-
-    def activity(self, request: Request) -> Response:
-        """Trades and redemptions, newest first."""
-        account = self._account(request)
-        if account is None:
-            return _page([], request)
-        kinds, condition = set(request.params("type")), request.param("condition")
-        rows = [
-            *(self._trade_activity(trade, side) for trade, side in self._own_trades(account)),
-            *(self._redemption(payout) for payout in self._exchange.payouts if payout.account_id == account.account_id),
-        ]
+        """One row per token a wallet holds or held, or of every wallet in one market."""
+        wanted, status = conditions(request), request.param("status").upper()
+        if status not in _STATUSES:
+            raise BadParameter("invalid status", "status")
+        user = request.param("user")
+        if not user and len(wanted) != 1:
+            raise BadParameter("must provide user or exactly one condition", "user")
+        events, title = set(request.params("event_id")), request.param("title").lower()
         rows = [
             row
-            for row in rows
-            if (not kinds or row["type"] in kinds) and (not condition or row["condition_id"] == condition)
+            for wallet, account in self._wallets(user)
+            for row in position_rows(self._exchange, wallet, account)
+            if (not wanted or row["condition_id"] in wanted)
+            and (not events or row["event_id"] in events)
+            and (not title or title in row["title"].lower())
+            and _has_status(row, status)
+        ]
+        column = _SORTS.get(request.param("sort_by").upper(), "last_event_at")
+        rows.sort(key=lambda row: row[column], reverse=request.param("sort_direction").upper() != "ASC")
+        return data_page(rows, request)
+
+    def activity(self, request: Request) -> Response:
+        """Trades, redemptions, splits, merges and conversions, newest first."""
+        user = request.param("user")
+        kinds, wanted, side = set(request.params("type")), conditions(request), request.param("side").upper()
+        events = set(request.params("event_id"))
+        start, end = moment(request, "start"), moment(request, "end")
+        rows = [
+            row
+            for wallet, account in self._wallets(user)
+            for row in self._activity(wallet, account)
+            if (not kinds or row["type"] in kinds)
+            and (not wanted or row["condition_id"] in wanted)
+            and (not side or row["side"] == side)
+            and (not events or self._event_of(row) in events)
+            and (start is None or row["timestamp"] >= start)
+            and (end is None or row["timestamp"] <= end)
         ]
         rows.sort(key=lambda row: row["timestamp"])
-        user = request.param("user")
-        return _page([{"proxy_wallet": user, **row} for row in reversed(rows)], request)
+        if request.param("sort_direction").upper() != "ASC":
+            rows.reverse()
+        return data_page(rows, request)
 
     def trades(self, request: Request) -> Response:
         """Trades of a wallet, or all public ones, newest first."""
-        user = request.param("user")
+        user, wanted, side = request.param("user"), conditions(request), request.param("side").upper()
+        events = set(request.params("event_id"))
+        start, end = moment(request, "start"), moment(request, "end")
         if user:
-            account = self._account(request)
-            own = self._own_trades(account) if account is not None else []
-            rows = [self._trade(trade, side, user) for trade, side in reversed(own)]
+            rows = [
+                trade_row(self._exchange, trade, own, user)
+                for _, account in self._wallets(user)
+                for trade, own in reversed(self._own_trades(account))
+                if own is trade.taker or request.param("taker_only").lower() != "true"
+            ]
         else:
-            rows = [self._trade(trade, trade.taker, _wallet(trade)) for trade in reversed(self._exchange.public_trades)]
-        condition = request.param("condition")
-        return _page([row for row in rows if not condition or row["condition_id"] == condition], request)
+            rows = [
+                trade_row(self._exchange, trade, trade.taker, wallet_of(trade.taker.account_id))
+                for trade in reversed(self._exchange.public_trades)
+                if trade.market_id in (wanted or self._exchange.markets)
+            ]
+        return data_page(
+            [
+                row
+                for row in rows
+                if (not wanted or row["condition_id"] in wanted)
+                and (not side or row["side"] == side)
+                and (not events or self._event_of(row) in events)
+                and (start is None or row["timestamp"] >= start)
+                and (end is None or row["timestamp"] <= end)
+            ],
+            request,
+        )
 
     def value(self, request: Request) -> Response:
         """What a wallet's positions are worth."""
-        account = self._account(request)
-        total = 0
-        for market_id, position in account.positions.items() if account is not None else ():
-            yes = _price_e4(self._exchange.markets[market_id], "yes")
-            total += (position.yes_e6 * yes + position.no_e6 * (PRICE_ONE_E4 - yes)) // PRICE_ONE_E4
-        return Response(200, {"data": {"proxy_wallet": request.param("user"), "value": number(total)}})
+        user = _user(request)
+        wanted, total = conditions(request), 0
+        for _, account in self._wallets(user):
+            for market_id, position in account.positions.items():
+                listed = self._exchange.markets.get(market_id)
+                if listed is None or (wanted and market_id not in wanted):
+                    continue
+                yes = present_price_e4(listed, "yes")
+                total += (position.yes_e6 * yes + position.no_e6 * (PRICE_ONE_E4 - yes)) // PRICE_ONE_E4
+        return Response(200, {"data": {"proxy_wallet": user, "value": number(total)}})
 
-    def _account(self, request: Request) -> Account | None:
-        return self._exchange.accounts.accounts.get(f"polymarket:{request.param('user').lower()}")
+    def approvals(self, request: Request) -> Response:
+        """What a wallet allows the venue's contracts to move."""
+        user = _user(request)
+        body = {"address": user, "chain_id": CHAIN_ID, "contracts": self._face.allowances.rows(user)}
+        return Response(200, {"data": body})
+
+    def nothing(self, request: Request) -> Response:
+        """Combos: there are none."""
+        return data_page([], request)
+
+    def _wallets(self, user: str) -> list[tuple[str, Account]]:
+        """The wallet asked for, if it is known; every wallet from outside for an empty one."""
+        now = self._face.now_ms()
+        if user:
+            known = account_of(user) in self._exchange.accounts.accounts
+            return [(user, self._exchange.reads.account(account_of(user), now))] if known else []
+        outside = [account for account in self._exchange.accounts.accounts.values() if not account.is_house]
+        return [(wallet_of(a.account_id), self._exchange.reads.account(a.account_id, now)) for a in outside]
 
     def _own_trades(self, account: Account) -> list[tuple[Trade, TradeSide]]:
-        found = ((trade, own_side(trade, account.account_id)) for trade in self._exchange.trades.values())
+        trades = self._exchange.reads.trades(account.account_id, self._face.now_ms())
+        found = ((trade, own_side(trade, {account.account_id})) for trade in trades)
         return [(trade, side) for trade, side in found if side is not None and trade.status != "FAILED"]
 
-    def _position(self, user: str, listed: ListedMarket, position: Position, outcome: Outcome) -> dict[str, Any]:
-        market = listed.market
-        held, cost = position.held_e6(outcome), position.cost_e6(outcome)
-        price = _price_e4(listed, outcome)
-        value = held * price // PRICE_ONE_E4
-        index = 0 if outcome == "yes" else 1
-        average = cost * 1_000_000 // held if held else 0
-        return {
-            "proxy_wallet": user,
-            "token_id": token_of(listed, outcome),
-            "condition_id": market.market_id,
-            "current_size": number(held),
-            "avg_price": number(average),
-            "entry_cost_usdc": number(cost),
-            "entry_fees_usdc": number(position.fees_e6),
-            "total_cost_usdc": number(cost + position.fees_e6),
-            "current_price": price_number(price),
-            "current_value": number(value),
-            "total_size": number(position.volume_e6),
-            "realized_pnl": number(position.realized_e6),
-            "unrealized_pnl": number(value - cost),
-            "total_pnl": number(position.realized_e6 + value - cost),
-            "status": _status(listed, held, price),
-            "redeemable": listed.settlement_e4 is not None and held > 0,
-            "mergeable": position.yes_e6 > 0 and position.no_e6 > 0,
-            "negative_risk": market.is_neg_risk,
-            "archived": False,
-            "title": market.title,
-            "slug": market.slug,
-            "icon": "",
-            "event_id": listed.event.event_id,
-            "event_slug": event_slug(listed),
-            "outcome": market.outcomes[index],
-            "outcome_index": index,
-            "opposite_outcome": market.outcomes[1 - index],
-            "opposite_token_id": token_of(listed, other_outcome(outcome)),
-            "end_date": f"{market.close_time:%Y-%m-%d}",
-            "last_event_at": position.updated_ms // 1000,
-            "first_entry_at": position.opened_ms // 1000,
-            "name": "",
-            "profile_image": "",
-            "verified": False,
-        }
+    def _activity(self, wallet: str, account: Account) -> list[dict[str, Any]]:
+        now = self._face.now_ms()
+        rows = [trade_activity(self._exchange, trade, side, wallet) for trade, side in self._own_trades(account)]
+        rows += [redemption(self._exchange, p, wallet) for p in self._exchange.reads.payouts(account.account_id, now)]
+        for owner, market_id, kind, size_e6, dollars_e6, at_s, hash_ in self._face.inventory.rows:
+            if owner == account.account_id and market_id in self._exchange.markets:
+                listed = self._exchange.markets[market_id]
+                rows.append(inventory_row(listed, kind, size_e6, dollars_e6, at_s, hash_, wallet))
+        return rows
 
-    def _trade(self, trade: Trade, side: TradeSide, user: str) -> dict[str, Any]:
-        listed = self._exchange.markets[trade.market_id]
-        price = trade.price_e4 if side.intent.outcome == "yes" else PRICE_ONE_E4 - trade.price_e4
-        index = 0 if side.intent.outcome == "yes" else 1
-        return {
-            "proxy_wallet": user,
-            "token_id": token_of(listed, side.intent.outcome),
-            "condition_id": trade.market_id,
-            "side": side.intent.action.upper(),
-            "size": number(trade.size_e6),
-            "price": price_number(price),
-            "timestamp": trade.at_ms // 1000,
-            "transaction_hash": transaction_hash(trade.trade_id),
-            **_titles(listed),
-            "outcome": listed.market.outcomes[index],
-            "outcome_index": index,
-            **_NOBODY,
-        }
-
-    def _trade_activity(self, trade: Trade, side: TradeSide) -> dict[str, Any]:
-        row = self._trade(trade, side, "")
-        del row["proxy_wallet"]
-        paid = abs(side.charge.cash_change_e6 + side.charge.fee_e6) if side.charge is not None else 0
-        return {**row, "type": "TRADE", "usdc_size": number(paid)}
-
-    def _redemption(self, payout: Payout) -> dict[str, Any]:
-        listed = self._exchange.markets[payout.market_id]
-        return {
-            "timestamp": payout.at_ms // 1000,
-            "condition_id": payout.market_id,
-            "type": "REDEEM",
-            "size": number(payout.payout_e6),
-            "usdc_size": number(payout.payout_e6),
-            "transaction_hash": payout.transaction_id,
-            "price": 0.0,
-            "token_id": "",
-            "side": "",
-            "outcome_index": 999,
-            **_titles(listed),
-            "outcome": "",
-            **_NOBODY,
-        }
+    def _event_of(self, row: dict[str, Any]) -> str:
+        return event_number(self._exchange.markets[row["condition_id"]].event.event_id)
 
 
-def transaction_hash(trade_id: str) -> str:
-    """A trade's transaction, derived from its id."""
-    return f"0x{hashlib.sha256(trade_id.encode()).hexdigest()}"
+def answering(handler: Callable[[Request], Response]) -> Handler:
+    """Wrap a handler so that a parameter it cannot use is answered 400."""
+
+    def answer(request: Request) -> Response:
+        try:
+            return handler(request)
+        except BadParameter as error:
+            return error.response
+
+    return answer
 
 
-def _wallet(trade: Trade) -> str:
-    account = trade.taker.account_id
-    return account.removeprefix("polymarket:") if account.startswith("polymarket:0x") else house_wallet(account)
+def _user(request: Request) -> str:
+    user = request.param("user")
+    if not user:
+        raise BadParameter("required query param 'user' not provided", "user")
+    return user
 
 
-def house_wallet(account_id: str) -> str:
-    """A house account's wallet address, derived from its name."""
-    return f"0x{hashlib.sha256(account_id.encode()).hexdigest()[:40]}"
-
-
-def _titles(listed: ListedMarket) -> dict[str, str]:
-    slug = listed.market.slug
-    return {"title": listed.market.title, "slug": slug, "icon": "", "event_slug": event_slug(listed)}
-
-
-def _price_e4(listed: ListedMarket, outcome: Outcome) -> int:
-    if listed.settlement_e4 is not None:
-        return listed.settlement_e4 if outcome == "yes" else PRICE_ONE_E4 - listed.settlement_e4
-    return sum(best(listed, outcome)) // 2
-
-
-def _status(listed: ListedMarket, held_e6: int, price_e4: int) -> str:
-    if not held_e6:
-        return "CLOSED"
-    if listed.settlement_e4 is None:
-        return "OPEN"
-    return "REDEEMABLE" if price_e4 else "REDEEMABLE_LOST"
-
-
-def _main_outcome(position: Position) -> Outcome:
-    """The outcome under which a flat position is shown."""
-    return "no" if position.no_e6 > position.yes_e6 else "yes"
-
-
-def _page(rows: list[dict[str, Any]], request: Request) -> Response:
-    if request.param("offset"):
-        return _refused("offset is not supported, use cursor", "offset")
-    limit = request.param("limit", "100")
-    if not limit.isdigit() or not 1 <= int(limit) <= 1000:
-        return _refused("limit must be between 1 and 1000", "limit")
-    start = _position(request.param("cursor") or request.param("next_cursor"))
-    end = start + int(limit)
-    following = base64.urlsafe_b64encode(str(end).encode()).decode() if end < len(rows) else None
-    pagination = {"has_more": following is not None, "next_cursor": following}
-    return Response(200, {"data": rows[start:end], "pagination": pagination})
-
-
-def _position(cursor: str) -> int:
-    try:
-        return max(0, int(base64.urlsafe_b64decode(cursor).decode())) if cursor else 0
-    except (ValueError, binascii.Error):
-        return 0
-
-
-def _refused(message: str, parameter: str) -> Response:
-    body = {"error": message, "code": "bad_request", "retryable": False, "trace_id": "0" * 32, "parameter": parameter}
-    return Response(400, body)
+def _has_status(row: dict[str, Any], status: str) -> bool:
+    if status == "MERGEABLE":
+        return bool(row["mergeable"]) and row["status"] == "OPEN"
+    if status == "REDEEMABLE_LOST":
+        return row["status"] == "REDEEMABLE" and not row["current_price"]
+    if status == "REDEEMABLE":
+        return row["status"] == "REDEEMABLE" and bool(row["current_price"])
+    return not status or row["status"] == status

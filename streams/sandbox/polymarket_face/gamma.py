@@ -1,21 +1,31 @@
-"""Gamma: keyset lists of markets and events, and single ones."""
+"""Gamma: keyset lists of markets and events, single ones, tags, series, sports and the search."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
-from streams.sandbox.polymarket_face.objects import event_slug, gamma_event, gamma_market
+from streams.sandbox.polymarket_face.gamma_filters import (
+    BadQuery,
+    Ordering,
+    event_filter,
+    event_ordering,
+    flag,
+    market_filter,
+    market_ordering,
+)
+from streams.sandbox.polymarket_face.gamma_objects import gamma_event, gamma_market
+from streams.sandbox.polymarket_face.objects import event_number, event_slug, tag_objects
 from streams.sandbox.records import ListedMarket
 from streams.sandbox.server import Request, Response, Router
 
 if TYPE_CHECKING:
     from streams.sandbox.polymarket_face.face import PolymarketFace
 
-Row = TypeVar("Row")
-_ORDERS = {"id", "volume", "volume24hr", "liquidity", "startDate", "endDate", "createdAt", "updatedAt", "volumeNum"}
+_MOST_MARKETS, _MOST_EVENTS = 100, 500
+_LARGEST_OFFSET = 2_000
 
 
 class GammaRest:
@@ -27,151 +37,156 @@ class GammaRest:
 
     def register(self, router: Router) -> None:
         """Add the routes."""
-        router.add("GET", "/gamma/markets/keyset", self.markets)
-        router.add("GET", "/gamma/events/keyset", self.events)
-        router.add("GET", "/gamma/markets", self.markets_by_offset)
-        router.add("GET", "/gamma/tags", lambda request: Response(200, []))
-        router.add("GET", "/gamma/markets/slug/{slug}", self.market_by_slug)
-        router.add("GET", "/gamma/markets/{gamma_id}", self.market)
-        router.add("GET", "/gamma/events/slug/{slug}", self.event_by_slug)
-        router.add("GET", "/gamma/events/{event_id}", self.event)
+        routes: tuple[tuple[str, Callable[..., Response]], ...] = (
+            ("/markets/keyset", self.markets),
+            ("/events/keyset", self.events),
+            ("/markets", self.markets_by_offset),
+            ("/events", self.events_by_offset),
+            ("/markets/slug/{slug}", self.market_by_slug),
+            ("/markets/{gamma_id}/tags", self.market_tags),
+            ("/markets/{gamma_id}", self.market),
+            ("/events/slug/{slug}", self.event_by_slug),
+            ("/events/{event_id}/tags", self.event_tags),
+            ("/events/{event_id}", self.event),
+        )
+        for path, handler in routes:
+            router.add("GET", f"/gamma{path}", checked(handler))
 
     def markets(self, request: Request) -> Response:
         """A page of markets, at most 100."""
-        problem = _problem(request, 100)
-        if problem is not None:
-            return problem
-        limit = int(request.param("limit", "20"))
-        page, cursor = _page(self._exchange.markets.values(), request, limit, _market_filter(request))
-        body: dict[str, Any] = {"markets": [gamma_market(listed, with_event=True) for listed in page]}
+        limit = _limit(request, 20, _MOST_MARKETS)
+        with_tags = bool(flag(request, "include_tag"))
+        rows = [(listed.number, listed) for listed in self._exchange.markets.values()]
+        page, cursor = _keyset(rows, request, limit, market_filter(request), market_ordering(request))
+        body = {"markets": [gamma_market(listed, with_event=True, with_tags=with_tags) for listed in page]}
         return Response(200, body | cursor)
 
     def events(self, request: Request) -> Response:
         """A page of events with their markets, at most 500."""
-        problem = _problem(request, 500)
-        if problem is not None:
-            return problem
-        limit = int(request.param("limit", "20"))
-        page, cursor = _page(self._face.events.values(), request, limit, _event_filter(request))
-        body: dict[str, Any] = {"events": [gamma_event(markets) for markets in page]}
-        return Response(200, body | cursor)
+        limit = _limit(request, 20, _MOST_EVENTS)
+        rows = [(markets[0].number, markets) for markets in self._face.events.values()]
+        page, cursor = _keyset(rows, request, limit, event_filter(request), event_ordering(request))
+        return Response(200, {"events": [gamma_event(markets) for markets in page]} | cursor)
 
     def markets_by_offset(self, request: Request) -> Response:
         """The deprecated list: limit and offset, offset up to 2000."""
-        offset, limit = request.param("offset", "0"), request.param("limit", "20")
-        if not (offset.isdigit() and limit.isdigit()) or int(offset) > 2000:
-            return Response(422, {"type": "validation error", "error": "offset"})
-        matches = _market_filter(request)
-        found = [listed for listed in self._exchange.markets.values() if matches(listed)]
-        page = found[int(offset) : int(offset) + min(int(limit), 100)]
-        return Response(200, [gamma_market(listed, with_event=True) for listed in page])
+        matches = market_filter(request)
+        found = market_ordering(request).apply([m for m in self._exchange.markets.values() if matches(m)])
+        return Response(200, [gamma_market(m, with_event=True) for m in _slice(found, request, _MOST_MARKETS)])
+
+    def events_by_offset(self, request: Request) -> Response:
+        """The deprecated list of events."""
+        matches = event_filter(request)
+        found = event_ordering(request).apply([e for e in self._face.events.values() if matches(e)])
+        return Response(200, [gamma_event(markets) for markets in _slice(found, request, _MOST_EVENTS)])
 
     def market(self, request: Request, gamma_id: str) -> Response:
         """One market by Gamma's id."""
-        return self._single(lambda listed: listed.market.gamma_id == gamma_id)
+        return self._shown(self._market(lambda listed: listed.market.gamma_id == gamma_id), request)
 
     def market_by_slug(self, request: Request, slug: str) -> Response:
         """One market by its slug."""
-        return self._single(lambda listed: listed.market.slug == slug)
+        return self._shown(self._market(lambda listed: listed.market.slug == slug), request, "slug")
+
+    def market_tags(self, request: Request, gamma_id: str) -> Response:
+        """The tags of a market's event."""
+        listed = self._market(lambda listed: listed.market.gamma_id == gamma_id)
+        return not_found() if listed is None else Response(200, tag_objects(listed))
 
     def event(self, request: Request, event_id: str) -> Response:
         """One event by its id."""
-        markets = self._face.events.get(event_id)
-        return _not_found() if markets is None else Response(200, gamma_event(markets))
+        markets = self._event(lambda markets: event_number(markets[0].event.event_id) == event_id)
+        return not_found() if markets is None else Response(200, gamma_event(markets))
 
     def event_by_slug(self, request: Request, slug: str) -> Response:
         """One event by its slug."""
-        for markets in self._face.events.values():
-            if event_slug(markets[0]) == slug:
-                return Response(200, gamma_event(markets))
-        return _not_found()
+        markets = self._event(lambda markets: event_slug(markets[0]) == slug)
+        return not_found("slug") if markets is None else Response(200, gamma_event(markets))
 
-    def _single(self, matches: Callable[[ListedMarket], bool]) -> Response:
-        for listed in self._exchange.markets.values():
-            if matches(listed):
-                return Response(200, gamma_market(listed, with_event=True))
-        return _not_found()
+    def event_tags(self, request: Request, event_id: str) -> Response:
+        """The tags of an event."""
+        markets = self._event(lambda markets: event_number(markets[0].event.event_id) == event_id)
+        return not_found() if markets is None else Response(200, tag_objects(markets[0]))
+
+    def _market(self, matches: Callable[[ListedMarket], bool]) -> ListedMarket | None:
+        return next((listed for listed in self._exchange.markets.values() if matches(listed)), None)
+
+    def _event(self, matches: Callable[[list[ListedMarket]], bool]) -> list[ListedMarket] | None:
+        return next((markets for markets in self._face.events.values() if matches(markets)), None)
+
+    def _shown(self, listed: ListedMarket | None, request: Request, what: str = "id") -> Response:
+        if listed is None:
+            return not_found(what)
+        return Response(200, gamma_market(listed, with_event=True, with_tags=bool(flag(request, "include_tag"))))
 
 
-def _not_found() -> Response:
-    return Response(404, {"type": "not found error", "error": "id not found"})
+def checked(handler: Callable[..., Response]) -> Callable[..., Response]:
+    """Wrap a handler so that a query it cannot use is answered 422."""
+
+    def answer(request: Request, **arguments: str) -> Response:
+        try:
+            return handler(request, **arguments)
+        except BadQuery as error:
+            return Response(422, {"type": "validation error", "error": str(error)})
+
+    return answer
 
 
-def _problem(request: Request, most: int) -> Response | None:
+def not_found(what: str = "id") -> Response:
+    """A single thing that is not there."""
+    return Response(404, {"type": "not found error", "error": f"{what} not found"})
+
+
+def _limit(request: Request, usual: int, most: int) -> int:
     if request.param("offset"):
-        return Response(422, {"type": "validation error", "error": "offset is not supported, use after_cursor"})
-    limit = request.param("limit", "20")
-    if not limit.isdigit() or not 1 <= int(limit) <= most:
-        return Response(422, {"type": "validation error", "error": f"limit must be between 1 and {most}"})
-    order = request.param("order")
-    if order and not set(order.split(",")) <= _ORDERS:
-        return Response(422, {"type": "validation error", "error": "order fields are not valid"})
-    return None
+        raise BadQuery("offset is not supported, use after_cursor")
+    text = request.param("limit", str(usual))
+    if not text.isdecimal() or not 1 <= int(text) <= most:
+        raise BadQuery(f"limit must be between 1 and {most}")
+    return int(text)
 
 
-def _page(rows: Any, request: Request, limit: int, matches: Callable[[Row], bool]) -> tuple[list[Row], dict[str, str]]:
-    """Return one page in listing order and `next_cursor`, which the last page leaves out."""
-    listed: Sequence[Row] = list(rows)
-    page: list[Row] = []
-    for index in range(_position(request.param("after_cursor")), len(listed)):
-        if not matches(listed[index]):
-            continue
-        if len(page) == limit:
-            cursor = base64.urlsafe_b64encode(f"keyset:{index}".encode()).decode()
-            return page, {"next_cursor": cursor}
-        page.append(listed[index])
-    return page, {}
+def _slice(rows: list[Any], request: Request, most: int) -> list[Any]:
+    offset, limit = request.param("offset") or "0", request.param("limit") or "20"
+    if not offset.isdecimal() or not limit.isdecimal() or int(offset) > _LARGEST_OFFSET:
+        raise BadQuery("offset must be between 0 and 2000")
+    return rows[int(offset) : int(offset) + min(int(limit), most)]
 
 
-def _position(cursor: str) -> int:
-    try:
-        kind, _, index = base64.urlsafe_b64decode(cursor).decode().partition(":")
-        return max(0, int(index)) if kind == "keyset" else 0
-    except (binascii.Error, ValueError):
+def _keyset(
+    rows: Iterable[tuple[int, Any]], request: Request, limit: int, matches: Callable[[Any], bool], ordering: Ordering
+) -> tuple[list[Any], dict[str, str]]:
+    """Return one page and `next_cursor`, which the last page leaves out.
+
+    The cursor names the last row of the page by its listing number, so rows that end meanwhile shift nothing.
+    """
+    found = [(number, row) for number, row in rows if matches(row)]
+    if ordering.keys:
+        found = Ordering(tuple(_of_row(key) for key in ordering.keys), ordering.is_ascending).apply(found)
+    elif not ordering.is_ascending:
+        found.reverse()
+    start = _start(found, request.param("after_cursor"), is_plain=not ordering.keys and ordering.is_ascending)
+    page = found[start : start + limit]
+    if start + limit >= len(found):
+        return [row for _, row in page], {}
+    mark = f"keyset:{page[-1][0]}:{start + limit}"
+    return [row for _, row in page], {"next_cursor": base64.urlsafe_b64encode(mark.encode()).decode()}
+
+
+def _of_row(key: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda numbered: key(numbered[1])
+
+
+def _start(found: list[tuple[int, Any]], cursor: str, *, is_plain: bool) -> int:
+    if not cursor:
         return 0
-
-
-def _is_closed(listed: ListedMarket) -> bool:
-    return listed.settlement_e4 is not None
-
-
-def _market_filter(request: Request) -> Callable[[ListedMarket], bool]:
-    closed = request.param("closed", "false").lower() == "true"
-    named = {
-        "id": set(request.params("id")),
-        "slug": set(request.params("slug")),
-        "condition_ids": set(request.params("condition_ids")),
-    }
-    tokens = set(request.params("clob_token_ids"))
-    earliest, latest = request.param("end_date_min"), request.param("end_date_max")
-    least = request.param("volume_num_min", "0")
-    least_e6 = int(least) * 1_000_000 if least.isdigit() else 0
-
-    def matches(listed: ListedMarket) -> bool:
-        market = listed.market
-        ids = {"id": market.gamma_id, "slug": market.slug, "condition_ids": market.market_id}
-        end = f"{market.close_time:%Y-%m-%dT%H:%M:%SZ}"
-        return (
-            _is_closed(listed) == closed
-            and all(not wanted or ids[name] in wanted for name, wanted in named.items())
-            and (not tokens or market.yes_token in tokens or market.no_token in tokens)
-            and (not earliest or end >= earliest)
-            and (not latest or end <= latest)
-            and listed.volume_e6 >= least_e6
-        )
-
-    return matches
-
-
-def _event_filter(request: Request) -> Callable[[list[ListedMarket]], bool]:
-    closed = request.param("closed", "false").lower() == "true"
-    ids, slugs = set(request.params("id")), set(request.params("slug"))
-
-    def matches(markets: list[ListedMarket]) -> bool:
-        return (
-            all(_is_closed(listed) for listed in markets) == closed
-            and (not ids or markets[0].event.event_id in ids)
-            and (not slugs or event_slug(markets[0]) in slugs)
-        )
-
-    return matches
+    try:
+        kind, number, index = base64.urlsafe_b64decode(cursor).decode().split(":")
+        last, fallback = int(number), int(index)
+    except (binascii.Error, ValueError):
+        raise BadQuery("after_cursor is invalid") from None
+    if kind != "keyset":
+        raise BadQuery("after_cursor is invalid")
+    if is_plain:
+        return next((at for at, (row, _) in enumerate(found) if row > last), len(found))
+    return next((at + 1 for at, (row, _) in enumerate(found) if row == last), fallback)

@@ -1,38 +1,26 @@
-"""The CLOB's private reads: own orders, trades, balances, API keys, heartbeats."""
+"""The CLOB's private reads: own orders, own trades, balances."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import orjson
-
-from streams.market.units import PRICE_ONE_E4
-from streams.sandbox.polymarket_face.auth import EXCHANGE_V2, NEG_RISK_EXCHANGE_V2, PolymarketKey, l1_address
-from streams.sandbox.polymarket_face.formats import PRICES, size
-from streams.sandbox.polymarket_face.objects import token_of
+from streams.sandbox.polymarket_face.auth import PolymarketKey
+from streams.sandbox.polymarket_face.contracts import COLLATERAL, CONDITIONAL_TOKENS, POSITION_MANAGER
+from streams.sandbox.polymarket_face.cursors import clob_page
+from streams.sandbox.polymarket_face.own_objects import order_object, own_side, trade_object
 from streams.sandbox.records import ListedMarket, Ticket, Trade, TradeSide
 from streams.sandbox.server import Request, Response, Router
 
 if TYPE_CHECKING:
     from streams.sandbox.polymarket_face.face import PolymarketFace
 
-_STATUS = {
-    "resting": "LIVE",
-    "executed": "MATCHED",
-    "canceled": "CANCELED",
-    "canceled_resolved": "CANCELED_MARKET_RESOLVED",
-}
-_FIRST_CURSOR, _LAST_CURSOR = "MA==", "LTE="
-_ALLOWANCE = str(2**256 - 1)
 _PAGE = 100
+_ASSETS = {"COLLATERAL": COLLATERAL, "CONDITIONAL": CONDITIONAL_TOKENS, "CONDITIONAL-V2": POSITION_MANAGER}
+_OPEN = ("resting", "delayed")
 
 
 class LedgerRest:
-    """Handlers that read an account."""
+    """Handlers that read an account. Orders and trades lag behind what was done."""
 
     def __init__(self, face: PolymarketFace) -> None:
         self._face = face
@@ -42,164 +30,106 @@ class LedgerRest:
         """Add the routes."""
         signed = self._face.signed
         router.add("GET", "/clob/data/orders", signed(self.orders))
+        router.add("GET", "/clob/data/pre-migration-orders", signed(self.nothing))
         router.add("GET", "/clob/data/order/{order_id}", signed(self.order))
         router.add("GET", "/clob/data/trades", signed(self.trades))
+        router.add("GET", "/clob/builder/trades", signed(self.nothing))
+        router.add("GET", "/clob/notifications", signed(lambda request, key: Response(200, [])))
+        router.add("DELETE", "/clob/notifications", signed(lambda request, key: Response(200, "OK")))
         router.add("GET", "/clob/balance-allowance", signed(self.balance))
-        router.add("GET", "/clob/balance-allowance/update", signed(lambda request, key: Response(200, "")))
-        router.add("POST", "/clob/auth/api-key", self.create_key)
-        router.add("GET", "/clob/auth/derive-api-key", self.derive_key)
-        router.add("GET", "/clob/auth/api-keys", signed(lambda request, key: Response(200, {"apiKeys": [key.api_key]})))
-        router.add(
-            "GET",
-            "/clob/auth/ban-status/closed-only",
-            signed(lambda request, key: Response(200, {"closed_only": False})),
-        )
-        router.add("POST", "/clob/v1/heartbeats", signed(self.heartbeat))
-        router.add("POST", "/clob/heartbeats", signed(lambda request, key: Response(200, {"status": "ok"})))
+        router.add("GET", "/clob/balance-allowance/update", signed(self.update_balance))
 
     def orders(self, request: Request, key: PolymarketKey) -> Response:
         """Open orders, oldest first."""
         wanted, market, token = request.param("id"), request.param("market"), request.param("asset_id")
+        now = self._face.now_ms()
         rows = [
-            order_object(ticket, self._exchange.markets[ticket.request.market_id])
-            for ticket in self._exchange.open_tickets(key.account_id)
-            if (not wanted or ticket.order_id == wanted)
+            ticket
+            for account_id in sorted(self._face.ring.accounts(key))
+            for ticket in self._exchange.reads.tickets(account_id, now)
+            if ticket.status in _OPEN
+            and ticket.request.extra["owner"] == key.api_key
+            and (not wanted or ticket.order_id == wanted)
             and (not market or ticket.request.market_id == market)
             and (not token or ticket.request.extra["token"] == token)
         ]
-        return _paged(rows, request)
+        rows.sort(key=lambda ticket: ticket.created_ms)
+        return clob_page(rows, request, _PAGE, self._order_row)
+
+    def nothing(self, request: Request, key: PolymarketKey) -> Response:
+        """A list that is empty here: orders wiped by the venue's migration, trades of a builder."""
+        rows: list[Ticket] = []
+        return clob_page(rows, request, _PAGE, self._order_row)
 
     def order(self, request: Request, key: PolymarketKey, order_id: str) -> Response:
         """One order, also when it is canceled or matched."""
-        ticket = self._exchange.tickets.get(order_id)
-        if ticket is None or ticket.request.account_id != key.account_id:
+        ticket = self._exchange.reads.ticket(order_id, self._face.now_ms())
+        if ticket is None or ticket.request.extra["owner"] != key.api_key:
             return Response(404, {"error": "Order not found"})
-        return Response(200, order_object(ticket, self._exchange.markets[ticket.request.market_id]))
+        return Response(200, self._order_row(ticket))
 
     def trades(self, request: Request, key: PolymarketKey) -> Response:
         """Own trades, newest first."""
-        wanted, market, token = request.param("id"), request.param("market"), request.param("asset_id")
-        after, before = request.param("after", "0"), request.param("before", str(2**50))
-        rows = []
-        for trade in reversed(self._exchange.trades.values()):
-            side = own_side(trade, key.account_id)
-            if side is None or (wanted and trade.trade_id != wanted) or (market and trade.market_id != market):
-                continue
-            if not int(after) <= trade.at_ms // 1000 <= int(before):
-                continue
+        for name in ("after", "before"):
+            if request.param(name) and not request.param(name).isdecimal():
+                return Response(400, {"error": f"invalid {name}"})
+        after, before = int(request.param("after") or 0), int(request.param("before") or 2**50)
+        accounts, now = self._face.ring.accounts(key), self._face.now_ms()
+        known: dict[str, Trade] = {}
+        for account_id in accounts:
+            known |= {trade.trade_id: trade for trade in self._exchange.reads.trades(account_id, now)}
+        rows: list[tuple[Trade, TradeSide, ListedMarket]] = []
+        for trade in known.values():
+            side = own_side(trade, accounts)
             listed = self._exchange.markets[trade.market_id]
-            if not token or token_of(listed, side.intent.outcome) == token:
-                rows.append(self._face.trade_object(trade, side, listed))
-        return _paged(rows, request)
+            if side is not None and after <= trade.at_ms // 1000 <= before and self._is_wanted(trade, side, request):
+                rows.append((trade, side, listed))
+        rows.sort(key=lambda row: row[0].at_ms, reverse=True)
+        return clob_page(rows, request, _PAGE, lambda row: self._trade_row(*row))
+
+    def _is_wanted(self, trade: Trade, side: TradeSide, request: Request) -> bool:
+        wanted, market, token = request.param("id"), request.param("market"), request.param("asset_id")
+        wallet = request.param("maker_address")
+        ticket = self._exchange.tickets.get(side.order_id)
+        own = ticket.request.extra if ticket is not None else {}
+        return (
+            (not wanted or trade.trade_id == wanted)
+            and (not market or trade.market_id == market)
+            and (not token or own.get("token") == token)
+            and (not wallet or str(own.get("maker", "")).lower() == wallet.lower())
+        )
 
     def balance(self, request: Request, key: PolymarketKey) -> Response:
-        """What the wallet holds, not reduced by open orders; 1e-6 units as text."""
-        account = self._exchange.accounts.accounts[key.account_id]
-        held = account.cash_e6
-        if request.param("asset_type").startswith("CONDITIONAL"):
+        """What a wallet holds, not reduced by open orders; 1e-6 units as text."""
+        asset, kind = request.param("asset_type"), request.param("signature_type") or "0"
+        if asset not in _ASSETS or kind not in ("0", "1", "2", "3"):
+            return Response(400, {"error": "Invalid asset type" if asset not in _ASSETS else "Invalid signature_type"})
+        wallet = self._face.ring.wallet(key, int(kind))
+        account_id = self._face.ring.open_account(wallet)
+        now = self._face.now_ms()
+        if asset == "COLLATERAL":
+            held = self._face.balances.dollars(account_id, now)
+        else:
             found = self._face.tokens.get(request.param("token_id"))
             if found is None:
                 return Response(400, {"error": "assetAddress invalid token id"})
-            listed, outcome = found
-            position = account.positions.get(listed.market_id)
-            held = position.held_e6(outcome) if position is not None else 0
-        allowances = {EXCHANGE_V2: _ALLOWANCE, NEG_RISK_EXCHANGE_V2: _ALLOWANCE}
+            held = self._face.balances.tokens(account_id, *found, now)
+        self._face.commit()
+        allowances = self._face.allowances.by_spender(wallet, _ASSETS[asset])
         return Response(200, {"balance": str(held), "allowances": allowances})
 
-    def create_key(self, request: Request) -> Response:
-        """Every known wallet has its key already, so a correct request is answered 400, as for a second key."""
-        if self._wallet_key(request) is None:
-            return Response(401, {"error": "Invalid L1 Request headers"})
-        return Response(400, {"error": "Could not create api key"})
+    def update_balance(self, request: Request, key: PolymarketKey) -> Response:
+        """Read the chain again."""
+        kind = request.param("signature_type") or "0"
+        if kind not in ("0", "1", "2", "3"):
+            return Response(400, {"error": "Invalid signature_type"})
+        self._face.balances.refresh(self._face.ring.open_account(self._face.ring.wallet(key, int(kind))))
+        self._face.commit()
+        return Response(200, "")
 
-    def derive_key(self, request: Request) -> Response:
-        """The credentials of the wallet that signed."""
-        key = self._wallet_key(request)
-        if key is None:
-            return Response(401, {"error": "Invalid L1 Request headers"})
-        return Response(200, {"apiKey": key.api_key, "secret": key.secret, "passphrase": key.passphrase})
+    def _order_row(self, ticket: Ticket) -> dict[str, object]:
+        return order_object(ticket, self._exchange.markets[ticket.request.market_id])
 
-    def heartbeat(self, request: Request, key: PolymarketKey) -> Response:
-        """Arm or feed the dead-man switch; a wrong id is answered with the expected one."""
-        try:
-            given = str(orjson.loads(request.body).get("heartbeat_id") or "")
-        except (ValueError, AttributeError):
-            return Response(400, {"error": "Invalid payload"})
-        known = self._face.heartbeats.get(key.account_id)
-        if known is not None and given != known[0]:
-            return Response(400, {"error_msg": "Invalid Heartbeat ID", "heartbeat_id": known[0]})
-        fresh = str(uuid.uuid4())
-        self._face.heartbeats[key.account_id] = (fresh, self._face.now_ms())
-        return Response(200, {"heartbeat_id": fresh})
-
-    def _wallet_key(self, request: Request) -> PolymarketKey | None:
-        address = l1_address(request, self._face.now_ms())
-        if address is None:
-            return None
-        return next((key for key in self._face.keys.values() if key.address.lower() == address.lower()), None)
-
-
-def _paged(rows: list[dict[str, Any]], request: Request) -> Response:
-    cursor = request.param("next_cursor") or _FIRST_CURSOR
-    if cursor == _LAST_CURSOR:
-        return Response(400, {"error": "Invalid next_cursor"})
-    try:
-        start = int(base64.b64decode(cursor).decode())
-    except (ValueError, binascii.Error):
-        return Response(400, {"error": "Invalid next_cursor"})
-    page = rows[start : start + _PAGE]
-    end = start + _PAGE
-    following = base64.b64encode(str(end).encode()).decode() if end < len(rows) else _LAST_CURSOR
-    return Response(200, {"limit": _PAGE, "count": len(page), "next_cursor": following, "data": page})
-
-
-def own_side(trade: Trade, account_id: str) -> TradeSide | None:
-    """The account's side of a trade, the taker's when it is on both."""
-    return next((side for side in (trade.taker, trade.maker) if side.account_id == account_id), None)
-
-
-def order_object(ticket: Ticket, listed: ListedMarket) -> dict[str, Any]:
-    """One order as /data/order shows it."""
-    request = ticket.request
-    return {
-        "id": ticket.order_id,
-        "status": _STATUS[ticket.status],
-        "owner": request.extra["owner"],
-        "maker_address": request.extra["maker"],
-        "market": request.market_id,
-        "asset_id": request.extra["token"],
-        "side": request.intent.action.upper(),
-        "original_size": size(request.size_e6),
-        "size_matched": size(ticket.filled_e6),
-        "price": PRICES[request.extra["price"]],
-        "outcome": listed.market.outcomes[0 if request.intent.outcome == "yes" else 1],
-        "expiration": request.extra["expiration"],
-        "order_type": request.extra["kind"],
-        "associate_trades": list(ticket.trade_ids),
-        "created_at": ticket.created_ms // 1000,
-    }
-
-
-def maker_entry(trade: Trade, listed: ListedMarket, owner: str, address: str) -> dict[str, Any]:
-    """The resting order of a trade; on the complementary outcome its price is 1 - p."""
-    intent = trade.maker.intent
-    price = trade.price_e4 if intent.outcome == "yes" else PRICE_ONE_E4 - trade.price_e4
-    index = 0 if intent.outcome == "yes" else 1
-    return {
-        "order_id": maker_order_id(trade),
-        "owner": owner,
-        "maker_address": address,
-        "matched_amount": size(trade.size_e6),
-        "price": PRICES[price],
-        "fee_rate_bps": "0",
-        "asset_id": token_of(listed, intent.outcome),
-        "outcome": listed.market.outcomes[index],
-        "outcome_index": index,
-        "side": intent.action.upper(),
-    }
-
-
-def maker_order_id(trade: Trade) -> str:
-    """House orders get an id in the venue's form."""
-    order_id = trade.maker.order_id
-    return order_id if order_id.startswith("0x") else f"0x{hashlib.sha256(order_id.encode()).hexdigest()}"
+    def _trade_row(self, trade: Trade, side: TradeSide, listed: ListedMarket) -> dict[str, object]:
+        row = trade_object(self._exchange, trade, side, listed)
+        return {**row, "status": f"TRADE_STATUS_{row['status']}"}

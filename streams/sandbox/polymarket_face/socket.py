@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
 
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, eq=False)
 class _Session:
-    """What both sockets share."""
+    """What both sockets share. `channel` is what fault rules call its frames."""
 
+    channel: ClassVar[str] = ""
     face: PolymarketFace
     socket: Socket | None = None
     is_subscribed: bool = False
@@ -44,31 +45,27 @@ class _Session:
         """Carry out a subscription."""
 
     def send(self, frame: bytes) -> None:
-        """Send a frame, unless the fault plan drops it."""
-        if self.socket is None:
-            return
-        if self.face.may_drop and self.face.exchange.faults.fires("dropped_frame", self.face.venue):
-            return
-        self.socket.send(frame)
+        """Send a frame."""
+        if self.socket is not None:
+            self.socket.send(frame, self.channel)
 
     def _pong(self) -> None:
         if self.socket is not None:
-            was_silent, self.socket.is_silent = self.socket.is_silent, False
-            self.socket.send(b"PONG")
-            self.socket.is_silent = was_silent
+            self.socket.answer(b"PONG")
 
 
 @dataclass(slots=True, eq=False)
 class MarketSession(_Session):
     """One connection of the market socket."""
 
+    channel: ClassVar[str] = "market"
     tokens: dict[str, None] = field(default_factory=dict)
     has_custom_features: bool = False
 
     def on_close(self) -> None:
         """Forget the subscriptions."""
-        self.face.unwatch(self, list(self.tokens))
-        self.face.featured.pop(self, None)
+        self.face.market_feed.unwatch(self, list(self.tokens))
+        self.face.market_feed.featured.pop(self, None)
         self.socket = None
 
     def on_message(self, message: dict[str, Any]) -> None:
@@ -76,18 +73,18 @@ class MarketSession(_Session):
         tokens = [str(token) for token in message.get("assets_ids") or []]
         if message.get("custom_feature_enabled"):
             self.has_custom_features = True
-            self.face.featured[self] = None
+            self.face.market_feed.featured[self] = None
         if message.get("operation") == "unsubscribe":
             for token in tokens:
                 self.tokens.pop(token, None)
-            self.face.unwatch(self, tokens)
+            self.face.market_feed.unwatch(self, tokens)
             return
-        if message.get("operation") != "subscribe" and message.get("type") != "market":
+        if message.get("operation") != "subscribe" and str(message.get("type", "")).lower() != "market":
             return
         # A token that is already active is refused as a duplicate: no second snapshot.
         fresh = [token for token in dict.fromkeys(tokens) if token not in self.tokens]
         self.tokens.update(dict.fromkeys(fresh))
-        self.face.watch(self, fresh)
+        self.face.market_feed.watch(self, fresh)
         if message.get("initial_dump", True) and (fresh or not tokens):
             self._dump(fresh)
 
@@ -103,12 +100,13 @@ class MarketSession(_Session):
 class UserSession(_Session):
     """One connection of the user socket. Nothing is sent before valid credentials."""
 
+    channel: ClassVar[str] = "user"
     key: PolymarketKey | None = None
     markets: set[str] | None = None
 
     def on_close(self) -> None:
         """Forget the subscription."""
-        self.face.users.pop(self, None)
+        self.face.user_feed.sessions.pop(self, None)
         self.socket = None
 
     def on_message(self, message: dict[str, Any]) -> None:
@@ -117,25 +115,28 @@ class UserSession(_Session):
             self._log_in(message)
             return
         markets = {str(market) for market in message.get("markets") or []}
+        if self.markets is None:
+            return
         if message.get("operation") == "subscribe":
-            self.markets = (self.markets or set()) | markets
-        elif message.get("operation") == "unsubscribe" and self.markets is not None:
+            self.markets |= markets
+        elif message.get("operation") == "unsubscribe":
             self.markets -= markets
 
     def wants(self, account_id: str, market_id: str) -> bool:
         """Whether an event of that account in that market is for this connection."""
-        if self.key is None or self.key.account_id != account_id:
+        if self.key is None or account_id not in self.face.ring.accounts(self.key):
             return False
         return self.markets is None or market_id in self.markets
 
     def _log_in(self, message: dict[str, Any]) -> None:
-        auth = message.get("auth") or {}
-        key = self.face.keys.get(str(auth.get("apiKey", "")))
+        auth = message.get("auth")
+        auth = auth if isinstance(auth, dict) else {}
+        key = self.face.ring.get(str(auth.get("apiKey", "")))
         if key is None or auth.get("secret") != key.secret or auth.get("passphrase") != key.passphrase:
             if self.socket is not None:
-                self.socket.close(1008)
+                self.socket.close(self.face.settings.bad_auth_code)
             return
         self.key = key
         markets = message.get("markets")
         self.markets = {str(market) for market in markets} if markets else None
-        self.face.users[self] = None
+        self.face.user_feed.sessions[self] = None

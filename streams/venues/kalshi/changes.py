@@ -167,14 +167,17 @@ def _by_id(document: dict[str, Any], name: str) -> dict[str, dict[str, Any]]:
 
 def _item(entry: dict[str, Any] | None, name: str, parse: Callable[[dict[str, Any]], Answer]) -> BatchItem[Answer]:
     if entry is None:
-        return BatchItem(None, OutcomeUnknown(f"the answer of the batch does not name {name}"), {})
+        return BatchItem(None, OutcomeUnknown(f"the answer of the batch does not name {name}", (name,)), {})
     if entry.get("error"):
-        return BatchItem(None, error_for(*error_of(entry["error"]), is_write=True), entry)
+        failure = error_for(*error_of(entry["error"]), is_write=True)
+        if isinstance(failure, OutcomeUnknown):
+            failure.order_ids = (name,)
+        return BatchItem(None, failure, entry)
     try:
         return BatchItem(parse(entry), None, entry)
     except (InvalidAmount, KeyError, TypeError, ValueError) as error:
         what = f"the answer for {name} cannot be read: {type(error).__name__}"
-        return BatchItem(None, OutcomeUnknown(what), entry)
+        return BatchItem(None, OutcomeUnknown(what, (name,)), entry)
 
 
 def group_body(limit_e6: int) -> dict[str, Any]:

@@ -136,9 +136,8 @@ class KalshiLimits:
         limits._fresh_until = float("inf")
         return limits
 
-    @property
     def is_due(self) -> bool:
-        """Whether the venue should be asked (again) what the account may do."""
+        """Return whether the venue should be asked (again) what the account may do: nobody here did lately."""
         return self._monotonic() >= self._fresh_until and not self._recall()
 
     def learn(self, account: AccountLimits | None, costs: EndpointCosts | None) -> None:
@@ -165,15 +164,15 @@ class KalshiLimits:
         Args:
             method: HTTP method; GET is a read, anything else a write.
             path: Path below the base.
-            items: Orders of a batch; each costs what one would.
+            items: Orders of a batch; each costs what one would, and the venue takes a batch whole or not at all.
             routing: How a write reaches its shard.
 
         Raises:
-            InvalidAmount: If the call costs more than the bucket can ever hold; nothing is taken.
+            InvalidAmount: If a batch costs more than the bucket can ever hold; nothing is taken.
         """
         cost = self._costs.of(method, path) * items
         buckets = [self._reads] if method == "GET" else self._charged(routing)
-        if cost > min(bucket.capacity for bucket in buckets):
+        if items > 1 and cost > min(bucket.capacity for bucket in buckets):
             raise InvalidAmount(f"{items} orders in one batch cost {cost:g} tokens, more than the bucket holds")
         await take_together([(bucket, cost) for bucket in buckets])
 

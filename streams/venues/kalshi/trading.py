@@ -41,16 +41,20 @@ class Trading(KalshiTransport):
     Raises, for every call:
         Refused, NotFound, AuthenticationFailed: The venue said no; nothing happened.
         RateLimited, TransientError: Nothing reached it; the same request may be sent again.
-        OutcomeUnknown: It may have happened; only reads may follow.
+        OutcomeUnknown: It may have happened; only reads may follow. `order_ids` holds the client_order_ids of what
+            was created, and the order_ids of what was changed or cancelled.
     """
 
     async def create_order(self, request: OrderRequest) -> OrderAnswer:
         """Send an order once; one that is lost is looked for by its client_order_id in `orders`."""
-        return await self.send_order(request.body(), routing=_routing(request.exchange_index))
+        routing, names = _routing(request.exchange_index), [request.client_order_id]
+        return await self._write(
+            "POST", _ORDERS, parse_order_answer, body=request.body(), routing=routing, order_ids=names
+        )
 
-    async def send_order(self, body: bytes, *, routing: Routing = "by_ticker") -> OrderAnswer:
+    async def send_order(self, body: bytes) -> OrderAnswer:
         """Send the bytes of `OrderRequest.body` (again, within the decision's life)."""
-        return await self._write("POST", _ORDERS, parse_order_answer, body=body, routing=routing)
+        return await self._write("POST", _ORDERS, parse_order_answer, body=body)
 
     async def cancel_order(self, order_id: str, market_ticker: str) -> CancelAnswer:
         """Cancel what rests of an order. The ticker routes it: without, the venue looks on shard 0 alone.
@@ -59,7 +63,7 @@ class Trading(KalshiTransport):
             NotFound: Nothing rests under that id: cancelled, executed or never there; only reads tell which.
         """
         path = f"{_ORDERS}/{order_id}"
-        return await self._write("DELETE", path, parse_cancel_answer, market_ticker=market_ticker)
+        return await self._write("DELETE", path, parse_cancel_answer, order_ids=[order_id], market_ticker=market_ticker)
 
     async def cancel_all(self) -> None:
         """Cancel all resting orders on all shards; orders placed within the next minute may die too."""
@@ -68,14 +72,15 @@ class Trading(KalshiTransport):
     async def amend_order(self, change: Amendment) -> AmendAnswer:
         """Change price, size or expiry of a resting order."""
         path = f"{_ORDERS}/{change.order_id}/amend"
-        return await self._write("POST", path, parse_amend_answer, body=change.document())
+        return await self._write("POST", path, parse_amend_answer, body=change.document(), order_ids=[change.order_id])
 
     async def decrease_order(
         self, order_id: str, market_ticker: str, *, by_e6: int | None = None, to_e6: int | None = None
     ) -> DecreaseAnswer:
         """Shrink a resting order by or to a number of contracts; it keeps its place in the queue."""
         body = decrease_body(market_ticker, by_e6=by_e6, to_e6=to_e6)
-        return await self._write("POST", f"{_ORDERS}/{order_id}/decrease", parse_decrease_answer, body=body)
+        path = f"{_ORDERS}/{order_id}/decrease"
+        return await self._write("POST", path, parse_decrease_answer, body=body, order_ids=[order_id])
 
     async def create_orders(self, requests: Sequence[OrderRequest]) -> list[BatchItem[OrderAnswer]]:
         """Send several orders in one call; each item answers or fails alone, in the order given.
@@ -92,6 +97,7 @@ class Trading(KalshiTransport):
             body={"orders": [request.document() for request in requests]},
             items=len(requests),
             routing="unscoped",
+            order_ids=names,
         )
 
     async def cancel_orders(self, orders: Sequence[tuple[str, str]]) -> list[BatchItem[CancelAnswer]]:
@@ -106,6 +112,7 @@ class Trading(KalshiTransport):
             body={"orders": wanted},
             items=len(orders),
             routing="unscoped",
+            order_ids=names,
         )
 
     # -- order groups ---------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import httpx
 import orjson
 
-from streams.market.errors import MalformedFrame, RateLimited, StreamsError
+from streams.market.errors import MalformedFrame, OutcomeUnknown, RateLimited, StreamsError
 from streams.venues.answers import document_of, read, read_write
 from streams.venues.credentials import KalshiCredentials
 from streams.venues.endpoints import Endpoints
@@ -65,7 +65,7 @@ class KalshiTransport:
 
     async def _learn_limits(self) -> None:
         async with self._learning:
-            if not self._limits.is_due:
+            if not self._limits.is_due():
                 return
             account = costs = None
             try:
@@ -93,11 +93,17 @@ class KalshiTransport:
         body: bytes | Mapping[str, Any] | None = None,
         items: int = 1,
         routing: Routing = "by_ticker",
+        order_ids: Sequence[str] = (),
         **parameters: Filter,
     ) -> Result:
+        """Send a write and read its answer; `order_ids` are what a lost one is looked for by."""
         content = body if body is None or isinstance(body, bytes) else orjson.dumps(body)
-        raw = await self._send(method, path, parameters=parameters, body=content, items=items, routing=routing)
-        return read_write(raw, parse)
+        try:
+            raw = await self._send(method, path, parameters=parameters, body=content, items=items, routing=routing)
+            return read_write(raw, parse)
+        except OutcomeUnknown as error:
+            error.order_ids = error.order_ids or tuple(order_ids)
+            raise
 
     async def _page(self, path: str, key: str, cursor: str, **parameters: Filter) -> Page[dict[str, Any]]:
         document = await self._get(path, **parameters, cursor=cursor or None)
@@ -127,7 +133,8 @@ class KalshiTransport:
         routing: Routing = "by_ticker",
         is_answer: IsAnswer | None = None,
     ) -> bytes:
-        if self._limits.is_due:
+        # Asked before a read and never before a write, which it would delay.
+        if self._limits.is_due() and method == "GET":
             await self._learn_limits()
         return await self._send_now(
             method, path, parameters=parameters, body=body, items=items, routing=routing, is_answer=is_answer

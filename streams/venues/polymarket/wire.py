@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import msgspec
 
+STALE = "crossbook_stale"
+"""Event type of our own word in the stream: the books of `assets_ids` are wrong until the next whole one."""
+
 
 class BookLevel(msgspec.Struct):
     """One level of a `book`."""
@@ -36,6 +39,10 @@ class MarketMessage(msgspec.Struct):
     assets_ids: list[str] | None = None
     winning_asset_id: str | None = None
     winning_outcome: str | None = None
+    best_bid: str | None = None
+    best_ask: str | None = None
+    transaction_hash: str | None = None
+    cause: str | None = None
 
 
 class PriceChange(msgspec.Struct):

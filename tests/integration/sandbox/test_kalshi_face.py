@@ -137,7 +137,7 @@ def test_ed25519_keys_sign_too() -> None:
         "kalshi-access-signature": base64.b64encode(private.sign(text)).decode(),
     }
     request = Request("GET", "/trade-api/v2/portfolio/balance", [("ignored", "1")], headers)
-    assert authenticate(request, {"ed": key}, 1_795_000_005_000) is key
+    assert authenticate(request, {"ed": key}, 1_795_000_005_000, 10_000) is key
 
 
 def test_lists_page_by_cursor_and_a_garbage_cursor_is_page_one(open_world: Any) -> None:

@@ -16,7 +16,8 @@ from streams.market.errors import NotFound, Refused
 from streams.market.identity import MarketRef, Venue
 from streams.sandbox.faults import FaultPlan, SettlementPlan
 from streams.sandbox.model import ChangeTick, CloseMarket, DetermineMarket, SettleMarket
-from streams.sandbox.polymarket_face.auth import hmac_signature, order_digest_and_signer
+from streams.sandbox.polymarket_face.auth import hmac_signature
+from streams.sandbox.polymarket_face.signing import order_digest_and_signer
 from streams.venues.polymarket.amounts import Amounts, limit_amounts, spend_amounts
 from streams.venues.polymarket.signing import SignedOrder, build_order, l1_headers
 
@@ -246,6 +247,11 @@ def test_the_market_socket_starts_with_an_array_and_then_tells_changes(open_worl
             assert shown == [
                 (YES, "0.5", "3", "BUY", "0.5", "0.51"),
                 (NO, "0.5", "3", "SELL", "0.49", "0.5"),
+            ]
+            tops = [await wire.receive() for _ in range(2)]
+            assert [(t["event_type"], t["best_bid"], t["best_ask"], t["spread"]) for t in tops] == [
+                ("best_bid_ask", "0.5", "0.51", "0.01"),
+                ("best_bid_ask", "0.49", "0.5", "0.01"),
             ]
             await world.polymarket.post_order(signed(world, "BUY", spend_amounts(5_100_000, 5_100, 100)))
             kinds = [(await wire.receive())["event_type"] for _ in range(3)]

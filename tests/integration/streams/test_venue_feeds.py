@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import httpx
 import pytest
@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from websockets.asyncio.server import Request, Response, ServerConnection, serve
 
 from streams.market.errors import AuthenticationFailed, TransientError
-from streams.market.events import Acknowledgement, BookSnapshot, LevelChange, MarketEvent
+from streams.market.events import Acknowledgement, BookSnapshot, ChannelError, LevelChange, MarketEvent
 from streams.settings import Settings
 from streams.venues.credentials import KalshiCredentials
 from streams.venues.endpoints import Endpoints, endpoints
@@ -96,11 +96,22 @@ class KalshiVenue:
         self.headers: list[Any] = []
         self.sids: dict[int, str] = {}
         self.sequence: dict[int, int] = {}
+        self.connection: ServerConnection | None = None
+
+    def push(self, frame: dict[str, Any]) -> None:
+        """Send a frame of the venue's own accord."""
+        assert self.connection is not None
+        self.pushed = asyncio.ensure_future(self.connection.send(json.dumps(frame)))
+
+    def forget(self, sid: int) -> None:
+        """Lose a subscription without a word."""
+        self.sids[sid] = ""
 
     async def __call__(self, connection: ServerConnection) -> None:
         assert connection.request is not None
         self.headers.append(connection.request.headers)
         self.sids, self.sequence = {}, {}
+        self.connection = connection
         async for text in connection:
             command = json.loads(text)
             self.commands.append(command)
@@ -108,6 +119,9 @@ class KalshiVenue:
                 await connection.send(json.dumps(answer))
 
     def answers(self, command: dict[str, Any]) -> list[dict[str, Any]]:
+        if command["cmd"] == "list_subscriptions":
+            rows = [{"channel": channel, "sid": sid} for sid, channel in self.sids.items() if channel]
+            return [{"type": "ok", "id": command["id"], "msg": rows}]
         parameters = command["params"]
         found: list[dict[str, Any]] = []
         if command["cmd"] == "subscribe":
@@ -119,6 +133,8 @@ class KalshiVenue:
                     found += [self.snapshot(sid, ticker) for ticker in parameters["market_tickers"]]
             return found
         (sid,) = parameters["sids"]
+        if not self.sids[sid]:
+            return [{"type": "error", "id": command["id"], "msg": {"code": 7, "msg": "Unknown subscription ID"}}]
         tickers = parameters["market_tickers"]
         if parameters["action"] != "get_snapshot":
             message = {"market_tickers": tickers}
@@ -178,7 +194,7 @@ def test_a_new_connection_starts_with_nothing_subscribed() -> None:
     venue = KalshiVenue()
 
     async def use(at: Endpoints) -> None:
-        feed = KalshiFeed(at, CREDENTIALS, with_lifecycle=False)
+        feed = KalshiFeed(at, CREDENTIALS, global_channels=())
         for _ in range(2):
             await feed.connect()
             await feed.subscribe([Market("A")])
@@ -190,20 +206,102 @@ def test_a_new_connection_starts_with_nothing_subscribed() -> None:
     assert [c["cmd"] for c in venue.commands] == ["subscribe", "subscribe"]
 
 
-def test_a_terminal_error_is_read_first_and_then_ends_the_feed() -> None:
-    async def venue(connection: ServerConnection) -> None:
-        await connection.send(json.dumps({"type": "error", "sid": 1, "seq": 9, "msg": {"code": 25, "msg": "overflow"}}))
-        await connection.wait_closed()
+def test_a_subscription_the_venue_ends_is_opened_anew_on_the_same_connection() -> None:
+    venue = KalshiVenue()
+    error = {"type": "error", "msg": {"code": 25, "msg": "Subscription buffer overflow"}}
+
+    async def use(at: Endpoints) -> None:
+        feed = KalshiFeed(at, CREDENTIALS, global_channels=())
+        await feed.connect()
+        await feed.subscribe([Market("A"), Market("B")])
+        await read_until(feed, lambda found: len(snapshots(found)) == 2)
+        venue.push({**error, "sid": 1, "seq": 3})
+        events = await read_until(feed, lambda found: len(snapshots(found)) == 2)
+        assert isinstance(events[0], ChannelError)
+        assert events[0].is_terminal
+        books = [event for event in events if isinstance(event, BookSnapshot)]
+        assert [(book.subscription_id, book.sequence) for book in books] == [(3, 1), (3, 2)]
+        await feed.resync(["B"])
+        await read_until(feed, lambda found: snapshots(found) == ["B"])
+        await feed.close()
+
+    play(venue, use)
+    assert len(venue.headers) == 1
+    again = venue.commands[1]
+    assert again["params"]["channels"] == ["orderbook_delta"]
+    assert again["params"]["market_tickers"] == ["A", "B"]
+    assert again["params"]["use_yes_price"] is True
+    assert venue.commands[2]["params"]["sids"] == [3]
+
+
+def test_a_subscription_that_ends_again_and_again_ends_the_feed_after_all_frames_were_read() -> None:
+    class Overflowing(KalshiVenue):
+        def answers(self, command: dict[str, Any]) -> list[dict[str, Any]]:
+            error = {"type": "error", "sid": len(self.sids) + 1, "seq": 9, "msg": {"code": 10, "msg": "Channel error"}}
+            return [*super().answers(command), error]
+
+    venue = Overflowing()
+
+    async def use(at: Endpoints) -> None:
+        feed = KalshiFeed(at, CREDENTIALS, market_channels=("orderbook_delta",), global_channels=())
+        await feed.connect()
+        await feed.subscribe([Market("A")])
+        seen, reason = await read_to_the_end(feed)
+        assert len([event for event in seen if isinstance(event, ChannelError)]) == 6
+        assert "again and again" in reason
+        await feed.close()
+
+    play(venue, use)
+    assert len(venue.commands) == 6
+
+
+def test_a_subscription_the_venue_does_not_know_is_found_by_the_list_and_opened_anew() -> None:
+    venue = KalshiVenue()
 
     async def use(at: Endpoints) -> None:
         feed = KalshiFeed(at, CREDENTIALS)
         await feed.connect()
-        seen, reason = await read_to_the_end(feed)
-        assert len(seen) == 1
-        assert "overflow" in reason
+        await feed.subscribe([Market("A")])
+        await read_until(feed, lambda found: len(snapshots(found)) == 1)
+        venue.forget(2)
+        await feed.resync(["A"])
+        events = await read_until(feed, lambda found: len(snapshots(found)) == 1)
+        assert [type(event).__name__ for event in events] == [
+            "ChannelError", "Acknowledgement", "Acknowledgement", "BookSnapshot",
+        ]  # fmt: skip
         await feed.close()
 
     play(venue, use)
+    assert [command["cmd"] for command in venue.commands] == [
+        "subscribe", "subscribe", "update_subscription", "list_subscriptions", "subscribe",
+    ]  # fmt: skip
+
+
+def test_a_command_the_venue_could_not_do_is_sent_again_and_a_wrong_one_is_not() -> None:
+    class Busy(KalshiVenue):
+        refusals: ClassVar[list[int]] = [11, 18]
+
+        def answers(self, command: dict[str, Any]) -> list[dict[str, Any]]:
+            if command["cmd"] == "update_subscription" and self.refusals:
+                message = {"code": self.refusals.pop(0), "msg": "no"}
+                return [{"type": "error", "id": command["id"], "sid": 1, "seq": self.next(1), "msg": message}]
+            return super().answers(command)
+
+    venue = Busy()
+
+    async def use(at: Endpoints) -> None:
+        feed = KalshiFeed(at, CREDENTIALS, market_channels=("orderbook_delta",), global_channels=())
+        await feed.connect()
+        await feed.subscribe([Market("A")])
+        await read_until(feed, lambda found: len(snapshots(found)) == 1)
+        for _ in range(2):
+            await feed.resync(["A"])
+        events = await read_until(feed, lambda found: len(snapshots(found)) == 1)
+        assert [event.remedy for event in events if isinstance(event, ChannelError)] == ["mend", "ask_again"]
+        await feed.close()
+
+    play(venue, use)
+    assert [command["cmd"] for command in venue.commands] == ["subscribe"] + ["update_subscription"] * 3
 
 
 def test_a_refused_upgrade_is_told_from_a_broken_one() -> None:
@@ -241,7 +339,7 @@ def test_what_arrived_before_a_loss_is_handed_over_first() -> None:
         connection.transport.abort()
 
     async def use(at: Endpoints) -> None:
-        feed = KalshiFeed(at, CREDENTIALS, with_lifecycle=False)
+        feed = KalshiFeed(at, CREDENTIALS, global_channels=())
         await feed.connect()
         found, _ = await read_to_the_end(feed)
         sequences = [event.sequence for event in found if isinstance(event, LevelChange)]

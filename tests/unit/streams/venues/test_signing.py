@@ -16,7 +16,9 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from eth_keys import keys
 from hypothesis import given
 from hypothesis import strategies as st
@@ -352,10 +354,26 @@ def test_an_ed25519_key_signs_the_same_text() -> None:
 
 
 def test_other_keys_are_refused_without_being_quoted() -> None:
-    curve = generate_private_key(SECP256R1())
+    pkcs8 = serialization.PrivateFormat.PKCS8
+    sealed = Ed25519PrivateKey.generate().private_bytes(
+        serialization.Encoding.PEM, pkcs8, serialization.BestAvailableEncryption(b"passphrase")
+    )
+    public = Ed25519PrivateKey.generate().public_key()
     for credentials in (
-        kalshi(curve, serialization.PrivateFormat.PKCS8),
+        kalshi(generate_private_key(SECP256R1()), pkcs8),
+        kalshi(X25519PrivateKey.generate(), pkcs8),
+        kalshi(Ed448PrivateKey.generate(), pkcs8),
+        KalshiCredentials("k", SecretStr(sealed.decode())),
+        KalshiCredentials(
+            "k",
+            SecretStr(
+                public.public_bytes(
+                    serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+                ).decode()
+            ),
+        ),
         KalshiCredentials("k", SecretStr("-----BEGIN PRIVATE KEY-----\nsecret\n-----END PRIVATE KEY-----")),
+        KalshiCredentials("k", SecretStr("")),
     ):
         with pytest.raises(ConfigurationError) as raised:
             KalshiSigner(credentials)

@@ -19,7 +19,6 @@ from streams.market.errors import (
     TransientError,
     Unavailable,
 )
-from streams.venues.buckets import TokenBucket
 from streams.venues.http import call
 from streams.venues.kalshi.errors import classify as kalshi
 from streams.venues.polymarket.errors import HeartbeatMismatch
@@ -139,26 +138,6 @@ def test_a_write_without_answer_is_unknown_unless_it_never_left(failure: Excepti
     assert "secret" not in str(raised.value)
     with pytest.raises(TransientError):
         attempt(failure, is_write=False)
-
-
-def test_a_bucket_makes_callers_wait_for_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    now, waits = [0.0], []
-
-    async def sleep(seconds: float) -> None:
-        waits.append(seconds)
-        now[0] += seconds
-
-    monkeypatch.setattr(asyncio, "sleep", sleep)
-
-    async def main() -> None:
-        bucket = TokenBucket(rate=10, capacity=20, monotonic=lambda: now[0])
-        await bucket.take(20)
-        await bucket.take(5)
-        bucket.drain()
-        await bucket.take(10)
-
-    asyncio.run(main())
-    assert waits == pytest.approx([0.5, 1.0])
 
 
 NOW_S = 1_790_934_250.0

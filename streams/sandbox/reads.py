@@ -1,0 +1,154 @@
+"""An account as its owner may read it: venues answer reads from a copy that lies some hundred milliseconds behind.
+
+Copies of what changes are kept while they can still be asked for; without a lag nothing is copied and reads are live.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from copy import copy
+from dataclasses import replace
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from streams.sandbox.accounts import Account
+from streams.sandbox.records import Payout, Ticket, Trade
+
+if TYPE_CHECKING:
+    from streams.sandbox.booking import Booking
+
+T = TypeVar("T")
+
+
+class Versions(Generic[T]):
+    """The states of things by id, each with the time from which it held."""
+
+    def __init__(self) -> None:
+        self._states: dict[str, deque[tuple[int, T]]] = {}
+
+    def add(self, key: str, at_ms: int, state: T) -> None:
+        """Note a new state; the last one of a millisecond counts."""
+        states = self._states.setdefault(key, deque())
+        if states and states[-1][0] == at_ms:
+            states.pop()
+        states.append((at_ms, state))
+
+    def last(self, key: str) -> T | None:
+        """The newest state that was noted."""
+        states = self._states.get(key)
+        return states[-1][1] if states else None
+
+    def at(self, key: str, at_ms: int) -> T | None:
+        """The state at a time; the oldest known one when all are newer; None when none was noted."""
+        states = self._states.get(key)
+        if not states:
+            return None
+        while len(states) > 1 and states[1][0] <= at_ms:
+            states.popleft()
+        return states[0][1]
+
+    def forget(self, key: str) -> None:
+        """Drop every state of one thing."""
+        self._states.pop(key, None)
+
+    def clear(self) -> None:
+        """Drop everything."""
+        self._states.clear()
+
+
+class ReadView:
+    """The state of an exchange as it was `behaviour.read_lag_ms` ago. What it returns must not be changed."""
+
+    def __init__(self, exchange: Booking) -> None:
+        self._exchange = exchange
+        self._tickets: Versions[Ticket] = Versions()
+        self._trades: Versions[Trade] = Versions()
+        self._accounts: Versions[Account] = Versions()
+
+    # -- reading ----------------------------------------------------------------------------------------------------
+
+    def ticket(self, order_id: str, now_ms: int) -> Ticket | None:
+        """One order; None when it is unknown, or too young to be seen."""
+        live, cut = self._exchange.tickets.get(order_id), now_ms - self._lag
+        if live is None or not self._lag:
+            return live
+        return None if live.created_ms > cut else self._tickets.at(order_id, cut) or live
+
+    def tickets(self, account_id: str, now_ms: int) -> list[Ticket]:
+        """All orders of an account, oldest first."""
+        own = [t.order_id for t in self._exchange.tickets.values() if t.request.account_id == account_id]
+        return [seen for order_id in own if (seen := self.ticket(order_id, now_ms)) is not None]
+
+    def open_tickets(self, account_id: str, now_ms: int) -> list[Ticket]:
+        """The account's orders that rest or wait, oldest first."""
+        return [ticket for ticket in self.tickets(account_id, now_ms) if ticket.is_open]
+
+    def trades(self, account_id: str, now_ms: int) -> list[Trade]:
+        """All trades of an account, oldest first."""
+        cut = now_ms - self._lag
+        own = [
+            trade
+            for trade in self._exchange.trades.values()
+            if trade.at_ms <= cut and account_id in (trade.taker.account_id, trade.maker.account_id)
+        ]
+        return [self._trades.at(trade.trade_id, cut) or trade for trade in own] if self._lag else own
+
+    def account(self, account_id: str, now_ms: int) -> Account:
+        """Cash and positions of an account.
+
+        Raises:
+            KeyError: If there is no such account.
+        """
+        live = self._exchange.accounts.accounts[account_id]
+        return self._accounts.at(account_id, now_ms - self._lag) or live if self._lag else live
+
+    def payouts(self, account_id: str, now_ms: int) -> list[Payout]:
+        """What settled positions of an account paid, oldest first."""
+        cut = now_ms - self._lag
+        return [p for p in self._exchange.payouts if p.account_id == account_id and p.at_ms <= cut]
+
+    # -- noting -----------------------------------------------------------------------------------------------------
+
+    def note_ticket(self, ticket: Ticket, now_ms: int) -> None:
+        """An order changed."""
+        if self._lag:
+            seen = replace(ticket, request=copy(ticket.request), trade_ids=list(ticket.trade_ids))
+            self._tickets.add(ticket.order_id, now_ms, seen)
+
+    def note_trade(self, trade: Trade, now_ms: int) -> None:
+        """A trade was made or its settlement moved on."""
+        if self._lag:
+            self._trades.add(trade.trade_id, now_ms, copy(trade))
+
+    def note_account(self, account: Account, market_id: str, now_ms: int) -> None:
+        """Cash changed, and the position in a market if one is named."""
+        if not self._lag:
+            return
+        last = self._accounts.last(account.account_id)
+        if last is None:
+            positions = {held: copy(position) for held, position in account.positions.items()}
+        else:
+            positions = dict(last.positions)
+            if market_id in account.positions:
+                positions[market_id] = copy(account.positions[market_id])
+        seen = replace(account, cash_by_shard_e6=dict(account.cash_by_shard_e6), positions=positions)
+        self._accounts.add(account.account_id, now_ms, seen)
+
+    def prepare(self, now_ms: int) -> None:
+        """Start with what is there, so that the first change of everything is seen late too."""
+        for account in self._exchange.accounts.accounts.values():
+            if not account.is_house:
+                self.note_account(account, "", now_ms)
+        for ticket in self._exchange.tickets.values():
+            if ticket.is_open:
+                self.note_ticket(ticket, now_ms)
+
+    def forget(self, ticket_ids: list[str], trade_ids: list[str]) -> None:
+        """Drop orders and trades that are not kept any more."""
+        for order_id in ticket_ids:
+            self._tickets.forget(order_id)
+        for trade_id in trade_ids:
+            self._trades.forget(trade_id)
+
+    @property
+    def _lag(self) -> int:
+        return self._exchange.behaviour.read_lag_ms

@@ -1,0 +1,67 @@
+"""What holds at every moment, whatever happened before."""
+
+from __future__ import annotations
+
+from streams.market.identity import Venue
+from streams.sandbox.funds import reserved_by_shard
+from tests.engine.world import DEPOSIT, World
+
+_ROUNDING_E6 = 50_000
+"""What the rounding of maker fees over many fills may take beyond what was reserved for them."""
+
+
+def check(world: World) -> None:
+    """Raise AssertionError when something is not as it must be."""
+    _check_money(world)
+    _check_books(world)
+    _check_tickets(world)
+
+
+def _check_money(world: World) -> None:
+    exchange, accounts = world.exchange, world.exchange.accounts
+    assert accounts.total_e6() == DEPOSIT * len(world.names), "cash, escrow and fees are what was deposited"
+    for market_id, listed in exchange.markets.items():
+        positions = [a.positions[market_id] for a in accounts.accounts.values() if market_id in a.positions]
+        yes, no = sum(p.yes_e6 for p in positions), sum(p.no_e6 for p in positions)
+        escrow = accounts.escrow_e6.get(market_id, 0)
+        if listed.status != "settled":
+            assert yes == no == escrow, f"as many YES as NO, and a dollar for each: {yes} {no} {escrow}"
+        else:
+            value = listed.settlement_e4 or 0
+            owed = (yes * value + no * (10_000 - value)) // 10_000
+            assert 0 <= escrow - owed <= 20, f"what is left in escrow is owed: {escrow} {owed}"
+    for account_id in world.names.values():
+        account = accounts.accounts[account_id]
+        assert min(reserved_by_shard(exchange, account).values(), default=0) >= 0
+        if world.has_failed and not exchange.needs_mining:
+            continue
+        assert all(p.yes_e6 >= 0 and p.no_e6 >= 0 for p in account.positions.values()), "nobody owes tokens"
+        if world.venue is Venue.KALSHI or not world.has_failed:
+            assert min(account.cash_by_shard_e6.values()) >= -_ROUNDING_E6, "nobody owes money"
+
+
+def _check_books(world: World) -> None:
+    engine = world.exchange.engine
+    for market_id, book in engine.books.items():
+        bids, asks = book.levels("bid"), book.levels("ask")
+        assert (book.best_bid, book.best_ask) == (bids[0][0] if bids else None, asks[0][0] if asks else None)
+        assert not bids or not asks or bids[0][0] < asks[0][0], "the book is not crossed"
+        for side, levels in (("bid", book.bids), ("ask", book.asks)):
+            for level in levels.values():
+                assert level.total_e6 == sum(order.remaining_e6 for order in level.orders.values()) > 0
+            prices = sorted(levels, reverse=side == "bid")
+            queue = [(price, o.order_id, o.remaining_e6) for price in prices for o in levels[price].orders.values()]
+            assert queue == world.reference.queue(market_id, side == "bid"), "the queue is the reference's"
+
+
+def _check_tickets(world: World) -> None:
+    exchange = world.exchange
+    resting = {name for name, order in exchange.engine.orders.items() if not order.is_house}
+    assert resting == set(exchange.resting)
+    for name, ticket in exchange.tickets.items():
+        assert ticket.filled_e6 == sum(exchange.trades[trade_id].size_e6 for trade_id in ticket.trade_ids)
+        assert (ticket.status == "resting") == (name in resting)
+        assert (ticket.status == "delayed") == (name in exchange.delayed)
+        if name in resting:
+            assert ticket.remaining_e6 == exchange.engine.orders[name].remaining_e6
+            assert ticket.request.price_e4 == exchange.engine.orders[name].price_e4

@@ -1,0 +1,88 @@
+"""Answers of the sandbox's server that come late, resume, or never come."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from streams.sandbox.server import Request, Response, Server, Session
+
+
+class Face:
+    """Answers everything with what it is given."""
+
+    def __init__(self, make: Callable[[], Response]) -> None:
+        self._make = make
+
+    def handle(self, request: Request) -> Response:
+        return self._make()
+
+    def open_session(self, request: Request) -> Session | Response:
+        return Response(404)
+
+
+async def ask(make: Callable[[], Response]) -> httpx.Response:
+    server = Server(Face(make), 0)
+    await server.start()
+    try:
+        async with httpx.AsyncClient() as client:
+            return await client.post(f"http://127.0.0.1:{server.port}/x")
+    finally:
+        await server.stop()
+
+
+def test_the_answer_sent_is_the_one_made_after_the_delay() -> None:
+    moments: list[float] = []
+
+    def later() -> Response:
+        moments.append(time.monotonic())
+        return Response(201, {"matched": True}, delay_ms=40)
+
+    def first() -> Response:
+        moments.append(time.monotonic())
+        return Response(delay_ms=60, resume=later)
+
+    answer = asyncio.run(ask(first))
+    arrived, resumed = moments
+    assert (answer.status_code, answer.json()) == (201, {"matched": True})
+    assert resumed - arrived >= 0.058
+    assert time.monotonic() - resumed >= 0.038
+
+
+def test_what_was_asked_for_happens_although_the_client_has_gone() -> None:
+    async def main() -> bool:
+        done = asyncio.Event()
+
+        def later() -> Response:
+            done.set()
+            return Response(200)
+
+        server = Server(Face(lambda: Response(delay_ms=50, resume=later)), 0)
+        await server.start()
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"POST /x HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+        await asyncio.wait_for(done.wait(), 5)
+        await server.stop()
+        return done.is_set()
+
+    assert asyncio.run(main())
+
+
+def test_an_answer_that_resumes_into_an_exception_is_a_500() -> None:
+    def broken() -> Response:
+        raise RuntimeError("no")
+
+    assert asyncio.run(ask(lambda: Response(resume=broken))).status_code == 500
+
+
+def test_a_lost_answer_closes_the_connection_and_a_reset_one_resets_it() -> None:
+    with pytest.raises(httpx.RemoteProtocolError):
+        asyncio.run(ask(lambda: Response(is_lost=True)))
+    with pytest.raises(httpx.ReadError):
+        asyncio.run(ask(lambda: Response(is_reset=True)))
