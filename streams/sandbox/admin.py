@@ -15,7 +15,7 @@ import orjson
 from streams.market.errors import Refused
 from streams.market.identity import MarketRef, Side, Venue
 from streams.market.units import PRICE_ONE_E4
-from streams.sandbox.behaviour import adjusted, behaviour_state
+from streams.sandbox.behaviour import Behaviour, adjusted, behaviour_state
 from streams.sandbox.exchange import Exchange
 from streams.sandbox.face_faults import FaultySurface
 from streams.sandbox.faults import SOCKET_KINDS, FaultPlan, parse_rule
@@ -40,6 +40,7 @@ class Controls:
     Attributes:
         venue_ms: The time on a venue's clock.
         forget_orders: Tells the flow that its orders are gone.
+        set_behaviour: Makes exchanges and flow act by another behaviour.
         is_flow_running: Whether the flow acts.
     """
 
@@ -49,6 +50,7 @@ class Controls:
     venue_ms: Callable[[Venue], int]
     commit: Callable[[], None]
     forget_orders: Callable[[], None]
+    set_behaviour: Callable[[Behaviour], None]
     is_flow_running: bool = True
 
 
@@ -144,8 +146,7 @@ class AdminFace:
 
     def _change_behaviour(self, request: Request) -> Response:
         behaviour = adjusted(self._controls.exchanges[Venue.KALSHI].behaviour, _object(request))
-        for exchange in self._controls.exchanges.values():
-            exchange.behaviour = behaviour
+        self._controls.set_behaviour(behaviour)
         return self._show_behaviour(request)
 
     def _run_flow(self, request: Request) -> Response:

@@ -8,13 +8,16 @@ Nothing here knows what anyone decided about a pair: gaps arise between markets 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Sequence
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from random import Random
 from typing import Any
 
 from streams.market.identity import MarketRef, Side, Venue
+from streams.sandbox.behaviour import Behaviour
 from streams.sandbox.beliefs import Beliefs
 from streams.sandbox.catalogue import Catalogue
 from streams.sandbox.episodes import catalogue_gap, gap_for_edge, mean_gap_s, short_gap
@@ -47,6 +50,7 @@ from streams.sandbox.truth import Fact
 _BELIEF_MS = 100
 _SHORT_LAST_GAP_MS = 8_000
 """No gap is opened or kept in the last seconds of a short market."""
+_SHOWN_AFTER_MS = 20
 _Event = tuple[int, int, str, str]
 
 
@@ -60,6 +64,7 @@ class Flow:
 
     Attributes:
         ladders: Kalshi markets "above X" of one event, lowest strike first.
+        gaps: How many were opened, `brief`, `long`, `short` (series), and `taken` by rivals, since this process began.
     """
 
     def __init__(self, catalogue: Catalogue, seed: int, parameters: FlowParameters | None = None) -> None:
@@ -76,6 +81,7 @@ class Flow:
         self._short_events: dict[str, ShortEvent] = {}
         self._listed_until: dict[str, int] = {}
         self._early: set[str] = set()
+        self.gaps: Counter[str] = Counter()
         events = {(event.venue, event.event_id): event for event in catalogue.events}
         for market in catalogue.markets:
             condition = catalogue.truth.conditions[market.ref]
@@ -87,7 +93,7 @@ class Flow:
         self.ladders = self._registry.ladders()
         self._handlers: dict[str, Callable[[str, list[Act]], None]] = {
             "belief": self._on_belief, "quote": self._on_quote, "quote_once": self._on_quote_once,
-            "taker": self._on_taker, "gap": self._on_gap,
+            "taker": self._on_taker, "gap": self._on_gap, "brief": self._on_brief, "rival": self._on_rival,
             "gap_end": self._on_gap_end, "fade": self._on_fade, "ladder": self._on_ladder, "series": self._on_series,
             "close": self._on_close, "determine": self._on_determine, "settle": self._on_settle,
         }  # fmt: skip
@@ -136,6 +142,10 @@ class Flow:
                 self._at(now + spread_ms + (1_000 if starts_open else wait), "gap", str(ref))
         self._at(now, "belief")
         self._at(now + spread_ms + 1_000, "taker")
+        if parameters.brief_gaps_per_h:
+            for ref, listed in self._registry.markets.items():
+                if ref.venue is Venue.KALSHI and listed.peers:
+                    self._at(now + spread_ms + self._brief_wait_ms(), "brief", str(ref))
         if self.ladders:
             self._at(now + spread_ms + 5_000, "ladder")
         if parameters.coins:
@@ -194,6 +204,12 @@ class Flow:
             if quotes.tick_ranges[0][2] > 10:
                 acts.append(ChangeTick(ref, 10))
         acts.extend(refresh(quotes, middle, self._now_ms, self._rng, parameters))
+        if parameters.fades and abs(quotes.believed - quotes.noticed) * 10_000 >= parameters.move_fade_e4:
+            went_up, quotes.noticed = quotes.believed > quotes.noticed, quotes.believed
+            for peer in listed.peers:
+                # What is stale there after a rise here are the asks.
+                stale: Side = "ask" if went_up is not peer.is_inverted else "bid"
+                self._plan_fade(peer.ref, stale, parameters.move_fade_probability, self._now_ms)
 
     def _on_taker(self, _: str, acts: list[Act]) -> None:
         rng = self._rng
@@ -230,7 +246,20 @@ class Flow:
             wait = length_s * 1000 + rng.expovariate(parameters.gap_share / (mean_gap_s(parameters) * 1000))
         self._at(self._now_ms + wait, "gap", key)
 
-    def _open_gap(self, ref: MarketRef, edge: float, length_s: float) -> None:
+    def _brief_wait_ms(self) -> float:
+        return self._rng.expovariate(self.parameters.brief_gaps_per_h / 3_600_000)
+
+    def _on_brief(self, key: str, acts: list[Act]) -> None:
+        ref = parse_ref(key)
+        if ref not in self._quotes:
+            return
+        parameters, rng = self.parameters, self._rng
+        length_s = rng.uniform(*parameters.brief_gap_s)
+        few = max(5.0, parameters.brief_gap_contracts * math.exp(0.3 * rng.gauss(0.0, 1.0)))
+        self._open_gap(ref, rng.uniform(*parameters.brief_gap_edge_e4) / 10_000, length_s, few)
+        self._at(self._now_ms + length_s * 1000 + self._brief_wait_ms(), "brief", key)
+
+    def _open_gap(self, ref: MarketRef, edge: float, length_s: float, few: float = 0.0) -> None:
         listed = self._registry.markets[ref]
         peers = [peer.ref for peer in listed.peers if peer.ref in self._quotes]
         if not peers:
@@ -242,14 +271,38 @@ class Flow:
         if listed.is_short:
             end_ms = min(end_ms, int(listed.market.close_time.timestamp() * 1000) - _SHORT_LAST_GAP_MS)
         gap = gap_for_edge(edge, near, far, self._rng)
-        if gap is None or near[0].gap or far[0].gap or end_ms <= self._now_ms + 2_000:
+        if gap is None or near[0].gap or far[0].gap or end_ms <= self._now_ms + 1_000 * (1 if few else 2):
             return
-        self._displace(near[0], gap, end_ms)
+        self.gaps["brief" if few else "short" if listed.is_short else "long"] += 1
+        self._displace(near[0], gap, end_ms, few)
+        if self.parameters.rival_share and self._rng.random() < self.parameters.rival_share:
+            reaction = self.parameters.rival_reaction_ms * math.exp(
+                self.parameters.rival_reaction_spread * self._rng.gauss(0.0, 1.0)
+            )
+            self._at(self._now_ms + _SHOWN_AFTER_MS + reaction, "rival", str(near[0].ref))
 
-    def _displace(self, quotes: Quotes, gap: float, end_ms: int) -> None:
-        quotes.gap, quotes.gap_until_ms = gap, end_ms + 500
-        self._at(self._now_ms + 20, "quote_once", str(quotes.ref))
+    def _displace(self, quotes: Quotes, gap: float, end_ms: int, few: float = 0.0) -> None:
+        quotes.gap, quotes.gap_until_ms, quotes.few = gap, end_ms + 500, few
+        self._at(self._now_ms + _SHOWN_AFTER_MS, "quote_once", str(quotes.ref))
         self._at(end_ms, "gap_end", str(quotes.ref))
+
+    def _on_rival(self, key: str, acts: list[Act]) -> None:
+        """Somebody faster takes all that is stale, and the makers know."""
+        quotes = self._quotes.get(parse_ref(key))
+        if quotes is None or not quotes.gap:
+            return
+        levels = quotes.bids if quotes.wanted_side == "bid" else quotes.asks
+        best = (max if quotes.wanted_side == "bid" else min)(levels, default=0)
+        stale = {price: order[1] for price, order in levels.items() if abs(price - best) <= abs(quotes.gap) * 5_000}
+        if stale:
+            worst = (min if quotes.wanted_side == "bid" else max)(stale)
+            self._sequence += 1
+            side: Side = "ask" if quotes.wanted_side == "bid" else "bid"
+            taken = sum(stale.values())
+            acts.append(PlaceOrder(quotes.ref, RIVAL, f"t{self._sequence}", side, worst, taken, is_immediate=True))
+            self.gaps["taken"] += 1
+        quotes.gap = quotes.few = 0.0
+        self._at(self._now_ms + _SHOWN_AFTER_MS, "quote_once", key)
 
     def _on_gap_end(self, key: str, acts: list[Act]) -> None:
         quotes = self._quotes.get(parse_ref(key))
@@ -261,7 +314,7 @@ class Flow:
             if levels:
                 best = max(levels) if side == "ask" else min(levels)
                 self._take(quotes.ref, RIVAL, side, levels[best][1], acts)
-        quotes.gap = 0.0
+        quotes.gap = quotes.few = 0.0
         self._refresh(quotes.ref, quotes, acts)
 
     def _on_ladder(self, _: str, acts: list[Act]) -> None:
@@ -287,22 +340,26 @@ class Flow:
         self._displace(high, shift, end_ms)
 
     def _note_fills(self, fills: Sequence[HouseFill], now_ms: int) -> None:
-        parameters, rng = self.parameters, self._rng
         for fill in fills:
             quotes = self._quotes.get(fill.market)
             if quotes is None or fill.account != MAKER:
                 continue
             note_fill(quotes, fill.side, fill.order_key, fill.remaining_e6)
+            if quotes.few and fill.side == quotes.wanted_side:
+                quotes.gap = quotes.few = 0.0
             if fill.counterparty_is_house:
                 continue
             quotes.gap *= 0.6
             for peer in self._registry.markets[fill.market].peers:
-                if rng.random() < parameters.fade_probability:
-                    residue = "few" if rng.random() < parameters.fade_residue else "none"
-                    # The second leg of someone who bought here is a sale there: it is the bids that step back.
-                    hit: Side = ("bid" if fill.side == "ask" else "ask") if not peer.is_inverted else fill.side
-                    delay = rng.randint(*parameters.fade_delay_ms)
-                    self._at(now_ms + delay, "fade", f"{hit}|{residue}|{peer.ref}")
+                # The second leg of someone who bought here is a sale there: it is the bids that step back.
+                hit: Side = ("bid" if fill.side == "ask" else "ask") if not peer.is_inverted else fill.side
+                self._plan_fade(peer.ref, hit, self.parameters.fade_probability, now_ms)
+
+    def _plan_fade(self, ref: MarketRef, side: Side, probability: float, now_ms: int) -> None:
+        parameters, rng = self.parameters, self._rng
+        if rng.random() < probability:
+            residue = "few" if rng.random() < parameters.fade_residue else "none"
+            self._at(now_ms + rng.randint(*parameters.fade_delay_ms), "fade", f"{side}|{residue}|{ref}")
 
     def _on_fade(self, key: str, acts: list[Act]) -> None:
         side, residue, name = key.split("|", 2)
@@ -429,6 +486,18 @@ class Flow:
         self._listed_until, self._early = dict(state["listed_until"]), set(state["early"])
         version, numbers, spare = state["rng"]
         self._rng.setstate((version, tuple(numbers), spare))
+
+    def displaced(self) -> Iterator[tuple[MarketRef, bool, int]]:
+        """Every book that lags behind: the market, whether the gap is a brief one, and contracts at its best price."""
+        for ref, quotes in self._quotes.items():
+            if quotes.gap:
+                levels = quotes.bids if quotes.wanted_side == "bid" else quotes.asks
+                best = (max if quotes.wanted_side == "bid" else min)(levels, default=0)
+                yield ref, quotes.few > 0, levels[best][1] // 1_000_000 if best else 0
+
+    def follow(self, behaviour: Behaviour) -> None:
+        """Let makers and rivals act by another behaviour from now on."""
+        self.parameters = self.parameters.under(behaviour)
 
     def forget_orders(self) -> None:
         """Drop the makers' view of their resting orders: for an exchange that came back without them."""

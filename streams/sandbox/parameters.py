@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, get_type_hints
 
+from streams.sandbox.behaviour import Behaviour
+
 
 @dataclass(frozen=True, slots=True)
 class Coin:
@@ -110,6 +112,25 @@ class FlowParameters:
     """Chance at each refresh of a displaced book that its makers pull the quotes others want for a moment."""
     flicker_s: tuple[float, float] = (0.4, 2.5)
     """How long that moment is."""
+    # -- rivals, brief gaps and watchful makers: without effect in the profile `zero`
+    rival_share: float = 0.0
+    """Share of gaps that a rival takes soon after they open; set by the behaviour."""
+    rival_reaction_ms: float = 150.0
+    """How soon (median); set by the behaviour."""
+    rival_reaction_spread: float = 0.25
+    """Standard deviation of the logarithm of that time."""
+    brief_gaps_per_h: float = 0.0
+    """Gaps of the brief kind per true pair and hour: one order left behind by the makers who moved."""
+    brief_gap_s: tuple[float, float] = (2.0, 9.0)
+    """Their length, unless somebody takes them."""
+    brief_gap_contracts: float = 15.0
+    """Their size (median)."""
+    brief_gap_edge_e4: tuple[float, float] = (80.0, 320.0)
+    """Their net edge."""
+    move_fade_e4: float = 100.0
+    """A venue's makers moving by so much is news to those of the same contract on the other venue."""
+    move_fade_probability: float = 0.5
+    """Chance that these step back then (where the behaviour has fades), in the time and way of other fades."""
     ladder_violations_per_min: float = 1.0
     """How often a Kalshi ladder offers a higher strike dearer than a lower one."""
     ladder_violation_s: tuple[float, float] = (20.0, 75.0)
@@ -138,12 +159,32 @@ class FlowParameters:
     """Determination to payment (Polymarket: the automatic redemption)."""
     opening_s: float = 3.0
     """Time over which the first quotes appear (longer in proportion above 1,000 markets)."""
+    fades: bool = False
+    """Whether makers step back on the other venue's move; set by the behaviour."""
     coins: tuple[Coin, ...] = COINS
     """Assets of the short series; none: no short series."""
 
     def as_rows(self) -> list[tuple[str, str]]:
-        """(name, value) of every figure but the coins, for the documentation."""
-        return [(item.name, _shown(getattr(self, item.name))) for item in fields(self) if item.name != "coins"]
+        """(name, value) of every figure, for the documentation."""
+        return [
+            (item.name, _shown(getattr(self, item.name)))
+            for item in fields(self)
+            if item.name not in ("coins", "fades")
+        ]
+
+    def under(self, behaviour: Behaviour) -> FlowParameters:
+        """Return these parameters with what a behaviour says about makers and rivals."""
+        return replace(
+            self,
+            fades=behaviour.fades,
+            rival_share=float(behaviour.rival_share),
+            rival_reaction_ms=float(behaviour.rival_reaction_ms),
+        )
+
+
+REALISTIC_FLOW: dict[str, Any] = {"brief_gaps_per_h": 4.0, "gap_edge_e4": 200.0, "gap_edge_spread": 0.42}
+"""What the profile `realistic` changes: brief gaps too, and long ones of 1 to 4 cents (5 to 95 percent)."""
+_NOT_HERE = frozenset({"coins", "fades", "rival_share", "rival_reaction_ms"})
 
 
 def adjusted_parameters(parameters: FlowParameters, changes: Mapping[str, Any]) -> FlowParameters:
@@ -155,7 +196,7 @@ def adjusted_parameters(parameters: FlowParameters, changes: Mapping[str, Any]) 
     kinds = get_type_hints(FlowParameters)
     values: dict[str, Any] = {}
     for name, value in changes.items():
-        if name not in kinds or name == "coins":
+        if name not in kinds or name in _NOT_HERE:
             raise ValueError(f"there is no flow parameter {name!r}")
         given = value if isinstance(value, list) else [value]
         is_span = kinds[name] not in (int, float)

@@ -24,6 +24,9 @@ _SPREADS_E4 = ((0.55, 100), (0.85, 200), (1.0, 300))
 class Quotes:
     """The makers' view of one market and their resting orders.
 
+    `few` is the size of the one order a brief gap consists of (0: the whole book is displaced), `noticed` the belief
+    of which the other venue's makers know.
+
     `bids` and `asks` map price_e4 to [order number, size_e6]. Orders that were filled or cancelled by the exchange are
     dropped when the flow is told; cancelling one that is already gone is allowed and does nothing.
     """
@@ -44,6 +47,8 @@ class Quotes:
     seen_ms: int = 0
     fine_tick: bool = False
     orders: int = 0
+    few: float = 0.0
+    noticed: float = 0.0
     bids: dict[int, list[int]] = field(default_factory=dict)
     asks: dict[int, list[int]] = field(default_factory=dict)
 
@@ -54,12 +59,14 @@ class Quotes:
             self.shy_until_ms, self.seen_ms, self.fine_tick, self.orders,
             [[price, *order] for price, order in self.bids.items()],
             [[price, *order] for price, order in self.asks.items()],
+            self.few, self.noticed,
         ]  # fmt: skip
 
     def restore(self, state: Sequence[Any]) -> None:
         """Take back what `snapshot` gave."""
         (self.believed, self.noise, self.gap, self.gap_until_ms, self.shy_bid_e4, self.shy_ask_e4,
-         self.shy_until_ms, self.seen_ms, self.fine_tick, self.orders, bids, asks) = state  # fmt: skip
+         self.shy_until_ms, self.seen_ms, self.fine_tick, self.orders, bids, asks, *later) = state  # fmt: skip
+        self.few, self.noticed = later or (0.0, self.believed)
         self.bids = {price: [number, size] for price, number, size in bids}
         self.asks = {price: [number, size] for price, number, size in asks}
 
@@ -75,6 +82,11 @@ class Quotes:
             if start <= price_e4 < end:
                 return step
         return self.tick_ranges[-1][2]
+
+    @property
+    def wanted_side(self) -> Side:
+        """The side of a displaced book that others want to trade with."""
+        return "bid" if self.gap > 0 else "ask"
 
     def best(self) -> tuple[int | None, int | None]:
         """The makers' best bid and ask as price_e4."""
@@ -97,6 +109,7 @@ def new_quotes(
     noise = parameters.noise_e4 / 1e4 * math.exp(parameters.noise_spread * rng.gauss(0.0, 1.0))
     quotes = Quotes(ref, index, ranges, start, min(noise, 0.015), width // 2, math.exp(0.5 * rng.gauss(0.0, 1.0)))
     quotes.noise = quotes.noise_sd * rng.gauss(0.0, 1.0)
+    quotes.noticed = start
     return quotes
 
 
@@ -108,7 +121,7 @@ def follow(quotes: Quotes, fair: float, lag_ms: float, now_ms: int, rng: Random,
     keep = math.exp(-passed_ms / (memory_s * 1000.0))
     quotes.noise = quotes.noise * keep + quotes.noise_sd * math.sqrt(1.0 - keep * keep) * rng.gauss(0.0, 1.0)
     if quotes.gap and now_ms >= quotes.gap_until_ms:
-        quotes.gap = 0.0
+        quotes.gap = quotes.few = 0.0
     believed = quotes.believed
     scale = min(1.0, 4.0 * math.sqrt(max(believed * (1.0 - believed), 0.0)) + 0.1)
     return believed + quotes.noise * scale + quotes.gap
@@ -120,8 +133,15 @@ def refresh(quotes: Quotes, middle: float, now_ms: int, rng: Random, parameters:
     acts: list[Act] = []
     _withdraw(quotes, "bid", quotes.bids, [price for price in quotes.bids if price > bid], acts)
     _withdraw(quotes, "ask", quotes.asks, [price for price in quotes.asks if price < ask], acts)
-    _fill_up(quotes, "bid", _ladder(quotes, bid, -1, parameters.levels), acts, rng, parameters)
-    _fill_up(quotes, "ask", _ladder(quotes, ask, 1, parameters.levels), acts, rng, parameters)
+    bids, asks = _ladder(quotes, bid, -1, parameters.levels), _ladder(quotes, ask, 1, parameters.levels)
+    if quotes.few:
+        plain_bid, plain_ask = _tops(quotes, middle - quotes.gap, now_ms)
+        if quotes.gap > 0:
+            bids = [bid, *_ladder(quotes, min(plain_bid, bid), -1, parameters.levels)[bid <= plain_bid :]]
+        else:
+            asks = [ask, *_ladder(quotes, max(plain_ask, ask), 1, parameters.levels)[ask >= plain_ask :]]
+    _fill_up(quotes, "bid", bids, acts, rng, parameters)
+    _fill_up(quotes, "ask", asks, acts, rng, parameters)
     if not acts:
         _renew(quotes, acts, rng, parameters)
     return acts
@@ -186,6 +206,8 @@ def _place(quotes: Quotes, side: Side, price: int, depth: int, rng: Random, para
     size = usual * math.exp(parameters.size_spread * rng.gauss(0.0, 1.0))
     if depth == 0 and rng.random() < parameters.thin_probability:
         size = rng.uniform(6.0, 25.0)
+    if depth == 0 and quotes.few and side == quotes.wanted_side:
+        size = quotes.few
     contracts = max(5, int(size))
     hundredths = rng.randrange(100) if rng.random() < 0.2 else 0
     quotes.orders += 1

@@ -17,6 +17,7 @@ from typing import Any
 from streams.market.book import Book
 from streams.market.events import BookSnapshot
 from streams.market.identity import MarketRef, Side, Venue
+from streams.sandbox.behaviour import Behaviour
 from streams.sandbox.catalogue import Catalogue
 from streams.sandbox.identifiers import polymarket_ids
 from streams.sandbox.model import (
@@ -235,6 +236,9 @@ class ReplayFlow:
     def is_holding_back(self, ref: MarketRef) -> bool:
         """Whether some recorded level of the market waits because it would cross."""
         return bool(self._held.get(ref))
+
+    def follow(self, behaviour: Behaviour) -> None:
+        """What was recorded does not depend on any behaviour."""
 
     def forget_orders(self) -> None:
         """Drop what is believed to rest: for an exchange that came back without house orders."""

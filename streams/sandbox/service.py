@@ -63,6 +63,9 @@ class FlowSource(Protocol):
     def forget_orders(self) -> None:
         """Take all house orders for gone."""
 
+    def follow(self, behaviour: Behaviour) -> None:
+        """Let makers and rivals act by another behaviour."""
+
 
 @dataclass(frozen=True, slots=True)
 class SandboxOptions:
@@ -112,6 +115,7 @@ class Sandbox:
             self.venue_ms,
             self.commit,
             lambda: self._flow.forget_orders(),
+            self.set_behaviour,
         )
         self._accounts = accounts
         self._journal = Journal(options.home / "journal")
@@ -166,6 +170,12 @@ class Sandbox:
     def venue_ms(self, venue: Venue) -> int:
         """The time on a venue's clock, which may be off."""
         return now_ms() + self.options.faults.clock_ms.get(venue, 0)
+
+    def set_behaviour(self, behaviour: Behaviour) -> None:
+        """Make exchanges and flow act by another behaviour from now on."""
+        for exchange in self.exchanges.values():
+            exchange.behaviour = behaviour
+        self._flow.follow(behaviour)
 
     def stop(self) -> None:
         """Ask `run` to finish."""

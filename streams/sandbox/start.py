@@ -10,7 +10,7 @@ from pathlib import Path
 from streams.market.errors import ConfigurationError
 from streams.sandbox.behaviour import Behaviour, adjusted, named_behaviour
 from streams.sandbox.faults import default_plan, load_plan
-from streams.sandbox.parameters import FlowParameters, adjusted_parameters
+from streams.sandbox.parameters import REALISTIC_FLOW, FlowParameters, adjusted_parameters
 from streams.sandbox.service import FlowSource, SandboxOptions
 from streams.sandbox.truth import Truth
 from streams.settings import Settings
@@ -29,8 +29,11 @@ def options_from(settings: Settings, *, flow: str = "", load: int | None = None)
     """
     parameters = named_flow(flow)
     behaviour = named_behaviour(settings.sandbox_profile)
+    if behaviour.name == "realistic":
+        parameters = replace(parameters, **REALISTIC_FLOW)
     if settings.sandbox_behaviour is not None:
         behaviour, parameters = load_behaviour(settings.sandbox_behaviour, behaviour, parameters)
+    parameters = parameters.under(behaviour)
 
     def make_flow(anchor: datetime) -> tuple[FlowSource, Truth | None]:
         return build_flow(settings, anchor, parameters)

@@ -100,6 +100,7 @@ class Trading(Settling):
             self.engine.submit(order)
         except Refused:
             del self.tickets[request.order_id]
+            self.ticket_count -= 1
             raise
         self.note_ticket(ticket, now_ms)
         self.publish(request.market_id, now_ms)

@@ -144,7 +144,7 @@ class World:
         market = market_name(self.venue, values["market"])
         extra = {
             "token": str(10**40 + 2 * values["market"] + (outcome == "no")), "price": values["price"],
-            "kind": "GTC", "expiration": "0", "maker": "0x", "owner": "",
+            "kind": "GTC", "expiration": "0", "maker": "0x", "owner": "api-key",
         }  # fmt: skip
         return OrderRequest(
             self.names[values["who"]], market, f"o{number}", Intent(outcome, action),

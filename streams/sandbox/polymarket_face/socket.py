@@ -92,7 +92,7 @@ class MarketSession(_Session):
         """One array with a book per token; [] when none of them has one."""
         now = self.face.now_ms()
         found = [self.face.tokens[token] for token in tokens if token in self.face.tokens]
-        books = [book_event(listed, outcome, now) for listed, outcome in found if listed.status == "open"]
+        books = [book_event(listed, outcome, now) for listed, outcome in found if listed.status in ("open", "paused")]
         self.send(orjson.dumps(books))
 
 

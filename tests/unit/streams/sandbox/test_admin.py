@@ -11,6 +11,7 @@ import pytest
 
 from streams.market.identity import Venue
 from streams.sandbox.admin import AdminFace, Controls
+from streams.sandbox.behaviour import Behaviour
 from streams.sandbox.exchange import Exchange
 from streams.sandbox.face_faults import FaultySurface
 from streams.sandbox.faults import FaultPlan
@@ -62,6 +63,11 @@ def port() -> Port:
             exchange.apply(ListMarket(CatalogueEvent(venue, "E", "S", "Rain"), market), NOW_MS)
     commits: list[int] = []
     forgotten: list[int] = []
+
+    def set_behaviour(behaviour: Behaviour) -> None:
+        for exchange in exchanges.values():
+            exchange.behaviour = behaviour
+
     controls = Controls(
         exchanges,
         {Venue.KALSHI: Surface(exchanges[Venue.KALSHI])},
@@ -69,6 +75,7 @@ def port() -> Port:
         lambda venue: NOW_MS + plan.clock_ms.get(venue, 0),
         lambda: commits.append(1),
         lambda: forgotten.append(1),
+        set_behaviour,
     )
     return Port(AdminFace(controls), controls, commits, forgotten)
 
