@@ -84,6 +84,14 @@ class World:
     kalshi_credentials: KalshiCredentials
     polymarket_credentials: PolymarketCredentials
     commits: list[int]
+    faces: tuple[KalshiFace, PolymarketFace]
+
+    async def tick(self, venue: Venue, every_s: float = 0.05) -> None:
+        """Move a face on with the clock until cancelled, as the service does."""
+        face = self.faces[0] if venue is Venue.KALSHI else self.faces[1]
+        while True:
+            face.tick(_now_ms())
+            await asyncio.sleep(every_s)
 
     def act(self, act: Act) -> None:
         """Carry out an act now."""
@@ -170,7 +178,7 @@ async def _world(plan: FaultPlan | None = None) -> AsyncIterator[World]:
         world = World(
             exchanges, where, http, KalshiClient(where, kalshi_credentials, http=http),
             PolymarketClient(where, polymarket_credentials, http=http), kalshi_credentials, polymarket_credentials,
-            commits,
+            commits, faces,
         )  # fmt: skip
         for venue in Venue:
             exchanges[venue].apply(listing(venue), _now_ms())
