@@ -165,6 +165,9 @@ class FakeVenue:
     async def cash_e6(self) -> int:
         return self.cash
 
+    async def spendable_e6(self, targets: Sequence[Target]) -> int:
+        return self.cash
+
     def settle_market(self, market_id: str, settlement_e4: int) -> None:
         paid = 0
         for (market, outcome), size in list(self.held.items()):

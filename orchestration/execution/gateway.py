@@ -134,5 +134,8 @@ class Gateway(Protocol):
     async def cash_e6(self) -> int:
         """Return the account's cash."""
 
+    async def spendable_e6(self, targets: Sequence[Target]) -> int:
+        """Return the cash that an order in any of these markets can use: not all of it need be at hand there."""
+
     async def payouts(self, markets: Mapping[str, int | None], since: datetime) -> Sequence[Payout]:
         """Return which of the held markets have paid since; values are what one YES pays where we know it already."""

@@ -139,6 +139,14 @@ class KalshiGateway:
         """Return the account's cash."""
         return await self._client.balance()
 
+    async def spendable_e6(self, targets: Sequence[Target]) -> int:
+        """Return what lies on the poorest of the markets' shards: the venue takes an order's cash from its own."""
+        balance = await self._client.account_balance()
+        if not balance.by_shard:
+            return balance.cash_e6
+        shards = {target.terms.exchange_index or 0 for target in targets}
+        return min((balance.by_shard.get(shard, 0) for shard in shards), default=balance.cash_e6)
+
     async def payouts(self, markets: Mapping[str, int | None], since: datetime) -> Sequence[Payout]:
         """Return the settlements of held markets. What was paid is only stated in whole cents, so it is left open."""
         rows = await self._client.settlements(min_ts=int(since.timestamp()))
@@ -245,6 +253,10 @@ class PolymarketGateway:
     async def cash_e6(self) -> int:
         """Return the wallet's cash."""
         return await self._client.balance()
+
+    async def spendable_e6(self, targets: Sequence[Target]) -> int:
+        """Return the wallet's cash: it is one for all markets."""
+        return await self.cash_e6()
 
     async def payouts(self, markets: Mapping[str, int | None], since: datetime) -> Sequence[Payout]:
         """Return resolved markets with what their redemptions paid; None where none was seen yet."""

@@ -81,6 +81,10 @@ class PaperGateway:
         """Return what the ledger leaves of the start cash."""
         return self._ledger_cash() or START_CASH_E6
 
+    async def spendable_e6(self, targets: Sequence[Target]) -> int:
+        """Return all of the cash: paper has no shards."""
+        return await self.cash_e6()
+
     async def payouts(self, markets: Mapping[str, int | None], since: datetime) -> Sequence[Payout]:
         """Return the markets whose settlement is known; they pay at once."""
         return [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -113,3 +114,23 @@ def test_that_nothing_rests_is_no_error(venue_order_id: str | None, orders: list
 def test_a_cancel_without_answer_is_unknown() -> None:
     with pytest.raises(OutcomeUnknown):
         use(Stub({"DELETE /events/orders/o": (503, {})}), lambda gateway: gateway.cancel(key("o")))
+
+
+@pytest.mark.parametrize(
+    ("breakdown", "shards", "spendable"),
+    [
+        ({0: "60.0000", 2: "23.4567"}, [2], 23_456_700),
+        ({0: "60.0000", 2: "23.4567"}, [0, 2], 23_456_700),
+        ({0: "60.0000", 2: "23.4567"}, [None], 60_000_000),
+        ({0: "60.0000"}, [3], 0),
+        ({}, [2], 83_456_700),
+    ],
+)
+def test_an_order_can_use_what_lies_on_its_shard(
+    breakdown: dict[int, str], shards: list[int | None], spendable: int
+) -> None:
+    entries = [{"exchange_index": index, "balance": cash} for index, cash in breakdown.items()]
+    answer = {"balance": 8345, "balance_dollars": "83.4567", "portfolio_value": 0, "balance_breakdown": entries}
+    targets = [replace(TARGET, terms=replace(TARGET.terms, exchange_index=shard)) for shard in shards]
+    stub = Stub({"GET /balance": (200, answer)})
+    assert use(stub, lambda gateway: gateway.spendable_e6(targets)) == spendable
