@@ -60,7 +60,18 @@ class Settings(BaseSettings):
     polymarket_clob_url: str = Field("", description="Override of the CLOB's base.")
     polymarket_ws_url: str = Field("", description="Override of the socket's base (…/ws).")
     polymarket_data_url: str = Field("", description="Override of the Data API's base.")
+    polymarket_relayer_url: str = Field("", description="Override of Polymarket's relayer's base.")
+    polymarket_site_url: str = Field("", description="Override of Polymarket's website's base (its address check).")
     http_timeout_s: float = Field(15.0, gt=0, description="Limit of one HTTP call.")
+    kalshi_account: Literal["direct", "fcm"] = Field(
+        "direct",
+        description="How Kalshi keeps the balance: to 0.0001 dollar (direct), to cents through a broker (fcm).",
+    )
+    kalshi_unsigned_reads_per_s: float = Field(
+        3.0,
+        gt=0,
+        description="Reads a second of Kalshi without a key, over all processes (its limit is not published).",
+    )
     keystore_passphrase: SecretStr | None = Field(
         None, description="Passphrase of the keystore. Without it a key file is used, which live keys refuse."
     )

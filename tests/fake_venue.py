@@ -11,7 +11,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from orchestration.execution.dispatch import Accounts
-from orchestration.execution.gateway import OrderKey, OrderReading, OrderSpec, Payout, PreparedOrder, Target
+from orchestration.execution.gateway import OpenOrder, OrderKey, OrderReading, OrderSpec, Payout, PreparedOrder, Target
 from streams.market.errors import OutcomeUnknown, Refused
 from streams.market.events import BookSnapshot
 from streams.market.fees import KalshiFeeSchedule, KalshiOrderFees, taker_fee_e6
@@ -155,6 +155,12 @@ class FakeVenue:
 
     async def cancel(self, key: OrderKey) -> None:
         return None
+
+    async def cancel_all(self) -> None:
+        return None
+
+    async def open_orders(self) -> Sequence[OpenOrder]:
+        return []
 
     async def cash_e6(self) -> int:
         return self.cash

@@ -101,7 +101,7 @@ def _check(name: str, fields: dict[str, str]) -> None:
 
         KalshiSigner(KalshiCredentials.from_fields(fields))
     if name.startswith("polymarket-"):
-        from streams.venues.polymarket.signing import address_of
+        from streams.venues.polymarket.ecdsa import address_of
 
         address = address_of(fields.get("private_key", ""))
         if fields.setdefault("address", address).lower() != address.lower():

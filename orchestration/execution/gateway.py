@@ -82,6 +82,17 @@ class OrderReading:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenOrder:
+    """An order of the account that may still fill, whoever sent it. `client_order_id` is empty where it has none."""
+
+    venue_order_id: str
+    client_order_id: str
+    market_id: str
+    remaining_e6: int
+    payload: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Payout:
     """A market that paid: what one YES was worth, what the venue says it paid us now (None: it does not say)."""
 
@@ -113,6 +124,12 @@ class Gateway(Protocol):
 
     async def cancel(self, key: OrderKey) -> None:
         """Ask for a cancel of what may rest; no error when there is nothing to cancel."""
+
+    async def cancel_all(self) -> None:
+        """Ask for a cancel of everything that rests on the account; `open_orders` tells what became of it."""
+
+    async def open_orders(self) -> Sequence[OpenOrder]:
+        """Return what may still fill on the account, also what others than us have sent. Reads lag behind writes."""
 
     async def cash_e6(self) -> int:
         """Return the account's cash."""

@@ -16,7 +16,15 @@ from typing import Any
 
 import orjson
 
-from orchestration.execution.gateway import OrderKey, OrderReading, OrderSpec, Payout, PreparedOrder, Target
+from orchestration.execution.gateway import (
+    OpenOrder,
+    OrderKey,
+    OrderReading,
+    OrderSpec,
+    Payout,
+    PreparedOrder,
+    Target,
+)
 from streams.market.errors import AuthenticationFailed, InvalidAmount, MalformedFrame, NotFound
 from streams.market.events import BookSnapshot
 from streams.market.fees import taker_fee_e6
@@ -24,7 +32,8 @@ from streams.market.identity import Venue
 from streams.market.units import PRICE_ONE_E4, cash_e6_of, price_e4, size_e6
 from streams.storage.trading import FillState, NewFill
 from streams.venues.credentials import PolymarketCredentials
-from streams.venues.kalshi.orders import SettlementState, order_request
+from streams.venues.kalshi.orders import OrderState, order_request
+from streams.venues.kalshi.portfolio import SettlementState
 from streams.venues.kalshi.rest import KalshiClient
 from streams.venues.polymarket.amounts import limit_amounts, spend_amounts
 from streams.venues.polymarket.listings import parse_market
@@ -62,7 +71,6 @@ class KalshiGateway:
             price_e4=spec.limit_price_e4,
             size_e6=spec.size_e6,
             client_order_id=client_order_id,
-            exchange_index=spec.target.terms.exchange_index,
         )
         return PreparedOrder(client_order_id, {"body": request.body().decode()})
 
@@ -73,9 +81,7 @@ class KalshiGateway:
 
     async def read(self, key: OrderKey) -> OrderReading:
         """Find the order by its client id among those of its market, and its fills by its id."""
-        since = int((key.sent_at - _CLOCK_SLACK).timestamp())
-        orders = await self._client.orders(market_id=key.target.market_id, min_ts=since)
-        found = next((order for order in orders if order.client_order_id == key.client_order_id), None)
+        found = await self._find(key)
         if found is None:
             return OrderReading(is_found=False)
         fills = await self._client.fills(order_id=found.order_id)
@@ -101,13 +107,33 @@ class KalshiGateway:
         )
 
     async def cancel(self, key: OrderKey) -> None:
-        """Cancel what rests; that there is nothing is no error."""
-        if key.venue_order_id is None:
+        """Cancel what rests, found by its client id where ours is all we have; that there is nothing is no error."""
+        order_id = key.venue_order_id
+        if order_id is None:
+            found = await self._find(key)
+            order_id = found.order_id if found is not None and found.status == "resting" else None
+        if order_id is None:
             return
         try:
-            await self._client.cancel_order(key.venue_order_id, key.target.market_id)
+            await self._client.cancel_order(order_id, key.target.market_id)
         except NotFound:
             return
+
+    async def _find(self, key: OrderKey) -> OrderState | None:
+        since = int((key.sent_at - _CLOCK_SLACK).timestamp())
+        orders = await self._client.orders(market_id=key.target.market_id, min_ts=since)
+        return next((order for order in orders if order.client_order_id == key.client_order_id), None)
+
+    async def cancel_all(self) -> None:
+        """Cancel what rests on all shards; what is sent within the next minute may die too."""
+        await self._client.cancel_all()
+
+    async def open_orders(self) -> Sequence[OpenOrder]:
+        """Return the orders listed as resting."""
+        return [
+            OpenOrder(order.order_id, order.client_order_id, order.market_id, order.remaining_e6, order.payload)
+            for order in await self._client.orders(status="resting")
+        ]
 
     async def cash_e6(self) -> int:
         """Return the account's cash."""
@@ -202,6 +228,19 @@ class PolymarketGateway:
     async def cancel(self, key: OrderKey) -> None:
         """Cancel what rests; ids that cannot be cancelled are left to the next reading."""
         await self._client.cancel(key.client_order_id)
+
+    async def cancel_all(self) -> None:
+        """Cancel what rests under the API key."""
+        await self._client.cancel_all()
+
+    async def open_orders(self) -> Sequence[OpenOrder]:
+        """Return the resting orders; their ids are the hashes of what was signed."""
+        return [
+            OpenOrder(
+                order.order_id, order.order_id, order.market_id, order.original_e6 - order.matched_e6, order.payload
+            )
+            for order in await self._client.open_orders()
+        ]
 
     async def cash_e6(self) -> int:
         """Return the wallet's cash."""

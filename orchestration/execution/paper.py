@@ -9,7 +9,16 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from orchestration.execution.gateway import Gateway, OrderKey, OrderReading, OrderSpec, Payout, PreparedOrder, Target
+from orchestration.execution.gateway import (
+    Gateway,
+    OpenOrder,
+    OrderKey,
+    OrderReading,
+    OrderSpec,
+    Payout,
+    PreparedOrder,
+    Target,
+)
 from orchestration.execution.planning import leg_book
 from streams.market.events import BookSnapshot, Levels
 from streams.market.fees import taker_fee_e6
@@ -60,6 +69,13 @@ class PaperGateway:
 
     async def cancel(self, key: OrderKey) -> None:
         """Nothing rests."""
+
+    async def cancel_all(self) -> None:
+        """Nothing rests."""
+
+    async def open_orders(self) -> Sequence[OpenOrder]:
+        """Nothing rests."""
+        return []
 
     async def cash_e6(self) -> int:
         """Return what the ledger leaves of the start cash."""

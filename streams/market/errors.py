@@ -2,12 +2,13 @@
 
     StreamsError
     ├── TransientError          try again later; nothing happened
-    │   └── RateLimited         wait at least `retry_after_s`
+    │   ├── RateLimited         wait at least `retry_after_s`
+    │   └── Unavailable         the venue restarts or pauses; wait at least `retry_after_s`
     ├── PermanentError          stop and report; trying again cannot help
     │   ├── AuthenticationFailed
     │   ├── NotFound
     │   └── Refused             the venue understood and said no; `code` says why
-    ├── OutcomeUnknown          a write whose effect is not known; only reads may follow
+    ├── OutcomeUnknown          a write whose effect is not known; only reads (by `order_ids`) may follow
     ├── IntegrityError          a book can no longer be trusted; resync it
     ├── MalformedFrame          bytes that do not parse; `raw` goes to dead letters with `reason`
     ├── InvalidAmount           a price, size or amount outside its grid or range
@@ -35,6 +36,14 @@ class RateLimited(TransientError):
         self.retry_after_s = retry_after_s
 
 
+class Unavailable(TransientError):
+    """The venue takes no request of this kind for a while: it restarts, or its engine is paused."""
+
+    def __init__(self, message: str, retry_after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
 class PermanentError(StreamsError):
     """A failure that repeating the call cannot mend."""
 
@@ -48,16 +57,31 @@ class NotFound(PermanentError):
 
 
 class Refused(PermanentError):
-    """The venue understood a request and refused it."""
+    """The venue understood a request and refused it.
 
-    def __init__(self, code: str, message: str = "", status: int = 0) -> None:
+    Attributes:
+        code: Why, in one word of the venue's or ours.
+        status: The HTTP status, 200 where the refusal stood in a good answer.
+        retry_after_s: How long the venue says that it will go on refusing, None where it does not.
+    """
+
+    def __init__(self, code: str, message: str = "", status: int = 0, retry_after_s: float | None = None) -> None:
         super().__init__(f"{code}: {message}" if message else code)
         self.code = code
         self.status = status
+        self.retry_after_s = retry_after_s
 
 
 class OutcomeUnknown(StreamsError):
-    """A write was sent and its effect is not known. It must not be sent again; read to find out."""
+    """A write was sent and its effect is not known. It must not be sent again; read to find out.
+
+    Attributes:
+        order_ids: The orders it may have made or ended, where their ids were known before it was sent.
+    """
+
+    def __init__(self, message: str = "", order_ids: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.order_ids = order_ids
 
 
 class IntegrityError(StreamsError):

@@ -22,6 +22,7 @@ from streams.market.units import CASH_SCALE, PRICE_ONE_E4, PRICE_SCALE, SIZE_SCA
 KalshiFeeType = Literal["quadratic", "quadratic_with_maker_fees", "quadratic_with_combo_maker_fees", "flat"]
 KalshiAccount = Literal["direct", "fcm"]
 Rounding = Literal["floor", "half_up", "ceil"]
+RebateRule = Literal["reached", "passed"]
 
 _RATE_SCALE = 1_000_000
 # (taker, maker) in 1/10,000. The table behind `flat` is not published; 0.035 is what the last printed one said, and no
@@ -43,13 +44,18 @@ class KalshiFeeSchedule:
 
     Attributes:
         fee_type: The series' curve, or the event's override of it.
-        multiplier_e6: M in 1/1,000,000. That it scales maker fees too is inferred, not published.
+        multiplier_e6: M in 1/1,000,000.
         account: `direct` members settle to 0.0001 dollar, accounts through a broker (`fcm`) to whole cents.
+        scales_makers: Whether M scales maker fees too; inferred, not published.
+        rebate_when: Whether rounding fees are paid back once they reach a whole step, or only once they pass it. The
+            page does not say.
     """
 
     fee_type: KalshiFeeType = "quadratic"
     multiplier_e6: int = _RATE_SCALE
     account: KalshiAccount = "direct"
+    scales_makers: bool = True
+    rebate_when: RebateRule = "reached"
 
     @property
     def step_e6(self) -> int:
@@ -61,13 +67,22 @@ class KalshiFeeSchedule:
         taker, maker = _KALSHI_RATES_E4[self.fee_type]
         return taker if is_taker else maker
 
+    def multiplier_of(self, *, is_taker: bool) -> int:
+        """M for one role in 1/1,000,000."""
+        return self.multiplier_e6 if is_taker or self.scales_makers else _RATE_SCALE
+
     def to_json(self) -> dict[str, Any]:
-        """Return the JSON form, decimals as strings."""
-        return {
+        """Return the JSON form, decimals as strings; readings of the unpublished rules only where they are not ours."""
+        form: dict[str, Any] = {
             "fee_type": self.fee_type,
             "fee_multiplier": _rate_text(self.multiplier_e6),
             "account": self.account,
         }
+        if not self.scales_makers:
+            form["scales_makers"] = False
+        if self.rebate_when != "reached":
+            form["rebate_when"] = self.rebate_when
+        return form
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +115,8 @@ def from_json(venue: Venue | str, data: Mapping[str, Any]) -> FeeSchedule:
 
     Args:
         venue: Whose schedule it is.
-        data: Kalshi `{"fee_type", "fee_multiplier", "account"}`; Polymarket `{"rate", "exponent", "taker_only"}`,
+        data: Kalshi `{"fee_type", "fee_multiplier", "account"}` (and `scales_makers`, `rebate_when`); Polymarket
+            `{"rate", "exponent", "taker_only"}`,
             `{"rate", "exponent", "takerOnly"}` (Gamma) or `{"r", "e", "to"}` (CLOB). Absent keys take the defaults, so
             `{}` is Kalshi's usual curve and a Polymarket market without fees.
 
@@ -120,7 +136,12 @@ def _kalshi_from_json(data: Mapping[str, Any]) -> KalshiFeeSchedule:
     if account not in _KALSHI_STEP_E6:
         raise InvalidAmount(f"unknown Kalshi account kind: {account!r}")
     multiplier = data.get("fee_multiplier")
-    return KalshiFeeSchedule(fee_type, _rate_e6("1" if multiplier is None else multiplier, "fee_multiplier"), account)
+    scales_makers: Any = data.get("scales_makers", True)
+    rebate_when: Any = data.get("rebate_when", "reached")
+    if not isinstance(scales_makers, bool) or rebate_when not in ("reached", "passed"):
+        raise InvalidAmount(f"unknown reading of Kalshi's fees: {scales_makers!r}, {rebate_when!r}")
+    multiplier_e6 = _rate_e6("1" if multiplier is None else multiplier, "fee_multiplier")
+    return KalshiFeeSchedule(fee_type, multiplier_e6, account, scales_makers, rebate_when)
 
 
 def _polymarket_from_json(data: Mapping[str, Any]) -> PolymarketFeeSchedule:
@@ -184,11 +205,25 @@ def _polymarket_fee_e6(price_e4: int, size_e6: int, schedule: PolymarketFeeSched
     return steps * _POLYMARKET_STEP_E6
 
 
+def polymarket_builder_fee_e6(price_e4: int, size_e6: int, bps: int) -> int:
+    """Return what an order with a builder code pays on top of the platform's fee, in 1/1,000,000 dollar.
+
+    Args:
+        price_e4: Price of the token.
+        size_e6: Size.
+        bps: The builder's fee for the role, in 1/10,000 of the notional. Its rounding is not published; half up to
+            five decimals is what the platform's own fee takes.
+    """
+    _check(price_e4, size_e6)
+    numerator, denominator = price_e4 * size_e6 * bps, PRICE_SCALE * 10_000 * _POLYMARKET_STEP_E6
+    return (2 * numerator + denominator) // (2 * denominator) * _POLYMARKET_STEP_E6
+
+
 def kalshi_trade_fee_e6(price_e4: int, size_e6: int, schedule: KalshiFeeSchedule, *, is_taker: bool) -> int:
     """Return Kalshi's fee of one fill before the balance is rounded: the model fee, rounded up to 0.000001."""
     _check(price_e4, size_e6)
-    rate_e4 = schedule.rate_e4(is_taker=is_taker)
-    numerator = rate_e4 * schedule.multiplier_e6 * size_e6 * price_e4 * (PRICE_ONE_E4 - price_e4)
+    rate_e4 = schedule.rate_e4(is_taker=is_taker) * schedule.multiplier_of(is_taker=is_taker)
+    numerator = rate_e4 * size_e6 * price_e4 * (PRICE_ONE_E4 - price_e4)
     denominator = PRICE_SCALE * _RATE_SCALE * SIZE_SCALE * PRICE_SCALE**2 // CASH_SCALE
     return -(-numerator // denominator)
 
@@ -215,8 +250,7 @@ class KalshiFillFee:
 class KalshiOrderFees:
     """The fees of one order over all its fills, taker's and maker's.
 
-    The accumulator collects rounding fees; whole steps are paid back at once, never making a fill's fee negative. That
-    a step is paid back when it is reached exactly (not only when passed) is our reading of the page.
+    The accumulator collects rounding fees; whole steps are paid back at once, never making a fill's fee negative.
     """
 
     __slots__ = ("accumulator_e6", "schedule")
@@ -244,7 +278,9 @@ class KalshiOrderFees:
         change = exact_change // step * step
         rounding_fee = exact_change - change
         self.accumulator_e6 += rounding_fee
-        rebate = min(self.accumulator_e6, trade_fee + rounding_fee) // step * step
+        # A step that is only just reached is not due where it must be passed.
+        due = self.accumulator_e6 if self.schedule.rebate_when == "reached" else max(0, self.accumulator_e6 - 1)
+        rebate = min(due, trade_fee + rounding_fee) // step * step
         self.accumulator_e6 -= rebate
         return KalshiFillFee(trade_fee, rounding_fee, rebate, trade_fee + rounding_fee - rebate, change + rebate)
 

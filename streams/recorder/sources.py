@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from streams.market.identity import Venue
 from streams.recorder.books import MarketKey, Parse, ParserFactory
 from streams.settings import Settings
+from streams.venues.clients import kalshi_client
 from streams.venues.endpoints import Endpoints, endpoints
 from streams.venues.feed import Feed
 from streams.venues.http import http_client
 from streams.venues.kalshi.feed import KalshiFeed
 from streams.venues.kalshi.parsing import parse_frame as parse_kalshi
 from streams.venues.kalshi.polling import KalshiPollingFeed
-from streams.venues.kalshi.rest import KalshiClient
 from streams.venues.keystore import Keystore
 from streams.venues.polymarket.feed import PolymarketFeed
 from streams.venues.polymarket.parsing import TokenRef
@@ -66,8 +66,7 @@ def _kalshi_source(settings: Settings, addresses: Endpoints) -> FeedSource:
         )
 
     def poll() -> Feed:
-        client = KalshiClient(addresses, None, http=http_client(settings))
-        return KalshiPollingFeed(client, interval_s=settings.polling_interval_s)
+        return KalshiPollingFeed(kalshi_client(settings, http_client(settings)), interval_s=settings.polling_interval_s)
 
     return FeedSource(Venue.KALSHI, "kalshi_polling", poll)
 

@@ -1,7 +1,8 @@
 """One sandbox exchange: carries out the flow's acts and external orders, and tells the faces what changed.
 
 Knows engine, accounts and records; knows no wire format, no socket, no file. Time comes in with every call. The layers
-below it: `booking` follows the engine, `settling` moves contracts outside the book, `trading` takes external orders.
+below it: `booking` follows the engine, `settling` moves contracts outside the book, `treasury` cash between shards,
+`modes` refuses, `trading` takes external orders.
 """
 
 from __future__ import annotations
@@ -223,13 +224,13 @@ class Exchange(Trading):
 
     def tick(self, now_ms: int) -> None:
         """Let time pass: modes end, orders expire, held ones are released, trades settle, cash is rebalanced."""
+        self.reads.prepare(now_ms)
         self.move_mode(now_ms)
         if self.mode not in ("closed", "restarting"):
             waiting, self.waiting_cancels = self.waiting_cancels, []
             for act in waiting:
                 self._cancel_house_order(act, now_ms)
-        self.engine.expire(now_ms)
-        for market_id in sorted({event.market_id for event in self.engine.events}):
+        for market_id in self.engine.expire(now_ms):
             self.publish(market_id, now_ms)
         self.release(now_ms)
         self.settle_trades(now_ms)

@@ -1,38 +1,186 @@
-"""A token bucket for asyncio: callers wait their turn before they sign, so that a signature is never old."""
+"""Token buckets: callers wait their turn before they sign, so that a signature is never old.
+
+Where the tokens are counted is a ledger: in memory for one process, or in a small file that all processes of the
+machine share. A caller takes its tokens at once, below zero if it must, and then waits until the debt is refilled;
+that keeps the order of arrival between processes, and nobody holds the file while waiting.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import orjson
+
+Entries = dict[str, Any]
+UNLIMITED_PER_S = 1e6
+"""Buckets that refill at least this fast are not counted at all."""
+_PAGE = 4096
+
+
+class Ledger(Protocol):
+    """Where buckets keep what they hold: entries that one caller at a time may read and change."""
+
+    def open(self) -> AbstractContextManager[Entries]:
+        """Give the entries to read and change; nobody else has them meanwhile. Never awaited under."""
+
+
+class MemoryLedger:
+    """The entries of one process."""
+
+    def __init__(self) -> None:
+        self._entries: Entries = {}
+
+    @contextmanager
+    def open(self) -> Iterator[Entries]:
+        """See `Ledger.open`."""
+        yield self._entries
+
+
+class FileLedger:
+    """Entries in one page of a file, guarded by flock, for every process of the machine.
+
+    The kernel drops the lock of a process that dies, and a page is written in one call, so what a crash leaves is the
+    page before or after. A page that cannot be read (a torn disk) counts as spent: every `TokenBucket` starts empty.
+
+    Args:
+        path: The file; its folder is made where it is missing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor = -1
+        self._owner = 0
+
+    @contextmanager
+    def open(self) -> Iterator[Entries]:
+        """See `Ledger.open`."""
+        descriptor = self._file()
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            before = os.pread(descriptor, _PAGE, 0)
+            entries = _entries_of(before)
+            yield entries
+            after = orjson.dumps(entries).ljust(_PAGE)
+            if len(after) > _PAGE:
+                raise ValueError(f"{len(after)} bytes of buckets do not fit one page")
+            if after != before:
+                os.pwrite(descriptor, after, 0)
+        finally:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Give the file back to the system; it is opened again when it is needed."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __del__(self) -> None:
+        self.close()
+
+    def _file(self) -> int:
+        # A forked child shares the parent's open file and with it the lock, which would then guard nothing.
+        if self._descriptor < 0 or self._owner != os.getpid():
+            self.close()
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._owner = os.getpid()
+        return self._descriptor
+
+
+def _entries_of(page: bytes) -> Entries:
+    if not page:
+        return {}
+    try:
+        entries = orjson.loads(page)
+    except orjson.JSONDecodeError:
+        return {"is_torn": True}
+    return entries if isinstance(entries, dict) else {"is_torn": True}
 
 
 class TokenBucket:
-    """Tokens that refill steadily up to a capacity."""
+    """Tokens that refill steadily up to a capacity.
 
-    def __init__(self, rate: float, capacity: float, monotonic: Callable[[], float] = time.monotonic) -> None:
+    Args:
+        rate: Tokens a second.
+        capacity: Most tokens it holds.
+        monotonic: Seconds of a clock that all users of the ledger share; the system's is one for all processes.
+        ledger: Where it is counted; None counts in this object alone.
+        name: Its entry in the ledger.
+    """
+
+    def __init__(
+        self,
+        rate: float,
+        capacity: float,
+        monotonic: Callable[[], float] = time.monotonic,
+        *,
+        ledger: Ledger | None = None,
+        name: str = "tokens",
+    ) -> None:
         self.rate = rate
         self.capacity = capacity
-        self._monotonic = monotonic
-        self._tokens = capacity
-        self._at = monotonic()
-        self._turn = asyncio.Lock()
+        self.name = name
+        self.monotonic = monotonic
+        self.ledger = ledger or MemoryLedger()
 
     async def take(self, tokens: float) -> None:
-        """Wait until `tokens` are there and take them; waiting callers are served in order."""
-        tokens = min(tokens, self.capacity)
-        async with self._turn:
-            lacking = tokens - self._refilled()
-            if lacking > 0:
-                await asyncio.sleep(lacking / self.rate)
-            self._tokens = self._refilled() - tokens
+        """Take `tokens` and wait until they are there; callers are served in the order of their coming.
+
+        A caller that is cancelled while it waits gives them back.
+        """
+        await take_together([(self, tokens)])
 
     def drain(self) -> None:
         """Empty the bucket: the venue said that we are too fast."""
-        self._tokens = min(0.0, self._refilled())
+        with self.ledger.open() as entries:
+            self.put(entries, min(0.0, self.refilled(entries)))
 
-    def _refilled(self) -> float:
-        now = self._monotonic()
-        self._tokens = min(self.capacity, self._tokens + (now - self._at) * self.rate)
-        self._at = now
-        return self._tokens
+    def refilled(self, entries: Entries) -> float:
+        """Return what the bucket holds now, by its entry."""
+        entry = entries.get(self.name)
+        if entry is None:
+            return 0.0 if "is_torn" in entries else self.capacity
+        tokens, at = float(entry[0]), float(entry[1])
+        # A clock behind the entry's has begun again: the machine was restarted.
+        passed = self.monotonic() - at
+        return self.capacity if passed < 0 else min(self.capacity, tokens + passed * self.rate)
+
+    def put(self, entries: Entries, tokens: float) -> None:
+        """Write what the bucket holds now."""
+        entries[self.name] = [round(tokens, 3), self.monotonic()]
+
+
+async def take_together(wants: Sequence[tuple[TokenBucket, float]]) -> None:
+    """Take from several buckets of one ledger at once and wait for the slowest of them.
+
+    More than a bucket's capacity is taken as its capacity.
+    """
+    wants = [(bucket, min(tokens, bucket.capacity)) for bucket, tokens in wants if bucket.rate < UNLIMITED_PER_S]
+    if not wants:
+        return
+    wait = _charge(wants)
+    if wait <= 0:
+        return
+    try:
+        await asyncio.sleep(wait)
+    except asyncio.CancelledError:
+        _charge([(bucket, -tokens) for bucket, tokens in wants])
+        raise
+
+
+def _charge(wants: Sequence[tuple[TokenBucket, float]]) -> float:
+    """Subtract from each bucket; return the seconds until the last of them is out of debt."""
+    wait = 0.0
+    with wants[0][0].ledger.open() as entries:
+        for bucket, tokens in wants:
+            left = min(bucket.capacity, bucket.refilled(entries) - tokens)
+            bucket.put(entries, left)
+            wait = max(wait, -left / bucket.rate)
+    return wait

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import httpx
 
 from streams.settings import Settings
+from streams.venues.buckets import FileLedger
 from streams.venues.endpoints import endpoints
 from streams.venues.feed import Feed
 from streams.venues.kalshi.feed import KalshiFeed
@@ -18,16 +21,33 @@ from streams.venues.polymarket.rest import PolymarketClient
 
 
 def kalshi_client(settings: Settings, http: httpx.AsyncClient) -> KalshiClient:
-    """Return Kalshi's REST client with the environment's key, or without one where none is stored."""
-    limits = KalshiLimits.unlimited() if settings.venues == "sandbox" else None
+    """Return Kalshi's REST client with the environment's key, or without one where none is stored.
+
+    Its token buckets are those of the key (or of the address without one), shared with every process of this home.
+    """
     credentials = Keystore(settings).kalshi(settings.venues)
+    who = "unsigned" if credentials is None else hashlib.sha256(credentials.key_id.encode()).hexdigest()[:16]
+    limits = KalshiLimits(
+        is_signed=credentials is not None,
+        ledger=FileLedger(settings.home_dir / "limits" / f"kalshi-{settings.venues}-{who}.json"),
+        unsigned_reads_per_s=settings.kalshi_unsigned_reads_per_s,
+    )
     return KalshiClient(endpoints(settings), credentials, http=http, limits=limits)
 
 
 def polymarket_client(settings: Settings, http: httpx.AsyncClient) -> PolymarketClient:
-    """Return Polymarket's REST client with the environment's key, or without one where none is stored."""
-    limits = PolymarketLimits.unlimited() if settings.venues == "sandbox" else None
+    """Return Polymarket's REST client with the environment's key, or without one where none is stored.
+
+    Its request budgets are those of this machine's address and of the signing account, shared with every process of
+    this home.
+    """
     credentials = Keystore(settings).polymarket(settings.venues)
+    who = "unsigned" if credentials is None else credentials.address.lower()
+    folder = settings.home_dir / "limits"
+    limits = PolymarketLimits(
+        address_ledger=FileLedger(folder / f"polymarket-{settings.venues}.json"),
+        signer_ledger=FileLedger(folder / f"polymarket-{settings.venues}-{who}.json"),
+    )
     return PolymarketClient(endpoints(settings), credentials, http=http, limits=limits)
 
 

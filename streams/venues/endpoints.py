@@ -19,7 +19,9 @@ class Endpoints:
     Attributes:
         kalshi_rest: Up to and with `/trade-api/v2`.
         kalshi_ws: The socket itself.
-        gamma / clob / polymarket_data: Bases of Polymarket's three HTTP services.
+        gamma / clob / polymarket_data: Bases of Polymarket's catalogue, exchange and public data.
+        polymarket_relayer: Base of the service that sends a smart wallet's transactions.
+        polymarket_site: Base of the website, asked only whether this machine's address may trade.
         polymarket_ws: Base of the sockets; `/market` and `/user` follow.
     """
 
@@ -29,6 +31,8 @@ class Endpoints:
     clob: str
     polymarket_ws: str
     polymarket_data: str
+    polymarket_relayer: str
+    polymarket_site: str
 
 
 _LIVE_POLYMARKET = {
@@ -36,6 +40,8 @@ _LIVE_POLYMARKET = {
     "clob": "https://clob.polymarket.com",
     "polymarket_ws": "wss://ws-subscriptions-clob.polymarket.com/ws",
     "polymarket_data": "https://data-api.polymarket.com",
+    "polymarket_relayer": "https://relayer-v2.polymarket.com",
+    "polymarket_site": "https://polymarket.com",
 }
 _LIVE = Endpoints(
     kalshi_rest="https://external-api.kalshi.com/trade-api/v2",
@@ -55,6 +61,8 @@ _OVERRIDES = {
     "clob": "polymarket_clob_url",
     "polymarket_ws": "polymarket_ws_url",
     "polymarket_data": "polymarket_data_url",
+    "polymarket_relayer": "polymarket_relayer_url",
+    "polymarket_site": "polymarket_site_url",
 }
 
 
@@ -87,4 +95,6 @@ def _sandbox(settings: Settings) -> Endpoints:
         clob=f"http://{polymarket}/clob",
         polymarket_ws=f"ws://{polymarket}/ws",
         polymarket_data=f"http://{polymarket}/data",
+        polymarket_relayer=f"http://{polymarket}/relayer",
+        polymarket_site=f"http://{polymarket}",
     )

@@ -12,6 +12,8 @@ from streams.settings import Settings
 Parameters = Sequence[tuple[str, str]]
 Classify = Callable[[int, bytes, Mapping[str, str], bool], StreamsError]
 """(status, body, headers, is_write) -> the error to raise."""
+IsAnswer = Callable[[int, bytes], bool]
+"""(status, body) -> whether a status outside 2xx carries an answer after all."""
 
 
 def http_client(settings: Settings) -> httpx.AsyncClient:
@@ -34,8 +36,9 @@ async def call(
     headers: Mapping[str, str] | None = None,
     body: bytes | None = None,
     is_write: bool = False,
+    is_answer: IsAnswer | None = None,
 ) -> bytes:
-    """Send one request and return the body of a 2xx answer.
+    """Send one request and return the body of a 2xx answer, or of another one that `is_answer` takes.
 
     Raises:
         TransientError: Nothing reached the venue, or a read failed on the way.
@@ -52,7 +55,7 @@ async def call(
     except httpx.HTTPError as error:
         what = f"{method} {_path(url)} got no answer: {type(error).__name__}"
         raise (OutcomeUnknown(what) if is_write else TransientError(what)) from error
-    if response.is_success:
+    if response.is_success or (is_answer is not None and is_answer(response.status_code, response.content)):
         return response.content
     raise classify(response.status_code, response.content, response.headers, is_write)
 

@@ -30,6 +30,7 @@ class Candle:
         bid_close_e4 / ask_close_e4: Best prices at the end; None on an empty side.
         price_*_e4: Trade prices (Kalshi), or the history price in `price_close_e4` alone (Polymarket).
         volume_e6: Contracts traded, None where the venue does not say.
+        open_interest_e6: Contracts held at the end, None where the venue does not say.
     """
 
     bucket_start: datetime
@@ -42,6 +43,7 @@ class Candle:
     price_close_e4: int | None
     volume_e6: int | None
     payload: dict[str, Any]
+    open_interest_e6: int | None = None
 
 
 async def all_items(fetch: Callable[[str], Awaitable[Page[Item]]], first_cursor: str = "") -> list[Item]:

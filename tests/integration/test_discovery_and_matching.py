@@ -21,6 +21,7 @@ from streams.storage.database import Connection, connect
 from streams.storage.listings import load_markets, resolve_market
 from streams.storage.pairs import approve_in_sandbox, find_pairs, list_pairs, propose_pairs
 from streams.storage.sweeps import last_watermark
+from streams.venues.kalshi.catalogue import Event, Series, parse_event, parse_series
 from streams.venues.paging import Page
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -79,14 +80,18 @@ class FakeKalshi:
     async def markets_page(self, cursor: str = "", *, limit: int = 100, **filters: Any) -> Page[dict[str, Any]]:
         return Page(self.changed if "min_updated_ts" in filters else [], "")
 
-    async def series_list(self) -> list[dict[str, Any]]:
-        return [{"ticker": "KXS", "title": "S", "category": "Politics", "fee_type": "quadratic", "fee_multiplier": 1}]
+    async def series_list(self) -> list[Series]:
+        return [
+            parse_series(
+                {"ticker": "KXS", "title": "S", "category": "Politics", "fee_type": "quadratic", "fee_multiplier": 1}
+            )
+        ]
 
-    async def series(self, series_ticker: str) -> dict[str, Any]:
+    async def series(self, series_ticker: str) -> Series:
         raise NotFound(series_ticker)
 
-    async def event(self, event_ticker: str) -> dict[str, Any]:
-        return self.events[event_ticker]
+    async def event(self, event_ticker: str) -> Event:
+        return parse_event(self.events[event_ticker])
 
 
 class FakeGamma:

@@ -133,6 +133,7 @@ async def _sweep_venue(settings: Settings, connection: Connection, venue: Venue,
                 load_series(connection, venue),
                 lambda tickers: load_events(connection, venue, tickers),
                 lambda: datetime.now(UTC),
+                settings.kalshi_account,
             )
         else:
             source = PolymarketSource(polymarket_client(settings, http), lambda: datetime.now(UTC))

@@ -10,10 +10,12 @@ from typing import Any, Protocol
 import orjson
 
 from streams.market.errors import MalformedFrame, NotFound
+from streams.market.fees import KalshiAccount
 from streams.market.identity import Venue
 from streams.market.listing import DiscoveredMarket
 from streams.storage.listings import EventRow
 from streams.storage.sweeps import SweepKind
+from streams.venues.kalshi.catalogue import Event, Series
 from streams.venues.kalshi.listings import parse_market as parse_kalshi_market
 from streams.venues.paging import Page
 from streams.venues.polymarket.listings import parse_market as parse_polymarket_market
@@ -59,13 +61,13 @@ class KalshiLists(Protocol):
     async def markets_page(self, cursor: str = ..., *, limit: int = ..., **filters: str | int | None) -> Page[Json]:
         """Return one page of markets."""
 
-    async def series_list(self) -> list[Json]:
+    async def series_list(self) -> list[Series]:
         """Return all series."""
 
-    async def series(self, series_ticker: str) -> Json:
+    async def series(self, series_ticker: str) -> Series:
         """Return one series."""
 
-    async def event(self, event_ticker: str) -> Json:
+    async def event(self, event_ticker: str) -> Event:
         """Return one event with nested markets."""
 
 
@@ -84,6 +86,7 @@ class KalshiSource:
         series: Known series by ticker; new ones are added.
         known_events: Reads payloads of known events by ticker.
         clock: The present, aware UTC.
+        account: How finely our balance is kept, which rounds the fees.
     """
 
     venue = Venue.KALSHI
@@ -94,19 +97,21 @@ class KalshiSource:
         series: dict[str, Json],
         known_events: Callable[[Sequence[str]], Mapping[str, Json]],
         clock: Callable[[], datetime],
+        account: KalshiAccount = "direct",
     ) -> None:
         self._client = client
         self._series = series
         self._known_events = known_events
         self._clock = clock
+        self._account = account
 
     async def prepare(self, kind: SweepKind) -> list[Json]:
         """A full sweep reads all series anew."""
         if kind == "incremental" and self._series:
             return []
-        series = await self._client.series_list()
-        self._series.update({item["ticker"]: item for item in series if item.get("ticker")})
-        return series
+        series = {item.ticker: item.payload for item in await self._client.series_list()}
+        self._series.update(series)
+        return list(series.values())
 
     async def page(self, cursor: str, since: datetime | None) -> FetchedPage:
         """Cursors of a full sweep carry their phase: the venue filters by one status at a time."""
@@ -134,7 +139,7 @@ class KalshiSource:
         for ticker in tickers:
             if ticker and ticker not in known:
                 try:
-                    known[ticker] = await self._client.event(ticker)
+                    known[ticker] = (await self._client.event(ticker)).payload
                 except NotFound:
                     known[ticker] = {}
             theirs = [market for market in markets if market.get("event_ticker") == ticker]
@@ -145,7 +150,11 @@ class KalshiSource:
         series = await self._series_of(str(event.get("series_ticker") or ""))
         bare = {key: value for key, value in event.items() if key != "markets"}
         for payload in markets:
-            _parse_into(fetched, payload, lambda p: parse_kalshi_market(p, bare, series, now=self._clock()))
+            _parse_into(
+                fetched,
+                payload,
+                lambda p: parse_kalshi_market(p, bare, series, now=self._clock(), account=self._account),
+            )
         if bare.get("title"):
             fetched.events.append(
                 EventRow(
@@ -162,7 +171,7 @@ class KalshiSource:
     async def _series_of(self, ticker: str) -> Json:
         if ticker and ticker not in self._series:
             try:
-                self._series[ticker] = await self._client.series(ticker)
+                self._series[ticker] = (await self._client.series(ticker)).payload
             except NotFound:
                 self._series[ticker] = {}
         return self._series.get(ticker, {})

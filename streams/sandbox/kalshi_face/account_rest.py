@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from streams.sandbox.kalshi_face.errors import nested
 from streams.sandbox.kalshi_face.limits import endpoint_costs, limits_object
 from streams.sandbox.server import Request, Response, Router
 
@@ -39,5 +40,10 @@ class AccountRest:
         return Response(200, {"volume_progress": []})
 
     def upgrade(self, request: Request, key: KalshiKey) -> Response:
-        """The self-served step to the advanced tier; here the tier is the profile's, so nothing changes."""
-        return Response(201)
+        """The self-served step to the advanced tier, for accounts that have placed an order by this API.
+
+        Here the tier is the profile's, so nothing changes.
+        """
+        tickets = self._face.exchange.tickets.values()
+        has_order = any(ticket.request.account_id == key.account_id for ticket in tickets)
+        return Response(201) if has_order else nested(403, "forbidden")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature
@@ -19,14 +19,19 @@ from streams.sandbox.server import Request, Response
 
 @dataclass(frozen=True, slots=True)
 class KalshiKey:
-    """An API key's public half and the account it trades for."""
+    """An API key's public half, the account it trades for, and what it may do (`read`, `write`)."""
 
     key_id: str
     account_id: str
     public_key: rsa.RSAPublicKey | ed25519.Ed25519PublicKey
+    scopes: frozenset[str] = frozenset({"read", "write"})
+
+    def may(self, method: str) -> bool:
+        """Whether the key's scopes allow a call."""
+        return ("read" if method == "GET" else "write") in self.scopes
 
 
-def load_key(key_id: str, public_key_pem: str) -> KalshiKey:
+def load_key(key_id: str, public_key_pem: str, scopes: Iterable[str] = ("read", "write")) -> KalshiKey:
     """Parse a key; its kind is decided by the parsed key, not by the PEM banner.
 
     Raises:
@@ -38,7 +43,7 @@ def load_key(key_id: str, public_key_pem: str) -> KalshiKey:
         raise ConfigurationError(f"The public key of the Kalshi account {key_id} is not PEM.") from None
     if not isinstance(key, rsa.RSAPublicKey | ed25519.Ed25519PublicKey):
         raise ConfigurationError(f"The public key of the Kalshi account {key_id} is neither RSA nor Ed25519.")
-    return KalshiKey(key_id, f"kalshi:{key_id}", key)
+    return KalshiKey(key_id, f"kalshi:{key_id}", key, frozenset(scopes))
 
 
 def authenticate(request: Request, keys: Mapping[str, KalshiKey], now_ms: int, window_ms: int) -> KalshiKey | Response:

@@ -86,6 +86,7 @@ class KalshiFace(FaultySurface):
         self.broadcast = Broadcast(self)
         self.fees = FeeChanges(exchange, self.hub.tell_fee_update)
         self.groups = OrderGroups(exchange, self.hub, self.settings, clock)
+        self.lingering_ms: dict[str, int] = {}
         self._client_ids: dict[str, dict[str, int]] = {}
         self._buckets: dict[str, KeyBuckets] = {}
         self._unsigned: Bucket | None = None
@@ -154,6 +155,8 @@ class KalshiFace(FaultySurface):
             key = authenticate(request, self.keys, self.now_ms(), self.exchange.behaviour.clock_window_ms)
             if isinstance(key, Response):
                 return key
+            if not key.may(request.method):
+                return nested(403, self.settings.scope_code)
             if request.method == "GET":
                 refused = self._pay_read(request, key.key_id)
             elif pays_itself:

@@ -114,6 +114,8 @@ def place(face: KalshiFace, body: dict[str, Any], key: KalshiKey) -> Ticket | Re
         return refusal(error, face.settings)
     if name:
         taken[name] = now_ms
+    if ticket.status == "resting" and now_ms < face.lingering_ms.get(key.account_id, 0):
+        face.exchange.cancel(key.account_id, ticket.order_id, now_ms)
     return ticket
 
 

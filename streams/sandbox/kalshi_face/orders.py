@@ -92,11 +92,13 @@ class OrderRest:
         refused = self._face.pay_write(key, CANCEL_COST, (0,))
         if refused is not None:
             return refused
+        now_ms = self._face.now_ms()
         if not whole(request, "subaccount"):
             try:
-                self._exchange.cancel_all(key.account_id, self._face.now_ms())
+                self._exchange.cancel_all(key.account_id, now_ms)
             except Refused as error:
                 return refusal(error, self._face.settings)
+            self._face.lingering_ms[key.account_id] = now_ms + self._face.settings.cancel_all_lingers_ms
         self._face.commit()
         return Response(204)
 

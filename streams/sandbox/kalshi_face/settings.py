@@ -24,6 +24,9 @@ class KalshiFaceSettings:
         pause_status: Of `trading_is_paused`. Seen as 409; a test elsewhere has it as 400.
         closed_market_code: What orders in a market past its close meet. The guide says `MARKET_INACTIVE`; the code
             seen (in a paused market) is `MARKET_NOT_ACTIVE`.
+        scope_code: What a key without the needed scope gets, with status 403. Only the status is documented.
+        cancel_all_lingers_ms: How long after a cancel-all new orders are cancelled too; "the following minute" by
+            specification, where they may be.
         fee_cost: Whether fills show the fee after rounding and rebate (`net`) or the model fee (`trade`) where the two
             differ; the rule of August 2026 does not say.
         tags_own_fills: Whether level changes from fills of own resting orders carry `client_order_id`. Seen on place
@@ -55,6 +58,8 @@ class KalshiFaceSettings:
     create_status: int = 201
     pause_status: int = 409
     closed_market_code: str = "MARKET_NOT_ACTIVE"
+    scope_code: str = "forbidden"
+    cancel_all_lingers_ms: int = 0
     fee_cost: Literal["net", "trade"] = "net"
     tags_own_fills: bool = False
     plain_cancel_reason: str = ""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from streams.sandbox.kalshi_face.commands import ERRORS, BadCommand, check_shards, named_markets
 from streams.sandbox.kalshi_face.identity import market_uuid
 from streams.sandbox.kalshi_face.messages import snapshot
 from streams.sandbox.kalshi_face.subscription import BOOKS, CHANNELS, FILTERED, Subscription
@@ -16,38 +17,6 @@ from streams.sandbox.server import Socket
 if TYPE_CHECKING:
     from streams.sandbox.kalshi_face.auth import KalshiKey
     from streams.sandbox.kalshi_face.face import KalshiFace
-
-_ERRORS = {
-    1: "Unable to process message",
-    2: "Params required",
-    3: "Channels required",
-    4: "Subscription IDs required",
-    5: "Unknown command",
-    7: "Unknown subscription ID",
-    8: "Unknown channel name",
-    11: "Invalid parameter",
-    12: "Exactly one subscription ID is required",
-    13: "Unsupported action",
-    14: "Market Ticker required",
-    15: "Action required",
-    19: "shard_factor must be > 0",
-    20: "shard_factor is required when shard_key is set",
-    21: "shard_key must be >= 0 and < shard_factor",
-    22: "shard_factor must be <= 100",
-    25: "Subscription buffer overflow",
-    26: "Subscription market limit exceeded",
-    27: "Too many requests",
-}
-_MAX_SHARD_FACTOR = 100
-
-
-class BadCommand(Exception):
-    """A command is answered with an error frame; of a subscription where one is named."""
-
-    def __init__(self, code: int, subscription: Subscription | None = None) -> None:
-        super().__init__(code)
-        self.code = code
-        self.subscription = subscription
 
 
 @dataclass(slots=True, eq=False)
@@ -143,6 +112,7 @@ class KalshiSession:
         if not isinstance(channels, list):
             raise BadCommand(11)
         tickers = self._tickers(params, may_be_ids=channels == ["ticker"])
+        begun: list[tuple[Subscription, list[str]]] = []
         for channel in channels:
             try:
                 if not isinstance(channel, str) or channel not in CHANNELS:
@@ -150,17 +120,22 @@ class KalshiSession:
                 if channel == BOOKS and not tickers:
                     raise BadCommand(14)
                 if channel == "communications":
-                    _check_shards(params)
-                self._open(number, channel, tickers, params)
+                    check_shards(params)
+                begun.append(self._open(number, channel, tickers, params))
             except BadCommand as error:
                 self._refuse(number, error)
+        # Every channel is acknowledged before the first one begins, as recorded.
+        for subscription, fresh in begun:
+            self._start(subscription, fresh, params)
 
-    def _open(self, number: int, channel: str, tickers: list[str], params: dict[str, Any]) -> None:
+    def _open(
+        self, number: int, channel: str, tickers: list[str], params: dict[str, Any]
+    ) -> tuple[Subscription, list[str]]:
+        """Acknowledge a channel; the subscription with the markets that are new to it."""
         known = next((one for one in self.subscriptions.values() if one.channel == channel), None)
         if known is not None:
             # Markets that are new are added; those already there bring no second snapshot, as at the venue.
-            self._add(number, known, tickers, params)
-            return
+            return known, self._add(number, known, tickers)
         self._check_room(channel, len(tickers), None)
         wanted = dict.fromkeys(tickers) if tickers and channel in FILTERED else None
         default = self.face.settings.default_use_yes_price
@@ -172,9 +147,10 @@ class KalshiSession:
         self.subscriptions[subscription.sid] = subscription
         self._answer(number, {"type": "subscribed", "msg": {"channel": channel, "sid": subscription.sid}})
         self.face.hub.subscribe(subscription, None if wanted is None else tickers)
-        self._start(subscription, tickers, params)
+        return subscription, tickers
 
-    def _add(self, number: int, subscription: Subscription, tickers: list[str], params: dict[str, Any]) -> None:
+    def _add(self, number: int, subscription: Subscription, tickers: list[str]) -> list[str]:
+        """Take markets into a subscription and acknowledge; those that are new to it."""
         held = subscription.tickers
         fresh = [ticker for ticker in tickers if held is not None and ticker not in held]
         self._check_room(subscription.channel, len(fresh), subscription)
@@ -182,7 +158,7 @@ class KalshiSession:
             held.update(dict.fromkeys(fresh))
             self.face.hub.subscribe(subscription, fresh)
         self._acknowledge(number, subscription)
-        self._start(subscription, fresh, params)
+        return fresh
 
     def _start(self, subscription: Subscription, tickers: list[str], params: dict[str, Any]) -> None:
         """Send what new markets of a subscription begin with."""
@@ -220,7 +196,7 @@ class KalshiSession:
         if not tickers:
             raise BadCommand(14, subscription)
         if action == "add_markets":
-            self._add(number, subscription, tickers, params)
+            self._start(subscription, self._add(number, subscription, tickers), params)
         elif action == "delete_markets":
             held = subscription.tickers if subscription.tickers is not None else {}
             for ticker in tickers:
@@ -245,18 +221,10 @@ class KalshiSession:
         return subscription
 
     def _tickers(self, params: dict[str, Any], *, may_be_ids: bool) -> list[str]:
-        """The markets a command names, each once; UUIDs only where the channel takes them."""
-        several, one = params.get("market_tickers") or [], params.get("market_ticker")
-        ids = [*(params.get("market_ids") or []), *([params["market_id"]] if params.get("market_id") else [])]
-        if not isinstance(several, list) or (several and one) or (ids and (several or one)):
-            raise BadCommand(11)
-        named = [*several, *([one] if one else [])]
-        if not all(isinstance(name, str) for name in [*named, *ids]):
-            raise BadCommand(11)
+        named, ids = named_markets(params)
         if ids and not may_be_ids:
             return []
-        named += [self.face.tickers[name] for name in ids if name in self.face.tickers]
-        return list(dict.fromkeys(named))
+        return list(dict.fromkeys([*named, *(self.face.tickers[name] for name in ids if name in self.face.tickers)]))
 
     def _check_room(self, channel: str, more: int, subscription: Subscription | None) -> None:
         if channel != BOOKS:
@@ -296,24 +264,10 @@ class KalshiSession:
             frame["sid"] = subscription.sid
             if subscription.is_numbered:
                 frame["seq"] = subscription.number()
-        self._answer(number, {**frame, "msg": {"code": error.code, "msg": _ERRORS[error.code]}})
+        self._answer(number, {**frame, "msg": {"code": error.code, "msg": ERRORS[error.code]}})
 
     def _ping(self) -> None:
         if self._socket is None:
             return
         self._socket.ping(b"heartbeat")
         self._pinger = self._socket.loop.call_later(self.face.settings.ping_interval_s, self._ping)
-
-
-def _check_shards(params: dict[str, Any]) -> None:
-    factor, key = params.get("shard_factor"), params.get("shard_key")
-    if factor is None and key is None:
-        return
-    if factor is None:
-        raise BadCommand(20)
-    if not isinstance(factor, int) or factor <= 0:
-        raise BadCommand(19)
-    if factor > _MAX_SHARD_FACTOR:
-        raise BadCommand(22)
-    if key is not None and (not isinstance(key, int) or not 0 <= key < factor):
-        raise BadCommand(21)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _STATE = "shard_transfers"
 _NETTING = "netting"
+_RESERVATION = "resting_margin_reservation"
 _MAX_ALLOCATIONS = 101
 _CENTICENT_E6 = 100
 
@@ -101,10 +102,11 @@ class TransferRest:
         return made.setdefault(key.account_id, [])
 
     def allocation(self, request: Request, key: KalshiKey) -> Response:
-        """What share of the cash each shard should hold."""
+        """What share of the cash each shard should hold. What resting orders hold always counts in full (`sum`)."""
         percents = self._exchange.accounts.accounts[key.account_id].allocation
         rows = [{"exchange_index": shard, "percent": percent} for shard, percent in sorted(percents.items())]
-        return Response(200, {"allocations": rows})
+        kept = self._exchange.face_state.get(_RESERVATION, {}).get(key.account_id, "sum")
+        return Response(200, {"allocations": rows, "resting_margin_reservation": kept})
 
     def set_allocation(self, request: Request, key: KalshiKey) -> Response:
         """Replace the allocation; an empty one ends the moving of cash."""
@@ -117,7 +119,12 @@ class TransferRest:
         percents = {row["exchange_index"]: row["percent"] for row in rows}
         if len(percents) != len(rows) or (rows and sum(percents.values()) != 100):
             return flat(400, "bad_request", "percentages must total 100")
+        how = body.get("resting_margin_reservation", "sum")
+        if how not in ("sum", "max"):
+            return flat(400, "bad_request", "resting_margin_reservation must be sum or max")
         self._exchange.set_allocation(key.account_id, percents)
+        self._exchange.face_state.setdefault(_RESERVATION, {})[key.account_id] = how
+        self._exchange.changes.face = True
         self._face.commit()
         return Response(200, {})
 
@@ -151,7 +158,7 @@ class TransferRest:
         self._exchange.face_state.setdefault(_NETTING, {})[key.account_id] = body["enabled"]
         self._exchange.changes.face = True
         self._face.commit()
-        return Response(200, {})
+        return Response(200)
 
     def _empty(self, name: str, call: str, most: int = 1000) -> Any:
         def handler(request: Request, key: KalshiKey) -> Response:

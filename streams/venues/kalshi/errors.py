@@ -1,7 +1,16 @@
 """What a failed Kalshi answer means to us: one function decides, by the body's code first and the status second.
 
 Bodies come in four shapes: `{"error": {"code", "message", "details"}}`, the same flat, `{"msg"}`, and
-`{"error": "text"}`.
+`{"error": "text"}`. What may be done next is the class:
+
+    wait            RateLimited
+    retry           TransientError         a read that failed inside the venue
+    give up         AuthenticationFailed   key, signature, clock or scope
+                    NotFound               nothing under that id; never why
+                    Refused                understood and refused; `code` says why, nothing happened
+    outcome unknown OutcomeUnknown         a write that may have happened; only reads may follow
+
+The status decides only where the body has no code we know: a proxy's page, or a code newer than this list.
 """
 
 from __future__ import annotations
@@ -29,6 +38,32 @@ _AUTHENTICATION = frozenset(
     }
 )
 _NOT_FOUND = frozenset({"not_found", "market_not_found"})
+_RATE = frozenset({"too_many_requests"})
+# Known noes: nothing happened, with whatever status they come. `trading_is_paused` was seen as 409 and reported as 400.
+_REFUSED = frozenset(
+    {
+        "bad_request",
+        "invalid_parameters",
+        "invalid_price",
+        "invalid_order",
+        "invalid_order_size",
+        "insufficient_balance",
+        "available_balance_too_low",
+        "insufficient_shard_balance",
+        "order_id_and_client_order_id_mismatch",
+        "order_side_mismatch",
+        "order_ticker_mismatch",
+        "order_already_exists",
+        "fill_or_kill_insufficient_resting_volume",
+        "trading_is_paused",
+        "exchange_is_paused",
+        "market_not_active",
+        "market_inactive",
+        "deprecated_v1_order_endpoint",
+    }
+)
+# A proxy or the venue gave up waiting: the request may have been acted on.
+_UNANSWERED_STATUS = frozenset({408, 499})
 
 
 def error_of_body(body: bytes) -> tuple[str, str]:
@@ -39,31 +74,57 @@ def error_of_body(body: bytes) -> tuple[str, str]:
         return "", ""
     if not isinstance(document, dict):
         return "", ""
-    inner = document.get("error", document)
-    if isinstance(inner, str):
-        return inner.strip().lower().replace(" ", "_"), inner
-    if not isinstance(inner, dict):
+    return error_of(document.get("error", document))
+
+
+def error_of(part: Any) -> tuple[str, str]:
+    """Return (code, message) of the part of a body that tells the error: an object, or a text."""
+    if isinstance(part, str):
+        return part.strip().lower().replace(" ", "_"), part[:500]
+    if not isinstance(part, dict):
         return "", ""
-    if "msg" in inner and "code" not in inner:
-        return "invalid_parameters", str(inner["msg"])[:500]
-    parts = [str(inner[name]) for name in ("message", "details") if inner.get(name)]
-    return str(inner.get("code") or ""), ": ".join(dict.fromkeys(parts))[:500]
+    if "msg" in part and "code" not in part:
+        return "invalid_parameters", str(part["msg"])[:500]
+    parts = [str(part[name]) for name in ("message", "details") if part.get(name)]
+    return str(part.get("code") or ""), ": ".join(dict.fromkeys(parts))[:500]
 
 
 def classify(status: int, body: bytes, _headers: Mapping[str, str], is_write: bool) -> StreamsError:
-    """Return the error a status and body stand for.
-
-    A write that failed inside the venue (5xx) may have happened: OutcomeUnknown. A 404 for an order says that it is not
-    resting, never why.
-    """
+    """Return the error a status and body stand for."""
     code, message = error_of_body(body)
-    text = f"{status} {code or 'without a code'}: {message}" if message else f"{status} {code or 'without a code'}"
-    if status == 429 or code == "too_many_requests":
+    return error_for(code, message, status, is_write=is_write)
+
+
+def error_for(code: str, message: str, status: int = 0, *, is_write: bool) -> StreamsError:
+    """Return the error a code stands for, and the status where the code is empty or new.
+
+    Args:
+        code: The venue's word, empty where the body has none.
+        message: Its text.
+        status: HTTP status; 0 for the error of one item in a batch, which has none of its own.
+        is_write: Whether the call would have changed something.
+    """
+    text = f"{status} {code or 'without a code'}" + (f": {message}" if message else "")
+    word = code.lower()
+    if word in _RATE:
         return RateLimited(text)
-    if code in _AUTHENTICATION or status == 401:
+    if word in _AUTHENTICATION:
         return AuthenticationFailed(text)
-    if code in _NOT_FOUND or (status == 404 and not code):
+    if word in _NOT_FOUND:
         return NotFound(text)
-    if status >= 500:
+    if word in _REFUSED:
+        return Refused(code, message, status)
+    if status >= 500 or status in _UNANSWERED_STATUS or (status == 0 and _is_internal(word)):
         return OutcomeUnknown(text) if is_write else TransientError(text)
+    if status == 429:
+        return RateLimited(text)
+    if status in (401, 403):
+        return AuthenticationFailed(text)
+    if status == 404 and not code:
+        return NotFound(text)
     return Refused(code or f"http_{status}", message, status)
+
+
+def _is_internal(word: str) -> bool:
+    """Whether an item of a batch failed inside the venue; such codes are not listed anywhere."""
+    return not word or any(part in word for part in ("internal", "unavailable", "timeout", "unknown"))

@@ -1,39 +1,241 @@
-"""Kalshi's request budget: separate buckets for reads and writes, ten tokens a call unless listed.
+"""Kalshi's request budget: token buckets for reads and for writes, charged by endpoint, shared by all processes.
 
-Source: rate limits page of 2026-09-22, Basic tier. An order that the venue routes by ticker bills every shard's bucket;
-the write bucket here stands for all of them.
+Each shard has a write bucket of its own beside the unscoped one. An order write that names a shard above 0 is charged
+there, one that names shard 0 and every batch to the unscoped bucket, and one the venue routes by ticker to all of them.
+
+Source: rate limits page of 2026-09-22, `GET /account/limits`, `GET /account/endpoint_costs` as recorded in June 2026.
 """
 
 from __future__ import annotations
 
-from streams.venues.buckets import TokenBucket
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from streams.market.errors import InvalidAmount
+from streams.venues.buckets import Entries, Ledger, MemoryLedger, TokenBucket, take_together
+
+Routing = Literal["by_ticker", "unscoped"] | int
+"""How a write reaches its shard: routed by the venue, without shard (batches, shard 0), or a shard above 0."""
 
 DEFAULT_COST = 10.0
-CANCEL_COST = 2.0
-ORDER_READ_COST = 2.0
-# Unsigned reads share an undocumented limit per address; 4 to 5 a second already drew refusals in September 2026.
-_UNSIGNED_READS_PER_S = 3.0
+UNSIGNED_READS_PER_S = 3.0
+"""Unsigned reads share an undocumented limit per address; 4 to 5 a second already drew refusals in September 2026."""
+# Shards known in November 2026; more of them only make our own counting coarser.
+_SHARDS = (1, 2, 3)
+_TERMS_AGE_S = 3600.0
+_RETRY_AGE_S = 60.0
+# Method and path below the base; ":name" is any one part. What the venue lists is put over it.
+_LISTED_COSTS = {
+    "DELETE /portfolio/events/orders": 2.0,
+    "DELETE /portfolio/events/orders/:order_id": 2.0,
+    "DELETE /portfolio/events/orders/batched": 2.0,
+    "GET /portfolio/orders/:order_id": 2.0,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BucketTerms:
+    """How fast a bucket refills (tokens a second) and how much it holds."""
+
+    refill_per_s: float
+    capacity: float
+
+
+@dataclass(frozen=True, slots=True)
+class AccountLimits:
+    """What an account may do, as `GET /account/limits` says."""
+
+    tier: str
+    reads: BucketTerms
+    writes: BucketTerms
+    grants: tuple[dict[str, Any], ...]
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointCosts:
+    """What calls cost in tokens, as `GET /account/endpoint_costs` says; `costs` by "METHOD /path/:name"."""
+
+    default: float
+    costs: dict[str, float]
+    payload: dict[str, Any]
+
+
+BASIC = AccountLimits("basic", BucketTerms(200.0, 600.0), BucketTerms(100.0, 100.0), (), {})
+"""What is assumed where the venue does not say: the lowest tier."""
+
+
+def parse_limits(document: dict[str, Any]) -> AccountLimits:
+    """Return the limits of an answer; raises KeyError, InvalidAmount or ValueError where it is not one."""
+    return AccountLimits(
+        tier=str(document.get("usage_tier") or ""),
+        reads=_terms(document["read"]),
+        writes=_terms(document["write"]),
+        grants=tuple(document.get("grants") or ()),
+        payload=document,
+    )
+
+
+def _terms(entry: dict[str, Any]) -> BucketTerms:
+    refill, capacity = float(entry["refill_rate"]), float(entry["bucket_capacity"])
+    if not (refill > 0 and capacity > 0):
+        raise InvalidAmount(f"a bucket that never refills: {refill} a second, {capacity} at most")
+    return BucketTerms(refill, capacity)
+
+
+def parse_costs(document: dict[str, Any], base_path: str = "/trade-api/v2") -> EndpointCosts:
+    """Return the costs of an answer, by paths below `base_path`; raises KeyError or ValueError where it is not one."""
+    return EndpointCosts(
+        default=float(document["default_cost"]),
+        costs={
+            f"{entry['method']} {str(entry['path']).removeprefix(base_path)}": float(entry["cost"])
+            for entry in document.get("endpoint_costs") or []
+        },
+        payload=document,
+    )
 
 
 class KalshiLimits:
-    """The two buckets of one key, or the slow one of a reader without a key."""
+    """The buckets of one key, or the slow one of readers without a key.
+
+    Args:
+        is_signed: Whether calls carry a key.
+        ledger: Where tokens are counted; a file shares them with other processes. Default: this object alone.
+        account: What the account may do until the venue has said it; default the lowest tier.
+        unsigned_reads_per_s: Reads a second of the address without a key.
+        monotonic: Seconds of a clock all users of the ledger share.
+    """
 
     def __init__(
-        self, *, is_signed: bool, read_per_s: float = 200.0, write_per_s: float = 100.0, burst_s: float = 3.0
+        self,
+        *,
+        is_signed: bool,
+        ledger: Ledger | None = None,
+        account: AccountLimits = BASIC,
+        unsigned_reads_per_s: float = UNSIGNED_READS_PER_S,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        reads = read_per_s if is_signed else _UNSIGNED_READS_PER_S * DEFAULT_COST
-        self.reads = TokenBucket(reads, reads * (burst_s if is_signed else 1.0))
-        self.writes = TokenBucket(write_per_s, write_per_s)
+        self._ledger = ledger or MemoryLedger()
+        self._monotonic = monotonic
+        self._is_signed = is_signed
+        self._costs = _Costs(_LISTED_COSTS)
+        if not is_signed:
+            rate = unsigned_reads_per_s * DEFAULT_COST
+            account = AccountLimits("unsigned", BucketTerms(rate, max(rate, DEFAULT_COST)), BASIC.writes, (), {})
+        self._reads = self._bucket("read", account.reads)
+        self._writes = {shard: self._bucket(f"write:{shard}", account.writes) for shard in (0, *_SHARDS)}
+        # Not asked for without a key, and asked for at once with one.
+        self._fresh_until = monotonic() if is_signed else float("inf")
 
     @classmethod
     def unlimited(cls) -> KalshiLimits:
-        """Buckets that never make anyone wait: the sandbox has no neighbours to protect."""
-        return cls(is_signed=True, read_per_s=1e9, write_per_s=1e9)
+        """Buckets that never make anyone wait and never ask the venue: for tests of other things."""
+        limits = cls(is_signed=True, account=AccountLimits("", BucketTerms(1e9, 1e9), BucketTerms(1e9, 1e9), (), {}))
+        limits._fresh_until = float("inf")
+        return limits
 
-    async def take(self, *, is_write: bool, cost: float = DEFAULT_COST) -> None:
-        """Wait for room for one call."""
-        await (self.writes if is_write else self.reads).take(cost)
+    def is_due(self) -> bool:
+        """Return whether the venue should be asked (again) what the account may do: nobody here did lately."""
+        return self._monotonic() >= self._fresh_until and not self._recall()
 
-    def refused(self, *, is_write: bool) -> None:
-        """The venue answered 429: start from an empty bucket."""
-        (self.writes if is_write else self.reads).drain()
+    def learn(self, account: AccountLimits | None, costs: EndpointCosts | None) -> None:
+        """Take over what the venue said, for all users of the ledger; None where it did not: asked again soon."""
+        if account is None:
+            self._fresh_until = self._monotonic() + _RETRY_AGE_S
+            return
+        listed = {name: cost for name, cost in (costs.costs if costs else {}).items() if _is_ours(name)}
+        default = costs.default if costs else DEFAULT_COST
+        terms = [
+            account.reads.refill_per_s,
+            account.reads.capacity,
+            account.writes.refill_per_s,
+            account.writes.capacity,
+        ]
+        note = {"at": self._monotonic(), "terms": terms, "default": default, "costs": listed}
+        with self._ledger.open() as entries:
+            entries["account"] = note
+        self._apply(note)
+
+    async def take(self, method: str, path: str, *, items: int = 1, routing: Routing = "by_ticker") -> None:
+        """Wait for room for one call.
+
+        Args:
+            method: HTTP method; GET is a read, anything else a write.
+            path: Path below the base.
+            items: Orders of a batch; each costs what one would, and the venue takes a batch whole or not at all.
+            routing: How a write reaches its shard.
+
+        Raises:
+            InvalidAmount: If a batch costs more than the bucket can ever hold; nothing is taken.
+        """
+        cost = self._costs.of(method, path) * items
+        buckets = [self._reads] if method == "GET" else self._charged(routing)
+        if items > 1 and cost > min(bucket.capacity for bucket in buckets):
+            raise InvalidAmount(f"{items} orders in one batch cost {cost:g} tokens, more than the bucket holds")
+        await take_together([(bucket, cost) for bucket in buckets])
+
+    def refused(self, method: str, routing: Routing = "by_ticker") -> None:
+        """The venue answered 429: start from empty buckets."""
+        for bucket in [self._reads] if method == "GET" else self._charged(routing):
+            bucket.drain()
+
+    def _charged(self, routing: Routing) -> Iterable[TokenBucket]:
+        if routing == "by_ticker":
+            return list(self._writes.values())
+        shard = 0 if routing == "unscoped" else routing
+        if shard not in self._writes:
+            # A shard we have not heard of: as large as the others.
+            self._writes[shard] = self._bucket(
+                f"write:{shard}", BucketTerms(self._writes[0].rate, self._writes[0].capacity)
+            )
+        return [self._writes[shard]]
+
+    def _bucket(self, name: str, terms: BucketTerms) -> TokenBucket:
+        return TokenBucket(terms.refill_per_s, terms.capacity, self._monotonic, ledger=self._ledger, name=name)
+
+    def _recall(self) -> bool:
+        """Take over what another process learned lately; return whether there was something."""
+        with self._ledger.open() as entries:
+            note: Entries | None = entries.get("account")
+        if note is None or not 0 <= self._monotonic() - float(note["at"]) < _TERMS_AGE_S:
+            return False
+        self._apply(note)
+        return True
+
+    def _apply(self, note: Entries) -> None:
+        read_rate, read_capacity, write_rate, write_capacity = note["terms"]
+        self._reads.rate, self._reads.capacity = read_rate, read_capacity
+        for bucket in self._writes.values():
+            bucket.rate, bucket.capacity = write_rate, write_capacity
+        self._costs = _Costs(_LISTED_COSTS | note["costs"], note["default"])
+        self._fresh_until = float(note["at"]) + _TERMS_AGE_S
+
+
+class _Costs:
+    """Costs by method and path; a pattern with more fixed parts wins."""
+
+    def __init__(self, costs: dict[str, float], default: float = DEFAULT_COST) -> None:
+        self._default = default
+        self._patterns: dict[tuple[str, int], list[tuple[list[str], float]]] = {}
+        for name, cost in costs.items():
+            method, _, path = name.partition(" ")
+            parts = path.split("/")
+            self._patterns.setdefault((method, len(parts)), []).append((parts, cost))
+        for patterns in self._patterns.values():
+            patterns.sort(key=lambda entry: sum(part.startswith(":") for part in entry[0]))
+
+    def of(self, method: str, path: str) -> float:
+        """Return what a call costs."""
+        parts = path.split("/")
+        for pattern, cost in self._patterns.get((method, len(parts)), ()):
+            if all(ours == theirs or theirs.startswith(":") for ours, theirs in zip(parts, pattern, strict=True)):
+                return cost
+        return self._default
+
+
+def _is_ours(name: str) -> bool:
+    """Whether a listed endpoint is one this client calls; the others need no room in the ledger."""
+    path = name.partition(" ")[2]
+    return path.startswith(("/portfolio/", "/markets", "/events", "/series", "/exchange", "/historical", "/account"))

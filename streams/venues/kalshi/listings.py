@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from streams.market.errors import InvalidAmount, MalformedFrame
+from streams.market.fees import KalshiAccount
 from streams.market.identity import Venue
 from streams.market.listing import DiscoveredMarket, Listing, MarketStatus, MarketTerms
 from streams.market.units import PRICE_ONE_E4, PRICE_SCALE, scaled_int
@@ -47,6 +48,7 @@ def parse_market(
     series: Mapping[str, Any] | None = None,
     *,
     now: datetime | None = None,
+    account: KalshiAccount = "direct",
 ) -> DiscoveredMarket:
     """Return one market of a list or of `GET /markets/{ticker}`.
 
@@ -55,6 +57,7 @@ def parse_market(
         event: Its event's JSON: title, exclusivity, series and fee overrides are not on the market.
         series: Its series' JSON, for the fee schedule and category.
         now: The instant of the reading. Kalshi does not say that a market passed its close; the time does.
+        account: How finely our balance is kept, which rounds the fees.
 
     Raises:
         MalformedFrame: If the ticker, event or status is missing, or a number cannot be read.
@@ -67,7 +70,7 @@ def parse_market(
         close_time = parse_time(payload.get("close_time"))
         return DiscoveredMarket(
             listing=_listing(payload, event, series, close_time),
-            terms=_terms(payload, event, series),
+            terms=_terms(payload, event, series, account),
             status=_status(_text(payload, "status"), close_time, now),
             open_time=parse_time(payload.get("open_time")),
             expected_settle_time=_expected_settle_time(payload),
@@ -100,14 +103,16 @@ def _listing(
     )
 
 
-def _terms(payload: Mapping[str, Any], event: Mapping[str, Any], series: Mapping[str, Any]) -> MarketTerms:
+def _terms(
+    payload: Mapping[str, Any], event: Mapping[str, Any], series: Mapping[str, Any], account: KalshiAccount
+) -> MarketTerms:
     index = payload.get("exchange_index", event.get("exchange_index"))
     return MarketTerms(
         series_id=_text(event, "series_ticker") or _text(series, "ticker"),
         price_ranges=price_ranges(payload.get("price_ranges")),
         size_step_e6=10_000,
         min_size_e6=10_000,
-        fee_schedule=fee_schedule(event, series),
+        fee_schedule=fee_schedule(event, series, account),
         settle_lag_s=int(payload.get("settlement_timer_seconds") or 0),
         exchange_index=index if isinstance(index, int) else None,
         is_exclusive_event=bool(event.get("mutually_exclusive")),
@@ -132,8 +137,12 @@ def _e4(entry: Mapping[str, Any], name: str) -> int:
     return scaled_int(plain_decimal(entry[name]), PRICE_SCALE, name)
 
 
-def fee_schedule(event: Mapping[str, Any], series: Mapping[str, Any]) -> dict[str, Any]:
+def fee_schedule(
+    event: Mapping[str, Any], series: Mapping[str, Any], account: KalshiAccount = "direct"
+) -> dict[str, Any]:
     """Return the schedule in force: the event's overrides, else the series' own; {} where neither is known.
+
+    Type and multiplier are overridden one by one. The account is only named where it is not a direct one.
 
     A fee type we do not know is kept as it is, so that whoever prices a trade refuses it.
     """
@@ -146,6 +155,8 @@ def fee_schedule(event: Mapping[str, Any], series: Mapping[str, Any]) -> dict[st
         schedule["fee_type"] = fee_type
     if multiplier is not None:
         schedule["fee_multiplier"] = plain_decimal(multiplier)
+    if account != "direct":
+        schedule["account"] = account
     return schedule
 
 

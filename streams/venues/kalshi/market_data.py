@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from streams.market.events import BookSnapshot
+from streams.market.events import BookSnapshot, TradePrint
 from streams.market.identity import Venue
 from streams.market.units import PRICE_ONE_E4
-from streams.venues.decimals import wire_bound_e4, wire_size_e6
-from streams.venues.kalshi.parsing import ask_levels, bid_levels
+from streams.venues.decimals import wire_bound_e4, wire_price_e4, wire_size_e6
+from streams.venues.kalshi.parsing import ask_levels, bid_levels, outcome_of
 from streams.venues.paging import Candle
+from streams.venues.times import parse_time
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def book_of(market_id: str, book: dict[str, Any]) -> BookSnapshot:
@@ -35,6 +38,27 @@ def candles_of(answer: dict[str, Any], interval_s: int) -> list[Candle]:
     return [candle_of(entry, interval_s) for entry in answer.get("candlesticks") or []]
 
 
+def candles_by_market(answer: dict[str, Any], interval_s: int) -> dict[str, list[Candle]]:
+    """Return the candlesticks of GET /markets/candlesticks by ticker; raises KeyError or InvalidAmount."""
+    return {str(entry["market_ticker"]): candles_of(entry, interval_s) for entry in answer["markets"]}
+
+
+def trade_of(entry: dict[str, Any]) -> TradePrint:
+    """Return one public trade; raises KeyError or InvalidAmount. The socket's prints carry the same ids."""
+    taker = entry.get("taker_outcome_side") or entry.get("taker_side")
+    at = parse_time(entry.get("created_time"))
+    return TradePrint(
+        venue=Venue.KALSHI,
+        market_id=str(entry["ticker"]),
+        price_e4=wire_price_e4(entry["yes_price_dollars"]),
+        size_e6=wire_size_e6(entry["count_fp"]),
+        taker_outcome=outcome_of(taker) if taker else None,
+        trade_id=str(entry["trade_id"]),
+        venue_sent_ms=None if at is None else (at - _EPOCH) // timedelta(milliseconds=1),
+        payload=entry,
+    )
+
+
 def candle_of(entry: dict[str, Any], interval_s: int) -> Candle:
     """Return one candlestick of the live or the archived shape; raises KeyError or InvalidAmount."""
     price = entry.get("price") or {}
@@ -50,8 +74,9 @@ def candle_of(entry: dict[str, Any], interval_s: int) -> Candle:
         price_high_e4=_price(price, "high"),
         price_low_e4=_price(price, "low"),
         price_close_e4=_price(price, "close"),
-        volume_e6=wire_size_e6(volume) if (volume := entry.get("volume_fp", entry.get("volume"))) else None,
+        volume_e6=_size(entry, "volume"),
         payload=entry,
+        open_interest_e6=_size(entry, "open_interest"),
     )
 
 
@@ -59,3 +84,8 @@ def _price(entry: dict[str, Any], name: str) -> int | None:
     # Archived candles have the same keys without the unit.
     value = entry.get(f"{name}_dollars", entry.get(name))
     return None if value in (None, "") else wire_bound_e4(value)
+
+
+def _size(entry: dict[str, Any], name: str) -> int | None:
+    value = entry.get(f"{name}_fp", entry.get(name))
+    return None if value in (None, "") else wire_size_e6(value)

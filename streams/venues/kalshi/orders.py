@@ -1,4 +1,4 @@
-"""Kalshi's orders, fills, positions and settlements in integer units: what is sent and what comes back. Pure."""
+"""Kalshi's orders and fills in integer units: what is sent and what comes back. Pure."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from streams.venues.times import parse_time
 
 TimeInForce = Literal["immediate_or_cancel", "fill_or_kill", "good_till_canceled"]
 Action = Literal["buy", "sell"]
+SelfTradePrevention = Literal["taker_at_cross", "maker"]
 SIZE_STEP_E6 = SIZE_SCALE // 100
 
 
@@ -30,6 +31,12 @@ class OrderRequest:
         size_e6: Contracts, a multiple of 0.01.
         client_order_id: Ours; a second order under it is refused, which makes a re-send recognisable.
         expiration_s: Unix seconds, only with good_till_canceled.
+        reduce_only: Never beyond closing a holding; only with immediate_or_cancel.
+        exchange_index: The market's own shard; None has the venue route by ticker. Never a guess: a wrong one answers
+            that there is no such market.
+        cancel_on_pause: Cancelled when trading pauses.
+        order_group_id: Its group, empty for none.
+        self_trade_prevention: Whether this order stops at one of our own, or our own is cancelled.
     """
 
     market_id: str
@@ -42,25 +49,32 @@ class OrderRequest:
     reduce_only: bool = False
     expiration_s: int | None = None
     exchange_index: int | None = None
+    cancel_on_pause: bool = False
+    order_group_id: str = ""
+    self_trade_prevention: SelfTradePrevention = "taker_at_cross"
 
     def body(self) -> bytes:
         """Return the exact bytes of the request; the same request always gives the same bytes.
 
         Raises:
-            InvalidAmount: If price or size cannot be ordered.
+            InvalidAmount: If price or size cannot be ordered, or options contradict each other.
         """
-        if not 0 < self.price_e4 < PRICE_ONE_E4:
-            raise InvalidAmount(f"price out of range: {self.price_e4}")
-        if self.size_e6 <= 0 or self.size_e6 % SIZE_STEP_E6:
-            raise InvalidAmount(f"size is not a positive multiple of 0.01: {self.size_e6}")
+        return orjson.dumps(self.document())
+
+    def document(self) -> dict[str, Any]:
+        """Return the request as JSON; errors as for `body`."""
+        if self.expiration_s is not None and self.time_in_force != "good_till_canceled":
+            raise InvalidAmount("an expiry needs good_till_canceled")
+        if self.reduce_only and self.time_in_force != "immediate_or_cancel":
+            raise InvalidAmount("reduce_only needs immediate_or_cancel")
         document: dict[str, Any] = {
             "ticker": self.market_id,
             "client_order_id": self.client_order_id,
             "side": self.side,
-            "count": f"{self.size_e6 // SIZE_SCALE}.{self.size_e6 % SIZE_SCALE // SIZE_STEP_E6:02d}",
-            "price": str(price_decimal(self.price_e4)),
+            "count": wire_count(self.size_e6),
+            "price": wire_price(self.price_e4),
             "time_in_force": self.time_in_force,
-            "self_trade_prevention_type": "taker_at_cross",
+            "self_trade_prevention_type": self.self_trade_prevention,
         }
         if self.post_only:
             document["post_only"] = True
@@ -70,7 +84,33 @@ class OrderRequest:
             document["expiration_time"] = self.expiration_s
         if self.exchange_index is not None:
             document["exchange_index"] = self.exchange_index
-        return orjson.dumps(document)
+        if self.cancel_on_pause:
+            document["cancel_order_on_pause"] = True
+        if self.order_group_id:
+            document["order_group_id"] = self.order_group_id
+        return document
+
+
+def wire_price(price_e4: int) -> str:
+    """Return a price as the venue takes it.
+
+    Raises:
+        InvalidAmount: If it does not lie strictly between 0 and 1 dollar.
+    """
+    if not 0 < price_e4 < PRICE_ONE_E4:
+        raise InvalidAmount(f"price out of range: {price_e4}")
+    return str(price_decimal(price_e4))
+
+
+def wire_count(size_e6: int) -> str:
+    """Return contracts as the venue takes them.
+
+    Raises:
+        InvalidAmount: If they are not a positive multiple of 0.01.
+    """
+    if size_e6 <= 0 or size_e6 % SIZE_STEP_E6:
+        raise InvalidAmount(f"size is not a positive multiple of 0.01: {size_e6}")
+    return f"{size_e6 // SIZE_SCALE}.{size_e6 % SIZE_SCALE // SIZE_STEP_E6:02d}"
 
 
 def order_request(
@@ -82,7 +122,6 @@ def order_request(
     size_e6: int,
     client_order_id: str,
     time_in_force: TimeInForce = "immediate_or_cancel",
-    exchange_index: int | None = None,
 ) -> OrderRequest:
     """Return the order that buys or sells an outcome at a limit price of that outcome.
 
@@ -90,9 +129,7 @@ def order_request(
     """
     side: Side = "bid" if (outcome == "yes") == (action == "buy") else "ask"
     yes_price = price_e4 if outcome == "yes" else PRICE_ONE_E4 - price_e4
-    return OrderRequest(
-        market_id, side, yes_price, size_e6, client_order_id, time_in_force, exchange_index=exchange_index
-    )
+    return OrderRequest(market_id, side, yes_price, size_e6, client_order_id, time_in_force)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,38 +211,6 @@ class FillState:
         return self.yes_price_e4 if outcome == "yes" else PRICE_ONE_E4 - self.yes_price_e4
 
 
-@dataclass(frozen=True, slots=True)
-class PositionState:
-    """What we hold of one market: contracts above zero are YES, below zero NO."""
-
-    market_id: str
-    contracts_e6: int
-    exposure_e6: int
-    realised_e6: int
-    fee_e6: int
-    payload: dict[str, Any]
-
-    @property
-    def outcome(self) -> Outcome:
-        """The outcome held."""
-        return "yes" if self.contracts_e6 >= 0 else "no"
-
-
-@dataclass(frozen=True, slots=True)
-class SettlementState:
-    """What one market paid us when it settled. `revenue_e6` is whole cents, as the venue states it."""
-
-    market_id: str
-    result: str
-    yes_e6: int
-    no_e6: int
-    revenue_e6: int
-    value_e4: int | None
-    fee_e6: int
-    settled_at: datetime | None
-    payload: dict[str, Any]
-
-
 def parse_order_answer(document: dict[str, Any]) -> OrderAnswer:
     """Return the answer of POST /portfolio/events/orders. Raises KeyError or InvalidAmount where it is not one."""
     return OrderAnswer(
@@ -237,8 +242,8 @@ def parse_order(document: dict[str, Any]) -> OrderState:
         initial_e6=wire_size_e6(document["initial_count_fp"]),
         filled_e6=wire_size_e6(document["fill_count_fp"]),
         remaining_e6=wire_size_e6(document["remaining_count_fp"]),
-        cash_e6=_cash(document, "taker_fill_cost_dollars") + _cash(document, "maker_fill_cost_dollars"),
-        fee_e6=_cash(document, "taker_fees_dollars") + _cash(document, "maker_fees_dollars"),
+        cash_e6=cash_of(document, "taker_fill_cost_dollars") + cash_of(document, "maker_fill_cost_dollars"),
+        fee_e6=cash_of(document, "taker_fees_dollars") + cash_of(document, "maker_fees_dollars"),
         created_at=parse_time(document.get("created_time")),
         payload=document,
     )
@@ -253,7 +258,7 @@ def parse_fill(document: dict[str, Any]) -> FillState:
         outcome=outcome_of(document.get("outcome_side") or document["side"]),
         yes_price_e4=wire_price_e4(document["yes_price_dollars"]),
         size_e6=wire_size_e6(document["count_fp"]),
-        fee_e6=_cash(document, "fee_cost"),
+        fee_e6=cash_of(document, "fee_cost"),
         is_taker=bool(document["is_taker"]),
         created_at=parse_time(document.get("created_time")) or _at_ms(document.get("ts_ms")),
         payload=document,
@@ -264,40 +269,7 @@ def _at_ms(value: Any) -> datetime | None:
     return datetime.fromtimestamp(value / 1000, UTC) if isinstance(value, int) else None
 
 
-def parse_position(document: dict[str, Any]) -> PositionState:
-    """Return one entry of `market_positions`."""
-    return PositionState(
-        market_id=str(document["ticker"]),
-        contracts_e6=wire_size_e6(document["position_fp"]),
-        exposure_e6=_cash(document, "market_exposure_dollars"),
-        realised_e6=_cash(document, "realized_pnl_dollars"),
-        fee_e6=_cash(document, "fees_paid_dollars"),
-        payload=document,
-    )
-
-
-def parse_settlement(document: dict[str, Any]) -> SettlementState:
-    """Return one entry of GET /portfolio/settlements."""
-    value = document.get("value")
-    return SettlementState(
-        market_id=str(document["ticker"]),
-        result=str(document["market_result"]),
-        yes_e6=wire_size_e6(document["yes_count_fp"]),
-        no_e6=wire_size_e6(document["no_count_fp"]),
-        revenue_e6=int(document["revenue"]) * 10_000,
-        value_e4=None if value is None else int(value) * 100,
-        fee_e6=_cash(document, "fee_cost"),
-        settled_at=parse_time(document.get("settled_time")),
-        payload=document,
-    )
-
-
-def parse_balance(document: dict[str, Any]) -> int:
-    """Return the cash of GET /portfolio/balance as `cash_e6`; the exact string where there is one, else whole cents."""
-    exact = document.get("balance_dollars")
-    return wire_cash_e6(exact) if exact else int(document["balance"]) * 10_000
-
-
-def _cash(document: dict[str, Any], name: str) -> int:
+def cash_of(document: dict[str, Any], name: str) -> int:
+    """Return an amount of dollars as `cash_e6`, 0 where it is absent."""
     value = document.get(name)
     return wire_cash_e6(value) if value else 0

@@ -6,6 +6,7 @@ import base64
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -47,7 +48,7 @@ class KalshiSigner:
 def _signer(pem: bytes) -> Callable[[bytes], bytes]:
     try:
         key = serialization.load_pem_private_key(pem, password=None)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, UnsupportedAlgorithm):
         raise ConfigurationError("The Kalshi private key cannot be read as an unencrypted PEM.") from None
     if isinstance(key, RSAPrivateKey):
         rsa_key = key

@@ -1,33 +1,108 @@
-"""Polymarket's request budgets, well inside the venue's. Over-limit requests are queued there, which would age orders.
+"""Polymarket's request budgets, kept inside the venue's. Over-limit requests are queued there, which would age orders.
 
-Source: rate limit page, mid 2026: per 10 s: CLOB 9000, /books 500, Gamma 4000 (/markets 300, /events 500), Data 1000
-(/positions 150); per signer 40 orders and 80 cancels a second.
+Two kinds. Windows at the edge, per ten seconds and address (rate limit page, mid 2026): a token bucket that starts
+with a fifth of the window and refills so that no ten seconds hold more than nine tenths of it. Buckets per signing key
+(announced 2026-07-24): four fifths of what the Standard tier has, for orders and for cancels. POST and DELETE /orders
+cost their number; cancel-all costs one and its orders, of which one is known beforehand.
 """
 
 from __future__ import annotations
 
-from streams.venues.buckets import TokenBucket
+import time
+from collections.abc import Callable
 
-_PER_S = {"gamma": 25.0, "clob": 45.0, "data": 12.0, "orders": 35.0, "cancels": 70.0}
+from streams.venues.buckets import Ledger, MemoryLedger, TokenBucket, take_together
+
+_WINDOW_S = 10
+_SERVICES = {"clob": 9000, "gamma": 4000, "data": 1000, "relayer": 4, "site": 100}
+_WINDOWS = {
+    ("GET", "/book"): 1500,
+    ("GET", "/price"): 1500,
+    ("GET", "/midpoint"): 1500,
+    ("POST", "/books"): 500,
+    ("POST", "/prices"): 500,
+    ("POST", "/midpoints"): 500,
+    ("GET", "/prices-history"): 1000,
+    ("GET", "/tick-size"): 200,
+    ("GET", "/balance-allowance"): 200,
+    ("GET", "/balance-allowance/update"): 50,
+    ("GET", "/data/orders"): 500,
+    ("GET", "/data/trades"): 500,
+    ("POST", "/auth/api-key"): 100,
+    ("GET", "/auth/derive-api-key"): 100,
+    ("GET", "/auth/api-keys"): 100,
+    ("POST", "/orders"): 2000,
+    ("DELETE", "/orders"): 2000,
+    ("DELETE", "/cancel-all"): 250,
+    ("DELETE", "/cancel-market-orders"): 1500,
+    ("GET", "/events/keyset"): 500,
+    ("GET", "/markets/keyset"): 300,
+    ("GET", "/public-search"): 350,
+    ("GET", "/tags"): 200,
+    ("GET", "/v2/trades"): 200,
+    ("GET", "/v2/positions"): 150,
+}
+_SIGNERS = {"orders": (32.0, 48.0), "cancels": (64.0, 96.0)}
+"""Rate a second and burst, of the Standard tier's 40 and 60, 80 and 120."""
+
+
+def signer_budget(service: str, method: str, path: str) -> str | None:
+    """Return which of the signing key's budgets a request counts against: `orders`, `cancels` or none."""
+    if service == "clob" and method == "POST" and path in ("/order", "/orders"):
+        return "orders"
+    if service == "clob" and method == "DELETE" and not path.startswith("/auth"):
+        return "cancels"
+    return None
 
 
 class PolymarketLimits:
-    """One bucket per service, and two for what a signer writes."""
+    """All budgets of one address and one signing key; each request waits for its service's, endpoint's and signer's.
 
-    def __init__(self, *, is_limited: bool = True) -> None:
-        self._buckets = {
-            name: TokenBucket(rate if is_limited else 1e9, rate if is_limited else 1e9) for name, rate in _PER_S.items()
+    Args:
+        address_ledger: Where the windows are counted; a file shares them with other processes. Default: here alone.
+        signer_ledger: Where what the signing key writes is counted.
+        monotonic: Seconds of a clock all users of the ledgers share.
+    """
+
+    def __init__(
+        self,
+        *,
+        address_ledger: Ledger | None = None,
+        signer_ledger: Ledger | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        windows = {f"{method} {path}": count for (method, path), count in _WINDOWS.items()} | _SERVICES
+        address, signer = address_ledger or MemoryLedger(), signer_ledger or MemoryLedger()
+        self._windows = {
+            name: TokenBucket(0.7 * count / _WINDOW_S, max(1.0, 0.2 * count), monotonic, ledger=address, name=name)
+            for name, count in windows.items()
+        }
+        self._signers = {
+            name: TokenBucket(rate, burst, monotonic, ledger=signer, name=name)
+            for name, (rate, burst) in _SIGNERS.items()
         }
 
-    @classmethod
-    def unlimited(cls) -> PolymarketLimits:
-        """Buckets that never make anyone wait: the sandbox has no neighbours to protect."""
-        return cls(is_limited=False)
+    async def take(self, service: str, method: str, path: str, cost: int = 1) -> None:
+        """Wait until a request may be sent.
 
-    async def take(self, service: str) -> None:
-        """Wait for room for one call to `gamma`, `clob`, `data`, `orders` or `cancels`."""
-        await self._buckets[service].take(1.0)
+        Args:
+            service: Whose request it is: clob, gamma, data, relayer or site.
+            method: HTTP method.
+            path: Below the service's base, as the venue's page of limits writes it.
+            cost: What it counts against the signer's budget.
+        """
+        signer = signer_budget(service, method, path)
+        if signer is not None:
+            await self._signers[signer].take(cost)
+        await take_together([(bucket, 1.0) for bucket in self._windows_of(service, method, path)])
 
-    def refused(self, service: str) -> None:
-        """The venue answered 429: start from an empty bucket."""
-        self._buckets[service].drain()
+    def refused(self, service: str, method: str, path: str) -> None:
+        """The venue answered 429: start again from the empty bucket that is the likeliest to have been meant."""
+        signer = signer_budget(service, method, path)
+        bucket = self._windows_of(service, method, path)[0] if signer is None else self._signers[signer]
+        bucket.drain()
+
+    def _windows_of(self, service: str, method: str, path: str) -> list[TokenBucket]:
+        """Return the endpoint's window, where it has one, and the service's."""
+        names = (f"{method} {path}", service)
+        return [self._windows[name] for name in names if name in self._windows]

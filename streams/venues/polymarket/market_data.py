@@ -19,6 +19,7 @@ from streams.venues.decimals import fixed_point, plain_decimal, wire_price_e4
 from streams.venues.paging import Candle
 from streams.venues.polymarket.parsing import TokenRef, book_levels
 from streams.venues.polymarket.wire import BookLevel
+from streams.venues.times import parse_time
 
 _HASHED_KEYS = (
     "market",
@@ -32,6 +33,9 @@ _HASHED_KEYS = (
     "neg_risk",
     "last_trade_price",
 )
+# What a marketable order waits on markets flagged `itode`. The changelog says 50 ms since 2026-08-17, notes of October
+# 2026 say 150 ms since 2026-09-04: not confirmed, so the longer one is assumed and callers may state another.
+CRYPTO_TAKER_DELAY_MS = 150
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,13 @@ class ClobMarket:
     """What the CLOB itself says of a market's terms; it goes before Gamma's cached words.
 
     Attributes:
-        taker_delay_s: How long a marketable order is held before it matches, None where the venue states none.
+        version: Which generation of contracts trades it, "v1" or "v2".
+        fee_schedule: Rate, exponent and whether only takers pay; {} for a market without fees.
+        base_fee_bps: The field of old clients (maker, taker); not what is charged.
+        sports_delay_s: How long marketable orders of a sports market are held, None where the venue states none.
+        is_taker_delayed: Whether marketable orders of a short crypto or finance market are held.
+        game_starts_at: When resting orders of a game's market are cancelled, as the venue plans it.
+        accepts_since: When it began to take orders.
     """
 
     market_id: str
@@ -49,7 +59,49 @@ class ClobMarket:
     is_neg_risk: bool
     is_accepting_orders: bool
     fee_schedule: dict[str, Any]
-    taker_delay_s: int | None
+    base_fee_bps: tuple[int, int]
+    sports_delay_s: int | None
+    is_taker_delayed: bool
+    game_starts_at: datetime | None
+    accepts_since: datetime | None
+    version: str
+    payload: dict[str, Any]
+
+    def taker_delay_ms(self, crypto_delay_ms: int = CRYPTO_TAKER_DELAY_MS) -> int:
+        """Return how long a marketable order is held before it matches; it cannot be cancelled in that time.
+
+        Args:
+            crypto_delay_ms: What `is_taker_delayed` means today; see `CRYPTO_TAKER_DELAY_MS`.
+        """
+        held = 0 if self.sports_delay_s is None else self.sports_delay_s * 1000
+        return max(held, crypto_delay_ms if self.is_taker_delayed else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class ClobToken:
+    """One outcome of a market in the CLOB's lists; `price` is a cached mark, `is_winner` counts once it is resolved."""
+
+    token_id: str
+    outcome: str
+    price_e4: int
+    is_winner: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ClobListing:
+    """A market of GET /markets and its shorter lists; terms are None where the list leaves them out."""
+
+    market_id: str
+    question: str
+    tokens: tuple[ClobToken, ...]
+    is_active: bool
+    is_closed: bool
+    is_archived: bool
+    is_accepting_orders: bool
+    tick_e4: int | None
+    min_size_e6: int | None
+    is_neg_risk: bool | None
+    end_time: datetime | None
     payload: dict[str, Any]
 
 
@@ -122,6 +174,40 @@ def clob_market_of(document: dict[str, Any]) -> ClobMarket:
         is_neg_risk=bool(document.get("nr")),
         is_accepting_orders=bool(document.get("ao", True)),
         fee_schedule=schedule,
-        taker_delay_s=None if delay is None else int(delay),
+        base_fee_bps=(int(document.get("mbf") or 0), int(document.get("tbf") or 0)),
+        sports_delay_s=None if delay is None else int(delay),
+        is_taker_delayed=bool(document.get("itode")),
+        game_starts_at=parse_time(document.get("gst")),
+        accepts_since=parse_time(document.get("aot")),
+        version=str(document.get("v") or "v1"),
         payload=document,
+    )
+
+
+def clob_listing_of(row: dict[str, Any]) -> ClobListing:
+    """Return one market of GET /markets, /simplified-markets or the sampling lists."""
+    tick, size = row.get("minimum_tick_size"), row.get("minimum_order_size")
+    return ClobListing(
+        market_id=str(row["condition_id"]),
+        question=str(row.get("question") or ""),
+        tokens=tuple(_listed_token(token) for token in row["tokens"]),
+        is_active=bool(row.get("active")),
+        is_closed=bool(row.get("closed")),
+        is_archived=bool(row.get("archived")),
+        is_accepting_orders=bool(row.get("accepting_orders")),
+        tick_e4=None if tick is None else scaled_int(plain_decimal(tick), PRICE_SCALE, "tick"),
+        min_size_e6=None if size is None else scaled_int(plain_decimal(size), SIZE_SCALE, "minimum size"),
+        is_neg_risk=None if row.get("neg_risk") is None else bool(row["neg_risk"]),
+        end_time=parse_time(row.get("end_date_iso")),
+        payload=row,
+    )
+
+
+def _listed_token(token: Mapping[str, Any]) -> ClobToken:
+    price = Decimal(plain_decimal(token.get("price") or 0)) * PRICE_SCALE
+    return ClobToken(
+        str(token["token_id"]),
+        str(token.get("outcome") or ""),
+        int(price.to_integral_value(ROUND_HALF_EVEN)),
+        bool(token.get("winner")),
     )

@@ -1,15 +1,14 @@
-"""What Polymarket answers about our orders, trades, positions and activity, in integer units. Pure."""
+"""What Polymarket answers about our orders, cancels and trades, in integer units. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import ROUND_FLOOR, Decimal
 from typing import Any, Literal
 
 from streams.market.errors import InvalidAmount
-from streams.market.units import PRICE_ONE_E4, PRICE_SCALE, SIZE_SCALE
-from streams.venues.decimals import plain_decimal, wire_price_e4, wire_size_e6
+from streams.market.units import PRICE_ONE_E4, PRICE_SCALE
+from streams.venues.decimals import wire_price_e4, wire_size_e6
 from streams.venues.polymarket.amounts import OrderSide
 from streams.venues.times import parse_time
 
@@ -27,10 +26,10 @@ _TRADE_STATUS: dict[str, TradeStatus] = {
 
 @dataclass(frozen=True, slots=True)
 class PostAnswer:
-    """What POST /order answered. Amounts of it are not used: fills come from trades.
+    """What POST /order answered. Its amounts are not read, their unit is not confirmed: fills come from trades.
 
     Attributes:
-        status: live, matched, delayed or unmatched.
+        status: live, matched, delayed or unmatched. A fill-and-kill order has answered live and filled later.
         trade_ids: Trades made at placement; more may follow.
     """
 
@@ -42,10 +41,15 @@ class PostAnswer:
 
 @dataclass(frozen=True, slots=True)
 class CancelAnswer:
-    """Which orders were cancelled and why others were not. An id in neither is unaccounted for."""
+    """Which orders were cancelled and why others were not.
+
+    Attributes:
+        unaccounted: Ids that were asked for and stand in neither list: only a reading tells what became of them.
+    """
 
     canceled: tuple[str, ...]
     not_canceled: dict[str, str]
+    unaccounted: tuple[str, ...]
     payload: dict[str, Any]
 
 
@@ -107,32 +111,6 @@ class TradeState:
         return self.status in ("CONFIRMED", "FAILED")
 
 
-@dataclass(frozen=True, slots=True)
-class PositionState:
-    """What a wallet holds of one token, by the Data API (cached: not for orders)."""
-
-    market_id: str
-    token_id: str
-    size_e6: int
-    status: str
-    is_redeemable: bool
-    payload: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class ActivityState:
-    """One act of a wallet: TRADE, SPLIT, MERGE, REDEEM, MAKER_REBATE, ... `cash_e6` is its size in dollars."""
-
-    kind: str
-    market_id: str
-    token_id: str
-    size_e6: int
-    cash_e6: int
-    transaction_hash: str
-    happened_at: datetime
-    payload: dict[str, Any]
-
-
 def parse_post_answer(document: dict[str, Any]) -> PostAnswer:
     """Return the answer of POST /order; raises KeyError where it is not one."""
     return PostAnswer(
@@ -143,13 +121,17 @@ def parse_post_answer(document: dict[str, Any]) -> PostAnswer:
     )
 
 
-def parse_cancel_answer(document: dict[str, Any]) -> CancelAnswer:
-    """Return the answer of every cancelling call."""
-    refused = document.get("not_canceled") or {}
+def parse_cancel_answer(document: dict[str, Any], asked: tuple[str, ...] = ()) -> CancelAnswer:
+    """Return the answer of every cancelling call.
+
+    Args:
+        document: The answer.
+        asked: The ids that were named; empty where all of a kind were cancelled.
+    """
+    canceled = tuple(str(order) for order in document["canceled"] or ())
+    refused = {str(order): str(reason) for order, reason in (document.get("not_canceled") or {}).items()}
     return CancelAnswer(
-        tuple(str(order) for order in document["canceled"] or ()),
-        {str(order): str(reason) for order, reason in refused.items()},
-        document,
+        canceled, refused, tuple(order for order in asked if order not in refused and order not in canceled), document
     )
 
 
@@ -253,36 +235,6 @@ def _cash_e6(pieces: list[tuple[int, int]], side: OrderSide) -> int:
     """Exact dollars of the pieces, rounded once and against us."""
     total_e10 = sum(price * size for price, size in pieces)
     return -(-total_e10 // PRICE_SCALE) if side == "BUY" else total_e10 // PRICE_SCALE
-
-
-def parse_position(document: dict[str, Any]) -> PositionState:
-    """Return one row of /v2/positions. Sizes are JSON numbers there; digits beyond the sixth are dropped."""
-    return PositionState(
-        market_id=str(document["condition_id"]),
-        token_id=str(document["token_id"]),
-        size_e6=_floor_e6(document["current_size"]),
-        status=str(document.get("status") or ""),
-        is_redeemable=bool(document.get("redeemable")),
-        payload=document,
-    )
-
-
-def parse_activity(document: dict[str, Any]) -> ActivityState:
-    """Return one row of /v2/activity."""
-    return ActivityState(
-        kind=str(document["type"]),
-        market_id=str(document.get("condition_id") or ""),
-        token_id=str(document.get("token_id") or ""),
-        size_e6=_floor_e6(document.get("size") or 0),
-        cash_e6=_floor_e6(document.get("usdc_size") or 0),
-        transaction_hash=str(document.get("transaction_hash") or ""),
-        happened_at=datetime.fromtimestamp(int(document["timestamp"]), UTC),
-        payload=document,
-    )
-
-
-def _floor_e6(value: Any) -> int:
-    return int((Decimal(plain_decimal(value)) * SIZE_SCALE).to_integral_value(ROUND_FLOOR))
 
 
 def _seconds(value: Any) -> datetime | None:

@@ -15,25 +15,21 @@ from functools import lru_cache
 from typing import Any, Literal
 
 import orjson
-from eth_account import Account
-from eth_utils.address import to_checksum_address
-from eth_utils.crypto import keccak
 
 from streams.market.errors import ConfigurationError, InvalidAmount
 from streams.venues.credentials import PolymarketCredentials
-from streams.venues.polymarket.amounts import Amounts, OrderSide
+from streams.venues.polymarket.amounts import CENT_E6, Amounts, OrderSide
+from streams.venues.polymarket.contracts import EXCHANGE_V2, EXCHANGE_V3, NEG_RISK_EXCHANGE_V2, POLYGON
+from streams.venues.polymarket.ecdsa import checksummed, keccak256, sign_digest
 
 OrderType = Literal["GTC", "GTD", "FOK", "FAK"]
-POLYGON = 137
 ZERO_BYTES32 = "0x" + "00" * 32
-EXCHANGE_V2 = "0xE111180000d2663C0091e4f400237545B87B996B"
-NEG_RISK_EXCHANGE_V2 = "0xe2222d279d744050d28e00520010520000310F59"
-EXCHANGE_V3 = "0xe3333700cA9d93003F00f0F71f8515005F6c00Aa"
 
 _ORDER_TYPE = (
     "Order(uint256 salt,address maker,address signer,uint256 tokenId,uint256 makerAmount,uint256 takerAmount,"
     "uint8 side,uint8 signatureType,uint256 timestamp,bytes32 metadata,bytes32 builder)"
 )
+_ORDER_TYPE_HASH = keccak256(_ORDER_TYPE.encode())
 _DOMAIN_TYPE = "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
 _WALLET_TYPE = (
     "TypedDataSign(Order contents,string name,string version,uint256 chainId,address verifyingContract,bytes32 salt)"
@@ -43,6 +39,10 @@ _AUTH_DOMAIN_TYPE = "EIP712Domain(string name,string version,uint256 chainId)"
 _AUTH_TYPE = "ClobAuth(address address,string timestamp,uint256 nonce,string message)"
 _AUTH_MESSAGE = "This message attests that I control the given wallet"
 _DEPOSIT_WALLET = 3
+GTD_LEAST_S = 180
+"""How far ahead a GTD order's stated expiration must lie."""
+GTD_MARGIN_S = 60
+"""How long before it the venue takes the order off its book."""
 # Bits 40 to 103 of a protocol v2 position id are zero; a token id is a hash, where that does not happen.
 _POSITION_ID_ZEROS = ((1 << 64) - 1) << 40
 
@@ -79,6 +79,7 @@ def build_order(
     builder: str = ZERO_BYTES32,
     metadata: str = ZERO_BYTES32,
     chain_id: int = POLYGON,
+    is_checked: bool = True,
 ) -> SignedOrder:
     """Build and sign an order.
 
@@ -90,24 +91,26 @@ def build_order(
         order_type: GTC and GTD rest; FOK and FAK do not, and their BUY spends its dollars.
         is_neg_risk: Whether the market is traded on the neg-risk exchange.
         salt: A random number below 2**53, unique with the timestamp.
-        timestamp_ms: Unix milliseconds.
-        expiration_s: Only with GTD: Unix seconds, at least three minutes ahead.
+        timestamp_ms: Unix milliseconds, for V2 and V3 alike as both SDKs do. One page of the documents asks for seconds
+            in V3 orders of combinations: not confirmed, such a caller passes seconds.
+        expiration_s: Only with GTD: Unix seconds, at least three minutes ahead; `gtd_expiration` makes it.
+        post_only: Only with GTC and GTD: refused rather than matched at once.
+        builder / metadata: 32 bytes of hex that are signed and not interpreted here.
+        chain_id: Polygon, or a test chain.
+        is_checked: False signs what the venue will refuse (decimals, expiration, post-only), for tests of it.
 
     Raises:
-        InvalidAmount: If salt, token or expiration cannot be meant.
+        InvalidAmount: If salt, token, amounts, expiration or post-only cannot be meant.
         ConfigurationError: If the private key cannot be one.
     """
-    if not 0 <= salt < 1 << 53:
-        raise InvalidAmount("the salt must fit a JSON integer")
-    if not (token_id.isascii() and token_id.isdigit()) or int(token_id) >= 1 << 256:
-        raise InvalidAmount(f"not a token id: {token_id[:90]!r}")
-    if (expiration_s > 0) != (order_type == "GTD"):
-        raise InvalidAmount("an expiration belongs to GTD orders and to no others")
-    maker: str = to_checksum_address(credentials.wallet)
+    _check_form(token_id, order_type, salt, expiration_s)
+    if is_checked:
+        _check_rules(amounts, order_type, timestamp_ms, expiration_s, post_only=post_only)
+    maker = checksummed(credentials.wallet)
     is_deposit_wallet = credentials.signature_type == _DEPOSIT_WALLET
-    signer: str = maker if is_deposit_wallet else to_checksum_address(credentials.address)
-    struct_hash = keccak(
-        keccak(text=_ORDER_TYPE)
+    signer = maker if is_deposit_wallet else checksummed(credentials.address)
+    struct_hash = keccak256(
+        _ORDER_TYPE_HASH
         + _uint(salt)
         + _address(maker)
         + _address(signer)
@@ -121,7 +124,7 @@ def build_order(
         + _bytes32(builder)
     )
     domain = exchange_domain(int(token_id), is_neg_risk=is_neg_risk, chain_id=chain_id)
-    digest: bytes = keccak(b"\x19\x01" + domain + struct_hash)
+    digest = keccak256(b"\x19\x01" + domain + struct_hash)
     if is_deposit_wallet:
         signature = _wallet_signature(credentials, domain, struct_hash, maker, chain_id)
     else:
@@ -151,16 +154,47 @@ def build_order(
     return SignedOrder("0x" + digest.hex(), body)
 
 
+def gtd_expiration(now_s: int, lifetime_s: int) -> int:
+    """Return what a GTD order must state so that it rests for `lifetime_s`: the venue takes it off a minute earlier.
+
+    Raises:
+        InvalidAmount: If the lifetime is below two minutes: what is stated must lie three minutes ahead.
+    """
+    if lifetime_s < GTD_LEAST_S - GTD_MARGIN_S:
+        raise InvalidAmount(f"a GTD order rests for two minutes or more, not {lifetime_s} s")
+    return now_s + lifetime_s + GTD_MARGIN_S
+
+
+def _check_form(token_id: str, order_type: OrderType, salt: int, expiration_s: int) -> None:
+    if not 0 <= salt < 1 << 53:
+        raise InvalidAmount("the salt must fit a JSON integer")
+    if not (token_id.isascii() and token_id.isdigit()) or int(token_id) >= 1 << 256:
+        raise InvalidAmount(f"not a token id: {token_id[:90]!r}")
+    if (expiration_s > 0) != (order_type == "GTD"):
+        raise InvalidAmount("an expiration belongs to GTD orders and to no others")
+
+
+def _check_rules(
+    amounts: Amounts, order_type: OrderType, timestamp_ms: int, expiration_s: int, *, post_only: bool
+) -> None:
+    if expiration_s and expiration_s * 1000 < timestamp_ms + GTD_LEAST_S * 1000:
+        raise InvalidAmount("a GTD order must expire at least three minutes ahead")
+    if order_type in ("FOK", "FAK"):
+        if post_only:
+            raise InvalidAmount("post-only belongs to orders that rest")
+        if amounts.maker_e6 % CENT_E6:
+            raise InvalidAmount("what a FOK or FAK order gives has at most two decimals")
+
+
 @lru_cache(maxsize=16)
 def _domain(version: str, chain_id: int, contract: str) -> bytes:
-    separator: bytes = keccak(
-        keccak(text=_DOMAIN_TYPE)
-        + keccak(text="Polymarket CTF Exchange")
-        + keccak(text=version)
+    return keccak256(
+        keccak256(_DOMAIN_TYPE.encode())
+        + keccak256(b"Polymarket CTF Exchange")
+        + keccak256(version.encode())
         + _uint(chain_id)
         + _address(contract)
     )
-    return separator
 
 
 def exchange_domain(asset_id: int, *, is_neg_risk: bool, chain_id: int = POLYGON) -> bytes:
@@ -174,16 +208,16 @@ def _wallet_signature(
     credentials: PolymarketCredentials, domain: bytes, struct_hash: bytes, wallet: str, chain_id: int
 ) -> bytes:
     """Return the signature a deposit wallet accepts: nested (ERC-7739), with all it needs to check it appended."""
-    nested = keccak(
-        keccak(text=_WALLET_TYPE)
+    nested = keccak256(
+        keccak256(_WALLET_TYPE.encode())
         + struct_hash
-        + keccak(text="DepositWallet")
-        + keccak(text="1")
+        + keccak256(b"DepositWallet")
+        + keccak256(b"1")
         + _uint(chain_id)
         + _address(wallet)
         + bytes(32)
     )
-    signature = _sign(credentials, keccak(b"\x19\x01" + domain + nested))
+    signature = _sign(credentials, keccak256(b"\x19\x01" + domain + nested))
     contents = _ORDER_TYPE.encode()
     return signature + domain + struct_hash + contents + len(contents).to_bytes(2, "big")
 
@@ -192,17 +226,19 @@ def l1_headers(
     credentials: PolymarketCredentials, timestamp_s: int, nonce: int = 0, chain_id: int = POLYGON
 ) -> dict[str, str]:
     """Return the headers that prove the wallet, for making and deriving API keys."""
-    domain = keccak(keccak(text=_AUTH_DOMAIN_TYPE) + keccak(text="ClobAuthDomain") + keccak(text="1") + _uint(chain_id))
-    struct_hash = keccak(
-        keccak(text=_AUTH_TYPE)
+    domain = keccak256(
+        keccak256(_AUTH_DOMAIN_TYPE.encode()) + keccak256(b"ClobAuthDomain") + keccak256(b"1") + _uint(chain_id)
+    )
+    struct_hash = keccak256(
+        keccak256(_AUTH_TYPE.encode())
         + _address(credentials.address)
-        + keccak(text=str(timestamp_s))
+        + keccak256(str(timestamp_s).encode())
         + _uint(nonce)
-        + keccak(text=_AUTH_MESSAGE)
+        + keccak256(_AUTH_MESSAGE.encode())
     )
     return {
         "POLY_ADDRESS": credentials.address,
-        "POLY_SIGNATURE": "0x" + _sign(credentials, keccak(b"\x19\x01" + domain + struct_hash)).hex(),
+        "POLY_SIGNATURE": "0x" + _sign(credentials, keccak256(b"\x19\x01" + domain + struct_hash)).hex(),
         "POLY_TIMESTAMP": str(timestamp_s),
         "POLY_NONCE": str(nonce),
     }
@@ -243,30 +279,15 @@ def l2_signature(secret: str, method: str, path: str, timestamp_s: int, body: by
     return base64.urlsafe_b64encode(hmac.new(key, text, hashlib.sha256).digest()).decode()
 
 
-def address_of(private_key: str) -> str:
-    """Return the checksummed address of a private key.
-
-    Raises:
-        ConfigurationError: If it is not 32 bytes of hex.
-    """
-    try:
-        return str(Account.from_key(private_key).address)
-    except (ValueError, TypeError, binascii.Error):
-        raise ConfigurationError("The Polymarket private key is not 32 bytes of hex.") from None
-
-
 def _sign(credentials: PolymarketCredentials, digest: bytes) -> bytes:
-    try:
-        signed = Account.unsafe_sign_hash(digest, credentials.private_key.get_secret_value())
-    except (ValueError, TypeError, binascii.Error):
-        raise ConfigurationError("The Polymarket private key is not 32 bytes of hex.") from None
-    return bytes(signed.signature)
+    return sign_digest(credentials.private_key.get_secret_value(), digest)
 
 
 def _uint(value: int) -> bytes:
     return value.to_bytes(32, "big")
 
 
+@lru_cache(maxsize=256)
 def _address(text: str) -> bytes:
     raw = bytes.fromhex(text.removeprefix("0x"))
     if len(raw) != 20:

@@ -42,7 +42,6 @@ from streams.venues.clients import kalshi_client, polymarket_client
 from streams.venues.http import http_client
 from streams.venues.kalshi import listings as kalshi_listings
 from streams.venues.keystore import ensure_sandbox_credentials
-from streams.venues.polymarket import listings as polymarket_listings
 
 IDS = polymarket_ids("will-it-rain")
 KALSHI = MarketRef(Venue.KALSHI, "KXRAIN-26NOV20")
@@ -136,7 +135,7 @@ async def discover(settings: Settings, connection: Connection) -> None:
         series = await kalshi_client(settings, http).series("KXRAIN")
         gamma = await polymarket_client(settings, http).gamma_market(IDS.gamma_id)
     now = datetime.now(UTC)
-    found = (kalshi_listings.parse_market(raw, None, series), polymarket_listings.parse_market(gamma))
+    found = (kalshi_listings.parse_market(raw.payload, None, series.payload), gamma)
     for market in found:
         listing = market.listing
         row = connection.execute(

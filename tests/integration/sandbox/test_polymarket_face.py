@@ -29,7 +29,7 @@ SALTS = iter(range(1, 10_000))
 def signed(world: Any, side: str, amounts: Amounts, kind: str = "FAK", token: str = YES, **more: Any) -> SignedOrder:
     return build_order(
         world.polymarket_credentials, token_id=token, side=side, amounts=amounts, order_type=kind, is_neg_risk=False,
-        salt=next(SALTS), timestamp_ms=time.time_ns() // 1_000_000, **more,
+        salt=next(SALTS), timestamp_ms=time.time_ns() // 1_000_000, is_checked=False, **more,
     )  # type: ignore[arg-type]  # fmt: skip
 
 

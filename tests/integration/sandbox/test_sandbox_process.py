@@ -21,6 +21,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from pydantic import SecretStr
+from websockets.exceptions import ConnectionClosedError
 
 from streams.market.errors import ConfigurationError, OutcomeUnknown, Refused
 from streams.market.identity import Venue
@@ -75,11 +76,11 @@ async def _best_ask(client: KalshiClient, ticker: str) -> int:
     raise AssertionError("no ask within 20 seconds")
 
 
-async def _state(client: KalshiClient) -> tuple[int, Any, Any, Any]:
+async def _state(client: KalshiClient) -> tuple[Any, ...]:
     fills = [(fill.fill_id, fill.size_e6, fill.fee_e6) for fill in await client.fills()]
-    orders = sorted((order.order_id, order.status, order.filled_e6) for order in await client.orders())
+    orders = sorted((o.order_id, o.status, o.filled_e6, o.remaining_e6) for o in await client.orders())
     positions = sorted((row.market_id, row.contracts_e6) for row in await client.positions())
-    return await client.balance(), fills, orders, positions
+    return await client.balance(), await client.target_allocation(), fills, orders, positions
 
 
 def test_a_killed_sandbox_comes_back_with_orders_cash_and_positions(tmp_path: Path) -> None:
@@ -95,7 +96,9 @@ def test_a_killed_sandbox_comes_back_with_orders_cash_and_positions(tmp_path: Pa
                 ask = await _best_ask(client, far)
                 await client.create_order(OrderRequest(far, "bid", ask, 2_000_000, f"t{number}"))
             resting = OrderRequest(far, "bid", 100, 3_000_000, "rest", time_in_force="good_till_canceled")
-            await client.create_order(resting)
+            placed = await client.create_order(resting)
+            await client.decrease_order(placed.order_id, far, to_e6=2_000_000)
+            await client.set_target_allocation({0: 100})
             return await _state(client), far
 
     async def look(ticker: str) -> Any:
@@ -204,6 +207,38 @@ def test_a_silent_socket_still_answers_pings(open_world: Any) -> None:
             world.quote(Venue.POLYMARKET, "x", "bid", 4_500, 1)
             await wire.send("PING")
             assert await wire.receive() == "PONG"
+
+    asyncio.run(main())
+
+
+def test_frames_come_twice_and_out_of_order_by_request(open_world: Any) -> None:
+    async def main() -> None:
+        rules = [
+            FaultRule("duplicated_frame", channel="orderbook_delta", skip=1, times=1),
+            FaultRule("reordered_frame", channel="orderbook_delta", skip=2, times=1),
+        ]
+        async with open_world(FaultPlan(rules)) as world, world.kalshi_socket() as wire:
+            params = {"channels": ["orderbook_delta"], "market_tickers": ["KXRAIN-26DEC01-NYC"]}
+            await wire.send({"id": 1, "cmd": "subscribe", "params": params})
+            await wire.receive()
+            assert (await wire.receive())["seq"] == 1
+            for number in range(3):
+                world.quote(Venue.KALSHI, f"x{number}", "bid", 4_300 + 100 * number, 1)
+            assert [(await wire.receive())["seq"] for _ in range(4)] == [2, 2, 4, 3]
+
+    asyncio.run(main())
+
+
+def test_a_socket_is_reset_and_the_next_one_is_whole(open_world: Any) -> None:
+    async def main() -> None:
+        plan = FaultPlan([FaultRule("disconnect", venue=Venue.POLYMARKET, ms=0, times=1)])
+        async with open_world(plan) as world:
+            async with world.polymarket_socket("market") as wire:
+                with pytest.raises(ConnectionClosedError):
+                    await wire.receive()
+            async with world.polymarket_socket("market") as wire:
+                await wire.send("PING")
+                assert await wire.receive() == "PONG"
 
     asyncio.run(main())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,13 @@ from streams.market.fees import (
     fee_bound_e6,
     from_json,
     maker_fee_e6,
+    polymarket_builder_fee_e6,
     spend_fee_bound_e6,
     taker_fee_e6,
 )
 from streams.market.identity import Venue
 from streams.market.units import cash_e6, cash_e6_of, price_e4, size_e6
+from streams.venues.kalshi.listings import fee_schedule
 
 KALSHI_ROWS = [
     # price, size, role, schedule, fee: ceil(k*M*C*P*(1-P), 6), then cash floored to the account's step
@@ -64,27 +66,46 @@ def test_a_single_fill_costs_what_the_schedule_says(venue: str, row: tuple[str, 
     assert fee(price_e4(price), size_e6(size), from_json(venue, schedule)) == cash_e6(expected)
 
 
+_KALSHI_PRECISION = {
+    # The schedule's own table prints whole cents, which is what an account kept in cents pays.
+    "cent (schedule table)": "fcm",
+    "non-direct member 0.01": "fcm",
+    "direct member 0.0001": "direct",
+    "any": "direct",
+}
+
+
 def test_every_row_of_the_kalshi_fee_table_is_met(shared_dir: Path) -> None:
-    for row in csv.DictReader((shared_dir / "venues/kalshi-fees.csv").open()):
-        account = "direct" if "0.0001" in row["rounding"] or row["rounding"] == "any" else "fcm"
+    rows = list(csv.DictReader((shared_dir / "venues/kalshi-fees.csv").open()))
+    for row in rows:
         schedule = from_json(
-            "kalshi", {"fee_type": row["series_kind"], "fee_multiplier": row["fee_multiplier"], "account": account}
+            "kalshi",
+            {
+                "fee_type": row["series_kind"],
+                "fee_multiplier": row["fee_multiplier"],
+                "account": _KALSHI_PRECISION[row["rounding"]],
+            },
         )
         fee = taker_fee_e6 if row["role"] == "taker" else maker_fee_e6
         expected = cash_e6(row["expected_fee_dollars"])
         assert fee(price_e4(row["price_dollars"]), size_e6(row["contracts"]), schedule) == expected, row
+    assert len(rows) == 91
 
 
 def test_every_row_of_the_polymarket_fee_table_is_met(shared_dir: Path) -> None:
-    for row in csv.DictReader((shared_dir / "venues/polymarket-fees.csv").open()):
-        if "builder" in row["category"]:
-            continue
+    rows = list(csv.DictReader((shared_dir / "venues/polymarket-fees.csv").open()))
+    for row in rows:
         schedule = from_json("polymarket", {"rate": row["fee_rate"]})
         fee = taker_fee_e6 if row["role"] == "taker" else maker_fee_e6
-        got = fee(price_e4(row["price"]), size_e6(row["shares"]), schedule)
-        # The published table is printed in cents; its ties go both ways, so half a cent is what it can prove.
-        slack = 5_000 if row["precision"] == "cents" else 0
-        assert abs(got - cash_e6(row["expected_fee_usd"])) <= slack, row
+        price, size = price_e4(row["price"]), size_e6(row["shares"])
+        got = Decimal(fee(price, size, schedule)).scaleb(-6)
+        if "builder" in row["category"]:
+            got += Decimal(polymarket_builder_fee_e6(price, size, 100)).scaleb(-6)
+        if row["precision"] == "cents":
+            # The published table is printed in cents.
+            got = got.quantize(Decimal("0.01"), ROUND_HALF_UP)
+        assert got == Decimal(row["expected_fee_usd"]), row
+    assert len(rows) == 67
 
 
 def test_the_accumulator_of_an_order_follows_the_worked_cases(shared_dir: Path) -> None:
@@ -102,6 +123,72 @@ def test_the_accumulator_of_an_order_follows_the_worked_cases(shared_dir: Path) 
             assert fees.accumulator_e6 == cash_e6(fill["accumulator_after"])
 
 
+ACCUMULATOR_CASES = [
+    # account, fills (price, size, is_taker, is_buy), then per fill: trade fee, rounding fee, rebate, cash change, kept
+    (
+        # 0.07 * 0.20 * 0.37 * 0.63 = 0.0032634; 0.074 paid; 0.0773 charged; the third 0.000036 makes no step yet
+        "direct",
+        [(3_700, 200_000, True, True)] * 3,
+        [(3_264, 36, 0, -77_300, 36), (3_264, 36, 0, -77_300, 72), (3_264, 36, 100, -77_200, 8)],
+    ),
+    (
+        # 0.07 * 3 * 0.0621 * 0.9379 = 0.01223117; 0.1863 paid; 0.20 charged
+        "fcm",
+        [(621, 3_000_000, True, True)] * 7,
+        [
+            (12_232, 1_468, 0, -200_000, 1_468),
+            (12_232, 1_468, 0, -200_000, 2_936),
+            (12_232, 1_468, 0, -200_000, 4_404),
+            (12_232, 1_468, 0, -200_000, 5_872),
+            (12_232, 1_468, 0, -200_000, 7_340),
+            (12_232, 1_468, 0, -200_000, 8_808),
+            (12_232, 1_468, 10_000, -190_000, 276),
+        ],
+    ),
+    (
+        # Taken, then rested: one accumulator for both; 0.0175 * 0.30 * 0.4 * 0.6 = 0.00126 as a maker.
+        "direct",
+        [(4_000, 300_000, True, True), (4_000, 300_000, False, True), (4_000, 300_000, False, False)],
+        [(5_040, 60, 0, -125_100, 60), (1_260, 40, 100, -121_200, 0), (1_260, 40, 0, 118_700, 40)],
+    ),
+]
+
+
+@pytest.mark.parametrize(("account", "fills", "expected"), ACCUMULATOR_CASES)
+def test_the_fills_of_an_order_share_one_accumulator(account: str, fills: list[Any], expected: list[Any]) -> None:
+    fees = KalshiOrderFees(from_json("kalshi", {"fee_type": "quadratic_with_maker_fees", "account": account}))
+    for (price, size, is_taker, is_buy), row in zip(fills, expected, strict=True):
+        got = fees.fill(price, size, is_taker=is_taker, is_buy=is_buy)
+        assert (
+            got.trade_fee_e6, got.rounding_fee_e6, got.rebate_e6, got.cash_change_e6, fees.accumulator_e6
+        ) == row  # fmt: skip
+
+
+def test_what_the_rules_leave_open_can_be_read_the_other_way() -> None:
+    # 0.30 at 0.50 keeps 0.00005 a fill: two of them reach a step, three pass it.
+    fees = KalshiOrderFees(from_json("kalshi", {"rebate_when": "passed"}))
+    assert [fees.fill(5_000, 300_000, is_taker=True).rebate_e6 for _ in range(4)] == [0, 0, 100, 0]
+    half = {"fee_type": "quadratic_with_maker_fees", "fee_multiplier": "0.5"}
+    assert maker_fee_e6(5_000, 100_000_000, from_json("kalshi", half)) == 218_800
+    assert maker_fee_e6(5_000, 100_000_000, from_json("kalshi", half | {"scales_makers": False})) == 437_500
+    assert taker_fee_e6(5_000, 100_000_000, from_json("kalshi", half | {"scales_makers": False})) == 875_000
+
+
+def test_a_builder_code_is_charged_on_top() -> None:
+    assert polymarket_builder_fee_e6(5_000, 100_000_000, 100) == 500_000  # 50 dollars, 1 %
+    assert polymarket_builder_fee_e6(3_330, 10_000, 25) == 10  # 0.00333 * 0.0025 = 0.0000083
+
+
+def test_an_event_overrides_type_and_multiplier_one_by_one() -> None:
+    series = {"fee_type": "quadratic_with_maker_fees", "fee_multiplier": 0.5}
+    at_rest = fee_schedule({}, series)
+    assert at_rest == {"fee_type": "quadratic_with_maker_fees", "fee_multiplier": "0.5"}
+    playing = fee_schedule({"fee_multiplier_override": 1}, series, "fcm")
+    assert from_json("kalshi", playing) == KalshiFeeSchedule("quadratic_with_maker_fees", 1_000_000, "fcm")
+    free = fee_schedule({"fee_type_override": "quadratic", "fee_multiplier_override": 0}, series)
+    assert from_json("kalshi", free) == KalshiFeeSchedule("quadratic", 0)
+
+
 def test_a_rebate_is_paid_back_once_rounding_fees_make_a_whole_step() -> None:
     fees = KalshiOrderFees(KalshiFeeSchedule())
     # 0.30 at 0.50: fee 0.00525, paid 0.15525 -> 0.1553, 0.00005 kept; the second one completes 0.0001
@@ -116,6 +203,8 @@ def test_a_rebate_is_paid_back_once_rounding_fees_make_a_whole_step() -> None:
         ("kalshi", {"account": "house"}),
         ("kalshi", {"fee_multiplier": "-1"}),
         ("kalshi", {"fee_multiplier": "much"}),
+        ("kalshi", {"rebate_when": "never"}),
+        ("kalshi", {"scales_makers": "yes"}),
         ("polymarket", {"rate": [1]}),
         ("polymarket", {"exponent": "1.5"}),
         ("polymarket", {"rate": float("nan")}),
@@ -138,6 +227,7 @@ def test_prices_and_sizes_out_of_range_are_refused(price: int, size: int) -> Non
 def test_the_json_form_gives_the_same_schedule_back() -> None:
     for venue, schedule in (
         (Venue.KALSHI, KalshiFeeSchedule("quadratic_with_maker_fees", 500_000, "fcm")),
+        (Venue.KALSHI, KalshiFeeSchedule(scales_makers=False, rebate_when="passed")),
         (Venue.POLYMARKET, PolymarketFeeSchedule(40_000, 1, True)),
     ):
         assert from_json(venue, schedule.to_json()) == schedule
@@ -151,6 +241,8 @@ kalshi_schedules = st.builds(
     st.sampled_from(["quadratic", "quadratic_with_maker_fees", "quadratic_with_combo_maker_fees", "flat"]),
     st.sampled_from([0, 500_000, 1_000_000]),
     st.sampled_from(["direct", "fcm"]),
+    st.booleans(),
+    st.sampled_from(["reached", "passed"]),
 )
 
 

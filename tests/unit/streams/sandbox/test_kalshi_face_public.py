@@ -318,8 +318,9 @@ def test_balances_are_truncated_to_cents_and_split_by_shard() -> None:
     assert [row["balance"] for row in balance["balance_breakdown"]] == [
         "3999.9947", "2000.0000", "2000.0000", "2000.0000",
     ]  # fmt: skip
-    shard = venue.own("/portfolio/balance?exchange_index=2")
-    assert shard["balance_breakdown"] == [{"exchange_index": 2, "balance": "2000.0000"}]
+    for shard, cash in ((0, "3999.9947"), (2, "2000.0000")):
+        one = venue.own(f"/portfolio/balance?exchange_index={shard}")
+        assert one["balance_breakdown"] == [{"exchange_index": shard, "balance": cash}]
 
 
 def test_a_void_settles_at_any_value_in_integer_cents() -> None:
@@ -365,3 +366,18 @@ def test_deprecated_fields_can_be_left_out() -> None:
     fill, trade = venue.own("/portfolio/fills")["fills"][0], venue.public("/markets/trades")["trades"][0]
     assert not {"side", "action"} & set(fill)
     assert "taker_side" not in trade
+
+
+def test_markets_page_without_gaps_while_others_go() -> None:
+    venue = KalshiVenue()
+    venue.list_another()
+    first = venue.public("/markets?limit=1")
+    venue.exchange.forget_market(RAIN)
+    second = venue.public(f"/markets?limit=1&cursor={first['cursor']}")
+    assert [market["ticker"] for market in second["markets"]] == [CRYPTO]
+    venue.exchange.forget_market(CRYPTO)
+    rest = venue.public(f"/markets?limit=1&cursor={second['cursor']}")
+    assert [market["ticker"] for market in rest["markets"]] == ["KXBTCD-26DEC02-T90000"]
+    assert rest["cursor"] == ""
+    assert venue.public("/events")["events"][0]["event_ticker"] == "KXBTCD-26DEC02"
+    assert venue.ask("GET", "/series/KXRAIN").status == 404

@@ -19,6 +19,7 @@ from streams.market.errors import InvalidAmount, MalformedFrame, NotFound, Outco
 from streams.settings import Settings
 from streams.venues.credentials import KalshiCredentials
 from streams.venues.endpoints import endpoints
+from streams.venues.kalshi.changes import Amendment
 from streams.venues.kalshi.limits import KalshiLimits
 from streams.venues.kalshi.orders import OrderRequest, order_request
 from streams.venues.kalshi.rest import KalshiClient
@@ -44,7 +45,9 @@ class Stub:
         return httpx.Response(status, content=body if isinstance(body, bytes) else json.dumps(body).encode())
 
 
-def ask(stub: Stub, use: Callable[[KalshiClient], Awaitable[T]], *, signed: bool = True) -> T:
+def ask(
+    stub: Callable[[httpx.Request], httpx.Response], use: Callable[[KalshiClient], Awaitable[T]], *, signed: bool = True
+) -> T:
     async def main() -> T:
         async with httpx.AsyncClient(transport=httpx.MockTransport(stub)) as http:
             client = KalshiClient(
@@ -199,25 +202,441 @@ def test_account_lists_walk_all_pages_and_a_repeated_cursor_ends_it() -> None:
         ask(endless, lambda client: client.fills())
 
 
-def test_the_sample_answers_are_read(shared_dir: Path) -> None:
-    def sample(name: str) -> tuple[int, bytes]:
-        return 200, (shared_dir / f"venues/kalshi-samples/{name}.json").read_bytes()
+FIXTURES = Path(__file__).resolve().parents[3] / "fixtures" / "kalshi" / "index.json"
 
-    assert ask(Stub(sample("rest_balance")), lambda client: client.balance()) == 98_018_600
-    orders = ask(Stub(sample("rest_orders_list")), lambda client: client.orders())
-    assert (orders[0].status, orders[0].cash_e6, orders[0].fee_e6) == ("executed", 520_000, 17_500)
-    assert ask(Stub(sample("rest_order_single")), lambda client: client.order("x")).status == "resting"
-    assert len(ask(Stub(sample("rest_fills")), lambda client: client.fills())) == 4
-    (position,) = ask(Stub(sample("rest_positions")), lambda client: client.positions())
-    assert (position.outcome, position.contracts_e6) == ("yes", 3_000_000)
-    first, second = ask(Stub(sample("rest_settlements")), lambda client: client.settlements())
-    assert (first.result, first.revenue_e6, first.value_e4) == ("yes", 1_000_000, 10_000)
-    assert (second.result, second.revenue_e6, second.value_e4, second.no_e6) == ("scalar", 6_300_000, 3_700, 10_000_000)
-    assert len(ask(Stub(sample("rest_orderbooks_batch")), lambda client: client.order_books(["x"]))) == 2
-    assert ask(Stub(sample("rest_orderbook.empty")), lambda client: client.order_book("x")).bids == []
-    assert len(ask(Stub(sample("rest_candlesticks")), lambda client: client.candlesticks("s", "m", 1, 2))) == 2
-    assert ask(Stub(sample("rest_exchange_status")), lambda client: client.exchange_status()).is_trading
-    for name in ("filled", "ioc_partial", "resting", "self_cross"):
-        answer = Stub((201, sample(f"rest_create_order_v2.response_{name}")[1]))
-        request = OrderRequest("M", "bid", 5_000, 10_000, "c")
-        assert ask(answer, lambda client: client.create_order(request)).order_id  # noqa: B023
+
+def made(name: str) -> tuple[int, Any]:
+    """One of the made-up bodies with its status."""
+    for entry in json.loads(FIXTURES.read_text()):
+        if entry["file"] == f"{name}.json":
+            return entry["http_status"], entry["body"]
+    raise LookupError(name)
+
+
+REQUEST = OrderRequest("KXA-1", "bid", 5_000, 1_250_000, "c")
+EMPTY = (200, {})
+SENT: list[tuple[Callable[[KalshiClient], Awaitable[Any]], Any, str, str, Any]] = [
+    # call, answer, method, path with query, body
+    (lambda c: c.exchange_status(), made("rest_exchange_status"), "GET", "/exchange/status", None),
+    (lambda c: c.exchange_schedule(), made("rest_exchange_schedule"), "GET", "/exchange/schedule", None),
+    (lambda c: c.user_data_timestamp(), made("rest_user_data_timestamp"), "GET", "/exchange/user_data_timestamp", None),
+    (
+        lambda c: c.series_list(category="Sports", min_updated_ts=5),
+        EMPTY,
+        "GET",
+        "/series?category=Sports&min_updated_ts=5",
+        None,
+    ),
+    (
+        lambda c: c.series_fee_changes(series_ticker="S", show_historical=True),
+        made("rest_series_fee_changes"),
+        "GET",
+        "/series/fee_changes?series_ticker=S&show_historical=true",
+        None,
+    ),
+    (
+        lambda c: c.event_fee_changes(event_ticker="E"),
+        EMPTY,
+        "GET",
+        "/events/fee_changes?limit=1000&event_ticker=E",
+        None,
+    ),
+    (
+        lambda c: c.events(status="open", tickers="A,B"),
+        EMPTY,
+        "GET",
+        "/events?limit=200&with_nested_markets=false&status=open&tickers=A%2CB",
+        None,
+    ),
+    (lambda c: c.event("E"), made("rest_event_single"), "GET", "/events/E?with_nested_markets=true", None),
+    (lambda c: c.markets(event_ticker="E"), EMPTY, "GET", "/markets?limit=1000&event_ticker=E", None),
+    (lambda c: c.market("M"), made("rest_market_single"), "GET", "/markets/M", None),
+    (lambda c: c.order_book("M", depth=3), made("rest_orderbook"), "GET", "/markets/M/orderbook?depth=3", None),
+    (
+        lambda c: c.trades(market_id="M", min_ts=5),
+        EMPTY,
+        "GET",
+        "/markets/trades?limit=1000&ticker=M&min_ts=5",
+        None,
+    ),
+    (
+        lambda c: c.trades_page("x", market_id="M", limit=2, is_block_trade=False),
+        EMPTY,
+        "GET",
+        "/markets/trades?limit=2&ticker=M&is_block_trade=false&cursor=x",
+        None,
+    ),
+    (
+        lambda c: c.candlesticks("S", "M", 1, 2, 60, include_latest_before_start=True),
+        EMPTY,
+        "GET",
+        "/series/S/markets/M/candlesticks?start_ts=1&end_ts=2&period_interval=60&include_latest_before_start=true",
+        None,
+    ),
+    (
+        lambda c: c.candlesticks_of(["A", "B"], 0, 60),
+        made("rest_candlesticks_batch"),
+        "GET",
+        "/markets/candlesticks?market_tickers=A%2CB&start_ts=0&end_ts=60&period_interval=1",
+        None,
+    ),
+    (lambda c: c.historical_cutoff(), made("rest_historical_cutoff"), "GET", "/historical/cutoff", None),
+    (
+        lambda c: c.historical_markets_page(series_ticker="S"),
+        EMPTY,
+        "GET",
+        "/historical/markets?limit=1000&series_ticker=S",
+        None,
+    ),
+    (lambda c: c.historical_market("M"), made("rest_market_scalar"), "GET", "/historical/markets/M", None),
+    (
+        lambda c: c.historical_candlesticks("M", 1, 2),
+        EMPTY,
+        "GET",
+        "/historical/markets/M/candlesticks?start_ts=1&end_ts=2&period_interval=1",
+        None,
+    ),
+    (lambda c: c.historical_trades(market_id="M"), EMPTY, "GET", "/historical/trades?limit=1000&ticker=M", None),
+    (lambda c: c.historical_fills(max_ts=9), EMPTY, "GET", "/historical/fills?limit=1000&max_ts=9", None),
+    (lambda c: c.historical_orders(market_id="M"), EMPTY, "GET", "/historical/orders?limit=1000&ticker=M", None),
+    (
+        lambda c: c.historical_positions(event_ticker="E"),
+        EMPTY,
+        "GET",
+        "/historical/positions?limit=1000&event_ticker=E",
+        None,
+    ),
+    (
+        lambda c: c.orders(event_tickers=["E", "F"], status="resting", max_ts=9),
+        EMPTY,
+        "GET",
+        "/portfolio/orders?limit=1000&event_ticker=E%2CF&status=resting&max_ts=9",
+        None,
+    ),
+    (
+        lambda c: c.queue_positions(market_ids=["A", "B"]),
+        made("rest_queue_positions"),
+        "GET",
+        "/portfolio/orders/queue_positions?market_tickers=A%2CB",
+        None,
+    ),
+    (
+        lambda c: c.queue_position("o"),
+        made("rest_queue_position_single"),
+        "GET",
+        "/portfolio/orders/o/queue_position",
+        None,
+    ),
+    (
+        lambda c: c.resting_value(),
+        made("rest_resting_value"),
+        "GET",
+        "/portfolio/summary/total_resting_order_value",
+        None,
+    ),
+    (
+        lambda c: c.holdings(event_ticker="E", settlement_status="all"),
+        EMPTY,
+        "GET",
+        "/portfolio/positions?limit=1000&event_ticker=E&settlement_status=all",
+        None,
+    ),
+    (lambda c: c.settlements(min_ts=5), EMPTY, "GET", "/portfolio/settlements?limit=1000&min_ts=5", None),
+    (lambda c: c.account_limits(), made("rest_account_limits"), "GET", "/account/limits", None),
+    (lambda c: c.endpoint_costs(), made("rest_account_endpoint_costs"), "GET", "/account/endpoint_costs", None),
+    (
+        lambda c: c.transfer(0, 2, 25_000_100),
+        made("rest_transfer_create.response"),
+        "POST",
+        "/portfolio/intra_exchange_instance_transfer",
+        {
+            "source": "event_contract",
+            "destination": "event_contract",
+            "source_exchange_shard": 0,
+            "destination_exchange_shard": 2,
+            "amount": 250_001,
+        },
+    ),
+    (lambda c: c.transfers(), EMPTY, "GET", "/portfolio/intra_exchange_instance_transfers?limit=100", None),
+    (
+        lambda c: c.target_allocation(),
+        made("rest_target_allocation"),
+        "GET",
+        "/portfolio/target_balance_allocation",
+        None,
+    ),
+    (
+        lambda c: c.set_target_allocation({2: 40, 0: 60}),
+        EMPTY,
+        "POST",
+        "/portfolio/target_balance_allocation",
+        {"allocations": [{"exchange_index": 0, "percent": 60}, {"exchange_index": 2, "percent": 40}]},
+    ),
+    (lambda c: c.cancel_all(), (204, b""), "DELETE", "/portfolio/events/orders", None),
+    (
+        lambda c: c.amend_order(Amendment("o", "KXA-1", "ask", 4_400, 9_000_000, expiration_s=0)),
+        made("rest_amend_order_v2.response"),
+        "POST",
+        "/portfolio/events/orders/o/amend",
+        {"ticker": "KXA-1", "side": "ask", "price": "0.4400", "count": "9.00", "expiration_time": 0},
+    ),
+    (
+        lambda c: c.decrease_order("o", "KXA-1", to_e6=0),
+        made("rest_decrease_order_v2.response"),
+        "POST",
+        "/portfolio/events/orders/o/decrease",
+        {"market_ticker": "KXA-1", "reduce_to": "0.00"},
+    ),
+    (
+        lambda c: c.create_orders([REQUEST]),
+        (201, {"orders": []}),
+        "POST",
+        "/portfolio/events/orders/batched",
+        {"orders": [json.loads(REQUEST.body())]},
+    ),
+    (
+        lambda c: c.cancel_orders([("o", "KXA-1"), ("p", "KXB-1")]),
+        made("rest_batch_cancel_v2.response"),
+        "DELETE",
+        "/portfolio/events/orders/batched",
+        {"orders": [{"order_id": "o", "market_ticker": "KXA-1"}, {"order_id": "p", "market_ticker": "KXB-1"}]},
+    ),
+    (
+        lambda c: c.create_order_group(250_000_000, exchange_index=2),
+        made("rest_order_group_create.response"),
+        "POST",
+        "/portfolio/order_groups/create",
+        {"contracts_limit_fp": "250.00", "exchange_index": 2},
+    ),
+    (lambda c: c.order_groups(), made("rest_order_groups_list"), "GET", "/portfolio/order_groups", None),
+    (lambda c: c.order_group("g"), made("rest_order_group_single"), "GET", "/portfolio/order_groups/g", None),
+    (
+        lambda c: c.delete_order_group("g", exchange_index=2),
+        EMPTY,
+        "DELETE",
+        "/portfolio/order_groups/g?exchange_index=2",
+        None,
+    ),
+    (lambda c: c.reset_order_group("g"), EMPTY, "PUT", "/portfolio/order_groups/g/reset", {}),
+    (lambda c: c.trigger_order_group("g"), EMPTY, "PUT", "/portfolio/order_groups/g/trigger", {}),
+    (
+        lambda c: c.limit_order_group("g", 1_000_000),
+        EMPTY,
+        "PUT",
+        "/portfolio/order_groups/g/limit",
+        {"contracts_limit_fp": "1.00"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("call", "answer", "method", "path", "body"), SENT, ids=[f"{r[2]} {r[3]}" for r in SENT])
+def test_what_a_call_sends(call: Any, answer: Any, method: str, path: str, body: Any) -> None:
+    stub = Stub(answer)
+    ask(stub, call)
+    (sent,) = stub.requests
+    assert (sent.method, sent.url.raw_path.decode()) == (method, PREFIX + path)
+    assert (json.loads(sent.content) if sent.content else None) == body
+
+
+@pytest.mark.parametrize(
+    "call", [row[0] for row in SENT if row[2] != "GET"], ids=[f"{r[2]} {r[3]}" for r in SENT if r[2] != "GET"]
+)
+def test_no_write_is_sent_twice_and_one_without_answer_is_unknown(call: Any) -> None:
+    for answer in ((503, b""), (500, {"error": {"code": "internal_error"}}), (504, b"<html>")):
+        stub = Stub(answer)
+        with pytest.raises(OutcomeUnknown):
+            ask(stub, call)
+        assert len(stub.requests) == 1
+
+    def lose(_request: httpx.Request) -> httpx.Response:
+        raise httpx.ReadTimeout("no answer")
+
+    with pytest.raises(OutcomeUnknown):
+        ask(lose, call)
+
+
+@pytest.mark.parametrize(
+    ("call", "order_ids"),
+    [
+        (lambda c: c.create_order(REQUEST), ("c",)),
+        (lambda c: c.create_orders([REQUEST]), ("c",)),
+        (lambda c: c.cancel_order("o", "M"), ("o",)),
+        (lambda c: c.cancel_orders([("o", "M"), ("p", "M")]), ("o", "p")),
+        (lambda c: c.decrease_order("o", "M", to_e6=0), ("o",)),
+        (lambda c: c.amend_order(Amendment("o", "M", "bid", 5_000, 10_000)), ("o",)),
+    ],
+)
+def test_a_lost_write_names_what_to_look_for(call: Any, order_ids: tuple[str, ...]) -> None:
+    for answer in ((503, b""), (200, b"{")):
+        with pytest.raises(OutcomeUnknown) as lost:
+            ask(Stub(answer), call)
+        assert lost.value.order_ids == order_ids
+
+
+def test_the_status_of_a_paused_exchange_comes_with_a_failed_answer() -> None:
+    status = ask(Stub(made("rest_exchange_status.as_503")), lambda client: client.exchange_status())
+    assert (status.is_active, status.is_trading, status.is_transferring) == (False, False, None)
+    assert status.resumes_at == datetime(2026, 2, 5, 10, tzinfo=UTC)
+    for answer in ((503, b"<html>"), (503, {"error": {"code": "x"}}), (502, {"exchange_active": True})):
+        with pytest.raises(TransientError):
+            ask(Stub(answer), lambda client: client.exchange_status())
+    shards = ask(Stub(made("rest_exchange_status")), lambda client: client.exchange_status())
+    assert [shards.trades(index) for index in (0, 2, 9)] == [True, False, True]
+
+
+def test_the_schedule_has_sessions_by_day() -> None:
+    schedule = ask(Stub(made("rest_exchange_schedule")), lambda client: client.exchange_schedule())
+    assert schedule.hours[0].days[3] == (("00:00", "03:00"), ("05:00", "00:00"))
+    assert schedule.maintenance == ((datetime(2026, 2, 5, 8, tzinfo=UTC), datetime(2026, 2, 5, 10, tzinfo=UTC)),)
+
+
+def test_markets_and_events_are_integers_and_new_words_survive() -> None:
+    market = ask(Stub(made("rest_market_single")), lambda client: client.market("M"))
+    assert (market.bid_e4, market.ask_e4, market.bid_size_e6, market.volume_e6) == (
+        4_100,
+        4_300,
+        12_500_000,
+        1_000_250_000,
+    )
+    assert market.ranges[0] == (0, 1_000, 10)
+    void = ask(Stub(made("rest_market_scalar")), lambda client: client.historical_market("M"))
+    assert (void.result, void.settlement_e4, void.bid_e4, void.ask_e4, void.last_e4) == (
+        "scalar",
+        3_000,
+        None,
+        None,
+        None,
+    )
+    event = ask(Stub(made("rest_event_single")), lambda client: client.event("E"))
+    assert (event.fee_type_override, event.multiplier_override_e6) == ("quadratic_with_maker_fees", 500_000)
+    assert [market.ticker for market in event.markets()] == ["KXMADE-26FEB-A", "KXMADE-26FEB-B"]
+    (series,) = ask(Stub(made("rest_series_list")), lambda client: client.series_list())
+    assert (series.fee_type, series.multiplier_e6, series.tags) == ("fees_of_next_year", 250_000, ())
+    page = (200, made("rest_markets_page")[1] | {"cursor": None})
+    assert ask(Stub(page), lambda client: client.markets())[1].status == "a_status_of_next_year"
+
+
+def test_fee_changes_keep_unknown_types_and_cleared_overrides() -> None:
+    (change,) = ask(Stub(made("rest_series_fee_changes")), lambda client: client.series_fee_changes())
+    assert (change.fee_type, change.multiplier_e6, change.event_ticker) == (
+        "margin_market_maker_program_fees",
+        1_000_000,
+        "",
+    )
+    new, cleared = ask(Stub(made("rest_events_fee_changes")), lambda client: client.event_fee_changes())
+    assert (new.fee_type, new.multiplier_e6) == ("fees_of_next_year", 125_000)
+    assert (cleared.fee_type, cleared.multiplier_e6) == (None, None)
+    assert cleared.starts_at == datetime(2026, 2, 3, 4, 5, 6, 789012, UTC)
+
+
+def test_public_trades_are_prints_with_their_millisecond() -> None:
+    (trade,) = ask(Stub(made("rest_trades_page")), lambda client: client.trades())
+    assert (trade.price_e4, trade.size_e6, trade.taker_outcome, trade.trade_id) == (930, 370_000, "no", "trade-1")
+    assert trade.venue_sent_ms == 1770091506789
+
+
+def test_archived_candles_have_other_keys_and_many_markets_fit_in_few_calls() -> None:
+    (old,) = ask(Stub(made("rest_candlesticks_historical")), lambda client: client.historical_candlesticks("M", 1, 2))
+    assert (old.price_close_e4, old.bid_close_e4, old.volume_e6, old.open_interest_e6) == (
+        4_200,
+        4_100,
+        3_100_000,
+        12_000_000,
+    )
+    # A day of minutes is 1,441 candles, so six markets fit under 10,000.
+    stub = Stub(*[(200, {"markets": []})] * 2)
+    ask(stub, lambda client: client.candlesticks_of([f"M{n}" for n in range(8)], 0, 86_400))
+    assert [request.url.params["market_tickers"].count(",") + 1 for request in stub.requests] == [6, 2]
+
+
+def test_cash_positions_and_settlements_are_exact() -> None:
+    balance = ask(Stub(made("rest_balance")), lambda client: client.account_balance())
+    assert (balance.cash_e6, balance.portfolio_value_e6) == (123_456_700, 2_500_000)
+    assert balance.by_shard == {0: 100_000_000, 2: 23_456_700}
+    holdings = ask(Stub(made("rest_positions")), lambda client: client.holdings())
+    assert (holdings.markets[0].outcome, holdings.markets[0].contracts_e6) == ("no", -2_500_000)
+    assert (holdings.markets[0].realised_e6, holdings.events[0].exposure_e6) == (-100_000, 1_425_000)
+    (settled,) = ask(Stub(made("rest_settlements")), lambda client: client.settlements())
+    assert (settled.revenue_e6, settled.value_e4, settled.no_cost_e6) == (1_750_000, 3_000, 1_425_000)
+    assert ask(Stub(made("rest_queue_position_single")), lambda client: client.queue_position("o")) == 33_100_000
+    resting = ask(Stub(made("rest_resting_value")), lambda client: client.resting_value())
+    assert (resting.value_e6, resting.by_shard) == (4_280_000, {2: 4_275_000})
+    (moved,) = ask(Stub(made("rest_transfers_list")), lambda client: client.transfers())
+    assert (moved.source, moved.destination, moved.amount_e6, moved.status) == (0, 2, 25_000_000, "completed")
+
+
+def test_orders_of_a_batch_answer_one_by_one_whatever_their_order() -> None:
+    requests = [OrderRequest("M", "ask", 930, 1_250_000, name) for name in ("mine-2", "mine-4", "mine-5", "mine-6")]
+    items = ask(Stub(made("rest_batch_create_v2.response")), lambda client: client.create_orders(requests))
+    assert items[0].answer is not None
+    assert (items[0].answer.order_id, items[0].error) == ("order-2", None)
+    assert isinstance(items[1].error, Refused)
+    assert items[1].error.code == "insufficient_balance"
+    # What failed inside the venue, and what the answer does not name, may have happened.
+    assert isinstance(items[2].error, OutcomeUnknown)
+    assert isinstance(items[3].error, OutcomeUnknown)
+    assert (items[2].error.order_ids, items[3].error.order_ids) == (("mine-5",), ("mine-6",))
+    wanted = [("order-0", "M"), ("order-1", "M")]
+    dead, done = ask(Stub(made("rest_batch_cancel_v2.response")), lambda client: client.cancel_orders(wanted))
+    assert isinstance(dead.error, NotFound)
+    assert done.answer is not None
+    assert done.answer.reduced_e6 == 7_500_000
+
+
+def test_an_amend_may_leave_its_figures_out() -> None:
+    change = Amendment("order-1", "M", "ask", 4_400, 9_000_000, "mine-1", "mine-3")
+    answer = ask(Stub(made("rest_amend_order_v2.response")), lambda client: client.amend_order(change))
+    assert (answer.client_order_id, answer.filled_e6, answer.remaining_e6) == ("mine-3", None, None)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda c: c.decrease_order("o", "M"),
+        lambda c: c.decrease_order("o", "M", by_e6=10_000, to_e6=10_000),
+        lambda c: c.decrease_order("o", "M", by_e6=15_000),
+        lambda c: c.amend_order(Amendment("o", "M", "bid", 10_000, 10_000)),
+        lambda c: c.create_orders([]),
+        lambda c: c.create_orders([REQUEST, REQUEST]),
+        lambda c: c.cancel_orders([("o", "M"), ("o", "M")]),
+        lambda c: c.create_order_group(990_000),
+        lambda c: c.create_order_group(1_000_001_000_000),
+        lambda c: c.transfer(0, 2, 50),
+        lambda c: c.transfer(2, 2, 100),
+        lambda c: c.set_target_allocation({0: 60, 2: 30}),
+        lambda c: c.set_target_allocation({0: 160, 2: -60}),
+        lambda c: c.create_order(OrderRequest("M", "bid", 5_000, 10_000, "c", expiration_s=5)),
+        lambda c: c.create_order(OrderRequest("M", "bid", 5_000, 10_000, "c", "good_till_canceled", reduce_only=True)),
+    ],
+)
+def test_what_cannot_be_meant_is_never_sent(call: Any) -> None:
+    stub = Stub()
+    with pytest.raises(InvalidAmount):
+        ask(stub, call)
+    assert stub.requests == []
+
+
+def test_all_options_of_an_order_reach_the_venue() -> None:
+    request = OrderRequest(
+        "M", "bid", 5_000, 10_000, "c", "good_till_canceled", post_only=True, expiration_s=9, exchange_index=2,
+        cancel_on_pause=True, order_group_id="g", self_trade_prevention="maker",
+    )  # fmt: skip
+    assert json.loads(request.body()) == {
+        "ticker": "M", "client_order_id": "c", "side": "bid", "count": "0.01", "price": "0.5000",
+        "time_in_force": "good_till_canceled", "self_trade_prevention_type": "maker", "post_only": True,
+        "expiration_time": 9, "exchange_index": 2, "cancel_order_on_pause": True, "order_group_id": "g",
+    }  # fmt: skip
+    assert "exchange_index" not in json.loads(REQUEST.body())
+
+
+def test_an_order_off_by_one_field_is_listed_with_what_it_has() -> None:
+    first, second = ask(Stub(made("rest_orders_list")), lambda client: client.orders())
+    assert (first.outcome, first.cash_e6, first.fee_e6, first.remaining_e6) == ("no", 1_425_000, 10_800, 7_500_000)
+    assert (second.client_order_id, second.status) == ("", "unknown")
+    group = ask(Stub(made("rest_order_group_single")), lambda client: client.order_group("g"))
+    assert (group.group_id, group.limit_e6, group.is_armed, group.order_ids) == (
+        "g",
+        250_000_000,
+        False,
+        ("order-1", "order-2"),
+    )

@@ -17,7 +17,6 @@ from streams.market.errors import AuthenticationFailed, MalformedFrame, NotFound
 from streams.settings import Settings
 from streams.venues.credentials import PolymarketCredentials
 from streams.venues.endpoints import endpoints
-from streams.venues.polymarket.limits import PolymarketLimits
 from streams.venues.polymarket.orders import parse_trade
 from streams.venues.polymarket.parsing import TokenRef
 from streams.venues.polymarket.rest import PolymarketClient
@@ -53,7 +52,6 @@ def ask(stub: Stub, use: Callable[[PolymarketClient], Awaitable[T]], *, signed: 
                 WALLET if signed else None,
                 http=http,
                 clock=lambda: 1773890758 * 1_000_000_000,
-                limits=PolymarketLimits.unlimited(),
             )
             return await use(client)
 
@@ -223,11 +221,11 @@ def test_the_sample_answers_are_read(shared_dir: Path) -> None:
     assert len(ask(sample("clob_books"), lambda client: client.books(["x"]))) == 1
     market = ask(sample("clob_clob_market_info"), lambda client: client.clob_market("x"))
     assert (market.tick_e4, market.min_size_e6, market.is_neg_risk) == (100, 5_000_000, True)
-    assert ask(sample("clob_clob_market_info_sports"), lambda client: client.clob_market("x")).taker_delay_s == 1
+    assert ask(sample("clob_clob_market_info_sports"), lambda client: client.clob_market("x")).taker_delay_ms() == 1000
     held, redeemable = ask(sample("data_v2_positions"), lambda client: client.positions("0x1"))
     assert (held.size_e6, redeemable.size_e6, redeemable.is_redeemable) == (0, 980_000, True)
     kinds = [act.kind for act in ask(sample("data_v2_activity"), lambda client: client.activity("0x1"))]
     assert kinds[:2] == ["MAKER_REBATE", "MERGE"]
     for name in ("live", "delayed", "matched"):
-        assert ask(sample(f"clob_post_order_response_{name}"), lambda client: client.post_order(ORDER)).status == name
+        assert ask(sample(f"clob_post_order_response_{name}"), lambda client: client.send_order(b"{}")).status == name
     assert ask(sample("clob_cancel_response"), lambda client: client.cancel_all()).canceled

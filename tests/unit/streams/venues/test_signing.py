@@ -13,7 +13,9 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
@@ -22,7 +24,7 @@ from streams.market.errors import ConfigurationError, InvalidAmount
 from streams.market.units import cash_e6, price_e4
 from streams.venues.credentials import KalshiCredentials, PolymarketCredentials
 from streams.venues.kalshi.signing import KalshiSigner
-from streams.venues.polymarket.amounts import Amounts, limit_amounts, spend_amounts, spend_for
+from streams.venues.polymarket.amounts import SDK_SHARE_DECIMALS, Amounts, limit_amounts, spend_amounts, spend_for
 from streams.venues.polymarket.signing import SignedOrder, build_order, l1_headers, l2_headers, l2_signature
 
 # Public test key of a well-known development chain; never funded.
@@ -93,7 +95,7 @@ def test_a_key_that_is_none_is_named_and_never_quoted() -> None:
             wallet(key="0xnot-a-key"),
             token_id=TOKEN,
             side="BUY",
-            amounts=Amounts(1, 1),
+            amounts=Amounts(10_000, 10_000),
             order_type="FAK",
             is_neg_risk=False,
             salt=1,
@@ -108,7 +110,7 @@ def test_every_order_vector_is_met_byte_for_byte(shared_dir: Path) -> None:
         given_ = vector["inputs"]
         tick, price = price_e4(given_["tick_size"]), price_e4(given_["price"])
         if given_["kind"] == "market" and given_["side"] == "BUY":
-            amounts = spend_amounts(cash_e6(given_["amount_usd"]), price, tick)
+            amounts = spend_amounts(cash_e6(given_["amount_usd"]), price, tick, share_decimals=SDK_SHARE_DECIMALS[tick])
         else:
             amounts = limit_amounts(given_["side"], price, int(Decimal(given_["size_shares"]) * 10**6), tick)
         order = build_order(
@@ -149,7 +151,12 @@ def test_amounts_are_exact_where_binary_fractions_would_lose_a_share(shared_dir:
         tick, price = price_e4(example["tick"]), price_e4(example["price"])
         size = int(Decimal(example["size"]) * 10**6)
         is_market = "market" in example["call"]
-        amounts = spend_amounts(size, price, tick) if is_market else limit_amounts("BUY", price, size, tick)
+        sdk = SDK_SHARE_DECIMALS[tick]
+        amounts = (
+            spend_amounts(size, price, tick, share_decimals=sdk)
+            if is_market
+            else limit_amounts("BUY", price, size, tick)
+        )
         assert [str(amounts.maker_e6), str(amounts.taker_e6)] == example["exact_amounts"]
 
 
@@ -209,10 +216,26 @@ def test_an_ed25519_key_signs_the_same_text() -> None:
 
 
 def test_other_keys_are_refused_without_being_quoted() -> None:
-    curve = generate_private_key(SECP256R1())
+    pkcs8 = serialization.PrivateFormat.PKCS8
+    sealed = Ed25519PrivateKey.generate().private_bytes(
+        serialization.Encoding.PEM, pkcs8, serialization.BestAvailableEncryption(b"passphrase")
+    )
+    public = Ed25519PrivateKey.generate().public_key()
     for credentials in (
-        kalshi(curve, serialization.PrivateFormat.PKCS8),
+        kalshi(generate_private_key(SECP256R1()), pkcs8),
+        kalshi(X25519PrivateKey.generate(), pkcs8),
+        kalshi(Ed448PrivateKey.generate(), pkcs8),
+        KalshiCredentials("k", SecretStr(sealed.decode())),
+        KalshiCredentials(
+            "k",
+            SecretStr(
+                public.public_bytes(
+                    serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+                ).decode()
+            ),
+        ),
         KalshiCredentials("k", SecretStr("-----BEGIN PRIVATE KEY-----\nsecret\n-----END PRIVATE KEY-----")),
+        KalshiCredentials("k", SecretStr("")),
     ):
         with pytest.raises(ConfigurationError) as raised:
             KalshiSigner(credentials)

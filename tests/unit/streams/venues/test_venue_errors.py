@@ -17,8 +17,8 @@ from streams.market.errors import (
     Refused,
     StreamsError,
     TransientError,
+    Unavailable,
 )
-from streams.venues.buckets import TokenBucket
 from streams.venues.http import call
 from streams.venues.kalshi.errors import classify as kalshi
 from streams.venues.polymarket.errors import classify as polymarket
@@ -77,7 +77,7 @@ def test_every_kalshi_error_sample_is_classified(shared_dir: Path) -> None:
         (400, "something new", Refused, "refused"),
         (401, "Unauthorized/Invalid api key", AuthenticationFailed, None),
         (404, "No orderbook exists for the requested token id", NotFound, None),
-        (425, "matching engine restarting", TransientError, None),
+        (425, "matching engine restarting", Unavailable, None),
         (500, "could not insert order", OutcomeUnknown, None),
         (503, "Trading is currently disabled", Refused, "trading_disabled"),
         (503, "", OutcomeUnknown, None),
@@ -137,23 +137,3 @@ def test_a_write_without_answer_is_unknown_unless_it_never_left(failure: Excepti
     assert "secret" not in str(raised.value)
     with pytest.raises(TransientError):
         attempt(failure, is_write=False)
-
-
-def test_a_bucket_makes_callers_wait_for_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    now, waits = [0.0], []
-
-    async def sleep(seconds: float) -> None:
-        waits.append(seconds)
-        now[0] += seconds
-
-    monkeypatch.setattr(asyncio, "sleep", sleep)
-
-    async def main() -> None:
-        bucket = TokenBucket(rate=10, capacity=20, monotonic=lambda: now[0])
-        await bucket.take(20)
-        await bucket.take(5)
-        bucket.drain()
-        await bucket.take(10)
-
-    asyncio.run(main())
-    assert waits == pytest.approx([0.5, 1.0])

@@ -1,0 +1,153 @@
+"""One request to one of Polymarket's HTTP services: budget, signature, sending, and what a failure means.
+
+The client's calls are grouped by service in the modules beside; all of them stand on this class.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+import httpx
+
+from streams.market.errors import AuthenticationFailed, RateLimited
+from streams.venues.answers import document_of, read
+from streams.venues.credentials import PolymarketCredentials
+from streams.venues.endpoints import Endpoints
+from streams.venues.http import call
+from streams.venues.paging import Page, all_items
+from streams.venues.polymarket.errors import classify
+from streams.venues.polymarket.limits import PolymarketLimits
+from streams.venues.polymarket.signing import l2_headers
+
+Result = TypeVar("Result")
+Filter = str | int | bool | Sequence[str] | None
+"""A parameter's value; a sequence repeats the parameter, None leaves it out."""
+FIRST_CURSOR, LAST_CURSOR = "MA==", "LTE="
+"""The CLOB's list cursors: the second one ends a list and is never sent back."""
+
+
+class PolymarketTransport:
+    """Requests for one wallet, or for a reader without one.
+
+    Args:
+        endpoints: Where the services are.
+        credentials: The wallet and its API key; None reads public data.
+        http: The HTTP client, owned by the caller.
+        clock: Wall clock in nanoseconds, for signatures.
+        limits: Request budgets; default well inside the venue's.
+    """
+
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        credentials: PolymarketCredentials | None,
+        *,
+        http: httpx.AsyncClient,
+        clock: Callable[[], int] = time.time_ns,
+        limits: PolymarketLimits | None = None,
+    ) -> None:
+        self._bases = {
+            "gamma": endpoints.gamma,
+            "clob": endpoints.clob,
+            "data": endpoints.polymarket_data,
+            "relayer": endpoints.polymarket_relayer,
+            "site": endpoints.polymarket_site,
+        }
+        self._credentials = credentials
+        self._http = http
+        self._clock = clock
+        self._limits = limits or PolymarketLimits()
+
+    def _wallet(self) -> PolymarketCredentials:
+        if self._credentials is None:
+            raise AuthenticationFailed("this call needs a Polymarket key")
+        return self._credentials
+
+    def _now_s(self) -> int:
+        return self._clock() // 1_000_000_000
+
+    async def _get(self, service: str, path: str, **parameters: Filter) -> bytes:
+        return await self._send(service, "GET", path, parameters=parameters)
+
+    async def _query(self, path: str, body: bytes) -> bytes:
+        """Ask the CLOB by POST for what could not be asked in an address: a read."""
+        return await self._send("clob", "POST", path, body=body, is_write=False)
+
+    async def _private(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        parameters: Mapping[str, Filter] | None = None,
+        cost: int = 1,
+    ) -> bytes:
+        """Send one request under the API key; `cost` is what the venue counts it as."""
+
+        # Signed after the wait, over the path the real host sees: the sandbox's prefix is no part of it.
+        def sign() -> dict[str, str]:
+            return l2_headers(self._wallet(), method, path, self._now_s(), body or b"")
+
+        return await self._send("clob", method, path, body=body, parameters=parameters, sign=sign, cost=cost)
+
+    async def _private_list(
+        self, path: str, parse: Callable[[dict[str, Any]], Result], filters: Mapping[str, Filter]
+    ) -> list[Result]:
+        """Read all pages of a private list."""
+
+        async def fetch(cursor: str) -> Page[dict[str, Any]]:
+            document = document_of(await self._private("GET", path, parameters={"next_cursor": cursor, **filters}))
+            return clob_page(document)
+
+        return read(await all_items(fetch, FIRST_CURSOR), lambda rows: [parse(row) for row in rows])
+
+    async def _send(
+        self,
+        service: str,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        parameters: Mapping[str, Filter] | None = None,
+        sign: Callable[[], dict[str, str]] | None = None,
+        is_write: bool | None = None,
+        cost: int = 1,
+    ) -> bytes:
+        if sign is not None:
+            self._wallet()
+        await self._limits.take(service, method, path, cost)
+        try:
+            return await call(
+                self._http,
+                method,
+                self._bases[service] + path,
+                classify=partial(classify, now_s=self._now_s()),
+                parameters=_pairs(parameters or {}),
+                headers={} if sign is None else sign(),
+                body=body,
+                is_write=method != "GET" if is_write is None else is_write,
+            )
+        except RateLimited:
+            self._limits.refused(service, method, path)
+            raise
+
+
+def clob_page(document: Mapping[str, Any]) -> Page[dict[str, Any]]:
+    """Return one page of a CLOB list; its last page names a cursor that must not be used."""
+    following = str(document.get("next_cursor") or "")
+    return Page(list(document.get("data") or []), "" if following == LAST_CURSOR else following)
+
+
+def _pairs(parameters: Mapping[str, Filter]) -> list[tuple[str, str]]:
+    pairs: list[tuple[str, str]] = []
+    for name, value in parameters.items():
+        if isinstance(value, bool):
+            pairs.append((name, str(value).lower()))
+        elif isinstance(value, str | int):
+            pairs.append((name, str(value)))
+        elif value is not None:
+            pairs += [(name, part) for part in value]
+    return pairs

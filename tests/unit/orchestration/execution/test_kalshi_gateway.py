@@ -1,0 +1,115 @@
+"""Kalshi as a gateway, against a stubbed transport."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import httpx
+import pytest
+
+from orchestration.execution.gateway import OrderKey, OrderSpec, Target
+from orchestration.execution.live import KalshiGateway
+from streams.market.errors import OutcomeUnknown
+from streams.market.fees import KalshiFeeSchedule
+from streams.market.identity import Venue
+from streams.market.listing import MarketTerms
+from streams.settings import Settings
+from streams.venues.endpoints import endpoints
+from streams.venues.kalshi.limits import KalshiLimits
+from streams.venues.kalshi.rest import KalshiClient
+
+T = TypeVar("T")
+BASE = "/trade-api/v2/portfolio"
+TARGET = Target(
+    Venue.KALSHI,
+    "KXA-1",
+    MarketTerms(price_ranges=((0, 10_000, 100),), size_step_e6=10_000, min_size_e6=10_000, exchange_index=2),
+    KalshiFeeSchedule(),
+)
+
+
+def key(venue_order_id: str | None) -> OrderKey:
+    return OrderKey("mine", venue_order_id, TARGET, "yes", "buy", datetime(2026, 2, 3, tzinfo=UTC))
+
+
+def order(**changes: Any) -> dict[str, Any]:
+    return {
+        "order_id": "o", "client_order_id": "mine", "ticker": "KXA-1", "status": "resting", "outcome_side": "yes",
+        "yes_price_dollars": "0.4000", "initial_count_fp": "3.00", "fill_count_fp": "1.00",
+        "remaining_count_fp": "2.00",
+    } | changes  # fmt: skip
+
+
+class Stub:
+    """Answers by method and path, and keeps what was asked."""
+
+    def __init__(self, answers: dict[str, tuple[int, Any]]) -> None:
+        self.answers = answers
+        self.asked: list[str] = []
+        self.requests: list[httpx.Request] = []
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        name = f"{request.method} {request.url.path.removeprefix(BASE)}"
+        self.asked.append(name)
+        self.requests.append(request)
+        status, body = self.answers[name]
+        return httpx.Response(status, content=json.dumps(body).encode() if body is not None else b"")
+
+
+def use(stub: Stub, call: Callable[[KalshiGateway], Awaitable[T]]) -> T:
+    async def main() -> T:
+        async with httpx.AsyncClient(transport=httpx.MockTransport(stub)) as http:
+            where = endpoints(Settings(_env_file=None))
+            return await call(KalshiGateway(KalshiClient(where, None, http=http, limits=KalshiLimits.unlimited())))
+
+    return asyncio.run(main())
+
+
+def test_what_rests_is_listed_and_cancelled() -> None:
+    stub = Stub({"GET /orders": (200, {"orders": [order()], "cursor": ""}), "DELETE /events/orders": (204, None)})
+    (resting,) = use(stub, lambda gateway: gateway.open_orders())
+    assert (resting.venue_order_id, resting.client_order_id, resting.market_id, resting.remaining_e6) == (
+        "o", "mine", "KXA-1", 2_000_000
+    )  # fmt: skip
+    assert stub.requests[0].url.params["status"] == "resting"
+    use(stub, lambda gateway: gateway.cancel_all())
+    assert stub.asked[-1] == "DELETE /events/orders"
+
+
+def test_an_order_leaves_its_shard_to_the_venue() -> None:
+    prepared = use(Stub({}), lambda gateway: _prepared(gateway))
+    body = json.loads(prepared.request["body"])
+    assert "exchange_index" not in body
+    assert (body["ticker"], body["client_order_id"], body["time_in_force"]) == (
+        "KXA-1", prepared.client_order_id, "immediate_or_cancel"
+    )  # fmt: skip
+
+
+async def _prepared(gateway: KalshiGateway) -> Any:
+    return gateway.prepare(OrderSpec(TARGET, "no", "buy", 4_000, 1_000_000))
+
+
+def test_an_order_whose_answer_was_lost_is_found_and_cancelled() -> None:
+    listed = (200, {"orders": [order(order_id="x", client_order_id="other"), order()], "cursor": ""})
+    stub = Stub({"GET /orders": listed, "DELETE /events/orders/o": (200, {"order_id": "o", "reduced_by": "2.00"})})
+    use(stub, lambda gateway: gateway.cancel(key(None)))
+    assert stub.asked == ["GET /orders", "DELETE /events/orders/o"]
+    assert stub.requests[1].url.params["market_ticker"] == "KXA-1"
+
+
+@pytest.mark.parametrize(
+    ("venue_order_id", "orders"), [(None, []), (None, [order(status="executed")]), ("o", [order()])]
+)
+def test_that_nothing_rests_is_no_error(venue_order_id: str | None, orders: list[Any]) -> None:
+    gone = (404, {"error": {"code": "not_found"}})
+    stub = Stub({"GET /orders": (200, {"orders": orders, "cursor": ""}), "DELETE /events/orders/o": gone})
+    use(stub, lambda gateway: gateway.cancel(key(venue_order_id)))
+
+
+def test_a_cancel_without_answer_is_unknown() -> None:
+    with pytest.raises(OutcomeUnknown):
+        use(Stub({"DELETE /events/orders/o": (503, {})}), lambda gateway: gateway.cancel(key("o")))
