@@ -1,7 +1,8 @@
 """One sandbox exchange: carries out the flow's acts and external orders, and tells the faces what changed.
 
 Knows engine, accounts and records; knows no wire format, no socket, no file. Time comes in with every call. The layers
-below it: `booking` follows the engine, `settling` moves contracts outside the book, `trading` takes external orders.
+below it: `booking` follows the engine, `settling` moves contracts outside the book, `treasury` cash between shards,
+`modes` refuses, `trading` takes external orders.
 """
 
 from __future__ import annotations
@@ -229,8 +230,7 @@ class Exchange(Trading):
             waiting, self.waiting_cancels = self.waiting_cancels, []
             for act in waiting:
                 self._cancel_house_order(act, now_ms)
-        self.engine.expire(now_ms)
-        for market_id in sorted({event.market_id for event in self.engine.events}):
+        for market_id in self.engine.expire(now_ms):
             self.publish(market_id, now_ms)
         self.release(now_ms)
         self.settle_trades(now_ms)

@@ -28,11 +28,7 @@ class FaceSettings:
         site_wallets_exist: Whether the relayer calls every Safe and proxy wallet deployed; at the venue those that its
             site made are.
         block_ms: Time until a plain wallet's transaction has a receipt.
-        site_wallets_exist: Whether the relayer calls every Safe and proxy wallet deployed; at the venue those that its
-            site made are.
-        site_wallets_exist: bool = True
-    block_ms: int = 2_000
-    v1_page_limit: Most rows of a v1 Data API page.
+        v1_page_limit: Most rows of a v1 Data API page.
         builder_taker_bps / builder_maker_bps: What /fees/builder-fees answers for every code.
         match_sends_price_change: Whether a match sends price changes besides the books; unconfirmed.
         resolved_is_venue_wide: Whether market_resolved goes to every socket with custom features, or only to those
