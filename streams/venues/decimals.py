@@ -11,7 +11,7 @@ from functools import lru_cache
 from streams.market.errors import InvalidAmount
 from streams.market.units import PRICE_ONE_E4
 
-_POWERS = [10**exponent for exponent in range(31)]
+_POWERS: list[int] = [10**exponent for exponent in range(31)]
 _MAX_SIZE_E6 = 10**18
 _MAX_MS = 4_102_444_800_000
 
