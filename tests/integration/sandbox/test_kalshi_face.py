@@ -27,6 +27,7 @@ from streams.sandbox.model import (
     SettleMarket,
 )
 from streams.sandbox.server import Request
+from streams.venues.kalshi.changes import Amendment
 from streams.venues.kalshi.orders import OrderRequest
 
 TICKER = "KXRAIN-26DEC01-NYC"
@@ -252,5 +253,73 @@ def test_own_fills_orders_and_lifecycle_are_told(open_world: Any) -> None:
             kinds = [frame["msg"]["event_type"] for frame in frames]
             assert kinds == ["close_date_updated", "determined", "settled"]
             assert frames[1]["msg"]["settlement_value"] == "0.3700"
+
+    asyncio.run(main())
+
+
+def test_our_client_changes_orders_in_every_way(open_world: Any) -> None:
+    async def main() -> None:
+        async with open_world() as world:
+            client = world.kalshi
+            resting = order("one", price=4_000, time_in_force="good_till_canceled")
+            placed = await client.create_order(resting)
+            change = Amendment(placed.order_id, TICKER, "bid", 4_100, 8_000_000, "one", "two")
+            assert (await client.amend_order(change)).client_order_id == "two"
+            assert await client.queue_position(placed.order_id) == 150_000_000
+            left = await client.decrease_order(placed.order_id, TICKER, by_e6=3_000_000)
+            assert left.remaining_e6 == 5_000_000
+            assert len(await client.queue_positions(market_ids=[TICKER])) == 1
+            assert (await client.resting_value()).by_shard == {0: 2_050_000}
+            batch = await client.create_orders([replace(resting, client_order_id=name) for name in ("a", "b", "a2")])
+            assert [item.error for item in batch] == [None] * 3
+            names = [(item.answer.order_id, TICKER) for item in batch if item.answer is not None]
+            ended = await client.cancel_orders([*names[:2], ("unknown", TICKER)])
+            assert [item.error is None for item in ended] == [True, True, False]
+            await client.cancel_all()
+            assert [state.status for state in await client.orders()] == ["canceled"] * 4
+
+    asyncio.run(main())
+
+
+def test_our_client_uses_groups_and_moves_cash_between_shards(open_world: Any) -> None:
+    async def main() -> None:
+        async with open_world() as world:
+            client = world.kalshi
+            group = await client.create_order_group(10_000_000)
+            assert [found.group_id for found in await client.order_groups()] == [group]
+            await client.limit_order_group(group, 20_000_000)
+            await client.trigger_order_group(group)
+            await client.reset_order_group(group)
+            assert (await client.order_group(group)).limit_e6 == 20_000_000
+            await client.delete_order_group(group)
+            assert await client.order_groups() == []
+            await client.set_target_allocation({0: 60, 2: 40})
+            assert await client.target_allocation() == {0: 60, 2: 40}
+            transfer = await client.transfer(0, 2, 50_000_000)
+            assert [found.transfer_id for found in await client.transfers()] == [transfer]
+
+    asyncio.run(main())
+
+
+def test_our_client_reads_the_venue_s_public_side(open_world: Any) -> None:
+    async def main() -> None:
+        async with open_world() as world:
+            client = world.kalshi
+            assert (await client.exchange_status()).is_trading
+            await client.exchange_schedule()
+            await client.user_data_timestamp()
+            assert [series.ticker for series in await client.series_list()] == ["KXRAIN"]
+            assert len((await client.event("KXRAIN-26DEC01")).payload["markets"]) == 1
+            assert len(await client.events(with_nested_markets=True)) == 1
+            assert len(await client.markets(status="open")) == 1
+            assert await client.series_fee_changes() == await client.event_fee_changes() == []
+            assert len(await client.order_books([TICKER])) == 1
+            world.quote(Venue.KALSHI, "t", "bid", 5_000, 1)
+            now = int(time.time())
+            assert len((await client.candlesticks_of([TICKER], now - 7_200, now, 60))[TICKER]) >= 1
+            await client.historical_cutoff()
+            assert (await client.historical_markets_page()).items == []
+            assert (await client.account_limits()).tier == "prestige"
+            assert (await client.endpoint_costs()).default == 10
 
     asyncio.run(main())
