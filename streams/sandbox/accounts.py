@@ -10,7 +10,7 @@ Tokens can be owed (a negative position) by one account only: one that sold what
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from streams.market.fees import FeeSchedule, KalshiFeeSchedule, KalshiOrderFees, maker_fee_e6, taker_fee_e6
@@ -340,7 +340,7 @@ def schedule_at(schedule: KalshiFeeSchedule, precision_e6: int) -> KalshiFeeSche
 
 
 def account_state(account: Account, markets: set[str] | None = None) -> dict[str, Any]:
-    """Return an account as JSON values; only the positions of `markets` when given."""
+    """Return an account as values that orjson writes; only the positions of `markets` when given."""
     return {
         "account_id": account.account_id,
         "cash_by_shard_e6": sorted(account.cash_by_shard_e6.items()),
@@ -348,7 +348,7 @@ def account_state(account: Account, markets: set[str] | None = None) -> dict[str
         "precision_e6": account.precision_e6,
         "redeems_itself": account.redeems_itself,
         "deposited_e6": account.deposited_e6,
-        "positions": {m: asdict(p) for m, p in account.positions.items() if markets is None or m in markets},
+        "positions": {m: p for m, p in account.positions.items() if markets is None or m in markets},
     }
 
 

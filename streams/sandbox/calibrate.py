@@ -92,7 +92,8 @@ def figures(measured: Measured) -> list[tuple[str, str, str]]:
     ]
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table."""
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
 
@@ -134,12 +135,13 @@ def write_documents(measured: Measured, folder: Path) -> None:
         )
     page = folder / "sandbox.md"
     text = page.read_text(encoding="utf-8")
-    text = _between(text, "figures", _table(("figure", "simulated", "target"), figures(measured)))
-    text = _between(text, "parameters", _table(("parameter", "value", "meaning"), parameter_rows()))
+    text = between(text, "figures", table(("figure", "simulated", "target"), figures(measured)))
+    text = between(text, "parameters", table(("parameter", "value", "meaning"), parameter_rows()))
     page.write_text(text, encoding="utf-8")
 
 
-def _between(text: str, name: str, content: str) -> str:
+def between(text: str, name: str, content: str) -> str:
+    """Return the text with what stands between two marks replaced."""
     pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)", re.DOTALL)
     return pattern.sub(lambda match: match.group(1) + content + "\n" + match.group(2), text)
 

@@ -1,8 +1,10 @@
-"""Exchanges to JSON values and back: what the journal stores and how a resumed sandbox is made from it."""
+"""Exchanges to what the journal stores, and back.
+
+States hold the records themselves, which orjson writes as objects; they must be written before anything changes.
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -51,9 +53,9 @@ def exchange_state(exchange: Exchange) -> dict[str, Any]:
         "counts": _counts(exchange),
         "markets": [listed.state() for listed in exchange.markets.values()],
         "accounts": [account_state(a) for a in exchange.accounts.accounts.values() if not a.is_house],
-        "tickets": [ticket.state() for ticket in exchange.tickets.values()],
-        "trades": [trade.state() for trade in exchange.trades.values()],
-        "payouts": [asdict(payout) for payout in exchange.payouts],
+        "tickets": list(exchange.tickets.values()),
+        "trades": list(exchange.trades.values()),
+        "payouts": list(exchange.payouts),
         "fees_e6": exchange.accounts.fees_e6,
         "mode": _mode_state(exchange),
         "face": exchange.face_state,
@@ -79,9 +81,9 @@ def take_changes(exchange: Exchange) -> dict[str, Any] | None:
             account_state(exchange.accounts.accounts[account_id], markets)
             for account_id, markets in changes.accounts.items()
         ],
-        "tickets": [exchange.tickets[order_id].state() for order_id in sorted(changes.tickets)],
-        "trades": [trade.state() for trade in changes.trades.values()],
-        "payouts": [asdict(payout) for payout in changes.payouts],
+        "tickets": [exchange.tickets[order_id] for order_id in sorted(changes.tickets)],
+        "trades": list(changes.trades.values()),
+        "payouts": changes.payouts,
         "fees_e6": exchange.accounts.fees_e6,
     }
     if changes.forgotten:

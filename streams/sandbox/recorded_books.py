@@ -1,7 +1,8 @@
 """Readers of recorded order books: each gives the markets of a file and its frames in YES terms, in order of time.
 
 Known forms: Polymarket socket rows (`*.csv.gz` with a `market_slug` column, two tokens per market), verbatim Kalshi
-frames (`kalshi_ws_*.json.gz`) and Kalshi level rows (`*.csv.gz` with a `best_bid` column). Of the two tokens of a
+frames (`kalshi_ws_*.json.gz`), Kalshi level rows (`*.csv.gz` with a `best_bid` column) and whole books of both venues
+as their REST calls gave them (`*.jsonl.gz` with `contract_id`, `venue`, `ts`, `raw`). Of the two tokens of a
 Polymarket market the first named in the metadata (else the first in the file) is YES and is read; the other mirrors it.
 """
 
@@ -81,10 +82,14 @@ def read_recording(path: Path) -> Recording:
 
 
 def _has_form(path: Path) -> bool:
-    return path.is_file() and (path.name.endswith(".csv.gz") or path.name.startswith("kalshi_ws_"))
+    is_books = "both_venues" in path.name and path.name.endswith(".jsonl.gz")
+    return path.is_file() and (is_books or path.name.endswith(".csv.gz") or path.name.startswith("kalshi_ws_"))
 
 
 def _read_file(path: Path, recording: Recording) -> None:
+    if ".jsonl" in path.name:
+        _read_whole_books(path, recording)
+        return
     if ".json" in path.name:
         _read_kalshi_frames(path, recording)
         return
@@ -213,6 +218,44 @@ def _read_kalshi_rows(path: Path, rows: list[dict[str, str]], recording: Recordi
             recording.frames.append(RecordedFrame(at_ms, ref, pending, is_snapshot=True))
             pending = None
         recording.frames.append(RecordedFrame(at_ms, ref, {(side, price): size}, is_relative=True))
+
+
+# -- both ----------------------------------------------------------------------------------------------------
+
+
+def _read_whole_books(path: Path, recording: Recording) -> None:
+    """One book a line; Polymarket's are of one token, taken for YES, and its other token is made up."""
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        for row in map(json.loads, lines):
+            ref, raw = MarketRef(Venue(row["venue"]), row["contract_id"]), row["raw"]
+            at_ms = int(datetime.fromisoformat(row["ts"]).timestamp() * 1000)
+            if ref.venue is Venue.KALSHI:
+                ladders = raw["orderbook_fp"]
+                named = {"yes_dollars_fp": ladders.get("yes_dollars"), "no_dollars_fp": ladders.get("no_dollars")}
+                frame = _kalshi_frame("orderbook_snapshot", named, ref, at_ms)
+                market = RecordedMarket(ref, f"Recorded book of {ref.market_id}")
+            else:
+                sides: tuple[tuple[Side, str], ...] = (("bid", "bids"), ("ask", "asks"))
+                sizes = {
+                    (side, int(Decimal(level["price"]) * PRICE_ONE_E4)): _exact_e6(level["size"])
+                    for side, name in sides
+                    for level in raw[name]
+                }
+                frame = RecordedFrame(at_ms, ref, sizes, is_snapshot=True)
+                market = RecordedMarket(
+                    ref, f"Recorded book of {ref.market_id[:10]}", yes_token=raw["asset_id"],
+                    no_token=_made_up_token(ref.market_id), slug=ref.market_id[2:18],
+                    is_fine=any(price % 100 for _, price in sizes),
+                )  # fmt: skip
+            known = recording.markets.setdefault(ref, market)
+            known.is_fine |= market.is_fine
+            recording.frames.append(frame)
+
+
+def _made_up_token(condition_id: str) -> str:
+    from streams.sandbox.identifiers import polymarket_ids  # as above
+
+    return polymarket_ids(condition_id).no_token
 
 
 def _e4(text: str | None) -> int | None:

@@ -27,6 +27,8 @@ from streams.sandbox.server import Request, Response, Router
 if TYPE_CHECKING:
     from streams.sandbox.polymarket_face.face import PolymarketFace
 
+NOT_READY = "the market is not yet ready to process new orders"
+NOT_INSERTED = "could not insert order"
 POST_ONLY_MODE = "post-only mode: only post-only orders and cancels are allowed"
 _KILLS = {UNFILLED_FOK, UNMATCHED_FAK, "invalid post-only order: order crosses book"}
 
@@ -139,8 +141,9 @@ class OrderRest:
             if text == UNFILLED_FOK:
                 self._face.user_feed.killed(request, form.listed, text, now)
             raise Invalid(text) from None
-        if request.tif == "ioc" and ticket.status == "canceled" and not ticket.filled_e6:
-            raise Invalid(UNMATCHED_FAK)
+        if ticket.status == "canceled" and not ticket.filled_e6:
+            # What the venue says to an order that meets an own one is not known.
+            raise Invalid(UNMATCHED_FAK if ticket.reason == "immediate" else NOT_INSERTED)
         return ticket
 
     def _request(self, form: Form, key: PolymarketKey) -> OrderRequest:
@@ -226,7 +229,8 @@ def refusal_text(error: Refused, form: Form) -> str:
         return detail
     wrong = f"order {form.order_id} is invalid."
     return {
-        "market_closed": "the market is not yet ready to process new orders",
+        "market_closed": NOT_READY,
+        "market_paused": NOT_READY,
         "invalid_price": f"{wrong} Price ({PRICES[form.price_e4]}) breaks minimum tick size rule: "
         f"{PRICES[form.listed.tick_e4]}",
         "invalid_size": f"{wrong} Size ({size(form.shares_e6)}) lower than the minimum: "
@@ -235,16 +239,19 @@ def refusal_text(error: Refused, form: Form) -> str:
         "fok_unfilled": UNFILLED_FOK,
         "duplicate": f"{wrong} Duplicated.",
         "post_only_mode": POST_ONLY_MODE,
-    }.get(error.code, "could not insert order")
+    }.get(error.code, NOT_INSERTED)
 
 
 def _end_reason(ticket: Ticket) -> str:
     """Why a held order was not carried out when it was let go."""
-    if ticket.request.tif == "fok":
-        return UNFILLED_FOK
-    if ticket.request.tif == "ioc":
-        return UNMATCHED_FAK
-    return ticket.reason or "could not insert order"
+    return {
+        "insufficient_balance": "not enough balance / allowance: the balance is not enough",
+        "fok_unfilled": UNFILLED_FOK,
+        "immediate": UNMATCHED_FAK,
+        "market_closed": NOT_READY,
+        "market_paused": NOT_READY,
+        "post_only_mode": POST_ONLY_MODE,
+    }.get(ticket.reason, NOT_INSERTED)
 
 
 def _answer(order_id: str, status: str, *, making: str = "", taking: str = "", error: str = "") -> dict[str, Any]:

@@ -161,3 +161,36 @@ def test_all_recorded_books_can_be_read(shared_dir: Path) -> None:
     books = shared_dir / "data" / "books"
     assert len(read_recording(books / "polymarket_mlb_2025").markets) == 7
     assert len(read_recording(books / "kalshi_nba_mvp_l2_2025-12").markets) == 2
+
+
+def test_whole_books_of_both_venues_are_shown_as_they_were(tmp_path: Path) -> None:
+    kalshi = {"yes_dollars": [["0.4100", "600.00"]], "no_dollars": [["0.5000", "500.00"], ["0.5100", "800.00"]]}
+    levels = {"bids": [{"price": "0.24", "size": "100"}], "asks": [{"price": "0.785", "size": "10.5"}]}
+    rows = [
+        {
+            "contract_id": "KXLOL-1",
+            "venue": "kalshi",
+            "ts": "2026-07-23T05:55:55.463Z",
+            "raw": {"orderbook_fp": kalshi},
+        },
+        {
+            "contract_id": "0x" + "ab" * 32,
+            "venue": "polymarket",
+            "ts": "2026-07-23T05:55:12.148Z",
+            "raw": {"asset_id": "345", **levels},
+        },
+    ]
+    path = tmp_path / "lol_both_venues.jsonl.gz"
+    path.write_bytes(gzip.compress("\n".join(map(json.dumps, rows)).encode()))
+    recording = read_recording(path)
+    polymarket, first = (MarketRef(Venue.POLYMARKET, "0x" + "ab" * 32), MarketRef(Venue.KALSHI, "KXLOL-1"))
+    assert recording.markets[polymarket].yes_token == "345"
+    assert recording.markets[polymarket].no_token
+    assert recording.markets[polymarket].is_fine
+    _, exchange, _ = play(path, 44_000)
+    assert sizes(exchange, polymarket) == {("bid", 2_400): 100_000_000, ("ask", 7_850): 10_500_000}
+    assert sizes(exchange, first) == {
+        ("bid", 4_100): 600_000_000,
+        ("ask", 5_000): 500_000_000,
+        ("ask", 4_900): 800_000_000,
+    }

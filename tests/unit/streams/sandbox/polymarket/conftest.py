@@ -1,0 +1,202 @@
+"""A Polymarket face over three markets with still makers, a clock that is set by hand, and a signer that asks it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+from eth_account import Account
+
+from streams.market.identity import MarketRef, Venue
+from streams.sandbox.behaviour import ZERO, Behaviour
+from streams.sandbox.exchange import Exchange
+from streams.sandbox.faults import FaultPlan
+from streams.sandbox.model import Act, CatalogueEvent, CatalogueMarket, ListMarket, PlaceOrder
+from streams.sandbox.polymarket_face.auth import PolymarketKey, hmac_signature
+from streams.sandbox.polymarket_face.face import PolymarketFace
+from streams.sandbox.polymarket_face.settings import FaceSettings
+from streams.sandbox.polymarket_face.signing import clob_auth_digest, order_digest_and_signer
+from streams.sandbox.server import Request, Response
+
+NOW = 1_795_000_000_000
+SHARE = 1_000_000
+PRIVATE_KEY = "0x" + "11" * 32
+ZERO32 = "0x" + "00" * 32
+
+
+YES = 2**200 + 3 * 10**50
+NO = YES + 1
+
+
+@dataclass
+class Desk:
+    """One signer with an API key, and the face."""
+
+    face: PolymarketFace
+    private_key: str = PRIVATE_KEY
+    key: PolymarketKey | None = None
+    now: list[int] = field(default_factory=lambda: [NOW])
+    salts: Any = field(default_factory=lambda: count(1))
+
+    @property
+    def address(self) -> str:
+        """The signer."""
+        return str(Account.from_key(self.private_key).address)
+
+    yes = YES
+    no = YES + 1
+
+    @staticmethod
+    def condition(number: int = 0) -> str:
+        """The condition id of a market."""
+        return condition(number)
+
+    @property
+    def exchange(self) -> Exchange:
+        """The exchange behind the face."""
+        return self.face.exchange
+
+    def pass_ms(self, ms: int) -> None:
+        """Let time pass for everything."""
+        self.now[0] += ms
+        self.exchange.tick(self.now[0])
+        self.face.tick(self.now[0])
+
+    def get(self, path: str, **query: Any) -> Any:
+        """An unsigned read; the body of its 200."""
+        answer = self.ask("GET", path, query=query)
+        assert answer.status == 200, answer.body
+        return answer.body
+
+    def ask(self, method: str, path: str, body: Any = None, query: dict[str, Any] | None = None) -> Response:
+        """Any unsigned request."""
+        content = b"" if body is None else json.dumps(body).encode()
+        pairs = [(name, str(value)) for name, value in (query or {}).items()]
+        return self.face.handle(Request(method, path, pairs, {}, content))
+
+    def signed(self, method: str, path: str, body: Any = None, **query: Any) -> Response:
+        """A request with L2 headers."""
+        assert self.key is not None
+        content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        stamp = str(self.now[0] // 1000)
+        headers = {
+            "poly_address": self.address,
+            "poly_api_key": self.key.api_key,
+            "poly_passphrase": self.key.passphrase,
+            "poly_timestamp": stamp,
+            "poly_signature": hmac_signature(self.key.secret, stamp, method, path, content),
+        }
+        pairs = [(name, str(value)) for name, value in query.items()]
+        return self.face.handle(Request(method, f"/clob{path}", pairs, headers, content))
+
+    def l1(self, method: str, path: str, nonce: int = 0) -> Response:
+        """A request with L1 headers."""
+        stamp = str(self.now[0] // 1000)
+        digest = clob_auth_digest(self.address, stamp, nonce)
+        signature = Account.unsafe_sign_hash(digest, self.private_key).signature.hex()
+        headers = {
+            "poly_address": self.address,
+            "poly_signature": f"0x{signature.removeprefix('0x')}",
+            "poly_timestamp": stamp,
+            "poly_nonce": str(nonce),
+        }
+        return self.face.handle(Request(method, f"/clob{path}", [], headers))
+
+    def log_in(self) -> Desk:
+        """Make an API key."""
+        answer = self.l1("POST", "/auth/api-key")
+        body = (answer if answer.resume is None else answer.resume()).body
+        self.key = PolymarketKey(self.address, body["apiKey"], body["secret"], body["passphrase"])
+        return self
+
+    def order(
+        self, side: str, maker_amount: int, taker_amount: int, kind: str = "GTC", token: int | None = None, **more: Any
+    ) -> dict[str, Any]:
+        """The body of an order of this signer; `more` changes signed fields, `postOnly` and `owner` the body."""
+        assert self.key is not None
+        token = token if token is not None else YES
+        order: dict[str, Any] = {
+            "salt": next(self.salts), "maker": self.address, "signer": self.address, "tokenId": str(token),
+            "makerAmount": str(maker_amount), "takerAmount": str(taker_amount), "side": side, "expiration": "0",
+            "signatureType": 0, "timestamp": str(self.now[0]), "metadata": ZERO32, "builder": ZERO32,
+        }  # fmt: skip
+        outer = {name: more.pop(name) for name in ("postOnly", "owner") if name in more}
+        order |= more
+        is_neg = self.face.tokens[str(token)][0].market.is_neg_risk
+        digest, _ = order_digest_and_signer({**order, "signature": "0x"}, is_neg_risk=is_neg)
+        signature = Account.unsafe_sign_hash(bytes.fromhex(digest[2:]), self.private_key).signature.hex()
+        order["signature"] = f"0x{signature.removeprefix('0x')}"
+        return {"order": order, "owner": self.key.api_key, "orderType": kind, "deferExec": False} | outer
+
+    def post(self, *order: Any, **more: Any) -> Response:
+        """Post an order given as `order` wants it."""
+        return self.signed("POST", "/order", self.order(*order, **more))
+
+    def quote(self, key: str, side: str, price_e4: int, shares: int, market: int = 0) -> None:
+        """A house order."""
+        ref = MarketRef(Venue.POLYMARKET, condition(market))
+        self.act(PlaceOrder(ref, "maker", key, side, price_e4, shares * SHARE))  # type: ignore[arg-type]
+
+    def act(self, act: Act) -> None:
+        """An act of the flow."""
+        self.exchange.apply(act, self.now[0])
+
+
+def condition(number: int) -> str:
+    """The condition id of a market."""
+    return "0x" + f"{number + 1:02x}" * 32
+
+
+def market(number: int, **more: Any) -> CatalogueMarket:
+    """A market; 1 and 2 belong to one negative-risk event."""
+    start = datetime.fromtimestamp(NOW / 1000, UTC)
+    made = CatalogueMarket(
+        venue=Venue.POLYMARKET, market_id=condition(number), event_id="900" if number == 0 else "the-event",
+        series_id="", title=f"Will number {number} happen?", rules="If it happens.",
+        close_time=start + timedelta(days=10), open_time=start - timedelta(days=20), min_size_e6=5 * SHARE,
+        fee_schedule={"rate": "0.05", "exponent": "1", "taker_only": True}, gamma_id=str(1_000 + number),
+        slug=f"number-{number}", yes_token=str(YES + 2 * number), no_token=str(NO + 2 * number),
+        is_neg_risk=number > 0, category="Politics",
+    )  # fmt: skip
+    return replace(made, **more)
+
+
+@pytest.fixture
+def make_market() -> Callable[..., CatalogueMarket]:
+    """`make_market(number, **changes)`."""
+    return market
+
+
+@pytest.fixture
+def open_desk() -> Callable[..., Desk]:
+    """`open_desk(behaviour?, settings?, markets?)`: a signer that has logged in."""
+
+    def opened(
+        behaviour: Behaviour = ZERO, settings: FaceSettings | None = None, markets: list[CatalogueMarket] | None = None
+    ) -> Desk:
+        exchange = Exchange(Venue.POLYMARKET, FaultPlan(), 1, behaviour)
+        clock = [NOW]
+        face = PolymarketFace(exchange, {}, lambda: clock[0], lambda: None, settings)
+        for number, listed in enumerate(markets or [market(0), market(1), market(2)]):
+            event = CatalogueEvent(
+                Venue.POLYMARKET, listed.event_id, "", f"Event of {number}", category=listed.category
+            )
+            exchange.apply(ListMarket(event, listed), NOW)
+            for step in range(1, 4):
+                for side, price in (("bid", 5_000 - 100 * step), ("ask", 5_000 + 100 * step)):
+                    act = PlaceOrder(listed.ref, "maker", f"{number}{side}{step}", side, price, 50 * SHARE)  # type: ignore[arg-type]
+                    exchange.apply(act, NOW)
+        return Desk(face, now=clock).log_in()
+
+    return opened
+
+
+@pytest.fixture
+def desk(open_desk: Callable[..., Desk]) -> Desk:
+    """A signer at a face without any delay."""
+    return open_desk()

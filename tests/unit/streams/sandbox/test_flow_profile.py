@@ -1,0 +1,131 @@
+"""What the behaviour adds to the flow: rivals who are faster, brief gaps of a few contracts, makers who watch."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from streams.market.errors import ConfigurationError
+from streams.sandbox.behaviour import REALISTIC, ZERO
+from streams.sandbox.catalogue import Catalogue, load_catalogue
+from streams.sandbox.flow import Flow
+from streams.sandbox.model import CancelOrder, PlaceOrder
+from streams.sandbox.offline import OfflineExchange
+from streams.sandbox.parameters import FlowParameters, adjusted_parameters
+from streams.sandbox.quoting import RIVAL
+from streams.sandbox.start import load_behaviour
+
+NOW = datetime(2026, 11, 21, 12, 0, 7, tzinfo=UTC)
+START_MS = int(NOW.timestamp() * 1000)
+BRIEF = FlowParameters(
+    deltas_per_s=300.0, gap_share=0.0001, brief_gaps_per_h=60.0, coins=(), ladder_violations_per_min=0.001
+)
+
+
+@pytest.fixture(scope="module")
+def bundled() -> Catalogue:
+    return load_catalogue(None, NOW)
+
+
+def watch(flow: Flow, seconds: float, step_ms: int = 50) -> tuple[list[tuple[float, int]], list[PlaceOrder]]:
+    """(seconds, contracts at last) of every gap that ended, and what rivals placed."""
+    exchange = OfflineExchange()
+    fills = exchange.apply([])
+    since: dict[object, tuple[int, int]] = {}
+    ended: list[tuple[float, int]] = []
+    rivals: list[PlaceOrder] = []
+    for number in range(int(seconds * 1000) // step_ms):
+        acts = flow.step(START_MS + number * step_ms, fills)
+        fills = exchange.apply(acts)
+        rivals += [act for act in acts if isinstance(act, PlaceOrder) and act.account == RIVAL]
+        seen = {}
+        for ref, _, contracts in flow.displaced():
+            begun, last = since.get(ref, (number, 0))
+            seen[ref] = begun, contracts or last
+        ended += [((number - since[ref][0]) * step_ms / 1000, since[ref][1]) for ref in since if ref not in seen]
+        since = dict(seen)
+    assert exchange.crossed == 0
+    return ended, rivals
+
+
+def test_brief_gaps_last_seconds_and_offer_about_fifteen_contracts(bundled: Catalogue) -> None:
+    ended, _ = watch(Flow(bundled, 1, BRIEF.under(ZERO)), 90)
+    assert len(ended) > 100
+    assert all(seconds < 10 for seconds, _ in ended)
+    sizes = sorted(contracts for _, contracts in ended if contracts)
+    assert 12 <= sizes[len(sizes) // 2] <= 18
+    assert sizes[len(sizes) * 9 // 10] < 40
+
+
+def test_rivals_take_half_of_the_gaps_within_their_reaction(bundled: Catalogue) -> None:
+    flow = Flow(bundled, 1, BRIEF.under(REALISTIC))
+    ended, rivals = watch(flow, 90)
+    quick = [seconds for seconds, _ in ended if seconds <= 0.5]
+    assert 0.35 < len(quick) / len(ended) < 0.65
+    assert all(seconds >= 0.05 for seconds in quick)
+    assert 0.3 < flow.gaps["taken"] / flow.gaps["brief"] < 0.65
+    assert len(rivals) >= flow.gaps["taken"]
+
+
+def test_a_rival_takes_all_that_is_stale_in_one_order(bundled: Catalogue) -> None:
+    parameters = replace(BRIEF, brief_gaps_per_h=0.0, gap_share=0.4).under(replace(REALISTIC, rival_share=Decimal(1)))
+    flow = Flow(bundled, 2, parameters)
+    _, rivals = watch(flow, 30)
+    assert flow.gaps["taken"] > 20
+    assert all(order.is_immediate for order in rivals)
+
+
+def test_makers_step_back_when_the_other_venue_moves(bundled: Catalogue) -> None:
+    """With the same news, more quotes are pulled where makers watch each other."""
+    pulled = []
+    for behaviour in (ZERO, replace(ZERO, fades=True)):
+        parameters = replace(BRIEF, brief_gaps_per_h=0.0, jumps_per_h=60.0, move_fade_probability=1.0).under(behaviour)
+        flow, exchange = Flow(bundled, 3, parameters), OfflineExchange()
+        acts = [act for number in range(240) for act in flow.step(START_MS + number * 250, [])]
+        exchange.apply(acts)
+        pulled.append(sum(isinstance(act, CancelOrder) for act in acts))
+    assert pulled[1] > 1.02 * pulled[0]
+
+
+def test_a_flow_with_all_of_it_is_the_same_every_time_and_resumes_exactly(bundled: Catalogue) -> None:
+    parameters = replace(BRIEF, gap_share=0.1).under(REALISTIC)
+    flows = [Flow(bundled, 6, parameters) for _ in range(2)]
+    runs = [[flow.step(START_MS + number * 250, []) for number in range(200)] for flow in flows]
+    assert runs[0] == runs[1]
+    restored = Flow(bundled, 6, parameters)
+    restored.restore(json.loads(json.dumps(flows[0].snapshot())))
+    later = START_MS + 50_000
+    assert all(
+        flows[0].step(later + number * 250, []) == restored.step(later + number * 250, []) for number in range(200)
+    )
+    assert flows[0].snapshot() == restored.snapshot()
+
+
+def test_a_state_written_before_there_were_brief_gaps_can_be_taken_back(bundled: Catalogue) -> None:
+    flow = Flow(bundled, 6, BRIEF)
+    flow.step(START_MS, [])
+    state = json.loads(json.dumps(flow.snapshot()))
+    state["quotes"] = [row[:-2] for row in state["quotes"]]
+    restored = Flow(bundled, 6, BRIEF)
+    restored.restore(state)
+    assert [row[:-2] for row in restored.snapshot()["quotes"]] == state["quotes"]
+
+
+def test_a_behaviour_file_changes_single_figures_of_both_halves(tmp_path: Path) -> None:
+    path = tmp_path / "behaviour.json"
+    path.write_text(json.dumps({"read_lag_ms": 900, "rival_share": "0.25", "flow": {"levels": 3, "fade_s": [1, 2]}}))
+    behaviour, parameters = load_behaviour(path, REALISTIC, FlowParameters())
+    assert (behaviour.read_lag_ms, behaviour.kalshi_ack_ms) == (900, (20, 80))
+    assert (parameters.levels, parameters.fade_s) == (3, (1, 2))
+    assert parameters.under(behaviour).rival_share == 0.25
+    for text in ("[]", '{"speed": 1}', '{"flow": {"levels": [1, 2]}}', '{"flow": {"fades": true}}', "{", '{"flow": 1}'):
+        path.write_text(text)
+        with pytest.raises(ConfigurationError, match=r"behaviour\.json .*\.$"):
+            load_behaviour(path, REALISTIC, FlowParameters())
+    with pytest.raises(ValueError, match="rival_share"):
+        adjusted_parameters(FlowParameters(), {"rival_share": 1})
