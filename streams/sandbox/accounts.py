@@ -92,6 +92,11 @@ class Account:
         """Add to (or take from) the cash of one shard."""
         self.cash_by_shard_e6[shard] = self.cash_by_shard_e6.get(shard, 0) + change_e6
 
+    def held_e6(self, market_id: str, outcome: Outcome) -> int:
+        """Contracts held of an outcome."""
+        found = self.positions.get(market_id)
+        return 0 if found is None else found.held_e6(outcome)
+
     def position(self, market_id: str) -> Position:
         """The position in a market, made when there is none."""
         found = self.positions.get(market_id)

@@ -223,6 +223,7 @@ class Exchange(Trading):
 
     def tick(self, now_ms: int) -> None:
         """Let time pass: modes end, orders expire, held ones are released, trades settle, cash is rebalanced."""
+        self.reads.prepare(now_ms)
         self.move_mode(now_ms)
         if self.mode not in ("closed", "restarting"):
             waiting, self.waiting_cancels = self.waiting_cancels, []

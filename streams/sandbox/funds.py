@@ -79,7 +79,7 @@ def check_tokens(
     Raises:
         Refused: `insufficient_balance`.
     """
-    held = account.position(market_id).held_e6(outcome)
+    held = account.held_e6(market_id, outcome)
     promised = sum(
         ticket.remaining_e6
         for ticket in _open_tickets(exchange, account, amended)
@@ -186,7 +186,7 @@ def _opposite_e6(exchange: Settling, account: Account, request: OrderRequest) ->
     """Held contracts of the other outcome that bought ones turn into cash; none on Polymarket."""
     if exchange.venue is not Venue.KALSHI:
         return 0
-    return max(0, account.position(request.market_id).held_e6(other_outcome(request.intent.outcome)))
+    return max(0, account.held_e6(request.market_id, other_outcome(request.intent.outcome)))
 
 
 def _released_by_netting(exchange: Settling, account: Account, request: OrderRequest, amended: Ticket | None) -> int:

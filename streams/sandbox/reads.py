@@ -134,13 +134,21 @@ class ReadView:
         self._accounts.add(account.account_id, now_ms, seen)
 
     def prepare(self, now_ms: int) -> None:
-        """Start with what is there, so that the first change of everything is seen late too."""
+        """Note what was never noted, so that its first change is seen late too; without a lag, drop every copy.
+
+        Called as time passes: an account must be there for a moment before its first change.
+        """
+        if not self._lag:
+            for versions in (self._accounts, self._tickets, self._trades):
+                versions.clear()
+            return
         for account in self._exchange.accounts.accounts.values():
-            if not account.is_house:
+            if not account.is_house and self._accounts.last(account.account_id) is None:
                 self.note_account(account, "", now_ms)
-        for ticket in self._exchange.tickets.values():
-            if ticket.is_open:
-                self.note_ticket(ticket, now_ms)
+        for tickets in (self._exchange.resting, self._exchange.delayed):
+            for ticket in tickets.values():
+                if self._tickets.last(ticket.order_id) is None:
+                    self.note_ticket(ticket, now_ms)
 
     def forget(self, ticket_ids: list[str], trade_ids: list[str]) -> None:
         """Drop orders and trades that are not kept any more."""

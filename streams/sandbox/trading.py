@@ -142,10 +142,9 @@ class Trading(Settling):
             raise Refused("market_paused")
 
     def _reducible_e6(self, request: OrderRequest) -> int:
-        position = self.accounts.accounts[request.account_id].position(request.market_id)
-        if request.intent.action == "sell":
-            return max(0, position.held_e6(request.intent.outcome))
-        return max(0, position.held_e6(other_outcome(request.intent.outcome)))
+        outcome = request.intent.outcome
+        reduced = outcome if request.intent.action == "sell" else other_outcome(outcome)
+        return max(0, self.accounts.accounts[request.account_id].held_e6(request.market_id, reduced))
 
     def _open_ticket(self, request: OrderRequest, now_ms: int) -> Ticket:
         self.ticket_count += 1
