@@ -311,7 +311,10 @@ def load_accounts(path: Path) -> LoadedAccounts:
         return LoadedAccounts({}, {}, {})
     try:
         document = json.loads(path.read_text())
-        kalshi = {row["key_id"]: load_key(row["key_id"], row["public_key_pem"]) for row in document.get("kalshi", [])}
+        kalshi = {
+            row["key_id"]: load_key(row["key_id"], row["public_key_pem"], row.get("scopes", ("read", "write")))
+            for row in document.get("kalshi", [])
+        }
         polymarket = {
             row["api_key"]: PolymarketKey(row["address"], row["api_key"], row["secret"], row["passphrase"])
             for row in document.get("polymarket", [])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature
@@ -31,7 +31,7 @@ class KalshiKey:
         return ("read" if method == "GET" else "write") in self.scopes
 
 
-def load_key(key_id: str, public_key_pem: str) -> KalshiKey:
+def load_key(key_id: str, public_key_pem: str, scopes: Iterable[str] = ("read", "write")) -> KalshiKey:
     """Parse a key; its kind is decided by the parsed key, not by the PEM banner.
 
     Raises:
@@ -43,7 +43,7 @@ def load_key(key_id: str, public_key_pem: str) -> KalshiKey:
         raise ConfigurationError(f"The public key of the Kalshi account {key_id} is not PEM.") from None
     if not isinstance(key, rsa.RSAPublicKey | ed25519.Ed25519PublicKey):
         raise ConfigurationError(f"The public key of the Kalshi account {key_id} is neither RSA nor Ed25519.")
-    return KalshiKey(key_id, f"kalshi:{key_id}", key)
+    return KalshiKey(key_id, f"kalshi:{key_id}", key, frozenset(scopes))
 
 
 def authenticate(request: Request, keys: Mapping[str, KalshiKey], now_ms: int, window_ms: int) -> KalshiKey | Response:

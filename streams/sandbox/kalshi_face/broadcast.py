@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ import orjson
 from streams.sandbox.engine import LevelChanged
 from streams.sandbox.kalshi_face import messages
 from streams.sandbox.kalshi_face.hub import LIFECYCLE
+from streams.sandbox.kalshi_face.subscription import BOOKS, Subscription
 from streams.sandbox.records import LifecycleMoment, ListedMarket, Listener, Ticket, Trade, TradeSide
 
 if TYPE_CHECKING:
@@ -31,15 +32,9 @@ class Broadcast(Listener):
     def on_book(self, listed: ListedMarket, changes: list[LevelChanged], trades: list[Trade], now_ms: int) -> None:
         """Deltas, prints, and the ticker when best prices or the last trade changed."""
         ticker = listed.market_id
-        subscriptions = self._hub.interested("orderbook_delta", ticker) if changes else ()
+        subscriptions = self._hub.interested(BOOKS, ticker) if changes else ()
         for change in changes if subscriptions else ():
-            for subscription in subscriptions:
-                is_own = not change.order.is_house and change.order.account == subscription.session.key.account_id
-                is_tagged = is_own and (change.cause != "traded" or self._settings.tags_own_fills)
-                subscription.send(
-                    "orderbook_delta",
-                    messages.delta(ticker, change, subscription.use_yes_price, is_tagged, now_ms),
-                )
+            self._tell_change(ticker, change, subscriptions, now_ms)
         printed = self._hub.interested("trade", ticker) if trades else ()
         for trade in trades if printed else ():
             message = orjson.dumps(messages.public_trade(trade, self._settings))
@@ -49,6 +44,19 @@ class Broadcast(Listener):
             self._last_sizes[ticker] = trades[-1].size_e6
         if trades or changes:
             self._tell_ticker(listed, now_ms, has_traded=bool(trades))
+
+    def _tell_change(
+        self, ticker: str, change: LevelChanged, subscriptions: Sequence[Subscription], now_ms: int
+    ) -> None:
+        """Send a level's change, rendered once for all who see it alike."""
+        is_taggable = not change.order.is_house and (change.cause != "traded" or self._settings.tags_own_fills)
+        rendered: dict[tuple[bool, bool], bytes] = {}
+        for subscription in subscriptions:
+            is_tagged = is_taggable and change.order.account == subscription.session.key.account_id
+            look = (subscription.use_yes_price, is_tagged)
+            if look not in rendered:
+                rendered[look] = messages.delta(ticker, change, *look, now_ms)
+            subscription.send(BOOKS, rendered[look])
 
     def _tell_ticker(self, listed: ListedMarket, now_ms: int, *, has_traded: bool) -> None:
         members = self._hub.interested("ticker", listed.market_id)

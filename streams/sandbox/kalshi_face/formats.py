@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 DOLLARS = [f"{price // 10_000}.{price % 10_000:04d}" for price in range(10_001)]
 """`price_e4` -> "0.4700"."""
@@ -28,7 +29,12 @@ def money4(cash_e6: int) -> str:
 
 def moment(at_ms: int) -> str:
     """RFC 3339 with microseconds."""
-    return f"{datetime.fromtimestamp(at_ms // 1000, UTC):%Y-%m-%dT%H:%M:%S}.{at_ms % 1000:03d}000Z"
+    return f"{_whole_second(at_ms // 1000)}.{at_ms % 1000:03d}000Z"
+
+
+@lru_cache(maxsize=4_096)
+def _whole_second(at_s: int) -> str:
+    return f"{datetime.fromtimestamp(at_s, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def second(at: datetime) -> str:

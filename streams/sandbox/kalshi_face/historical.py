@@ -59,7 +59,8 @@ class HistoricalRest:
                 and (not series or listed.market.series_id == series)
             )
 
-        page, cursor = paged(list(self._exchange.markets.values()), request.param("cursor"), limit, matches)
+        rows = list(self._exchange.markets.values())
+        page, cursor = paged(rows, request.param("cursor"), limit, lambda listed: listed.market_id, matches)
         return Response(200, {"markets": [self._face.market_body(listed) for listed in page], "cursor": cursor})
 
     def market(self, request: Request, ticker: str) -> Response:

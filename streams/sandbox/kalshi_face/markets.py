@@ -66,7 +66,7 @@ class MarketRest:
             )
 
         rows = [] if combos == "only" else list(self._exchange.markets.values())
-        page, cursor = paged(rows, request.param("cursor"), limit, matches)
+        page, cursor = paged(rows, request.param("cursor"), limit, lambda listed: listed.market_id, matches)
         return Response(200, {"markets": [self._face.market_body(listed) for listed in page], "cursor": cursor})
 
     def market(self, request: Request, ticker: str) -> Response:

@@ -26,14 +26,27 @@ FILTER_WORDS = {
     "closed": {"closed", "determined"},
     "settled": {"settled"},
 }
+
+
+def _tapered(edge: int, center: int, width: int) -> tuple[tuple[int, int, int], ...]:
+    return (0, width, edge), (width, 10_000 - width, center), (10_000 - width, 10_000, edge)
+
+
 _STRUCTURES = {
     ((0, 10_000, 100),): "linear_cent",
     ((0, 10_000, 10),): "deci_cent",
-    ((0, 1_000, 10), (1_000, 9_000, 100), (9_000, 10_000, 10)): "tapered_deci_cent",
+    _tapered(10, 100, 1_000): "tapered_deci_cent",
+    _tapered(50, 100, 1_000): "center_whole_edge_half_cent",
+    _tapered(20, 100, 1_000): "center_whole_edge_quint_cent",
+    ((0, 10_000, 50),): "center_half_edge_half_cent",
+    _tapered(20, 50, 1_000): "center_half_edge_quint_cent",
+    _tapered(10, 50, 1_000): "center_half_edge_deci_cent",
+    ((0, 10_000, 20),): "center_quint_edge_quint_cent",
+    _tapered(10, 20, 1_000): "center_quint_edge_deci_cent",
     ((0, 10_000, 1),): "center_centi_edge_centi_cent",
+    _tapered(1, 10, 100): "center_deci_edge_centi_cent",
 }
-
-
+"""The venue's label of a price grid; the ranges themselves are the truth, and new labels appear."""
 _SERIES_FREQUENCIES = {"Climate and Weather": "daily", "Crypto": "hourly"}
 
 

@@ -73,15 +73,23 @@ def time_range(request: Request) -> tuple[int, int]:
 
 
 def paged(
-    rows: Sequence[Row], cursor: str, limit: int, matches: Callable[[Row], bool] = lambda _: True
+    rows: Sequence[Row],
+    cursor: str,
+    limit: int,
+    key: Callable[[Row], str],
+    matches: Callable[[Row], bool] = lambda _: True,
 ) -> tuple[list[Row], str]:
-    """Return one page and the next cursor ("" on the last). A garbage cursor is page one, as at the venue."""
+    """Return one page of rows that are oldest first, and the next cursor ("" on the last).
+
+    The cursor names the next page's first row and its place: rows that go meanwhile shift nothing. A garbage cursor is
+    page one, as at the venue.
+    """
     page: list[Row] = []
-    for index in range(_position(cursor), len(rows)):
+    for index in range(_start(rows, cursor, key), len(rows)):
         if not matches(rows[index]):
             continue
         if len(page) == limit:
-            return page, _encoded(f"at:{index}")
+            return page, _encoded(f"at:{index}:{key(rows[index])}")
         page.append(rows[index])
     return page, ""
 
@@ -97,10 +105,15 @@ def paged_after(rows: Sequence[Row], cursor: str, limit: int, key: Callable[[Row
     return page, _encoded(f"after:{key(page[-1])}") if first + limit < len(rows) else ""
 
 
-def _position(cursor: str) -> int:
-    text = _decoded(cursor)
-    place = text.removeprefix("at:")
-    return int(place) if place != text and place.isdigit() else 0
+def _start(rows: Sequence[Row], cursor: str, key: Callable[[Row], str]) -> int:
+    mark, _, rest = _decoded(cursor).partition(":")
+    place, _, name = rest.partition(":")
+    if mark != "at" or not place.isdigit():
+        return 0
+    index = int(place)
+    if index < len(rows) and key(rows[index]) == name:
+        return index
+    return next((at for at, row in enumerate(rows) if key(row) == name), min(index, len(rows)))
 
 
 def _encoded(text: str) -> str:

@@ -48,8 +48,12 @@ class PortfolioRest:
         free = free_cash(self._face, key, now_ms)
         is_empty = is_other_subaccount(request)
         free = {shard: 0 if is_empty else cash for shard, cash in free.items() if wanted in (None, shard)}
-        held = [(self._exchange.markets[market_id], position) for market_id, position in account.positions.items()]
-        value = sum(_worth_e6(listed, position) for listed, position in held if _is_on(listed, wanted))
+        markets = self._exchange.markets
+        value = sum(
+            _worth_e6(markets[market_id], position)
+            for market_id, position in account.positions.items()
+            if market_id in markets and _is_on(markets[market_id], wanted)
+        )
         return Response(
             200,
             {
@@ -81,7 +85,7 @@ class PortfolioRest:
 
     def positions_page(self, request: Request, rows: list[tuple[ListedMarket, Position]], limit: int) -> Response:
         """A page of markets' positions, with their events' sums."""
-        page, cursor = paged(rows, request.param("cursor"), limit)
+        page, cursor = paged(rows, request.param("cursor"), limit, lambda row: row[0].market_id)
         return Response(
             200,
             {

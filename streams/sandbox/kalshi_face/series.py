@@ -70,7 +70,7 @@ class SeriesRest:
         """Fee overrides of events, a page at a time."""
         limit = limit_of(request, "GetEventFeeChanges", 100, 1000)
         rows = self._face.fees.event_rows(request.param("event_ticker"), self._series_of)
-        page, cursor = paged(rows, request.param("cursor"), limit)
+        page, cursor = paged(rows, request.param("cursor"), limit, lambda row: str(row["id"]))
         return Response(200, {"event_fee_changes": page, "cursor": cursor})
 
     def _series_of(self, event_ticker: str) -> str:
@@ -95,7 +95,8 @@ class SeriesRest:
                 and (not closes or any(close_ms(listed) >= closes for listed in markets))
             )
 
-        page, cursor = paged(list(self._face.events.values()), request.param("cursor"), limit, matches)
+        events = list(self._face.events.values())
+        page, cursor = paged(events, request.param("cursor"), limit, lambda event: event[0].event.event_id, matches)
         with_markets = request.param("with_nested_markets") == "true"
         body: dict[str, Any] = {
             "events": [self._event_body(markets, with_markets=with_markets) for markets in page],

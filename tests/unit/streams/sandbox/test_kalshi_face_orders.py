@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from tests.kalshi_venue import CRYPTO, RAIN, KalshiVenue, order
 
 _ORDERS = "/portfolio/events/orders"
 _IOC = "immediate_or_cancel"
+_DOCUMENTED = KalshiFaceSettings(rate_limit_body="documented")
 
 
 def error(answer: Any) -> tuple[int, str, str]:
@@ -383,3 +386,60 @@ def test_allocations_and_netting_are_remembered() -> None:
     assert venue.ask("PUT", netting, {"subaccount_number": 0, "enabled": True}, key="key-1").status == 200
     assert venue.own(netting)["netting_configs"][0]["enabled"] is True
     assert venue.ask("POST", "/portfolio/subaccounts", {}, key="key-1").status == 400
+
+
+def test_fees_accumulate_over_the_fills_of_an_order() -> None:
+    venue = KalshiVenue()
+    for number in range(3):
+        venue.place(key="key-2", side="ask", price="0.5000", count="0.30", client_order_id=f"m{number}")
+    venue.placed(price="0.5000", count="0.90", time_in_force=_IOC)
+    fees = [fill["fee_cost"] for fill in reversed(venue.own("/portfolio/fills")["fills"])]
+    assert fees == ["0.005300", "0.005200", "0.005300"]
+    own = KalshiVenue(settings=KalshiFaceSettings(fee_cost="trade"))
+    own.placed(price="0.5100", count="0.30", time_in_force=_IOC)
+    assert own.own("/portfolio/fills")["fills"][0]["fee_cost"] == "0.005248"
+
+
+def test_refusals_are_word_for_word_those_that_were_recorded(shared_dir: Path) -> None:
+    limited = replace(ZERO, kalshi_tier="basic")
+    venue, poor = KalshiVenue(), KalshiVenue()
+    paused, slow, slower = KalshiVenue(), KalshiVenue(limited), KalshiVenue(limited, _DOCUMENTED)
+    poor.exchange.set_allocation("kalshi:key-1", {})
+    paused.exchange.set_mode("trading_paused", paused.now_ms)
+    venue.placed(client_order_id="used")
+    spent = [(one, [one.ask("GET", "/portfolio/fills", key="key-1") for _ in range(61)][-1]) for one in (slow, slower)]
+    late = venue.face.handle(venue.request("GET", "/portfolio/fills", key="key-1", at_ms=1))
+    unknown, forged = (venue.request("GET", "/portfolio/fills", key="key-1") for _ in range(2))
+    unknown.headers["kalshi-access-key"] = "unknown"
+    forged.path = "/trade-api/v2/portfolio/orders"
+    answers = {
+        "400_insufficient_balance": venue.place(count="90000.00"),
+        "400_invalid_price_off_grid": venue.place(price="0.4050"),
+        "400_limit_over_max": venue.ask("GET", "/markets?limit=1001"),
+        "400_numeric_field_types": venue.place(count=1),
+        "400_post_only_cross": venue.place(price="0.6000", post_only=True),
+        "401_bad_signature": venue.face.handle(forged),
+        "401_missing_signature": venue.ask("GET", "/portfolio/fills"),
+        "401_timestamp_expired": late,
+        "401_unknown_key": venue.face.handle(unknown),
+        "404_cancel_not_found": venue.ask("DELETE", f"{_ORDERS}/none", key="key-1"),
+        "404_get_market": venue.ask("GET", "/markets/NONE"),
+        "404_insufficient_shard_balance": poor.place(ticker=CRYPTO, count="6000.00"),
+        "404_order_market_not_found": venue.place(ticker="NONE"),
+        "409_duplicate_client_order_id": venue.place(client_order_id="used"),
+        "409_fill_or_kill_killed": venue.place(time_in_force="fill_or_kill"),
+        "409_trading_is_paused": paused.place(),
+        "410_legacy_order_endpoint": venue.ask("POST", "/portfolio/orders", {}, key="key-1"),
+        "429_observed": spent[0][1],
+        "429_documented": spent[1][1],
+    }
+    venue.exchange.pause_market(RAIN, venue.now_ms)
+    answers["400_market_not_active"] = venue.place()
+    samples = shared_dir / "venues" / "kalshi-samples"
+    for name, answer in answers.items():
+        wanted = json.loads((samples / f"err_{name}.json").read_text())
+        if isinstance(wanted.get("error"), dict):
+            wanted["error"].pop("service", None)  # gone since August 2026
+        assert (answer.status, answer.body) == (int(name[:3]), wanted), name
+    names = {path.stem.removeprefix("err_") for path in samples.glob("err_*.json")}
+    assert {name for name in names if not name.startswith("ws_")} == set(answers)

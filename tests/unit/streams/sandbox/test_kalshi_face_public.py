@@ -366,3 +366,18 @@ def test_deprecated_fields_can_be_left_out() -> None:
     fill, trade = venue.own("/portfolio/fills")["fills"][0], venue.public("/markets/trades")["trades"][0]
     assert not {"side", "action"} & set(fill)
     assert "taker_side" not in trade
+
+
+def test_markets_page_without_gaps_while_others_go() -> None:
+    venue = KalshiVenue()
+    venue.list_another()
+    first = venue.public("/markets?limit=1")
+    venue.exchange.forget_market(RAIN)
+    second = venue.public(f"/markets?limit=1&cursor={first['cursor']}")
+    assert [market["ticker"] for market in second["markets"]] == [CRYPTO]
+    venue.exchange.forget_market(CRYPTO)
+    rest = venue.public(f"/markets?limit=1&cursor={second['cursor']}")
+    assert [market["ticker"] for market in rest["markets"]] == ["KXBTCD-26DEC02-T90000"]
+    assert rest["cursor"] == ""
+    assert venue.public("/events")["events"][0]["event_ticker"] == "KXBTCD-26DEC02"
+    assert venue.ask("GET", "/series/KXRAIN").status == 404
