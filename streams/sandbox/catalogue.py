@@ -168,7 +168,7 @@ def _add_market(row: Mapping[str, Any], markets: list[CatalogueMarket], truth: T
     identity: dict[str, Any] = {"market_id": row["id"].upper()}
     if not is_kalshi:
         ids = polymarket_ids(row["id"])
-        identity = {"market_id": ids.condition_id, "slug": row["id"], "gamma_id": ids.gamma_id}
+        identity = {"market_id": ids.condition_id, "slug": _slug(row["id"]), "gamma_id": ids.gamma_id}
         identity |= {"yes_token": ids.yes_token, "no_token": ids.no_token}
     ref = MarketRef(venue, identity["market_id"])
     if ref in truth.conditions:
@@ -202,6 +202,11 @@ def _add_market(row: Mapping[str, Any], markets: list[CatalogueMarket], truth: T
             **identity,
         )
     )
+
+
+def _slug(text: str) -> str:
+    """A slug without blanks and capitals, which dates written into it can bring."""
+    return text.lower().replace(" ", "-")
 
 
 def _two(names: list[str]) -> tuple[str, str]:

@@ -89,7 +89,7 @@ class CancelRest:
         ticket = self._exchange.tickets.get(order_id)
         if ticket is None or ticket.request.extra["owner"] != key.api_key:
             return _GONE
-        if ticket.status == "delayed":
+        if ticket.status == "delayed" and "shown" in ticket.request.extra:
             return _DELAYED
         done = self._exchange.cancel(ticket.request.account_id, order_id, self._face.now_ms())
         return _GONE if done is None else ""

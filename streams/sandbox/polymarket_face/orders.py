@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -39,7 +38,6 @@ class OrderRest:
     def __init__(self, face: PolymarketFace) -> None:
         self._face = face
         self._exchange = face.exchange
-        self._random = random.Random(f"polymarket orders {face.exchange.faults.seed}")
 
     def register(self, router: Router) -> None:
         """Add the routes."""
@@ -109,7 +107,7 @@ class OrderRest:
 
     def _after_delay(self, ticket: Ticket) -> Response:
         """What became of an order the taker delay held back."""
-        self._exchange.tick(self._face.now_ms())
+        self._exchange.release(self._face.now_ms())
         self._face.commit()
         if ticket.status == "canceled" and not ticket.filled_e6:
             return self._refused(_end_reason(ticket))
@@ -135,8 +133,13 @@ class OrderRest:
         self._face.balances.check(form, request, now)
         try:
             held = self._held_until(form, now)
-            ticket = self._exchange.place(request, now) if held is None else self._hold(request, held, form, now)
+            if held is None:
+                ticket = self._exchange.place(request, now)
+            else:
+                request.extra["shown"] = self._face.settings.delayed_status
+                ticket = self._exchange.hold(request, held, now)
         except Refused as error:
+            self._face.waited_for.pop(form.order_id, None)
             text = refusal_text(error, form)
             if text == UNFILLED_FOK:
                 self._face.user_feed.killed(request, form.listed, text, now)
@@ -174,9 +177,7 @@ class OrderRest:
     def _held_until(self, form: Form, now_ms: int) -> int | None:
         """When a delayed order is let go, after the market's taker or sports delay; None for one that does not wait."""
         if form.is_post_only or not form.is_marketable:
-            late = self._face.settings.late_live_share
-            is_late = form.kind == "FAK" and late and self._random.randrange(1_000_000) < late * 1_000_000
-            return now_ms + self._face.settings.late_live_ms if is_late else None
+            return None
         delay_ms = self._face.sports_delay_s(form.listed) * 1000
         if not delay_ms and self._face.has_taker_delay(form.listed):
             delay_ms = self._exchange.behaviour.taker_delay_ms
@@ -184,16 +185,13 @@ class OrderRest:
                 self._face.waited_for[form.order_id] = now_ms + delay_ms
         return now_ms + delay_ms if delay_ms else None
 
-    def _hold(self, request: OrderRequest, release_ms: int, form: Form, now_ms: int) -> Ticket:
-        ticket = self._exchange.hold(request, release_ms, now_ms)
-        if not form.is_marketable:
-            request.extra["shown"] = "live"
-        return ticket
-
     def _placed(self, ticket: Ticket) -> dict[str, Any]:
-        """The answer of an accepted order. FAK and FOK name their trades, whose transactions come later."""
+        """The answer of an accepted order. Its trades are named; their transactions come later.
+
+        An order that a fault holds back looks as if it rested.
+        """
         if ticket.status == "delayed":
-            return _answer(ticket.order_id, ticket.request.extra.get("shown", self._face.settings.delayed_status))
+            return _answer(ticket.order_id, ticket.request.extra.get("shown", "live"))
         if not ticket.filled_e6:
             return _answer(ticket.order_id, "live")
         digits = 0 if self._face.settings.micro_amounts else 6

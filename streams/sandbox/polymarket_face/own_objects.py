@@ -49,6 +49,8 @@ def order_status(ticket: Ticket, listed: ListedMarket) -> str:
     """LIVE, DELAYED, MATCHED, CANCELED, or that the market's resolution cancelled it."""
     if ticket.status == "canceled" and ticket.reason == "closed":
         return "CANCELED_MARKET_RESOLVED"
+    if ticket.status == "delayed" and "shown" not in ticket.request.extra:
+        return "LIVE"
     return _STATUS[ticket.status]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,19 +22,13 @@ class FaceSettings:
             decimals (what polymarket-client reads). Unconfirmed.
         kill_status: Status of a killed FOK, an unmatched FAK or a crossing post-only order: 400 with {error}, or 200
             with errorMsg. Sources disagree.
-        late_live_share: Share of unmatched FAK orders that answer `live` and are matched `late_live_ms` later if the
-            price is there then; reported once.
         delayed_status: What a delayed order answers: `delayed` (documented); one page also knows `unmatched`.
         geoblocked: What /api/geoblock and closed-only mode report.
         relayer_ms: Time until the relayer has carried a transaction out: executed, mined and confirmed at a third each.
         site_wallets_exist: Whether the relayer calls every Safe and proxy wallet deployed; at the venue those that its
             site made are.
         block_ms: Time until a plain wallet's transaction has a receipt.
-        site_wallets_exist: Whether the relayer calls every Safe and proxy wallet deployed; at the venue those that its
-            site made are.
-        site_wallets_exist: bool = True
-    block_ms: int = 2_000
-    v1_page_limit: Most rows of a v1 Data API page.
+        v1_page_limit: Most rows of a v1 Data API page.
         builder_taker_bps / builder_maker_bps: What /fees/builder-fees answers for every code.
         match_sends_price_change: Whether a match sends price changes besides the books; unconfirmed.
         resolved_is_venue_wide: Whether market_resolved goes to every socket with custom features, or only to those
@@ -55,8 +48,6 @@ class FaceSettings:
     gtd_early_s: int = 60
     micro_amounts: bool = False
     kill_status: int = 400
-    late_live_share: Decimal = Decimal(0)
-    late_live_ms: int = 2_000
     delayed_status: str = "delayed"
     geoblocked: bool = False
     relayer_ms: int = 3_000

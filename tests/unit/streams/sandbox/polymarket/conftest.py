@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from streams.sandbox.server import Request, Response
 NOW = 1_795_000_000_000
 SHARE = 1_000_000
 PRIVATE_KEY = "0x" + "11" * 32
+FIXTURES = Path(__file__).parents[4] / "fixtures" / "polymarket"
 ZERO32 = "0x" + "00" * 32
 
 
@@ -200,3 +202,9 @@ def open_desk() -> Callable[..., Desk]:
 def desk(open_desk: Callable[..., Desk]) -> Desk:
     """A signer at a face without any delay."""
     return open_desk()
+
+
+@pytest.fixture(scope="session")
+def shapes() -> Any:
+    """The keys of the venue's payloads by sample name; lists hold their first element's, values are left out."""
+    return json.loads((FIXTURES / "shapes.json").read_text())

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from streams.sandbox.behaviour import REALISTIC, ZERO
+from streams.sandbox.faults import FaultRule
 from streams.sandbox.polymarket_face.contracts import COLLATERAL, EXCHANGE_V2
 from streams.sandbox.polymarket_face.settings import FaceSettings
 from streams.sandbox.polymarket_face.wallets import owned_wallets
@@ -250,13 +251,14 @@ def test_a_sports_market_answers_delayed_and_matches_later(
     assert desk.signed("GET", path).body["status"] == "MATCHED"
 
 
-def test_a_fak_order_can_answer_live_and_fill_later(open_desk: Callable[..., Any]) -> None:
-    desk = open_desk(settings=FaceSettings(late_live_share=1))  # type: ignore[arg-type]
-    answer = desk.post("BUY", 4_000_000, 10_000_000, "FAK").body
-    assert answer["status"] == "live"
-    desk.quote("late", "ask", 4_000, 20)
+def test_a_fak_order_can_answer_live_and_fill_later(desk: Any) -> None:
+    desk.exchange.faults.rules.append(FaultRule("late_fill", ms=2_000))
+    answer = desk.post("BUY", 5_100_000, 10_000_000, "FAK").body
+    assert (answer["status"], answer["makingAmount"]) == ("live", "")
+    path = f"/data/order/{answer['orderID']}"
+    assert desk.signed("GET", path).body["status"] == "LIVE"
     desk.pass_ms(2_000)
-    assert desk.signed("GET", f"/data/order/{answer['orderID']}").body["status"] == "MATCHED"
+    assert desk.signed("GET", path).body["status"] == "MATCHED"
 
 
 # -- modes and limits --------------------------------------------------------------------------------------------------

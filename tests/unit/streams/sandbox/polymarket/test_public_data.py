@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -21,16 +19,12 @@ def settle(desk: Any, number: int = 0, settlement_e4: int = 10_000) -> None:
         desk.act(act)
 
 
-def sample(shared_dir: Path, name: str) -> Any:
-    return json.loads((shared_dir / "venues/polymarket-samples" / f"{name}.json").read_text())
-
-
 # -- CLOB --------------------------------------------------------------------------------------------------------------
 
 
-def test_a_book_is_worst_first_mirrored_and_hashed(desk: Any, shared_dir: Path) -> None:
+def test_a_book_is_worst_first_mirrored_and_hashed(desk: Any, shapes: Any) -> None:
     book, other = (desk.get("/clob/book", token_id=token) for token in (desk.yes, desk.no))
-    assert list(book) == list(sample(shared_dir, "clob_book"))
+    assert list(book) == list(shapes["clob_book"])
     assert [level["price"] for level in book["bids"]] == ["0.47", "0.48", "0.49"]
     assert [level["price"] for level in book["asks"]] == ["0.53", "0.52", "0.51"]
     assert other["asks"][-1] == {"price": "0.51", "size": "50"}
@@ -40,9 +34,9 @@ def test_a_book_is_worst_first_mirrored_and_hashed(desk: Any, shared_dir: Path) 
     assert desk.ask("GET", "/clob/book", query={"token_id": "x"}).status == 400
 
 
-def test_small_reads_answer_as_the_samples_do(desk: Any, shared_dir: Path) -> None:
+def test_small_reads_answer_as_the_samples_do(desk: Any, shapes: Any) -> None:
     desk.post("BUY", 5_100_000, 10_000_000)
-    scalars = sample(shared_dir, "clob_scalars")
+    scalars = shapes["clob_scalars"]
     token = {"token_id": desk.yes}
     for path in ("spread", "midpoint", "tick-size", "neg-risk", "fee-rate", "last-trade-price"):
         assert set(desk.get(f"/clob/{path}", **token)) == set(scalars[f"GET /{path}?token_id"]), path
@@ -62,7 +56,7 @@ def test_small_reads_answer_as_the_samples_do(desk: Any, shared_dir: Path) -> No
         desk.now[0] // 1000,
         "OK",
     )
-    assert set(desk.get("/api/geoblock")) == set(sample(shared_dir, "geoblock"))
+    assert set(desk.get("/api/geoblock")) == set(shapes["geoblock"])
 
 
 def test_plural_reads_are_posts_only(desk: Any) -> None:
@@ -96,13 +90,13 @@ def test_price_history_keeps_the_rules_of_its_parameters(desk: Any) -> None:
     assert desk.get("/clob/prices-history", market=7, interval="1d") == {"history": []}
 
 
-def test_market_lists_of_the_clob_hold_closed_markets_and_samples_only_open_ones(desk: Any, shared_dir: Path) -> None:
+def test_market_lists_of_the_clob_hold_closed_markets_and_samples_only_open_ones(desk: Any, shapes: Any) -> None:
     settle(desk)
     full = desk.get("/clob/markets")
     assert (full["count"], full["limit"], full["next_cursor"]) == (3, 1_000, "LTE=")
-    assert set(full["data"][0]) == set(sample(shared_dir, "clob_market"))
+    assert set(full["data"][0]) == set(shapes["clob_market"])
     simple = desk.get("/clob/simplified-markets")
-    assert set(simple["data"][0]) == set(sample(shared_dir, "clob_simplified_markets_page")["data"][0])
+    assert set(simple["data"][0]) == set(shapes["clob_simplified_markets_page"]["data"][0])
     assert simple["data"][0]["tokens"][0]["winner"] is True
     for path in ("sampling-markets", "sampling-simplified-markets"):
         assert desk.get(f"/clob/{path}")["count"] == 2
@@ -110,9 +104,9 @@ def test_market_lists_of_the_clob_hold_closed_markets_and_samples_only_open_ones
     assert desk.ask("GET", "/clob/markets/0x12").status == 404
 
 
-def test_terms_of_a_market_have_the_short_keys(desk: Any, shared_dir: Path) -> None:
+def test_terms_of_a_market_have_the_short_keys(desk: Any, shapes: Any) -> None:
     terms = desk.get(f"/clob/clob-markets/{desk.condition(1)}")
-    assert set(terms) == set(sample(shared_dir, "clob_clob_market_info"))
+    assert set(terms) == set(shapes["clob_clob_market_info"])
     assert "nr" not in desk.get(f"/clob/clob-markets/{desk.condition()}")
 
 
@@ -181,22 +175,22 @@ def test_the_old_lists_go_to_an_offset_of_two_thousand(desk: Any) -> None:
     assert desk.ask("GET", "/gamma/events", query={"offset": 2001}).status == 422
 
 
-def test_markets_and_events_have_the_keys_clients_need(desk: Any, shared_dir: Path) -> None:
+def test_markets_and_events_have_the_keys_clients_need(desk: Any, shapes: Any) -> None:
     row = desk.get("/gamma/markets/1001")
     optional = {
         "submitted_by", "customLiveness", "competitive", "clobRewards", "oneDayPriceChange", "oneWeekPriceChange",
         "oneMonthPriceChange", "lastTradePrice", "showGmpSeries", "showGmpOutcome", "deployingTimestamp",
     }  # fmt: skip
-    assert set(sample(shared_dir, "gamma_market")) - set(row) <= optional
+    assert set(shapes["gamma_market"]) - set(row) <= optional
     event = desk.get(f"/gamma/events/{row['events'][0]['id']}")
-    missing = set(sample(shared_dir, "gamma_event")) - set(event)
+    missing = set(shapes["gamma_event"]) - set(event)
     assert missing <= {
         "sortBy", "competitive", "startTime", "gmpChartMode", "countryName", "electionType", "featuredOrder",
         "estimateValue", "deployingTimestamp", "eventMetadata",
     }  # fmt: skip
     assert [market["slug"] for market in event["markets"]] == ["number-1", "number-2"]
     assert event["id"].isdecimal()
-    tag_keys = set(sample(shared_dir, "gamma_tags")[0])
+    tag_keys = set(shapes["gamma_tags"][0])
     assert tag_keys <= set(desk.get("/gamma/tags")[0])
     assert "tags" in desk.get("/gamma/markets/slug/number-0", include_tag="true")
 
@@ -227,15 +221,15 @@ def test_tags_series_sports_and_the_search(desk: Any) -> None:
 # -- Data API ----------------------------------------------------------------------------------------------------------
 
 
-def test_positions_trades_and_activity_of_a_wallet(desk: Any, shared_dir: Path) -> None:
+def test_positions_trades_and_activity_of_a_wallet(desk: Any, shapes: Any) -> None:
     desk.post("BUY", 5_100_000, 10_000_000)
     row = desk.get("/data/v2/positions", user=desk.address)["data"][0]
-    assert set(row) == set(sample(shared_dir, "data_v2_positions")["data"][0])
+    assert set(row) == set(shapes["data_v2_positions"]["data"][0])
     assert (row["current_size"], row["avg_price"], row["status"]) == (10.0, 0.51, "OPEN")
     trade = desk.get("/data/v2/trades", user=desk.address)["data"][0]
-    assert set(trade) == set(sample(shared_dir, "data_v2_trades")["data"][0])
+    assert set(trade) == set(shapes["data_v2_trades"]["data"][0])
     activity = desk.get("/data/v2/activity", user=desk.address)["data"][0]
-    assert set(activity) == set(sample(shared_dir, "data_v2_activity")["data"][0])
+    assert set(activity) == set(shapes["data_v2_activity"]["data"][0])
     value = desk.get("/data/v2/value", user=desk.address)
     assert (set(value["data"]), value["data"]["value"]) == ({"proxy_wallet", "value"}, 5.0)
     settle(desk)
@@ -275,11 +269,11 @@ def test_pages_of_the_data_api_agree_with_themselves(desk: Any) -> None:
     ],
 )
 def test_errors_of_the_data_api_name_the_parameter(
-    desk: Any, shared_dir: Path, path: str, query: dict[str, str], parameter: str
+    desk: Any, shapes: Any, path: str, query: dict[str, str], parameter: str
 ) -> None:
     answer = desk.ask("GET", f"/data/v2/{path}", query=query)
     assert (answer.status, answer.body["parameter"]) == (400, parameter)
-    assert set(answer.body) == set(sample(shared_dir, "data_v2_error"))
+    assert set(answer.body) == set(shapes["data_v2_error"])
 
 
 def test_market_reads_of_the_data_api(desk: Any) -> None:
@@ -300,11 +294,11 @@ def test_market_reads_of_the_data_api(desk: Any) -> None:
     assert (approvals["chain_id"], all(row["approved"] for row in approvals["contracts"])) == (137, True)
 
 
-def test_the_first_version_answers_bare_lists(desk: Any, shared_dir: Path) -> None:
+def test_the_first_version_answers_bare_lists(desk: Any, shapes: Any) -> None:
     desk.post("BUY", 5_100_000, 10_000_000)
     position = desk.get("/data/positions", user=desk.address)[0]
-    assert set(sample(shared_dir, "data_v1_positions")[0]) <= set(position)
-    assert set(sample(shared_dir, "data_v1_trades")[0]) <= set(desk.get("/data/trades", user=desk.address)[0])
+    assert set(shapes["data_v1_positions"][0]) <= set(position)
+    assert set(shapes["data_v1_trades"][0]) <= set(desk.get("/data/trades", user=desk.address)[0])
     assert desk.get("/data/activity", user=desk.address)[0]["usdcSize"] == 5.1
     assert desk.get("/data/value", user=desk.address) == [{"user": desk.address, "value": 5.0}]
     assert desk.get("/data/closed-positions", user=desk.address) == []
