@@ -16,7 +16,7 @@ from streams.market.errors import Refused
 from streams.market.identity import MarketRef, Side, Venue
 from streams.market.units import PRICE_ONE_E4
 from streams.sandbox.behaviour import Behaviour, adjusted, behaviour_state
-from streams.sandbox.exchange import Exchange
+from streams.sandbox.exchange import Exchange, house_order_id
 from streams.sandbox.face_faults import FaultySurface
 from streams.sandbox.faults import SOCKET_KINDS, FaultPlan, parse_rule
 from streams.sandbox.model import (
@@ -59,7 +59,6 @@ class AdminFace:
 
     def __init__(self, controls: Controls) -> None:
         self._controls = controls
-        self._orders: dict[tuple[Venue, str], MarketRef] = {}
         self._numbers = count(1)
         self._prefix = f"a{controls.venue_ms(Venue.KALSHI):x}"
         self._router = router = Router()
@@ -210,14 +209,15 @@ class AdminFace:
             is_immediate=bool(document.get("is_immediate")),
         )  # fmt: skip
         self._controls.exchanges[ref.venue].apply(act, self._controls.venue_ms(ref.venue))
-        self._orders[ref.venue, key] = ref
         return Response(200, {"order_key": key})
 
     def _cancel(self, request: Request, venue: str, order_key: str) -> Response:
-        ref = self._orders.pop((_venue(venue), order_key), None)
-        if ref is None:
-            raise LookupError(f"There is no order {order_key}.")
-        self._exchange(venue).apply(CancelOrder(ref, HOUSE, order_key), self._controls.venue_ms(ref.venue))
+        exchange = self._exchange(venue)
+        order = exchange.engine.orders.get(house_order_id(HOUSE, order_key))
+        if order is None:
+            raise LookupError(f"No order {order_key} rests.")
+        ref = MarketRef(exchange.venue, order.market_id)
+        exchange.apply(CancelOrder(ref, HOUSE, order_key), self._controls.venue_ms(ref.venue))
         return Response(200, {"order_key": order_key})
 
     def _truth(self, request: Request, venue: str) -> Response:

@@ -65,9 +65,12 @@ class FrameLine:
 
     def carry(self, text: bytes, channel: str) -> None:
         """Take one frame. A reordered one goes out behind the next, or after its rule's `ms` if none comes."""
-        behaviour = self._behaviour()
+        behaviour, is_plain = self._behaviour(), not self._faults.has_frame_rules
+        if is_plain and not behaviour.feed_lag_ms[0] and not self._waiting and not self._swapped:
+            self._write(text)
+            return
         extra_s, copies = 0.0, 1
-        if channel and self._faults.has_frame_rules:
+        if channel and not is_plain:
             if self._fires("dropped_frame", channel, text) is not None:
                 return
             if (late := self._fires("delayed_frame", channel, text)) is not None:

@@ -21,6 +21,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from pydantic import SecretStr
+from websockets.exceptions import ConnectionClosedError
 
 from streams.market.errors import ConfigurationError, OutcomeUnknown, Refused
 from streams.market.identity import Venue
@@ -204,6 +205,38 @@ def test_a_silent_socket_still_answers_pings(open_world: Any) -> None:
             world.quote(Venue.POLYMARKET, "x", "bid", 4_500, 1)
             await wire.send("PING")
             assert await wire.receive() == "PONG"
+
+    asyncio.run(main())
+
+
+def test_frames_come_twice_and_out_of_order_by_request(open_world: Any) -> None:
+    async def main() -> None:
+        rules = [
+            FaultRule("duplicated_frame", channel="orderbook_delta", skip=1, times=1),
+            FaultRule("reordered_frame", channel="orderbook_delta", skip=2, times=1),
+        ]
+        async with open_world(FaultPlan(rules)) as world, world.kalshi_socket() as wire:
+            params = {"channels": ["orderbook_delta"], "market_tickers": ["KXRAIN-26DEC01-NYC"]}
+            await wire.send({"id": 1, "cmd": "subscribe", "params": params})
+            await wire.receive()
+            assert (await wire.receive())["seq"] == 1
+            for number in range(3):
+                world.quote(Venue.KALSHI, f"x{number}", "bid", 4_300 + 100 * number, 1)
+            assert [(await wire.receive())["seq"] for _ in range(4)] == [2, 2, 4, 3]
+
+    asyncio.run(main())
+
+
+def test_a_socket_is_reset_and_the_next_one_is_whole(open_world: Any) -> None:
+    async def main() -> None:
+        plan = FaultPlan([FaultRule("disconnect", venue=Venue.POLYMARKET, ms=0, times=1)])
+        async with open_world(plan) as world:
+            async with world.polymarket_socket("market") as wire:
+                with pytest.raises(ConnectionClosedError):
+                    await wire.receive()
+            async with world.polymarket_socket("market") as wire:
+                await wire.send("PING")
+                assert await wire.receive() == "PONG"
 
     asyncio.run(main())
 
