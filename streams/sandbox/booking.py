@@ -10,7 +10,7 @@ from streams.market.identity import MarketRef, Venue
 from streams.market.units import PRICE_ONE_E4
 from streams.sandbox.accounts import Account, Accounts, Intent, buying, split_cash
 from streams.sandbox.behaviour import Behaviour
-from streams.sandbox.engine import EngineEvent, LevelChanged, MatchingEngine, Order, OrderEnded, Traded
+from streams.sandbox.engine import EndReason, EngineEvent, LevelChanged, MatchingEngine, Order, OrderEnded, Traded
 from streams.sandbox.faults import FaultPlan
 from streams.sandbox.history import PastKey
 from streams.sandbox.model import HouseFill
@@ -109,6 +109,11 @@ class Booking:
         self.note_trade(trade, now_ms)
         for listener in self.listeners:
             self._tell_sides(listener, trade, self.markets[trade.market_id], now_ms)
+
+    def end_resting(self, ticket: Ticket, now_ms: int, reason: EndReason) -> None:
+        """Take a resting order out of its book."""
+        self.engine.cancel(ticket.order_id, reason)
+        self.publish(ticket.request.market_id, now_ms)
 
     # -- following the engine ---------------------------------------------------------------------------------------
 

@@ -1,7 +1,8 @@
 """One sandbox exchange: carries out the flow's acts and external orders, and tells the faces what changed.
 
 Knows engine, accounts and records; knows no wire format, no socket, no file. Time comes in with every call. The layers
-below it: `booking` follows the engine, `settling` moves contracts outside the book, `trading` takes external orders.
+below it: `booking` follows the engine, `settling` moves contracts outside the book, `treasury` cash between shards,
+`modes` refuses, `trading` takes external orders.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Orders of external accounts: placing, holding, amending, cancelling, and the modes in which a venue refuses them."""
+"""Orders of external accounts: placing, holding, amending, decreasing, cancelling."""
 
 from __future__ import annotations
 
@@ -6,76 +6,16 @@ from dataclasses import replace
 
 from streams.market.errors import Refused
 from streams.market.identity import Outcome, other_outcome
-from streams.sandbox.engine import EndReason, Order
-from streams.sandbox.funds import check_funds, reserved_by_shard
-from streams.sandbox.records import KEEP, Amendment, ExchangeMode, ListedMarket, OrderRequest, Ticket
-from streams.sandbox.settling import Settling
-from streams.sandbox.shards import REBALANCE_MS, rebalanced
+from streams.sandbox.engine import Order
+from streams.sandbox.funds import check_funds
+from streams.sandbox.modes import Modes
+from streams.sandbox.records import KEEP, Amendment, ListedMarket, OrderRequest, Ticket
 
 _UNBOUNDED_E6 = 10**15
-POST_ONLY_AFTER_RESTART_MS = 120_000
-"""After an engine restart Polymarket takes only post-only orders for two minutes."""
-_NO_ENTRY: dict[ExchangeMode, str] = {
-    "trading_paused": "trading_paused",
-    "closed": "exchange_closed",
-    "restarting": "restarting",
-    "cancel_only": "cancel_only_mode",
-}
-_NO_CANCEL: dict[ExchangeMode, str] = {"closed": "exchange_closed", "restarting": "restarting"}
 
 
-class Trading(Settling):
+class Trading(Modes):
     """Order entry."""
-
-    mode: ExchangeMode = "open"
-    mode_until_ms: int | None = None
-    mode_then: ExchangeMode = "open"
-    _rebalanced_ms: int = 0
-
-    # -- modes ------------------------------------------------------------------------------------------------------
-
-    def set_mode(
-        self, mode: ExchangeMode, now_ms: int, *, until_ms: int | None = None, then: ExchangeMode = "open"
-    ) -> None:
-        """Change what the venue takes.
-
-        A pause (and a closed exchange) ends the orders that asked for it and keeps the others.
-
-        Args:
-            mode: The new mode.
-            now_ms: When.
-            until_ms: When it ends by itself; None: not by itself.
-            then: The mode after it. `post_only` after `restarting` itself ends after two minutes.
-        """
-        self.mode, self.mode_until_ms, self.mode_then = mode, until_ms, then
-        self.changes.mode = True
-        if mode in ("trading_paused", "closed"):
-            for ticket in list(self.resting.values()):
-                if ticket.request.cancel_on_pause:
-                    self._end(ticket, now_ms, "paused")
-
-    def move_mode(self, now_ms: int) -> None:
-        """End a mode whose time has come."""
-        if self.mode_until_ms is None or now_ms < self.mode_until_ms:
-            return
-        is_after_restart = self.mode == "restarting" and self.mode_then == "post_only"
-        until = self.mode_until_ms + POST_ONLY_AFTER_RESTART_MS if is_after_restart else None
-        self.set_mode(self.mode_then, now_ms, until_ms=until)
-
-    def check_mode(self, request: OrderRequest) -> None:
-        """Refuse an order the mode does not allow.
-
-        Raises:
-            Refused: `trading_paused`, `exchange_closed`, `restarting`, `cancel_only_mode`, `post_only_mode`.
-        """
-        if self.mode in _NO_ENTRY:
-            raise Refused(_NO_ENTRY[self.mode])
-        if self.mode == "post_only" and not request.is_post_only:
-            raise Refused("post_only_mode")
-
-    def _check_cancel(self) -> None:
-        if self.mode in _NO_CANCEL:
-            raise Refused(_NO_CANCEL[self.mode])
 
     # -- placing ----------------------------------------------------------------------------------------------------
 
@@ -252,12 +192,12 @@ class Trading(Settling):
         Raises:
             Refused: `not_found` when it does not rest, `invalid_size` when that would be no decrease, or a mode's code.
         """
-        self._check_cancel()
+        self.check_cancel()
         ticket = self._resting(account_id, order_id)
         if not 0 <= to_e6 < ticket.remaining_e6 or to_e6 % self.engine.books[ticket.request.market_id].size_step_e6:
             raise Refused("invalid_size")
         if to_e6 == 0:
-            self._end(ticket, now_ms, "canceled")
+            self.end_resting(ticket, now_ms, "canceled")
             return ticket
         self.engine.reduce(order_id, to_e6)
         ticket.request.size_e6 = ticket.filled_e6 + to_e6
@@ -276,13 +216,13 @@ class Trading(Settling):
         Raises:
             Refused: `exchange_closed` or `restarting`.
         """
-        self._check_cancel()
+        self.check_cancel()
         try:
             ticket = self._resting(account_id, order_id)
         except Refused:
             return None
         left = ticket.remaining_e6
-        self._end(ticket, now_ms, "canceled")
+        self.end_resting(ticket, now_ms, "canceled")
         return left
 
     def cancel_all(
@@ -293,14 +233,14 @@ class Trading(Settling):
         Raises:
             Refused: `exchange_closed` or `restarting`.
         """
-        self._check_cancel()
+        self.check_cancel()
         found = [
             ticket
             for ticket in self.open_tickets(account_id)
             if market_id in (None, ticket.request.market_id) and outcome in (None, ticket.request.intent.outcome)
         ]
         for ticket in found:
-            self._end(ticket, now_ms, "canceled")
+            self.end_resting(ticket, now_ms, "canceled")
         return found
 
     def _resting(self, account_id: str, order_id: str) -> Ticket:
@@ -308,57 +248,6 @@ class Trading(Settling):
         if ticket is None or ticket.request.account_id != account_id:
             raise Refused("not_found")
         return ticket
-
-    def _end(self, ticket: Ticket, now_ms: int, reason: EndReason) -> None:
-        self.engine.cancel(ticket.order_id, reason)
-        self.publish(ticket.request.market_id, now_ms)
-
-    # -- cash on shards ---------------------------------------------------------------------------------------------
-
-    def reserved_e6(self, account_id: str) -> int:
-        """Cash that the account's open buys may still need."""
-        return sum(reserved_by_shard(self, self.accounts.accounts[account_id]).values())
-
-    def transfer(self, account_id: str, source: int, target: int, amount_e6: int, now_ms: int) -> None:
-        """Move free cash between shards.
-
-        Raises:
-            Refused: `invalid_amount`, `insufficient_shard_balance`.
-        """
-        account = self.accounts.accounts[account_id]
-        if amount_e6 <= 0 or source == target:
-            raise Refused("invalid_amount")
-        free = account.cash_by_shard_e6.get(source, 0) - reserved_by_shard(self, account).get(source, 0)
-        if amount_e6 > free:
-            raise Refused("insufficient_shard_balance", f"balance: {free}, amount: {amount_e6}")
-        account.add_cash(source, -amount_e6)
-        account.add_cash(target, amount_e6)
-        self.note_account(account, "", now_ms)
-
-    def set_allocation(self, account_id: str, percents: dict[int, int]) -> None:
-        """Say what share of the cash each shard should hold; {} leaves the cash where it is from now on.
-
-        Raises:
-            Refused: `invalid_allocation` unless the percents add up to 100.
-        """
-        if percents and (sum(percents.values()) != 100 or min(percents.values()) < 0):
-            raise Refused("invalid_allocation")
-        self.accounts.accounts[account_id].allocation = dict(percents)
-        self.changes.touch(account_id)
-
-    def rebalance(self, now_ms: int) -> None:
-        """Every ten seconds, move free cash towards the accounts' allocations."""
-        if abs(now_ms - self._rebalanced_ms) < REBALANCE_MS:
-            return
-        self._rebalanced_ms = now_ms
-        for account in self.accounts.accounts.values():
-            if not account.allocation:
-                continue
-            reserved = reserved_by_shard(self, account)
-            cash = rebalanced(account.cash_by_shard_e6, reserved, account.allocation)
-            if cash != account.cash_by_shard_e6:
-                account.cash_by_shard_e6 = cash
-                self.note_account(account, "", now_ms)
 
 
 def engine_order(request: OrderRequest) -> Order:

@@ -1,6 +1,6 @@
 """Proves the engine on many random sequences of events; every tenth is also read through both wire faces.
 
-    python -m tests.proofs.engine [--sequences 100000] [--length 60] [--first 0] [--processes 2]
+    python -m tests.proofs.engine [--sequences 100000] [--length 40] [--first 0] [--processes 2]
 
 Prints the figures as JSON; a sequence that breaks something is printed as short as it can be made, and the exit is 1.
 """
@@ -21,6 +21,7 @@ from tests.engine.wires import wires_of
 
 _BATCH = 200
 _EVERY = 10
+_REPORTED = 25
 
 
 def batch(task: tuple[int, int]) -> tuple[Counter[str], list[Failure]]:
@@ -45,13 +46,14 @@ def main() -> int:
     """Run the campaign; 1 when something broke."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sequences", type=int, default=100_000)
-    parser.add_argument("--length", type=int, default=60)
+    parser.add_argument("--length", type=int, default=40)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
     started = time.monotonic()
     counts: Counter[str] = Counter()
     failures: list[Failure] = []
+    finished = 0
     tasks = [(first, options.length) for first in range(options.first, options.first + options.sequences, _BATCH)]
     with Pool(options.processes) as pool:
         for done, failed in pool.imap_unordered(batch, tasks):
@@ -59,6 +61,10 @@ def main() -> int:
             failures += failed
             for failure in failed:
                 print(failure, file=sys.stderr, flush=True)
+            finished += 1
+            if finished % _REPORTED == 0:
+                seconds = time.monotonic() - started
+                print(f"{finished * _BATCH} sequences, {len(failures)} failures, {seconds:.0f} s", file=sys.stderr)
     steps = {name.removeprefix("step "): n for name, n in sorted(counts.items()) if name.startswith("step ")}
     figures = {
         "sequences": sum(n for name, n in counts.items() if name.startswith("sequences ")),

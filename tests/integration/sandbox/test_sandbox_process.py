@@ -76,11 +76,11 @@ async def _best_ask(client: KalshiClient, ticker: str) -> int:
     raise AssertionError("no ask within 20 seconds")
 
 
-async def _state(client: KalshiClient) -> tuple[int, Any, Any, Any]:
+async def _state(client: KalshiClient) -> tuple[Any, ...]:
     fills = [(fill.fill_id, fill.size_e6, fill.fee_e6) for fill in await client.fills()]
-    orders = sorted((order.order_id, order.status, order.filled_e6) for order in await client.orders())
+    orders = sorted((o.order_id, o.status, o.filled_e6, o.remaining_e6) for o in await client.orders())
     positions = sorted((row.market_id, row.contracts_e6) for row in await client.positions())
-    return await client.balance(), fills, orders, positions
+    return await client.balance(), await client.target_allocation(), fills, orders, positions
 
 
 def test_a_killed_sandbox_comes_back_with_orders_cash_and_positions(tmp_path: Path) -> None:
@@ -96,7 +96,9 @@ def test_a_killed_sandbox_comes_back_with_orders_cash_and_positions(tmp_path: Pa
                 ask = await _best_ask(client, far)
                 await client.create_order(OrderRequest(far, "bid", ask, 2_000_000, f"t{number}"))
             resting = OrderRequest(far, "bid", 100, 3_000_000, "rest", time_in_force="good_till_canceled")
-            await client.create_order(resting)
+            placed = await client.create_order(resting)
+            await client.decrease_order(placed.order_id, far, to_e6=2_000_000)
+            await client.set_target_allocation({0: 100})
             return await _state(client), far
 
     async def look(ticker: str) -> Any:

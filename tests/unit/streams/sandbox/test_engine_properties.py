@@ -12,7 +12,7 @@ from streams.sandbox.engine import MatchingEngine
 from tests.engine.campaign import attempt
 from tests.engine.wires import wires_of
 
-LENGTH = 60
+LENGTH = 40
 SEQUENCES = 500
 WITH_WIRES = 50
 """So many of them are also read over REST and folded from the socket's frames, which takes longer."""

@@ -1,0 +1,59 @@
+"""Cash of accounts on exchange shards: what is reserved, transfers, and allocations that are kept."""
+
+from __future__ import annotations
+
+from streams.market.errors import Refused
+from streams.sandbox.funds import reserved_by_shard
+from streams.sandbox.settling import Settling
+from streams.sandbox.shards import REBALANCE_MS, rebalanced
+
+
+class Treasury(Settling):
+    """Moves cash between shards."""
+
+    _rebalanced_ms: int = 0
+
+    def reserved_e6(self, account_id: str) -> int:
+        """Cash that the account's open buys may still need."""
+        return sum(reserved_by_shard(self, self.accounts.accounts[account_id]).values())
+
+    def transfer(self, account_id: str, source: int, target: int, amount_e6: int, now_ms: int) -> None:
+        """Move free cash between shards.
+
+        Raises:
+            Refused: `invalid_amount`, `insufficient_shard_balance`.
+        """
+        account = self.accounts.accounts[account_id]
+        if amount_e6 <= 0 or source == target:
+            raise Refused("invalid_amount")
+        free = account.cash_by_shard_e6.get(source, 0) - reserved_by_shard(self, account).get(source, 0)
+        if amount_e6 > free:
+            raise Refused("insufficient_shard_balance", f"balance: {free}, amount: {amount_e6}")
+        account.add_cash(source, -amount_e6)
+        account.add_cash(target, amount_e6)
+        self.note_account(account, "", now_ms)
+
+    def set_allocation(self, account_id: str, percents: dict[int, int]) -> None:
+        """Say what share of the cash each shard should hold; {} leaves the cash where it is from now on.
+
+        Raises:
+            Refused: `invalid_allocation` unless the percents add up to 100.
+        """
+        if percents and (sum(percents.values()) != 100 or min(percents.values()) < 0):
+            raise Refused("invalid_allocation")
+        self.accounts.accounts[account_id].allocation = dict(percents)
+        self.changes.touch(account_id)
+
+    def rebalance(self, now_ms: int) -> None:
+        """Every ten seconds, move free cash towards the accounts' allocations."""
+        if abs(now_ms - self._rebalanced_ms) < REBALANCE_MS:
+            return
+        self._rebalanced_ms = now_ms
+        for account in self.accounts.accounts.values():
+            if not account.allocation:
+                continue
+            reserved = reserved_by_shard(self, account)
+            cash = rebalanced(account.cash_by_shard_e6, reserved, account.allocation)
+            if cash != account.cash_by_shard_e6:
+                account.cash_by_shard_e6 = cash
+                self.note_account(account, "", now_ms)
