@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export DO_NOT_TRACK := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help up down test check setup format lint types contracts definitions models bench proof-line proof-kills proof-universe proof-recordings proof-engine docs clean
+.PHONY: help up down test check setup format lint types contracts definitions models bench proof-line proof-kills proof-universe proof-recordings proof-faults docs clean proof-engine fuzz
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -70,8 +70,15 @@ proof-universe: $(VENV)/.installed ## the real lists of 2026-03-24 through disco
 proof-recordings: $(VENV)/.installed ## real recorded books through sandbox, recorder and an independent fold (a minute)
 	@$(BIN)/python -m tests.proofs.recordings
 
+proof-faults: $(VENV)/.installed ## every fault of the sandbox against our own clients (about 3 minutes); writes docs/venues/faults.md
+	@$(BIN)/python -m tests.proofs.faults
+
+
 proof-engine: $(VENV)/.installed ## 100,000 random sequences of events through the matching engine (about 15 minutes)
 	@$(BIN)/python -m tests.proofs.engine
+
+fuzz: $(VENV)/.installed ## a million mutated frames through both venues' socket decoders (about 4 minutes)
+	@$(BIN)/python -m tests.proofs.fuzz
 
 docs: $(VENV)/.installed ## write the generated reference pages
 	@$(BIN)/python -m app.reference

@@ -120,6 +120,12 @@ class Settings(BaseSettings):
     flush_interval_ms: int = Field(100, ge=5, description="Longest wait between a frame and its fsync or COPY (ms).")
     silence_timeout_s: float = Field(30.0, gt=0, description="A connection without any sign of life is replaced.")
     polling_interval_s: float = Field(2.0, gt=0, description="REST polling of Kalshi books where there is no key.")
+    polymarket_tokens_per_connection: int = Field(
+        200, ge=2, description="Tokens that share one Polymarket socket (single ones fall silent on full ones)."
+    )
+    token_silence_s: float = Field(
+        60.0, gt=0, description="A Polymarket token silent this long is compared with its book over REST (seconds)."
+    )
     quote_stale_after_s: float = Field(30.0, gt=0, description="As-of joins use no quote older than this.")
     raw_retention_days: int = Field(30, ge=1, description="Days of raw partitions kept in the database.")
     book_verify_interval_s: float = Field(

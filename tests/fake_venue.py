@@ -31,6 +31,7 @@ class FakeVenue:
         self.venue = venue
         self.buys_spend_dollars = venue is Venue.POLYMARKET
         self.cash = 10_000_000_000
+        self.shards: dict[int | None, int] = {}
         self.held: dict[tuple[str, str], int] = {}
         self.asks: dict[tuple[str, str], list[list[int]]] = {}
         self.bids: dict[tuple[str, str], list[list[int]]] = {}
@@ -164,6 +165,9 @@ class FakeVenue:
 
     async def cash_e6(self) -> int:
         return self.cash
+
+    async def cash_by_shard(self) -> Mapping[int | None, int]:
+        return self.shards or {None: self.cash}
 
     def settle_market(self, market_id: str, settlement_e4: int) -> None:
         paid = 0

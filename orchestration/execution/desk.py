@@ -191,7 +191,7 @@ class Desk:
         venues = {target.venue for target in targets}
         if any(venue not in self._accounts.gateways for venue in venues):
             return Refusal(Reason.VENUE_UNAVAILABLE, "no account on one of the venues")
-        cash = {venue: await self._accounts.gateways[venue].cash_e6() for venue in sorted(venues)}
+        cash = {venue: await self._accounts.gateways[venue].cash_by_shard() for venue in sorted(venues)}
         books = await fetch_books(self._accounts, targets)
         limits = current_limits(self._connection, self._settings)
         used = tied_up(self._connection, self._accounts.mode)

@@ -134,5 +134,8 @@ class Gateway(Protocol):
     async def cash_e6(self) -> int:
         """Return the account's cash."""
 
+    async def cash_by_shard(self) -> Mapping[int | None, int]:
+        """Return the cash that orders can use, by exchange shard; under None where the venue has one pot."""
+
     async def payouts(self, markets: Mapping[str, int | None], since: datetime) -> Sequence[Payout]:
         """Return which of the held markets have paid since; values are what one YES pays where we know it already."""

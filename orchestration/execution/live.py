@@ -139,6 +139,12 @@ class KalshiGateway:
         """Return the account's cash."""
         return await self._client.balance()
 
+    async def cash_by_shard(self) -> Mapping[int | None, int]:
+        """Return each shard's cash; an order is only paid with its own market's."""
+        balance = await self._client.account_balance()
+        shards: dict[int | None, int] = dict(balance.by_shard.items())
+        return shards or {None: balance.cash_e6}
+
     async def payouts(self, markets: Mapping[str, int | None], since: datetime) -> Sequence[Payout]:
         """Return the settlements of held markets. What was paid is only stated in whole cents, so it is left open."""
         rows = await self._client.settlements(min_ts=int(since.timestamp()))
@@ -245,6 +251,10 @@ class PolymarketGateway:
     async def cash_e6(self) -> int:
         """Return the wallet's cash."""
         return await self._client.balance()
+
+    async def cash_by_shard(self) -> Mapping[int | None, int]:
+        """Return the wallet's cash, which is one pot."""
+        return {None: await self.cash_e6()}
 
     async def payouts(self, markets: Mapping[str, int | None], since: datetime) -> Sequence[Payout]:
         """Return resolved markets with what their redemptions paid; None where none was seen yet."""

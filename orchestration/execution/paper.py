@@ -81,6 +81,10 @@ class PaperGateway:
         """Return what the ledger leaves of the start cash."""
         return self._ledger_cash() or START_CASH_E6
 
+    async def cash_by_shard(self) -> Mapping[int | None, int]:
+        """Return the same: paper has one pot."""
+        return {None: await self.cash_e6()}
+
     async def payouts(self, markets: Mapping[str, int | None], since: datetime) -> Sequence[Payout]:
         """Return the markets whose settlement is known; they pay at once."""
         return [

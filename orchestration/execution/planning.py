@@ -49,11 +49,15 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What limits, cash and budgets leave."""
+    """What limits, cash and budgets leave.
+
+    Attributes:
+        cash_e6: What orders can use by venue and exchange shard (None: the venue has one pot).
+    """
 
     limits: LimitValues
     used: TiedUp
-    cash_e6: Mapping[Venue, int]
+    cash_e6: Mapping[Venue, Mapping[int | None, int]]
     settings: Settings
 
 
@@ -180,14 +184,23 @@ def _caps(wanted: Wanted, legs: Sequence[LegKey], room: Room) -> list[Cap]:
         target = wanted.targets[key]
         held = used.by_market_e6.get((target.venue.value, target.market_id), 0)
         caps.append(Cap("limit_market", limits.market_e6 - held, (index,)))
-    for venue, cash in room.cash_e6.items():
+    for venue, pots in room.cash_e6.items():
         mine = tuple(index for index, (key, _) in enumerate(legs) if wanted.targets[key].venue is venue)
-        if mine:
-            caps.append(Cap("balance", cash, mine))
+        shards = [_shard(wanted.targets[legs[index][0]], pots) for index in mine]
+        caps += [
+            Cap("balance", pots[shard], tuple(i for i, own in zip(mine, shards, strict=True) if own == shard))
+            for shard in dict.fromkeys(shards)
+        ]
         if mine and venue is Venue.POLYMARKET:
             left = int(settings.provisional_cap_usd * CASH_SCALE) - used.provisional_e6
             caps.append(Cap("provisional_cap", left, mine))
     return caps
+
+
+def _shard(target: Target, pots: Mapping[int | None, int]) -> int | None:
+    """The pot that pays for a market's orders; where its shard is not known, the one with the least in it."""
+    shard = target.terms.exchange_index
+    return shard if shard in pots else min(pots, key=lambda own: pots[own])
 
 
 def _plan(wanted: Wanted, legs: Sequence[LegKey], edge: Edge, settings: Settings) -> Plan:

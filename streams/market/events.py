@@ -18,7 +18,7 @@ Levels = list[tuple[int, int]]
 
 @dataclass(slots=True)
 class BookSnapshot:
-    """The whole book of one market; replaces what was known."""
+    """The whole book of one market; replaces what was known. `is_polled`: read over REST, not in a stream."""
 
     venue: Venue
     market_id: str
@@ -30,6 +30,7 @@ class BookSnapshot:
     venue_hash: str | None = None
     tick_e4: int | None = None
     payload: Any = None
+    is_polled: bool = False
 
 
 @dataclass(slots=True)
@@ -70,6 +71,30 @@ class TradePrint:
     subscription_id: int | None = None
     sequence: int | None = None
     payload: Any = None
+    is_block: bool = False
+    transaction_hash: str | None = None
+
+
+@dataclass(slots=True)
+class VenueQuote:
+    """The best prices as the venue itself states them, beside the book: no part of the book's integrity.
+
+    0 / 10,000 stand for an empty side; sizes, last trade, volume and open interest are None where not stated.
+    """
+
+    venue: Venue
+    market_id: str
+    bid_e4: int
+    ask_e4: int
+    bid_size_e6: int | None = None
+    ask_size_e6: int | None = None
+    last_price_e4: int | None = None
+    last_size_e6: int | None = None
+    volume_e6: int | None = None
+    open_interest_e6: int | None = None
+    venue_sent_ms: int | None = None
+    subscription_id: int | None = None
+    payload: Any = None
 
 
 @dataclass(slots=True)
@@ -85,13 +110,27 @@ class TickSizeChange:
 
 
 LifecycleKind = Literal[
-    "created", "activated", "deactivated", "close_date_updated", "determined", "settled", "metadata_updated", "other"
+    "created",
+    "activated",
+    "deactivated",
+    "close_date_updated",
+    "determined",
+    "settled",
+    "price_grid_updated",
+    "metadata_updated",
+    "other",
 ]
 
 
 @dataclass(slots=True)
 class LifecycleChange:
-    """A market changed its state. `settlement_e4` is what one YES pays (None until determined)."""
+    """A market changed its state.
+
+    Attributes:
+        settlement_e4: What one YES pays; None until determined.
+        closes_at_ms: When trading ends, where the message says.
+        price_ranges: The new grid as (start_e4, end_e4, step_e4), lowest first, where the message says.
+    """
 
     venue: Venue
     market_id: str
@@ -102,11 +141,49 @@ class LifecycleChange:
     subscription_id: int | None = None
     sequence: int | None = None
     payload: Any = None
+    closes_at_ms: int | None = None
+    price_ranges: tuple[tuple[int, int, int], ...] = ()
+
+
+@dataclass(slots=True)
+class EventListed:
+    """A new event: the occasion that markets belong to."""
+
+    venue: Venue
+    event_id: str
+    series_id: str
+    title: str
+    subtitle: str = ""
+    collateral_return: str = ""
+    exchange_index: int | None = None
+    venue_sent_ms: int | None = None
+    subscription_id: int | None = None
+    sequence: int | None = None
+    payload: Any = None
+
+
+@dataclass(slots=True)
+class EventFeeChange:
+    """The fees of an event's markets differ from their series from now on; both None: they follow it again."""
+
+    venue: Venue
+    event_id: str
+    fee_type: str | None
+    fee_multiplier: str | None
+    venue_sent_ms: int | None = None
+    subscription_id: int | None = None
+    sequence: int | None = None
+    payload: Any = None
 
 
 @dataclass(slots=True)
 class Acknowledgement:
-    """The venue answered a command. `sequence` is set where the answer consumes a sequence number."""
+    """The venue answered a command. `sequence` is set where the answer consumes a sequence number.
+
+    Attributes:
+        market_ids: All markets of the subscription after the command.
+        subscriptions: (channel, subscription id) of everything subscribed, only for `listed`.
+    """
 
     venue: Venue
     kind: Literal["subscribed", "updated", "unsubscribed", "listed", "pong"]
@@ -115,40 +192,69 @@ class Acknowledgement:
     sequence: int | None = None
     channel: str | None = None
     market_ids: list[str] = field(default_factory=list)
+    subscriptions: list[tuple[str, int]] = field(default_factory=list)
+
+
+Remedy = Literal["resubscribe", "list", "ask_again", "slow_down", "fewer_markets", "authenticate", "mend"]
+"""What an error of a socket asks for.
+
+resubscribe: the subscription is gone, make a new one. list: our picture of the subscriptions is wrong, ask for theirs.
+ask_again: the venue could not do it now. slow_down: the same, after a longer pause. fewer_markets: the subscription is
+full. authenticate: the channel needs a key. mend: the command itself is wrong; repeating it cannot help.
+"""
 
 
 @dataclass(slots=True)
 class ChannelError:
-    """The venue refused a command or ended a channel. `is_terminal`: the subscription is gone."""
+    """The venue refused a command or ended a channel; `remedy` says what to do about it."""
 
     venue: Venue
     code: int
     message: str
-    is_terminal: bool = False
+    remedy: Remedy = "mend"
     command_id: int | None = None
     subscription_id: int | None = None
     sequence: int | None = None
 
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the subscription is gone."""
+        return self.remedy == "resubscribe"
+
 
 @dataclass(slots=True)
-class Unknown:
-    """A well-formed frame of a type we have no use for; kept in the segment, counted, never an error."""
+class BookStale:
+    """Our own word in a stream: a part of the feed was lost for a market, so its book is wrong until the next one."""
+
+    venue: Venue
+    market_id: str
+    cause: str
+
+
+@dataclass(slots=True)
+class OtherChannel:
+    """A well-formed frame of a channel we have no use for; its sequence number counts all the same."""
 
     venue: Venue
     frame_type: str
     subscription_id: int | None = None
     sequence: int | None = None
+    payload: Any = None
 
 
 MarketEvent = (
     BookSnapshot
     | LevelChange
     | TradePrint
+    | VenueQuote
     | TickSizeChange
     | LifecycleChange
+    | EventListed
+    | EventFeeChange
     | Acknowledgement
     | ChannelError
-    | Unknown
+    | BookStale
+    | OtherChannel
 )
 
 
@@ -156,7 +262,8 @@ MarketEvent = (
 class Quote:
     """The best prices of one book at one moment, YES terms; None where a side is empty.
 
-    `is_live` is False when the book is stale or crossed: such a quote must not be acted on.
+    `is_live` is False when the book is stale or crossed: such a quote must not be acted on. `is_polled`: the book is
+    read over REST every few seconds, so the quote may be that much older than it looks.
     """
 
     venue: Venue
@@ -167,3 +274,4 @@ class Quote:
     ask_e4: int | None
     ask_size_e6: int | None
     is_live: bool
+    is_polled: bool = False

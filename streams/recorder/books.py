@@ -37,6 +37,7 @@ class MarketBook:
     Attributes:
         is_live: The book is known to be right. False from the start until the first whole book, and after each gap.
         cause: Why it is not live.
+        is_polled: The book is read over REST every few seconds, for want of a key for the socket.
         subscription_id: Kalshi's sid the book comes on.
         crossed_since_ns: When the book became crossed, None while it is not.
         updated_ns: `received_ns` of the last frame that changed or confirmed it.
@@ -48,6 +49,7 @@ class MarketBook:
         "connection",
         "crossed_since_ns",
         "is_live",
+        "is_polled",
         "key",
         "quote",
         "subscription_id",
@@ -55,12 +57,13 @@ class MarketBook:
         "venue",
     )
 
-    def __init__(self, venue: Venue, key: MarketKey, connection: int) -> None:
+    def __init__(self, venue: Venue, key: MarketKey, connection: int, *, is_polled: bool = False) -> None:
         self.venue = venue
         self.key = key
         self.connection = connection
         self.book = Book()
         self.is_live = False
+        self.is_polled = is_polled
         self.cause = "starting"
         self.subscription_id: int | None = None
         self.crossed_since_ns: int | None = None
@@ -92,7 +95,7 @@ class ConnectionState:
         added = []
         for key in keys:
             if key.market_id not in self.books:
-                self.books[key.market_id] = MarketBook(self.venue, key, self.number)
+                self.books[key.market_id] = MarketBook(self.venue, key, self.number, is_polled=self.is_polled)
                 added.append(self.books[key.market_id])
         self._renew()
         return added

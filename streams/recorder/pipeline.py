@@ -15,6 +15,7 @@ import orjson
 from streams.market.errors import IntegrityError, MalformedFrame
 from streams.market.events import (
     BookSnapshot,
+    BookStale,
     ChannelError,
     LevelChange,
     LifecycleChange,
@@ -43,7 +44,7 @@ class Pipeline:
     Attributes:
         connections: Open connections by number.
         requests: (connection, market_id) of books that need a whole book from the venue; the owner empties it.
-        reconnects: Numbers of connections whose subscription the venue ended; the owner empties it.
+        reconnects: Numbers of connections that the venue ended as a whole; the owner empties it.
         counters: deltas, frames, gaps, holes, dead_letters, mismatches, unexplained, unwanted, ...
         last_received_ns: `received_ns` of the last record.
     """
@@ -80,6 +81,7 @@ class Pipeline:
             LifecycleChange: self._on_lifecycle,
             TickSizeChange: self._on_tick_size,
             ChannelError: self._on_channel_error,
+            BookStale: self._on_book_stale,
         }
 
     def begin(self, segment_id: int, start_offset: int, end_offset: int | None = None) -> None:
@@ -297,7 +299,7 @@ class Pipeline:
             state.is_live = True
             state.cause = ""
             self._cover(state, "covered", "")
-        self._write_snapshot(snapshot, "polled" if connection.is_polled else "received", difference)
+        self._write_snapshot(snapshot, "polled" if snapshot.is_polled else "received", difference)
         self._requote(state)
 
     def _on_trade(self, _connection: ConnectionState, trade: TradePrint, _index: int, _touched: object) -> None:
@@ -330,10 +332,16 @@ class Pipeline:
         self.counters["channel_errors"] += 1
         if not error.is_terminal:
             return
-        self.reconnects.append(connection.number)
+        if error.subscription_id is None:
+            self.reconnects.append(connection.number)
         for state in connection.books.values():
             if error.subscription_id in (None, state.subscription_id):
-                self._make_stale(state, "channel_error", request=False)
+                self._make_stale(state, "channel_error")
+
+    def _on_book_stale(self, connection: ConnectionState, stale: BookStale, _index: int, _touched: object) -> None:
+        state = connection.books.get(stale.market_id)
+        if state is not None:
+            self._make_stale(state, stale.cause)
 
     # -- books ------------------------------------------------------------------------------------------------------
 
@@ -382,7 +390,15 @@ class Pipeline:
     def _write_quote(self, state: MarketBook, values: Any) -> None:
         bid, bid_size, ask, ask_size, word = values
         quote = Quote(
-            state.venue, state.key.market_id, self._now_ns, bid, bid_size, ask, ask_size, is_live=word == "live"
+            state.venue,
+            state.key.market_id,
+            self._now_ns,
+            bid,
+            bid_size,
+            ask,
+            ask_size,
+            is_live=word == "live",
+            is_polled=state.is_polled,
         )
         self._batch.lines["quotes"].append(rows.quote_line(self._at, quote, word, self._place))
         if self._observers is not None:

@@ -194,6 +194,7 @@ class _Recorder:
                     numbers=numbers,
                     silence_timeout_s=self.settings.silence_timeout_s,
                     verify_within_s=source.verify_within_s,
+                    terms=source.terms,
                 )
                 for source in sources
             ]

@@ -8,9 +8,10 @@ import math
 import random
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 
 from streams.logs import get_logger
 from streams.market.errors import AuthenticationFailed, StreamsError, TransientError
@@ -61,6 +62,7 @@ class Session:
         numbers: Iterator[int],
         silence_timeout_s: float,
         verify_within_s: float | None = None,
+        terms: Mapping[str, Any] | None = None,
     ) -> None:
         self.venue = venue
         self._parser = parser
@@ -73,6 +75,7 @@ class Session:
         self._numbers = numbers
         self._silence_timeout_s = silence_timeout_s
         self._verify_within_s = verify_within_s
+        self._terms = dict(terms or {})
         self._next_verify = 0.0
         self._unverified: list[str] = []
         self._log = get_logger(venue=str(venue), shard=shard)
@@ -96,7 +99,8 @@ class Session:
 
     def request_resync(self, market_id: str) -> None:
         """Ask the venue for a market's whole book, again and again until it is there."""
-        self._resyncs.setdefault(market_id, (0, 0.0))
+        attempts, due = self._resyncs.get(market_id, (0, 0.0))
+        self._resyncs[market_id] = (attempts, due if attempts else 0.0)
         self._changed.set()
 
     def request_reconnect(self) -> None:
@@ -132,9 +136,8 @@ class Session:
         self._followed = {}
         self._resyncs = {}
         self._must_reconnect = False
-        self._intake.control(
-            RecordKind.OPENED, self.venue, number, {"connection_id": connection_id, "parser": self._parser}
-        )
+        opened = {"connection_id": connection_id, "parser": self._parser, **self._terms}
+        self._intake.control(RecordKind.OPENED, self.venue, number, opened)
         args = (connection_id, self._shard, str(self.venue), self._run_id, datetime.now(UTC))
         self._sink.call(lambda c: open_connection(c, *args))
         feed = self._make_feed()

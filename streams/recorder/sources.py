@@ -6,12 +6,13 @@ A segment names the parser of each connection, so a replay finds the same one wi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from streams.market.identity import Venue
 from streams.recorder.books import MarketKey, Parse, ParserFactory
 from streams.settings import Settings
-from streams.venues.clients import kalshi_client
+from streams.venues.clients import kalshi_client, polymarket_feed
 from streams.venues.endpoints import Endpoints, endpoints
 from streams.venues.feed import Feed
 from streams.venues.http import http_client
@@ -19,7 +20,6 @@ from streams.venues.kalshi.feed import KalshiFeed
 from streams.venues.kalshi.parsing import parse_frame as parse_kalshi
 from streams.venues.kalshi.polling import KalshiPollingFeed
 from streams.venues.keystore import Keystore
-from streams.venues.polymarket.feed import PolymarketFeed
 from streams.venues.polymarket.parsing import TokenRef
 from streams.venues.polymarket.parsing import parse_frame as parse_polymarket
 
@@ -29,12 +29,15 @@ class FeedSource:
     """A venue's feed: `parser` is a key of `PARSERS`, `make` gives a feed that is not connected yet.
 
     `verify_within_s`: each book is compared with a whole one this often; None where sequence numbers tell enough.
+    `terms`: what was asked of the venue that decides how its frames are read; it is written at the head of each
+    connection's records.
     """
 
     venue: Venue
     parser: str
     make: Callable[[], Feed]
     verify_within_s: float | None = None
+    terms: Mapping[str, Any] = field(default_factory=dict)
 
 
 def _kalshi(_markets: Sequence[MarketKey]) -> Parse:
@@ -53,7 +56,7 @@ PARSERS: Mapping[str, ParserFactory] = {"kalshi": _kalshi, "kalshi_polling": _ka
 def feed_sources(settings: Settings) -> list[FeedSource]:
     """Return both venues' feeds by the settings. Without a Kalshi key its books are polled and marked so."""
     addresses = endpoints(settings)
-    return [_kalshi_source(settings, addresses), _polymarket_source(settings, addresses)]
+    return [_kalshi_source(settings, addresses), _polymarket_source(settings)]
 
 
 def _kalshi_source(settings: Settings, addresses: Endpoints) -> FeedSource:
@@ -63,6 +66,7 @@ def _kalshi_source(settings: Settings, addresses: Endpoints) -> FeedSource:
             Venue.KALSHI,
             "kalshi",
             lambda: KalshiFeed(addresses, credentials, silence_timeout_s=settings.silence_timeout_s),
+            terms={"use_yes_price": True},
         )
 
     def poll() -> Feed:
@@ -71,10 +75,11 @@ def _kalshi_source(settings: Settings, addresses: Endpoints) -> FeedSource:
     return FeedSource(Venue.KALSHI, "kalshi_polling", poll)
 
 
-def _polymarket_source(settings: Settings, addresses: Endpoints) -> FeedSource:
+def _polymarket_source(settings: Settings) -> FeedSource:
+    http = http_client(settings)
     return FeedSource(
         Venue.POLYMARKET,
         "polymarket",
-        lambda: PolymarketFeed(addresses, silence_timeout_s=settings.silence_timeout_s),
+        lambda: polymarket_feed(settings, http),
         settings.book_verify_interval_s,
     )

@@ -9,15 +9,18 @@ import httpx
 from streams.settings import Settings
 from streams.venues.buckets import FileLedger
 from streams.venues.endpoints import endpoints
-from streams.venues.feed import Feed
+from streams.venues.feed import Feed, UserFeed
 from streams.venues.kalshi.feed import KalshiFeed
 from streams.venues.kalshi.limits import KalshiLimits
 from streams.venues.kalshi.polling import KalshiPollingFeed
 from streams.venues.kalshi.rest import KalshiClient
+from streams.venues.kalshi.user_feed import KalshiUserFeed
 from streams.venues.keystore import Keystore
 from streams.venues.polymarket.feed import PolymarketFeed
 from streams.venues.polymarket.limits import PolymarketLimits
+from streams.venues.polymarket.probe import rest_probe
 from streams.venues.polymarket.rest import PolymarketClient
+from streams.venues.polymarket.user_feed import PolymarketUserFeed
 
 
 def kalshi_client(settings: Settings, http: httpx.AsyncClient) -> KalshiClient:
@@ -59,4 +62,27 @@ def market_feeds(settings: Settings, http: httpx.AsyncClient) -> list[Feed]:
         kalshi = KalshiPollingFeed(kalshi_client(settings, http), interval_s=settings.polling_interval_s)
     else:
         kalshi = KalshiFeed(endpoints(settings), credentials, silence_timeout_s=settings.silence_timeout_s)
-    return [kalshi, PolymarketFeed(endpoints(settings), silence_timeout_s=settings.silence_timeout_s)]
+    return [kalshi, polymarket_feed(settings, http)]
+
+
+def polymarket_feed(settings: Settings, http: httpx.AsyncClient) -> PolymarketFeed:
+    """Return an unconnected feed that compares silent tokens with their books over REST."""
+    return PolymarketFeed(
+        endpoints(settings),
+        silence_timeout_s=settings.silence_timeout_s,
+        tokens_per_connection=settings.polymarket_tokens_per_connection,
+        probe=rest_probe(polymarket_client(settings, http)),
+        token_silence_s=settings.token_silence_s,
+    )
+
+
+def user_feeds(settings: Settings) -> list[UserFeed]:
+    """Return one unconnected private feed per venue whose key is stored."""
+    keystore, where = Keystore(settings), endpoints(settings)
+    feeds: list[UserFeed] = []
+    kalshi, polymarket = keystore.kalshi(settings.venues), keystore.polymarket(settings.venues)
+    if kalshi is not None:
+        feeds.append(KalshiUserFeed(where, kalshi, silence_timeout_s=settings.silence_timeout_s))
+    if polymarket is not None:
+        feeds.append(PolymarketUserFeed(where, polymarket, silence_timeout_s=settings.silence_timeout_s))
+    return feeds

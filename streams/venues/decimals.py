@@ -11,6 +11,10 @@ from functools import lru_cache
 from streams.market.errors import InvalidAmount
 from streams.market.units import PRICE_ONE_E4
 
+_POWERS = [10**exponent for exponent in range(31)]
+_MAX_SIZE_E6 = 10**18
+_MAX_MS = 4_102_444_800_000
+
 
 def fixed_point(text: str, digits: int) -> int:
     """Return a plain decimal string times 10**digits.
@@ -28,10 +32,10 @@ def fixed_point(text: str, digits: int) -> int:
             raise InvalidAmount(f"finer than {digits} decimals: {text[:40]!r}")
         fraction = fraction[:digits]
     joined = whole + fraction
-    unsigned = joined[1:] if joined.startswith("-") else joined
-    if not (unsigned.isascii() and unsigned.isdigit()) or len(unsigned) > 30:
+    unsigned = joined if joined[:1] != "-" else joined[1:]
+    if not (unsigned.isdigit() and unsigned.isascii()) or len(unsigned) > 30:
         raise InvalidAmount(f"not a plain decimal: {text[:40]!r}")
-    return int(joined) * int(10 ** (digits - len(fraction)))
+    return int(joined) * _POWERS[digits - len(fraction)]
 
 
 @lru_cache(maxsize=20_000)
@@ -58,8 +62,34 @@ def wire_bound_e4(text: str) -> int:
 
 @lru_cache(maxsize=100_000)
 def wire_size_e6(text: str) -> int:
-    """Return a size or a signed change of size as `size_e6`."""
-    return fixed_point(text, 6)
+    """Return a size or a signed change of size as `size_e6`.
+
+    Raises:
+        InvalidAmount: If it is no decimal or larger than any book (a trillion contracts): it could not be stored.
+    """
+    value = fixed_point(text, 6)
+    if abs(value) > _MAX_SIZE_E6:
+        raise InvalidAmount(f"size out of range: {text[:40]!r}")
+    return value
+
+
+def wire_ms(value: str | int | None) -> int | None:
+    """Return a time in milliseconds since the epoch; None where none is stated.
+
+    Raises:
+        InvalidAmount: If it is no whole number or not between 1970 and 2100.
+    """
+    if value is None or value == "":
+        return None
+    if isinstance(value, int):
+        number = value
+    elif value.isascii() and value.isdigit() and len(value) < 15:
+        number = int(value)
+    else:
+        raise InvalidAmount(f"not a time: {value[:40]!r}")
+    if not 0 <= number < _MAX_MS:
+        raise InvalidAmount(f"time out of range: {str(value)[:40]!r}")
+    return number
 
 
 def wire_cash_e6(text: str) -> int:

@@ -1,4 +1,7 @@
-"""What a live feed of one venue offers the recorder. Reconnecting, integrity and storage are the recorder's."""
+"""What live feeds of one venue offer: `Feed` for market data, `UserFeed` for what concerns our account alone.
+
+Reconnecting, integrity and storage are the business of whoever reads them.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import NamedTuple, Protocol
 
 from streams.market.events import MarketEvent
 from streams.market.identity import Venue
+from streams.market.private import PrivateEvent
 
 
 class RawFrame(NamedTuple):
@@ -37,7 +41,7 @@ class FeedMarket(NamedMarket, Protocol):
 
 
 class Feed(Protocol):
-    """One connection to one venue's market data.
+    """One venue's market data, over one connection or several.
 
     `connect` starts afresh: nothing is subscribed afterwards. `frames` and `batches` read the same stream, so use one
     of them. Pings, pongs and heartbeats happen inside and do not appear as frames.
@@ -76,6 +80,33 @@ class Feed(Protocol):
 
     def parse(self, raw: bytes) -> list[MarketEvent]:
         """Return the events of a frame of this feed; raises MalformedFrame only."""
+
+    async def close(self) -> None:
+        """Close the connection; safe to call at any time."""
+
+
+class UserFeed(Protocol):
+    """What one venue tells about our account.
+
+    There is no replay. The first event after `connect` is `AccountUnread`, and it comes again whenever something may
+    have been missed: orders, executions and positions are then read over REST, and later events applied on top.
+    `streams.market.lives` puts both together in any order.
+    """
+
+    @property
+    def venue(self) -> Venue:
+        """Whose feed it is."""
+
+    async def connect(self) -> None:
+        """Open the connection and subscribe; errors as for `Feed.connect`."""
+
+    def events(self) -> AsyncIterator[PrivateEvent]:
+        """Yield events as they arrive. A frame that cannot be read becomes `AccountUnread`.
+
+        Raises:
+            TransientError: The connection is gone or silent.
+            AuthenticationFailed: The key is not accepted for these channels.
+        """
 
     async def close(self) -> None:
         """Close the connection; safe to call at any time."""

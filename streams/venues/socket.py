@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from contextlib import suppress
+from typing import NamedTuple
 
 from picows import (
     WSCloseCode,
@@ -29,10 +31,26 @@ _MAX_FRAME_BYTES = 64 * 1024 * 1024
 _MAX_WAITING_BYTES = 32 * 1024 * 1024
 
 
+class TextHeartbeat(NamedTuple):
+    """A venue's own ping in text frames; its answers are no frames to the reader.
+
+    Attributes:
+        every_s: Pause between two pings.
+        limit_s: A connection whose last answer is older than this is lost, whatever else arrives on it.
+    """
+
+    every_s: float
+    limit_s: float
+    ping: bytes = b"PING"
+    pong: bytes = b"PONG"
+
+
 class _Listener(WSListener):
     """Runs inside the event loop's read callback: only appends and notes the time."""
 
-    def __init__(self) -> None:
+    def __init__(self, pong: bytes | None = None) -> None:
+        self._pong = pong
+        self.last_pong = time.monotonic()
         self.waiting: list[RawFrame] = []
         self.waiting_bytes = 0
         self.is_paused = False
@@ -80,6 +98,9 @@ class _Listener(WSListener):
                 return
             raw = b"".join(self._fragments)
             self._fragments = []
+        if raw == self._pong:
+            self.last_pong = time.monotonic()
+            return
         self.waiting.append(RawFrame(raw, time.time_ns()))
         self.waiting_bytes += len(raw)
         if self.waiting_bytes > _MAX_WAITING_BYTES and not self.is_paused and self._transport is not None:
@@ -91,8 +112,10 @@ class _Listener(WSListener):
 class Socket:
     """One connection. Silence longer than `silence_timeout_s` (no frame, ping or pong) counts as lost."""
 
-    def __init__(self, silence_timeout_s: float) -> None:
+    def __init__(self, silence_timeout_s: float, heartbeat: TextHeartbeat | None = None) -> None:
         self._silence_timeout_s = silence_timeout_s
+        self._heartbeat = heartbeat
+        self._beating: asyncio.Task[None] | None = None
         self._transport: WSTransport | None = None
         self._listener = _Listener()
 
@@ -111,7 +134,7 @@ class Socket:
         await self.close()
         try:
             transport, listener = await ws_connect(
-                _Listener,
+                lambda: _Listener(None if self._heartbeat is None else self._heartbeat.pong),
                 url,
                 extra_headers=dict(headers or {}),
                 enable_auto_pong=False,
@@ -129,6 +152,21 @@ class Socket:
         self._transport = transport
         assert isinstance(listener, _Listener)
         self._listener = listener
+        if self._heartbeat is not None:
+            self._beating = asyncio.create_task(self._beat(self._heartbeat, listener))
+
+    async def _beat(self, heartbeat: TextHeartbeat, listener: _Listener) -> None:
+        # A failed ping needs no word from here: whoever reads the frames is told that the connection is gone.
+        with suppress(TransientError):
+            while True:
+                await asyncio.sleep(heartbeat.every_s)
+                silent_s = time.monotonic() - listener.last_pong
+                # While reading pauses for our own sake, an answer may wait unread.
+                if silent_s > heartbeat.limit_s and not listener.is_paused:
+                    listener.closed_because = f"no answer to {heartbeat.ping.decode()} for {silent_s:.0f} s"
+                    listener.arrived.set()
+                    return
+                self.send(heartbeat.ping)
 
     def send(self, text: bytes) -> None:
         """Queue one text frame.
@@ -151,6 +189,7 @@ class Socket:
             if listener.waiting:
                 return listener.take()
             if self._transport is None or listener.closed_because is not None:
+                await self.close()
                 raise TransientError(listener.closed_because or "the socket is not connected")
             silent_s = time.monotonic() - listener.last_sign_of_life
             if silent_s >= self._silence_timeout_s:
@@ -170,6 +209,10 @@ class Socket:
 
     async def close(self) -> None:
         """Close the connection; safe to call at any time."""
+        beating, self._beating = self._beating, None
+        if beating is not None:
+            beating.cancel()
+            await asyncio.gather(beating, return_exceptions=True)
         transport, self._transport = self._transport, None
         if transport is None:
             return

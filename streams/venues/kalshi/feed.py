@@ -1,14 +1,12 @@
-"""Kalshi's market data socket: order books and trades of wanted markets, and the life cycle of all.
-
-`use_yes_price` is always asked for, because the venue has announced to change its default.
-"""
+"""Kalshi's market data socket: order books and trades of wanted markets, and the life cycle of all."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -18,21 +16,39 @@ from streams.market.identity import Venue
 from streams.venues.credentials import KalshiCredentials
 from streams.venues.endpoints import Endpoints
 from streams.venues.feed import NamedMarket, RawFrame
+from streams.venues.kalshi import commands
 from streams.venues.kalshi.parsing import parse_frame
 from streams.venues.kalshi.signing import KalshiSigner
 from streams.venues.socket import Socket
 
-_MARKET_CHANNELS = ("orderbook_delta", "trade")
-_LIFECYCLE_CHANNEL = "market_lifecycle_v2"
+BOOK_CHANNEL = "orderbook_delta"
 _TICKERS_PER_COMMAND = 500
 _CONTROL_FRAME_BYTES = 400
+_CONTROL_WORDS = (b"subscribed", b'"error"', b'"channel"')
+_RESUBSCRIPTIONS = 5
+_ATTEMPTS = 4
+_COMMANDS_KEPT = 1000
+_PAUSES_S = {"ask_again": 1.0, "slow_down": 5.0}
+
+
+class _Sent(NamedTuple):
+    """A command that can be sent again, and how often it was."""
+
+    make: Callable[..., dict[str, Any]]
+    arguments: tuple[Any, ...]
+    attempts: int
 
 
 class KalshiFeed:
-    """One signed socket. Markets come and go by `update_subscription`; the subscription ids stay.
+    """One signed socket with one subscription per channel. Markets come and go in place; the subscription ids stay.
 
     Commands that need a subscription id wait for it: they are sent when the venue's `subscribed` has been read from
-    `frames` or `batches`.
+    `frames` or `batches`. A subscription that the venue ends is opened anew on the same connection; the sixth time the
+    connection is given up.
+
+    Args:
+        market_channels: Channels of the wanted markets, one of them the book's.
+        global_channels: Channels that take no markets.
     """
 
     venue = Venue.KALSHI
@@ -44,32 +60,40 @@ class KalshiFeed:
         *,
         silence_timeout_s: float = 30.0,
         clock: Callable[[], int] = time.time_ns,
-        with_lifecycle: bool = True,
+        market_channels: Sequence[str] = (BOOK_CHANNEL, "trade"),
+        global_channels: Sequence[str] = ("market_lifecycle_v2",),
     ) -> None:
         self._url = endpoints.kalshi_ws
         self._credentials = credentials
         self._clock = clock
-        self._with_lifecycle = with_lifecycle
+        self._market_channels = tuple(market_channels)
+        self._global_channels = tuple(global_channels)
         self._socket = Socket(silence_timeout_s)
+        self._timers: set[asyncio.TimerHandle] = set()
         self._forget()
 
     def _forget(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
         self._wanted: dict[str, None] = {}
-        self._requested: set[str] = set()
+        self._requested: dict[str, set[str]] = {}
         self._sids: dict[str, int] = {}
-        self._has_subscribed = False
+        self._opening: set[str] = set()
+        self._sent: dict[int, _Sent] = {}
         self._command_id = 0
+        self._resubscriptions = 0
         self._ended: str | None = None
 
     async def connect(self) -> None:
-        """Open the socket and subscribe to the life cycle; see `Feed.connect`."""
+        """Open the socket and subscribe to the channels without markets; see `Feed.connect`."""
         if self._credentials is None:
             raise AuthenticationFailed("Kalshi's socket needs a key; without one use the polling feed")
         headers = KalshiSigner(self._credentials).headers("GET", self._url, self._clock() // 1_000_000)
         self._forget()
         await self._socket.connect(self._url, headers)
-        if self._with_lifecycle:
-            self._command("subscribe", {"channels": [_LIFECYCLE_CHANNEL]})
+        if self._global_channels:
+            self._open(self._global_channels)
 
     async def subscribe(self, markets: Sequence[NamedMarket]) -> None:
         """See `Feed.subscribe`."""
@@ -83,13 +107,20 @@ class KalshiFeed:
         self._bring_up_to_date()
 
     async def resync(self, market_ids: Sequence[str]) -> None:
-        """Ask for snapshots in place, in sequence with the deltas. Markets not yet requested will get one anyway."""
-        sid = self._sids.get("orderbook_delta")
-        tickers = [ticker for ticker in dict.fromkeys(market_ids) if ticker in self._requested]
+        """Ask for snapshots in place, in sequence with the deltas. Markets not yet requested will get one anyway.
+
+        Subscribing again would not help: the venue acknowledges it and sends no book.
+        """
+        sid = self._sids.get(BOOK_CHANNEL)
+        requested = self._requested.get(BOOK_CHANNEL, set())
         if sid is None:
             return
-        for chunk in _chunks(tickers):
-            self._update(sid, chunk, "get_snapshot")
+        for chunk in _chunks([ticker for ticker in dict.fromkeys(market_ids) if ticker in requested]):
+            self._send(commands.update, sid, chunk, "get_snapshot")
+
+    async def list_subscriptions(self) -> None:
+        """Ask what is subscribed; channels that the venue does not name are opened anew when the answer is read."""
+        self._send(commands.list_subscriptions)
 
     async def frames(self) -> AsyncIterator[RawFrame]:
         """See `Feed.frames`."""
@@ -105,9 +136,10 @@ class KalshiFeed:
             batch = await self._socket.batch()
             for frame in batch:
                 # Deltas are nearly all frames and never look like this, so only control frames are parsed twice.
-                if len(frame.raw) < _CONTROL_FRAME_BYTES and (b"subscribed" in frame.raw or b'"error"' in frame.raw):
+                raw = frame.raw
+                if len(raw) < _CONTROL_FRAME_BYTES and any(word in raw for word in _CONTROL_WORDS):
                     with suppress(TransientError):  # the frames at hand come first; the next batch says that it is gone
-                        self._note(frame.raw)
+                        self._note(raw)
             yield batch
 
     def parse(self, raw: bytes) -> list[MarketEvent]:
@@ -116,7 +148,10 @@ class KalshiFeed:
 
     async def close(self) -> None:
         """See `Feed.close`."""
+        self._forget()
         await self._socket.close()
+
+    # -- what the venue answers -------------------------------------------------------------------------------------
 
     def _note(self, raw: bytes) -> None:
         try:
@@ -124,39 +159,100 @@ class KalshiFeed:
         except MalformedFrame:
             return
         for event in events:
-            if isinstance(event, Acknowledgement) and event.kind == "subscribed":
-                if event.channel is not None and event.subscription_id is not None:
-                    self._sids[event.channel] = event.subscription_id
-                    self._bring_up_to_date()
-            elif isinstance(event, ChannelError) and event.is_terminal:
-                self._ended = f"the venue ended a subscription: {event.code} {event.message}"
+            if isinstance(event, Acknowledgement):
+                self._on_acknowledgement(event)
+            elif isinstance(event, ChannelError):
+                self._on_error(event)
+
+    def _on_acknowledgement(self, event: Acknowledgement) -> None:
+        if event.kind == "subscribed" and event.channel is not None and event.subscription_id is not None:
+            self._sids[event.channel] = event.subscription_id
+            self._opening.discard(event.channel)
+            self._bring_up_to_date()
+        elif event.kind == "listed":
+            theirs = {sid for _, sid in event.subscriptions}
+            for sid in [sid for sid in self._sids.values() if sid not in theirs]:
+                self._reopen(sid, "the venue does not know it")
+
+    def _on_error(self, error: ChannelError) -> None:
+        """Do what the error asks for; a command that was wrong is left alone, and the book it was for stays stale."""
+        said = f"{error.code} {error.message}"
+        sent = self._sent.pop(error.command_id or 0, None)
+        if error.remedy == "resubscribe":
+            if error.subscription_id is None:
+                self._ended = f"the venue ended a subscription: {said}"
+            else:
+                self._reopen(error.subscription_id, said)
+        elif error.remedy == "list":
+            self._send(commands.list_subscriptions)
+        elif error.remedy == "authenticate":
+            self._ended = f"the venue wants a key for a channel: {said}"
+        elif error.remedy in _PAUSES_S and sent is not None:
+            if sent.attempts >= _ATTEMPTS:
+                self._ended = f"the venue refused a command {sent.attempts} times: {said}"
+            else:
+                self._send_later(_PAUSES_S[error.remedy] * sent.attempts, sent)
+        elif sent is not None and sent.make is commands.subscribe and BOOK_CHANNEL in sent.arguments[0]:
+            self._ended = f"the venue refused the subscription: {said}"
+
+    def _reopen(self, sid: int, said: str) -> None:
+        channel = next((name for name, known in self._sids.items() if known == sid), None)
+        if channel is None:
+            return
+        self._resubscriptions += 1
+        if self._resubscriptions > _RESUBSCRIPTIONS:
+            self._ended = f"the venue ended {channel} again and again: {said}"
+            return
+        del self._sids[channel]
+        self._requested.pop(channel, None)
+        if channel in self._global_channels:
+            self._open((channel,))
+        else:
+            self._bring_up_to_date()
+
+    # -- what we ask for --------------------------------------------------------------------------------------------
 
     def _bring_up_to_date(self) -> None:
         """Send what makes the venue's list of markets the wanted one, as far as that can be sent now."""
-        if not self._has_subscribed:
-            first = list(self._wanted)[:_TICKERS_PER_COMMAND]
-            if not first:
-                return
-            self._has_subscribed = True
-            self._requested = set(first)
-            channels = {"channels": list(_MARKET_CHANNELS), "market_tickers": first, "use_yes_price": True}
-            self._command("subscribe", channels)
-        if any(channel not in self._sids for channel in _MARKET_CHANNELS):
-            return
-        added = [ticker for ticker in self._wanted if ticker not in self._requested]
-        removed = [ticker for ticker in self._requested if ticker not in self._wanted]
-        self._requested = set(self._wanted)
-        for tickers, action in ((added, "add_markets"), (removed, "delete_markets")):
-            for chunk in _chunks(tickers):
-                for channel in _MARKET_CHANNELS:
-                    self._update(self._sids[channel], chunk, action)
+        wanted = list(self._wanted)
+        closed = [name for name in self._market_channels if name not in self._sids and name not in self._opening]
+        if closed and wanted:
+            self._open(tuple(closed), wanted[:_TICKERS_PER_COMMAND])
+        changes: list[tuple[str, list[str], str]] = []
+        for channel in self._market_channels:
+            requested = self._requested.get(channel)
+            if channel not in self._sids or requested is None:
+                continue
+            added = [ticker for ticker in wanted if ticker not in requested]
+            removed = [ticker for ticker in requested if ticker not in self._wanted]
+            self._requested[channel] = set(wanted)
+            changes += [(channel, chunk, "add_markets") for chunk in _chunks(added)]
+            changes += [(channel, chunk, "delete_markets") for chunk in _chunks(removed)]
+        for channel, chunk, action in changes:
+            self._send(commands.update, self._sids[channel], chunk, action)
 
-    def _update(self, sid: int, tickers: list[str], action: str) -> None:
-        self._command("update_subscription", {"sids": [sid], "market_tickers": tickers, "action": action})
+    def _open(self, channels: tuple[str, ...], tickers: Sequence[str] = ()) -> None:
+        self._opening |= set(channels)
+        if tickers:
+            self._requested |= {channel: set(tickers) for channel in channels}
+        self._send(commands.subscribe, channels, list(tickers))
 
-    def _command(self, name: str, parameters: dict[str, Any]) -> None:
+    def _send(self, make: Callable[..., dict[str, Any]], *arguments: Any, attempts: int = 0) -> None:
         self._command_id += 1
-        self._socket.send(orjson.dumps({"id": self._command_id, "cmd": name, "params": parameters}))
+        self._sent[self._command_id] = _Sent(make, arguments, attempts + 1)
+        self._sent.pop(self._command_id - _COMMANDS_KEPT, None)
+        self._socket.send(orjson.dumps(make(self._command_id, *arguments)))
+
+    def _send_later(self, pause_s: float, sent: _Sent) -> None:
+        def send() -> None:
+            self._timers.discard(timer)
+            if sent.make is commands.update and sent.arguments[0] not in self._sids.values():
+                return  # the subscription was opened anew meanwhile, with all wanted markets
+            with suppress(TransientError):  # whoever reads the frames is told
+                self._send(sent.make, *sent.arguments, attempts=sent.attempts)
+
+        timer = asyncio.get_running_loop().call_later(pause_s, send)
+        self._timers.add(timer)
 
 
 def _chunks(tickers: list[str]) -> list[list[str]]:

@@ -1,7 +1,7 @@
 """Kalshi's public socket frames as events in YES terms. Pure; the only error is MalformedFrame.
 
-The frame of a public channel becomes one event; frames of channels we do not read become `Unknown`, because their
-sequence numbers still count.
+The frame of a public channel becomes one event; frames of channels we have no use for (requests for quotes, index
+feeds, the private channels on a market data socket) become `OtherChannel`, because their sequence numbers still count.
 """
 
 from __future__ import annotations
@@ -15,17 +15,21 @@ from streams.market.events import (
     Acknowledgement,
     BookSnapshot,
     ChannelError,
+    EventFeeChange,
+    EventListed,
     LevelChange,
     Levels,
     LifecycleChange,
     LifecycleKind,
     MarketEvent,
+    OtherChannel,
+    Remedy,
     TradePrint,
-    Unknown,
+    VenueQuote,
 )
 from streams.market.identity import Outcome, Venue
 from streams.market.units import PRICE_ONE_E4
-from streams.venues.decimals import check_text, wire_bound_e4, wire_price_e4, wire_size_e6
+from streams.venues.decimals import check_text, fixed_point, plain_decimal, wire_bound_e4, wire_price_e4, wire_size_e6
 from streams.venues.kalshi import wire
 
 _frame = msgspec.json.Decoder(wire.Frame).decode
@@ -34,6 +38,9 @@ _snapshot = msgspec.json.Decoder(wire.SnapshotMessage).decode
 _poll = msgspec.json.Decoder(wire.PolledBook).decode
 _trade = msgspec.json.Decoder(wire.TradeMessage).decode
 _lifecycle = msgspec.json.Decoder(wire.LifecycleMessage).decode
+_ticker = msgspec.json.Decoder(wire.TickerMessage).decode
+_event = msgspec.json.Decoder(wire.EventMessage).decode
+_event_fees = msgspec.json.Decoder(wire.EventFeeMessage).decode
 _subscribed = msgspec.json.Decoder(wire.SubscribedMessage).decode
 _ok = msgspec.json.Decoder(wire.OkMessage | list[wire.ListedChannel] | None).decode
 _error = msgspec.json.Decoder(wire.ErrorMessage).decode
@@ -46,10 +53,20 @@ _KINDS: dict[str, LifecycleKind] = {
     "determined": "determined",
     "settled": "settled",
     "metadata_updated": "metadata_updated",
-    "price_level_structure_updated": "metadata_updated",
+    "price_level_structure_updated": "price_grid_updated",
 }
-# Channel error and subscription buffer overflow: the subscription is gone.
-_TERMINAL_CODES = frozenset({10, 25})
+# Codes without an entry say that the command was wrong (2 to 5, 8, 11 to 15, 19 to 24, 28): repeating it cannot help.
+# 6, 16 and 17 are documented as retired.
+_REMEDIES: dict[int, Remedy] = {
+    1: "ask_again",  # unable to process
+    7: "list",  # unknown subscription id
+    9: "authenticate",
+    10: "resubscribe",  # channel error: the subscription is gone
+    18: "ask_again",  # command timeout
+    25: "resubscribe",  # subscription buffer overflow: we read too slowly, and the subscription is gone
+    26: "fewer_markets",
+    27: "slow_down",  # too many commands
+}
 
 
 def parse_frame(raw: bytes, *, use_yes_price: bool = True) -> list[MarketEvent]:
@@ -67,9 +84,9 @@ def parse_frame(raw: bytes, *, use_yes_price: bool = True) -> list[MarketEvent]:
         frame = _frame(raw)
         parse = _PARSERS.get(frame.type)
         if parse is None:
-            return [Unknown(Venue.KALSHI, frame.type, frame.sid, frame.seq)]
+            return [OtherChannel(Venue.KALSHI, frame.type, frame.sid, frame.seq, bytes(frame.msg))]
         return [parse(frame, use_yes_price)]
-    except (msgspec.DecodeError, InvalidAmount, ValueError) as error:
+    except (msgspec.DecodeError, InvalidAmount, ValueError, RecursionError) as error:
         raise MalformedFrame(raw, f"{type(error).__name__}: {error}") from None
 
 
@@ -123,6 +140,7 @@ def _parse_poll(frame: wire.Frame, _use_yes_price: bool) -> MarketEvent:
         bids=bid_levels(message.yes_dollars),
         asks=ask_levels(message.no_dollars, use_yes_price=False),
         payload=bytes(frame.msg),
+        is_polled=True,
     )
 
 
@@ -168,7 +186,31 @@ def _parse_trade(frame: wire.Frame, _use_yes_price: bool) -> MarketEvent:
         subscription_id=frame.sid,
         sequence=frame.seq,
         payload=bytes(frame.msg),
+        is_block=message.is_block_trade,
     )
+
+
+def _parse_ticker(frame: wire.Frame, _use_yes_price: bool) -> MarketEvent:
+    message = _ticker(frame.msg)
+    return VenueQuote(
+        venue=Venue.KALSHI,
+        market_id=message.market_ticker,
+        bid_e4=wire_bound_e4(message.yes_bid_dollars),
+        ask_e4=wire_bound_e4(message.yes_ask_dollars),
+        bid_size_e6=_size_or_none(message.yes_bid_size_fp),
+        ask_size_e6=_size_or_none(message.yes_ask_size_fp),
+        last_price_e4=wire_bound_e4(message.price_dollars) if message.price_dollars else None,
+        last_size_e6=_size_or_none(message.last_trade_size_fp),
+        volume_e6=_size_or_none(message.volume_fp),
+        open_interest_e6=_size_or_none(message.open_interest_fp),
+        venue_sent_ms=message.ts_ms,
+        subscription_id=frame.sid,
+        payload=bytes(frame.msg),
+    )
+
+
+def _size_or_none(text: str | None) -> int | None:
+    return wire_size_e6(text) if text else None
 
 
 def outcome_of(text: str) -> Outcome:
@@ -202,6 +244,50 @@ def _parse_lifecycle(frame: wire.Frame, _use_yes_price: bool) -> MarketEvent:
         subscription_id=frame.sid,
         sequence=frame.seq,
         payload=bytes(frame.msg),
+        closes_at_ms=None if message.close_ts is None else message.close_ts * 1000,
+        price_ranges=_grid(message.price_ranges or []),
+    )
+
+
+def _grid(bands: list[wire.PriceRange]) -> tuple[tuple[int, int, int], ...]:
+    rows = []
+    for band in bands:
+        step = fixed_point(band.step, 4)
+        if step <= 0:
+            raise InvalidAmount(f"a price step of {band.step[:40]!r}")
+        rows.append((wire_bound_e4(band.start), wire_bound_e4(band.end), step))
+    return tuple(sorted(rows))
+
+
+def _parse_event(frame: wire.Frame, _use_yes_price: bool) -> MarketEvent:
+    message = _event(frame.msg)
+    return EventListed(
+        venue=Venue.KALSHI,
+        event_id=message.event_ticker,
+        series_id=message.series_ticker,
+        title=message.title,
+        subtitle=message.subtitle,
+        collateral_return=message.collateral_return_type,
+        exchange_index=message.exchange_index,
+        venue_sent_ms=frame.sending_ts_ms,
+        subscription_id=frame.sid,
+        sequence=frame.seq,
+        payload=bytes(frame.msg),
+    )
+
+
+def _parse_event_fees(frame: wire.Frame, _use_yes_price: bool) -> MarketEvent:
+    message = _event_fees(frame.msg)
+    multiplier = message.fee_multiplier_override
+    return EventFeeChange(
+        venue=Venue.KALSHI,
+        event_id=message.event_ticker,
+        fee_type=message.fee_type_override,
+        fee_multiplier=None if multiplier is None else plain_decimal(multiplier),
+        venue_sent_ms=frame.sending_ts_ms,
+        subscription_id=frame.sid,
+        sequence=frame.seq,
+        payload=bytes(frame.msg),
     )
 
 
@@ -213,7 +299,8 @@ def _parse_subscribed(frame: wire.Frame, _use_yes_price: bool) -> MarketEvent:
 def _parse_ok(frame: wire.Frame, _use_yes_price: bool) -> MarketEvent:
     message = _ok(frame.msg) if frame.msg else None
     if isinstance(message, list):
-        return Acknowledgement(Venue.KALSHI, "listed", frame.id, frame.sid, frame.seq)
+        found = [(entry.channel, entry.sid) for entry in message]
+        return Acknowledgement(Venue.KALSHI, "listed", frame.id, frame.sid, frame.seq, subscriptions=found)
     tickers = message.market_tickers if message else []
     return Acknowledgement(Venue.KALSHI, "updated", frame.id, frame.sid, frame.seq, None, tickers)
 
@@ -224,9 +311,8 @@ def _parse_unsubscribed(frame: wire.Frame, _use_yes_price: bool) -> MarketEvent:
 
 def _parse_error(frame: wire.Frame, _use_yes_price: bool) -> MarketEvent:
     message = _error(frame.msg)
-    return ChannelError(
-        Venue.KALSHI, message.code, message.msg, message.code in _TERMINAL_CODES, frame.id, frame.sid, frame.seq
-    )
+    remedy = _REMEDIES.get(message.code, "mend")
+    return ChannelError(Venue.KALSHI, message.code, message.msg, remedy, frame.id, frame.sid, frame.seq)
 
 
 _PARSERS: dict[str, Callable[[wire.Frame, bool], MarketEvent]] = {
@@ -234,7 +320,11 @@ _PARSERS: dict[str, Callable[[wire.Frame, bool], MarketEvent]] = {
     "orderbook_snapshot": _parse_snapshot,
     wire.POLLED_BOOK: _parse_poll,
     "trade": _parse_trade,
+    "ticker": _parse_ticker,
     "market_lifecycle_v2": _parse_lifecycle,
+    "multivariate_market_lifecycle": _parse_lifecycle,
+    "event_lifecycle": _parse_event,
+    "event_fee_update": _parse_event_fees,
     "subscribed": _parse_subscribed,
     "ok": _parse_ok,
     "unsubscribed": _parse_unsubscribed,

@@ -1,7 +1,4 @@
-"""Kalshi's private socket: our executions and order states as they happen.
-
-These channels have no sequence numbers and no replay: after every connect the account is read over REST first.
-"""
+"""Kalshi's private socket: our executions, orders, positions and order groups as they happen."""
 
 from __future__ import annotations
 
@@ -10,37 +7,28 @@ from collections.abc import AsyncIterator, Callable
 
 import orjson
 
-from streams.market.errors import MalformedFrame
+from streams.market.errors import AuthenticationFailed, MalformedFrame, TransientError
+from streams.market.events import Acknowledgement, ChannelError
 from streams.market.identity import Venue
-from streams.venues.answers import document_of, part_of, read
+from streams.market.private import AccountUnread, PrivateEvent
 from streams.venues.credentials import KalshiCredentials
 from streams.venues.endpoints import Endpoints
-from streams.venues.kalshi.orders import FillState, OrderState, parse_fill, parse_order
+from streams.venues.kalshi import commands
 from streams.venues.kalshi.signing import KalshiSigner
+from streams.venues.kalshi.user_parsing import UserFrame, parse_user_frame
 from streams.venues.socket import Socket
 
-KalshiUserEvent = FillState | OrderState
-
-
-def parse_user_frame(raw: bytes) -> KalshiUserEvent | None:
-    """Return the execution or order state of a frame, None for frames that are neither.
-
-    Raises:
-        MalformedFrame: If it is not a frame of the documented shape.
-    """
-    document = document_of(raw)
-    kind = document.get("type")
-    if kind == "fill":
-        return read(part_of(document, "msg"), parse_fill)
-    if kind == "user_order":
-        return read(part_of(document, "msg"), parse_order)
-    if kind == "error":
-        raise MalformedFrame(raw[:2000], "the venue refused the subscription")
-    return None
+CHANNELS = ("fill", "user_orders", "market_positions", "order_group_updates")
+_NEEDED = frozenset({"fill", "user_orders"})
+_UNKNOWN_CHANNEL = 8
 
 
 class KalshiUserFeed:
-    """One signed socket with the channels `fill` and `user_orders`, over all markets of the key."""
+    """One signed socket over all markets of the key; see `UserFeed`.
+
+    `AccountUnread` is not said before the venue has confirmed every channel, so that nothing falls between the reading
+    and the events after it.
+    """
 
     venue = Venue.KALSHI
 
@@ -56,26 +44,83 @@ class KalshiUserFeed:
         self._signer = KalshiSigner(credentials)
         self._clock = clock
         self._socket = Socket(silence_timeout_s)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._command_id = 0
+        self._channels: dict[int, str] = {}
+        self._sequences: dict[int, int] = {}
+        self._unread = "connected"
+        self._unknown = 0
 
     async def connect(self) -> None:
-        """Open the socket and subscribe; errors as for `Feed.connect`."""
+        """See `UserFeed.connect`."""
+        self._forget()
         await self._socket.connect(self._url, self._signer.headers("GET", self._url, self._clock() // 1_000_000))
-        command = {"id": 1, "cmd": "subscribe", "params": {"channels": ["fill", "user_orders"]}}
-        self._socket.send(orjson.dumps(command))
+        self._subscribe(CHANNELS)
 
-    async def events(self) -> AsyncIterator[KalshiUserEvent]:
-        """Yield executions and order states; a fill and its order's state come in no fixed order.
-
-        Raises:
-            TransientError: The connection is gone or silent.
-            MalformedFrame: A frame cannot be read; the account must be read over REST.
-        """
+    async def events(self) -> AsyncIterator[PrivateEvent]:
+        """See `UserFeed.events`; a fill and its order's state come in no fixed order."""
         while True:
             for frame in await self._socket.batch():
-                event = parse_user_frame(frame.raw)
-                if event is not None:
+                for event in self._take(frame.raw):
                     yield event
 
     async def close(self) -> None:
-        """Close the socket; safe to call at any time."""
+        """See `UserFeed.close`."""
         await self._socket.close()
+
+    def _subscribe(self, channels: tuple[str, ...]) -> None:
+        self._command_id += 1
+        self._socket.send(orjson.dumps(commands.subscribe(self._command_id, channels)))
+
+    def _take(self, raw: bytes) -> list[PrivateEvent]:
+        try:
+            frame = parse_user_frame(raw)
+        except MalformedFrame as error:
+            return [AccountUnread(self.venue, f"a frame cannot be read: {error.reason}"[:300])]
+        found: list[PrivateEvent] = []
+        if self._has_hole(frame):
+            found.append(AccountUnread(self.venue, "sequence_hole"))
+        event = frame.event
+        if isinstance(event, Acknowledgement):
+            if event.kind == "subscribed" and event.subscription_id is not None:
+                self._channels[event.subscription_id] = event.channel or ""
+                found += self._when_complete()
+        elif isinstance(event, ChannelError):
+            self._mend(event)
+            found += self._when_complete()
+        elif event is not None:
+            found.append(event)
+        return found
+
+    def _when_complete(self) -> list[PrivateEvent]:
+        open_channels = set(self._channels.values())
+        if len(open_channels) + self._unknown < len(CHANNELS) or not open_channels >= _NEEDED:
+            return []
+        return [AccountUnread(self.venue, self._unread)]
+
+    def _has_hole(self, frame: UserFrame) -> bool:
+        sid, sequence = frame.subscription_id, frame.sequence
+        if sid is None or sequence is None:
+            return False
+        last = self._sequences.get(sid, 0)
+        self._sequences[sid] = max(last, sequence)
+        return sequence > last + 1
+
+    def _mend(self, error: ChannelError) -> None:
+        """Subscribe again where the venue ended a channel, do without one it does not know, else give up.
+
+        An environment may lag behind the documents; orders and executions are what cannot be done without.
+        """
+        said = f"{error.code} {error.message}"
+        channel = self._channels.pop(error.subscription_id or 0, None)
+        if error.is_terminal and channel is not None:
+            self._unread = f"the venue ended {channel}: {said}"
+            self._subscribe((channel,))
+        elif error.code == _UNKNOWN_CHANNEL and self._unknown < len(CHANNELS) - len(_NEEDED):
+            self._unknown += 1
+        elif error.remedy == "authenticate":
+            raise AuthenticationFailed(f"the venue refused a private channel: {said}")
+        else:
+            raise TransientError(f"the venue refused a private channel: {said}")

@@ -8,7 +8,8 @@
     500, 502, ...   OutcomeUnknown for a write, TransientError for a read
     503             Refused where the words name a mode of the engine (nothing was taken), else as 500
 
-The venue has no codes for most refusals. The words are matched here and nowhere else.
+The venue has no codes for most refusals. The words are matched here and nowhere else. The Data API has codes, and says
+by `retryable` what a later attempt may not meet.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ _CODES = (
     (re.compile(r"trading", re.I), "trading_disabled"),
     (re.compile(r"invalid (order )?payload", re.I), "invalid_payload"),
 )
+_UNKNOWN = "refused"
 # Nothing is done with an order in these states; the venue says so before it takes one.
 _MODES = frozenset({"post_only_mode", "cancel_only_mode", "trading_disabled"})
 _KEY_WORDS = re.compile(r"(address|owner) of the API KEY", re.I)
@@ -71,7 +73,7 @@ def code_of(text: str) -> str:
     for pattern, code in _CODES:
         if pattern.search(text):
             return code
-    return "refused"
+    return _UNKNOWN
 
 
 def error_text(document: Mapping[str, Any]) -> str:
@@ -127,10 +129,20 @@ def classify(
         return NotFound(said)
     if status == 400 and "heartbeat_id" in document:
         return HeartbeatMismatch(str(document["heartbeat_id"] or ""), text)
-    code = str(document.get("code") or "") if document.get("code") in _MODES else code_of(text)
-    if status >= 500 and not (status == 503 and code in _MODES):
+    code = _code(document, text)
+    is_retryable = document.get("retryable") is True and not is_write
+    if is_retryable or (status >= 500 and not (status == 503 and code in _MODES)):
         return OutcomeUnknown(said) if is_write else TransientError(said)
     return Refused(code, text, status, wait)
+
+
+def _code(document: Mapping[str, Any], text: str) -> str:
+    """Return our code by the words, else the body's own where it has one."""
+    stated = str(document.get("code") or "")[:60]
+    if stated in _MODES:
+        return stated
+    found = code_of(text)
+    return stated if found == _UNKNOWN and stated else found
 
 
 def _document(body: bytes) -> dict[str, Any]:

@@ -6,8 +6,7 @@ folded into one event of the YES book; what is said of the NO token alone is con
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -16,17 +15,19 @@ from streams.market.errors import InvalidAmount, MalformedFrame
 from streams.market.events import (
     Acknowledgement,
     BookSnapshot,
+    BookStale,
     LevelChange,
     Levels,
     LifecycleChange,
     MarketEvent,
+    OtherChannel,
     TickSizeChange,
     TradePrint,
-    Unknown,
+    VenueQuote,
 )
 from streams.market.identity import Outcome, Side, Venue, other_outcome
 from streams.market.units import PRICE_ONE_E4
-from streams.venues.decimals import check_text, fixed_point, wire_bound_e4, wire_price_e4, wire_size_e6
+from streams.venues.decimals import check_text, wire_bound_e4, wire_ms, wire_price_e4, wire_size_e6
 from streams.venues.polymarket import wire
 
 
@@ -71,7 +72,7 @@ def parse_frame(raw: bytes, tokens: Mapping[str, TokenRef]) -> list[MarketEvent]
                 continue
             events += _parse_message(message, part, tokens)
         return events
-    except (msgspec.DecodeError, InvalidAmount, ValueError) as error:
+    except (msgspec.DecodeError, InvalidAmount, ValueError, RecursionError) as error:
         raise MalformedFrame(raw, f"{type(error).__name__}: {error}") from None
 
 
@@ -87,75 +88,99 @@ def _markets_with_yes_book(messages: list[wire.MarketMessage], tokens: Mapping[s
 def _parse_message(message: wire.MarketMessage, raw: bytes, tokens: Mapping[str, TokenRef]) -> list[MarketEvent]:
     kind = message.event_type
     if kind == "price_change":
-        return _parse_price_change(message, tokens)
+        return _parse_price_change(message, raw, tokens)
     if kind == "market_resolved":
         return [_parse_resolved(message, raw, tokens)]
     if kind == "new_market":
         return [
             LifecycleChange(
-                Venue.POLYMARKET, message.market, "created", venue_sent_ms=_ms(message.timestamp), payload=raw
+                Venue.POLYMARKET, message.market, "created", venue_sent_ms=wire_ms(message.timestamp), payload=raw
             )
         ]
+    if kind == wire.STALE:
+        names = {tokens[token].market_id: None for token in message.assets_ids or () if token in tokens}
+        return [BookStale(Venue.POLYMARKET, name, message.cause or "stale") for name in names]
     ref = tokens.get(message.asset_id)
-    if ref is None or kind not in ("book", "last_trade_price", "tick_size_change"):
-        return [Unknown(Venue.POLYMARKET, kind or "without event_type")]
-    if kind == "book":
-        return [_parse_book(message, raw, ref)]
-    if kind == "last_trade_price":
-        return [_parse_trade(message, raw, ref)]
-    return [
-        TickSizeChange(
-            venue=Venue.POLYMARKET,
-            market_id=ref.market_id,
-            old_tick_e4=None if not message.old_tick_size else wire_price_e4(message.old_tick_size),
-            new_tick_e4=wire_price_e4(_present(message.new_tick_size, "new_tick_size")),
-            venue_sent_ms=_ms(message.timestamp),
-            payload=raw,
-        )
-    ]
+    parse = _PARSERS.get(kind)
+    if ref is None or parse is None:
+        return [OtherChannel(Venue.POLYMARKET, kind or "without event_type", payload=raw)]
+    return [parse(message, raw, ref)]
 
 
-def _parse_price_change(message: wire.MarketMessage, tokens: Mapping[str, TokenRef]) -> list[MarketEvent]:
+def _parse_tick_size(message: wire.MarketMessage, raw: bytes, ref: TokenRef) -> MarketEvent:
+    return TickSizeChange(
+        venue=Venue.POLYMARKET,
+        market_id=ref.market_id,
+        old_tick_e4=None if not message.old_tick_size else wire_price_e4(message.old_tick_size),
+        new_tick_e4=wire_price_e4(_present(message.new_tick_size, "new_tick_size")),
+        venue_sent_ms=wire_ms(message.timestamp),
+        payload=raw,
+    )
+
+
+def _parse_best(message: wire.MarketMessage, raw: bytes, ref: TokenRef) -> MarketEvent:
+    bid = wire_bound_e4(_present(message.best_bid, "best_bid"))
+    ask = wire_bound_e4(_present(message.best_ask, "best_ask"))
+    if ref.outcome == "no":
+        bid, ask = PRICE_ONE_E4 - ask, PRICE_ONE_E4 - bid
+    return VenueQuote(Venue.POLYMARKET, ref.market_id, bid, ask, venue_sent_ms=wire_ms(message.timestamp), payload=raw)
+
+
+def _parse_price_change(message: wire.MarketMessage, raw: bytes, tokens: Mapping[str, TokenRef]) -> list[MarketEvent]:
     if message.price_changes is None:
         raise InvalidAmount("price_change without price_changes")
-    sent_ms = _ms(message.timestamp)
-    changes: list[tuple[Outcome, LevelChange]] = []
+    sent_ms = wire_ms(message.timestamp)
+    entries: list[tuple[_Level, bool, wire.PriceChange, msgspec.Raw]] = []
+    said_of_yes: list[_Level] = []
     for part in message.price_changes:
         entry = _change(part)
         ref = tokens.get(entry.asset_id)
-        if ref is not None:
-            changes.append((ref.outcome, _level_change(entry, part, ref, sent_ms)))
-    if not changes:
-        return [Unknown(Venue.POLYMARKET, "price_change")]
-    # An entry of the NO token that repeats one of the YES token is dropped, once per repetition.
-    said_of_yes = Counter(_key(change) for outcome, change in changes if outcome == "yes")
-    events: list[MarketEvent] = []
-    for outcome, change in changes:
-        if outcome == "no" and said_of_yes[_key(change)] > 0:
-            said_of_yes[_key(change)] -= 1
+        if ref is None:
             continue
-        events.append(change)
+        is_yes = ref.outcome == "yes"
+        level = _level_of(entry, ref.market_id, is_yes)
+        entries.append((level, is_yes, entry, part))
+        if is_yes:
+            said_of_yes.append(level)
+    if not entries:
+        return [OtherChannel(Venue.POLYMARKET, "price_change", payload=raw)]
+    events: list[MarketEvent] = []
+    for level, is_yes, entry, part in entries:
+        # An entry of the NO token that repeats one of the YES token is dropped, once per repetition.
+        if not is_yes and level in said_of_yes:
+            said_of_yes.remove(level)
+        else:
+            events.append(_level_change(level, is_yes, entry, part, sent_ms))
     return events
 
 
-def _key(change: LevelChange) -> tuple[str, str, int, int | None]:
-    return change.market_id, change.side, change.price_e4, change.size_after_e6
+_Level = tuple[str, bool, int, int]
+"""(market_id, is_bid, price_e4, size_e6) in YES terms."""
 
 
-def _level_change(entry: wire.PriceChange, part: msgspec.Raw, ref: TokenRef, sent_ms: int | None) -> LevelChange:
+def _level_of(entry: wire.PriceChange, market_id: str, is_yes: bool) -> _Level:
     price = wire_price_e4(entry.price)
     size = wire_size_e6(entry.size)
     if size < 0:
         raise InvalidAmount("a level of negative size")
     is_bid = _is_buy(entry.side)
-    best_bid = None if not entry.best_bid else wire_bound_e4(entry.best_bid)
-    best_ask = None if not entry.best_ask else wire_bound_e4(entry.best_ask)
-    if ref.outcome == "no":
-        price, is_bid = PRICE_ONE_E4 - price, not is_bid
-        best_bid, best_ask = _mirror(best_ask), _mirror(best_bid)
+    return (market_id, is_bid, price, size) if is_yes else (market_id, not is_bid, PRICE_ONE_E4 - price, size)
+
+
+def _level_change(
+    level: _Level, is_yes: bool, entry: wire.PriceChange, part: msgspec.Raw, sent_ms: int | None
+) -> LevelChange:
+    market_id, is_bid, price, size = level
+    best_bid = wire_bound_e4(entry.best_bid) if entry.best_bid else None
+    best_ask = wire_bound_e4(entry.best_ask) if entry.best_ask else None
+    if not is_yes:
+        best_bid, best_ask = (
+            None if best_ask is None else PRICE_ONE_E4 - best_ask,
+            None if best_bid is None else PRICE_ONE_E4 - best_bid,
+        )
     return LevelChange(
         Venue.POLYMARKET,
-        ref.market_id,
+        market_id,
         "bid" if is_bid else "ask",
         price,
         None,
@@ -170,10 +195,6 @@ def _level_change(entry: wire.PriceChange, part: msgspec.Raw, ref: TokenRef, sen
     )
 
 
-def _mirror(price_e4: int | None) -> int | None:
-    return None if price_e4 is None else PRICE_ONE_E4 - price_e4
-
-
 def _parse_book(message: wire.MarketMessage, raw: bytes, ref: TokenRef) -> MarketEvent:
     if message.bids is None or message.asks is None:
         raise InvalidAmount("book without bids and asks")
@@ -183,7 +204,7 @@ def _parse_book(message: wire.MarketMessage, raw: bytes, ref: TokenRef) -> Marke
         market_id=ref.market_id,
         bids=bids,
         asks=asks,
-        venue_sent_ms=_ms(message.timestamp),
+        venue_sent_ms=wire_ms(message.timestamp),
         venue_hash=message.hash,
         tick_e4=None if not message.tick_size else wire_price_e4(message.tick_size),
         payload=raw,
@@ -226,8 +247,9 @@ def _parse_trade(message: wire.MarketMessage, raw: bytes, ref: TokenRef) -> Mark
         price_e4=price if ref.outcome == "yes" else PRICE_ONE_E4 - price,
         size_e6=size,
         taker_outcome=taker,
-        venue_sent_ms=_ms(message.timestamp),
+        venue_sent_ms=wire_ms(message.timestamp),
         payload=raw,
+        transaction_hash=message.transaction_hash or None,
     )
 
 
@@ -245,13 +267,13 @@ def _parse_resolved(message: wire.MarketMessage, raw: bytes, tokens: Mapping[str
         kind="determined",
         result=result,
         settlement_e4=None if result is None else PRICE_ONE_E4 * (result == "yes"),
-        venue_sent_ms=_ms(message.timestamp),
+        venue_sent_ms=wire_ms(message.timestamp),
         payload=raw,
     )
 
 
 def _is_buy(side: str) -> bool:
-    word = side.upper()
+    word = side if side in ("BUY", "SELL") else side.upper()
     if word not in ("BUY", "SELL"):
         raise InvalidAmount(f"unknown side: {side[:20]!r}")
     return word == "BUY"
@@ -263,7 +285,9 @@ def _present(value: str | None, name: str) -> str:
     return value
 
 
-def _ms(timestamp: str | int | None) -> int | None:
-    if timestamp is None or timestamp == "":
-        return None
-    return timestamp if isinstance(timestamp, int) else fixed_point(timestamp, 0)
+_PARSERS: Mapping[str, Callable[[wire.MarketMessage, bytes, TokenRef], MarketEvent]] = {
+    "book": _parse_book,
+    "last_trade_price": _parse_trade,
+    "tick_size_change": _parse_tick_size,
+    "best_bid_ask": _parse_best,
+}

@@ -36,7 +36,7 @@ class PublicReads(PolymarketTransport):
 
     async def ok(self) -> bool:
         """Whether the CLOB answers."""
-        return bool(json_of(await self._get("clob", "/ok")) == "OK")
+        return (await self._get("clob", "/ok")).strip(b'" \n') == b"OK"
 
     async def server_time(self) -> int:
         """Return the venue's clock in Unix seconds."""

@@ -23,6 +23,8 @@ from streams.venues.polymarket.contracts import EXCHANGE_V2, EXCHANGE_V3, NEG_RI
 from streams.venues.polymarket.ecdsa import checksummed, keccak256, sign_digest
 
 OrderType = Literal["GTC", "GTD", "FOK", "FAK"]
+Protocol = Literal["2", "3"]
+"""Version of the exchange and of the EIP-712 domain."""
 ZERO_BYTES32 = "0x" + "00" * 32
 
 _ORDER_TYPE = (
@@ -79,6 +81,7 @@ def build_order(
     builder: str = ZERO_BYTES32,
     metadata: str = ZERO_BYTES32,
     chain_id: int = POLYGON,
+    protocol: Protocol | None = None,
     is_checked: bool = True,
 ) -> SignedOrder:
     """Build and sign an order.
@@ -97,6 +100,8 @@ def build_order(
         post_only: Only with GTC and GTD: refused rather than matched at once.
         builder / metadata: 32 bytes of hex that are signed and not interpreted here.
         chain_id: Polygon, or a test chain.
+        protocol: Which exchange's struct; None goes by the id's bit pattern, as the maintained SDK does; another goes
+            by how its caller names the id, and any id may be named a position.
         is_checked: False signs what the venue will refuse (decimals, expiration, post-only), for tests of it.
 
     Raises:
@@ -123,7 +128,7 @@ def build_order(
         + _bytes32(metadata)
         + _bytes32(builder)
     )
-    domain = exchange_domain(int(token_id), is_neg_risk=is_neg_risk, chain_id=chain_id)
+    domain = exchange_domain(int(token_id), is_neg_risk=is_neg_risk, chain_id=chain_id, protocol=protocol)
     digest = keccak256(b"\x19\x01" + domain + struct_hash)
     if is_deposit_wallet:
         signature = _wallet_signature(credentials, domain, struct_hash, maker, chain_id)
@@ -197,9 +202,11 @@ def _domain(version: str, chain_id: int, contract: str) -> bytes:
     )
 
 
-def exchange_domain(asset_id: int, *, is_neg_risk: bool, chain_id: int = POLYGON) -> bytes:
-    """Return the domain separator of the exchange that trades an asset."""
-    if asset_id & _POSITION_ID_ZEROS == 0:
+def exchange_domain(
+    asset_id: int, *, is_neg_risk: bool, chain_id: int = POLYGON, protocol: Protocol | None = None
+) -> bytes:
+    """Return the domain separator of the exchange that trades an asset, by its id where no protocol is named."""
+    if (asset_id & _POSITION_ID_ZEROS == 0) if protocol is None else protocol == "3":
         return _domain("3", chain_id, EXCHANGE_V3)
     return _domain("2", chain_id, NEG_RISK_EXCHANGE_V2 if is_neg_risk else EXCHANGE_V2)
 

@@ -22,6 +22,7 @@ from streams.venues.polymarket.transport import Filter, PolymarketTransport
 
 ORDERS_PER_POST = 15
 ORDERS_PER_CANCEL = 1000
+_LEGACY_FIELDS = (b'"nonce":', b'"feeRateBps":', b'"taker":')
 PostOutcome = states.PostAnswer | Refused | OutcomeUnknown
 """What became of one order of a batch."""
 
@@ -45,7 +46,12 @@ class Trading(PolymarketTransport):
         return answer
 
     async def send_order(self, content: bytes) -> states.PostAnswer:
-        """Send the bytes of `SignedOrder.content` (again, within the decision's life); errors as for `post_order`."""
+        """Send the bytes of `SignedOrder.content` (again, within the decision's life); errors as for `post_order`.
+
+        Bytes of the struct of before 2026-04-28 are refused here as `order_version_mismatch`, as the venue would.
+        """
+        if any(field in content for field in _LEGACY_FIELDS):
+            raise Refused("order_version_mismatch", "an order of the struct of before 2026-04-28")
         outcome = read_write(await self._private("POST", "/order", body=content), _outcome_of)
         if isinstance(outcome, Refused):
             raise outcome

@@ -1,103 +1,82 @@
 """Polymarket's private socket: our orders and trades as they change.
 
-There is no snapshot and no replay: after every connect orders and trades are read over REST first. A trade comes once
-per status step with the same id, and events of the two kinds are not ordered.
+A trade comes once per status step with the same id until it is CONFIRMED or FAILED, and events of the two kinds are
+ordered neither among themselves nor against the answers of calls: `streams.market.lives` puts them together.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import suppress
-from typing import Any
+from collections.abc import AsyncIterator, Sequence
 
 import orjson
 
-from streams.market.errors import TransientError
+from streams.market.errors import MalformedFrame
 from streams.market.identity import Venue
-from streams.venues.answers import json_of, read
+from streams.market.private import AccountUnread, PrivateEvent
 from streams.venues.credentials import PolymarketCredentials
 from streams.venues.endpoints import Endpoints
-from streams.venues.polymarket.orders import OrderState, TradeState, parse_order, parse_trade
-from streams.venues.socket import Socket
+from streams.venues.polymarket import commands
+from streams.venues.polymarket.user_parsing import parse_user_frame
+from streams.venues.socket import Socket, TextHeartbeat
 
-PolymarketUserEvent = OrderState | TradeState
 _HEARTBEAT_S = 10.0
 
 
-def parse_user_frame(raw: bytes, credentials: PolymarketCredentials) -> list[PolymarketUserEvent]:
-    """Return the orders and trades of a frame (one object or an array of them), in its order.
-
-    Raises:
-        MalformedFrame: If it is not a frame of the documented shape.
-    """
-    if raw.strip() == b"PONG":
-        return []
-    document = json_of(raw)
-    events: list[PolymarketUserEvent] = []
-    for entry in document if isinstance(document, list) else [document]:
-        events += read(entry, lambda message: _events_of(message, credentials))
-    return events
-
-
-def _events_of(message: dict[str, Any], credentials: PolymarketCredentials) -> list[PolymarketUserEvent]:
-    if message.get("event_type") == "order":
-        return [parse_order(message)]
-    if message.get("event_type") == "trade":
-        return [parse_trade(message, credentials.api_key, credentials.wallet)]
-    return []
-
-
 class PolymarketUserFeed:
-    """One socket over all markets of the API key. The secret itself travels in its first frame: never log it."""
+    """One socket of the API key; see `UserFeed`.
+
+    Args:
+        market_ids: Condition ids to hear of; none: all.
+    """
 
     venue = Venue.POLYMARKET
 
     def __init__(
-        self, endpoints: Endpoints, credentials: PolymarketCredentials, *, silence_timeout_s: float = 30.0
+        self,
+        endpoints: Endpoints,
+        credentials: PolymarketCredentials,
+        *,
+        silence_timeout_s: float = 30.0,
+        market_ids: Sequence[str] = (),
     ) -> None:
         self._url = f"{endpoints.polymarket_ws}/user"
         self._credentials = credentials
-        self._socket = Socket(silence_timeout_s)
-        self._heartbeat_s = min(_HEARTBEAT_S, silence_timeout_s / 3)
-        self._heartbeat: asyncio.Task[None] | None = None
+        self._market_ids = dict.fromkeys(market_ids)
+        heartbeat = TextHeartbeat(min(_HEARTBEAT_S, silence_timeout_s / 3), silence_timeout_s)
+        self._socket = Socket(silence_timeout_s, heartbeat)
+        self._is_unread = False
 
     async def connect(self) -> None:
-        """Open the socket and authenticate; errors as for `Feed.connect`."""
-        await self.close()
+        """See `UserFeed.connect`. Wrong credentials show as a connection that the venue closes."""
         await self._socket.connect(self._url)
-        credentials = self._credentials
-        auth = {
-            "apiKey": credentials.api_key,
-            "secret": credentials.secret.get_secret_value(),
-            "passphrase": credentials.passphrase.get_secret_value(),
-        }
-        self._socket.send(orjson.dumps({"auth": auth, "type": "user", "markets": []}))
-        self._heartbeat = asyncio.create_task(self._beat())
+        self._socket.send(orjson.dumps(commands.user_hello(self._credentials, list(self._market_ids))))
+        self._is_unread = True
 
-    async def events(self) -> AsyncIterator[PolymarketUserEvent]:
-        """Yield orders and trades.
+    async def follow(self, market_ids: Sequence[str]) -> None:
+        """Hear of more markets, where only some are heard of."""
+        self._market_ids |= dict.fromkeys(market_ids)
+        self._socket.send(orjson.dumps(commands.user_operation("subscribe", market_ids)))
 
-        Raises:
-            TransientError: The connection is gone or silent.
-            MalformedFrame: A frame cannot be read; the account must be read over REST.
-        """
+    async def leave(self, market_ids: Sequence[str]) -> None:
+        """Hear of fewer markets, where only some are heard of."""
+        for market_id in market_ids:
+            self._market_ids.pop(market_id, None)
+        self._socket.send(orjson.dumps(commands.user_operation("unsubscribe", market_ids)))
+
+    async def events(self) -> AsyncIterator[PrivateEvent]:
+        """See `UserFeed.events`."""
         while True:
+            if self._is_unread:
+                self._is_unread = False
+                yield AccountUnread(self.venue, "connected")
             for frame in await self._socket.batch():
-                for event in parse_user_frame(frame.raw, self._credentials):
+                try:
+                    events = parse_user_frame(frame.raw, self._credentials)
+                except MalformedFrame as error:
+                    events = [AccountUnread(self.venue, f"a frame cannot be read: {error.reason}"[:300])]
+                for event in events:
                     yield event
 
     async def close(self) -> None:
-        """Close the socket; safe to call at any time."""
-        task, self._heartbeat = self._heartbeat, None
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        """See `UserFeed.close`."""
         await self._socket.close()
-
-    async def _beat(self) -> None:
-        # A failed PING needs no word from here: whoever reads the events is told that the connection is gone.
-        with suppress(TransientError):
-            while True:
-                await asyncio.sleep(self._heartbeat_s)
-                self._socket.send(b"PING")

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import msgspec
 
+STALE = "crossbook_stale"
+"""Event type of our own word in the stream: the books of `assets_ids` are wrong until the next whole one."""
+
 
 class BookLevel(msgspec.Struct):
     """One level of a `book`."""
@@ -16,7 +19,7 @@ class BookLevel(msgspec.Struct):
     size: str
 
 
-class MarketMessage(msgspec.Struct):
+class MarketMessage(msgspec.Struct, gc=False):
     """Any event of the market socket."""
 
     event_type: str = ""
@@ -36,9 +39,13 @@ class MarketMessage(msgspec.Struct):
     assets_ids: list[str] | None = None
     winning_asset_id: str | None = None
     winning_outcome: str | None = None
+    best_bid: str | None = None
+    best_ask: str | None = None
+    transaction_hash: str | None = None
+    cause: str | None = None
 
 
-class PriceChange(msgspec.Struct):
+class PriceChange(msgspec.Struct, gc=False):
     """One entry of `price_changes`: `size` is the new total at the price."""
 
     asset_id: str

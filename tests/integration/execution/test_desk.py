@@ -176,6 +176,7 @@ def check_invariants(connection: Connection, venues: Mapping[Venue, FakeVenue]) 
         ("leased", "no_lease"),
         ("closing", "closing_soon"),
         ("limit", "limit_total"),
+        ("empty_shard", "balance"),
     ],
 )
 def test_what_is_not_allowed_is_refused_with_its_reason(database: str, change: str, reason: str) -> None:
@@ -201,6 +202,12 @@ def test_what_is_not_allowed_is_refused_with_its_reason(database: str, change: s
                 )
             elif change == "closing":
                 connection.execute("UPDATE raw.market_versions SET close_time = now() + interval '2 seconds'")
+            elif change == "empty_shard":
+                # The account is rich, but not where the market lies.
+                venues[Venue.KALSHI].shards = {0: 10_000_000_000, 2: 0}
+                connection.execute(
+                    "UPDATE raw.market_versions SET terms = terms || '{\"exchange_index\": 2}' WHERE venue = 'kalshi'"
+                )
             elif change == "limit":
                 connection.execute("INSERT INTO trading.limits (name, value, set_by) VALUES ('total_usd', 0, 'tester')")
             outcome = await Desk(connection, accounts, "run").trade(signal)

@@ -6,138 +6,31 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any, ClassVar
 
 import httpx
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from pydantic import SecretStr
-from websockets.asyncio.server import Request, Response, ServerConnection, serve
+from websockets.asyncio.server import ServerConnection
 
 from streams.market.errors import AuthenticationFailed, TransientError
-from streams.market.events import Acknowledgement, BookSnapshot, LevelChange, MarketEvent
+from streams.market.events import Acknowledgement, BookSnapshot, ChannelError, LevelChange
 from streams.settings import Settings
-from streams.venues.credentials import KalshiCredentials
 from streams.venues.endpoints import Endpoints, endpoints
-from streams.venues.feed import Feed
 from streams.venues.kalshi.feed import KalshiFeed
 from streams.venues.kalshi.limits import KalshiLimits
 from streams.venues.kalshi.polling import KalshiPollingFeed
 from streams.venues.kalshi.rest import KalshiClient
 from streams.venues.polymarket.feed import PolymarketFeed
-
-PEM = Ed25519PrivateKey.generate().private_bytes(
-    serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+from tests.venue_servers import (
+    CREDENTIALS,
+    KalshiVenue,
+    Market,
+    PolymarketVenue,
+    play,
+    read_to_the_end,
+    read_until,
+    snapshots,
 )
-CREDENTIALS = KalshiCredentials("key-1", SecretStr(PEM.decode()))
-Handler = Callable[[ServerConnection], Awaitable[None]]
-
-
-class Market(NamedTuple):
-    market_id: str
-    yes_token: str = ""
-    no_token: str = ""
-
-
-def play(handler: Handler, use: Callable[[Endpoints], Awaitable[None]], *, refuse: HTTPStatus | None = None) -> None:
-    """Run `use` against a server that treats each connection by `handler`."""
-
-    def check(connection: ServerConnection, _request: Request) -> Response | None:
-        return None if refuse is None else connection.respond(refuse, "no")
-
-    async def main() -> None:
-        async with asyncio.timeout(20):
-            async with serve(
-                handler, "127.0.0.1", 0, process_request=check, ping_interval=None, close_timeout=0.2
-            ) as server:
-                port = server.sockets[0].getsockname()[1]
-                await use(
-                    endpoints(
-                        Settings(
-                            _env_file=None,
-                            kalshi_ws_url=f"ws://127.0.0.1:{port}/trade-api/ws/v2",
-                            polymarket_ws_url=f"ws://127.0.0.1:{port}/ws",
-                        )
-                    )
-                )
-
-    asyncio.run(main())
-
-
-async def read_until(feed: Feed, done: Callable[[list[MarketEvent]], bool]) -> list[MarketEvent]:
-    events: list[MarketEvent] = []
-    async for batch in feed.batches():
-        assert batch
-        for frame in batch:
-            assert frame.received_ns > 1_700_000_000_000_000_000
-            events += feed.parse(frame.raw)
-        if done(events):
-            return events
-    return events
-
-
-async def read_to_the_end(feed: Feed) -> tuple[list[MarketEvent], str]:
-    """Return all events up to the loss of the connection, and what was said of it."""
-    events: list[MarketEvent] = []
-    try:
-        async for frame in feed.frames():
-            events += feed.parse(frame.raw)
-    except TransientError as error:
-        return events, str(error)
-    raise AssertionError("a feed ends with an error only")
-
-
-class KalshiVenue:
-    """Answers commands as the venue does: one `subscribed` per channel, `ok` in sequence, snapshots for new markets."""
-
-    def __init__(self) -> None:
-        self.commands: list[dict[str, Any]] = []
-        self.headers: list[Any] = []
-        self.sids: dict[int, str] = {}
-        self.sequence: dict[int, int] = {}
-
-    async def __call__(self, connection: ServerConnection) -> None:
-        assert connection.request is not None
-        self.headers.append(connection.request.headers)
-        self.sids, self.sequence = {}, {}
-        async for text in connection:
-            command = json.loads(text)
-            self.commands.append(command)
-            for answer in self.answers(command):
-                await connection.send(json.dumps(answer))
-
-    def answers(self, command: dict[str, Any]) -> list[dict[str, Any]]:
-        parameters = command["params"]
-        found: list[dict[str, Any]] = []
-        if command["cmd"] == "subscribe":
-            for channel in parameters["channels"]:
-                sid = len(self.sids) + 1
-                self.sids[sid] = channel
-                found.append({"type": "subscribed", "id": command["id"], "msg": {"channel": channel, "sid": sid}})
-                if channel == "orderbook_delta":
-                    found += [self.snapshot(sid, ticker) for ticker in parameters["market_tickers"]]
-            return found
-        (sid,) = parameters["sids"]
-        tickers = parameters["market_tickers"]
-        if parameters["action"] != "get_snapshot":
-            message = {"market_tickers": tickers}
-            found.append({"type": "ok", "id": command["id"], "sid": sid, "seq": self.next(sid), "msg": message})
-        if parameters["action"] != "delete_markets" and self.sids[sid] == "orderbook_delta":
-            found += [self.snapshot(sid, ticker) for ticker in tickers]
-        return found
-
-    def snapshot(self, sid: int, ticker: str) -> dict[str, Any]:
-        message = {"market_ticker": ticker, "yes_dollars_fp": [["0.4", "1"]], "no_dollars_fp": [["0.5", "2"]]}
-        return {"type": "orderbook_snapshot", "sid": sid, "seq": self.next(sid), "msg": message}
-
-    def next(self, sid: int) -> int:
-        self.sequence[sid] = self.sequence.get(sid, 0) + 1
-        return self.sequence[sid]
-
-
-def snapshots(events: list[MarketEvent]) -> list[str]:
-    return [event.market_id for event in events if isinstance(event, BookSnapshot)]
 
 
 def test_kalshi_markets_come_and_go_on_the_same_subscription() -> None:
@@ -178,7 +71,7 @@ def test_a_new_connection_starts_with_nothing_subscribed() -> None:
     venue = KalshiVenue()
 
     async def use(at: Endpoints) -> None:
-        feed = KalshiFeed(at, CREDENTIALS, with_lifecycle=False)
+        feed = KalshiFeed(at, CREDENTIALS, global_channels=())
         for _ in range(2):
             await feed.connect()
             await feed.subscribe([Market("A")])
@@ -190,20 +83,102 @@ def test_a_new_connection_starts_with_nothing_subscribed() -> None:
     assert [c["cmd"] for c in venue.commands] == ["subscribe", "subscribe"]
 
 
-def test_a_terminal_error_is_read_first_and_then_ends_the_feed() -> None:
-    async def venue(connection: ServerConnection) -> None:
-        await connection.send(json.dumps({"type": "error", "sid": 1, "seq": 9, "msg": {"code": 25, "msg": "overflow"}}))
-        await connection.wait_closed()
+def test_a_subscription_the_venue_ends_is_opened_anew_on_the_same_connection() -> None:
+    venue = KalshiVenue()
+    error = {"type": "error", "msg": {"code": 25, "msg": "Subscription buffer overflow"}}
+
+    async def use(at: Endpoints) -> None:
+        feed = KalshiFeed(at, CREDENTIALS, global_channels=())
+        await feed.connect()
+        await feed.subscribe([Market("A"), Market("B")])
+        await read_until(feed, lambda found: len(snapshots(found)) == 2)
+        venue.push({**error, "sid": 1, "seq": 3})
+        events = await read_until(feed, lambda found: len(snapshots(found)) == 2)
+        assert isinstance(events[0], ChannelError)
+        assert events[0].is_terminal
+        books = [event for event in events if isinstance(event, BookSnapshot)]
+        assert [(book.subscription_id, book.sequence) for book in books] == [(3, 1), (3, 2)]
+        await feed.resync(["B"])
+        await read_until(feed, lambda found: snapshots(found) == ["B"])
+        await feed.close()
+
+    play(venue, use)
+    assert len(venue.headers) == 1
+    again = venue.commands[1]
+    assert again["params"]["channels"] == ["orderbook_delta"]
+    assert again["params"]["market_tickers"] == ["A", "B"]
+    assert again["params"]["use_yes_price"] is True
+    assert venue.commands[2]["params"]["sids"] == [3]
+
+
+def test_a_subscription_that_ends_again_and_again_ends_the_feed_after_all_frames_were_read() -> None:
+    class Overflowing(KalshiVenue):
+        def answers(self, command: dict[str, Any]) -> list[dict[str, Any]]:
+            error = {"type": "error", "sid": len(self.sids) + 1, "seq": 9, "msg": {"code": 10, "msg": "Channel error"}}
+            return [*super().answers(command), error]
+
+    venue = Overflowing()
+
+    async def use(at: Endpoints) -> None:
+        feed = KalshiFeed(at, CREDENTIALS, market_channels=("orderbook_delta",), global_channels=())
+        await feed.connect()
+        await feed.subscribe([Market("A")])
+        seen, reason = await read_to_the_end(feed)
+        assert len([event for event in seen if isinstance(event, ChannelError)]) == 6
+        assert "again and again" in reason
+        await feed.close()
+
+    play(venue, use)
+    assert len(venue.commands) == 6
+
+
+def test_a_subscription_the_venue_does_not_know_is_found_by_the_list_and_opened_anew() -> None:
+    venue = KalshiVenue()
 
     async def use(at: Endpoints) -> None:
         feed = KalshiFeed(at, CREDENTIALS)
         await feed.connect()
-        seen, reason = await read_to_the_end(feed)
-        assert len(seen) == 1
-        assert "overflow" in reason
+        await feed.subscribe([Market("A")])
+        await read_until(feed, lambda found: len(snapshots(found)) == 1)
+        venue.forget(2)
+        await feed.resync(["A"])
+        events = await read_until(feed, lambda found: len(snapshots(found)) == 1)
+        assert [type(event).__name__ for event in events] == [
+            "ChannelError", "Acknowledgement", "Acknowledgement", "BookSnapshot",
+        ]  # fmt: skip
         await feed.close()
 
     play(venue, use)
+    assert [command["cmd"] for command in venue.commands] == [
+        "subscribe", "subscribe", "update_subscription", "list_subscriptions", "subscribe",
+    ]  # fmt: skip
+
+
+def test_a_command_the_venue_could_not_do_is_sent_again_and_a_wrong_one_is_not() -> None:
+    class Busy(KalshiVenue):
+        refusals: ClassVar[list[int]] = [11, 18]
+
+        def answers(self, command: dict[str, Any]) -> list[dict[str, Any]]:
+            if command["cmd"] == "update_subscription" and self.refusals:
+                message = {"code": self.refusals.pop(0), "msg": "no"}
+                return [{"type": "error", "id": command["id"], "sid": 1, "seq": self.next(1), "msg": message}]
+            return super().answers(command)
+
+    venue = Busy()
+
+    async def use(at: Endpoints) -> None:
+        feed = KalshiFeed(at, CREDENTIALS, market_channels=("orderbook_delta",), global_channels=())
+        await feed.connect()
+        await feed.subscribe([Market("A")])
+        await read_until(feed, lambda found: len(snapshots(found)) == 1)
+        for _ in range(2):
+            await feed.resync(["A"])
+        events = await read_until(feed, lambda found: len(snapshots(found)) == 1)
+        assert [event.remedy for event in events if isinstance(event, ChannelError)] == ["mend", "ask_again"]
+        await feed.close()
+
+    play(venue, use)
+    assert [command["cmd"] for command in venue.commands] == ["subscribe"] + ["update_subscription"] * 3
 
 
 def test_a_refused_upgrade_is_told_from_a_broken_one() -> None:
@@ -241,7 +216,7 @@ def test_what_arrived_before_a_loss_is_handed_over_first() -> None:
         connection.transport.abort()
 
     async def use(at: Endpoints) -> None:
-        feed = KalshiFeed(at, CREDENTIALS, with_lifecycle=False)
+        feed = KalshiFeed(at, CREDENTIALS, global_channels=())
         await feed.connect()
         found, _ = await read_to_the_end(feed)
         sequences = [event.sequence for event in found if isinstance(event, LevelChange)]
@@ -271,31 +246,6 @@ def test_a_silent_connection_is_lost_and_a_quiet_one_that_answers_pings_is_not()
         await feed.close()
 
     play(quiet, use)
-
-
-class PolymarketVenue:
-    """Sends a book per subscribed token, in one array; answers PING."""
-
-    def __init__(self) -> None:
-        self.commands: list[dict[str, Any]] = []
-        self.pings = 0
-
-    async def __call__(self, connection: ServerConnection) -> None:
-        async for text in connection:
-            if text == "PING":
-                self.pings += 1
-                await connection.send("PONG")
-                continue
-            command = json.loads(text)
-            self.commands.append(command)
-            if command.get("operation") != "unsubscribe":
-                books = [self.book(token) for token in command["assets_ids"]]
-                await connection.send(json.dumps(books))
-
-    def book(self, token: str) -> dict[str, Any]:
-        bid, ask = ("0.4", "0.5") if token.startswith("y") else ("0.5", "0.6")
-        levels = {"bids": [{"price": bid, "size": "1"}], "asks": [{"price": ask, "size": "2"}]}
-        return {"event_type": "book", "market": "M", "asset_id": token, "timestamp": "1700000000123", **levels}
 
 
 def test_polymarket_markets_come_and_go_and_pongs_are_not_frames() -> None:

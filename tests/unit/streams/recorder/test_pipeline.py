@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.market.events import BookSnapshot, LevelChange, MarketEvent
+from streams.market.book import Book
+from streams.market.events import BookSnapshot, BookStale, LevelChange, MarketEvent, Quote
 from streams.market.identity import Venue
+from streams.recorder.observer import ObserverGuard
 from streams.recorder.pipeline import Pipeline
 from streams.recorder.sources import PARSERS
 from streams.storage.recording import RowBatch
@@ -70,6 +72,69 @@ def test_a_change_behind_the_best_price_writes_no_quote() -> None:
     bench = started(frames)
     bench.frame(frames.delta("A", "yes", "0.3000", "4.00"))
     assert bench.take().lines["quotes"] == []
+
+
+def test_acknowledgements_and_errors_of_a_subscription_take_numbers_and_make_no_hole() -> None:
+    frames = KalshiFrames()
+    bench = started(frames)
+    for kind, message in (
+        ("ok", {"market_tickers": ["A", "B"]}),
+        ("error", {"code": 14, "msg": "Market Ticker required"}),
+        ("trade", {"is": "what another channel would say under this number"}),
+    ):
+        bench.frame(frames._frame(kind, message))
+    bench.frame(orjson.dumps({"type": "subscribed", "id": 9, "msg": {"channel": "trade", "sid": 2}}))
+    bench.pipeline.connections[1].sequences.observe(1, frames.sequence)  # the trade above could not be read
+    bench.frame(frames.delta("A", "yes", "0.4000", "1.00"))
+    assert bench.pipeline.counters["holes"] == 0
+    assert bench.pipeline.stale_count == 0
+
+
+def test_an_ended_subscription_makes_its_books_stale_and_keeps_the_connection() -> None:
+    frames = KalshiFrames()
+    bench = started(frames)
+    bench.frame(frames._frame("error", {"code": 25, "msg": "Subscription buffer overflow"}))
+    assert bench.pipeline.stale_count == 2
+    assert (bench.pipeline.reconnects, bench.pipeline.requests) == ([], [(1, "A"), (1, "B")])
+    again = KalshiFrames(sid=7)
+    bench.frame(again.snapshot("A", [("0.4000", "10.00")], []))
+    assert bench.pipeline.stale_count == 1
+    bench.frame(orjson.dumps({"type": "error", "msg": {"code": 10, "msg": "Channel error"}}))
+    assert bench.pipeline.stale_count == 2
+    assert bench.pipeline.reconnects == [1]
+
+
+def test_a_word_of_our_own_feed_makes_a_book_stale_and_asks_for_it() -> None:
+    bench = started(KalshiFrames())
+    bench.pipeline.connections[1].parse = lambda _raw: [BookStale(Venue.KALSHI, name, "silent_token") for name in "AZ"]
+    bench.frame(b"{}")
+    batch = bench.take()
+    assert [(change.market_id, change.cause) for change in batch.coverage] == [("A", "silent_token")]
+    assert bench.pipeline.requests == [(1, "A")]
+
+
+def test_a_polled_book_is_marked_in_its_snapshots_and_quotes() -> None:
+    seen: list[Quote] = []
+
+    class Watcher:
+        def on_quote(self, quote: Quote, book: Book) -> None:
+            seen.append(quote)
+
+        def on_tick(self, now_ns: int) -> None: ...
+
+        def close(self) -> None: ...
+
+    pipeline = Pipeline(PARSERS, ObserverGuard([Watcher()]))
+    pipeline.begin(5, 8)
+    message = {"market_ticker": "A", "yes_dollars": [["0.40", "1.00"]], "no_dollars": [["0.50", "2.00"]]}
+    for kind, body in (
+        (RecordKind.OPENED, {"parser": "kalshi_polling"}),
+        (RecordKind.MARKETS, {"add": [["A", "", ""]], "remove": []}),
+        (RecordKind.FRAME, {"type": "crossbook_polled_book", "msg": message}),
+    ):
+        pipeline.consume(Record(8, 9, kind, Venue.KALSHI, 1, START_NS, orjson.dumps(body)))
+    assert [(quote.is_live, quote.is_polled) for quote in seen] == [(True, True)]
+    assert columns(pipeline.take(), "book_snapshots", 3) == [("polled",)]
 
 
 def test_a_hole_makes_every_book_of_the_subscription_stale_until_its_snapshot() -> None:

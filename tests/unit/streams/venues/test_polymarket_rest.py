@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,11 +14,21 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from streams.market.errors import AuthenticationFailed, MalformedFrame, NotFound, OutcomeUnknown, Refused
+from streams.market.errors import (
+    AuthenticationFailed,
+    InvalidAmount,
+    MalformedFrame,
+    NotFound,
+    OutcomeUnknown,
+    Refused,
+    Unavailable,
+)
 from streams.settings import Settings
 from streams.venues.credentials import PolymarketCredentials
 from streams.venues.endpoints import endpoints
-from streams.venues.polymarket.orders import parse_trade
+from streams.venues.polymarket.ecdsa import address_of
+from streams.venues.polymarket.market_data import clob_market_of
+from streams.venues.polymarket.orders import PostAnswer, parse_trade
 from streams.venues.polymarket.parsing import TokenRef
 from streams.venues.polymarket.rest import PolymarketClient
 from streams.venues.polymarket.signing import SignedOrder, l2_signature
@@ -27,6 +38,7 @@ SECRET = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LTEyMzQ="
 WALLET = PolymarketCredentials(
     SecretStr("0x" + "11" * 32), "0x" + "22" * 20, "api-key", SecretStr(SECRET), SecretStr("words")
 )
+OWN_ADDRESS = address_of("0x" + "11" * 32)
 ORDER = SignedOrder("0xab", {"order": {"salt": 1}, "owner": "api-key", "orderType": "FAK"})
 POSTED = {"errorMsg": "", "orderID": "0xab", "status": "matched", "success": True, "tradeIDs": ["t1"]}
 
@@ -44,12 +56,18 @@ class Stub:
         return httpx.Response(status, content=body if isinstance(body, bytes) else json.dumps(body).encode())
 
 
-def ask(stub: Stub, use: Callable[[PolymarketClient], Awaitable[T]], *, signed: bool = True) -> T:
+def ask(
+    stub: Stub,
+    use: Callable[[PolymarketClient], Awaitable[T]],
+    *,
+    signed: bool = True,
+    wallet: PolymarketCredentials | None = None,
+) -> T:
     async def main() -> T:
         async with httpx.AsyncClient(transport=httpx.MockTransport(stub)) as http:
             client = PolymarketClient(
                 endpoints(Settings(_env_file=None)),
-                WALLET if signed else None,
+                (wallet or WALLET) if signed else None,
                 http=http,
                 clock=lambda: 1773890758 * 1_000_000_000,
             )
@@ -229,3 +247,116 @@ def test_the_sample_answers_are_read(shared_dir: Path) -> None:
     for name in ("live", "delayed", "matched"):
         assert ask(sample(f"clob_post_order_response_{name}"), lambda client: client.send_order(b"{}")).status == name
     assert ask(sample("clob_cancel_response"), lambda client: client.cancel_all()).canceled
+
+
+def test_a_key_is_made_or_derived_where_one_exists() -> None:
+    key = {"apiKey": "k2", "secret": SECRET, "passphrase": "p2"}
+    fresh = replace(WALLET, private_key=SecretStr("0x" + "11" * 32), api_key="", address=OWN_ADDRESS)
+    stub = Stub((400, {"error": "Could not create api key"}), (200, key))
+    found = ask(stub, lambda client: client.obtain_credentials(), wallet=fresh)
+    assert (found.api_key, found.secret.get_secret_value(), found.address) == ("k2", SECRET, OWN_ADDRESS)
+    assert [(request.method, request.url.path) for request in stub.requests] == [
+        ("POST", "/clob/auth/api-key"),
+        ("GET", "/clob/auth/derive-api-key"),
+    ]
+    for request in stub.requests:
+        assert request.headers["POLY_NONCE"] == "0"
+        assert request.headers["POLY_ADDRESS"] == OWN_ADDRESS
+        assert "POLY_API_KEY" not in request.headers
+    refused = Stub((401, {"error": "Invalid L1 Request headers"}))
+    with pytest.raises(AuthenticationFailed):
+        ask(refused, lambda client: client.obtain_credentials(), wallet=fresh)
+
+
+def test_a_lost_answer_names_the_orders_it_may_have_made() -> None:
+    other = SignedOrder("0xcd", {"order": {"salt": 2}})
+    for answer in ((502, b"<html>"), (200, b"?"), (200, POSTED | {"orderID": "0xother"})):
+        with pytest.raises(OutcomeUnknown) as unknown:
+            ask(Stub(answer), lambda client: client.post_order(ORDER))
+        assert unknown.value.order_ids == ("0xab",)
+    for answer in ((500, {"error": "order timed out"}), (200, [POSTED]), (200, {"a": 1}), (200, b"?")):
+        with pytest.raises(OutcomeUnknown) as unknown:
+            ask(Stub(answer), lambda client: client.post_orders([ORDER, other]))
+        assert unknown.value.order_ids == ("0xab", "0xcd")
+    with pytest.raises(OutcomeUnknown) as unknown:
+        ask(Stub((200, b"")), lambda client: client.cancel_orders(["0x1", "0x2"]))
+    assert unknown.value.order_ids == ("0x1", "0x2")
+
+
+def test_a_batch_tells_of_each_order_in_its_place() -> None:
+    signed = [SignedOrder(f"0x{number:02x}", {"order": {"salt": number}}) for number in range(4)]
+    rows = [
+        POSTED | {"orderID": "0x00", "status": "live"},
+        {"success": True, "orderID": "", "errorMsg": "order couldn't be fully filled", "status": ""},
+        POSTED | {"orderID": "0xff"},
+        {"success": True},
+    ]
+    stub = Stub((200, rows))
+    posted, killed, other, unread = ask(stub, lambda client: client.post_orders(signed))
+    assert isinstance(posted, PostAnswer)
+    assert isinstance(killed, Refused)
+    assert (posted.order_id, posted.status, killed.code, killed.status) == ("0x00", "live", "fok_not_filled", 200)
+    assert isinstance(other, OutcomeUnknown)
+    assert isinstance(unread, OutcomeUnknown)
+    assert (other.order_ids, unread.order_ids) == (("0x02",), ("0x03",))
+    assert json.loads(stub.requests[0].content) == [order.body for order in signed]
+
+
+@pytest.mark.parametrize("count", [0, 16])
+def test_a_batch_of_none_or_more_than_fifteen_is_not_sent(count: int) -> None:
+    with pytest.raises(InvalidAmount):
+        ask(Stub(), lambda client: client.post_orders([ORDER] * count))
+    with pytest.raises(InvalidAmount):
+        ask(Stub(), lambda client: client.cancel_orders(["0x1"] * (1001 if count else 0)))
+    with pytest.raises(InvalidAmount):
+        ask(Stub(), lambda client: client.cancel_market_orders())
+
+
+def test_cancels_come_in_every_form_and_silence_about_an_order_is_told() -> None:
+    answer = {"canceled": ["0x1"], "not_canceled": {"0x2": "order already matched"}}
+    stub = Stub((200, answer), (200, answer), (200, answer))
+    many = ask(stub, lambda client: client.cancel_orders(["0x1", "0x2", "0x3"]))
+    assert (many.canceled, many.unaccounted) == (("0x1",), ("0x3",))
+    assert ask(stub, lambda client: client.cancel_all()).unaccounted == ()
+    ask(stub, lambda client: client.cancel_market_orders(token_id="7"))
+    sent = [(request.method, request.url.path, request.content) for request in stub.requests]
+    assert sent == [
+        ("DELETE", "/clob/orders", b'["0x1","0x2","0x3"]'),
+        ("DELETE", "/clob/cancel-all", b""),
+        ("DELETE", "/clob/cancel-market-orders", b'{"asset_id":"7"}'),
+    ]
+
+
+def test_an_order_of_the_old_struct_is_refused_before_it_is_sent() -> None:
+    with pytest.raises(Refused) as refused:
+        ask(Stub(), lambda client: client.send_order(b'{"order":{"salt":1,"nonce":"0"}}'))
+    assert refused.value.code == "order_version_mismatch"
+
+
+def test_a_restarting_engine_asks_for_two_seconds_and_nothing_was_taken() -> None:
+    with pytest.raises(Unavailable) as restarting:
+        ask(Stub((425, b"")), lambda client: client.post_order(ORDER))
+    assert restarting.value.retry_after_s == 2.0
+
+
+def test_a_row_of_positions_that_contradicts_its_page_is_malformed() -> None:
+    with pytest.raises(MalformedFrame):
+        ask(
+            Stub((200, {"data": [], "pagination": {"has_more": True, "next_cursor": None}})),
+            lambda client: client.positions("0x1"),
+        )
+
+
+def test_the_address_check_is_asked_of_the_website() -> None:
+    stub = Stub((200, {"blocked": True, "ip": "203.0.113.7", "country": "US", "region": "NY"}))
+    found = ask(stub, lambda client: client.geoblock(), signed=False)
+    assert (found.is_blocked, found.country, stub.requests[0].url.path) == (True, "US", "/api/geoblock")
+
+
+def test_terms_of_a_market_say_how_long_a_taker_waits() -> None:
+    terms = {"c": "0x1", "t": [{"t": "1", "o": "Up"}, {"t": "2", "o": "Down"}], "mts": 0.01, "mos": 5}
+    plain = clob_market_of(terms)
+    assert (plain.taker_delay_ms(), plain.fee_schedule, plain.is_neg_risk) == (0, {}, False)
+    assert clob_market_of(terms | {"itode": True}).taker_delay_ms() == 150
+    assert clob_market_of(terms | {"itode": True}).taker_delay_ms(crypto_delay_ms=50) == 50
+    assert clob_market_of(terms | {"sd": 3, "itode": True}).taker_delay_ms() == 3000

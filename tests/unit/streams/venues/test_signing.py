@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
@@ -16,22 +19,37 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from eth_keys import keys
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from streams.market.errors import ConfigurationError, InvalidAmount
+from streams.market.errors import ConfigurationError, InvalidAmount, Refused
 from streams.market.units import cash_e6, price_e4
+from streams.settings import Settings
 from streams.venues.credentials import KalshiCredentials, PolymarketCredentials
+from streams.venues.endpoints import endpoints
 from streams.venues.kalshi.signing import KalshiSigner
 from streams.venues.polymarket.amounts import SDK_SHARE_DECIMALS, Amounts, limit_amounts, spend_amounts, spend_for
-from streams.venues.polymarket.signing import SignedOrder, build_order, l1_headers, l2_headers, l2_signature
+from streams.venues.polymarket.ecdsa import sign_digest
+from streams.venues.polymarket.market_data import has_right_hash
+from streams.venues.polymarket.rest import PolymarketClient
+from streams.venues.polymarket.signing import (
+    SignedOrder,
+    build_order,
+    exchange_domain,
+    gtd_expiration,
+    l1_headers,
+    l2_headers,
+    l2_signature,
+)
 
 # Public test key of a well-known development chain; never funded.
 KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
 ADDRESS = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
 TOKEN = "71321045679252212594626385532706912750332728571942532289631379312455583992563"
 SECRET = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LTEyMzQ="
+ORDER_OF_CURVE = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 API_KEY = "00000000-0000-0000-0000-000000000001"
 
 
@@ -129,6 +147,59 @@ def test_every_order_vector_is_met_byte_for_byte(shared_dir: Path) -> None:
         )
         assert order.order_id == vector["order_id"], vector["id"]
         assert order.body == vector["post_order_body"], vector["id"]
+        assert order.content() == json.dumps(vector["post_order_body"], separators=(",", ":")).encode(), vector["id"]
+
+
+def test_every_order_of_the_third_struct_is_signed_as_ethers_does(shared_dir: Path) -> None:
+    document = json.loads((shared_dir / "venues/polymarket-order-vectors.json").read_text())
+    for vector in document["v3_cross_check"]:
+        message = vector["message"]
+        order = build_order(
+            wallet(vector["private_key"], message["signer"], vector["signature_type"], message["maker"]),
+            token_id=message["tokenId"],
+            side="BUY" if message["side"] == 0 else "SELL",
+            amounts=Amounts(int(message["makerAmount"]), int(message["takerAmount"])),
+            order_type="GTC",
+            is_neg_risk=False,
+            salt=int(message["salt"]),
+            timestamp_ms=int(message["timestamp"]),
+            builder=message["builder"],
+            metadata=message["metadata"],
+            protocol="3",
+        )
+        assert order.body["order"]["signature"] == vector["signature"], vector["id"]
+        assert (order.body["order"]["maker"], order.body["order"]["signer"]) == (message["maker"], message["signer"])
+
+
+def test_domains_and_the_book_hash_are_the_known_ones(shared_dir: Path) -> None:
+    document = json.loads((shared_dir / "venues/polymarket-order-vectors.json").read_text())
+    separators = document["domain_separators"]
+    plain, position = int(TOKEN), 1 << 248
+    assert "0x" + exchange_domain(plain, is_neg_risk=False).hex() == separators["v2 standard (137)"]
+    assert "0x" + exchange_domain(plain, is_neg_risk=True).hex() == separators["v2 neg-risk (137)"]
+    assert "0x" + exchange_domain(position, is_neg_risk=True).hex() == separators["v3 (137)"]
+    (known,) = document["book_hash"]
+    book = json.loads((shared_dir / "venues/polymarket-samples/clob_book.json").read_text())
+    assert book["hash"] == known["expected"]
+    assert has_right_hash(book)
+    assert not has_right_hash(book | {"bids": book["bids"][1:]})
+    legacy = json.loads((shared_dir / "venues/polymarket-samples/clob_book_2024_legacy.json").read_text())
+    assert not has_right_hash(legacy)
+
+
+def test_every_order_of_the_first_struct_is_refused_unsent(shared_dir: Path) -> None:
+    document = json.loads((shared_dir / "venues/polymarket-order-vectors.json").read_text())
+
+    async def main(content: bytes) -> None:
+        async with httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(200))) as http:
+            await PolymarketClient(endpoints(Settings(_env_file=None)), wallet(), http=http).send_order(content)
+
+    for vector in document["legacy_v1_orders"]:
+        for separators in ((",", ":"), (", ", ": ")):
+            content = json.dumps(vector["post_order_body"], separators=separators).encode()
+            with pytest.raises(Refused) as refused:
+                asyncio.run(main(content))
+            assert refused.value.code == "order_version_mismatch"
 
 
 def test_every_authentication_vector_is_met(shared_dir: Path) -> None:
@@ -158,6 +229,80 @@ def test_amounts_are_exact_where_binary_fractions_would_lose_a_share(shared_dir:
             else limit_amounts("BUY", price, size, tick)
         )
         assert [str(amounts.maker_e6), str(amounts.taker_e6)] == example["exact_amounts"]
+
+
+@given(st.integers(1, 2**256 - 1), st.binary(min_size=32, max_size=32))
+def test_signatures_are_those_of_eth_keys(key: int, digest: bytes) -> None:
+    raw = (key % (ORDER_OF_CURVE - 1) + 1).to_bytes(32, "big")
+    signature = keys.PrivateKey(raw).sign_msg_hash(digest)
+    expected = signature.r.to_bytes(32, "big") + signature.s.to_bytes(32, "big") + bytes([27 + signature.v])
+    assert sign_digest("0x" + raw.hex(), digest) == expected
+
+
+@pytest.mark.parametrize("key", ["", "0x12", "0x" + "00" * 32, "0x" + "ff" * 32, "zz" * 32])
+def test_what_is_no_key_signs_nothing(key: str) -> None:
+    with pytest.raises(ConfigurationError):
+        sign_digest(key, bytes(32))
+
+
+def test_a_gtd_order_states_a_minute_more_than_it_rests() -> None:
+    now = 1773890758
+    assert gtd_expiration(now, 3600) == now + 3660
+    assert gtd_expiration(now, 120) == now + 180
+    with pytest.raises(InvalidAmount):
+        gtd_expiration(now, 119)
+    assert signed(order_type="GTD", expiration_s=now + 180).body["order"]["expiration"] == str(now + 180)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"order_type": "GTD", "expiration_s": 1773890758 + 179},
+        {"order_type": "FAK", "post_only": True},
+        {"order_type": "FOK", "amounts": Amounts(5_201_000, 10_000_000)},
+    ],
+)
+def test_what_the_venue_would_refuse_is_not_signed_unless_asked(changes: dict[str, Any]) -> None:
+    with pytest.raises(InvalidAmount):
+        signed(**changes)
+    assert signed(is_checked=False, **changes).body["orderType"] == changes["order_type"]
+
+
+def test_post_only_rests() -> None:
+    assert signed(post_only=True).body["postOnly"] is True
+
+
+@pytest.mark.parametrize(
+    ("cash", "limit", "tick", "shares"),
+    [
+        (100_000_000, 5_600, 100, 178_571_400),
+        (25_379_999, 6_730, 10, 37_696_800),
+        (5_000_000, 125, 25, 400_000_000),
+        (1_000_000, 3_000, 1_000, 3_333_300),
+        (1_000_000, 9_999, 1, 1_000_100),
+    ],
+)
+def test_the_house_states_four_decimals_of_shares_at_every_tick(cash: int, limit: int, tick: int, shares: int) -> None:
+    amounts = spend_amounts(cash, limit, tick)
+    assert (amounts.maker_e6, amounts.taker_e6) == (cash // 10_000 * 10_000, shares)
+
+
+def test_dollars_that_would_state_the_next_tick_are_refused() -> None:
+    with pytest.raises(InvalidAmount):
+        spend_amounts(10_000, 9_999, 1)
+
+
+@given(st.sampled_from([1000, 100, 50, 25, 10, 1]), st.data())
+def test_one_division_is_what_the_sdks_round_twice(tick: int, data: st.DataObject) -> None:
+    """They round the quotient up at four decimals more, then floor it."""
+    limit = data.draw(st.integers(1, 10_000 // tick - 1)) * tick
+    cents = data.draw(st.integers(100, 10_000_000))
+    decimals = SDK_SHARE_DECIMALS[tick]
+    quotient = Fraction(cents, 100) / Fraction(limit, 10_000)
+    up = -(-quotient * 10 ** (decimals + 4) // 1)
+    twice = Fraction(up, 10 ** (decimals + 4)) * 10**decimals // 1
+    ours = spend_amounts(cents * 10_000, limit, tick, share_decimals=decimals)
+    assert ours.taker_e6 == twice * 10 ** (6 - decimals)
 
 
 @given(st.sampled_from([1000, 100, 50, 25, 10, 1]), st.data())

@@ -10,17 +10,17 @@ import pytest
 from pydantic import SecretStr
 
 from streams.market.errors import MalformedFrame
+from streams.market.events import Acknowledgement, ChannelError
+from streams.market.private import FillUpdate, OrderUpdate
 from streams.settings import Settings
 from streams.venues import clients
 from streams.venues.credentials import PolymarketCredentials
 from streams.venues.http import http_client
-from streams.venues.kalshi import orders as kalshi_orders
-from streams.venues.kalshi import user_feed as kalshi
+from streams.venues.kalshi import user_parsing as kalshi
 from streams.venues.kalshi.feed import KalshiFeed
 from streams.venues.kalshi.polling import KalshiPollingFeed
 from streams.venues.keystore import ensure_sandbox_credentials
-from streams.venues.polymarket import orders as polymarket_orders
-from streams.venues.polymarket import user_feed as polymarket
+from streams.venues.polymarket import user_parsing as polymarket
 
 WALLET = PolymarketCredentials(SecretStr("0x1"), "0xme", "api-key", SecretStr("s"), SecretStr("p"))
 FILL = {
@@ -50,38 +50,53 @@ ORDER = {
 
 
 def test_a_kalshi_fill_is_read_and_other_frames_are_passed_over() -> None:
-    fill = kalshi.parse_user_frame(json.dumps({"type": "fill", "sid": 1, "msg": FILL}).encode())
-    assert isinstance(fill, kalshi_orders.FillState)
-    assert (fill.fill_id, fill.fee_e6, fill.size_e6) == ("t", 17_500, 1_000_000)
-    assert fill.created_at is not None
-    assert kalshi.parse_user_frame(b'{"type":"subscribed","id":1,"msg":{"channel":"fill","sid":1}}') is None
-    for raw in (b"{", b'{"type":"fill"}', b'{"type":"error","msg":{"code":9}}'):
-        with pytest.raises(MalformedFrame):
+    fill = kalshi.parse_user_frame(json.dumps({"type": "fill", "sid": 1, "msg": FILL}).encode()).event
+    assert isinstance(fill, FillUpdate)
+    assert (fill.key, fill.fee_e6, fill.size_e6, fill.cash_e6) == (("t", "o"), 17_500, 1_000_000, 520_000)
+    assert (fill.side, fill.status, fill.venue_sent_ms) == ("bid", "confirmed", 1781159370164)
+    subscribed = kalshi.parse_user_frame(b'{"type":"subscribed","id":1,"msg":{"channel":"fill","sid":1}}').event
+    assert isinstance(subscribed, Acknowledgement)
+    refused = kalshi.parse_user_frame(b'{"type":"error","msg":{"code":9}}').event
+    assert isinstance(refused, ChannelError)
+    assert refused.remedy == "authenticate"
+    assert kalshi.parse_user_frame(b'{"type":"trade","sid":3,"seq":7,"msg":{}}') == (None, 3, 7)
+    for raw in (b"{", b'{"type":"fill"}', b'{"type":"user_order","msg":[]}', b'{"type":"market_position","msg":5}'):
+        with pytest.raises(MalformedFrame) as raised:
             kalshi.parse_user_frame(raw)
+        assert raised.value.raw == raw
 
 
 def test_a_polymarket_order_with_empty_amounts_and_odd_times_is_read() -> None:
     (order,) = polymarket.parse_user_frame(json.dumps([ORDER]).encode(), WALLET)
-    assert isinstance(order, polymarket_orders.OrderState)
-    assert (order.status, order.matched_e6) == ("CANCELED_BECAUSE", 0)
-    assert order.created_at is not None
-    assert order.created_at.year == 2024
+    assert isinstance(order, OrderUpdate)
+    assert (order.status, order.filled_e6, order.remaining_e6, order.side) == ("canceled", 0, 0, "ask")
+    assert order.reason == "because"
     assert polymarket.parse_user_frame(b"PONG", WALLET) == []
     for raw in (b"x", b"[5]", b'{"event_type":"trade"}'):
         with pytest.raises(MalformedFrame):
             polymarket.parse_user_frame(raw, WALLET)
 
 
-def test_every_sample_of_the_private_sockets_is_read(shared_dir: Path) -> None:
-    folder = shared_dir / "venues"
-    for path in sorted((folder / "kalshi-samples").glob("ws_user_order*.json")):
-        assert isinstance(kalshi.parse_user_frame(path.read_bytes()), kalshi_orders.OrderState), path.name
-    fill = kalshi.parse_user_frame((folder / "kalshi-samples/ws_fill.json").read_bytes())
-    assert isinstance(fill, kalshi_orders.FillState)
-    for path in sorted((folder / "polymarket-samples").glob("ws_user_*.json")):
-        if path.name == "ws_user_subscribe.json":
-            continue
-        assert polymarket.parse_user_frame(path.read_bytes(), WALLET), path.name
+@pytest.mark.parametrize(
+    ("changes", "status", "remaining"),
+    [
+        ({"type": "PLACEMENT", "status": "LIVE"}, "live", 5_000_000),
+        ({"type": "PLACEMENT", "status": "DELAYED"}, "delayed", 5_000_000),
+        ({"type": "UPDATE", "status": "LIVE", "size_matched": "2"}, "live", 3_000_000),
+        ({"type": "UPDATE", "status": "LIVE", "size_matched": "5"}, "filled", 0),
+        ({"type": "UPDATE", "status": "MATCHED", "size_matched": "5"}, "filled", 0),
+        ({"type": "CANCELLATION", "status": "INVALID"}, "canceled", 0),
+        ({"type": "PLACEMENT", "status": "INVALID"}, "refused", 0),
+        ({"type": "CANCELLATION", "status": "CANCELED_MARKET_RESOLVED"}, "canceled", 0),
+        ({"type": "UPDATE", "status": "A_NEW_WORD"}, "unknown", 0),
+    ],
+)
+def test_the_status_of_a_polymarket_order_follows_from_type_and_status(
+    changes: dict[str, str], status: str, remaining: int
+) -> None:
+    (order,) = polymarket.parse_user_frame(json.dumps(ORDER | changes).encode(), WALLET)
+    assert isinstance(order, OrderUpdate)
+    assert (order.status, order.remaining_e6) == (status, remaining)
 
 
 def test_the_feeds_follow_from_the_keys_at_hand(tmp_path: Path) -> None:

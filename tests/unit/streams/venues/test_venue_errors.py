@@ -21,6 +21,7 @@ from streams.market.errors import (
 )
 from streams.venues.http import call
 from streams.venues.kalshi.errors import classify as kalshi
+from streams.venues.polymarket.errors import HeartbeatMismatch
 from streams.venues.polymarket.errors import classify as polymarket
 
 
@@ -137,3 +138,57 @@ def test_a_write_without_answer_is_unknown_unless_it_never_left(failure: Excepti
     assert "secret" not in str(raised.value)
     with pytest.raises(TransientError):
         attempt(failure, is_write=False)
+
+
+NOW_S = 1_790_934_250.0
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "wait"),
+    [
+        ({"Retry-After": "7", "Poly-RateLimit-Reset": "3"}, {}, 7.0),
+        ({"poly-ratelimit-reset": "1790934259"}, {}, 9.0),
+        ({"Poly-RateLimit-Reset": "1790934200"}, {}, 0.0),
+        ({"Poly-RateLimit-Reset": "4"}, {}, 4.0),
+        ({}, {"retry_after_seconds": 79}, 79.0),
+        ({"Retry-After": "99999"}, {}, 600.0),
+        ({"Retry-After": "nan"}, {}, 1.0),
+        ({}, {}, 1.0),
+    ],
+)
+def test_polymarkets_wait_is_found_wherever_it_stands(
+    headers: dict[str, str], body: dict[str, object], wait: float
+) -> None:
+    error = polymarket(429, json.dumps(body).encode(), headers, True, now_s=NOW_S)
+    assert isinstance(error, RateLimited)
+    assert error.retry_after_s == wait
+
+
+@pytest.mark.parametrize("is_write", [True, False])
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("Trading is currently disabled. Check polymarket.com for updates", "trading_disabled"),
+        ("Trading is currently cancel-only. New orders are not accepted, but cancels are allowed.", "cancel_only_mode"),
+        ("post-only mode: only post-only orders and cancels are allowed", "post_only_mode"),
+    ],
+)
+def test_polymarkets_modes_take_nothing_and_say_which(text: str, code: str, is_write: bool) -> None:
+    error = polymarket(503, json.dumps({"error": text}).encode(), {"Retry-After": "79"}, is_write)
+    assert isinstance(error, Refused)
+    assert (error.code, error.retry_after_s, error.status) == (code, 79.0, 503)
+
+
+def test_a_wrong_heartbeat_names_the_right_one() -> None:
+    body = b'{"error_msg":"Invalid Heartbeat ID","heartbeat_id":"h2"}'
+    error = polymarket(400, body, {}, True)
+    assert isinstance(error, HeartbeatMismatch)
+    assert (error.heartbeat_id, error.code) == ("h2", "heartbeat_mismatch")
+
+
+def test_a_data_api_error_says_whether_a_later_attempt_may_help() -> None:
+    body = {"error": "upstream", "code": "internal", "retryable": True}
+    assert type(polymarket(400, json.dumps(body).encode(), {}, False)) is TransientError
+    refused = polymarket(400, json.dumps(body | {"retryable": False}).encode(), {}, False)
+    assert isinstance(refused, Refused)
+    assert refused.code == "internal"

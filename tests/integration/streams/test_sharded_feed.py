@@ -1,0 +1,138 @@
+"""Polymarket's feed over several sockets: who follows what, what a lost socket costs, and tokens that fall silent."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+
+import pytest
+from websockets.asyncio.server import ServerConnection
+
+from streams.market.errors import TransientError
+from streams.market.events import BookSnapshot, BookStale
+from streams.venues.endpoints import Endpoints
+from streams.venues.polymarket.feed import PolymarketFeed
+from streams.venues.polymarket.silence import BookMark
+from tests.venue_servers import Market, PolymarketVenue, play, read_until, snapshots
+
+MARKETS = [Market(f"M{n}", f"{n}1", f"{n}2") for n in range(1, 6)]
+
+
+class NumberedVenue(PolymarketVenue):
+    """Books of tokens whose last digit says which outcome they are."""
+
+    def book(self, token: str) -> dict[str, object]:
+        return super().book("y" if token.endswith("1") else "n") | {"asset_id": token}
+
+
+def test_markets_are_spread_over_connections_and_both_tokens_of_one_stay_together() -> None:
+    venue = NumberedVenue()
+
+    async def use(at: Endpoints) -> None:
+        feed = PolymarketFeed(at, tokens_per_connection=4)
+        await feed.connect()
+        await feed.subscribe(MARKETS[:3])
+        await feed.subscribe(MARKETS)
+        events = await read_until(feed, lambda found: len(set(snapshots(found))) == 5)
+        assert all(isinstance(event, BookSnapshot) for event in events)
+        assert sorted(tuple(shard.markets) for shard in feed.shards) == [("M1", "M2"), ("M3", "M4"), ("M5",)]
+        await feed.resync(["M5", "M1"])
+        await read_until(feed, lambda found: set(snapshots(found)) == {"M5", "M1"})
+        await feed.unsubscribe([MARKETS[4]])
+        assert len(feed.shards) == 2
+        await feed.subscribe([MARKETS[4]])
+        await read_until(feed, lambda found: snapshots(found) == ["M5"])
+        await feed.close()
+
+    play(venue, use)
+    assert sorted(map(tuple, venue.connections.values()), key=len, reverse=True)[0][:4] == ("11", "12", "21", "22")
+    assert len(venue.connections) == 4
+
+
+def test_a_lost_connection_makes_only_its_own_books_stale_and_comes_back_by_itself() -> None:
+    venue = NumberedVenue()
+
+    async def use(at: Endpoints) -> None:
+        feed = PolymarketFeed(at, tokens_per_connection=2)
+        await feed.connect()
+        await feed.subscribe(MARKETS[:2])
+        await read_until(feed, lambda found: len(snapshots(found)) == 2)
+        lost = next(connection for connection, tokens in venue.connections.items() if "21" in tokens)
+        lost.transport.abort()
+        events = await read_until(feed, lambda found: len(snapshots(found)) == 1)
+        assert [type(event) for event in events] == [BookStale, BookSnapshot]
+        assert isinstance(events[0], BookStale)
+        assert (events[0].market_id, events[0].cause) == ("M2", "connection_lost")
+        assert snapshots(events) == ["M2"]
+        await feed.close()
+
+    play(venue, use)
+    assert len(venue.connections) == 3
+
+
+def test_the_only_connection_of_a_feed_ends_it() -> None:
+    async def venue(connection: ServerConnection) -> None:
+        connection.transport.abort()
+
+    async def use(at: Endpoints) -> None:
+        feed = PolymarketFeed(at)
+        await feed.connect()
+        with pytest.raises(TransientError):
+            await anext(feed.batches())
+        await feed.close()
+        with pytest.raises(TransientError, match="not connected"):
+            await anext(feed.batches())
+
+    play(venue, use)
+
+
+def test_pings_without_an_answer_lose_the_connection_although_books_arrive() -> None:
+    venue = NumberedVenue(answers_ping=False)
+
+    async def use(at: Endpoints) -> None:
+        feed = PolymarketFeed(at, silence_timeout_s=0.6)
+        await feed.connect()
+        await feed.subscribe(MARKETS[:1])
+
+        async def chatter() -> None:
+            while True:
+                await asyncio.sleep(0.05)
+                for connection in venue.connections:
+                    await connection.send(json.dumps(venue.book("11")))
+
+        speaking = asyncio.create_task(chatter())
+        with pytest.raises(TransientError, match="no answer to PING"):
+            async for _ in feed.batches():
+                pass
+        speaking.cancel()
+        await feed.close()
+
+    play(venue, use)
+    assert venue.pings >= 2
+
+
+def test_a_token_whose_book_moves_over_rest_while_the_socket_is_silent_is_said_to_be_stale() -> None:
+    venue = NumberedVenue()
+    asked: list[list[str]] = []
+
+    async def probe(tokens: Sequence[str]) -> list[BookMark]:
+        asked.append(list(tokens))
+        if len(asked) == 2:
+            raise TransientError("the venue does not answer now")
+        # Only the book of the first market moves.
+        return [BookMark(token, len(asked), len(asked) if token.startswith("1") else 0) for token in tokens]
+
+    async def use(at: Endpoints) -> None:
+        feed = PolymarketFeed(at, probe=probe, token_silence_s=0.2)
+        await feed.connect()
+        await feed.subscribe(MARKETS[:2])
+        events = await read_until(feed, lambda found: isinstance(found[-1], BookStale))
+        stale = [event for event in events if isinstance(event, BookStale)]
+        assert {(event.market_id, event.cause) for event in stale} == {("M1", "silent_token")}
+        await feed.resync(["M1"])
+        await read_until(feed, lambda found: "M1" in snapshots(found))
+        await feed.close()
+
+    play(venue, use)
+    assert sorted(asked[0]) == ["11", "12", "21", "22"]
