@@ -11,8 +11,8 @@ from functools import lru_cache
 from streams.market.errors import InvalidAmount
 from streams.market.units import PRICE_ONE_E4
 
-_POWERS = [10**exponent for exponent in range(31)]
-_MAX_SIZE_E6 = 10**18
+_POWERS: list[int] = [10**exponent for exponent in range(31)]
+_MAX_E6 = 10**18
 _MAX_MS = 4_102_444_800_000
 
 
@@ -68,7 +68,7 @@ def wire_size_e6(text: str) -> int:
         InvalidAmount: If it is no decimal or larger than any book (a trillion contracts): it could not be stored.
     """
     value = fixed_point(text, 6)
-    if abs(value) > _MAX_SIZE_E6:
+    if abs(value) > _MAX_E6:
         raise InvalidAmount(f"size out of range: {text[:40]!r}")
     return value
 
@@ -93,8 +93,15 @@ def wire_ms(value: str | int | None) -> int | None:
 
 
 def wire_cash_e6(text: str) -> int:
-    """Return dollars as `cash_e6`; digits beyond the sixth must be zero."""
-    return fixed_point(text, 6)
+    """Return dollars as `cash_e6`.
+
+    Raises:
+        InvalidAmount: If it is no decimal, has non-zero digits beyond the sixth, or is more than a trillion.
+    """
+    value = fixed_point(text, 6)
+    if abs(value) > _MAX_E6:
+        raise InvalidAmount(f"dollars out of range: {text[:40]!r}")
+    return value
 
 
 def plain_decimal(value: object) -> str:

@@ -142,8 +142,8 @@ class PolymarketFeed:
             if own:
                 yield own
             for shard, task in list(self._reading.items()):
-                if task.done():
-                    del self._reading[shard]
+                # While a batch is worked on, another socket may be closed and its task taken away.
+                if task.done() and self._reading.pop(shard, None) is task:
                     batch = task.result()
                     if self._probe is not None:
                         self._hear(batch)
@@ -168,8 +168,8 @@ class PolymarketFeed:
     async def _add_shard(self, markets: dict[str, tuple[str, str]]) -> None:
         shard = Shard(self._url, self._silence_timeout_s)
         shard.add(markets)
-        self.shards.append(shard)
         await shard.connect()
+        self.shards.append(shard)
         self._changed.set()
 
     async def _next(self, shard: Shard) -> list[RawFrame]:

@@ -6,16 +6,23 @@ import asyncio
 import json
 from collections.abc import Sequence
 
+import orjson
 import pytest
 from websockets.asyncio.server import ServerConnection
 
 from streams.market.errors import TransientError
 from streams.market.events import BookSnapshot, BookStale
+from streams.market.identity import Venue
 from streams.venues.endpoints import Endpoints
+from streams.venues.polymarket import commands
 from streams.venues.polymarket.feed import PolymarketFeed
+from streams.venues.polymarket.probe import rest_probe
 from streams.venues.polymarket.silence import BookMark
+from tests.integration.sandbox.conftest import CONDITION
+from tests.integration.sandbox.conftest import _world as open_world
 from tests.venue_servers import Market, PolymarketVenue, play, read_until, snapshots
 
+YES, NO = str(10**40), str(10**40 + 1)
 MARKETS = [Market(f"M{n}", f"{n}1", f"{n}2") for n in range(1, 6)]
 
 
@@ -136,3 +143,33 @@ def test_a_token_whose_book_moves_over_rest_while_the_socket_is_silent_is_said_t
 
     play(venue, use)
     assert sorted(asked[0]) == ["11", "12", "21", "22"]
+
+
+def test_a_subscription_that_died_at_the_sandbox_is_found_over_rest_and_joined_anew() -> None:
+    async def main() -> None:
+        async with open_world() as world:
+            probe = rest_probe(world.polymarket)
+            feed = PolymarketFeed(world.endpoints, probe=probe, token_silence_s=0.2)
+            await feed.connect()
+            await feed.subscribe([Market(CONDITION, YES, NO)])
+            await read_until(feed, lambda found: snapshots(found) == [CONDITION])
+            # Behind the feed's back, as the venue does it: without a word and on a connection that lives.
+            feed.shards[0].socket.send(orjson.dumps(commands.market_operation("unsubscribe", [YES, NO])))
+
+            async def trade() -> None:
+                for number in range(100):
+                    await asyncio.sleep(0.05)
+                    world.quote(Venue.POLYMARKET, f"x{number}", "bid", 4_000, 1)
+
+            trading = asyncio.create_task(trade())
+            events = await read_until(feed, lambda found: isinstance(found[-1], BookStale))
+            assert isinstance(events[-1], BookStale)
+            assert events[-1].cause == "silent_token"
+            await feed.resync([CONDITION])
+            events = await read_until(feed, lambda found: bool(snapshots(found)))
+            book = next(event for event in events if isinstance(event, BookSnapshot))
+            assert max(level for level in book.bids if level[0] == 4_000) > (4_000, 1_000_000)
+            trading.cancel()
+            await feed.close()
+
+    asyncio.run(asyncio.wait_for(main(), 20))

@@ -198,6 +198,24 @@ def test_a_refused_upgrade_is_told_from_a_broken_one() -> None:
     play(venue, expecting(TransientError), refuse=HTTPStatus.BAD_GATEWAY)
 
 
+def test_the_venues_ping_is_answered_with_its_own_words() -> None:
+    answered: list[float] = []
+
+    async def venue(connection: ServerConnection) -> None:
+        answered.append(await (await connection.ping(b"heartbeat")))
+        await connection.send(json.dumps({"type": "ok", "id": 1, "sid": 1, "seq": 1}))
+        await connection.wait_closed()
+
+    async def use(at: Endpoints) -> None:
+        feed = KalshiFeed(at, CREDENTIALS, global_channels=())
+        await feed.connect()
+        assert len(await anext(feed.batches())) == 1
+        await feed.close()
+
+    play(venue, use)
+    assert len(answered) == 1
+
+
 def test_no_server_is_a_passing_failure() -> None:
     async def main() -> None:
         at = endpoints(Settings(_env_file=None, kalshi_ws_url="ws://127.0.0.1:1/x"))

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+
+from streams.market.events import BookSnapshot
+from streams.market.identity import Venue
+from streams.venues.polymarket.probe import rest_probe
 from streams.venues.polymarket.silence import BookMark, TokenSilence
 
 SECOND = 1_000_000_000
@@ -60,3 +66,26 @@ def test_silent_tokens_take_turns_and_forgotten_ones_are_left_alone() -> None:
     silence.heard("unknown", 12 * SECOND)
     silence.read(BookMark("unknown", 1, 1), 20 * SECOND)
     assert silence.due(12 * SECOND, 2) == ["b"]
+
+
+def test_a_probe_tells_books_apart_by_their_levels_and_not_by_the_time_of_the_answer() -> None:
+    class Client:
+        answers = 0
+
+        async def books(self, token_ids: Sequence[str]) -> list[BookSnapshot]:
+            self.answers += 1
+            bids = [(4_000, 1_000_000 if self.answers < 3 else 2_000_000)]
+            return [
+                BookSnapshot(
+                    Venue.POLYMARKET, "M", bids, [], self.answers, venue_hash="x", payload={"asset_id": token}
+                )
+                for token in token_ids
+            ]  # fmt: skip
+
+    async def main() -> None:
+        probe = rest_probe(Client())
+        (first,), (same,), (moved,) = [await probe(["t"]) for _ in range(3)]
+        assert (first.token, first.timestamp_ms, same.timestamp_ms) == ("t", 1, 2)
+        assert first.digest == same.digest != moved.digest
+
+    asyncio.run(main())

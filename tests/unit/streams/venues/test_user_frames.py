@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from streams.market.errors import MalformedFrame
 from streams.market.events import Acknowledgement, ChannelError
 from streams.market.private import FillUpdate, OrderUpdate
+from streams.recorder.sources import feed_sources
 from streams.settings import Settings
 from streams.venues import clients
 from streams.venues.credentials import PolymarketCredentials
@@ -21,6 +22,7 @@ from streams.venues.kalshi.feed import KalshiFeed
 from streams.venues.kalshi.polling import KalshiPollingFeed
 from streams.venues.keystore import ensure_sandbox_credentials
 from streams.venues.polymarket import user_parsing as polymarket
+from streams.venues.polymarket.feed import PolymarketFeed
 
 WALLET = PolymarketCredentials(SecretStr("0x1"), "0xme", "api-key", SecretStr("s"), SecretStr("p"))
 FILL = {
@@ -113,3 +115,13 @@ def test_the_feeds_follow_from_the_keys_at_hand(tmp_path: Path) -> None:
     without, with_keys = asyncio.run(main())
     assert without[0] == KalshiPollingFeed.__name__
     assert with_keys[0] == KalshiFeed.__name__
+
+
+def test_each_connections_records_begin_with_what_decides_how_its_books_are_read(tmp_path: Path) -> None:
+    settings = Settings(_env_file=None, home=tmp_path)
+    assert [source.parser for source in feed_sources(settings)] == ["kalshi_polling", "polymarket"]
+    ensure_sandbox_credentials(settings)
+    kalshi_source, polymarket_source = feed_sources(settings)
+    assert dict(kalshi_source.terms) == {"use_yes_price": True}
+    assert isinstance(polymarket_source.make(), PolymarketFeed)
+    assert [type(feed).__name__ for feed in clients.user_feeds(settings)] == ["KalshiUserFeed", "PolymarketUserFeed"]
