@@ -203,24 +203,23 @@ class Accounts:
         position.opened_ms = position.opened_ms or now_ms
         position.updated_ms = now_ms
         fee = 0 if account.is_house else self._fee(account, order_id, intent, price_e4, size_e6, schedule, is_taker)
-        before, shard = account.cash_e6, self.shard(market_id)
         if intent.action == "buy":
-            account.add_cash(shard, -cash_e6)
+            change = -cash_e6 - fee
             position.change(intent.outcome, size_e6, cash_e6)
             self._escrow(market_id, cash_e6)
         else:
             cost = position.take_out(intent.outcome, size_e6)
-            account.add_cash(shard, cash_e6)
+            change = cash_e6 - fee
             position.realized_e6 += cash_e6 - cost
             self._escrow(market_id, -cash_e6)
-        account.add_cash(shard, -fee)
+        account.add_cash(self.shard(market_id), change)
         self.fees_e6 += fee
         position.fees_e6 += fee
         position.traded_e6 += cash_e6
         position.volume_e6 += size_e6
         if self.nets(account):
-            self.merge(account, market_id, min(position.yes_e6, position.no_e6))
-        return Charge(account.cash_e6 - before, fee)
+            change += self.merge(account, market_id, min(position.yes_e6, position.no_e6))
+        return Charge(change, fee)
 
     def reverse(
         self, account: Account, market_id: str, intent: Intent, size_e6: int, cash_e6: int, fee_e6: int

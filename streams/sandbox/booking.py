@@ -123,7 +123,7 @@ class Booking:
         changes: list[LevelChanged] = []
         trades: list[Trade] = []
         tickets = {ticket.order_id: ticket for ticket in changed}
-        for event in self.engine.drain(market_id):
+        for event in self.engine.drain():
             if isinstance(event, LevelChanged):
                 changes.append(event)
             elif isinstance(event, Traded):

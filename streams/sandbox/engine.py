@@ -89,22 +89,12 @@ class OrderEnded:
     order: Order
     reason: EndReason
 
-    @property
-    def market_id(self) -> str:
-        """The order's market."""
-        return self.order.market_id
-
 
 @dataclass(slots=True)
 class OrderRested:
     """What is left of an incoming order rests in the book."""
 
     order: Order
-
-    @property
-    def market_id(self) -> str:
-        """The order's market."""
-        return self.order.market_id
 
 
 EngineEvent = LevelChanged | Traded | OrderEnded | OrderRested
@@ -166,10 +156,9 @@ class MatchingEngine:
         self.rested = 0
         self._expiries: list[tuple[int, str]] = []
 
-    def drain(self, market_id: str) -> list[EngineEvent]:
-        """Return what happened in a market since it was last asked for, in order."""
-        events = [event for event in self.events if event.market_id == market_id]
-        self.events = [event for event in self.events if event.market_id != market_id]
+    def drain(self) -> list[EngineEvent]:
+        """Return what happened since the last call, in order."""
+        events, self.events = self.events, []
         return events
 
     # -- markets ----------------------------------------------------------------------------------------------------
@@ -206,13 +195,14 @@ class MatchingEngine:
         self._clear(book, "reactivated")
         book.is_open = True
 
-    def expire(self, now_ms: int) -> None:
-        """Cancel the orders whose time has come."""
+    def expire(self, now_ms: int) -> Iterator[str]:
+        """Cancel the orders whose time has come, one by one; yields the market of each for its events to be drained."""
         while self._expiries and self._expiries[0][0] <= now_ms:
             _, order_id = heapq.heappop(self._expiries)
             order = self.orders.get(order_id)
             if order is not None and order.expires_ms is not None and order.expires_ms <= now_ms:
                 self._remove(order, "expired")
+                yield order.market_id
 
     # -- orders -----------------------------------------------------------------------------------------------------
 

@@ -230,8 +230,7 @@ class Exchange(Trading):
             waiting, self.waiting_cancels = self.waiting_cancels, []
             for act in waiting:
                 self._cancel_house_order(act, now_ms)
-        self.engine.expire(now_ms)
-        for market_id in sorted({event.market_id for event in self.engine.events}):
+        for market_id in self.engine.expire(now_ms):
             self.publish(market_id, now_ms)
         self.release(now_ms)
         self.settle_trades(now_ms)

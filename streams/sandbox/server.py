@@ -12,6 +12,7 @@ import socket as sockets
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, unquote
 
@@ -26,7 +27,7 @@ from streams.logs import get_logger
 
 _MAX_BUFFERED = 32_000_000
 _MAX_BODY = 4_000_000
-_REASONS = {200: "OK", 201: "Created", 204: "No Content", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found"}
+_REASONS = {int(status): status.phrase for status in HTTPStatus}
 log = get_logger(room="sandbox")
 
 

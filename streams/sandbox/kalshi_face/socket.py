@@ -112,6 +112,7 @@ class KalshiSession:
         if not isinstance(channels, list):
             raise BadCommand(11)
         tickers = self._tickers(params, may_be_ids=channels == ["ticker"])
+        begun: list[tuple[Subscription, list[str]]] = []
         for channel in channels:
             try:
                 if not isinstance(channel, str) or channel not in CHANNELS:
@@ -120,16 +121,21 @@ class KalshiSession:
                     raise BadCommand(14)
                 if channel == "communications":
                     check_shards(params)
-                self._open(number, channel, tickers, params)
+                begun.append(self._open(number, channel, tickers, params))
             except BadCommand as error:
                 self._refuse(number, error)
+        # Every channel is acknowledged before the first one begins, as recorded.
+        for subscription, fresh in begun:
+            self._start(subscription, fresh, params)
 
-    def _open(self, number: int, channel: str, tickers: list[str], params: dict[str, Any]) -> None:
+    def _open(
+        self, number: int, channel: str, tickers: list[str], params: dict[str, Any]
+    ) -> tuple[Subscription, list[str]]:
+        """Acknowledge a channel; the subscription with the markets that are new to it."""
         known = next((one for one in self.subscriptions.values() if one.channel == channel), None)
         if known is not None:
             # Markets that are new are added; those already there bring no second snapshot, as at the venue.
-            self._add(number, known, tickers, params)
-            return
+            return known, self._add(number, known, tickers)
         self._check_room(channel, len(tickers), None)
         wanted = dict.fromkeys(tickers) if tickers and channel in FILTERED else None
         default = self.face.settings.default_use_yes_price
@@ -141,9 +147,10 @@ class KalshiSession:
         self.subscriptions[subscription.sid] = subscription
         self._answer(number, {"type": "subscribed", "msg": {"channel": channel, "sid": subscription.sid}})
         self.face.hub.subscribe(subscription, None if wanted is None else tickers)
-        self._start(subscription, tickers, params)
+        return subscription, tickers
 
-    def _add(self, number: int, subscription: Subscription, tickers: list[str], params: dict[str, Any]) -> None:
+    def _add(self, number: int, subscription: Subscription, tickers: list[str]) -> list[str]:
+        """Take markets into a subscription and acknowledge; those that are new to it."""
         held = subscription.tickers
         fresh = [ticker for ticker in tickers if held is not None and ticker not in held]
         self._check_room(subscription.channel, len(fresh), subscription)
@@ -151,7 +158,7 @@ class KalshiSession:
             held.update(dict.fromkeys(fresh))
             self.face.hub.subscribe(subscription, fresh)
         self._acknowledge(number, subscription)
-        self._start(subscription, fresh, params)
+        return fresh
 
     def _start(self, subscription: Subscription, tickers: list[str], params: dict[str, Any]) -> None:
         """Send what new markets of a subscription begin with."""
@@ -189,7 +196,7 @@ class KalshiSession:
         if not tickers:
             raise BadCommand(14, subscription)
         if action == "add_markets":
-            self._add(number, subscription, tickers, params)
+            self._start(subscription, self._add(number, subscription, tickers), params)
         elif action == "delete_markets":
             held = subscription.tickers if subscription.tickers is not None else {}
             for ticker in tickers:

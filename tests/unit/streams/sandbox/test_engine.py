@@ -25,14 +25,14 @@ def order(name: str, side: Side, price: int, size: int, account: str = "", **mor
 
 
 def trades(made: MatchingEngine) -> list[tuple[str, int, int]]:
-    return [(e.maker.order_id, e.price_e4, e.size_e6 // CONTRACT) for e in made.drain("M") if isinstance(e, Traded)]
+    return [(e.maker.order_id, e.price_e4, e.size_e6 // CONTRACT) for e in made.drain() if isinstance(e, Traded)]
 
 
 def test_the_better_price_trades_first_and_then_the_older_order() -> None:
     made = engine()
     for name, price in (("late", 5_200), ("old", 5_100), ("young", 5_100)):
         made.submit(order(name, "ask", price, 10))
-    made.drain("M")
+    made.drain()
     made.submit(order("taker", "bid", 5_200, 25))
     assert trades(made) == [("old", 5_100, 10), ("young", 5_100, 10), ("late", 5_200, 5)]
 
@@ -40,7 +40,7 @@ def test_the_better_price_trades_first_and_then_the_older_order() -> None:
 def test_a_taker_gets_the_resting_price() -> None:
     made = engine()
     made.submit(order("maker", "ask", 5_200, 1))
-    made.drain("M")
+    made.drain()
     made.submit(order("taker", "bid", 9_900, 1, tif="ioc"))
     assert trades(made) == [("maker", 5_200, 1)]
 
@@ -49,7 +49,7 @@ def test_an_immediate_order_leaves_nothing_behind() -> None:
     made = engine()
     made.submit(order("maker", "ask", 5_200, 3))
     made.submit(order("taker", "bid", 5_200, 5, tif="ioc"))
-    ended = [e for e in made.drain("M") if isinstance(e, OrderEnded) and e.order.order_id == "taker"]
+    ended = [e for e in made.drain() if isinstance(e, OrderEnded) and e.order.order_id == "taker"]
     assert ended[0].reason == "immediate"
     assert ended[0].order.remaining_e6 == 2 * CONTRACT
     assert made.books["M"].best_bid is None
@@ -58,20 +58,20 @@ def test_an_immediate_order_leaves_nothing_behind() -> None:
 def test_fill_or_kill_changes_nothing_when_it_cannot_be_filled() -> None:
     made = engine()
     made.submit(order("maker", "ask", 5_200, 3))
-    made.drain("M")
+    made.drain()
     with pytest.raises(Refused) as refused:
         made.submit(order("taker", "bid", 5_200, 5, tif="fok"))
     assert refused.value.code == "fok_unfilled"
-    assert made.drain("M") == []
+    assert made.drain() == []
 
 
 def test_dollars_buy_more_contracts_at_a_better_price() -> None:
     made = engine()
     made.submit(order("maker", "ask", 9_800, 100))
-    made.drain("M")
+    made.drain()
     # 4.95 dollars at a limit of 0.99 would be 5 contracts; at 0.98 they are 4.95 / 0.98 = 5.051020
     made.submit(Order("taker", "t", "M", "bid", 9_900, 10**15, 10**15, "ioc", spend_e10=49_500_000_000))
-    filled = [e.size_e6 for e in made.drain("M") if isinstance(e, Traded)]
+    filled = [e.size_e6 for e in made.drain() if isinstance(e, Traded)]
     assert filled == [5_051_020]
 
 
@@ -79,7 +79,7 @@ def test_dollars_spent_on_no_walk_the_bids() -> None:
     made = engine()
     made.submit(order("high", "bid", 6_000, 5))
     made.submit(order("low", "bid", 5_000, 100))
-    made.drain("M")
+    made.drain()
     # 5 at 0.40 cost 2 dollars, the third dollar buys 2 at 0.50
     made.submit(Order("taker", "t", "M", "ask", 5_000, 10**15, 10**15, "fok", spend_e10=30_000_000_000))
     assert trades(made) == [("high", 6_000, 5), ("low", 5_000, 2)]
@@ -89,9 +89,9 @@ def test_a_self_trade_stops_the_taker_or_cancels_the_maker() -> None:
     made = engine()
     made.submit(order("own", "ask", 5_200, 3, account="me"))
     made.submit(order("other", "ask", 5_200, 3))
-    made.drain("M")
+    made.drain()
     made.submit(order("stopped", "bid", 5_200, 3, account="me"))
-    assert [e.reason for e in made.drain("M") if isinstance(e, OrderEnded)] == ["self_trade"]
+    assert [e.reason for e in made.drain() if isinstance(e, OrderEnded)] == ["self_trade"]
     made.submit(order("through", "bid", 5_200, 3, account="me", self_trade="maker"))
     assert trades(made) == [("other", 5_200, 3)]
     assert "own" not in made.orders
@@ -123,11 +123,11 @@ def test_what_is_off_the_grid_is_refused(price: int, size: int, code: str) -> No
 def test_orders_expire_at_their_time() -> None:
     made = engine()
     made.submit(order("gtd", "bid", 5_000, 1, tif="gtd", expires_ms=1_000))
-    made.drain("M")
-    made.expire(999)
-    assert made.drain("M") == []
-    made.expire(1_000)
-    assert [e.reason for e in made.drain("M") if isinstance(e, OrderEnded)] == ["expired"]
+    made.drain()
+    assert list(made.expire(999)) == []
+    assert made.drain() == []
+    assert list(made.expire(1_000)) == ["M"]
+    assert [e.reason for e in made.drain() if isinstance(e, OrderEnded)] == ["expired"]
 
 
 def test_closing_and_reactivating_cancel_what_rests() -> None:
@@ -169,7 +169,7 @@ def test_no_book_is_crossed_and_level_changes_add_up_to_the_book(steps: list[tup
             made.submit(fresh)
         if cancels and made.orders:
             made.cancel(next(iter(made.orders)))
-        events = made.drain("M")
+        events = made.drain()
         last_price: int | None = None
         for event in events:
             if isinstance(event, LevelChanged):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -259,3 +261,34 @@ def test_closing_on_time_is_not_told_and_closing_early_is() -> None:
 def test_frames_and_answers_can_carry_unknown_fields() -> None:
     venue = KalshiVenue(settings=KalshiFaceSettings(has_novelties=True))
     assert "x_new_field" in venue.open_line().command(1, "subscribe", **_BOOK)[1]["msg"]
+
+
+@pytest.mark.parametrize("name", ["no_leg_price", "yes_price"])
+def test_a_recorded_session_is_told_again_frame_by_frame(shared_dir: Path, name: str) -> None:
+    path = shared_dir / "venues" / "kalshi-samples" / f"ws_session.{name}.jsonl"
+    recorded = [json.loads(line) for line in path.read_text().splitlines()]
+    is_yes_price = name == "yes_price"
+    venue = KalshiVenue()
+    for step in (1, 2, 3):
+        venue.pull(f"{RAIN} b{step}")
+        venue.pull(f"{RAIN} a{step}")
+    venue.quote("bid", 4_700, 3, key="bid")
+    venue.quote("ask", 5_200, 1 if is_yes_price else 2, key="ask")
+    line = venue.open_line()
+    params = {"channels": ["orderbook_delta", "trade"], "market_tickers": [RAIN]}
+    frames = line.command(1, "subscribe", **params, **({"use_yes_price": True} if is_yes_price else {}))
+    if not is_yes_price:
+        venue.pull("bid")
+    venue.pull("ask")
+    if not is_yes_price:
+        venue.quote("bid", 4_700, 3, key="bid again")
+    venue.quote("ask", 5_200, 2 if is_yes_price else 1, key="ask again")
+    assert [_bare(frame) for frame in [*frames, *line.taken()]] == [_bare(frame) for frame in recorded]
+
+
+def _bare(frame: Any) -> Any:
+    """A frame without its times and the ids of the market."""
+    dropped = ("ts", "ts_ms", "market_ticker", "market_id", "sending_ts_ms")
+    return {
+        name: _bare(value) if isinstance(value, dict) else value for name, value in frame.items() if name not in dropped
+    }
