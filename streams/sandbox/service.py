@@ -7,7 +7,7 @@ import json
 import signal
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,6 +26,7 @@ from streams.sandbox.history import PastKey
 from streams.sandbox.journal import Journal, Recovered, snapshot_line
 from streams.sandbox.kalshi_face.auth import KalshiKey, load_key
 from streams.sandbox.kalshi_face.face import KalshiFace
+from streams.sandbox.kalshi_face.settings import KalshiFaceSettings
 from streams.sandbox.load import LoadFace
 from streams.sandbox.memory import (
     apply_state,
@@ -90,6 +91,7 @@ class SandboxOptions:
     behaviour: Behaviour = ZERO
     admin_port: int | None = None
     load_frames_per_s: int | None = None
+    kalshi: KalshiFaceSettings = field(default_factory=KalshiFaceSettings)
 
 
 class Sandbox:
@@ -100,7 +102,11 @@ class Sandbox:
         self.exchanges = {venue: Exchange(venue, options.faults, options.seed, options.behaviour) for venue in Venue}
         accounts = load_accounts(options.home / "accounts.json")
         self._kalshi = KalshiFace(
-            self.exchanges[Venue.KALSHI], accounts.kalshi, lambda: self.venue_ms(Venue.KALSHI), self.commit
+            self.exchanges[Venue.KALSHI],
+            accounts.kalshi,
+            lambda: self.venue_ms(Venue.KALSHI),
+            self.commit,
+            options.kalshi,
         )
         self._polymarket = PolymarketFace(
             self.exchanges[Venue.POLYMARKET],

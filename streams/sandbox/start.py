@@ -10,6 +10,7 @@ from pathlib import Path
 from streams.market.errors import ConfigurationError
 from streams.sandbox.behaviour import Behaviour, adjusted, named_behaviour
 from streams.sandbox.faults import default_plan, load_plan
+from streams.sandbox.kalshi_face.settings import KalshiFaceSettings, settings_of
 from streams.sandbox.parameters import REALISTIC_FLOW, FlowParameters, adjusted_parameters
 from streams.sandbox.service import FlowSource, SandboxOptions
 from streams.sandbox.truth import Truth
@@ -27,12 +28,13 @@ def options_from(settings: Settings, *, flow: str = "", load: int | None = None)
     Raises:
         ConfigurationError: If a name is unknown or a file cannot be used.
     """
-    parameters = named_flow(flow)
+    parameters, kalshi = named_flow(flow), KalshiFaceSettings()
     behaviour = named_behaviour(settings.sandbox_profile)
     if behaviour.name == "realistic":
         parameters = replace(parameters, **REALISTIC_FLOW)
     if settings.sandbox_behaviour is not None:
         behaviour, parameters = load_behaviour(settings.sandbox_behaviour, behaviour, parameters)
+        kalshi = load_kalshi(settings.sandbox_behaviour)
     parameters = parameters.under(behaviour)
 
     def make_flow(anchor: datetime) -> tuple[FlowSource, Truth | None]:
@@ -52,11 +54,14 @@ def options_from(settings: Settings, *, flow: str = "", load: int | None = None)
         behaviour=behaviour,
         admin_port=settings.sandbox_admin_port,
         load_frames_per_s=load,
+        kalshi=kalshi,
     )
 
 
 def load_behaviour(path: Path, behaviour: Behaviour, parameters: FlowParameters) -> tuple[Behaviour, FlowParameters]:
     """Apply a behaviour file: fields of `Behaviour` by name, and under `flow` those of `FlowParameters`.
+
+    What it has under `kalshi` is `load_kalshi`'s.
 
     Raises:
         ConfigurationError: If it cannot be read or a figure cannot be meant.
@@ -66,10 +71,23 @@ def load_behaviour(path: Path, behaviour: Behaviour, parameters: FlowParameters)
         if not isinstance(document, dict) or not isinstance(document.get("flow", {}), dict):
             raise ValueError("it must be a JSON object")
         flow = document.pop("flow", {})
+        document.pop("kalshi", None)
         return adjusted(behaviour, document), adjusted_parameters(parameters, flow)
     except OSError as error:
         raise ConfigurationError(f"The behaviour file {path} cannot be read: {error.strerror}.") from None
     except ValueError as error:
+        raise ConfigurationError(f"The behaviour file {path} cannot be used: {error}.") from None
+
+
+def load_kalshi(path: Path) -> KalshiFaceSettings:
+    """The part of a behaviour file that says how the Kalshi face answers open questions (`kalshi`).
+
+    Raises:
+        ConfigurationError: If a setting cannot be meant.
+    """
+    try:
+        return settings_of(json.loads(path.read_text()).get("kalshi", {}))
+    except (ValueError, AttributeError) as error:
         raise ConfigurationError(f"The behaviour file {path} cannot be used: {error}.") from None
 
 
