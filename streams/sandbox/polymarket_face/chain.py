@@ -85,9 +85,9 @@ class ChainRest:
         if method == "eth_getTransactionCount":
             return hex(self._nonces.get(str(params[0]).lower(), 0))
         if method == "eth_call":
-            return self._read(Call(str(to_checksum_address(params[0]["to"])), hex_bytes(params[0]["data"])))
+            return self._read(Call(str(to_checksum_address(params[0]["to"])), hex_bytes(str(params[0]["data"]))))
         if method == "eth_sendRawTransaction":
-            return self._send(hex_bytes(params[0]), now)
+            return self._send(hex_bytes(str(params[0])), now)
         if method == "eth_getTransactionReceipt":
             return self._receipt(str(params[0]))
         raise RpcError(f"the method {method} does not exist")
@@ -122,7 +122,7 @@ class ChainRest:
 
     def _send(self, raw: bytes, now_ms: int) -> str:
         """Carry a plain wallet's transaction out at once; its receipt is there a block later."""
-        sender = str(Account.recover_transaction(raw))
+        sender = _sender(raw)
         is_typed = raw[0] < 0xC0
         fields = decode_list(raw[1:] if is_typed else raw)
         # Typed transactions begin with chain id and nonce and have two gas prices; plain ones begin with the nonce.
@@ -147,3 +147,10 @@ class ChainRest:
         if found is None or self._face.now_ms() - found[1] < self._face.settings.block_ms:
             return None
         return {"transactionHash": hash_, "status": hex(found[0]), "blockNumber": hex(found[1] // _BLOCK_MS)}
+
+
+def _sender(raw: bytes) -> str:
+    try:
+        return str(Account.recover_transaction(raw))
+    except Exception:  # the codec and the curve raise many classes of their own
+        raise RpcError("invalid transaction") from None

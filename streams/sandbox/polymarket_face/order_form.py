@@ -110,7 +110,7 @@ def read_order(body: Any, key: PolymarketKey, ring: KeyRing, tokens: dict[str, t
     except (ValueError, TypeError, AttributeError):
         raise Invalid(INVALID_PAYLOAD) from None
     kind = body.get("orderType", "GTC")
-    if kind not in TIMES_IN_FORCE:
+    if not isinstance(kind, str) or kind not in TIMES_IN_FORCE:
         raise Invalid(INVALID_PAYLOAD)
     expiration = str(order.get("expiration", "0"))
     return Form(

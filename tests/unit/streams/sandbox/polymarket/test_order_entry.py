@@ -106,6 +106,22 @@ def test_bodies_of_the_first_version_are_refused(desk: Any, shared_dir: Path) ->
     assert error(desk.signed("POST", "/order", body)) == "order_version_mismatch"
 
 
+@pytest.mark.parametrize("body", [None, [], {"order": 7}, {"order": {"salt": "1"}}, b"{", "text"])
+def test_bodies_of_another_form_are_invalid_payloads(desk: Any, body: Any) -> None:
+    assert error(desk.signed("POST", "/order", body)) == "Invalid order payload"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("salt", "1"), ("salt", True), ("makerAmount", "x"), ("maker", None), ("signature", 7)]
+)
+def test_fields_of_another_type_are_invalid_payloads(desk: Any, name: str, value: Any) -> None:
+    body = desk.order("BUY", 4_000_000, 10_000_000)
+    body["order"][name] = value
+    assert error(desk.signed("POST", "/order", body)) == "Invalid order payload"
+    kind = desk.order("BUY", 4_000_000, 10_000_000) | {"orderType": ["GTC"]}
+    assert error(desk.signed("POST", "/order", kind)) == "Invalid order payload"
+
+
 def test_a_changed_amount_breaks_the_signature(desk: Any) -> None:
     body = desk.order("BUY", 4_000_000, 10_000_000)
     body["order"]["makerAmount"] = "4100000"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -51,8 +52,6 @@ def sign(desk: Any, digest: bytes, *, adds: int = 0) -> str:
 
 
 def submit(desk: Any, body: dict[str, Any]) -> Any:
-    import json
-
     headers = {"relayer_api_key": "key"}
     return desk.face.handle(Request("POST", "/relayer/submit", [], headers, json.dumps(body).encode()))
 
@@ -251,4 +250,6 @@ def test_the_chain_answers_batches_and_refuses_what_it_does_not_know(desk: Any) 
     assert [row["result"] for row in desk.ask("POST", "/rpc", calls).body] == ["0x89", "0x89"]
     assert rpc(desk, "eth_nothing")["code"] == -32_000
     assert rpc(desk, "eth_call", {})["code"] == -32_602
+    assert rpc(desk, "eth_call", {"to": COLLATERAL, "data": {}})["code"] == -32_602
+    assert rpc(desk, "eth_sendRawTransaction", "0xc0ff")["message"] == "invalid transaction"
     assert int(rpc(desk, "eth_getBlockByNumber", "latest", False)["timestamp"], 16) == desk.now[0] // 1000
