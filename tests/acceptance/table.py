@@ -12,7 +12,7 @@ from tests.acceptance.stage import HERE, NODE, PYTHON, ROOT, Stage, open_stage
 PAGE = ROOT / "docs" / "venues.md"
 _IDS = (
     (r"^/trade-api/v2", ""),
-    (r"0x[0-9a-f]{40,}|[0-9a-f]{8}-[0-9a-f-]{27}|\d{10,}", "{id}"),
+    (r"0x[0-9a-fA-F]{40,}|[0-9a-f]{8}-[0-9a-f-]{27}|\d{10,}", "{id}"),
     (r"KX[A-Z]+-1-[A-Z]+", "{ticker}"),
     (r"KX[A-Z]+-1\b", "{event}"),
     (r"KX[A-Z]+\b", "{series}"),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _OUTCOMES: tuple[Outcome, Outcome] = ("yes", "no")
 _INTERVALS_S = {"1h": 3_600, "6h": 21_600, "1d": 86_400, "1w": 604_800, "1m": 2_592_000, "max": 2**31, "all": 2**31}
+_MOST_POINTS = 10_000
 
 
 class DataMarketRest:
@@ -117,7 +118,7 @@ class DataMarketRest:
             {"timestamp": at, "price": oriented(mid, outcome), "resolution_seconds": max(step, 60)}
             for at, mid in points
         ]
-        return data_page(rows, request)
+        return data_page(rows, request, _MOST_POINTS)
 
     def resolutions(self, request: Request) -> Response:
         """How markets resolve."""

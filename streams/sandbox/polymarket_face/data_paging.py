@@ -31,8 +31,8 @@ class BadParameter(Exception):
         return Response(400, body)
 
 
-def data_page(rows: list[dict[str, Any]], request: Request) -> Response:
-    """One page of rows.
+def data_page(rows: list[dict[str, Any]], request: Request, most: int = _MOST) -> Response:
+    """One page of rows, at most `most`.
 
     Raises:
         BadParameter: For an offset, a wrong limit or a cursor that is none.
@@ -40,8 +40,8 @@ def data_page(rows: list[dict[str, Any]], request: Request) -> Response:
     if request.param("offset"):
         raise BadParameter("offset is not supported, use cursor", "offset")
     limit = request.param("limit") or request.param("page_size") or "100"
-    if not limit.isdecimal() or not 1 <= int(limit) <= _MOST:
-        raise BadParameter("limit must be between 1 and 1000", "limit")
+    if not limit.isdecimal() or not 1 <= int(limit) <= most:
+        raise BadParameter(f"limit must be between 1 and {most}", "limit")
     start = _position(request.param("cursor"))
     end = start + int(limit)
     following = base64.urlsafe_b64encode(f"row:{end}".encode()).decode() if end < len(rows) else None

@@ -190,7 +190,9 @@ class RelayerRest:
 
     def tick(self, now_ms: int) -> None:
         """Move transactions on: executed, mined, confirmed."""
-        step_ms = max(1, self._face.settings.relayer_ms // 3)
+        # Where trades settle at once, so does what the relayer sends.
+        lasts = self._face.settings.relayer_ms if self._face.exchange.behaviour.settlement_ms[0] else 0
+        step_ms = max(1, lasts // 3)
         for name, row in list(self._relayed.items()):
             if row["state"] not in _STEPS[:-1]:
                 continue

@@ -10,15 +10,19 @@ from typing import Any
 
 from left_out import LEFT_OUT
 from polymarket import AsyncPublicClient, AsyncSecureClient, PublicClient, SecureClient
+from polymarket._internal.actions.relayer.calls import TransactionCall
+from polymarket._internal.environment import get_environment_config
 from polymarket.auth import RelayerApiKey
 from polymarket.errors import PolymarketError, RateLimitError, RequestRejectedError
 from polymarket.models.clob.requests import PriceRequest
 from polymarket.pagination import Paginator
 from polymarket.streams import MarketSpec, UserSpec
+from polymarket.types import EvmAddress, HexString
 from sdk import ENVIRONMENT, REQUESTS, STAGE, admin, house, note_requests, say
 
 SLUG = "match-first"
 DOLLAR = 1_000_000
+CHAIN = get_environment_config(ENVIRONMENT)
 
 
 def names(client: type) -> set[str]:
@@ -52,6 +56,21 @@ class Calls:
         known = STAGE["wallets"][4]
         key = RelayerApiKey(key="acceptance", address=known["address"])
         return SecureClient.create(private_key=known["private_key"], environment=ENVIRONMENT, api_key=key)
+
+    def revoke_builder_key(self) -> None:
+        """Revoke a builder key with a client that was made with it."""
+        known = STAGE["wallets"][2]
+        key = self.client(2).create_builder_api_key()
+        client = SecureClient.create(
+            private_key=known["private_key"], wallet=known["address"], environment=ENVIRONMENT, api_key=key
+        )
+        REQUESTS.clear()
+        client.revoke_builder_api_key()
+
+    def approval(self) -> TransactionCall:
+        """An approval of dollars for the exchange, as a raw call: approve(address, uint256)."""
+        data = "0x095ea7b3" + CHAIN.standard_exchange[2:].lower().rjust(64, "0") + "f" * 64
+        return TransactionCall(to=EvmAddress(CHAIN.collateral_token), data=HexString(data), value=0)
 
     def redeem(self, deposit: SecureClient) -> None:
         """Redeem in a market that has resolved to one half each; all other calls are made by then."""
@@ -112,13 +131,28 @@ class Calls:
 def public_calls(c: Calls) -> dict[str, Callable[[], Any]]:
     """What needs no key."""
     client, wallet = c.public, STAGE["wallets"][1]["address"]
-    now = int(time.time())
+    now, event = int(time.time()), str(c.market.events[0].id)
     return {
         "list_events": lambda: client.list_events(page_size=2),
         "list_markets": lambda: client.list_markets(page_size=2, closed=False),
-        "get_event": lambda: client.get_event(id=str(c.market.events[0].id)),
+        "get_event": lambda: client.get_event(id=event),
         "get_market": lambda: client.get_market(slug=SLUG),
         "list_tags": lambda: client.list_tags(page_size=5),
+        "get_tag": lambda: client.get_tag(slug="politics"),
+        "get_event_tags": lambda: client.get_event_tags(event),
+        "get_market_tags": lambda: client.get_market_tags(str(c.market.id)),
+        "get_related_tags": lambda: client.get_related_tags(slug="politics"),
+        "get_related_tag_resources": lambda: client.get_related_tag_resources(slug="politics"),
+        "list_series": lambda: client.list_series(page_size=5),
+        "get_series": lambda: client.get_series("1"),
+        "get_sports": client.get_sports,
+        "get_sports_market_types": client.get_sports_market_types,
+        "list_teams": lambda: client.list_teams(page_size=5),
+        "search": lambda: client.search(q="match"),
+        "list_comments": lambda: client.list_comments(parent_entity_type="Event", parent_entity_id=event, page_size=5),
+        "list_comments_by_user_address": lambda: client.list_comments_by_user_address(address=wallet, page_size=5),
+        "get_comment_thread": lambda: client.get_comment_thread("1"),
+        "get_public_profile": lambda: client.get_public_profile(wallet),
         "get_order_book": lambda: client.get_order_book(asset_id=c.token),
         "get_order_books": lambda: client.get_order_books(asset_ids=[c.token, c.other]),
         "get_price": lambda: client.get_price(asset_id=c.token, side="BUY"),
@@ -137,6 +171,8 @@ def public_calls(c: Calls) -> dict[str, Callable[[], Any]]:
         "get_portfolio_value": lambda: client.get_portfolio_value(user=wallet),
         "get_token_references": lambda: client.get_token_references(asset_ids=[c.token]),
         "get_resolutions": lambda: client.get_resolutions(condition_ids=[c.condition]),
+        "list_market_holders": lambda: client.list_market_holders(condition_ids=[c.condition]),
+        "get_event_live_volume": lambda: client.get_event_live_volume(event_ids=[int(event)]),
         "get_open_interests": lambda: client.get_open_interests(condition_ids=[c.condition]),
         "get_trading_approvals_state": lambda: client.get_trading_approvals_state(wallet=wallet),
         "subscribe": lambda: asyncio.run(c.watch_market()),
@@ -168,8 +204,23 @@ def secure_calls(c: Calls) -> dict[str, Callable[[], Any]]:
         "post_orders": lambda: client.post_orders([c.signed(), c.signed()]),
         "wait_for_order_fill_settlement": lambda: client.wait_for_order_fill_settlement(matched),
         "get_builder_fee_rates": lambda: client.get_builder_fee_rates("0x" + "0b" * 32),
+        "get_notifications": client.get_notifications,
+        "drop_notifications": lambda: client.drop_notifications(ids=[1]),
+        "create_builder_api_key": client.create_builder_api_key,
+        "fetch_builder_api_keys": client.fetch_builder_api_keys,
+        "revoke_builder_api_key": c.revoke_builder_key,
         "send_order_heartbeat": client.send_order_heartbeat,
         "subscribe": lambda: asyncio.run(c.watch_orders()),
+        "setup_gasless_wallet": deposit.setup_gasless_wallet,
+        "is_gasless_ready": deposit.is_gasless_ready,
+        "setup_trading_approvals": lambda: deposit.setup_trading_approvals().wait(),
+        "approve_erc20": lambda: deposit.approve_erc20(
+            token_address=CHAIN.collateral_token, spender_address=CHAIN.standard_exchange, amount="max"
+        ).wait(),
+        "approve_erc1155_for_all": lambda: deposit.approve_erc1155_for_all(
+            token_address=CHAIN.conditional_tokens, operator_address=CHAIN.standard_exchange, approved=True
+        ).wait(),
+        "execute_transaction": lambda: deposit.execute_transaction(calls=[c.approval()]).wait(),
         "split_position": lambda: deposit.split_position(condition_id=condition, amount=20 * DOLLAR).wait(),
         "merge_positions": lambda: deposit.merge_positions(condition_id=condition, amount=5 * DOLLAR).wait(),
         "merge_multiple_positions": lambda: deposit.merge_multiple_positions(
