@@ -44,7 +44,8 @@ from streams.venues.polymarket.signing import build_order
 
 _CLOCK_SLACK = timedelta(seconds=30)
 _TRADE_STATES: dict[str, FillState] = {"CONFIRMED": "confirmed", "FAILED": "failed"}
-_OVER = frozenset({"MATCHED", "CANCELED", "CANCELLED", "CANCELED_MARKET_RESOLVED", "INVALID", "UNMATCHED"})
+# UNMATCHED: marketable, found nothing after its delay, and rests since; it is cancelled like a LIVE one.
+_RESTING = frozenset({"LIVE", "UNMATCHED"})
 
 
 class KalshiGateway:
@@ -221,14 +222,13 @@ class PolymarketGateway:
         fills = [fill for trade in trades for fill in _fills_of(trade, key)]
         if order is None:
             return OrderReading(is_found=False, fills=tuple(fills))
-        is_over = order.status in _OVER
         return OrderReading(
             is_found=True,
-            is_final=is_over,
+            is_final=_is_over(order.status),
             venue_order_id=order.order_id,
             filled_e6=order.matched_e6,
             fills=tuple(fills),
-            status="resting" if order.status == "LIVE" else order.status.lower(),
+            status="resting" if order.status in _RESTING else order.status.lower(),
         )
 
     async def cancel(self, key: OrderKey) -> None:
@@ -286,6 +286,11 @@ class PolymarketGateway:
             if market.listing.market_id == market_id:
                 return market.settlement_e4
         return None
+
+
+def _is_over(status: str) -> bool:
+    """Whether no more of an order can fill; a killed one may carry the reason behind CANCELED_."""
+    return status in ("MATCHED", "INVALID") or status.startswith(("CANCELED", "CANCELLED"))
 
 
 def _token(body: Mapping[str, Any]) -> str:

@@ -1,0 +1,99 @@
+"""Polymarket as a gateway: what is signed for a decision, and what an order's status means for it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from orchestration.execution.gateway import OrderKey, OrderReading, OrderSpec, Target
+from orchestration.execution.live import PolymarketGateway
+from streams.market.errors import InvalidAmount
+from streams.market.fees import PolymarketFeeSchedule
+from streams.market.identity import Venue
+from streams.market.listing import MarketTerms
+from streams.settings import Settings
+from streams.venues.credentials import PolymarketCredentials
+from streams.venues.endpoints import endpoints
+from streams.venues.polymarket.rest import PolymarketClient
+
+KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
+WALLET = PolymarketCredentials(
+    SecretStr(KEY), "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266", "key", SecretStr("c2VjcmV0"), SecretStr("words")
+)
+ORDER_ID = "0x" + "ab" * 32
+
+
+def target(tick_e4: int = 100) -> Target:
+    terms = MarketTerms(price_ranges=((0, 10_000, tick_e4),), yes_token="111", no_token="222", is_neg_risk=True)
+    return Target(Venue.POLYMARKET, "M", terms, PolymarketFeeSchedule())
+
+
+def prepared(spec: OrderSpec) -> dict[str, Any]:
+    async def main() -> dict[str, Any]:
+        async with httpx.AsyncClient() as http:
+            client = PolymarketClient(endpoints(Settings(_env_file=None)), WALLET, http=http)
+            order = PolymarketGateway(client, WALLET).prepare(spec)
+            assert order.client_order_id.startswith("0x")
+            return dict(json.loads(order.request["body"]))
+
+    return asyncio.run(main())
+
+
+def test_a_buy_spends_the_dollars_of_the_walk_and_states_four_decimals_of_shares() -> None:
+    spec = OrderSpec(target(10), "no", "buy", 6_730, 40_000_000, spend_e6=25_379_999)
+    body = prepared(spec)
+    order = body["order"]
+    assert (body["orderType"], order["side"], order["tokenId"]) == ("FAK", "BUY", "222")
+    assert (order["makerAmount"], order["takerAmount"]) == ("25370000", "37696800")
+
+
+def test_a_sale_states_its_shares() -> None:
+    order = prepared(OrderSpec(target(), "yes", "sell", 4_400, 100_509_999))["order"]
+    assert (order["side"], order["tokenId"]) == ("SELL", "111")
+    assert (order["makerAmount"], order["takerAmount"]) == ("100500000", "44220000")
+
+
+def test_dollars_that_cannot_state_the_limit_are_not_signed() -> None:
+    with pytest.raises(InvalidAmount):
+        prepared(OrderSpec(target(1), "yes", "buy", 9_999, 5_000_000, spend_e6=10_000))
+
+
+def reading(status: str) -> OrderReading:
+    row = {"id": ORDER_ID, "status": status, "market": "M", "asset_id": "111", "side": "BUY", "price": "0.5",
+           "original_size": "10", "size_matched": "0"}  # fmt: skip
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        is_order = request.url.path.startswith("/clob/data/order/")
+        return httpx.Response(200, json=row if is_order else {"data": [], "next_cursor": "LTE="})
+
+    async def main() -> OrderReading:
+        async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
+            client = PolymarketClient(endpoints(Settings(_env_file=None)), WALLET, http=http)
+            key = OrderKey(ORDER_ID, None, target(), "yes", "buy", datetime.now(UTC))
+            return await PolymarketGateway(client, WALLET).read(key)
+
+    return asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("status", "is_final", "told"),
+    [
+        ("LIVE", False, "resting"),
+        ("ORDER_STATUS_LIVE", False, "resting"),
+        ("UNMATCHED", False, "resting"),
+        ("DELAYED", False, "delayed"),
+        ("MATCHED", True, "matched"),
+        ("INVALID", True, "invalid"),
+        ("ORDER_STATUS_CANCELED", True, "canceled"),
+        ("CANCELED_MARKET_RESOLVED", True, "canceled_market_resolved"),
+    ],
+)
+def test_only_an_order_that_cannot_fill_any_more_is_final(status: str, is_final: bool, told: str) -> None:
+    found = reading(status)
+    assert (found.is_found, found.is_final, found.status) == (True, is_final, told)
