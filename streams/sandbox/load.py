@@ -124,6 +124,9 @@ class LoadSession:
             self.commands.append(text)
             self.lap, self.starts_at, self._sent = None, time.monotonic() + _QUIET_S, 0
 
+    def _takes_more(self) -> bool:
+        return self._socket.is_open and self._socket.unsent_bytes < _MAX_BACKLOG
+
     def play(self, now: float, frames_per_s: float) -> None:
         """Send what is due."""
         if not self.commands or now < self.starts_at:
@@ -133,7 +136,7 @@ class LoadSession:
             self._next_chunk, self.starts_at = 0, time.monotonic()
             return
         due = (now - self.starts_at) * frames_per_s
-        while self.lap.frames and self._sent + CHUNK_FRAMES <= due and self._socket.unsent_bytes < _MAX_BACKLOG:
+        while self.lap.frames and self._sent + CHUNK_FRAMES <= due and self._takes_more():
             data, frames = self.lap.chunk(self._next_chunk, self.tape.sequences, self._face.now_ms())
             self._socket.write_raw(data)
             self._face.frames_sent += frames
