@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from polymarket import AsyncPublicClient, AsyncSecureClient
-from polymarket.errors import OrderHeartbeatMismatchError, PolymarketError, RequestRejectedError
+from polymarket.errors import OrderHeartbeatMismatchError, PolymarketError, RateLimitError, RequestRejectedError
 from polymarket.streams import MarketSpec, UserSpec
 from sdk import ENVIRONMENT, STAGE, admin, house, say
 
@@ -69,7 +69,10 @@ async def refused(action: Awaitable[Any]) -> dict[str, Any]:
     try:
         answer = await action
     except RequestRejectedError as error:
-        return {"error": type(error).__name__, "status": error.status, "code": error.code, "message": str(error)}
+        known = {"status": error.status, "code": error.code, "restriction": error.restriction}
+        return {"error": type(error).__name__, "message": str(error), **known}
+    except RateLimitError as error:
+        return {"error": type(error).__name__, "message": str(error), "retry_after": error.retry_after}
     except PolymarketError as error:
         return {"error": type(error).__name__, "message": str(error)}
     return {"answer": answer}
@@ -223,6 +226,25 @@ class Life:
         rest = await self.client.cancel_all()
         say(step="batches", posted=posted, one=one, of_token=of_token, rest=rest)
 
+    async def states(self) -> None:
+        """What a client meets that is not the order's fault: restarts, restricted trading, limits."""
+        told = {}
+        for mode in ("restarting", "cancel_only", "post_only"):
+            admin("POST", "/mode", {"venue": "polymarket", "mode": mode})
+            told[mode] = await refused(self.limit("0.31", 5))
+        allowed = await self.limit("0.31", 5, post_only=True)
+        admin("POST", "/mode", {"venue": "polymarket", "mode": "open"})
+        cancelled = await self.client.cancel_order(order_id=allowed.order_id)
+
+        tier = admin("GET", "/behaviour")["polymarket_tier"]
+        admin("PATCH", "/behaviour", {"polymarket_tier": "standard"})
+        # A burst of 120 cancels is allowed, then 80 a second.
+        unknown = [f"0x{number:064x}" for number in range(120)]
+        attempts = [await refused(self.client.cancel_orders(order_ids=unknown)) for _ in range(4)]
+        limited = next((one for one in attempts if "error" in one), None)
+        admin("PATCH", "/behaviour", {"polymarket_tier": tier})
+        say(step="states", told=told, allowed=allowed, cancelled=cancelled, limited=limited)
+
     async def heartbeats(self) -> None:
         first = await self.client.send_order_heartbeat()
         second = await self.client.send_order_heartbeat(heartbeat_id=first.heartbeat_id)
@@ -285,6 +307,7 @@ async def main() -> None:
             await life.market_orders(user)
             await life.refusals()
             await life.batches()
+            await life.states()
             await life.heartbeats()
             await life.resolve(market)
             say(step="end", market=[event.type for event in market.events], user=[event.type for event in user.events])
