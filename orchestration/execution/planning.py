@@ -188,7 +188,7 @@ def _caps(wanted: Wanted, legs: Sequence[LegKey], room: Room) -> list[Cap]:
         mine = tuple(index for index, (key, _) in enumerate(legs) if wanted.targets[key].venue is venue)
         shards = [_shard(wanted.targets[legs[index][0]], pots) for index in mine]
         caps += [
-            Cap("balance", pots[shard], tuple(i for i, own in zip(mine, shards, strict=True) if own == shard))
+            Cap("balance", pots.get(shard, 0), tuple(i for i, own in zip(mine, shards, strict=True) if own == shard))
             for shard in dict.fromkeys(shards)
         ]
         if mine and venue is Venue.POLYMARKET:
@@ -199,8 +199,10 @@ def _caps(wanted: Wanted, legs: Sequence[LegKey], room: Room) -> list[Cap]:
 
 def _shard(target: Target, pots: Mapping[int | None, int]) -> int | None:
     """The pot that pays for a market's orders; where its shard is not known, the one with the least in it."""
+    if None in pots:
+        return None
     shard = target.terms.exchange_index
-    return shard if shard in pots else min(pots, key=lambda own: pots[own])
+    return min(pots, key=lambda own: pots[own]) if shard is None else shard
 
 
 def _plan(wanted: Wanted, legs: Sequence[LegKey], edge: Edge, settings: Settings) -> Plan:

@@ -12,6 +12,8 @@ from streams.market.errors import InvalidAmount, MalformedFrame, OutcomeUnknown
 Document = TypeVar("Document")
 Result = TypeVar("Result")
 _KEPT = 2000
+# The last two are what a time beyond the calendar or the platform raises.
+_UNREADABLE = (InvalidAmount, KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, OSError)
 
 
 def json_of(raw: bytes) -> Any:
@@ -58,7 +60,7 @@ def read(document: Document, parse: Callable[[Document], Result]) -> Result:
     """
     try:
         return parse(document)
-    except (InvalidAmount, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except _UNREADABLE as error:
         raise MalformedFrame(repr(document)[:_KEPT].encode(), f"{type(error).__name__}: {error}") from None
 
 

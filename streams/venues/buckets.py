@@ -113,6 +113,8 @@ class TokenBucket:
         monotonic: Seconds of a clock that all users of the ledger share; the system's is one for all processes.
         ledger: Where it is counted; None counts in this object alone.
         name: Its entry in the ledger.
+        lag_s: How much later than here the venue may charge a call. Its bucket stays full meanwhile and what it would
+            refill is lost, so ours never fills up to the last `lag_s` seconds' worth.
     """
 
     def __init__(
@@ -123,12 +125,19 @@ class TokenBucket:
         *,
         ledger: Ledger | None = None,
         name: str = "tokens",
+        lag_s: float = 0.0,
     ) -> None:
         self.rate = rate
         self.capacity = capacity
         self.name = name
+        self.lag_s = lag_s
         self.monotonic = monotonic
         self.ledger = ledger or MemoryLedger()
+
+    @property
+    def ceiling(self) -> float:
+        """Up to where it fills."""
+        return max(0.0, self.capacity - self.rate * self.lag_s)
 
     async def take(self, tokens: float) -> None:
         """Take `tokens` and wait until they are there; callers are served in the order of their coming.
@@ -146,11 +155,11 @@ class TokenBucket:
         """Return what the bucket holds now, by its entry."""
         entry = entries.get(self.name)
         if entry is None:
-            return 0.0 if "is_torn" in entries else self.capacity
+            return 0.0 if "is_torn" in entries else self.ceiling
         tokens, at = float(entry[0]), float(entry[1])
         # A clock behind the entry's has begun again: the machine was restarted.
         passed = self.monotonic() - at
-        return self.capacity if passed < 0 else min(self.capacity, tokens + passed * self.rate)
+        return self.ceiling if passed < 0 else min(self.ceiling, tokens + passed * self.rate)
 
     def put(self, entries: Entries, tokens: float) -> None:
         """Write what the bucket holds now."""
@@ -180,7 +189,7 @@ def _charge(wants: Sequence[tuple[TokenBucket, float]]) -> float:
     wait = 0.0
     with wants[0][0].ledger.open() as entries:
         for bucket, tokens in wants:
-            left = min(bucket.capacity, bucket.refilled(entries) - tokens)
+            left = min(bucket.ceiling, bucket.refilled(entries) - tokens)
             bucket.put(entries, left)
             wait = max(wait, -left / bucket.rate)
     return wait

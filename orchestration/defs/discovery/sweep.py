@@ -11,7 +11,7 @@ from functools import partial
 from typing import TypeVar
 
 from orchestration.defs.discovery.sources import FetchedPage, ListingSource, batches
-from streams.market.errors import RateLimited, StreamsError, TransientError
+from streams.market.errors import RateLimited, StreamsError, TransientError, Unavailable
 from streams.storage.database import Connection
 from streams.storage.listings import (
     ListingCounts,
@@ -124,5 +124,5 @@ async def _attempt(fetch: Callable[[], Awaitable[T]], retries: int, wait: Callab
             if attempt == retries:
                 raise
             pause = min(_FIRST_WAIT_S * 2**attempt, _LONGEST_WAIT_S) * (1 + random.random() / 4)
-            await wait(max(pause, error.retry_after_s) if isinstance(error, RateLimited) else pause)
+            await wait(max(pause, error.retry_after_s) if isinstance(error, RateLimited | Unavailable) else pause)
     raise AssertionError("unreachable: the last attempt returns or raises")

@@ -24,7 +24,7 @@ class FeeChanges:
         self._exchange = exchange
         self._tell = tell
         self._applied: set[str] = set()
-        self._next_ms = 0
+        self._next_ms = self._seen = 0
 
     @property
     def _rows(self) -> list[dict[str, Any]]:
@@ -60,8 +60,9 @@ class FeeChanges:
 
     def apply_due(self, now_ms: int) -> None:
         """Put what is due into effect; cheap while nothing is."""
-        if now_ms < self._next_ms:
+        if now_ms < self._next_ms and len(self._rows) == self._seen:
             return
+        self._seen = len(self._rows)
         due = [row for row in self._rows if row["at_ms"] <= now_ms and row["id"] not in self._applied]
         for row in sorted(due, key=lambda row: int(row["at_ms"])):
             self._applied.add(row["id"])

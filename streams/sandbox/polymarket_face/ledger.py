@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from streams.sandbox.polymarket_face.auth import PolymarketKey
 from streams.sandbox.polymarket_face.contracts import COLLATERAL, CONDITIONAL_TOKENS, POSITION_MANAGER
 from streams.sandbox.polymarket_face.cursors import clob_page
+from streams.sandbox.polymarket_face.orders import parsed
 from streams.sandbox.polymarket_face.own_objects import order_object, own_side, trade_object
 from streams.sandbox.records import ListedMarket, Ticket, Trade, TradeSide
 from streams.sandbox.server import Request, Response, Router
@@ -36,6 +37,9 @@ class LedgerRest:
         router.add("GET", "/clob/builder/trades", signed(self.nothing))
         router.add("GET", "/clob/notifications", signed(lambda request, key: Response(200, [])))
         router.add("DELETE", "/clob/notifications", signed(lambda request, key: Response(200, "OK")))
+        router.add("GET", "/clob/order-scoring", signed(lambda request, key: Response(200, {"scoring": False})))
+        router.add("POST", "/clob/orders-scoring", signed(self.scoring))
+        router.add("GET", "/clob/rebates/current", lambda request: Response(200, b"null"))
         router.add("GET", "/clob/balance-allowance", signed(self.balance))
         router.add("GET", "/clob/balance-allowance/update", signed(self.update_balance))
 
@@ -60,6 +64,13 @@ class LedgerRest:
         """A list that is empty here: orders wiped by the venue's migration, trades of a builder."""
         rows: list[Ticket] = []
         return clob_page(rows, request, _PAGE, self._order_row)
+
+    def scoring(self, request: Request, key: PolymarketKey) -> Response:
+        """Whether orders earn rewards: none does here."""
+        ids = parsed(request.body)
+        if not isinstance(ids, list):
+            return Response(400, {"error": "Invalid payload"})
+        return Response(200, {str(order_id): False for order_id in ids})
 
     def order(self, request: Request, key: PolymarketKey, order_id: str) -> Response:
         """One order, also when it is canceled or matched."""

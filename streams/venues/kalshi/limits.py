@@ -22,6 +22,8 @@ Routing = Literal["by_ticker", "unscoped"] | int
 DEFAULT_COST = 10.0
 UNSIGNED_READS_PER_S = 3.0
 """Unsigned reads share an undocumented limit per address; 4 to 5 a second already drew refusals in September 2026."""
+# A call is charged at the venue when it gets there: an order takes 20 to 80 ms, a burst of reads longer.
+_IN_FLIGHT_S = 0.5
 # Shards known in November 2026; more of them only make our own counting coarser.
 _SHARDS = (1, 2, 3)
 _TERMS_AGE_S = 3600.0
@@ -32,6 +34,8 @@ _LISTED_COSTS = {
     "DELETE /portfolio/events/orders/:order_id": 2.0,
     "DELETE /portfolio/events/orders/batched": 2.0,
     "GET /portfolio/orders/:order_id": 2.0,
+    # A route of its own, which the pattern above would take for an order.
+    "GET /portfolio/orders/queue_positions": DEFAULT_COST,
 }
 
 
@@ -193,7 +197,10 @@ class KalshiLimits:
         return [self._writes[shard]]
 
     def _bucket(self, name: str, terms: BucketTerms) -> TokenBucket:
-        return TokenBucket(terms.refill_per_s, terms.capacity, self._monotonic, ledger=self._ledger, name=name)
+        lag_s = _IN_FLIGHT_S if self._is_signed else 0.0
+        return TokenBucket(
+            terms.refill_per_s, terms.capacity, self._monotonic, ledger=self._ledger, name=name, lag_s=lag_s
+        )
 
     def _recall(self) -> bool:
         """Take over what another process learned lately; return whether there was something."""

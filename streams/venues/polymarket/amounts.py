@@ -88,11 +88,3 @@ def spend_amounts(cash_e6: int, limit_e4: int, tick_e4: int, *, share_decimals: 
     if not limit_e4 * shares <= cash * PRICE_SCALE < (limit_e4 + tick_e4) * shares:
         raise InvalidAmount(f"{cash_e6} cannot be spent at exactly {limit_e4}")
     return Amounts(cash, shares)
-
-
-def spend_for(size_e6: int, limit_e4: int) -> int:
-    """Return the whole cents to spend so that at the limit no more than `size_e6` shares are bought, as `cash_e6`.
-
-    At a better price more shares come: a hedge is sized from what was filled.
-    """
-    return size_e6 * limit_e4 // PRICE_SCALE // CENT_E6 * CENT_E6

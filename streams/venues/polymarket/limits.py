@@ -14,7 +14,7 @@ from collections.abc import Callable
 from streams.venues.buckets import Ledger, MemoryLedger, TokenBucket, take_together
 
 _WINDOW_S = 10
-_SERVICES = {"clob": 9000, "gamma": 4000, "data": 1000, "relayer": 4, "site": 100}
+_SERVICES = {"clob": 9000, "gamma": 4000, "data": 1000, "relayer": 100, "site": 100}
 _WINDOWS = {
     ("GET", "/book"): 1500,
     ("GET", "/price"): 1500,
@@ -42,6 +42,8 @@ _WINDOWS = {
     ("GET", "/v2/trades"): 200,
     ("GET", "/v2/positions"): 150,
 }
+_SUBMISSIONS, _MINUTE_S = 25, 60
+"""What the relayer takes a minute."""
 _SIGNERS = {"orders": (32.0, 48.0), "cancels": (64.0, 96.0)}
 """Rate a second and burst, of the Standard tier's 40 and 60, 80 and 120."""
 
@@ -73,10 +75,12 @@ class PolymarketLimits:
     ) -> None:
         windows = {f"{method} {path}": count for (method, path), count in _WINDOWS.items()} | _SERVICES
         address, signer = address_ledger or MemoryLedger(), signer_ledger or MemoryLedger()
-        self._windows = {
-            name: TokenBucket(0.7 * count / _WINDOW_S, max(1.0, 0.2 * count), monotonic, ledger=address, name=name)
-            for name, count in windows.items()
-        }
+
+        def window(name: str, count: int, seconds: int) -> TokenBucket:
+            return TokenBucket(0.7 * count / seconds, 0.2 * count, monotonic, ledger=address, name=name)
+
+        self._windows = {name: window(name, count, _WINDOW_S) for name, count in windows.items()}
+        self._windows["POST /submit"] = window("POST /submit", _SUBMISSIONS, _MINUTE_S)
         self._signers = {
             name: TokenBucket(rate, burst, monotonic, ledger=signer, name=name)
             for name, (rate, burst) in _SIGNERS.items()

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from streams.market.errors import AuthenticationFailed, RateLimited
+from streams.market.errors import AuthenticationFailed, MalformedFrame, RateLimited
 from streams.venues.answers import document_of, read
 from streams.venues.credentials import PolymarketCredentials
 from streams.venues.endpoints import Endpoints
@@ -136,9 +136,15 @@ class PolymarketTransport:
 
 
 def clob_page(document: Mapping[str, Any]) -> Page[dict[str, Any]]:
-    """Return one page of a CLOB list; its last page names a cursor that must not be used."""
-    following = str(document.get("next_cursor") or "")
-    return Page(list(document.get("data") or []), "" if following == LAST_CURSOR else following)
+    """Return one page of a CLOB list; its last page names a cursor that must not be used.
+
+    Raises:
+        MalformedFrame: If it is none.
+    """
+    following, rows = str(document.get("next_cursor") or ""), document.get("data") or []
+    if not isinstance(rows, list):
+        raise MalformedFrame(repr(document)[:2000].encode(), "a page without rows")
+    return Page(rows, "" if following == LAST_CURSOR else following)
 
 
 def _pairs(parameters: Mapping[str, Filter]) -> list[tuple[str, str]]:

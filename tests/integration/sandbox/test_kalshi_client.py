@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from streams.market.errors import NotFound, Refused
+from streams.market.errors import NotFound, RateLimited, Refused
 from streams.market.identity import MarketRef, Venue
 from streams.sandbox.model import CloseMarket, DetermineMarket, SettleMarket
+from streams.venues.buckets import FileLedger
 from streams.venues.kalshi.changes import Amendment
+from streams.venues.kalshi.limits import KalshiLimits
 from streams.venues.kalshi.orders import OrderRequest
+from streams.venues.kalshi.rest import KalshiClient
 
 TICKER = "KXRAIN-26DEC01-NYC"
 CONTRACT = 1_000_000
@@ -156,3 +161,35 @@ def test_a_settled_market_pays(open_world: Any) -> None:
             assert (await client.market(TICKER)).settlement_e4 == 10_000
 
     asyncio.run(main())
+
+
+def test_two_clients_with_one_budget_are_never_refused_for_their_rate(open_world: Any, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with open_world() as world:
+            exchange = world.exchanges[Venue.KALSHI]
+            exchange.behaviour = replace(exchange.behaviour, kalshi_tier="basic")
+            clients = [
+                KalshiClient(
+                    world.endpoints,
+                    world.kalshi_credentials,
+                    http=world.http,
+                    limits=KalshiLimits(is_signed=True, ledger=FileLedger(tmp_path / "limits.json")),
+                )
+                for _ in range(2)
+            ]
+            started = time.monotonic()
+            # 600 tokens are there at once and 200 more a second; 80 reads cost 800, and asking for the limits 20.
+            await asyncio.gather(*(_read_books(client, 10) for client in clients for _ in range(4)))
+            assert time.monotonic() - started > 0.8
+            alone = KalshiClient(
+                world.endpoints, world.kalshi_credentials, http=world.http, limits=KalshiLimits.unlimited()
+            )
+            with pytest.raises(RateLimited):
+                await _read_books(alone, 80)
+
+    asyncio.run(main())
+
+
+async def _read_books(client: KalshiClient, times: int) -> None:
+    for _ in range(times):
+        await client.order_book(TICKER)

@@ -31,9 +31,9 @@ from streams.venues.kalshi.user_feed import CHANNELS, KalshiUserFeed
 from streams.venues.polymarket.amounts import spend_amounts
 from streams.venues.polymarket.signing import build_order
 from streams.venues.polymarket.user_feed import PolymarketUserFeed
+from tests.fixtures.sandbox_world import CONDITION, CONTRACT, TICKER
+from tests.fixtures.sandbox_world import sandbox_world as open_world
 from tests.frames import WALLET
-from tests.integration.sandbox.conftest import CONDITION, CONTRACT, TICKER
-from tests.integration.sandbox.conftest import _world as open_world
 from tests.venue_servers import CREDENTIALS, KalshiVenue, play
 
 YES = str(10**40)

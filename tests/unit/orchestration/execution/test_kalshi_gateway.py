@@ -113,3 +113,17 @@ def test_that_nothing_rests_is_no_error(venue_order_id: str | None, orders: list
 def test_a_cancel_without_answer_is_unknown() -> None:
     with pytest.raises(OutcomeUnknown):
         use(Stub({"DELETE /events/orders/o": (503, {})}), lambda gateway: gateway.cancel(key("o")))
+
+
+@pytest.mark.parametrize(
+    ("breakdown", "pots"),
+    [
+        ({0: "60.0000", 2: "23.4567"}, {0: 60_000_000, 2: 23_456_700}),
+        ({}, {None: 83_456_700}),
+    ],
+)
+def test_cash_is_told_by_shard_where_the_venue_does(breakdown: dict[int, str], pots: dict[int | None, int]) -> None:
+    entries = [{"exchange_index": index, "balance": cash} for index, cash in breakdown.items()]
+    answer = {"balance": 8345, "balance_dollars": "83.4567", "portfolio_value": 0, "balance_breakdown": entries}
+    stub = Stub({"GET /balance": (200, answer)})
+    assert use(stub, lambda gateway: gateway.cash_by_shard()) == pots

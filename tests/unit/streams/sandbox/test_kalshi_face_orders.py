@@ -7,10 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from streams.sandbox.behaviour import ZERO
 from streams.sandbox.kalshi_face.settings import KalshiFaceSettings
+from streams.sandbox.memory import apply_state, exchange_state, reopen_books
 from tests.kalshi_venue import CRYPTO, RAIN, KalshiVenue, order
 
 _ORDERS = "/portfolio/events/orders"
@@ -443,3 +445,25 @@ def test_refusals_are_word_for_word_those_that_were_recorded(shared_dir: Path) -
         assert (answer.status, answer.body) == (int(name[:3]), wanted), name
     names = {path.stem.removeprefix("err_") for path in samples.glob("err_*.json")}
     assert {name for name in names if not name.startswith("ws_")} == set(answers)
+
+
+def test_groups_transfers_and_fee_changes_survive_a_restart() -> None:
+    venue, restarted = KalshiVenue(), KalshiVenue()
+    made = venue.ask("POST", "/portfolio/order_groups/create", {"contracts_limit": 10}, key="key-1").body
+    group = made["order_group_id"]
+    one = venue.placed(client_order_id="a", order_group_id=group)
+    transfer = {
+        "source": "event_contract", "destination": "event_contract", "amount": 10_000, "destination_exchange_shard": 2,
+    }  # fmt: skip
+    venue.ask("POST", "/portfolio/intra_exchange_instance_transfer", transfer, key="key-1")
+    venue.face.fees.schedule("KXRAIN", venue.now_ms, "quadratic", 0)
+    state = orjson.loads(orjson.dumps(exchange_state(venue.exchange)))
+    apply_state(restarted.exchange, state)
+    reopen_books(restarted.exchange, [], restarted.now_ms)
+    assert restarted.own(f"/portfolio/order_groups/{group}")["orders"] == [one]
+    assert len(restarted.own("/portfolio/intra_exchange_instance_transfers")["transfers"]) == 1
+    assert restarted.own("/portfolio/balance?exchange_index=2")["balance_dollars"] == "2001.0000"
+    assert restarted.public("/series/KXRAIN")["series"]["fee_multiplier"] == 0
+    assert error(restarted.place(client_order_id="a"))[1] == "order_already_exists"
+    filled = restarted.place(client_order_id="b", price="0.5100", time_in_force=_IOC).body
+    assert filled["average_fee_paid"] == "0.0000"

@@ -67,6 +67,16 @@ def test_several_buckets_are_charged_at_once_and_the_slowest_decides(clock: Cloc
     assert clock.waits == [2.0]
 
 
+def test_what_is_in_flight_is_kept_back_but_a_whole_bucket_may_be_taken(clock: Clock, ledger: Ledger) -> None:
+    bucket = TokenBucket(10, 20, clock, ledger=ledger, lag_s=0.5)
+    asyncio.run(bucket.take(15))
+    assert clock.waits == []
+    clock.now += 100
+    # Full is 15 here; five more refill while waiting, and the venue's 20 are certain.
+    asyncio.run(bucket.take(20))
+    assert clock.waits == [0.5]
+
+
 def test_a_very_fast_bucket_is_never_counted(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     asyncio.run(TokenBucket(1e9, 1, ledger=FileLedger(path)).take(1e12))

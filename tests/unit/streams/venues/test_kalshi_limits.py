@@ -9,24 +9,18 @@ from typing import Any
 
 import httpx
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from pydantic import SecretStr
 
 from streams.market.errors import InvalidAmount, RateLimited, StreamsError
 from streams.settings import Settings
 from streams.venues.buckets import FileLedger, Ledger, MemoryLedger
-from streams.venues.credentials import KalshiCredentials
 from streams.venues.endpoints import endpoints
 from streams.venues.kalshi.limits import AccountLimits, BucketTerms, EndpointCosts, KalshiLimits, parse_costs
 from streams.venues.kalshi.orders import OrderRequest
 from streams.venues.kalshi.rest import KalshiClient
+from tests.kalshi_stub import CREDENTIALS
 
-KEY = KalshiCredentials(
-    "key-1",
-    SecretStr(Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()),
-)
-SMALL = AccountLimits("small", BucketTerms(10, 100), BucketTerms(10, 100), (), {})
+# Half a second's worth of what they hold is kept for calls in flight: they fill up to 100.
+SMALL = AccountLimits("small", BucketTerms(10, 105), BucketTerms(10, 105), (), {})
 ORDERS = "/portfolio/events/orders"
 
 
@@ -46,6 +40,7 @@ def limits(ledger: Ledger, now: list[float] | None = None) -> KalshiLimits:
         ("GET", "/markets", "by_ticker", 1, {"read": 90}),
         ("GET", "/portfolio/orders/abc", "by_ticker", 1, {"read": 98}),
         ("GET", "/portfolio/orders", "by_ticker", 1, {"read": 90}),
+        ("GET", "/portfolio/orders/queue_positions", "by_ticker", 1, {"read": 90}),
         # What the venue routes by ticker is billed to every shard, what names one to that alone.
         ("POST", ORDERS, "by_ticker", 1, {"write:0": 90, "write:1": 90, "write:2": 90, "write:3": 90}),
         ("POST", ORDERS, 2, 1, {"write:2": 90}),
@@ -144,7 +139,7 @@ def use(venue: Venue, ledger: Ledger, *calls: Any) -> list[Any]:
     async def main() -> list[Any]:
         async with httpx.AsyncClient(transport=httpx.MockTransport(venue)) as http:
             budget = KalshiLimits(is_signed=True, ledger=ledger, monotonic=lambda: 0.0)
-            client = KalshiClient(endpoints(Settings(_env_file=None)), KEY, http=http, limits=budget)
+            client = KalshiClient(endpoints(Settings(_env_file=None)), CREDENTIALS, http=http, limits=budget)
             results = []
             for call in calls:
                 try:
@@ -169,7 +164,7 @@ def test_limits_that_are_not_served_leave_the_lowest_tier_in_force() -> None:
     venue, ledger = Venue(limits_status=404), MemoryLedger()
     use(venue, ledger, lambda client: client.exchange_status(), lambda client: client.exchange_status())
     assert venue.asked == ["/account/limits", "/exchange/status", "/exchange/status"]
-    assert held(ledger) == {"read": 600 - 30}
+    assert held(ledger) == {"read": 600 - 100 - 30}
 
 
 def test_a_429_empties_the_buckets_it_was_charged_to_and_is_not_repeated() -> None:

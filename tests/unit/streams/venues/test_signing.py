@@ -30,7 +30,7 @@ from streams.settings import Settings
 from streams.venues.credentials import KalshiCredentials, PolymarketCredentials
 from streams.venues.endpoints import endpoints
 from streams.venues.kalshi.signing import KalshiSigner
-from streams.venues.polymarket.amounts import SDK_SHARE_DECIMALS, Amounts, limit_amounts, spend_amounts, spend_for
+from streams.venues.polymarket.amounts import SDK_SHARE_DECIMALS, Amounts, limit_amounts, spend_amounts
 from streams.venues.polymarket.ecdsa import sign_digest
 from streams.venues.polymarket.market_data import has_right_hash
 from streams.venues.polymarket.rest import PolymarketClient
@@ -314,13 +314,6 @@ def test_a_spending_order_states_its_limit_and_whole_cents(tick: int, data: st.D
     assert amounts.maker_e6 % 10_000 == 0
     price = Decimal(amounts.maker_e6) / Decimal(amounts.taker_e6) * 10_000
     assert limit <= price < limit + tick
-
-
-@given(st.integers(1, 10**12), st.integers(1, 9_999))
-def test_what_is_spent_for_a_size_buys_no_more_at_the_limit(size: int, limit: int) -> None:
-    cash = spend_for(size, limit)
-    assert cash % 10_000 == 0
-    assert cash * 10_000 <= size * limit
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,13 @@ def test_open_orders_are_filtered_and_paged(desk: Any) -> None:
     assert desk.signed("GET", "/data/order/0x12").status == 404
 
 
+def test_nothing_earns_rewards_or_rebates(desk: Any) -> None:
+    assert desk.signed("GET", "/order-scoring", order_id="0x1").body == {"scoring": False}
+    assert desk.signed("POST", "/orders-scoring", ["0x1"]).body == {"0x1": False}
+    assert desk.get("/clob/rebates/current") == b"null"
+    assert desk.signed("GET", "/notifications").body == []
+
+
 def test_trades_are_found_by_id_and_time(desk: Any) -> None:
     trade_id = desk.post("BUY", 5_100_000, 10_000_000).body["tradeIDs"][0]
     found = desk.signed("GET", "/data/trades", id=trade_id).body["data"]
