@@ -135,6 +135,21 @@ def test_a_triggered_group_cancels_its_orders_until_it_is_reset(life: dict[str, 
     assert (group["open"]["status"], group["deleted"], group["left"]) == (201, 200, [])
 
 
+def test_what_is_not_the_orders_fault_is_told_apart(life: dict[str, Any]) -> None:
+    states = life["states"]
+    told = {name: (one["status"], one["body"]["error"]["code"]) for name, one in states["told"].items()}
+    assert told == {
+        "unknown key": (401, "authentication_error"),
+        "another's signature": (401, "authentication_error"),
+        "paused": (409, "trading_is_paused"),
+        "too many": (429, "too_many_requests"),
+    }
+    clock = life["wrong clock"]
+    assert (clock["status"], clock["body"]["error"]["code"]) == (401, "header_timestamp_expired")
+    assert (states["status"]["exchange_active"], states["status"]["trading_active"]) == (True, False)
+    assert states["cancelled"]["reduced_by"] == "5.00", "a pause lets orders be cancelled"
+
+
 def test_cash_is_moved_to_the_markets_shard_before_an_order_there(life: dict[str, Any]) -> None:
     shards = life["shards"]
     assert (shards["exchange_index"], shards["poor"]["status"]) == (2, 404)

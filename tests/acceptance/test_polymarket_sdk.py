@@ -148,6 +148,19 @@ def test_batches_answer_for_each_order_and_every_cancel_finds_its_own(life: dict
     assert ids[2] in batches["rest"]["canceled"]
 
 
+def test_restarts_restrictions_and_limits_are_the_sdks_typed_errors(life: dict[str, Any]) -> None:
+    states = life["states"]
+    assert {mode: (one["status"], one["restriction"]) for mode, one in states["told"].items()} == {
+        "restarting": (425, "restarting"),
+        "cancel_only": (503, "cancel_only"),
+        "post_only": (503, "post_only"),
+    }
+    assert states["allowed"]["status"] == "live"
+    assert states["cancelled"]["canceled"] == [states["allowed"]["order_id"]]
+    assert states["limited"]["error"] == "RateLimitError"
+    assert states["limited"]["retry_after"] > 0
+
+
 def test_a_stale_heartbeat_is_answered_with_the_expected_one(life: dict[str, Any]) -> None:
     beats = life["heartbeats"]
     assert beats["expected"] == beats["second"]["heartbeat_id"]

@@ -170,6 +170,27 @@ async function shards() {
   say({ step: "shards", exchange_index, poor, moved, rich, cancelled, balance });
 }
 
+/** What a client meets that is not the order's fault: strange keys, a pause, limits. */
+async function states() {
+  const told = {};
+  told["unknown key"] = await refused(clients({ ...key, key_id: "nobody" }).PortfolioApi.getBalance());
+  const stranger = { ...key, private_key_pem: stage.kalshi_keys[1].private_key_pem };
+  told["another's signature"] = await refused(clients(stranger).PortfolioApi.getBalance());
+  const resting = (await OrdersApi.createOrderV2(limit("bid", "0.3000", "5.00"))).data;
+  await admin("POST", "/mode", { venue: "kalshi", mode: "trading_paused" });
+  told.paused = await refused(OrdersApi.createOrderV2(limit("bid", "0.3000", "5.00")));
+  const status = (await ExchangeApi.getExchangeStatus()).data;
+  const cancelled = (await OrdersApi.cancelOrderV2(resting.order_id, undefined, undefined, ticker)).data;
+  await admin("POST", "/mode", { venue: "kalshi", mode: "open" });
+
+  const { kalshi_tier } = await admin("GET", "/behaviour");
+  await admin("PATCH", "/behaviour", { kalshi_tier: "basic" });
+  const orders = Array.from({ length: 11 }, () => limit("bid", "0.3000", "1.00"));
+  told["too many"] = await refused(OrdersApi.batchCreateOrdersV2({ orders }));
+  await admin("PATCH", "/behaviour", { kalshi_tier });
+  say({ step: "states", told, status, cancelled });
+}
+
 /** Everything the book's subscription brought, and the book that REST shows now. */
 async function bookAgain(socket) {
   const last = limit("bid", "0.1000", "1.00");
@@ -211,6 +232,9 @@ async function fillAndSettle(socket) {
   const order = await orderThat(rest.order_id, (found) => found.status === "canceled");
   const late = await refused(OrdersApi.createOrderV2(limit("bid", "0.5000", "1.00")));
   say({ step: "settle", settlement, market, order, late, balance: (await PortfolioApi.getBalance()).data });
+  // Last of all, for a venue's clock does not go back.
+  await admin("POST", "/clock", { venue: "kalshi", skew_ms: 60_000 });
+  say({ step: "wrong clock", ...(await refused(PortfolioApi.getBalance())) });
   say({ step: "end", seq: socket.frames.filter((frame) => frame.sid === 1).map((frame) => frame.seq) });
 }
 
@@ -223,6 +247,7 @@ await placeAndChange(socket);
 await refusals();
 await batches();
 await group();
+await states();
 await shards();
 await bookAgain(socket);
 await fillAndSettle(socket);

@@ -5,74 +5,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import Any
 
 from polymarket import AsyncPublicClient, AsyncSecureClient
-from polymarket.errors import OrderHeartbeatMismatchError, PolymarketError, RequestRejectedError
+from polymarket.errors import OrderHeartbeatMismatchError, RequestRejectedError
 from polymarket.streams import MarketSpec, UserSpec
 from sdk import ENVIRONMENT, STAGE, admin, house, say
+from watching import Stream, eventually, refused, subscribed
 
 SLUG = "rain-in-the-city"
-
-
-class Stream:
-    """What a subscription brought, in order."""
-
-    def __init__(self, handle: Any) -> None:
-        self._handle = handle
-        self.events: list[Any] = []
-
-    async def read(self) -> None:
-        """Keep every event until the stream is closed."""
-        async for event in self._handle:
-            self.events.append(event)
-
-    async def wait(self, what: str, fits: Callable[[Any], bool]) -> Any:
-        """The first event that fits."""
-        return await eventually(what, lambda: next((event for event in self.events if fits(event)), None))
-
-
-async def eventually(what: str, ask: Callable[[], Any]) -> Any:
-    """Ask until the answer is something, at most ten seconds.
-
-    Raises:
-        TimeoutError: If it never is.
-    """
-    end = time.monotonic() + 10
-    while time.monotonic() < end:
-        found = ask()
-        if isinstance(found, Awaitable):
-            found = await found
-        if found:
-            return found
-        await asyncio.sleep(0.02)
-    raise TimeoutError(f"within ten seconds there was no {what}")
-
-
-@asynccontextmanager
-async def subscribed(client: Any, spec: Any) -> AsyncIterator[Stream]:
-    """An open subscription."""
-    handle = await client.subscribe(spec)
-    stream = Stream(handle)
-    task = asyncio.create_task(stream.read())
-    try:
-        yield stream
-    finally:
-        await handle.close()
-        await task
-
-
-async def refused(action: Awaitable[Any]) -> dict[str, Any]:
-    """What came of something that should not be accepted."""
-    try:
-        answer = await action
-    except RequestRejectedError as error:
-        return {"error": type(error).__name__, "status": error.status, "code": error.code, "message": str(error)}
-    except PolymarketError as error:
-        return {"error": type(error).__name__, "message": str(error)}
-    return {"answer": answer}
 
 
 class Life:
@@ -223,6 +165,25 @@ class Life:
         rest = await self.client.cancel_all()
         say(step="batches", posted=posted, one=one, of_token=of_token, rest=rest)
 
+    async def states(self) -> None:
+        """What a client meets that is not the order's fault: restarts, restricted trading, limits."""
+        told = {}
+        for mode in ("restarting", "cancel_only", "post_only"):
+            admin("POST", "/mode", {"venue": "polymarket", "mode": mode})
+            told[mode] = await refused(self.limit("0.31", 5))
+        allowed = await self.limit("0.31", 5, post_only=True)
+        admin("POST", "/mode", {"venue": "polymarket", "mode": "open"})
+        cancelled = await self.client.cancel_order(order_id=allowed.order_id)
+
+        tier = admin("GET", "/behaviour")["polymarket_tier"]
+        admin("PATCH", "/behaviour", {"polymarket_tier": "standard"})
+        # A burst of 120 cancels is allowed, then 80 a second.
+        unknown = [f"0x{number:064x}" for number in range(120)]
+        attempts = [await refused(self.client.cancel_orders(order_ids=unknown)) for _ in range(4)]
+        limited = next((one for one in attempts if "error" in one), None)
+        admin("PATCH", "/behaviour", {"polymarket_tier": tier})
+        say(step="states", told=told, allowed=allowed, cancelled=cancelled, limited=limited)
+
     async def heartbeats(self) -> None:
         first = await self.client.send_order_heartbeat()
         second = await self.client.send_order_heartbeat(heartbeat_id=first.heartbeat_id)
@@ -285,6 +246,7 @@ async def main() -> None:
             await life.market_orders(user)
             await life.refusals()
             await life.batches()
+            await life.states()
             await life.heartbeats()
             await life.resolve(market)
             say(step="end", market=[event.type for event in market.events], user=[event.type for event in user.events])
