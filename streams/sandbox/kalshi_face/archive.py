@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from streams.sandbox.kalshi_face.paging import limit_of, time_range
 from streams.sandbox.kalshi_face.portfolio import PortfolioRest, fills_page, positions_of
+from streams.sandbox.kalshi_face.portfolio_objects import shown_status
 from streams.sandbox.kalshi_face.portfolio_orders import orders_of, orders_page
 from streams.sandbox.server import Request, Response, Router
 
@@ -39,7 +40,7 @@ class ArchiveRest:
         rows = [
             ticket
             for ticket in orders_of(self._face, request, key, "GetHistoricalOrders")
-            if ticket.status != "resting" and ticket.updated_ms < until
+            if shown_status(ticket) != "resting" and ticket.updated_ms < until
         ]
         return orders_page(self._face, request, rows, "GetHistoricalOrders")
 

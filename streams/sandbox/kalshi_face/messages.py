@@ -13,7 +13,7 @@ from streams.sandbox.engine import LevelChanged
 from streams.sandbox.kalshi_face.formats import DOLLARS, count, moment, money
 from streams.sandbox.kalshi_face.identity import market_uuid, user_id
 from streams.sandbox.kalshi_face.objects import exchange_index, market_object
-from streams.sandbox.kalshi_face.portfolio_objects import directions, order_object, shown_fee_e6
+from streams.sandbox.kalshi_face.portfolio_objects import directions, order_object, shown_fee_e6, shown_status
 from streams.sandbox.kalshi_face.settings import KalshiFaceSettings
 from streams.sandbox.records import LifecycleMoment, ListedMarket, Ticket, Trade, TradeSide
 
@@ -158,7 +158,7 @@ def user_order(ticket: Ticket, listed: ListedMarket, settings: KalshiFaceSetting
     body["created_ts_ms"] = ticket.created_ms
     if ticket.request.expires_ms is not None:
         body["expiration_ts_ms"] = ticket.request.expires_ms
-    is_resting = ticket.status == "resting"
+    is_resting = shown_status(ticket) == "resting"
     has_changed = change or ticket.updated_ms != ticket.created_ms or ticket.filled_e6 or not is_resting
     if not has_changed:
         body.pop("last_update_time", None)

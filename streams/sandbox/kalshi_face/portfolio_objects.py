@@ -22,6 +22,13 @@ def directions(book_side: str, settings: KalshiFaceSettings) -> dict[str, str]:
     return {**body, "side": outcome, "action": "buy"} if settings.sends_deprecated_fields else body
 
 
+def shown_status(ticket: Ticket) -> str:
+    """The venue's word for an order's state; one that is held back to fill late is shown as resting."""
+    if ticket.status in ("resting", "delayed"):
+        return "resting"
+    return "executed" if ticket.status == "executed" else "canceled"
+
+
 def order_object(ticket: Ticket, listed: ListedMarket, settings: KalshiFaceSettings) -> dict[str, Any]:
     """One order. `yes_price_dollars` is its limit; what it traded at shows in the fill costs."""
     request = ticket.request
@@ -33,7 +40,7 @@ def order_object(ticket: Ticket, listed: ListedMarket, settings: KalshiFaceSetti
         "exchange_index": exchange_index(listed),
         **directions(request.side, settings),
         "type": "limit",
-        "status": ticket.status if ticket.status in ("resting", "executed") else "canceled",
+        "status": shown_status(ticket),
         "yes_price_dollars": DOLLARS[request.price_e4],
         "no_price_dollars": DOLLARS[PRICE_ONE_E4 - request.price_e4],
         "initial_count_fp": count(ticket.initial_e6),

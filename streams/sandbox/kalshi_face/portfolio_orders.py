@@ -9,7 +9,7 @@ from streams.sandbox.kalshi_face.formats import count, money4
 from streams.sandbox.kalshi_face.objects import exchange_index
 from streams.sandbox.kalshi_face.paging import BadParameter, limit_of, one_of, paged_after, time_range, whole
 from streams.sandbox.kalshi_face.portfolio import is_other_subaccount, resting_value
-from streams.sandbox.kalshi_face.portfolio_objects import order_object
+from streams.sandbox.kalshi_face.portfolio_objects import order_object, shown_status
 from streams.sandbox.records import ListedMarket, Ticket
 from streams.sandbox.server import Request, Response, Router
 
@@ -42,7 +42,7 @@ class PortfolioOrderRest:
         rows = [
             ticket
             for ticket in orders_of(self._face, request, key, "GetOrders")
-            if ticket.status == "resting" or ticket.updated_ms >= since
+            if shown_status(ticket) == "resting" or ticket.updated_ms >= since
         ]
         return orders_page(self._face, request, rows, "GetOrders")
 
@@ -98,7 +98,7 @@ def orders_of(face: KalshiFace, request: Request, key: KalshiKey, call: str) -> 
         for ticket in reversed(face.exchange.reads.tickets(key.account_id, face.now_ms()))
         if (not ticker or ticket.request.market_id == ticker)
         and (not events or markets[ticket.request.market_id].market.event_id in events)
-        and (not status or ticket.status == status)
+        and (not status or shown_status(ticket) == status)
         and (shard is None or exchange_index(markets[ticket.request.market_id]) == shard)
         and low <= ticket.created_ms <= high
     ]

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from streams.market.errors import NotFound, Refused
 from streams.market.identity import Venue
+from streams.sandbox.behaviour import ZERO
 from streams.sandbox.polymarket_face.wallets import owned_wallets
 from streams.venues.polymarket import calldata
 from streams.venues.polymarket.amounts import Amounts, limit_amounts, spend_amounts
@@ -201,7 +202,8 @@ def test_the_dead_mans_switch_is_kept_and_mended(open_world: Any) -> None:
 
 def test_a_deposit_wallet_splits_and_merges_through_the_relayer(open_world: Any) -> None:
     async def main() -> None:
-        async with open_world() as world:
+        # Where settlement takes time the relayer does too, so that it is seen busy.
+        async with open_world(None, replace(ZERO, settlement_ms=(100, 200))) as world:
             credentials = world.polymarket_credentials
             deposit = owned_wallets(credentials.address).deposit
             wallet = replace(credentials, signature_type=3, funder=deposit)

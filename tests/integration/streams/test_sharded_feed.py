@@ -18,8 +18,8 @@ from streams.venues.polymarket import commands
 from streams.venues.polymarket.feed import PolymarketFeed
 from streams.venues.polymarket.probe import rest_probe
 from streams.venues.polymarket.silence import BookMark
-from tests.integration.sandbox.conftest import CONDITION
-from tests.integration.sandbox.conftest import _world as open_world
+from tests.fixtures.sandbox_world import CONDITION
+from tests.fixtures.sandbox_world import sandbox_world as open_world
 from tests.venue_servers import Market, PolymarketVenue, play, read_until, snapshots
 
 YES, NO = str(10**40), str(10**40 + 1)
