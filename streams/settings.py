@@ -83,7 +83,7 @@ class Settings(BaseSettings):
     sandbox_faults: Path | None = Field(None, description="Fault file (JSON) of the sandbox exchanges.")
     sandbox_replay: Path | None = Field(None, description="Recorded books to replay instead of seeded flow.")
     sandbox_profile: Literal["zero", "realistic"] = Field(
-        "zero", description="Latencies and failures of the sandbox exchanges."
+        "realistic", description="Latencies and failures of the sandbox exchanges."
     )
     sandbox_behaviour: Path | None = Field(None, description="Figures that differ from the profile's (JSON file).")
 

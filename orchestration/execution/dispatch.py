@@ -360,7 +360,6 @@ def _state(row: Row, reading: OrderReading) -> str:
 def _spec(gateway: Gateway, target: Target, leg: PlanLeg, step: Place) -> OrderSpec:
     spend = None
     if gateway.buys_spend_dollars and step.action == "buy":
-        # Opening spends no more than planned; a leg that must match rounds up, the cent too much is within tolerance.
-        whole = step.cost_e6 // _CENT_E6 if step.purpose == "open" and not leg.leg_no else -(-step.cost_e6 // _CENT_E6)
-        spend = max(whole, 1) * _CENT_E6
+        # The walked cost floored to a cent, never size times limit; the next step levels what that leaves unmatched.
+        spend = max(step.cost_e6 // _CENT_E6, 1) * _CENT_E6
     return OrderSpec(target, leg.outcome, step.action, step.limit_price_e4, step.size_e6, spend)

@@ -36,7 +36,7 @@ class Behaviour:
         failed_share: Share of Polymarket's matches that fail to settle.
         failed_after_move: Factor on that share for each cent the price has moved in the taker's favour meanwhile.
         sellable: From when on bought tokens can be sold.
-        fades: Whether makers also step back on the other venue's move (after a first fill of ours they always may).
+        fades: Whether makers step back on the other venue's move and after a first fill of ours.
         rival_share: Share of gaps that rival takers take.
         rival_reaction_ms: How fast they are.
         clock_window_ms: How far a Kalshi signature's time may be off; known to lie between 5 and 30 s.

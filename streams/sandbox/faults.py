@@ -11,8 +11,6 @@ A fault file is one JSON object:
 from when on bought tokens can be sold (`matched` or `mined`). `clock` is how far a venue's clock is ahead of ours, in
 milliseconds. The rules' fields and kinds are in `docs/sandbox.md`; `FIELDS` and `FaultKind` here. Every rule draws
 from a random stream of its own, so that adding one changes nothing about the others.
-
-`default_plan()` is what runs when no file is given: makers fade as they do in reality, nothing is lost.
 """
 
 from __future__ import annotations
@@ -181,17 +179,6 @@ def draw(source: random.Random, probability: Decimal) -> bool:
     if probability >= 1:
         return True
     return probability > 0 and source.randrange(1_000_000) < int(probability * 1_000_000)
-
-
-def default_plan(seed: int = 0) -> FaultPlan:
-    """Makers sometimes pull part or all of their quotes before an immediate order arrives; trades settle in seconds."""
-    return FaultPlan(
-        rules=[
-            FaultRule("fade", probability=Decimal("0.08")),
-            FaultRule("partial_fill", probability=Decimal("0.15"), fraction=Decimal("0.4")),
-        ],
-        seed=seed,
-    )
 
 
 def load_plan(path: Path) -> FaultPlan:

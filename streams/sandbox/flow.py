@@ -204,7 +204,7 @@ class Flow:
             if quotes.tick_ranges[0][2] > 10:
                 acts.append(ChangeTick(ref, 10))
         acts.extend(refresh(quotes, middle, self._now_ms, self._rng, parameters))
-        if parameters.fades and abs(quotes.believed - quotes.noticed) * 10_000 >= parameters.move_fade_e4:
+        if abs(quotes.believed - quotes.noticed) * 10_000 >= parameters.move_fade_e4:
             went_up, quotes.noticed = quotes.believed > quotes.noticed, quotes.believed
             for peer in listed.peers:
                 # What is stale there after a rise here are the asks.
@@ -357,7 +357,7 @@ class Flow:
 
     def _plan_fade(self, ref: MarketRef, side: Side, probability: float, now_ms: int) -> None:
         parameters, rng = self.parameters, self._rng
-        if rng.random() < probability:
+        if parameters.fades and rng.random() < probability:
             residue = "few" if rng.random() < parameters.fade_residue else "none"
             self._at(now_ms + rng.randint(*parameters.fade_delay_ms), "fade", f"{side}|{residue}|{ref}")
 

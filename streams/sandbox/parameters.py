@@ -130,7 +130,7 @@ class FlowParameters:
     move_fade_e4: float = 100.0
     """A venue's makers moving by so much is news to those of the same contract on the other venue."""
     move_fade_probability: float = 0.5
-    """Chance that these step back then (where the behaviour has fades), in the time and way of other fades."""
+    """Chance that these step back then, in the time and way of other fades."""
     ladder_violations_per_min: float = 1.0
     """How often a Kalshi ladder offers a higher strike dearer than a lower one."""
     ladder_violation_s: tuple[float, float] = (20.0, 75.0)

@@ -39,6 +39,7 @@ from streams.sandbox.memory import (
 from streams.sandbox.model import Act, HouseFill
 from streams.sandbox.polymarket_face.auth import PolymarketKey
 from streams.sandbox.polymarket_face.face import PolymarketFace
+from streams.sandbox.polymarket_face.settings import PolymarketFaceSettings
 from streams.sandbox.server import Face, Server
 from streams.sandbox.truth import Truth, contract_key
 
@@ -92,6 +93,7 @@ class SandboxOptions:
     admin_port: int | None = None
     load_frames_per_s: int | None = None
     kalshi: KalshiFaceSettings = field(default_factory=KalshiFaceSettings)
+    polymarket: PolymarketFaceSettings = field(default_factory=PolymarketFaceSettings)
 
 
 class Sandbox:
@@ -113,6 +115,7 @@ class Sandbox:
             accounts.polymarket,
             lambda: self.venue_ms(Venue.POLYMARKET),
             self.commit,
+            options.polymarket,
         )
         self.controls = Controls(
             self.exchanges,

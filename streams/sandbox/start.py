@@ -9,9 +9,12 @@ from pathlib import Path
 
 from streams.market.errors import ConfigurationError
 from streams.sandbox.behaviour import Behaviour, adjusted, named_behaviour
-from streams.sandbox.faults import default_plan, load_plan
-from streams.sandbox.kalshi_face.settings import KalshiFaceSettings, settings_of
+from streams.sandbox.face_settings import Settings as FaceSettings
+from streams.sandbox.face_settings import settings_of
+from streams.sandbox.faults import FaultPlan, load_plan
+from streams.sandbox.kalshi_face.settings import KalshiFaceSettings
 from streams.sandbox.parameters import REALISTIC_FLOW, FlowParameters, adjusted_parameters
+from streams.sandbox.polymarket_face.settings import PolymarketFaceSettings
 from streams.sandbox.service import FlowSource, SandboxOptions
 from streams.sandbox.truth import Truth
 from streams.settings import Settings
@@ -28,13 +31,15 @@ def options_from(settings: Settings, *, flow: str = "", load: int | None = None)
     Raises:
         ConfigurationError: If a name is unknown or a file cannot be used.
     """
-    parameters, kalshi = named_flow(flow), KalshiFaceSettings()
+    parameters = named_flow(flow)
+    kalshi, polymarket = KalshiFaceSettings(), PolymarketFaceSettings()
     behaviour = named_behaviour(settings.sandbox_profile)
     if behaviour.name == "realistic":
         parameters = replace(parameters, **REALISTIC_FLOW)
     if settings.sandbox_behaviour is not None:
         behaviour, parameters = load_behaviour(settings.sandbox_behaviour, behaviour, parameters)
-        kalshi = load_kalshi(settings.sandbox_behaviour)
+        kalshi = load_face(settings.sandbox_behaviour, "kalshi", KalshiFaceSettings)
+        polymarket = load_face(settings.sandbox_behaviour, "polymarket", PolymarketFaceSettings)
     parameters = parameters.under(behaviour)
 
     def make_flow(anchor: datetime) -> tuple[FlowSource, Truth | None]:
@@ -46,7 +51,7 @@ def options_from(settings: Settings, *, flow: str = "", load: int | None = None)
         polymarket_port=settings.polymarket_sandbox_port,
         home=settings.home_dir / "sandbox",
         make_flow=make_flow,
-        faults=default_plan(settings.sandbox_seed)
+        faults=FaultPlan(seed=settings.sandbox_seed)
         if settings.sandbox_faults is None
         else load_plan(settings.sandbox_faults),
         seed=settings.sandbox_seed,
@@ -55,13 +60,14 @@ def options_from(settings: Settings, *, flow: str = "", load: int | None = None)
         admin_port=settings.sandbox_admin_port,
         load_frames_per_s=load,
         kalshi=kalshi,
+        polymarket=polymarket,
     )
 
 
 def load_behaviour(path: Path, behaviour: Behaviour, parameters: FlowParameters) -> tuple[Behaviour, FlowParameters]:
     """Apply a behaviour file: fields of `Behaviour` by name, and under `flow` those of `FlowParameters`.
 
-    What it has under `kalshi` is `load_kalshi`'s.
+    What it has under `kalshi` and `polymarket` is `load_face`'s.
 
     Raises:
         ConfigurationError: If it cannot be read or a figure cannot be meant.
@@ -71,7 +77,8 @@ def load_behaviour(path: Path, behaviour: Behaviour, parameters: FlowParameters)
         if not isinstance(document, dict) or not isinstance(document.get("flow", {}), dict):
             raise ValueError("it must be a JSON object")
         flow = document.pop("flow", {})
-        document.pop("kalshi", None)
+        for face in ("kalshi", "polymarket"):
+            document.pop(face, None)
         return adjusted(behaviour, document), adjusted_parameters(parameters, flow)
     except OSError as error:
         raise ConfigurationError(f"The behaviour file {path} cannot be read: {error.strerror}.") from None
@@ -79,14 +86,14 @@ def load_behaviour(path: Path, behaviour: Behaviour, parameters: FlowParameters)
         raise ConfigurationError(f"The behaviour file {path} cannot be used: {error}.") from None
 
 
-def load_kalshi(path: Path) -> KalshiFaceSettings:
-    """The part of a behaviour file that says how the Kalshi face answers open questions (`kalshi`).
+def load_face(path: Path, name: str, kind: type[FaceSettings]) -> FaceSettings:
+    """The part of a behaviour file that says how a face answers open questions (`kalshi`, `polymarket`).
 
     Raises:
         ConfigurationError: If a setting cannot be meant.
     """
     try:
-        return settings_of(json.loads(path.read_text()).get("kalshi", {}))
+        return settings_of(kind, json.loads(path.read_text()).get(name, {}))
     except (ValueError, AttributeError) as error:
         raise ConfigurationError(f"The behaviour file {path} cannot be used: {error}.") from None
 

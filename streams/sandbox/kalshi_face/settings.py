@@ -6,10 +6,8 @@ seen on the wire, or the likelier one where nothing was seen.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import NoneType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Literal
 
 DAY_MS = 86_400_000
 
@@ -81,27 +79,3 @@ class KalshiFaceSettings:
     max_commands_per_s: int = 10_000
     slow_reader_bytes: int = 16_000_000
     ping_interval_s: float = 10
-
-
-def settings_of(changes: Mapping[str, Any]) -> KalshiFaceSettings:
-    """The usual settings with some of them changed, as a behaviour file has them under `kalshi`: JSON values by name.
-
-    Raises:
-        ValueError: If there is no such setting or it cannot have that value; the message names it.
-    """
-    kinds = get_type_hints(KalshiFaceSettings)
-    for name, value in changes.items():
-        if name not in kinds:
-            raise ValueError(f"there is no setting {name!r} of the Kalshi face")
-        if not _fits(kinds[name], value):
-            raise ValueError(f"{name} cannot be {value!r}")
-    return KalshiFaceSettings(**changes)
-
-
-def _fits(kind: Any, value: Any) -> bool:
-    if get_origin(kind) is Literal:
-        return value in get_args(kind)
-    kinds = get_args(kind) or (kind,)
-    if type(value) in (int, float):
-        return value >= 0 and (type(value) in kinds or (float in kinds and type(value) is int))
-    return type(value) in kinds or (value is None and NoneType in kinds)

@@ -32,7 +32,7 @@ from streams.sandbox.polymarket_face.market_feed import MarketFeed
 from streams.sandbox.polymarket_face.modes import mode_refusal
 from streams.sandbox.polymarket_face.orders import OrderRest
 from streams.sandbox.polymarket_face.relayer import RelayerRest
-from streams.sandbox.polymarket_face.settings import FaceSettings
+from streams.sandbox.polymarket_face.settings import PolymarketFaceSettings
 from streams.sandbox.polymarket_face.socket import MarketSession, UserSession
 from streams.sandbox.polymarket_face.user_feed import UserFeed
 from streams.sandbox.records import LifecycleMoment, ListedMarket, Listener, Ticket, Trade, TradeSide
@@ -50,10 +50,10 @@ class PolymarketFace(FaultySurface, Listener):
         keys: dict[str, PolymarketKey],
         clock: Callable[[], int],
         commit: Callable[[], None],
-        settings: FaceSettings | None = None,
+        settings: PolymarketFaceSettings | None = None,
     ) -> None:
         super().__init__(exchange)
-        self.settings = settings or FaceSettings()
+        self.settings = settings or PolymarketFaceSettings()
         self.now_ms = clock
         self.commit = commit
         self.ring = KeyRing(exchange, keys, self.settings)

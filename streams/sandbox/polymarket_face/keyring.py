@@ -18,7 +18,7 @@ from streams.sandbox.polymarket_face.auth import (
     account_of,
     is_signed_by_builder,
 )
-from streams.sandbox.polymarket_face.settings import FaceSettings
+from streams.sandbox.polymarket_face.settings import PolymarketFaceSettings
 from streams.sandbox.polymarket_face.wallets import owned_wallets
 from streams.sandbox.server import Request
 
@@ -26,7 +26,7 @@ from streams.sandbox.server import Request
 class KeyRing:
     """All API keys of a sandbox."""
 
-    def __init__(self, exchange: Exchange, given: dict[str, PolymarketKey], settings: FaceSettings) -> None:
+    def __init__(self, exchange: Exchange, given: dict[str, PolymarketKey], settings: PolymarketFaceSettings) -> None:
         self._exchange = exchange
         self._settings = settings
         self._keys = dict(given)

@@ -22,7 +22,7 @@ from streams.sandbox.polymarket_face.objects import (
     token_of,
 )
 from streams.sandbox.polymarket_face.own_objects import fee_rate_bps, price_of, transaction_hash
-from streams.sandbox.polymarket_face.settings import FaceSettings
+from streams.sandbox.polymarket_face.settings import PolymarketFaceSettings
 from streams.sandbox.polymarket_face.socket import MarketSession
 from streams.sandbox.records import LifecycleMoment, ListedMarket, Trade
 
@@ -32,7 +32,7 @@ _OUTCOMES: tuple[Outcome, Outcome] = ("yes", "no")
 class MarketFeed:
     """Who watches which token, and what they are told."""
 
-    def __init__(self, settings: FaceSettings) -> None:
+    def __init__(self, settings: PolymarketFaceSettings) -> None:
         self._settings = settings
         self.featured: dict[MarketSession, None] = {}
         self._watchers: dict[str, dict[MarketSession, None]] = {}
@@ -169,7 +169,7 @@ def _entry(token: str, price: str, total: str, side: str, bid: str, ask: str, no
     )
 
 
-def _new_market(listed: ListedMarket, settings: FaceSettings, now_ms: int) -> dict[str, Any]:
+def _new_market(listed: ListedMarket, settings: PolymarketFaceSettings, now_ms: int) -> dict[str, Any]:
     market = listed.market
     body: dict[str, Any] = {
         "event_type": "new_market",

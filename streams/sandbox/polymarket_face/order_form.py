@@ -11,7 +11,7 @@ from streams.sandbox.engine import TimeInForce
 from streams.sandbox.polymarket_face.auth import PolymarketKey
 from streams.sandbox.polymarket_face.formats import PRICES, decimal_text, size
 from streams.sandbox.polymarket_face.keyring import KeyRing
-from streams.sandbox.polymarket_face.settings import FaceSettings
+from streams.sandbox.polymarket_face.settings import PolymarketFaceSettings
 from streams.sandbox.polymarket_face.signing import DEPOSIT_WALLET, order_digest_and_signer
 from streams.sandbox.records import ListedMarket
 
@@ -119,7 +119,7 @@ def read_order(body: Any, key: PolymarketKey, ring: KeyRing, tokens: dict[str, t
     )  # fmt: skip
 
 
-def check_terms(form: Form, settings: FaceSettings, now_ms: int) -> None:
+def check_terms(form: Form, settings: PolymarketFaceSettings, now_ms: int) -> None:
     """Check an order against the rules of its kind and its market.
 
     Raises:
@@ -145,7 +145,7 @@ def check_terms(form: Form, settings: FaceSettings, now_ms: int) -> None:
         raise Invalid("invalid expiration")
 
 
-def expiry_ms(form: Form, settings: FaceSettings) -> int | None:
+def expiry_ms(form: Form, settings: PolymarketFaceSettings) -> int | None:
     """When a GTD order leaves the book: a minute before the time it states."""
     return (int(form.expiration) - settings.gtd_early_s) * 1000 if form.kind == "GTD" else None
 

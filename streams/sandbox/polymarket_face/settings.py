@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class FaceSettings:
+class PolymarketFaceSettings:
     """Choices of the Polymarket face. Times that follow the sandbox's profile are in `Behaviour` instead.
 
     Attributes:

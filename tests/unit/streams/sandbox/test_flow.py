@@ -157,7 +157,14 @@ def test_both_venues_settle_a_short_pair_alike_unless_it_is_void(bundled: Catalo
 
 
 def test_makers_of_the_same_contract_step_back_after_an_outside_fill(bundled: Catalogue) -> None:
-    parameters = FlowParameters(deltas_per_s=50.0, fade_probability=1.0, fade_residue=0.0, takers_per_s=0.001)
+    parameters = FlowParameters(
+        deltas_per_s=50.0,
+        fades=True,
+        fade_probability=1.0,
+        fade_residue=0.0,
+        takers_per_s=0.001,
+        move_fade_probability=0.0,
+    )
     flow, exchange = Flow(bundled, 10, parameters), OfflineExchange()
     list(run(flow, exchange, 20))
     pair = next(pair for pair in true_pairs(bundled.truth) if pair.polarity == "aligned")

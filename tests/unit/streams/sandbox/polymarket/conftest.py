@@ -20,7 +20,7 @@ from streams.sandbox.faults import FaultPlan
 from streams.sandbox.model import Act, CatalogueEvent, CatalogueMarket, ListMarket, PlaceOrder
 from streams.sandbox.polymarket_face.auth import PolymarketKey, hmac_signature
 from streams.sandbox.polymarket_face.face import PolymarketFace
-from streams.sandbox.polymarket_face.settings import FaceSettings
+from streams.sandbox.polymarket_face.settings import PolymarketFaceSettings
 from streams.sandbox.polymarket_face.signing import clob_auth_digest, order_digest_and_signer
 from streams.sandbox.server import Request, Response
 
@@ -179,7 +179,9 @@ def open_desk() -> Callable[..., Desk]:
     """`open_desk(behaviour?, settings?, markets?)`: a signer that has logged in."""
 
     def opened(
-        behaviour: Behaviour = ZERO, settings: FaceSettings | None = None, markets: list[CatalogueMarket] | None = None
+        behaviour: Behaviour = ZERO,
+        settings: PolymarketFaceSettings | None = None,
+        markets: list[CatalogueMarket] | None = None,
     ) -> Desk:
         exchange = Exchange(Venue.POLYMARKET, FaultPlan(), 1, behaviour)
         clock = [NOW]

@@ -8,7 +8,7 @@ from typing import Any
 
 from streams.sandbox.polymarket_face.auth import hmac_signature
 from streams.sandbox.polymarket_face.keyring import KeyRing
-from streams.sandbox.polymarket_face.settings import FaceSettings
+from streams.sandbox.polymarket_face.settings import PolymarketFaceSettings
 from streams.sandbox.polymarket_face.signing import clob_auth_digest, hex_bytes, order_digest_and_signer, recovered
 from streams.sandbox.polymarket_face.wallets import owned_wallets
 from streams.sandbox.server import Request
@@ -19,7 +19,7 @@ def test_any_wallet_makes_a_key_and_gets_an_account(desk: Any) -> None:
     assert first.body == {"apiKey": desk.key.api_key, "secret": desk.key.secret, "passphrase": desk.key.passphrase}
     assert desk.l1("POST", "/auth/api-key").status == 400
     balance = desk.signed("GET", "/balance-allowance", asset_type="COLLATERAL", signature_type=0)
-    assert balance.body["balance"] == str(FaceSettings().starting_cash_e6)
+    assert balance.body["balance"] == str(PolymarketFaceSettings().starting_cash_e6)
 
 
 def test_every_nonce_has_its_own_key(desk: Any) -> None:
@@ -40,10 +40,10 @@ def test_a_deleted_key_is_refused_and_a_new_one_differs(desk: Any) -> None:
 
 
 def test_keys_come_back_with_the_exchange_state(desk: Any) -> None:
-    ring = KeyRing(desk.exchange, {}, FaceSettings())
+    ring = KeyRing(desk.exchange, {}, PolymarketFaceSettings())
     assert ring.get(desk.key.api_key).secret == desk.key.secret
     desk.signed("DELETE", "/auth/api-key")
-    assert KeyRing(desk.exchange, {}, FaceSettings()).get(desk.key.api_key) is None
+    assert KeyRing(desk.exchange, {}, PolymarketFaceSettings()).get(desk.key.api_key) is None
 
 
 def test_wrong_l1_headers_are_refused(desk: Any) -> None:

@@ -13,7 +13,7 @@ import pytest
 from streams.sandbox.behaviour import REALISTIC, ZERO
 from streams.sandbox.faults import FaultRule
 from streams.sandbox.polymarket_face.contracts import COLLATERAL, EXCHANGE_V2
-from streams.sandbox.polymarket_face.settings import FaceSettings
+from streams.sandbox.polymarket_face.settings import PolymarketFaceSettings
 from streams.sandbox.polymarket_face.wallets import owned_wallets
 
 KEYS = {"errorMsg", "orderID", "takingAmount", "makingAmount", "status", "success"}
@@ -46,7 +46,7 @@ def test_a_fak_buy_spends_its_dollars_at_better_prices(desk: Any) -> None:
 
 
 def test_amounts_can_be_micro_units(open_desk: Callable[..., Any]) -> None:
-    desk = open_desk(settings=FaceSettings(micro_amounts=True))
+    desk = open_desk(settings=PolymarketFaceSettings(micro_amounts=True))
     assert desk.post("BUY", 5_100_000, 10_000_000).body["takingAmount"] == "10000000"
 
 
@@ -187,7 +187,7 @@ def test_a_batch_answers_in_order_with_refused_legs(desk: Any) -> None:
 
 
 def test_killed_orders_can_be_answered_with_200(open_desk: Callable[..., Any]) -> None:
-    desk = open_desk(settings=FaceSettings(kill_status=200))
+    desk = open_desk(settings=PolymarketFaceSettings(kill_status=200))
     answer = desk.post("BUY", 1_000_000, 25_000_000, "FAK")
     assert (answer.status, answer.body["orderID"]) == (200, "")
     assert answer.body["errorMsg"].startswith("no orders found")

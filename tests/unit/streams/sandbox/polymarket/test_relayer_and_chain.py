@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from eth_account import Account
 
 from streams.market.identity import MarketRef, Venue
+from streams.sandbox.behaviour import ZERO
 from streams.sandbox.model import CloseMarket, DetermineMarket, SettleMarket
 from streams.sandbox.polymarket_face.calldata import selector
 from streams.sandbox.polymarket_face.contracts import (
@@ -112,6 +114,12 @@ def state(desk: Any, name: str) -> dict[str, Any]:
 def held(desk: Any, wallet: str) -> dict[str, float]:
     rows = desk.get("/data/v2/positions", user=wallet)["data"]
     return {row["token_id"]: row["current_size"] for row in rows if row["current_size"]}
+
+
+@pytest.fixture
+def desk(open_desk: Callable[..., Any]) -> Any:
+    """A signer where settlement takes time, and so does the relayer."""
+    return open_desk(replace(ZERO, settlement_ms=(3_000, 9_000)))
 
 
 @pytest.mark.parametrize(("build", "kind"), [(safe_body, "safe"), (batch_body, "deposit"), (proxy_body, "proxy")])

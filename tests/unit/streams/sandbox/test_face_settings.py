@@ -1,4 +1,4 @@
-"""Settings of the Kalshi face come from the behaviour file."""
+"""Settings of both faces come from the behaviour file."""
 
 from __future__ import annotations
 
@@ -44,3 +44,13 @@ def test_the_behaviour_file_changes_them(tmp_path: Path) -> None:
 def test_what_cannot_be_meant_stops_the_start(tmp_path: Path, changes: Any) -> None:
     with pytest.raises(ConfigurationError, match="cannot be used"):
         load(tmp_path, {"kalshi": changes})
+
+
+def test_the_polymarket_face_has_a_part_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "behaviour.json"
+    path.write_text(json.dumps({"polymarket": {"kill_status": 200, "micro_amounts": True}}))
+    settings = options_from(load_settings(home=tmp_path, sandbox_behaviour=path)).polymarket
+    assert (settings.kill_status, settings.micro_amounts) == (200, True)
+    path.write_text(json.dumps({"polymarket": {"micro_amounts": 1}}))
+    with pytest.raises(ConfigurationError, match="micro_amounts"):
+        options_from(load_settings(home=tmp_path, sandbox_behaviour=path))
