@@ -36,6 +36,7 @@ from tests.fixtures.sandbox_world import CONDITION, TICKER, World, sandbox_world
 CHANGES = 300
 SILENCE_S = 0.6
 SETTLE_S = 6.0
+VERIFY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +166,7 @@ def _session(world: World, venue: Venue, pipeline: Pipeline, numbers: Iterator[i
         run_id="faults",
         numbers=numbers,
         silence_timeout_s=SILENCE_S,
-        verify_within_s=None if venue is Venue.KALSHI else 1.0,
+        verify_within_s=None if venue is Venue.KALSHI else VERIFY_S,
     )
     intake.session = session
     listed = world.exchanges[venue].markets[TICKER if venue is Venue.KALSHI else CONDITION].market

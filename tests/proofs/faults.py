@@ -36,7 +36,9 @@ _FEEDS = """
 ## Books
 
 A maker changes the book {changes} times while the fault acts. `marked stale`: how often the recorder no longer trusted
-its book, in all runs. At the end a book is live and right, or marked stale.
+its book, in all runs. At the end a book is live and right, or marked stale. On the way Kalshi's sequence numbers tell at
+the next frame; Polymarket's feed has none, so a frame lost behind the best prices is found by comparison with a whole
+book, within {verify} s here and within `CROSSBOOK_BOOK_VERIFY_INTERVAL_S` otherwise.
 
 | fault | venue | fired | marked stale | connections | at the end | last change to right, worst | wrong |
 |---|---|---|---|---|---|---|---|
@@ -101,7 +103,7 @@ async def main() -> int:
     orders, wrong_orders = await order_rows(seeds)
     feeds, wrong_feeds = await feed_rows(seeds)
     page = _INTRODUCTION.format(seeds=seeds) + _ORDERS + "\n".join(orders) + "\n"
-    page += _FEEDS.format(changes=fault_feeds.CHANGES) + "\n".join(feeds) + "\n"
+    page += _FEEDS.format(changes=fault_feeds.CHANGES, verify=fault_feeds.VERIFY_S) + "\n".join(feeds) + "\n"
     PAGE.parent.mkdir(parents=True, exist_ok=True)
     PAGE.write_text(page)
     print(page)
