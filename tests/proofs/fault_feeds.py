@@ -2,7 +2,8 @@
 
 The recorder's session and pipeline follow a sandbox exchange that lives in this process; rows go nowhere. Makers move
 the book all the time. Once they stop and what is under way has arrived, a book is either equal to the exchange's or
-marked stale: a live book that differs is *wrong*.
+marked stale: a live book that differs is *wrong*. The fault ends with the changes, and two more frames come after it,
+as from any market that lives: without a next frame no sequence number can tell that one is missing.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from streams.venues.polymarket.feed import PolymarketFeed
 from tests.fixtures.sandbox_world import CONDITION, TICKER, World, sandbox_world
 
 CHANGES = 300
-SILENCE_S = 0.6
+NEVER_SILENT_S = 60.0
 SETTLE_S = 6.0
 VERIFY_S = 1.0
 
@@ -47,6 +48,7 @@ class FeedCase:
     venue: Venue
     rules: tuple[FaultRule, ...] = ()
     behaviour: Behaviour = ZERO
+    silence_s: float = NEVER_SILENT_S
 
 
 @dataclass(slots=True)
@@ -120,7 +122,7 @@ async def run_case(case: FeedCase, seed: int) -> FeedOutcome:
         pipeline.begin(1, 0)
         numbers = itertools.count(1)
         stop = asyncio.Event()
-        session = _session(world, case.venue, pipeline, numbers)
+        session = _session(world, case, pipeline, numbers)
         running = asyncio.create_task(session.run(stop))
         outcome = FeedOutcome()
         try:
@@ -128,6 +130,10 @@ async def run_case(case: FeedCase, seed: int) -> FeedOutcome:
             for act in _acts(case.venue, world, random.Random(seed)):
                 act()
                 await asyncio.sleep(0.002)
+            outcome.fired = sum(rule.fired for rule in plan.rules)
+            plan.rules.clear()
+            world.quote(case.venue, "last", "bid", 300, 1)
+            world.pull(case.venue, "last")
             took_s = await _settle(world, case.venue, pipeline)
             book = _book(pipeline)
             if book is None or not book.is_live:
@@ -142,17 +148,18 @@ async def run_case(case: FeedCase, seed: int) -> FeedOutcome:
             stop.set()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(running, 10.0)
-        outcome.fired = sum(rule.fired for rule in plan.rules)
     outcome.connections = next(numbers) - 1
     outcome.was_stale = pipeline.counters["gaps"] + pipeline.counters["unexplained"] - 1  # the last is our own stop
     return outcome
 
 
-def _session(world: World, venue: Venue, pipeline: Pipeline, numbers: Iterator[int]) -> Session:
+def _session(world: World, case: FeedCase, pipeline: Pipeline, numbers: Iterator[int]) -> Session:
+    venue = case.venue
+
     def make() -> Feed:
         if venue is Venue.KALSHI:
-            return KalshiFeed(world.endpoints, world.kalshi_credentials, silence_timeout_s=SILENCE_S)
-        return PolymarketFeed(world.endpoints, silence_timeout_s=SILENCE_S)
+            return KalshiFeed(world.endpoints, world.kalshi_credentials, silence_timeout_s=case.silence_s)
+        return PolymarketFeed(world.endpoints, silence_timeout_s=case.silence_s)
 
     intake = _Intake(pipeline)
     session = Session(
@@ -165,7 +172,7 @@ def _session(world: World, venue: Venue, pipeline: Pipeline, numbers: Iterator[i
         shard=0,
         run_id="faults",
         numbers=numbers,
-        silence_timeout_s=SILENCE_S,
+        silence_timeout_s=case.silence_s,
         verify_within_s=None if venue is Venue.KALSHI else VERIFY_S,
     )
     intake.session = session
@@ -228,8 +235,13 @@ async def _until(condition: Callable[[], bool], limit_s: float) -> None:
             await asyncio.sleep(0.01)
 
 
-def _both(what: str, *rules: FaultRule, behaviour: Behaviour = ZERO) -> list[FeedCase]:
-    return [FeedCase(what, venue, tuple(replace(rule, venue=venue) for rule in rules), behaviour) for venue in Venue]
+def _both(
+    what: str, *rules: FaultRule, behaviour: Behaviour = ZERO, silence_s: float = NEVER_SILENT_S
+) -> list[FeedCase]:
+    return [
+        FeedCase(what, venue, tuple(replace(rule, venue=venue) for rule in rules), behaviour, silence_s)
+        for venue in Venue
+    ]
 
 
 _SOME = Decimal("0.03")
@@ -240,7 +252,7 @@ CASES: list[FeedCase] = [
     *_both("frames late, some much", FaultRule("delayed_frame", probability=_SOME, ms=150)),
     *_both("frames twice", FaultRule("duplicated_frame", probability=_SOME)),
     *_both("frames out of order", FaultRule("reordered_frame", probability=_SOME)),
-    *_both("socket silent, pings answered", FaultRule("silent_socket", ms=200, times=1)),
+    *_both("socket silent, pings answered", FaultRule("silent_socket", ms=200, times=1), silence_s=0.6),
     *_both("connection reset", FaultRule("disconnect", ms=200, times=2)),
     *_both(
         "dropped, twice and out of order",
