@@ -42,6 +42,7 @@ from streams.sandbox.quoting import (
     note_fill,
     refresh,
     step_back,
+    wanted_contracts,
 )
 from streams.sandbox.registry import Registry, parse_ref
 from streams.sandbox.series import MINUTE_MS, ShortEvent, due_closes, listings, strikes_around
@@ -366,9 +367,8 @@ class Flow:
         quotes = self._quotes.get(parse_ref(name))
         if quotes is not None:
             hit: Side = "bid" if side == "bid" else "ask"
-            acts.extend(
-                step_back(quotes, hit, self._now_ms, self._rng, self.parameters, keeps_residue=residue == "few")
-            )
+            is_few = residue == "few"
+            acts.extend(step_back(quotes, hit, self._now_ms, self._rng, self.parameters, keeps_residue=is_few))
 
     # -- short series -----------------------------------------------------------------------------------------------
 
@@ -491,9 +491,7 @@ class Flow:
         """Every book that lags behind: the market, whether the gap is a brief one, and contracts at its best price."""
         for ref, quotes in self._quotes.items():
             if quotes.gap:
-                levels = quotes.bids if quotes.wanted_side == "bid" else quotes.asks
-                best = (max if quotes.wanted_side == "bid" else min)(levels, default=0)
-                yield ref, quotes.few > 0, levels[best][1] // 1_000_000 if best else 0
+                yield ref, quotes.few > 0, wanted_contracts(quotes)
 
     def follow(self, behaviour: Behaviour) -> None:
         """Let makers and rivals act by another behaviour from now on."""

@@ -250,6 +250,14 @@ def step_back(
     return acts
 
 
+def wanted_contracts(quotes: Quotes) -> int:
+    """Contracts at the best price of the side that others want while the book is displaced."""
+    is_bid = quotes.wanted_side == "bid"
+    levels = quotes.bids if is_bid else quotes.asks
+    best = (max if is_bid else min)(levels, default=0)
+    return levels[best][1] // 1_000_000 if best else 0
+
+
 def note_fill(quotes: Quotes, side: Side, order_key: str, remaining_e6: int) -> None:
     """Keep the makers' view in line with the book after one of their orders traded."""
     levels = quotes.bids if side == "bid" else quotes.asks
