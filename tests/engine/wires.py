@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -76,7 +77,7 @@ class _Pipe:
         return frames
 
 
-class Wires:
+class Wires(ABC):
     """One venue's face over the exchange of a world, read over REST and followed over its socket."""
 
     def __init__(self) -> None:
@@ -125,29 +126,29 @@ class Wires:
 
     account_id: str
 
+    @abstractmethod
     def open_face(self, exchange: Exchange) -> Any:
         """The face."""
-        raise NotImplementedError
 
+    @abstractmethod
     def sign(self, path: str) -> dict[str, str]:
         """Headers of a signed GET."""
-        raise NotImplementedError
 
+    @abstractmethod
     def watch(self, world: World) -> None:
         """Subscribe to the books."""
-        raise NotImplementedError
 
+    @abstractmethod
     def fold(self, message: Any) -> None:
         """Take one message into the folded books."""
-        raise NotImplementedError
 
+    @abstractmethod
     def rest_book(self, listed: ListedMarket) -> Book:
         """A book over REST."""
-        raise NotImplementedError
 
+    @abstractmethod
     def check_portfolio(self, world: World) -> None:
         """Compare orders, fills, cash and positions."""
-        raise NotImplementedError
 
 
 class KalshiWires(Wires):
