@@ -44,6 +44,8 @@ def _ports() -> tuple[int, int]:
 @contextmanager
 def sandbox(home: Path, ports: tuple[int, int]) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
     command = [sys.executable, "-m", "streams.sandbox", "--home", str(home)]
+    # What was written is read at once here.
+    command += ["--profile", "zero"]
     command += ["--kalshi-port", str(ports[0]), "--polymarket-port", str(ports[1]), "--admin-port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         try:
