@@ -414,14 +414,10 @@ class Flow:
         if self._quotes.pop(ref, None) is None:
             return
         acts.append(CloseMarket(ref))
-        listed, parameters, rng = self._registry.markets[ref], self.parameters, self._rng
+        listed, rng = self._registry.markets[ref], self._rng
         fact_id = listed.condition.fact_id
         self._beliefs.answer(fact_id)
-        is_kalshi = ref.venue is Venue.KALSHI
-        if listed.is_short:
-            lag = parameters.kalshi_short_lag_s if is_kalshi else parameters.polymarket_short_lag_s
-        else:
-            lag = parameters.kalshi_lag_s if is_kalshi else parameters.polymarket_lag_s
+        lag = self.parameters.determination_s(ref.venue, is_short=listed.is_short)
         self._at(self._now_ms + rng.uniform(*lag) * 1000, "determine", key)
         if isinstance(listed.condition.yes, (bool, frozenset)) and fact_id not in self._early:
             # What has happened is known everywhere: the other markets on it close early.
@@ -437,8 +433,7 @@ class Flow:
         outcome = self._beliefs.settlement(listed.condition, round(fair * 100) * 100)
         result: Any = outcome.result
         acts.append(DetermineMarket(ref, outcome.settlement_e4, result))
-        is_kalshi = ref.venue is Venue.KALSHI
-        lag = self.parameters.kalshi_pay_s if is_kalshi else self.parameters.polymarket_pay_s
+        lag = self.parameters.payment_s(ref.venue)
         self._at(self._now_ms + self._rng.uniform(*lag) * 1000, "settle", key)
 
     def _on_settle(self, key: str, acts: list[Act]) -> None:

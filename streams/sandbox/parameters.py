@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, get_type_hints
 
+from streams.market.identity import Venue
 from streams.sandbox.behaviour import Behaviour
 
 
@@ -171,6 +172,16 @@ class FlowParameters:
             for item in fields(self)
             if item.name not in ("coins", "fades")
         ]
+
+    def determination_s(self, venue: Venue, *, is_short: bool) -> tuple[float, float]:
+        """Close to determination of a market: shortest and longest, seconds."""
+        if venue is Venue.KALSHI:
+            return self.kalshi_short_lag_s if is_short else self.kalshi_lag_s
+        return self.polymarket_short_lag_s if is_short else self.polymarket_lag_s
+
+    def payment_s(self, venue: Venue) -> tuple[float, float]:
+        """Determination of a market to its payment: shortest and longest, seconds."""
+        return self.kalshi_pay_s if venue is Venue.KALSHI else self.polymarket_pay_s
 
     def under(self, behaviour: Behaviour) -> FlowParameters:
         """Return these parameters with what a behaviour says about makers and rivals."""
