@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from tests.browser.chromium import EXECUTABLE, launch
-from tests.browser.screenshots import path_of
+from tests.browser.screenshots import SETTLED, path_of
 from tests.conftest import free_port
 from tests.fixtures.seed_warehouse import seed
 
@@ -39,6 +39,10 @@ class Opened:
         """Open one page of the dashboard and wait until its title stands."""
         self.page.goto(f"{self.base}/{path_of(path)}")
         self.page.get_by_role("heading", name=path.capitalize(), exact=True).wait_for(timeout=30_000)
+
+    def settle(self) -> None:
+        """Wait until the page's script has run and nothing of an earlier run is left on the page."""
+        self.page.wait_for_function(SETTLED, timeout=60_000)
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,12 @@ PAGES = (
 )  # fmt: skip
 _DAGSTER_DRAWS_MS = 10_000
 _LINEAGE = "assets/analytics/pair_spreads_1m?view=lineage&lineageScope=upstream&lineageDepth=3"
+SETTLED = (
+    "() => document.querySelector('[data-testid=\"stApp\"]')?.matches('[data-test-script-state=\"notRunning\"]')"
+    " && !document.querySelector('[data-testid=\"stSkeleton\"]')"
+    " && !document.querySelector('[data-stale=\"true\"]')"
+    " && [...document.querySelectorAll('.stPlotlyChart')].every(chart => chart.querySelector('.main-svg'))"
+)
 _FIT_HEIGHT = """() => {
     const main = document.querySelector('[data-testid="stMainBlockContainer"]');
     return Math.ceil(main ? main.getBoundingClientRect().height : 900) + 20;
@@ -79,13 +85,7 @@ def take_dagster(page: Page, base: str, out: Path, *, width: int) -> list[Path]:
 
 def _settle(page: Page) -> None:
     page.wait_for_timeout(400)
-    page.wait_for_function(
-        "() => !document.querySelector('[data-testid=\"stApp\"]')?.matches('[data-test-script-state=\"running\"]')"
-        " && !document.querySelector('[data-testid=\"stSkeleton\"]')"
-        " && !document.querySelector('[data-stale=\"true\"]')"
-        " && [...document.querySelectorAll('.stPlotlyChart')].every(chart => chart.querySelector('.main-svg'))",
-        timeout=60_000,
-    )
+    page.wait_for_function(SETTLED, timeout=60_000)
     page.wait_for_timeout(600)
 
 

@@ -37,11 +37,9 @@ def test_a_person_approves_a_pair(opened: Opened, database: str) -> None:
     _say_name(opened, "Ada Lovelace")
     page = opened.page
     page.locator("mark").first.wait_for()
-    button = page.get_by_role("button", name="Approve")
+    button = page.get_by_role("button", name="Approve", disabled=False)
     button.wait_for()
-    page.wait_for_function(
-        "() => [...document.querySelectorAll('button')].some(b => b.innerText.includes('Approve') && !b.disabled)"
-    )
+    opened.settle()
     button.click()
 
     def approved() -> bool:
@@ -67,6 +65,7 @@ def test_a_person_sees_a_trade_with_its_orders(opened: Opened) -> None:
 def test_a_person_stops_trading(opened: Opened, database: str) -> None:
     opened.go("risk")
     page = opened.page
+    opened.settle()
     page.get_by_role("button", name=re.compile("Kill")).first.click()
     who = page.get_by_label("Who", exact=True)
     who.fill("Ada Lovelace")

@@ -173,8 +173,9 @@ def _show_decision(pair: PairRow) -> None:
     st.subheader("Decide", anchor=False)
     name = person()
     reason = st.text_input("Reason", key=f"reason-{pair.pair_id}", max_chars=1000, placeholder="Why, in a few words")
+    hint = st.empty()  # stands there with or without words, so that the buttons keep their place on the page
     if not name:
-        st.caption("Give your name in the sidebar to decide: decisions carry a person's name.")
+        hint.caption("Give your name in the sidebar to decide: decisions carry a person's name.")
     hashes = (pair.kalshi_text_hash, pair.polymarket_text_hash)
     columns = st.columns([1, 1, 1, 4])
     for column, (decision, label, icon, done) in zip(columns, _ACTS, strict=False):
