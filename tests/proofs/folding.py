@@ -148,6 +148,23 @@ def kalshi_row_states(path: Path) -> Iterator[Fold]:
             yield fold
 
 
+def whole_book_states(path: Path, contract: str) -> Iterator[Fold]:
+    """Yield one contract's book after each of its lines, which hold a whole book as a REST call gave it."""
+    with gzip.open(path, "rt") as file:
+        books = [row["raw"] for row in map(json.loads, file) if row["contract_id"] == contract]
+    fold = Fold()
+    for raw in books:
+        ladders = raw.get("orderbook_fp", {})
+        kalshi = [(_kalshi(side, p), _e6(s)) for side in ("yes", "no") for p, s in ladders.get(f"{side}_dollars") or []]
+        polymarket = [
+            ((side, _e4(level["price"])), _e6(level["size"]))
+            for side, name in enumerate(("bids", "asks"))
+            for level in raw.get(name, [])
+        ]
+        fold.replace((*kalshi, *polymarket))
+        yield fold
+
+
 def _kalshi(side: str, price: str) -> Level:
     return (0, _e4(price)) if side == "yes" else (1, 10_000 - _e4(price))
 

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -39,7 +39,15 @@ from streams.storage.database import Connection, connect, database_dsn, embedded
 from streams.storage.schema import migrate
 from streams.storage.wanted import WantedMarket, resolve_wanted
 from streams.venues.keystore import ensure_sandbox_credentials
-from tests.proofs.folding import Told, compare, kalshi_frame_states, kalshi_row_states, polymarket_states
+from tests.proofs.folding import (
+    Fold,
+    Told,
+    compare,
+    kalshi_frame_states,
+    kalshi_row_states,
+    polymarket_states,
+    whole_book_states,
+)
 from tests.proofs.machine import own_environment, recordings_folder
 from tests.proofs.universe import run_step
 
@@ -173,15 +181,7 @@ def compare_all(settings: Settings, folder: Path, markets: list[RecordedMarket])
     with connect(database_dsn(settings)) as connection:
         for market in markets:
             told = Told(connection, market.ref.market_id)
-            if market.ref.venue is Venue.POLYMARKET:
-                path = next((folder / "polymarket_mlb_2025").glob(f"{market.slug}*.csv.gz"))
-                states = polymarket_states(path, market.yes_token)
-            elif market.ref.market_id.startswith("KALSHI-"):
-                [path] = [p for p in folder.rglob("Kalshi_*.csv.gz") if name_of(p) == market.ref.market_id]
-                states = kalshi_row_states(path)
-            else:
-                path = folder / "kalshi_ws_2026-08-07.json.gz"
-                states = kalshi_frame_states(path, market.ref.market_id)
+            states = recorded_states(folder, market)
             differences = connection.execute(
                 """SELECT coalesce(difference, 'first') AS d, count(*) AS n FROM raw.book_snapshots
                    WHERE market_id = %s AND reason = 'received' GROUP BY 1""",
@@ -191,6 +191,20 @@ def compare_all(settings: Settings, folder: Path, markets: list[RecordedMarket])
             found[name] = compare(states, told) | {"received": {row["d"]: row["n"] for row in differences}}
         found["_sequence_holes"] = sequence_holes(connection)
     return found
+
+
+def recorded_states(folder: Path, market: RecordedMarket) -> Iterator[Fold]:
+    """Fold a market's recording, whichever of the folder's files holds it."""
+    frames, books = folder / "kalshi_ws_2026-08-07.json.gz", folder / "lol_both_venues_2026-07-23.jsonl.gz"
+    if market.ref.market_id.startswith("KALSHI-"):
+        [path] = [p for p in folder.rglob("Kalshi_*.csv.gz") if name_of(p) == market.ref.market_id]
+        return kalshi_row_states(path)
+    path = next((folder / "polymarket_mlb_2025").glob(f"{market.slug}*.csv.gz"), None)
+    if market.ref.venue is Venue.POLYMARKET and path is not None:
+        return polymarket_states(path, market.yes_token)
+    if market.ref.venue is Venue.KALSHI and any(kalshi_frame_states(frames, market.ref.market_id)):
+        return kalshi_frame_states(frames, market.ref.market_id)
+    return whole_book_states(books, market.ref.market_id)
 
 
 def name_of(path: Path) -> str:
