@@ -10,7 +10,8 @@ from streams.market.identity import MarketRef, Venue
 from streams.market.units import PRICE_ONE_E4
 from streams.sandbox.accounts import Account, Accounts, Intent, buying, split_cash
 from streams.sandbox.behaviour import Behaviour
-from streams.sandbox.engine import EndReason, EngineEvent, LevelChanged, MatchingEngine, Order, OrderEnded, Traded
+from streams.sandbox.book import EndReason, EngineEvent, LevelChanged, Order, OrderEnded, Traded
+from streams.sandbox.engine import MatchingEngine
 from streams.sandbox.faults import FaultPlan
 from streams.sandbox.history import PastKey
 from streams.sandbox.model import HouseFill
@@ -220,7 +221,7 @@ class Booking:
         side.charge, side.post_position_e6 = charge, position.yes_e6 - position.no_e6
         ticket = self.tickets[order.order_id]
         ticket.filled_e6 += trade.size_e6
-        ticket.remaining_e6 = order.remaining_e6 if order.spend_e10 is None else 0
+        ticket.remaining_e6 = order.remaining_e6 if order.spend_e6 is None else 0
         ticket.updated_ms = now_ms
         ticket.trade_ids.append(trade.trade_id)
         if is_taker:

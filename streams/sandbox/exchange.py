@@ -13,7 +13,7 @@ from streams.market.errors import Refused
 from streams.market.identity import Venue
 from streams.market.units import PRICE_ONE_E4
 from streams.sandbox.behaviour import ZERO, Behaviour
-from streams.sandbox.engine import Order
+from streams.sandbox.book import Order
 from streams.sandbox.faults import FaultPlan
 from streams.sandbox.model import (
     Act,

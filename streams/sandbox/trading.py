@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from streams.market.errors import Refused
 from streams.market.identity import Outcome, other_outcome
-from streams.sandbox.engine import Order
+from streams.sandbox.book import Order
 from streams.sandbox.funds import check_funds
 from streams.sandbox.modes import Modes
 from streams.sandbox.records import KEEP, Amendment, ListedMarket, OrderRequest, Ticket
@@ -132,8 +132,7 @@ class Trading(Modes):
         if partial is not None:
             wanted = sum(size for _, size in self.engine.preview(order))
             kept = int(wanted * partial.fraction) // 10_000 * 10_000
-        book = self.engine.books[order.market_id]
-        for resting in list(self.engine.crossing(book, order)):
+        for resting in list(self.engine.crossing(order)):
             if not resting.is_house:
                 continue
             if kept >= resting.remaining_e6:
@@ -265,6 +264,6 @@ def engine_order(request: OrderRequest) -> Order:
         request.is_post_only,
         request.self_trade,
         request.expires_ms,
-        None if request.spend_e6 is None else request.spend_e6 * 10_000,
+        request.spend_e6,
         client_order_id=request.client_order_id,
     )

@@ -25,6 +25,7 @@ class RestingOrder:
     is_post_only: bool = False
     is_maker_canceled: bool = False
     money: int | None = None
+    """Millionths of a dollar that bound it instead of its size."""
 
 
 @dataclass
@@ -70,7 +71,7 @@ class Reference:
             order.left -= size
             best.left -= size
             if order.money is not None:
-                order.money -= size * self._cost(order, best.price)
+                order.money -= self._paid(order, best.price, size)
             if best.left == 0:
                 self.orders.remove(best)
         if not self._is_done(order) and not is_stopped and order.tif in ("gtc", "gtd"):
@@ -121,8 +122,8 @@ class Reference:
             size = self._size(order, other, left, money)
             left -= size
             if money is not None:
-                money -= size * self._cost(order, other.price)
-        return left == 0 or (money is not None and money < 10_000)
+                money -= self._paid(order, other.price, size)
+        return left == 0 or money == 0
 
     @staticmethod
     def _cost(order: RestingOrder, price: int) -> int:
@@ -130,8 +131,13 @@ class Reference:
 
     def _size(self, order: RestingOrder, other: RestingOrder, left: int, money: int | None) -> int:
         size = min(other.left, left)
-        return size if money is None else min(size, money // self._cost(order, other.price))
+        return size if money is None else min(size, money * 10_000 // self._cost(order, other.price))
+
+    def _paid(self, order: RestingOrder, price: int, size: int) -> int:
+        """Whole millionths of a dollar: what is paid for a trade, rounded up."""
+        whole, rest = divmod(size * self._cost(order, price), 10_000)
+        return whole + (rest > 0)
 
     @staticmethod
     def _is_done(order: RestingOrder) -> bool:
-        return order.left == 0 or (order.money is not None and order.money < 10_000)
+        return order.left == 0 or order.money == 0

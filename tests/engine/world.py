@@ -12,7 +12,7 @@ import orjson
 from streams.market.errors import Refused
 from streams.market.identity import MarketRef, Venue
 from streams.sandbox.accounts import Intent
-from streams.sandbox.engine import LevelChanged
+from streams.sandbox.book import LevelChanged
 from streams.sandbox.exchange import Exchange, house_order_id
 from streams.sandbox.faults import FaultPlan, SettlementPlan
 from streams.sandbox.memory import (
@@ -408,7 +408,7 @@ class World:
                 request.order_id, request.account_id, request.market_id, request.side == "bid", request.price_e4,
                 request.size_e6 if request.spend_e6 is None else 10**15, expires=request.expires_ms, tif=request.tif,
                 is_post_only=request.is_post_only, is_maker_canceled=request.self_trade == "maker",
-                money=None if request.spend_e6 is None else request.spend_e6 * 10_000,
+                money=request.spend_e6,
             )  # fmt: skip
             said, trades = self.reference.enter(order, book.price_ranges, book.size_step_e6)
             assert said == code, (request.order_id, said, code)
