@@ -116,6 +116,11 @@ class Booking:
         self.engine.cancel(ticket.order_id, reason)
         self.publish(ticket.request.market_id, now_ms)
 
+    def expire(self, now_ms: int) -> None:
+        """End the orders whose time has come: as time passes, and before anything is matched."""
+        for market_id in self.engine.expire(now_ms):
+            self.publish(market_id, now_ms)
+
     # -- following the engine ---------------------------------------------------------------------------------------
 
     def publish(self, market_id: str, now_ms: int, changed: tuple[Ticket, ...] = ()) -> None:

@@ -102,6 +102,7 @@ class Exchange(Trading):
         return listed
 
     def _place_house_order(self, act: PlaceOrder, now_ms: int) -> None:
+        self.expire(now_ms)
         order = Order(
             house_order_id(act.account, act.order_key),
             act.account,
@@ -230,8 +231,7 @@ class Exchange(Trading):
             waiting, self.waiting_cancels = self.waiting_cancels, []
             for act in waiting:
                 self._cancel_house_order(act, now_ms)
-        for market_id in self.engine.expire(now_ms):
-            self.publish(market_id, now_ms)
+        self.expire(now_ms)
         self.release(now_ms)
         self.settle_trades(now_ms)
         self.rebalance(now_ms)
@@ -246,6 +246,7 @@ class Exchange(Trading):
         trades = {trade_id for trade_id, trade in self.trades.items() if trade.market_id == market_id}
         for order_id in gone:
             del self.tickets[order_id]
+            self.delayed.pop(order_id, None)
         for trade_id in trades:
             del self.trades[trade_id]
         self.payouts = [payout for payout in self.payouts if payout.market_id != market_id]

@@ -174,7 +174,7 @@ def _cash_needed(request: OrderRequest, schedule: FeeSchedule, fills: list[tuple
         cost_e4 = price if is_yes else PRICE_ONE_E4 - price
         total += cash_e6_of(cost_e4, size, paying=True) + taker_fee_e6(cost_e4, size, schedule)
     if request.tif in ("ioc", "fok"):
-        return total
+        return max(total, request.spend_e6 or 0)
     rest = request.size_e6 - sum(size for _, size in fills)
     if rest:
         total += cash_e6_of(request.cost_e4, rest, paying=True)

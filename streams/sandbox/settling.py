@@ -12,7 +12,7 @@ import math
 from decimal import Decimal
 
 from streams.market.errors import Refused
-from streams.sandbox.accounts import Account, split_cash
+from streams.sandbox.accounts import Account, Charge, split_cash
 from streams.sandbox.booking import Booking
 from streams.sandbox.faults import SettlementPlan
 from streams.sandbox.funds import check_cash, check_tokens
@@ -106,8 +106,7 @@ class Settling(Booking):
         for side in (trade.taker, trade.maker):
             account = self.accounts.accounts.get(side.account_id) or self.accounts.house(side.account_id)
             cash = yes if side.intent.outcome == "yes" else no
-            fee = side.charge.fee_e6 if side.charge is not None else 0
-            self.accounts.reverse(account, trade.market_id, side.intent, trade.size_e6, cash, fee)
+            self.accounts.reverse(account, trade.market_id, side.intent, trade.size_e6, cash, side.charge or Charge())
             self.note_account(account, trade.market_id, now_ms)
         trade.fate = "fails"
         self._advance(trade, "FAILED", now_ms)
@@ -130,7 +129,7 @@ class Settling(Booking):
             else:
                 self._advance(trade, "CONFIRMED", now_ms)
         for account in list(self.accounts.accounts.values()):
-            if account.redeems_itself:
+            if account.redeems_itself or account.owes(listed.market_id):
                 self._pay(account, listed, listed.settlement_e4, now_ms)
         listed.status, listed.settled_ms = "settled", now_ms
         listed.interest_e6 = 0
