@@ -12,6 +12,7 @@ import math
 from decimal import Decimal
 
 from streams.market.errors import Refused
+from streams.market.units import cash_e6_of
 from streams.sandbox.accounts import Account, Charge, split_cash
 from streams.sandbox.booking import Booking
 from streams.sandbox.faults import SettlementPlan
@@ -184,9 +185,9 @@ class Settling(Booking):
     def convert(self, account_id: str, event_id: str, market_ids: list[str], size_e6: int, now_ms: int) -> int:
         """Turn NO of several markets of a negative-risk event into dollars and YES of all its others.
 
-        NO on m markets become m - 1 dollars each and YES on every market that is not named. The event's adapter takes
-        the NO, splits dollars for the YES it hands out, and keeps their NO: together worth what it paid, as exactly
-        one market of the event resolves to YES.
+        NO on m markets become m - 1 dollars each and YES on every market that is not named; YES of a market that has
+        its result is paid at once. The event's adapter takes the NO, splits dollars for the YES it hands out, and keeps
+        their NO: together worth what it paid, as exactly one market of the event resolves to YES.
 
         Returns:
             The dollars paid (1/1,000,000).
@@ -209,7 +210,8 @@ class Settling(Booking):
         for market_id in sorted(live - set(market_ids)):
             self.accounts.split(adapter, market_id, size_e6)
             self.accounts.hand_over(adapter, account, market_id, "yes", size_e6)
-        paid = (len(market_ids) - 1) * size_e6
+        known = sum(m.settlement_e4 for m in event if m.settlement_e4 is not None)
+        paid = (len(market_ids) - 1) * size_e6 + cash_e6_of(known, size_e6, paying=False)
         adapter.add_cash(0, -paid)
         account.add_cash(0, paid)
         for market_id in sorted(live):

@@ -9,6 +9,11 @@ Trade = tuple[str, str, int, int]
 """(taker, maker, price_e4, size_e6)"""
 
 
+def is_on_grid(price: int, ranges: Any) -> bool:
+    """Whether a price may be quoted."""
+    return 0 < price < 10_000 and any(a <= price <= b and (price - a) % step == 0 for a, b, step in ranges)
+
+
 @dataclass
 class RestingOrder:
     """An order as the reference keeps it."""
@@ -37,13 +42,11 @@ class Reference:
 
     def enter(self, order: RestingOrder, ranges: Any, least: int) -> tuple[str, list[Trade]]:
         """Match an incoming order: ("" or why it is refused, what it traded)."""
-        if not any(low <= order.price <= high and (order.price - low) % step == 0 for low, high, step in ranges):
-            return "invalid_price", []
-        if not 0 < order.price < 10_000:
+        if not is_on_grid(order.price, ranges):
             return "invalid_price", []
         if order.money is None and (order.left < least or order.left % least):
             return "invalid_size", []
-        if order.is_post_only and self._facing(order):
+        if order.is_post_only and self.facing(order):
             return "post_only_cross", []
         if order.tif == "fok" and not self._is_fillable(order):
             return "fok_unfilled", []
@@ -54,7 +57,7 @@ class Reference:
         trades: list[Trade] = []
         is_stopped = False
         while not self._is_done(order) and not is_stopped:
-            facing = self._facing(order)
+            facing = self.facing(order)
             if not facing:
                 break
             best = facing[0]
@@ -106,7 +109,8 @@ class Reference:
         side.sort(key=lambda order: (-order.price if is_bid else order.price, order.arrived))
         return [(order.price, order.name, order.left) for order in side]
 
-    def _facing(self, order: RestingOrder) -> list[RestingOrder]:
+    def facing(self, order: RestingOrder) -> list[RestingOrder]:
+        """The resting orders that an order's price reaches, in the order in which they would trade."""
         found = [
             other
             for other in self.orders
@@ -118,7 +122,7 @@ class Reference:
 
     def _is_fillable(self, order: RestingOrder) -> bool:
         left, money = order.left, order.money
-        for other in self._facing(order):
+        for other in self.facing(order):
             size = self._size(order, other, left, money)
             left -= size
             if money is not None:
