@@ -194,6 +194,7 @@ class Exchange(Trading):
         self.engine.close(listed.market_id)
         listed.status, listed.closed_ms = "closed", now_ms
         self.publish(listed.market_id, now_ms)
+        self.end_held(listed.market_id, now_ms)
         self.tell_lifecycle(listed, "closed", now_ms)
 
     def _determine(self, listed: ListedMarket, act: DetermineMarket, now_ms: int) -> None:
@@ -246,7 +247,6 @@ class Exchange(Trading):
         trades = {trade_id for trade_id, trade in self.trades.items() if trade.market_id == market_id}
         for order_id in gone:
             del self.tickets[order_id]
-            self.delayed.pop(order_id, None)
         for trade_id in trades:
             del self.trades[trade_id]
         self.payouts = [payout for payout in self.payouts if payout.market_id != market_id]

@@ -161,6 +161,9 @@ def reopen_books(exchange: Exchange, house: list[list[Any]], now_ms: int) -> int
     exchange.unsettled = {
         t.trade_id: t for t in exchange.trades.values() if t.status in ("MATCHED", "MINED", "RETRYING")
     }
+    for trade in sorted(exchange.trades.values(), key=lambda trade: trade.number):
+        exchange.markets[trade.market_id].trades.append(trade)
+        exchange.public_trades.append(trade)
     for listed in exchange.markets.values():
         listed.quoted = (listed.book.best_bid, listed.book.best_ask)
         if listed.status == "open":
@@ -173,8 +176,7 @@ def reopen_books(exchange: Exchange, house: list[list[Any]], now_ms: int) -> int
 
 
 def _fits(exchange: Exchange, order: Order, resting: list[Order]) -> bool:
-    book = exchange.engine.books.get(order.market_id)
-    if book is None or exchange.markets[order.market_id].status not in ("open", "paused"):
+    if order.market_id not in exchange.markets or exchange.markets[order.market_id].status not in ("open", "paused"):
         return False
     against = [o.price_e4 for o in resting if o.market_id == order.market_id and o.side != order.side]
     if not against:
@@ -196,8 +198,7 @@ def _derive_house(exchange: Exchange) -> None:
         if listed.status == "settled":
             settlement = listed.settlement_e4 or 0
             accounts.escrow_e6[market_id] = sum(
-                cash_e6_of(settlement, p.yes_e6, paying=p.yes_e6 < 0)
-                + cash_e6_of(10_000 - settlement, p.no_e6, paying=p.no_e6 < 0)
+                cash_e6_of(settlement, p.yes_e6, paying=False) + cash_e6_of(10_000 - settlement, p.no_e6, paying=False)
                 for p in positions
             )
         elif yes or no:

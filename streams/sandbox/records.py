@@ -99,7 +99,7 @@ class ListedMarket:
     def state(self) -> dict[str, Any]:
         """What a journal needs to bring the market back, without its book."""
         names = ("status", "closed_ms", "determined_ms", "settled_ms", "result", "settlement_e4", "last_price_e4")
-        more = ("volume_e6", "interest_e6", "updated_ms", "listed_ms", "number", "previous_tick_e4")
+        more = ("volume_e6", "interest_e6", "updated_ms", "listed_ms", "number", "previous_tick_e4", "last_was_no")
         return {
             "market_id": self.market_id,
             "price_ranges": self.price_ranges,

@@ -110,6 +110,12 @@ class Trading(Modes):
             if ticket.release_ms is not None and ticket.release_ms <= now_ms:
                 self._enter_held(ticket, now_ms)
 
+    def end_held(self, market_id: str, now_ms: int) -> None:
+        """End the held orders of a market that has closed, as their release would."""
+        for ticket in [t for t in self.delayed.values() if t.request.market_id == market_id]:
+            del self.delayed[ticket.order_id]
+            self._end_unmatched(ticket, "market_closed", now_ms)
+
     def _enter_held(self, ticket: Ticket, now_ms: int) -> None:
         request = ticket.request
         del self.delayed[ticket.order_id]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from streams.market.identity import Venue
-from streams.sandbox.funds import reserved_by_shard, unmined_cash_e6
+from collections import Counter
+from typing import get_args
+
+from streams.market.identity import Outcome, Venue
+from streams.sandbox.accounts import Account, Action
+from streams.sandbox.funds import reserved_by_shard
 from streams.sandbox.records import Ticket
 from tests.engine.world import CONTRACT, DEPOSIT, World
 
@@ -43,13 +47,45 @@ def _check_money(world: World) -> None:
         reserved = reserved_by_shard(exchange, account) if world.venue is Venue.POLYMARKET else {}
         for shard, cash in account.cash_by_shard_e6.items():
             assert cash >= -_ROUNDING_E6, "nobody owes money"
-            free = cash - reserved.get(shard, 0) - unmined_cash_e6(exchange, account)
+            free = cash - reserved.get(shard, 0) - _unmined(world, account.account_id, "", "sell")
             assert free >= -_FEES_E6, "what orders may need is there"
+        _check_tokens(world, account)
+
+
+def _check_tokens(world: World, account: Account) -> None:
+    """What open sells promise is held, and is mined where that is needed."""
+    promised: Counter[tuple[str, Outcome]] = Counter()
+    for ticket in (*world.exchange.resting.values(), *world.exchange.delayed.values()):
+        request = ticket.request
+        if request.account_id == account.account_id and request.intent.action == "sell":
+            promised[request.market_id, request.intent.outcome] += ticket.remaining_e6
+    for market_id, position in account.positions.items():
+        for outcome in get_args(Outcome):
+            free = position.held_e6(outcome) - promised[market_id, outcome]
+            assert free >= _unmined(world, account.account_id, market_id, "buy", outcome), "sold tokens are there"
+
+
+def _unmined(world: World, account_id: str, market_id: str, action: Action, outcome: str = "") -> int:
+    """Contracts bought, or cash from sales, that are not on the chain where they have to be."""
+    if not world.exchange.needs_mining:
+        return 0
+    return sum(
+        trade.size_e6 if action == "buy" else side.charge.cash_change_e6
+        for trade in world.exchange.trades.values()
+        for side in (trade.taker, trade.maker)
+        if trade.status in ("MATCHED", "RETRYING")
+        and side.account_id == account_id
+        and side.charge is not None
+        and side.intent.action == action
+        and market_id in ("", trade.market_id)
+        and outcome in ("", side.intent.outcome)
+    )
 
 
 def _check_books(world: World) -> None:
     engine = world.exchange.engine
     for market_id, book in engine.books.items():
+        assert book.price_ranges == world.exchange.markets[market_id].price_ranges
         bids, asks = book.levels("bid"), book.levels("ask")
         assert (book.best_bid, book.best_ask) == (bids[0][0] if bids else None, asks[0][0] if asks else None)
         assert not bids or not asks or bids[0][0] < asks[0][0], "the book is not crossed"
@@ -68,11 +104,15 @@ def _check_tickets(world: World) -> None:
     resting = {name for name, order in exchange.engine.orders.items() if not order.is_house}
     assert resting == set(exchange.resting)
     assert set(exchange.accounts.order_fees) <= resting | set(exchange.delayed), "what has ended accrues no fees"
+    waiting = {name for name, trade in exchange.trades.items() if trade.status in ("MATCHED", "MINED", "RETRYING")}
+    assert set(exchange.unsettled) == waiting
     for name, ticket in exchange.tickets.items():
         assert ticket.filled_e6 == sum(exchange.trades[trade_id].size_e6 for trade_id in ticket.trade_ids)
         assert (ticket.status == "resting") == (name in resting)
         assert (ticket.status == "delayed") == (name in exchange.delayed)
         _check_end(world, ticket)
+        if name in exchange.accounts.order_fees:
+            assert exchange.accounts.order_fees[name].accumulator_e6 == ticket.fee_remainder_e6
         if name in resting:
             assert ticket.sequence == exchange.engine.orders[name].sequence
             assert ticket.remaining_e6 == exchange.engine.orders[name].remaining_e6

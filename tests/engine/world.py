@@ -53,7 +53,7 @@ from tests.engine.steps import MARKETS, Step
 
 NOW = 1_795_000_000_000
 CONTRACT = 1_000_000
-DEPOSIT = 150 * CONTRACT
+DEPOSIT = 60 * CONTRACT
 _START = datetime(2026, 11, 1, tzinfo=UTC)
 _FUNDS = frozenset({"insufficient_balance", "insufficient_shard_balance"})
 _OUTSIDE = BARS | _FUNDS
@@ -130,7 +130,7 @@ class World:
         self.venue = venue
         self.names = accounts
         self.now = NOW
-        settlement = SettlementPlan(1_000, 3_000, Decimal("0.1"), sellable=sellable)  # type: ignore[arg-type]
+        settlement = SettlementPlan(1_000, 3_000, Decimal("0.3"), sellable=sellable)  # type: ignore[arg-type]
         self.plan = FaultPlan(settlement=settlement)
         self.exchange = self._fresh()
         for act in listings(venue):
@@ -156,7 +156,7 @@ class World:
         """Carry out one step."""
         self.now += 1
         getattr(self, f"_{step.kind}")(step.number, step.values)
-        assert self.exchange.mode == self.rules.mode
+        assert (self.exchange.mode, self.exchange.mode_until_ms) == (self.rules.mode, self.rules.until_ms)
         record = take_changes(self.exchange)
         self.exchange.changes.listings.clear()
         if record is not None:
@@ -349,10 +349,14 @@ class World:
                 self._check_bar(request, code)
                 entered.append((request, code))
         self._compare(entered)
+        for trade in self.exchange.unsettled.values():
+            due = trade.mined_ms if trade.status == "MATCHED" else trade.final_ms
+            assert due > self.now or trade.status_ms == self.now, "trades move on when it is their time"
 
     def _next_moment(self) -> int:
-        """Exactly when the next order expires or is released."""
+        """Exactly when the next order expires or is released, or the mode ends."""
         ends = [order.expires for order in self.reference.orders if order.expires is not None]
+        ends += [self.rules.until_ms] if self.rules.until_ms is not None else []
         ends += [ticket.release_ms for ticket in self.exchange.delayed.values() if ticket.release_ms is not None]
         return min((end for end in ends if end > self.now), default=self.now + 1)
 
@@ -390,6 +394,10 @@ class World:
         self.exchange.apply(DetermineMarket(ref, drawn, result), self.now)
         value = self.values.setdefault(ref.market_id, drawn)
         self.reference.clear(ref.market_id)
+        if ref.market_id not in self.paid:
+            with suppress(Refused):
+                self.exchange.redeem(self.names[values["who"]], ref.market_id, self.now)
+                raise AssertionError("what is not paid cannot be redeemed")
         if not values["is_paid"]:
             return
         for _ in range(2):
@@ -467,7 +475,7 @@ class World:
         now = orjson.loads(orjson.dumps(exchange_state(fresh)))
         if values["is_from_tail"]:
             was.pop("house"), now.pop("house")
-            for name in ("volume_e6", "interest_e6", "last_price_e4", "updated_ms"):
+            for name in ("volume_e6", "interest_e6", "last_price_e4", "last_was_no", "updated_ms"):
                 for market in [*was["markets"], *now["markets"]]:
                     market.pop(name)
         assert _by_id(now) == _by_id(was)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from streams.market.errors import Refused
 from streams.market.identity import MarketRef, Venue
 from streams.sandbox.exchange import Exchange
 from streams.sandbox.faults import FaultPlan, SettlementPlan
-from streams.sandbox.model import ChangeTick, DetermineMarket, PlaceOrder, SettleMarket
+from streams.sandbox.model import ChangeTick, DetermineMarket, ListMarket, PlaceOrder, SettleMarket
 from streams.sandbox.records import Amendment
-from tests.engine.quoted import CONTRACT, NOW, exchange, request
+from tests.engine.quoted import CONTRACT, NOW, exchange, listing, request
 
 POLYMARKET = MarketRef(Venue.POLYMARKET, "M")
 
@@ -82,13 +84,25 @@ def test_an_order_is_held_only_if_its_account_can_pay_its_limit_whatever_the_boo
     assert made.reserved_e6("me") == 0
 
 
-def test_a_market_that_is_forgotten_takes_its_held_orders_along() -> None:
+def test_a_held_order_that_was_to_close_a_position_needs_cash_when_that_is_closed_already() -> None:
     made = exchange(Venue.KALSHI)
-    made.hold(request("a", "yes", "buy", 5_200, 10, "gtc"), NOW + 10_000, NOW)
+    made.place(request("open", "no", "buy", 4_800, 10), NOW)
+    held = made.hold(request("held", "yes", "buy", 5_200, 10), NOW + 500, NOW)
+    made.place(request("close", "yes", "buy", 5_200, 10), NOW + 1)
+    made.accounts.accounts["me"].cash_by_shard_e6 = {0: CONTRACT}
+    made.tick(NOW + 500)
+    assert (held.status, held.reason, held.filled_e6) == ("canceled", "insufficient_balance", 0)
+
+
+def test_held_orders_end_with_their_market_so_that_nothing_paid_out_stays_promised() -> None:
+    made = exchange(Venue.POLYMARKET)
+    made.split("me", "M", 10 * CONTRACT, NOW)
+    held = made.hold(request("a", "yes", "sell", 4_800, 10, "gtc"), NOW + 10_000, NOW)
     settle(made, 10_000)
+    assert (held.status, held.reason, made.delayed) == ("canceled", "market_closed", {})
     made.forget_market("M")
     made.tick(NOW + 10_000)
-    assert (made.delayed, made.tickets) == ({}, {})
+    assert made.tickets == {}
 
 
 # -- dollars ----------------------------------------------------------------------------------------------------------
@@ -139,3 +153,25 @@ def test_an_account_that_owes_tokens_pays_at_the_settlement_though_it_redeems_by
     cash = account.cash_e6
     settle(made, 10_000)
     assert (account.held_e6("M", "yes"), account.cash_e6) == (0, cash - 10 * CONTRACT)
+
+
+def test_a_debt_of_tokens_is_rounded_up_when_it_is_paid() -> None:
+    made = exchange(Venue.POLYMARKET)
+    account = made.accounts.accounts["me"]
+    account.position("M").change("yes", -333_333, 0)
+    assert made.accounts.settle(account, "M", 3_700, NOW) == -123_334
+
+
+def test_a_conversion_pays_at_once_what_a_market_of_the_event_has_resolved_to() -> None:
+    made = Exchange(Venue.POLYMARKET, FaultPlan(), 1)
+    rows = [replace(listing(Venue.POLYMARKET).market, market_id=name, is_neg_risk=True) for name in "ABC"]
+    for row in rows:
+        made.apply(ListMarket(listing(Venue.POLYMARKET).event, row), NOW)
+    account = made.accounts.open_account("me", 100 * CONTRACT)
+    for name in "AB":
+        made.split("me", name, 10 * CONTRACT, NOW)
+    made.apply(DetermineMarket(MarketRef(Venue.POLYMARKET, "C"), 10_000, "yes"), NOW)
+    # Two NO are worth two dollars now: C has won.
+    assert made.convert("me", "E", ["A", "B"], 10 * CONTRACT, NOW) == 20 * CONTRACT
+    assert account.cash_e6 == 100 * CONTRACT
+    assert made.accounts.total_e6() == 100 * CONTRACT
