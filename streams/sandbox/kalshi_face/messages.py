@@ -35,6 +35,7 @@ _REASONS = {
     "reactivated": "HaltCancel",
     "paused": "HaltCancel",
     "post_only_cross": "PostOnlyCrossCancel",
+    "margin": "MarginCancel",
 }
 
 
