@@ -181,6 +181,16 @@ class Netting:
         return needed if certain else max(0, needed)
 
 
+def returned_by_event(account: Account, shard: int | None = None) -> dict[str, int]:
+    """What was returned to an account (1/1,000,000 dollar), by event; of one shard if one is named."""
+    found: dict[str, int] = {}
+    for key, returned in account.returned_e6.items():
+        event_id, _, on = key.rpartition("/")
+        if shard in (None, int(on)):
+            found[event_id] = found.get(event_id, 0) + returned
+    return found
+
+
 def _rung(listed: ListedMarket) -> Rung:
     rung = rung_of(listed.market.strike)
     assert rung is not None
