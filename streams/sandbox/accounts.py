@@ -102,6 +102,10 @@ class Account:
         found = self.positions.get(market_id)
         return 0 if found is None else found.held_e6(outcome)
 
+    def owes(self, market_id: str) -> bool:
+        """Whether it owes contracts of a market."""
+        return min(self.held_e6(market_id, "yes"), self.held_e6(market_id, "no")) < 0
+
     def position(self, market_id: str) -> Position:
         """The position in a market, made when there is none."""
         found = self.positions.get(market_id)
@@ -125,10 +129,17 @@ def buying(side: Side) -> Intent:
 
 @dataclass(slots=True)
 class Charge:
-    """What one fill did to one account: cash change (fee included) and the fee in it, in 1/1,000,000 dollar."""
+    """What one fill did to one account, in 1/1,000,000 dollar.
 
-    cash_change_e6: int
-    fee_e6: int
+    Attributes:
+        cash_change_e6: Change of the cash, fee included.
+        fee_e6: The fee in it.
+        realized_e6: What a sale brought beyond what the contracts had cost.
+    """
+
+    cash_change_e6: int = 0
+    fee_e6: int = 0
+    realized_e6: int = 0
 
 
 class Accounts:
@@ -210,14 +221,15 @@ class Accounts:
         position.opened_ms = position.opened_ms or now_ms
         position.updated_ms = now_ms
         fee = 0 if account.is_house else self._fee(account, order_id, intent, price_e4, size_e6, schedule, is_taker)
+        realized = 0
         if intent.action == "buy":
             change = -cash_e6 - fee
             position.change(intent.outcome, size_e6, cash_e6)
             self._escrow(market_id, cash_e6)
         else:
-            cost = position.take_out(intent.outcome, size_e6)
+            realized = cash_e6 - position.take_out(intent.outcome, size_e6)
             change = cash_e6 - fee
-            position.realized_e6 += cash_e6 - cost
+            position.realized_e6 += realized
             self._escrow(market_id, -cash_e6)
         account.add_cash(self.shard(market_id), change)
         self.fees_e6 += fee
@@ -226,12 +238,12 @@ class Accounts:
         position.volume_e6 += size_e6
         if self.nets(account):
             change += self.merge(account, market_id, min(position.yes_e6, position.no_e6))
-        return Charge(change, fee)
+        return Charge(change, fee, realized)
 
     def reverse(
-        self, account: Account, market_id: str, intent: Intent, size_e6: int, cash_e6: int, fee_e6: int
+        self, account: Account, market_id: str, intent: Intent, size_e6: int, cash_e6: int, charge: Charge
     ) -> None:
-        """Take a fill back: a trade that never settled.
+        """Take a fill back that was charged so: a trade that never settled.
 
         A buyer who sold the contracts meanwhile (possible only where matched tokens can be sold) owes them afterwards;
         one whose contracts were netted buys the pairs back.
@@ -239,11 +251,14 @@ class Accounts:
         position = account.position(market_id)
         shard = self.shard(market_id)
         sign = -1 if intent.action == "buy" else 1
-        position.change(intent.outcome, sign * size_e6, sign * cash_e6)
-        account.add_cash(shard, -sign * cash_e6 + fee_e6)
+        position.change(intent.outcome, sign * size_e6, sign * cash_e6 - charge.realized_e6)
+        position.realized_e6 -= charge.realized_e6
+        account.add_cash(shard, -sign * cash_e6 + charge.fee_e6)
         self._escrow(market_id, sign * cash_e6)
-        position.fees_e6 -= fee_e6
-        self.fees_e6 -= fee_e6
+        position.fees_e6 -= charge.fee_e6
+        position.traded_e6 -= cash_e6
+        position.volume_e6 -= size_e6
+        self.fees_e6 -= charge.fee_e6
         if self.nets(account):
             self.split(account, market_id, max(0, -min(position.yes_e6, position.no_e6)))
             self.merge(account, market_id, min(position.yes_e6, position.no_e6))

@@ -13,7 +13,7 @@ from streams.market.errors import Refused
 from streams.market.identity import Venue
 from streams.market.units import PRICE_ONE_E4
 from streams.sandbox.behaviour import ZERO, Behaviour
-from streams.sandbox.engine import Order
+from streams.sandbox.book import Order
 from streams.sandbox.faults import FaultPlan
 from streams.sandbox.model import (
     Act,
@@ -104,6 +104,7 @@ class Exchange(Trading):
         return listed
 
     def _place_house_order(self, act: PlaceOrder, now_ms: int) -> None:
+        self.expire(now_ms)
         order = Order(
             house_order_id(act.account, act.order_key),
             act.account,
@@ -232,8 +233,7 @@ class Exchange(Trading):
             waiting, self.waiting_cancels = self.waiting_cancels, []
             for act in waiting:
                 self._cancel_house_order(act, now_ms)
-        for market_id in self.engine.expire(now_ms):
-            self.publish(market_id, now_ms)
+        self.expire(now_ms)
         self.release(now_ms)
         self.settle_trades(now_ms)
         self.rebalance(now_ms)
@@ -248,6 +248,7 @@ class Exchange(Trading):
         trades = {trade_id for trade_id, trade in self.trades.items() if trade.market_id == market_id}
         for order_id in gone:
             del self.tickets[order_id]
+            self.delayed.pop(order_id, None)
         for trade_id in trades:
             del self.trades[trade_id]
         self.payouts = [payout for payout in self.payouts if payout.market_id != market_id]

@@ -229,7 +229,7 @@ def _cash_needed(request: OrderRequest, schedule: FeeSchedule, fills: list[tuple
     for price, size in fills:
         total += cash_e6_of(_cost_at(request, price), size, paying=True)
     if request.tif in ("ioc", "fok"):
-        return total
+        return max(total, request.spend_e6 or 0)
     rest = request.size_e6 - sum(size for _, size in fills)
     return total + cash_e6_of(request.cost_e4, rest, paying=True)
 

@@ -12,7 +12,7 @@ from streams.market.fees import KalshiFeeSchedule
 from streams.market.identity import Venue
 from streams.market.units import cash_e6_of
 from streams.sandbox.accounts import account_state, restore_account
-from streams.sandbox.engine import Order
+from streams.sandbox.book import Order
 from streams.sandbox.exchange import Exchange, house_order_id
 from streams.sandbox.model import CatalogueEvent, CatalogueMarket, ListMarket
 from streams.sandbox.records import Changes, ListedMarket, Payout, Ticket, Trade

@@ -13,7 +13,7 @@ from streams.market.identity import Side
 from streams.market.listing import MarketStatus
 from streams.market.units import PRICE_ONE_E4
 from streams.sandbox.accounts import Charge, Intent
-from streams.sandbox.engine import LevelChanged, MarketBook, SelfTrade, TimeInForce
+from streams.sandbox.book import LevelChanged, MarketBook, SelfTrade, TimeInForce
 from streams.sandbox.history import MarketHistory
 from streams.sandbox.model import CatalogueEvent, CatalogueMarket
 

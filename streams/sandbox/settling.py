@@ -12,7 +12,8 @@ import math
 from decimal import Decimal
 
 from streams.market.errors import Refused
-from streams.sandbox.accounts import Account, split_cash
+from streams.market.units import cash_e6_of
+from streams.sandbox.accounts import Account, Charge, split_cash
 from streams.sandbox.booking import Booking
 from streams.sandbox.faults import SettlementPlan
 from streams.sandbox.funds import check_cash, check_tokens, spare_cash_e6
@@ -106,8 +107,7 @@ class Settling(Booking):
         for side in (trade.taker, trade.maker):
             account = self.accounts.accounts.get(side.account_id) or self.accounts.house(side.account_id)
             cash = yes if side.intent.outcome == "yes" else no
-            fee = side.charge.fee_e6 if side.charge is not None else 0
-            self.accounts.reverse(account, trade.market_id, side.intent, trade.size_e6, cash, fee)
+            self.accounts.reverse(account, trade.market_id, side.intent, trade.size_e6, cash, side.charge or Charge())
             self.note_account(account, trade.market_id, now_ms)
         trade.fate = "fails"
         self._advance(trade, "FAILED", now_ms)
@@ -130,7 +130,7 @@ class Settling(Booking):
             else:
                 self._advance(trade, "CONFIRMED", now_ms)
         for account in list(self.accounts.accounts.values()):
-            if account.redeems_itself:
+            if account.redeems_itself or account.owes(listed.market_id):
                 self._pay(account, listed, listed.settlement_e4, now_ms)
         listed.status, listed.settled_ms = "settled", now_ms
         listed.interest_e6 = 0
@@ -208,9 +208,9 @@ class Settling(Booking):
     def convert(self, account_id: str, event_id: str, market_ids: list[str], size_e6: int, now_ms: int) -> int:
         """Turn NO of several markets of a negative-risk event into dollars and YES of all its others.
 
-        NO on m markets become m - 1 dollars each and YES on every market that is not named. The event's adapter takes
-        the NO, splits dollars for the YES it hands out, and keeps their NO: together worth what it paid, as exactly
-        one market of the event resolves to YES.
+        NO on m markets become m - 1 dollars each and YES on every market that is not named; YES of a market that has
+        its result is paid at once. The event's adapter takes the NO, splits dollars for the YES it hands out, and keeps
+        their NO: together worth what it paid, as exactly one market of the event resolves to YES.
 
         Returns:
             The dollars paid (1/1,000,000).
@@ -233,7 +233,8 @@ class Settling(Booking):
         for market_id in sorted(live - set(market_ids)):
             self.accounts.split(adapter, market_id, size_e6)
             self.accounts.hand_over(adapter, account, market_id, "yes", size_e6)
-        paid = (len(market_ids) - 1) * size_e6
+        known = sum(m.settlement_e4 for m in event if m.settlement_e4 is not None)
+        paid = (len(market_ids) - 1) * size_e6 + cash_e6_of(known, size_e6, paying=False)
         adapter.add_cash(0, -paid)
         account.add_cash(0, paid)
         for market_id in sorted(live):

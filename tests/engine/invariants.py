@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from streams.market.identity import Venue
-from streams.sandbox.funds import reserved_by_shard
-from tests.engine.world import DEPOSIT, World
+from streams.sandbox.funds import reserved_by_shard, unmined_cash_e6
+from streams.sandbox.records import Ticket
+from tests.engine.world import CONTRACT, DEPOSIT, World
 
+_FEES_E6 = 2 * CONTRACT
+"""What the fees of held orders may take beyond what was there when they were taken."""
 _ROUNDING_E6 = 50_000
 """What the rounding of maker fees over many fills may take beyond what was reserved for them."""
 
 
 def check(world: World) -> None:
     """Raise AssertionError when something is not as it must be."""
+    world.ledger.compare(world.exchange)
     _check_money(world)
     _check_books(world)
     _check_tickets(world)
@@ -33,11 +37,14 @@ def _check_money(world: World) -> None:
     for account_id in world.names.values():
         account = accounts.accounts[account_id]
         assert min(reserved_by_shard(exchange, account).values(), default=0) >= 0
-        if world.has_failed and not exchange.needs_mining:
+        if world.ear.has_failed and not exchange.needs_mining:
             continue
         assert all(p.yes_e6 >= 0 and p.no_e6 >= 0 for p in account.positions.values()), "nobody owes tokens"
-        if world.venue is Venue.KALSHI or not world.has_failed:
-            assert min(account.cash_by_shard_e6.values()) >= -_ROUNDING_E6, "nobody owes money"
+        reserved = reserved_by_shard(exchange, account) if world.venue is Venue.POLYMARKET else {}
+        for shard, cash in account.cash_by_shard_e6.items():
+            assert cash >= -_ROUNDING_E6, "nobody owes money"
+            free = cash - reserved.get(shard, 0) - unmined_cash_e6(exchange, account)
+            assert free >= -_FEES_E6, "what orders may need is there"
 
 
 def _check_books(world: World) -> None:
@@ -49,6 +56,8 @@ def _check_books(world: World) -> None:
         for side, levels in (("bid", book.bids), ("ask", book.asks)):
             for level in levels.values():
                 assert level.total_e6 == sum(order.remaining_e6 for order in level.orders.values()) > 0
+                places = [order.sequence for order in level.orders.values()]
+                assert places == sorted(set(places)), "later orders have later numbers"
             prices = sorted(levels, reverse=side == "bid")
             queue = [(price, o.order_id, o.remaining_e6) for price in prices for o in levels[price].orders.values()]
             assert queue == world.reference.queue(market_id, side == "bid"), "the queue is the reference's"
@@ -58,10 +67,30 @@ def _check_tickets(world: World) -> None:
     exchange = world.exchange
     resting = {name for name, order in exchange.engine.orders.items() if not order.is_house}
     assert resting == set(exchange.resting)
+    assert set(exchange.accounts.order_fees) <= resting | set(exchange.delayed), "what has ended accrues no fees"
     for name, ticket in exchange.tickets.items():
         assert ticket.filled_e6 == sum(exchange.trades[trade_id].size_e6 for trade_id in ticket.trade_ids)
         assert (ticket.status == "resting") == (name in resting)
         assert (ticket.status == "delayed") == (name in exchange.delayed)
+        _check_end(world, ticket)
         if name in resting:
+            assert ticket.sequence == exchange.engine.orders[name].sequence
             assert ticket.remaining_e6 == exchange.engine.orders[name].remaining_e6
             assert ticket.request.price_e4 == exchange.engine.orders[name].price_e4
+
+
+def _check_end(world: World, ticket: Ticket) -> None:
+    """How an order stands fits what it traded."""
+    request = ticket.request
+    if not ticket.is_open:
+        stopped = ticket.reason in ("immediate", "self_trade") and ticket.filled_e6 > 0
+        assert (ticket.status == "executed") == (ticket.reason == "filled" or stopped)
+        assert ticket.remaining_e6 == 0
+        if ticket.reason == "filled" and request.spend_e6 is None:
+            assert ticket.filled_e6 == request.size_e6
+    if request.spend_e6 is not None:
+        assert ticket.taker_cash_e6 <= request.spend_e6, "an order pays no more than its dollars"
+    if request.is_reduce_only:
+        for trade in (world.exchange.trades[trade_id] for trade_id in ticket.trade_ids):
+            after = trade.taker.post_position_e6
+            assert after <= 0 if request.side == "bid" else after >= 0, "a reduce-only order opens nothing"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -12,7 +13,7 @@ import orjson
 from streams.market.errors import Refused
 from streams.market.identity import MarketRef, Venue
 from streams.sandbox.accounts import Intent
-from streams.sandbox.engine import LevelChanged
+from streams.sandbox.book import LevelChanged
 from streams.sandbox.exchange import Exchange, house_order_id
 from streams.sandbox.faults import FaultPlan, SettlementPlan
 from streams.sandbox.memory import (
@@ -33,30 +34,56 @@ from streams.sandbox.model import (
     PlaceOrder,
     SettleMarket,
 )
-from streams.sandbox.records import KEEP, Amendment, ListedMarket, Listener, OrderRequest, Ticket, Trade
-from tests.engine.reference import Reference, RestingOrder
+from streams.sandbox.records import (
+    KEEP,
+    Amendment,
+    LifecycleMoment,
+    ListedMarket,
+    Listener,
+    OrderRequest,
+    Ticket,
+    Trade,
+    TradeSide,
+)
+from tests.engine.ledger import Ledger
+from tests.engine.reference import Reference, RestingOrder, is_on_grid
 from tests.engine.reference import Trade as Match
+from tests.engine.rules import BARS, Rules
 from tests.engine.steps import MARKETS, Step
 
 NOW = 1_795_000_000_000
 CONTRACT = 1_000_000
-DEPOSIT = 300 * CONTRACT
+DEPOSIT = 150 * CONTRACT
 _START = datetime(2026, 11, 1, tzinfo=UTC)
-_OUTSIDE = frozenset({
-    "insufficient_balance", "insufficient_shard_balance", "trading_paused", "exchange_closed", "restarting",
-    "post_only_mode", "cancel_only_mode", "market_closed", "market_paused", "market_not_found", "duplicate",
-})  # fmt: skip
-"""Refusals that the reference, which knows no accounts and no modes, takes as said."""
+_FUNDS = frozenset({"insufficient_balance", "insufficient_shard_balance"})
+_OUTSIDE = BARS | _FUNDS
+"""Refusals of which the reference, which knows no accounts, modes and states, knows nothing."""
+_HELD_CODES = _OUTSIDE | {"invalid_price", "invalid_size", "post_only_cross", "fok_unfilled"}
+"""Reasons for which a held order does not enter its book."""
 
 
 class _Ear(Listener):
-    """Notes every trade in order."""
+    """Notes every trade in order, also in the ledger."""
 
-    def __init__(self) -> None:
+    def __init__(self, ledger: Ledger) -> None:
         self.trades: list[Match] = []
+        self.has_failed = False
+        self.settled: list[str] = []
+        self._ledger = ledger
 
     def on_book(self, listed: ListedMarket, changes: list[LevelChanged], trades: list[Trade], now_ms: int) -> None:
         self.trades += [(t.taker.order_id, t.maker.order_id, t.price_e4, t.size_e6) for t in trades]
+        for trade in trades:
+            self._ledger.trade(trade)
+
+    def on_trade_side(self, trade: Trade, side: TradeSide, listed: ListedMarket, now_ms: int) -> None:
+        if trade.status == "FAILED":
+            self.has_failed = True
+            self._ledger.fail(trade)
+
+    def on_lifecycle(self, listed: ListedMarket, moment: LifecycleMoment, now_ms: int) -> None:
+        if moment == "settled":
+            self.settled.append(listed.market_id)
 
 
 def listings(venue: Venue) -> list[ListMarket]:
@@ -103,14 +130,18 @@ class World:
         self.venue = venue
         self.names = accounts
         self.now = NOW
-        self.plan = FaultPlan(settlement=SettlementPlan(1_000, 3_000, sellable=sellable))  # type: ignore[arg-type]
+        settlement = SettlementPlan(1_000, 3_000, Decimal("0.1"), sellable=sellable)  # type: ignore[arg-type]
+        self.plan = FaultPlan(settlement=settlement)
         self.exchange = self._fresh()
         for act in listings(venue):
             self.exchange.apply(act, self.now)
         self.reference = Reference()
-        self.ear = _Ear()
+        self.ledger = Ledger(venue, accounts.values(), DEPOSIT)
+        self.ear = _Ear(self.ledger)
         self.exchange.listeners.append(self.ear)
-        self.has_failed = False
+        self.rules = Rules()
+        self.values: dict[str, int] = {}
+        self.paid: set[str] = set()
         self._remember()
 
     def _fresh(self) -> Exchange:
@@ -125,6 +156,7 @@ class World:
         """Carry out one step."""
         self.now += 1
         getattr(self, f"_{step.kind}")(step.number, step.values)
+        assert self.exchange.mode == self.rules.mode
         record = take_changes(self.exchange)
         self.exchange.changes.listings.clear()
         if record is not None:
@@ -155,28 +187,41 @@ class World:
         )  # fmt: skip
 
     def _place(self, number: int, values: dict[str, Any]) -> None:
+        self.reference.expire(self.now)
         request = self._request(number, values)
         code, ticket = "", None
         try:
             ticket = self.exchange.place(request, self.now)
         except Refused as refused:
             code = refused.code
+        self._check_bar(request, code)
         self._compare([(ticket.request if ticket else request, code)] if not _is_void(ticket) else [])
 
     def _hold(self, number: int, values: dict[str, Any]) -> None:
-        with suppress(Refused):
-            self.exchange.hold(self._request(number, values), self.now + values["after_ms"], self.now)
+        self.reference.expire(self.now)
+        request, code = self._request(number, values), ""
+        try:
+            self.exchange.hold(request, self.now + values["after_ms"], self.now)
+        except Refused as refused:
+            code = refused.code
+        self._check_bar(request, code)
         assert not self.ear.trades
+
+    def _check_bar(self, request: OrderRequest, code: str) -> None:
+        """An order is refused for the moment it comes at exactly when the rules say so."""
+        bar = self.rules.bar(request.is_post_only, self.exchange.markets[request.market_id].status)
+        assert code == bar if bar else code not in BARS, (request.order_id, bar, code)
 
     def _house(self, number: int, values: dict[str, Any]) -> None:
         ref = MarketRef(self.venue, market_name(self.venue, values["market"]))
         key, before = f"h{number}", self.exchange.refused_house_orders
+        self.reference.expire(self.now)
         act = PlaceOrder(
             ref, "maker" + str(number % 2), key, values["side"], values["price"], values["size"], values["is_immediate"]
         )
-        is_post_only = self.exchange.mode == "post_only"
+        is_post_only = self.rules.mode == "post_only"
         is_live = self.exchange.markets[ref.market_id].status == "open"
-        is_admitted = is_live and (self.exchange.mode == "open" or (is_post_only and not values["is_immediate"]))
+        is_admitted = is_live and (self.rules.mode == "open" or (is_post_only and not values["is_immediate"]))
         self.exchange.apply(act, self.now)
         if not is_admitted:
             assert self.exchange.refused_house_orders == before + 1
@@ -193,7 +238,7 @@ class World:
     def _house_cancel(self, number: int, values: dict[str, Any]) -> None:
         key, account = f"h{values['order']}", "maker" + str(values["order"] % 2)
         order = self.reference.find(house_order_id(account, key))
-        if order is None or self.exchange.mode in ("closed", "restarting"):
+        if order is None or self.rules.cancel_bar:
             return
         self.exchange.apply(CancelOrder(MarketRef(self.venue, order.market), account, key), self.now)
         self.reference.drop(order.name)
@@ -202,59 +247,74 @@ class World:
         name = f"o{values['order']}"
         known = self.reference.find(name)
         owner = known.owner if known is not None else self.names[values["who"]]
-        try:
-            left = self.exchange.cancel(owner, name, self.now)
-        except Refused as refused:
-            if refused.code not in _OUTSIDE:
-                raise
+        if self._is_barred(self.exchange.cancel, owner, name, self.now):
             return
-        assert left == (None if known is None else known.left)
+        ticket = self.exchange.tickets.get(name)
+        assert ticket is None or ticket.status != "resting"
         self.reference.drop(name)
 
     def _cancel_all(self, number: int, values: dict[str, Any]) -> None:
         account = self.names[values["who"]]
-        try:
-            gone = self.exchange.cancel_all(account, self.now)
-        except Refused as refused:
-            if refused.code not in _OUTSIDE:
-                raise
-            return
         own = {order.name for order in self.reference.orders if order.owner == account}
-        assert {ticket.order_id for ticket in gone} == own
+        if self._is_barred(self.exchange.cancel_all, account, self.now):
+            return
         for name in own:
+            assert self.exchange.tickets[name].reason == "canceled"
             self.reference.drop(name)
+
+    def _is_barred(self, act: Callable[..., object], *arguments: object) -> bool:
+        """Do what takes something out of a book; whether that is refused must be what the rules say."""
+        code = ""
+        try:
+            act(*arguments)
+        except Refused as refused:
+            code = refused.code
+        assert code == self.rules.cancel_bar
+        return bool(code)
 
     def _amend(self, number: int, values: dict[str, Any]) -> None:
         name = f"o{values['order']}"
         order = self.reference.find(name)
         if order is None:
             return
-        ticket = self.exchange.tickets[name]
-        expires = values["expires"]
+        ticket, expires = self.exchange.tickets[name], values["expires"]
         until = KEEP if expires == "keep" else None if expires is None else self.now + expires
-        wanted = values["size"] or order.left
-        before = order.left
+        price, wanted, before = values["price"] or order.price, values["size"] or order.left, order.left
+        self.reference.expire(self.now)
+        code = ""
         try:
-            change = Amendment(values["price"], ticket.filled_e6 + wanted, expires_ms=until)
+            change = Amendment(price, ticket.filled_e6 + wanted, expires_ms=until)
             self.exchange.amend(order.owner, name, change, self.now)
         except Refused as refused:
-            if refused.code not in _OUTSIDE | {"invalid_price"}:
-                raise
-            assert order.left == ticket.remaining_e6 == before
+            code = refused.code
+        expected = self._amend_code(order, price, wanted)
+        assert code == expected or (not expected and code in _FUNDS), (name, expected, code)
+        if code:
+            assert code == "not_found" or order.left == ticket.remaining_e6 == before
             return
         if until is not KEEP:
             order.expires = until
-        if values["price"] == order.price and wanted <= before:
+        if price == order.price and wanted <= before:
             order.left = wanted
             self._expect([])
             return
         self.reference.drop(name)
-        order.price, order.left, order.tif = values["price"], wanted, "gtc"
-        if order.is_post_only and self.reference._facing(order):
+        order.price, order.left, order.tif = price, wanted, "gtc"
+        if order.is_post_only and self.reference.facing(order):
             assert (ticket.status, ticket.reason) == ("canceled", "post_only_cross")
             self._expect([])
         else:
             self._expect(self.reference.match(order))
+
+    def _amend_code(self, order: RestingOrder, price: int, wanted: int) -> str:
+        """What an amendment is refused with, but for money; "" when it may be made."""
+        if self.reference.find(order.name) is None:
+            return "not_found"
+        bar = self.rules.bar(order.is_post_only, self.exchange.markets[order.market].status)
+        book = self.exchange.engine.books[order.market]
+        if bar or not is_on_grid(price, book.price_ranges):
+            return bar or "invalid_price"
+        return "invalid_size" if wanted % book.size_step_e6 else ""
 
     def _decrease(self, number: int, values: dict[str, Any]) -> None:
         name = f"o{values['order']}"
@@ -262,11 +322,7 @@ class World:
         if order is None:
             return
         to = values["size"] % order.left // 10_000 * 10_000
-        try:
-            self.exchange.decrease(order.owner, name, to, self.now)
-        except Refused as refused:
-            if refused.code not in _OUTSIDE:
-                raise
+        if self._is_barred(self.exchange.decrease, order.owner, name, to, self.now):
             return
         order.left = to
         if to == 0:
@@ -275,22 +331,36 @@ class World:
     # -- time and modes ---------------------------------------------------------------------------------------------
 
     def _wait(self, number: int, values: dict[str, Any]) -> None:
-        self.now += values["ms"]
+        self.now = self.now + values["ms"] if values["ms"] else self._next_moment()
         held = list(self.exchange.delayed.values())
         self.exchange.tick(self.now)
         self.reference.expire(self.now)
-        released = [ticket for ticket in held if ticket.status != "delayed"]
-        refusals = _OUTSIDE | {"invalid_price", "invalid_size", "post_only_cross", "fok_unfilled"}
-        entered = [
-            (t.request, t.reason if t.reason in refusals and not t.trade_ids else "")
-            for t in released
-            if not _is_void(t)
-        ]
+        self.rules.pass_time(self.now)
+        entered: list[tuple[OrderRequest, str]] = []
+        for ticket in held:
+            request, due = ticket.request, ticket.release_ms or 0
+            assert (ticket.status != "delayed") == (due <= self.now), "held orders are released when it is their time"
+            if due > self.now:
+                continue
+            if request.expires_ms is not None and request.expires_ms <= self.now:
+                assert (ticket.reason, ticket.trade_ids) == ("expired", [])
+            elif not _is_void(ticket):
+                code = ticket.reason if ticket.reason in _HELD_CODES and not ticket.trade_ids else ""
+                self._check_bar(request, code)
+                entered.append((request, code))
         self._compare(entered)
+
+    def _next_moment(self) -> int:
+        """Exactly when the next order expires or is released."""
+        ends = [order.expires for order in self.reference.orders if order.expires is not None]
+        ends += [ticket.release_ms for ticket in self.exchange.delayed.values() if ticket.release_ms is not None]
+        return min((end for end in ends if end > self.now), default=self.now + 1)
 
     def _mode(self, number: int, values: dict[str, Any]) -> None:
         then = "post_only" if values["mode"] == "restarting" else "open"
-        self.exchange.set_mode(values["mode"], self.now, until_ms=self.now + values["for_ms"], then=then)  # type: ignore[arg-type]
+        until = self.now + values["for_ms"]
+        self.rules.set(values["mode"], until, then)
+        self.exchange.set_mode(values["mode"], self.now, until_ms=until, then=then)  # type: ignore[arg-type]
         if values["mode"] in ("trading_paused", "closed"):
             for order in list(self.reference.orders):
                 ticket = self.exchange.tickets.get(order.name)
@@ -313,42 +383,64 @@ class World:
         self.exchange.apply(ChangeTick(ref, values["tick"]), self.now)
 
     def _settle(self, number: int, values: dict[str, Any]) -> None:
+        """Determine a market, with a result that counts only the first time, and mostly pay it, twice."""
         ref = MarketRef(self.venue, market_name(self.venue, values["market"]))
-        value = values["settlement"]
-        result: Any = "yes" if value == 10_000 else "no" if value == 0 else "scalar"
-        self.exchange.apply(DetermineMarket(ref, value, result), self.now)
-        self.exchange.apply(SettleMarket(ref), self.now)
+        drawn = values["settlement"]
+        result: Any = "yes" if drawn == 10_000 else "no" if drawn == 0 else "scalar"
+        self.exchange.apply(DetermineMarket(ref, drawn, result), self.now)
+        value = self.values.setdefault(ref.market_id, drawn)
         self.reference.clear(ref.market_id)
+        if not values["is_paid"]:
+            return
+        for _ in range(2):
+            self.exchange.apply(SettleMarket(ref), self.now)
+        if ref.market_id not in self.paid:
+            self.paid.add(ref.market_id)
+            for account_id in self.names.values():
+                is_paid = self.exchange.accounts.accounts[account_id].redeems_itself
+                if is_paid or self.ledger.owes(account_id, ref.market_id):
+                    self.ledger.pay(account_id, ref.market_id, value)
+        assert self.ear.settled.count(ref.market_id) == 1, "a market is settled once"
 
     # -- inventory --------------------------------------------------------------------------------------------------
 
     def _split(self, number: int, values: dict[str, Any]) -> None:
+        account, market = self.names[values["who"]], market_name(self.venue, values["market"])
         with suppress(Refused):
-            market = market_name(self.venue, values["market"])
-            self.exchange.split(self.names[values["who"]], market, values["size"], self.now)
+            self.exchange.split(account, market, values["size"], self.now)
+            self.ledger.merge(account, market, -values["size"])
 
     def _merge(self, number: int, values: dict[str, Any]) -> None:
+        account, market = self.names[values["who"]], market_name(self.venue, values["market"])
         with suppress(Refused):
-            market = market_name(self.venue, values["market"])
-            self.exchange.merge(self.names[values["who"]], market, values["size"], self.now)
+            self.exchange.merge(account, market, values["size"], self.now)
+            self.ledger.merge(account, market, values["size"])
 
     def _convert(self, number: int, values: dict[str, Any]) -> None:
-        markets = [market_name(self.venue, n) for n in values["markets"]]
+        account, size = self.names[values["who"]], values["size"]
+        named = [market_name(self.venue, n) for n in values["markets"]]
+        others = [market_name(self.venue, n) for n in range(MARKETS) if n not in values["markets"]]
         with suppress(Refused):
-            self.exchange.convert(self.names[values["who"]], "500", markets, values["size"], self.now)
+            self.exchange.convert(account, "500", named, size, self.now)
+            self.ledger.convert(account, named, others, size, self.values)
 
     def _redeem(self, number: int, values: dict[str, Any]) -> None:
         account = self.exchange.accounts.accounts[self.names[values["who"]]]
         account.redeems_itself = not account.redeems_itself
         self.exchange.changes.touch(account.account_id)
-        with suppress(Refused):
-            self.exchange.redeem(account.account_id, market_name(self.venue, values["market"]), self.now)
+        market, code = market_name(self.venue, values["market"]), ""
+        try:
+            self.exchange.redeem(account.account_id, market, self.now)
+        except Refused as refused:
+            code = refused.code
+        assert code == ("" if market in self.paid else "not_resolved")
+        if not code:
+            self.ledger.pay(account.account_id, market, self.values[market])
 
     def _fail(self, number: int, values: dict[str, Any]) -> None:
         waiting = [trade for trade in self.exchange.unsettled.values() if trade.status != "MINED"]
         if waiting:
             self.exchange.fail_trade(waiting[values["order"] % len(waiting)].trade_id, self.now)
-            self.has_failed = True
 
     def _transfer(self, number: int, values: dict[str, Any]) -> None:
         with suppress(Refused):
@@ -380,7 +472,6 @@ class World:
                     market.pop(name)
         assert _by_id(now) == _by_id(was)
         self.exchange = fresh
-        self.ear = _Ear()
         fresh.listeners.append(self.ear)
         self._load_reference()
         self._remember()
@@ -408,7 +499,7 @@ class World:
                 request.order_id, request.account_id, request.market_id, request.side == "bid", request.price_e4,
                 request.size_e6 if request.spend_e6 is None else 10**15, expires=request.expires_ms, tif=request.tif,
                 is_post_only=request.is_post_only, is_maker_canceled=request.self_trade == "maker",
-                money=None if request.spend_e6 is None else request.spend_e6 * 10_000,
+                money=request.spend_e6,
             )  # fmt: skip
             said, trades = self.reference.enter(order, book.price_ranges, book.size_step_e6)
             assert said == code, (request.order_id, said, code)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from streams.sandbox.engine import LevelChanged
+from streams.sandbox.book import LevelChanged
 from streams.sandbox.kalshi_face import messages
 from streams.sandbox.kalshi_face.hub import LIFECYCLE
 from streams.sandbox.kalshi_face.subscription import BOOKS, Subscription

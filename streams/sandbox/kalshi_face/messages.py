@@ -9,7 +9,7 @@ import orjson
 
 from streams.market.units import PRICE_ONE_E4
 from streams.sandbox.accounts import Position
-from streams.sandbox.engine import LevelChanged
+from streams.sandbox.book import LevelChanged
 from streams.sandbox.kalshi_face.formats import DOLLARS, count, moment, money
 from streams.sandbox.kalshi_face.identity import market_uuid, user_id
 from streams.sandbox.kalshi_face.objects import collateral_return_type, exchange_index, market_object

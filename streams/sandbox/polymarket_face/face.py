@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from streams.market.fees import PolymarketFeeSchedule
 from streams.market.identity import Outcome, Venue
-from streams.sandbox.engine import LevelChanged
+from streams.sandbox.book import LevelChanged
 from streams.sandbox.exchange import Exchange
 from streams.sandbox.face_faults import FaultySurface
 from streams.sandbox.polymarket_face.allowances import Allowances

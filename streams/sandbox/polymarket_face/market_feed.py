@@ -11,7 +11,7 @@ import orjson
 from streams.market.fees import PolymarketFeeSchedule
 from streams.market.identity import Outcome
 from streams.market.units import PRICE_ONE_E4
-from streams.sandbox.engine import LevelChanged
+from streams.sandbox.book import LevelChanged
 from streams.sandbox.polymarket_face.formats import PRICES, decimal_text, size
 from streams.sandbox.polymarket_face.objects import (
     best,

@@ -7,7 +7,7 @@ from typing import Any
 
 from streams.market.identity import Outcome, Side
 from streams.market.units import PRICE_ONE_E4
-from streams.sandbox.engine import TimeInForce
+from streams.sandbox.book import TimeInForce
 from streams.sandbox.polymarket_face.auth import PolymarketKey
 from streams.sandbox.polymarket_face.formats import PRICES, decimal_text, size
 from streams.sandbox.polymarket_face.keyring import KeyRing
