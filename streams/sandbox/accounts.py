@@ -3,7 +3,8 @@
 Every contract in existence is backed by one dollar in `escrow_e6`: buyers of YES and NO pay it together, holders of
 both (or the winner) get it back. So cash of all accounts + escrow + fees is always what was deposited, in every market
 as many YES exist as NO, and after a market is settled nothing of it is left in escrow. Amounts that do not come out
-even are rounded once; what one side pays the other gets.
+even are rounded once; what one side pays the other gets. Where collateral is returned across the markets of an event
+(`streams.sandbox.netting`), escrow lends it; what is never paid back is `shortfall_e6`, the venue's loss.
 
 Tokens can be owed (a negative position) by one account only: one that sold what a failed trade then took back.
 """
@@ -72,6 +73,8 @@ class Account:
         allocation: Percent of the cash each shard should hold; empty when nothing is moved by itself.
         redeems_itself: Whether positions of a settled market are paid without being asked for.
         deposited_e6: The cash it was opened with.
+        is_netting: Whether it asked for collateral to be returned across the markets of an event.
+        returned_e6: What was returned, by group of markets (`streams.sandbox.netting`).
     """
 
     account_id: str
@@ -82,6 +85,8 @@ class Account:
     allocation: dict[int, int] = field(default_factory=dict)
     redeems_itself: bool = True
     deposited_e6: int = 0
+    is_netting: bool = False
+    returned_e6: dict[str, int] = field(default_factory=dict)
 
     @property
     def cash_e6(self) -> int:
@@ -146,6 +151,7 @@ class Accounts:
         self.shards: dict[str, int] = {}
         self.escrow_e6: dict[str, int] = {}
         self.fees_e6 = 0
+        self.shortfall_e6 = 0
         self.order_fees: dict[str, KalshiOrderFees] = {}
 
     def open_account(
@@ -165,9 +171,10 @@ class Accounts:
         return self.accounts[account_id]
 
     def total_e6(self) -> int:
-        """Cash of all accounts, escrow and fees: always what was deposited."""
+        """Cash of all accounts, escrow and fees less what escrow lent and lost: always what was deposited."""
         cash = sum(account.cash_e6 for account in self.accounts.values())
-        return cash + sum(self.escrow_e6.values()) + self.fees_e6
+        lent = sum(sum(account.returned_e6.values()) for account in self.accounts.values())
+        return cash + sum(self.escrow_e6.values()) + self.fees_e6 - lent - self.shortfall_e6
 
     def shard(self, market_id: str) -> int:
         """The shard on which a market trades."""
@@ -367,6 +374,8 @@ def account_state(account: Account, markets: set[str] | None = None) -> dict[str
         "precision_e6": account.precision_e6,
         "redeems_itself": account.redeems_itself,
         "deposited_e6": account.deposited_e6,
+        "is_netting": account.is_netting,
+        "returned_e6": sorted(account.returned_e6.items()),
         "positions": {m: p for m, p in account.positions.items() if markets is None or m in markets},
     }
 
@@ -378,5 +387,7 @@ def restore_account(account: Account, state: dict[str, Any]) -> None:
     account.precision_e6 = state["precision_e6"]
     account.redeems_itself = state["redeems_itself"]
     account.deposited_e6 = state["deposited_e6"]
+    account.is_netting = state.get("is_netting", False)
+    account.returned_e6 = dict(state.get("returned_e6", ()))
     for market_id, position in state["positions"].items():
         account.positions[market_id] = Position(**position)

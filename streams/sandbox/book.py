@@ -11,7 +11,16 @@ from streams.market.units import PRICE_ONE_E4
 TimeInForce = Literal["gtc", "gtd", "ioc", "fok"]
 SelfTrade = Literal["taker_at_cross", "maker"]
 EndReason = Literal[
-    "filled", "canceled", "expired", "closed", "reactivated", "immediate", "self_trade", "paused", "post_only_cross"
+    "filled",
+    "canceled",
+    "expired",
+    "closed",
+    "reactivated",
+    "immediate",
+    "self_trade",
+    "paused",
+    "post_only_cross",
+    "margin",
 ]
 LevelCause = Literal["placed", "canceled", "traded"]
 

@@ -15,6 +15,7 @@ from streams.sandbox.engine import MatchingEngine
 from streams.sandbox.faults import FaultPlan
 from streams.sandbox.history import PastKey
 from streams.sandbox.model import HouseFill
+from streams.sandbox.netting import Netting
 from streams.sandbox.reads import ReadView
 from streams.sandbox.records import (
     Changes,
@@ -39,6 +40,7 @@ class Booking:
         self.behaviour = behaviour
         self.engine = MatchingEngine()
         self.accounts = Accounts(venue)
+        self.netting = Netting(self.accounts)
         self.markets: dict[str, ListedMarket] = {}
         self.tickets: dict[str, Ticket] = {}
         self.resting: dict[str, Ticket] = {}
@@ -222,6 +224,9 @@ class Booking:
         )  # fmt: skip
         if order.is_house:
             return
+        group = self.netting.group_for(account, listed.market_id)
+        if group is not None:
+            charge.cash_change_e6 += self.netting.follow(account, group)
         position = account.position(listed.market_id)
         side.charge, side.post_position_e6 = charge, position.yes_e6 - position.no_e6
         ticket = self.tickets[order.order_id]

@@ -97,6 +97,8 @@ class Exchange(Trading):
         listed.interest_e6 = listed.volume_e6 // 3
         listed.updated_ms = now_ms
         self.markets[market.market_id] = listed
+        if self.venue is Venue.KALSHI:
+            self.netting.list_market(listed)
         self.changes.listings.append(market.market_id)
         self.tell_lifecycle(listed, "created", now_ms)
         return listed
@@ -253,6 +255,7 @@ class Exchange(Trading):
         for account in self.accounts.accounts.values():
             account.positions.pop(market_id, None)
         self.accounts.forget_market(market_id)
+        self.netting.forget_market(market_id)
         self.reads.forget(sorted(gone), sorted(trades))
         self.engine.forget(market_id)
         self.changes.forget(market_id, gone, trades)

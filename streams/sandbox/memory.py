@@ -57,6 +57,7 @@ def exchange_state(exchange: Exchange) -> dict[str, Any]:
         "trades": list(exchange.trades.values()),
         "payouts": list(exchange.payouts),
         "fees_e6": exchange.accounts.fees_e6,
+        "shortfall_e6": exchange.accounts.shortfall_e6,
         "mode": _mode_state(exchange),
         "face": exchange.face_state,
         "house": [
@@ -85,6 +86,7 @@ def take_changes(exchange: Exchange) -> dict[str, Any] | None:
         "trades": list(changes.trades.values()),
         "payouts": changes.payouts,
         "fees_e6": exchange.accounts.fees_e6,
+        "shortfall_e6": exchange.accounts.shortfall_e6,
     }
     if changes.forgotten:
         record["forgotten"] = changes.forgotten
@@ -121,6 +123,7 @@ def apply_state(exchange: Exchange, state: dict[str, Any]) -> None:
         if payout["transaction_id"] not in known:
             exchange.payouts.append(Payout(**payout))
     exchange.accounts.fees_e6 = state["fees_e6"]
+    exchange.accounts.shortfall_e6 = state.get("shortfall_e6", 0)
     listed, exchange.ticket_count, exchange.trade_count, exchange.payout_count = state["counts"]
     exchange.listed_count = max(exchange.listed_count, listed)
     if "mode" in state:

@@ -140,7 +140,12 @@ class ReadView:
             positions = dict(last.positions)
             if market_id in account.positions:
                 positions[market_id] = copy(account.positions[market_id])
-        seen = replace(account, cash_by_shard_e6=dict(account.cash_by_shard_e6), positions=positions)
+        seen = replace(
+            account,
+            cash_by_shard_e6=dict(account.cash_by_shard_e6),
+            positions=positions,
+            returned_e6=dict(account.returned_e6),
+        )
         self._accounts.add(account.account_id, now_ms, seen, now_ms - self._lag)
 
     def prepare(self, now_ms: int) -> None:

@@ -16,7 +16,7 @@ from streams.market.units import cash_e6_of
 from streams.sandbox.accounts import Account, Charge, split_cash
 from streams.sandbox.booking import Booking
 from streams.sandbox.faults import SettlementPlan
-from streams.sandbox.funds import check_cash, check_tokens
+from streams.sandbox.funds import check_cash, check_tokens, spare_cash_e6
 from streams.sandbox.records import ListedMarket, Payout, Trade, TradeFate, TradeStatus
 
 _MINED_AFTER = 3
@@ -134,7 +134,30 @@ class Settling(Booking):
                 self._pay(account, listed, listed.settlement_e4, now_ms)
         listed.status, listed.settled_ms = "settled", now_ms
         listed.interest_e6 = 0
+        self._settle_netting(listed, now_ms)
         self.tell_lifecycle(listed, "settled", now_ms)
+
+    def _settle_netting(self, listed: ListedMarket, now_ms: int) -> None:
+        """Take back what was returned against the market's payouts.
+
+        A result its event's scheme does not allow (two winners, a ladder out of order) ends the netting: orders that
+        counted on it are cancelled, what was returned is taken from the cash that no other order holds, the rest from
+        later payouts of the event. What is owed when the whole event has settled is the venue's loss.
+        """
+        for account in list(self.accounts.accounts.values()):
+            group = self.netting.group_for(account, listed.market_id)
+            if group is None:
+                continue
+            if group.is_broken:
+                own = {market.market_id for market in group.markets}
+                for ticket in self.open_tickets(account.account_id):
+                    if ticket.request.market_id in own:
+                        self.end_resting(ticket, now_ms, "margin")
+            self.netting.follow(account, group, spare_cash_e6(self, account, group))
+            self.note_account(account, "", now_ms)
+        over = self.netting.over(listed.market_id)
+        for account in self.netting.finish(over) if over is not None else ():
+            self.note_account(account, "", now_ms)
 
     def _pay(self, account: Account, listed: ListedMarket, settlement_e4: int, now_ms: int) -> int:
         position = account.positions.get(listed.market_id)

@@ -46,6 +46,8 @@ class KalshiFaceSettings:
         group_window_ms: The rolling window in which an order group counts fills.
         group_trips_when: Whether a group ends when its fills reach the limit ("is hit" in the reference) or exceed it.
         group_limit_most: Highest limit of an order group, contracts.
+        netting_starts: When positions from before netting was switched on are netted: with the next trade of their
+            event, or at once. The help page says that the switch leaves current positions as they are.
         max_connections: Sockets per account; the lowest tier's figure.
         max_markets_per_session: Order book markets of one connection.
         max_commands_per_s: Commands per second and connection.
@@ -74,6 +76,7 @@ class KalshiFaceSettings:
     group_window_ms: int = 15_000
     group_trips_when: Literal["reached", "exceeded"] = "reached"
     group_limit_most: int = 1_000_000
+    netting_starts: Literal["next_trade", "at_once"] = "next_trade"
     max_connections: int = 200
     max_markets_per_session: int = 500_000
     max_commands_per_s: int = 10_000
