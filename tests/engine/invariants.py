@@ -38,6 +38,9 @@ def _check_money(world: World) -> None:
             value = listed.settlement_e4 or 0
             owed = (yes * value + no * (10_000 - value)) // 10_000
             assert 0 <= escrow - owed <= 20, f"what is left in escrow is owed: {escrow} {owed}"
+    for account in accounts.accounts.values():
+        for position in account.positions.values() if account.is_house else ():
+            assert min(position.yes_e6, position.no_e6) >= 0, "the house owes no tokens"
     for account_id in world.names.values():
         account = accounts.accounts[account_id]
         assert min(reserved_by_shard(exchange, account).values(), default=0) >= 0
@@ -92,11 +95,12 @@ def _check_books(world: World) -> None:
         for side, levels in (("bid", book.bids), ("ask", book.asks)):
             for level in levels.values():
                 assert level.total_e6 == sum(order.remaining_e6 for order in level.orders.values()) > 0
-                places = [order.sequence for order in level.orders.values()]
-                assert places == sorted(set(places)), "later orders have later numbers"
             prices = sorted(levels, reverse=side == "bid")
             queue = [(price, o.order_id, o.remaining_e6) for price in prices for o in levels[price].orders.values()]
             assert queue == world.reference.queue(market_id, side == "bid"), "the queue is the reference's"
+            for level in levels.values():
+                places = [order.sequence for order in level.orders.values()]
+                assert places == sorted(set(places)), "later orders have later numbers"
 
 
 def _check_tickets(world: World) -> None:
