@@ -321,11 +321,15 @@ class Accounts:
     def fees_of_order(
         self, account: Account, order_id: str, schedule: KalshiFeeSchedule, accumulator_e6: int = 0
     ) -> KalshiOrderFees:
-        """The fee accumulator of one Kalshi order, made at the account's precision when there is none."""
+        """The fee accumulator of one Kalshi order, made at the account's precision when there is none.
+
+        Its next fill pays by the schedule of its own moment, which may have changed since the order was placed.
+        """
+        at_account = schedule_at(schedule, account.precision_e6)
         fees = self.order_fees.get(order_id)
         if fees is None:
-            fees = KalshiOrderFees(schedule_at(schedule, account.precision_e6), accumulator_e6)
-            self.order_fees[order_id] = fees
+            fees = self.order_fees[order_id] = KalshiOrderFees(at_account, accumulator_e6)
+        fees.schedule = at_account
         return fees
 
     def _fee(

@@ -15,6 +15,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Literal
 
+from streams.market.identity import Outcome
 from streams.market.units import PRICE_ONE_E4
 
 CollateralType = Literal["MECNET", "DIRECNET", ""]
@@ -34,28 +35,40 @@ class Leg:
         if_yes_e6: What is received if it resolves YES (1/1,000,000 dollar; negative: paid).
         if_no_e6: What is received if it resolves NO.
         settled_e4: What one YES paid once the market is settled; its amounts count no more, but it bounds the others.
+        orders: Contracts that may be bought: (outcome, contracts, cost). Those that would lose at a result count as
+            bought, the others not.
     """
 
     if_yes_e6: int
     if_no_e6: int
     settled_e4: int | None = None
+    orders: tuple[tuple[Outcome, int, int], ...] = ()
+
+    def value_e10(self, value_e4: int) -> int:
+        """What the leg brings (1e-10 dollar) if one YES pays that much."""
+        total = self.if_yes_e6 * value_e4 + self.if_no_e6 * (PRICE_ONE_E4 - value_e4)
+        for outcome, contracts_e6, cost_e6 in self.orders:
+            payout = contracts_e6 * (value_e4 if outcome == "yes" else PRICE_ONE_E4 - value_e4)
+            total -= max(0, cost_e6 * PRICE_ONE_E4 - payout)
+        return total
 
 
 def least_e6(kind: CollateralType, legs: Sequence[Leg]) -> int:
     """Return the least that unsettled legs together bring over all results that are possible.
 
-    With v_i what one YES of market i pays (0 to 1) and y_i, n_i what is received at v_i = 1 and v_i = 0, it is the
-    minimum of sum(n_i + v_i (y_i - n_i)), rounded down, over
+    With v_i what one YES of market i pays (0 to 1), y_i and n_i what is received at 1 and 0, and p_i(v_i) = n_i + v_i
+    (y_i - n_i) less what orders would lose, max(0, cost - payout) each, it is the minimum of sum(p_i(v_i)), rounded
+    down, over
 
     - MECNET, at most one market resolves YES: v_i >= 0 and sum(v_i) <= 1. With room r = 1 - sum of settled values it is
-      sum(n_i) + r min(0, min_i(y_i - n_i)). For NO contracts alone: all of them but the largest position.
+      sum(p_i(0)) + min(0, min_i(p_i(r) - p_i(0))). For NO contracts alone: all of them but the largest position.
     - DIRECNET, every market of the ladder implies the wider ones: 1 >= v_1 >= v_2 >= ... >= 0, widest first. Between
       two settled markets with values h >= l it is the least over k of: the first k markets at h, the others at l.
-    - no scheme: each v_i by itself, sum(min(y_i, n_i)).
+    - no scheme: each v_i by itself, sum(min(p_i(0), p_i(1))).
 
-    These sets hold every YES/NO result and every scalar one between them (a tie that pays two winners a half, fair
-    prices of a void). Once settled values break them, nothing holds the markets together any more and each counts by
-    itself.
+    No p_i bends upwards, so that the corners of these sets are enough. They hold every YES/NO result and every scalar
+    one between them (a tie that pays two winners a half, fair prices of a void). Once settled values break them,
+    nothing holds the markets together any more and each counts by itself.
 
     Args:
         kind: The event's scheme.
@@ -64,12 +77,14 @@ def least_e6(kind: CollateralType, legs: Sequence[Leg]) -> int:
     settled = [leg.settled_e4 for leg in legs if leg.settled_e4 is not None]
     open_legs = [leg for leg in legs if leg.settled_e4 is None]
     if kind == "" or not is_possible(kind, settled):
-        return sum(min(leg.if_yes_e6, leg.if_no_e6) for leg in open_legs)
-    if kind == "MECNET":
+        least_e10 = sum(min(leg.value_e10(0), leg.value_e10(PRICE_ONE_E4)) for leg in open_legs)
+    elif kind == "MECNET":
         room_e4 = PRICE_ONE_E4 - sum(settled)
-        swing = min((leg.if_yes_e6 - leg.if_no_e6 for leg in open_legs), default=0)
-        return sum(leg.if_no_e6 for leg in open_legs) + min(0, swing) * room_e4 // PRICE_ONE_E4
-    return _least_of_ladder_e10(legs) // PRICE_ONE_E4
+        swings = [leg.value_e10(room_e4) - leg.value_e10(0) for leg in open_legs]
+        least_e10 = sum(leg.value_e10(0) for leg in open_legs) + min([0, *swings])
+    else:
+        least_e10 = _least_of_ladder_e10(legs)
+    return least_e10 // PRICE_ONE_E4
 
 
 def is_possible(kind: CollateralType, settled_e4: Sequence[int]) -> bool:
@@ -92,15 +107,11 @@ def _least_of_ladder_e10(legs: Sequence[Leg]) -> int:
 
 def _least_of_stretch_e10(legs: Sequence[Leg], high_e4: int, low_e4: int) -> int:
     """The least of neighbours whose values fall from `high_e4` or less to `low_e4` or more."""
-    least = value = sum(_value_e10(leg, low_e4) for leg in legs)
+    least = value = sum(leg.value_e10(low_e4) for leg in legs)
     for leg in legs:
-        value += (leg.if_yes_e6 - leg.if_no_e6) * (high_e4 - low_e4)
+        value += leg.value_e10(high_e4) - leg.value_e10(low_e4)
         least = min(least, value)
     return least
-
-
-def _value_e10(leg: Leg, value_e4: int) -> int:
-    return leg.if_yes_e6 * value_e4 + leg.if_no_e6 * (PRICE_ONE_E4 - value_e4)
 
 
 def rung_of(strike: Mapping[str, str] | None) -> Rung | None:

@@ -198,19 +198,18 @@ def _rung(listed: ListedMarket) -> Rung:
 
 
 def _legs(account: Account, group: Group, orders: tuple[Stake, ...], bought: tuple[Stake, ...]) -> list[Leg]:
-    amounts: dict[str, dict[Outcome, int]] = {}
+    held: dict[tuple[str, Outcome], int] = {}
     for listed in group.markets:
-        held = account.positions.get(listed.market_id)
-        amounts[listed.market_id] = {"yes": held.yes_e6, "no": held.no_e6} if held else {"yes": 0, "no": 0}
+        for outcome in ("yes", "no"):
+            held[listed.market_id, outcome] = account.held_e6(listed.market_id, outcome)
     for stake in bought:
-        amounts[stake.market_id][stake.outcome] += stake.contracts_e6
-    for stake in orders:
-        amounts[stake.market_id]["no" if stake.outcome == "yes" else "yes"] -= stake.cost_e6
+        held[stake.market_id, stake.outcome] += stake.contracts_e6
     return [
         Leg(
-            amounts[listed.market_id]["yes"],
-            amounts[listed.market_id]["no"],
+            held[listed.market_id, "yes"],
+            held[listed.market_id, "no"],
             listed.settlement_e4 if listed.status == "settled" else None,
+            tuple((s.outcome, s.contracts_e6, s.cost_e6) for s in orders if s.market_id == listed.market_id),
         )
         for listed in group.markets
     ]

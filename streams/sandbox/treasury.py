@@ -48,6 +48,18 @@ class Treasury(Settling):
             if group is not None and self.netting.follow(account, group):
                 self.note_account(account, "", now_ms)
 
+    def end_uncovered(self, market_ids: set[str], now_ms: int) -> None:
+        """End orders in these markets, newest first, that the cash of their owner does not cover any more."""
+        for ticket in sorted(self.resting.values(), key=lambda ticket: -ticket.number):
+            if ticket.request.market_id not in market_ids:
+                continue
+            account, shard = (
+                self.accounts.accounts[ticket.request.account_id],
+                self.accounts.shard(ticket.request.market_id),
+            )
+            if reserved_by_shard(self, account).get(shard, 0) > account.cash_by_shard_e6.get(shard, 0):
+                self.end_resting(ticket, now_ms, "margin")
+
     def set_allocation(self, account_id: str, percents: dict[int, int]) -> None:
         """Say what share of the cash each shard should hold; {} leaves the cash where it is from now on.
 

@@ -13,6 +13,8 @@ from streams.market.identity import Venue
 
 ACCOUNTS = ("me", "you", "other")
 MARKETS = 3
+SCHEMES = ("", "MECNET", "DIRECNET")
+"""How Kalshi's events net collateral."""
 CENT_E6 = 10_000
 
 
@@ -44,6 +46,7 @@ _WEIGHTS: dict[str, dict[Venue, int]] = {
     "fail": {Venue.KALSHI: 0, Venue.POLYMARKET: 3},
     "transfer": {Venue.KALSHI: 2, Venue.POLYMARKET: 0},
     "allocation": {Venue.KALSHI: 1, Venue.POLYMARKET: 0},
+    "netting": {Venue.KALSHI: 4, Venue.POLYMARKET: 0},
     "settle": {Venue.KALSHI: 2, Venue.POLYMARKET: 2},
     "redeem": {Venue.KALSHI: 0, Venue.POLYMARKET: 2},
     "restart": {Venue.KALSHI: 1, Venue.POLYMARKET: 1},
@@ -61,7 +64,27 @@ def sequence(venue: Venue, seed: int, length: int) -> list[Step]:
     drawn = ["place" if kind == "settle" and number < last else kind for number, kind in enumerate(drawn)]
     if venue is Venue.POLYMARKET:
         drawn[:2] = ["split", "split"]
-    return [Step(number, kind, _values(kind, venue, number, random)) for number, kind in enumerate(drawn)]
+    steps = [Step(number, kind, _values(kind, venue, number, random)) for number, kind in enumerate(drawn)]
+    return _across_the_event(steps, random) if scheme_of(venue, seed) else steps
+
+
+def scheme_of(venue: Venue, seed: int) -> str:
+    """How the event of a sequence nets collateral."""
+    return SCHEMES[seed % len(SCHEMES)] if venue is Venue.KALSHI else ""
+
+
+def _across_the_event(steps: list[Step], random: Random) -> list[Step]:
+    """Let who nets trade in all markets of the event, and have it settle at the end."""
+    for step in steps:
+        step.values["market"] = random.randrange(MARKETS)
+    for number, who in enumerate(ACCOUNTS):
+        if random.random() < 0.8:
+            steps[number] = Step(number, "netting", {"who": who, "is_on": True})
+    for market in range(MARKETS) if random.random() < 0.5 else ():
+        number = len(steps) - MARKETS + market
+        value = random.choice((0, 0, 10_000, 3_700, 5_000))
+        steps[number] = Step(number, "settle", {"market": market, "settlement": value, "is_paid": True})
+    return steps
 
 
 def _values(kind: str, venue: Venue, number: int, random: Random) -> dict[str, Any]:
@@ -96,6 +119,8 @@ def _values(kind: str, venue: Venue, number: int, random: Random) -> dict[str, A
         values["percents"] = random.choice(({0: 100}, {0: 40, 1: 20, 2: 20, 3: 20}, {}, {2: 50, 3: 50}))
     elif kind == "settle":
         values |= {"settlement": random.choice((0, 10_000, 3_700, 5_000)), "is_paid": random.random() < 0.7}
+    elif kind == "netting":
+        values["is_on"] = random.random() < 0.8
     elif kind == "restart":
         values["is_from_tail"] = random.random() < 0.5
     return values

@@ -46,6 +46,7 @@ from streams.sandbox.records import (
     TradeSide,
 )
 from tests.engine.ledger import Ledger
+from tests.engine.netting import NettingLedger
 from tests.engine.reference import Reference, RestingOrder, is_on_grid
 from tests.engine.reference import Trade as Match
 from tests.engine.rules import BARS, Rules
@@ -86,19 +87,22 @@ class _Ear(Listener):
             self.settled.append(listed.market_id)
 
 
-def listings(venue: Venue) -> list[ListMarket]:
-    """Three markets of one event; on Kalshi each on a shard of its own."""
+def listings(venue: Venue, scheme: str = "") -> list[ListMarket]:
+    """Three markets of one event; on Kalshi each on a shard of its own, or all on one where the event nets."""
     is_kalshi = venue is Venue.KALSHI
     fees = {"fee_type": "quadratic_with_maker_fees", "fee_multiplier": "1"} if is_kalshi else {
         "rate": "0.05", "exponent": "1", "taker_only": True,
     }  # fmt: skip
-    event = CatalogueEvent(venue, "KXE-26" if is_kalshi else "500", "KXE" if is_kalshi else "", "Event")
+    event = CatalogueEvent(
+        venue, "KXE-26" if is_kalshi else "500", "KXE" if is_kalshi else "", "Event", is_exclusive=scheme == "MECNET"
+    )
     return [
         ListMarket(event, CatalogueMarket(
             venue, market_name(venue, n), event.event_id, event.series_id, "Will it rain?", "Rules.",
             _START + timedelta(days=60), _START, fee_schedule=fees, yes_token=str(10**40 + 2 * n),
             no_token=str(10**40 + 2 * n + 1), gamma_id=str(900 + n), slug=f"rain-{n}", is_neg_risk=not is_kalshi,
-            extra={"exchange_index": n} if is_kalshi else {},
+            extra={"exchange_index": 0 if scheme else n} if is_kalshi else {},
+            strike={"type": "greater", "floor": str(n)} if scheme == "DIRECNET" else None,
         ))
         for n in range(MARKETS)
     ]  # fmt: skip
@@ -117,6 +121,7 @@ class World:
         accounts: Account ids by the names steps use.
         sellable: Whether matched tokens can be sold (`matched`) or only mined ones (`mined`); Polymarket.
         attach: Called with every new exchange (also after a restart) before it lists anything.
+        scheme: How the markets' event nets collateral; Kalshi.
     """
 
     def __init__(
@@ -125,6 +130,7 @@ class World:
         accounts: dict[str, str],
         sellable: str = "matched",
         attach: Callable[[Exchange], None] | None = None,
+        scheme: str = "",
     ) -> None:
         self._attach = attach
         self.venue = venue
@@ -133,10 +139,13 @@ class World:
         settlement = SettlementPlan(1_000, 3_000, Decimal("0.3"), sellable=sellable)  # type: ignore[arg-type]
         self.plan = FaultPlan(settlement=settlement)
         self.exchange = self._fresh()
-        for act in listings(venue):
+        for act in listings(venue, scheme):
             self.exchange.apply(act, self.now)
         self.reference = Reference()
         self.ledger = Ledger(venue, accounts.values(), DEPOSIT)
+        if venue is Venue.KALSHI:
+            markets = [market_name(venue, n) for n in range(MARKETS)]
+            self.ledger = NettingLedger(accounts.values(), DEPOSIT, scheme, markets)
         self.ear = _Ear(self.ledger)
         self.exchange.listeners.append(self.ear)
         self.rules = Rules()
@@ -408,7 +417,17 @@ class World:
                 is_paid = self.exchange.accounts.accounts[account_id].redeems_itself
                 if is_paid or self.ledger.owes(account_id, ref.market_id):
                     self.ledger.pay(account_id, ref.market_id, value)
+            self._drop_uncovered()
         assert self.ear.settled.count(ref.market_id) == 1, "a market is settled once"
+
+    def _drop_uncovered(self) -> None:
+        """Orders that counted on the netting of an event end when its results break it."""
+        for order in list(self.reference.orders):
+            ticket = self.exchange.tickets.get(order.name)
+            if ticket is not None and ticket.reason == "margin":
+                assert isinstance(self.ledger, NettingLedger)
+                assert self.ledger.is_broken
+                self.reference.drop(order.name)
 
     # -- inventory --------------------------------------------------------------------------------------------------
 
@@ -457,6 +476,15 @@ class World:
 
     def _allocation(self, number: int, values: dict[str, Any]) -> None:
         self.exchange.set_allocation(self.names[values["who"]], values["percents"])
+
+    def _netting(self, number: int, values: dict[str, Any]) -> None:
+        assert isinstance(self.ledger, NettingLedger)
+        account = self.names[values["who"]]
+        has_orders = any(
+            ticket.is_open and ticket.request.account_id == account for ticket in self.exchange.tickets.values()
+        )
+        self.exchange.set_netting(account, is_on=values["is_on"])
+        self.ledger.switch(account, is_on=values["is_on"], has_orders=has_orders)
 
     # -- restart ----------------------------------------------------------------------------------------------------
 

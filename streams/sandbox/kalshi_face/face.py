@@ -115,6 +115,10 @@ class KalshiFace(FaultySurface):
             response.body = with_novelties(response.body)
         return response
 
+    def tick(self, now_ms: int) -> None:
+        """Let time pass: fees change."""
+        self.fees.apply_due(now_ms)
+
     def public(self, handler: Callable[..., Response]) -> Handler:
         """Wrap a handler that needs no signature: who sends a known key pays with its tokens."""
 

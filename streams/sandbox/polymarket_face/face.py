@@ -21,6 +21,7 @@ from streams.sandbox.polymarket_face.clob_markets import ClobMarketRest
 from streams.sandbox.polymarket_face.data_api import DataRest
 from streams.sandbox.polymarket_face.data_market import DataMarketRest
 from streams.sandbox.polymarket_face.data_v1 import DataV1Rest
+from streams.sandbox.polymarket_face.fee_changes import MarketFees
 from streams.sandbox.polymarket_face.gamma import GammaRest
 from streams.sandbox.polymarket_face.gamma_extras import GammaExtras
 from streams.sandbox.polymarket_face.heartbeats import Heartbeats
@@ -62,6 +63,7 @@ class PolymarketFace(FaultySurface, Listener):
         self.tokens: dict[str, tuple[ListedMarket, Outcome]] = {}
         self.events: dict[str, list[ListedMarket]] = {}
         self.inventory = Inventory(exchange, self.ring, self.allowances, self.balances)
+        self.fees = MarketFees(exchange)
         self.market_feed = MarketFeed(self.settings)
         self.user_feed = UserFeed(exchange)
         self.waited_for: dict[str, int] = {}
@@ -133,7 +135,8 @@ class PolymarketFace(FaultySurface, Listener):
         return Response(404, {"error": "not found"})
 
     def tick(self, now_ms: int) -> None:
-        """Let time pass: heartbeats and relayed transactions."""
+        """Let time pass: heartbeats and relayed transactions; first of all, fees as they were before a restart."""
+        self.fees.restore()
         self._heartbeats.tick(now_ms)
         self._relayer.tick(now_ms)
 
@@ -181,6 +184,7 @@ class PolymarketFace(FaultySurface, Listener):
 
     def on_forgotten(self, listed: ListedMarket) -> None:
         """A market is not served any more."""
+        self.fees.forget(listed.market_id)
         for token in (listed.market.yes_token, listed.market.no_token):
             self.tokens.pop(token, None)
         siblings = self.events.get(listed.market.event_id, [])

@@ -7,6 +7,8 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from streams.market.errors import Refused
 from streams.market.identity import MarketRef, Outcome, Venue
@@ -23,8 +25,10 @@ from streams.sandbox.memory import (
     take_changes,
 )
 from streams.sandbox.model import CatalogueEvent, DetermineMarket, ListMarket, PlaceOrder, SettleMarket
+from streams.sandbox.netting import Stake
 from streams.sandbox.records import Amendment, OrderRequest
 from streams.sandbox.retention import SHORT_LIFE_MS, forgettable
+from tests.engine.netting import guaranteed_e6, needed_e6
 from tests.engine.quoted import CONTRACT, NOW, listing, request
 
 FREE = {"fee_type": "quadratic", "fee_multiplier": "0"}
@@ -231,6 +235,38 @@ def test_what_was_returned_survives_a_restart_by_snapshot_and_by_tail() -> None:
         assert fresh.accounts.total_e6() == 100 * CONTRACT
         settle(fresh, "M0", 10_000)
         assert cents(fresh) == 9_700
+
+
+_EVENTS = {kind: venue(is_exclusive=kind == "MECNET", strikes=("1", "2", "3")) for kind in ("MECNET", "DIRECNET")}
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from(("MECNET", "DIRECNET")),
+    st.lists(st.tuples(st.sampled_from(("yes", "no")), st.integers(0, 9)), min_size=3, max_size=3),
+    st.sampled_from((None, None, 0, 2_500, 10_000)),
+    st.lists(
+        st.tuples(st.integers(0, 2), st.sampled_from(("yes", "no")), st.integers(1, 9), st.integers(1, 99)), max_size=5
+    ),
+)
+def test_orders_hold_what_the_worst_set_of_fills_takes(kind: str, held: Any, settled: int | None, wanted: Any) -> None:
+    made = _EVENTS[kind]
+    account, last = Account("any", is_netting=True), made.markets["M2"]
+    last.status, last.settlement_e4 = ("open", None) if settled is None else ("settled", settled)
+    for number, (outcome, contracts) in enumerate(held):
+        account.position(f"M{number}").change(outcome, contracts * CONTRACT, 0)
+    if settled is not None:
+        account.positions.pop("M2")
+        wanted = [row for row in wanted if row[0] != 2]
+    group = made.netting.group_for(account, "M0")
+    assert group is not None
+    returned = account.returned_e6[group.key] = made.netting.guaranteed_e6(account, group)
+    stakes = [Stake(f"M{n}", outcome, size * CONTRACT, size * price * 10_000) for n, outcome, size, price in wanted]
+    fills = [(n, outcome, size * CONTRACT, size * price * 10_000) for n, outcome, size, price in wanted]
+    holdings = [(account.held_e6(name, "yes"), account.held_e6(name, "no")) for name in ("M0", "M1", "M2")]
+    assert returned == guaranteed_e6(kind, holdings, (None, None, settled))
+    needed = needed_e6(kind, holdings, (None, None, settled), returned, fills)
+    assert made.netting.needed_e6(account, group, stakes) == needed
 
 
 def test_a_settled_market_is_kept_while_its_event_still_nets() -> None:
