@@ -83,7 +83,8 @@ def _across_the_event(steps: list[Step], random: Random) -> list[Step]:
     for market in range(MARKETS) if random.random() < 0.5 else ():
         number = len(steps) - MARKETS + market
         value = random.choice((0, 0, 10_000, 3_700, 5_000))
-        steps[number] = Step(number, "settle", {"market": market, "settlement": value, "is_paid": True})
+        values = {"market": market, "who": "me", "settlement": value, "is_paid": True}
+        steps[number] = Step(number, "settle", values)
     return steps
 
 
