@@ -94,6 +94,13 @@ def test_a_held_order_that_was_to_close_a_position_needs_cash_when_that_is_close
     assert (held.status, held.reason, held.filled_e6) == ("canceled", "insufficient_balance", 0)
 
 
+def test_an_order_is_held_only_if_its_account_can_pay_the_taker_fee_too() -> None:
+    made = exchange(Venue.POLYMARKET)
+    made.accounts.accounts["me"].cash_by_shard_e6 = {0: 5_100_000}
+    with pytest.raises(Refused, match="insufficient_balance"):
+        made.hold(request("a", "yes", "buy", 5_100, 10, "gtc"), NOW + 500, NOW)
+
+
 def test_held_orders_end_with_their_market_so_that_nothing_paid_out_stays_promised() -> None:
     made = exchange(Venue.POLYMARKET)
     made.split("me", "M", 10 * CONTRACT, NOW)
