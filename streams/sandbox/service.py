@@ -211,15 +211,25 @@ class Sandbox:
         return first
 
     def commit(self) -> None:
-        """Put what changed since the last commit on disk."""
+        """Put what changed since the last commit on disk; what does not fit there is tried again the next time.
+
+        Raises:
+            OSError: If it cannot be written.
+        """
         for exchange in self.exchanges.values():
             if exchange.changes.listings:
                 fresh = [exchange.markets[market_id] for market_id in exchange.changes.listings]
                 self._journal.add_listings([listing_state(listed) for listed in fresh])
                 exchange.changes.listings.clear()
+            pending = exchange.changes
             record = take_changes(exchange)
-            if record is not None:
+            if record is None:
+                continue
+            try:
                 self._journal.append(record)
+            except OSError:
+                exchange.changes = pending
+                raise
 
     def _restore(self, found: Recovered, snapshot: dict[str, Any]) -> None:
         for listing in found.listings:
