@@ -51,6 +51,7 @@ class KalshiFaceSettings:
         max_commands_per_s: Commands per second and connection.
         slow_reader_bytes: Unsent bytes at which a subscription ends with error 25; the venue names no figure.
         ping_interval_s: Between two pings.
+        compresses: Whether messages are compressed for clients that offer it; negotiable since September 2026.
     """
 
     rate_limit_body: Literal["observed", "documented"] = "observed"
@@ -79,3 +80,4 @@ class KalshiFaceSettings:
     max_commands_per_s: int = 10_000
     slow_reader_bytes: int = 16_000_000
     ping_interval_s: float = 10
+    compresses: bool = True

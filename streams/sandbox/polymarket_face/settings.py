@@ -36,6 +36,7 @@ class PolymarketFaceSettings:
         bad_auth_code: Close code of a user socket with wrong credentials; unconfirmed.
         crypto_rate_e6: Fee rate that marks markets with a taker delay (`itode`): crypto.
         rebate_rate: Maker rebate share shown in fee schedules.
+        has_novelties: Adds unknown fields and unknown enum values to answers and frames, as new releases do.
     """
 
     starting_cash_e6: int = 10_000_000_000
@@ -61,3 +62,4 @@ class PolymarketFaceSettings:
     bad_auth_code: int = 1008
     crypto_rate_e6: int = 70_000
     rebate_rate: str = "0.25"
+    has_novelties: bool = False

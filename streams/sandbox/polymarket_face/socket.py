@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
 
-from streams.sandbox.polymarket_face.objects import book_event
+from streams.sandbox.novelties import with_novelties
+from streams.sandbox.polymarket_face.objects import book_event, has_book
 from streams.sandbox.server import Socket
 
 if TYPE_CHECKING:
@@ -24,10 +25,15 @@ class _Session:
     socket: Socket | None = None
     is_subscribed: bool = False
 
+    @property
+    def is_compressible(self) -> bool:
+        """Nothing is known of compression at this venue."""
+        return False
+
     def on_open(self, socket: Socket) -> None:
         """Keep the socket."""
         self.socket = socket
-        self.face.watch_faults(socket)
+        self.face.watch_faults(socket, self.channel)
 
     def on_text(self, text: str) -> None:
         """Answer PING (a silent socket too); carry out anything else."""
@@ -46,6 +52,8 @@ class _Session:
 
     def send(self, frame: bytes) -> None:
         """Send a frame."""
+        if self.face.settings.has_novelties:
+            frame = orjson.dumps(with_novelties(orjson.loads(frame)))
         if self.socket is not None:
             self.socket.send(frame, self.channel)
 
@@ -60,20 +68,18 @@ class MarketSession(_Session):
 
     channel: ClassVar[str] = "market"
     tokens: dict[str, None] = field(default_factory=dict)
-    has_custom_features: bool = False
 
     def on_close(self) -> None:
         """Forget the subscriptions."""
         self.face.market_feed.unwatch(self, list(self.tokens))
-        self.face.market_feed.featured.pop(self, None)
+        self.face.market_feed.feature(self, is_on=False)
         self.socket = None
 
     def on_message(self, message: dict[str, Any]) -> None:
         """First {"assets_ids", "type": "market"}, later {"operation", "assets_ids"}."""
         tokens = [str(token) for token in message.get("assets_ids") or []]
-        if message.get("custom_feature_enabled"):
-            self.has_custom_features = True
-            self.face.market_feed.featured[self] = None
+        if "custom_feature_enabled" in message:
+            self.face.market_feed.feature(self, is_on=bool(message["custom_feature_enabled"]))
         if message.get("operation") == "unsubscribe":
             for token in tokens:
                 self.tokens.pop(token, None)
@@ -92,7 +98,7 @@ class MarketSession(_Session):
         """One array with a book per token; [] when none of them has one."""
         now = self.face.now_ms()
         found = [self.face.tokens[token] for token in tokens if token in self.face.tokens]
-        books = [book_event(listed, outcome, now) for listed, outcome in found if listed.status in ("open", "paused")]
+        books = [book_event(listed, outcome, now) for listed, outcome in found if has_book(listed)]
         self.send(orjson.dumps(books))
 
 

@@ -8,8 +8,9 @@ from collections.abc import Callable
 
 import httpx
 import pytest
+from websockets.asyncio.client import connect
 
-from streams.sandbox.server import Request, Response, Server, Session
+from streams.sandbox.server import Request, Response, Server, Session, Socket
 
 
 class Face:
@@ -86,3 +87,40 @@ def test_a_lost_answer_closes_the_connection_and_a_reset_one_resets_it() -> None
         asyncio.run(ask(lambda: Response(is_lost=True)))
     with pytest.raises(httpx.ReadError):
         asyncio.run(ask(lambda: Response(is_reset=True)))
+
+
+class Echo:
+    """Says again what it hears."""
+
+    def __init__(self, is_compressible: bool) -> None:
+        self.is_compressible = is_compressible
+        self._socket: Socket
+
+    def on_open(self, socket: Socket) -> None:
+        self._socket = socket
+
+    def on_text(self, text: str) -> None:
+        self._socket.send(text.encode())
+
+    def on_close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("is_compressible", [True, False])
+@pytest.mark.parametrize("offer", ["deflate", None])
+def test_messages_are_compressed_for_clients_that_offer_it(is_compressible: bool, offer: str | None) -> None:
+    async def main() -> tuple[bool, list[str]]:
+        face = Face(lambda: Response(200))
+        face.open_session = lambda request: Echo(is_compressible)  # type: ignore[method-assign]
+        server = Server(face, 0)
+        await server.start()
+        async with connect(f"ws://127.0.0.1:{server.port}/", compression=offer, proxy=None) as socket:
+            heard = []
+            for text in ("a", "b" * 300, "c" * 70_000):
+                await socket.send(text)
+                heard.append(str(await socket.recv()))
+            is_agreed = bool(socket.protocol.extensions)
+        await server.stop()
+        return is_agreed, heard
+
+    assert asyncio.run(main()) == (is_compressible and offer == "deflate", ["a", "b" * 300, "c" * 70_000])
