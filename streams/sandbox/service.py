@@ -261,6 +261,7 @@ class Sandbox:
     async def _step(self) -> None:
         for venue, exchange in self.exchanges.items():
             exchange.tick(self.venue_ms(venue))
+        self._kalshi.tick(self.venue_ms(Venue.KALSHI))
         self._polymarket.tick(self.venue_ms(Venue.POLYMARKET))
         if not self.controls.is_flow_running:
             self.commit()

@@ -25,6 +25,7 @@ from streams.sandbox.kalshi_face.historical import HistoricalRest
 from streams.sandbox.kalshi_face.hub import Hub
 from streams.sandbox.kalshi_face.identity import market_uuid
 from streams.sandbox.kalshi_face.limits import TIERS, Bucket, KeyBuckets, cost_of
+from streams.sandbox.kalshi_face.maintenance import pause_end_ms
 from streams.sandbox.kalshi_face.markets import MarketRest
 from streams.sandbox.kalshi_face.objects import market_object
 from streams.sandbox.kalshi_face.orders import OrderRest
@@ -108,6 +109,13 @@ class KalshiFace(FaultySurface):
         if self.settings.has_novelties and isinstance(response.body, dict) and response.status < 300:
             response.body = with_novelties(response.body)
         return response
+
+    def tick(self, now_ms: int) -> None:
+        """Let time pass: the weekly maintenance."""
+        if self.settings.keeps_maintenance and self.exchange.mode == "open":
+            end_ms = pause_end_ms(now_ms)
+            if end_ms is not None:
+                self.exchange.set_mode("trading_paused", now_ms, until_ms=end_ms)
 
     def public(self, handler: Callable[..., Response]) -> Handler:
         """Wrap a handler that needs no signature: who sends a known key pays with its tokens."""

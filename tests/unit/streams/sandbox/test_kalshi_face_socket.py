@@ -281,8 +281,11 @@ def test_frames_say_when_they_were_sent_unless_told_not_to() -> None:
     assert "sending_ts_ms" not in silent.open_line().command(1, "subscribe", **_BOOK)[1]
 
 
-def test_pings_say_heartbeat() -> None:
-    assert KalshiVenue().open_line().wire.pings == [b"heartbeat"]
+def test_a_ping_says_heartbeat_every_ten_seconds() -> None:
+    wire = KalshiVenue().open_line().wire
+    ((delay_s, again),) = wire.loop.timers
+    again()
+    assert (delay_s, wire.pings) == (10, [b"heartbeat"] * 2)
 
 
 def test_a_new_event_is_told_before_its_market() -> None:
