@@ -62,6 +62,11 @@ class _Session:
             self.socket.answer(b"PONG")
 
 
+def _texts(value: Any) -> list[str]:
+    """The texts of a JSON list; none for anything else."""
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
+
+
 @dataclass(slots=True, eq=False)
 class MarketSession(_Session):
     """One connection of the market socket."""
@@ -77,7 +82,7 @@ class MarketSession(_Session):
 
     def on_message(self, message: dict[str, Any]) -> None:
         """First {"assets_ids", "type": "market"}, later {"operation", "assets_ids"}."""
-        tokens = [str(token) for token in message.get("assets_ids") or []]
+        tokens = _texts(message.get("assets_ids"))
         if "custom_feature_enabled" in message:
             self.face.market_feed.feature(self, is_on=bool(message["custom_feature_enabled"]))
         if message.get("operation") == "unsubscribe":
@@ -120,7 +125,7 @@ class UserSession(_Session):
         if self.key is None:
             self._log_in(message)
             return
-        markets = {str(market) for market in message.get("markets") or []}
+        markets = set(_texts(message.get("markets")))
         if self.markets is None:
             return
         if message.get("operation") == "subscribe":
@@ -143,6 +148,5 @@ class UserSession(_Session):
                 self.socket.close(self.face.settings.bad_auth_code)
             return
         self.key = key
-        markets = message.get("markets")
-        self.markets = {str(market) for market in markets} if markets else None
+        self.markets = set(_texts(message.get("markets"))) or None
         self.face.user_feed.sessions[self] = None
