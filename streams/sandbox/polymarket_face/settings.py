@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,8 @@ class PolymarketFaceSettings:
     gtd_least_s: int = 180
     gtd_early_s: int = 60
     micro_amounts: bool = False
-    kill_status: int = 400
-    delayed_status: str = "delayed"
+    kill_status: Literal[400, 200] = 400
+    delayed_status: Literal["delayed", "unmatched"] = "delayed"
     geoblocked: bool = False
     relayer_ms: int = 3_000
     site_wallets_exist: bool = True

@@ -26,8 +26,8 @@ FIELDS = words(
     "ticker side count price time_in_force self_trade_prevention_type client_order_id expiration_time post_only "
     "reduce_only cancel_order_on_pause order_group_id subaccount exchange_index reduce_by reduce_to market_ticker "
     "orders contracts_limit contracts_limit_fp amount source_exchange_shard destination_exchange_shard source "
-    "destination client_transfer_id allocations resting_margin_reservation subaccount_number enabled updated_client_order_id "
-    "order_id"
+    "destination client_transfer_id allocations resting_margin_reservation subaccount_number enabled "
+    "updated_client_order_id order_id"
 )
 PARAMETERS = words(
     "limit cursor status tickers event_ticker series_ticker min_ts max_ts ticker depth start_ts end_ts period_interval "
