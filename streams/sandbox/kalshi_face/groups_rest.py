@@ -37,7 +37,7 @@ class GroupRest:
         router.add("PUT", _ONE + "/limit", signed(self.limit))
 
     def groups(self, request: Request, key: KalshiKey) -> Response:
-        """All groups of the account; without any, the key is absent as in the reference."""
+        """All groups of the account."""
         rows = [{"id": group_id, **_shown(group)} for group_id, group in self._face.groups.of(key.account_id).items()]
         return Response(200, {"order_groups": rows})
 
