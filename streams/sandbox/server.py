@@ -29,6 +29,7 @@ from streams.logs import get_logger
 
 _MAX_BUFFERED = 32_000_000
 _MAX_BODY = 4_000_000
+_OFFER = re.compile(rb"\r\nupgrade:[^\r\n]*", re.IGNORECASE)
 _MAX_MESSAGE = 64 * 2**20
 """Of one socket message; Kalshi's documented limit."""
 _REASONS = {int(status): status.phrase for status in HTTPStatus}
@@ -268,7 +269,10 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._upgrade()
+            if self._headers.get("upgrade", "").lower() == "websocket":
+                self._upgrade()
+            else:
+                self._decline_upgrade()
         except httptools.HttpParserError:
             self._write(Response(400, {"error": "malformed request"}), keep=False)
 
@@ -353,6 +357,14 @@ class Connection(asyncio.Protocol):
         self._transport.write("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + payload)
         if not keep:
             self._transport.close()
+
+    def _decline_upgrade(self) -> None:
+        """Take a request that offers another protocol, such as HTTP/2, as if it did not."""
+        head, end, body = bytes(self._raw).partition(b"\r\n\r\n")
+        self._parser = httptools.HttpRequestParser(self)
+        self._reset()
+        self._raw.clear()
+        self.data_received(_OFFER.sub(b"", head) + end + body)
 
     # -- websocket --------------------------------------------------------------------------------------------------
 

@@ -124,3 +124,24 @@ def test_messages_are_compressed_for_clients_that_offer_it(is_compressible: bool
         return is_agreed, heard
 
     assert asyncio.run(main()) == (is_compressible and offer == "deflate", ["a", "b" * 300, "c" * 70_000])
+
+
+@pytest.mark.parametrize("body", [b"", b"{}"])
+def test_an_offer_of_http_2_is_declined_and_the_request_answered(body: bytes) -> None:
+    async def main() -> list[bytes]:
+        server = Server(Face(lambda: Response(200, {"ok": True})), 0)
+        await server.start()
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        offer = b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAEAAEAAAAIAAAAB\r\n"
+        request = b"POST /x HTTP/1.1\r\nhost: x\r\n%scontent-length: %d\r\n\r\n%s" % (offer, len(body), body)
+        lines = []
+        for _ in range(2):
+            writer.write(request)
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+            await reader.readexactly(len(b'{"ok":true}'))
+            lines.append(head.split(b"\r\n")[0])
+        writer.close()
+        await server.stop()
+        return lines
+
+    assert asyncio.run(main()) == [b"HTTP/1.1 200 OK"] * 2
