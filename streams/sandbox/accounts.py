@@ -289,16 +289,17 @@ class Accounts:
         cost = giver.position(market_id).take_out(outcome, contracts_e6)
         taker.position(market_id).change(outcome, contracts_e6, cost)
 
-    def settle(self, account: Account, market_id: str, settlement_e4: int, now_ms: int) -> int:
+    def settle(self, account: Account, market_id: str, settlement_e4: int, now_ms: int, step_e6: int = 1) -> int:
         """Pay a position out and empty it; returns the payout (1/1,000,000 dollar), which may be zero.
 
-        It is rounded down, so that a debt is rounded up; what that leaves stays in escrow.
+        It is rounded down to whole steps, so that a debt is rounded up; what that leaves stays in escrow.
         """
         position = account.positions.get(market_id)
         if position is None or not (position.yes_e6 or position.no_e6):
             return 0
         payout = cash_e6_of(settlement_e4, position.yes_e6, paying=False)
         payout += cash_e6_of(PRICE_ONE_E4 - settlement_e4, position.no_e6, paying=False)
+        payout -= payout % step_e6
         account.add_cash(self.shard(market_id), payout)
         position.realized_e6 += payout - position.yes_cost_e6 - position.no_cost_e6
         position.yes_e6 = position.no_e6 = position.yes_cost_e6 = position.no_cost_e6 = 0

@@ -29,7 +29,13 @@ CONVERTER = "venue:neg-risk:"
 
 
 class Settling(Booking):
-    """Settlement of trades and markets, and the inventory operations of Polymarket."""
+    """Settlement of trades and markets, and the inventory operations of Polymarket.
+
+    Attributes:
+        payout_step_e6: What is paid to accounts from outside is rounded down to whole steps of this.
+    """
+
+    payout_step_e6: int = 1
 
     # -- trades -----------------------------------------------------------------------------------------------------
 
@@ -164,7 +170,8 @@ class Settling(Booking):
         if position is None:
             return 0
         yes, no, yes_cost, no_cost = position.yes_e6, position.no_e6, position.yes_cost_e6, position.no_cost_e6
-        payout = self.accounts.settle(account, listed.market_id, settlement_e4, now_ms)
+        step = 1 if account.is_house else self.payout_step_e6
+        payout = self.accounts.settle(account, listed.market_id, settlement_e4, now_ms, step)
         if account.is_house:
             account.positions.pop(listed.market_id)
             return payout

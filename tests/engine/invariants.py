@@ -37,7 +37,8 @@ def _check_money(world: World) -> None:
         else:
             value = listed.settlement_e4 or 0
             owed = (yes * value + no * (10_000 - value)) // 10_000
-            assert 0 <= escrow - owed <= 20, f"what is left in escrow is owed: {escrow} {owed}"
+            most = 20 + len(world.names) * exchange.payout_step_e6
+            assert 0 <= escrow - owed <= most, f"what is left in escrow is owed: {escrow} {owed}"
     for account in accounts.accounts.values():
         for position in account.positions.values() if account.is_house else ():
             assert min(position.yes_e6, position.no_e6) >= 0, "the house owes no tokens"

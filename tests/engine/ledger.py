@@ -17,6 +17,8 @@ class Ledger:
 
     def __init__(self, venue: Venue, accounts: Iterable[str], deposit_e6: int) -> None:
         self._venue = venue
+        self.step_e6 = 1
+        """Payouts are in whole steps."""
         self.cash = dict.fromkeys(accounts, deposit_e6)
         self._held: dict[tuple[str, str, str], int] = defaultdict(int)
         self._failed: set[str] = set()
@@ -75,7 +77,8 @@ class Ledger:
     def pay(self, account: str, market: str, settlement_e4: int) -> None:
         """A position was settled, rounded down (a debt up)."""
         yes, no = self._held[account, market, "yes"], self._held[account, market, "no"]
-        self.cash[account] += yes * settlement_e4 // ONE + no * (ONE - settlement_e4) // ONE
+        payout = yes * settlement_e4 // ONE + no * (ONE - settlement_e4) // ONE
+        self.cash[account] += payout // self.step_e6 * self.step_e6
         self._held[account, market, "yes"] = self._held[account, market, "no"] = 0
 
     def owes(self, account: str, market: str) -> bool:

@@ -146,6 +146,7 @@ class World:
         if venue is Venue.KALSHI:
             markets = [market_name(venue, n) for n in range(MARKETS)]
             self.ledger = NettingLedger(accounts.values(), DEPOSIT, scheme, markets)
+        self.ledger.step_e6 = self.exchange.payout_step_e6
         self.ear = _Ear(self.ledger)
         self.exchange.listeners.append(self.ear)
         self.rules = Rules()

@@ -74,6 +74,7 @@ class KalshiFace(FaultySurface):
         self.now_ms = clock
         self.commit = commit
         self.settings = settings or KalshiFaceSettings()
+        exchange.payout_step_e6 = self.settings.scalar_payout_step_e6
         self.events: dict[str, list[ListedMarket]] = {}
         self.series: dict[str, list[ListedMarket]] = {}
         self.tickers: dict[str, str] = {}

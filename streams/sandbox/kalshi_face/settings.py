@@ -48,6 +48,8 @@ class KalshiFaceSettings:
         group_limit_most: Highest limit of an order group, contracts.
         netting_starts: When positions from before netting was switched on are netted: with the next trade of their
             event, or at once. The help page says that the switch leaves current positions as they are.
+        scalar_payout_step_e6: Payouts of scalar results are rounded down to this, 1/1,000,000 dollar. The docs say
+            whole cents, the rest being a settlement fee; another reading is 0.0001 dollar (100) for direct members.
         max_connections: Sockets per account; the lowest tier's figure.
         max_markets_per_session: Order book markets of one connection.
         max_commands_per_s: Commands per second and connection.
@@ -80,6 +82,7 @@ class KalshiFaceSettings:
     group_trips_when: Literal["reached", "exceeded"] = "reached"
     group_limit_most: int = 1_000_000
     netting_starts: Literal["next_trade", "at_once"] = "next_trade"
+    scalar_payout_step_e6: int = 10_000
     max_connections: int = 200
     max_markets_per_session: int = 500_000
     max_commands_per_s: int = 10_000

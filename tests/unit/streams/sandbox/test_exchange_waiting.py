@@ -94,6 +94,13 @@ def test_a_held_order_that_was_to_close_a_position_needs_cash_when_that_is_close
     assert (held.status, held.reason, held.filled_e6) == ("canceled", "insufficient_balance", 0)
 
 
+def test_an_order_is_held_only_if_its_account_can_pay_the_taker_fee_too() -> None:
+    made = exchange(Venue.POLYMARKET)
+    made.accounts.accounts["me"].cash_by_shard_e6 = {0: 5_100_000}
+    with pytest.raises(Refused, match="insufficient_balance"):
+        made.hold(request("a", "yes", "buy", 5_100, 10, "gtc"), NOW + 500, NOW)
+
+
 def test_held_orders_end_with_their_market_so_that_nothing_paid_out_stays_promised() -> None:
     made = exchange(Venue.POLYMARKET)
     made.split("me", "M", 10 * CONTRACT, NOW)
@@ -175,3 +182,17 @@ def test_a_conversion_pays_at_once_what_a_market_of_the_event_has_resolved_to() 
     assert made.convert("me", "E", ["A", "B"], 10 * CONTRACT, NOW) == 20 * CONTRACT
     assert account.cash_e6 == 100 * CONTRACT
     assert made.accounts.total_e6() == 100 * CONTRACT
+
+
+@pytest.mark.parametrize(("step_e6", "paid_e6"), [(1, 456_207), (100, 456_200), (10_000, 450_000)])
+def test_a_scalar_payout_is_rounded_down_to_the_step_of_the_venue(step_e6: int, paid_e6: int) -> None:
+    made = exchange(Venue.KALSHI)
+    made.payout_step_e6 = step_e6
+    account = made.accounts.accounts["me"]
+    made.place(replace(request("a", "yes", "buy", 5_100, 0), size_e6=1_230_000), NOW)
+    cash = account.cash_e6
+    made.apply(DetermineMarket(MarketRef(Venue.KALSHI, "M"), 3_709, "scalar"), NOW)
+    made.apply(SettleMarket(MarketRef(Venue.KALSHI, "M")), NOW)
+    # 1.23 contracts at 0.3709
+    assert account.cash_e6 - cash == paid_e6
+    assert made.accounts.total_e6() == 2_000 * CONTRACT

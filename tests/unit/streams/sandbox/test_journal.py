@@ -5,10 +5,16 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from streams.market.identity import Venue
+from streams.sandbox.faults import FaultPlan
 from streams.sandbox.journal import Journal
+from streams.sandbox.replay import ReplayFlow
+from streams.sandbox.service import Sandbox, SandboxOptions
+from tests.engine.quoted import NOW, exchange, request
 
 
 def test_a_record_that_does_not_fit_leaves_no_half_line_that_would_hide_later_ones(
@@ -49,3 +55,29 @@ def test_a_record_that_is_written_in_pieces_is_whole(tmp_path: Path, monkeypatch
     again = Journal(tmp_path)
     assert again.recover().tail == [{"number": 1}]
     again.close()
+
+
+def test_what_could_not_be_written_is_written_with_the_next_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox = Sandbox(SandboxOptions(0, 0, tmp_path, lambda anchor: (ReplayFlow(tmp_path), None), FaultPlan()))
+    made = exchange(Venue.KALSHI)
+    sandbox.exchanges[Venue.KALSHI] = made
+    sandbox._journal.recover()
+    made.place(request("a", "yes", "buy", 5_100, 1), NOW)
+    append = Journal.append
+    monkeypatch.setattr(Journal, "append", _full)
+    with pytest.raises(OSError, match="no space left"):
+        sandbox.commit()
+    monkeypatch.setattr(Journal, "append", append)
+    made.place(request("b", "yes", "buy", 5_100, 1), NOW)
+    sandbox.commit()
+    sandbox._journal.close()
+    again = Journal(tmp_path / "journal")
+    tail = again.recover().tail
+    assert [ticket["request"]["order_id"] for record in tail for ticket in record["tickets"]] == ["a", "b"]
+    again.close()
+
+
+def _full(journal: Journal, record: dict[str, Any]) -> None:
+    raise OSError(errno.ENOSPC, "no space left")
