@@ -336,7 +336,9 @@ def load_accounts(path: Path) -> LoadedAccounts:
             for row in document.get("kalshi", [])
         }
         polymarket = {
-            row["api_key"]: PolymarketKey(row["address"], row["api_key"], row["secret"], row["passphrase"])
+            row["api_key"]: PolymarketKey(
+                row["address"], row["api_key"], row["secret"], row["passphrase"], relayer_key=row.get("relayer_key", "")
+            )
             for row in document.get("polymarket", [])
         }
         cash = {kalshi[row["key_id"]].account_id: cash_e6(row["cash_usd"]) for row in document.get("kalshi", [])}

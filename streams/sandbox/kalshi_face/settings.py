@@ -55,6 +55,9 @@ class KalshiFaceSettings:
         max_commands_per_s: Commands per second and connection.
         slow_reader_bytes: Unsent bytes at which a subscription ends with error 25; the venue names no figure.
         ping_interval_s: Between two pings.
+        keeps_maintenance: Whether trading pauses in Thursday's maintenance by itself. A sandbox that takes no orders
+            for two hours helps nobody who did not ask for it.
+        compresses: Whether messages are compressed for clients that offer it; negotiable since September 2026.
     """
 
     rate_limit_body: Literal["observed", "documented"] = "observed"
@@ -85,3 +88,5 @@ class KalshiFaceSettings:
     max_commands_per_s: int = 10_000
     slow_reader_bytes: int = 16_000_000
     ping_interval_s: float = 10
+    keeps_maintenance: bool = False
+    compresses: bool = True

@@ -180,6 +180,8 @@ def _wrong_transfer(body: dict[str, Any], amount: Any, source: Any, target: Any)
         return flat(400, "bad_request", "invalid amount or exchange shard")
     if body.get("source") != "event_contract" or body.get("destination") != "event_contract":
         return flat(400, "bad_request", "only transfers within event_contract are possible")
+    if not isinstance(body.get("client_transfer_id") or "", str):
+        return flat(400, "bad_request", "client_transfer_id must be a string")
     if body.get("source_subaccount") or body.get("destination_subaccount"):
         return flat(400, "bad_request", "unknown subaccount")
     return None
