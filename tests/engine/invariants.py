@@ -9,7 +9,8 @@ from streams.market.identity import Outcome, Venue
 from streams.sandbox.accounts import Account, Action
 from streams.sandbox.funds import reserved_by_shard
 from streams.sandbox.records import Ticket
-from tests.engine.world import CONTRACT, DEPOSIT, World
+from tests.engine.stage import CONTRACT, DEPOSIT
+from tests.engine.world import World
 
 _FEES_E6 = 2 * CONTRACT
 """What the fees of held orders may take beyond what was there when they were taken."""

@@ -22,7 +22,8 @@ from streams.sandbox.polymarket_face.face import PolymarketFace
 from streams.sandbox.records import ListedMarket
 from streams.sandbox.server import Request, Response
 from tests.engine.netting import NettingLedger
-from tests.engine.world import NOW, World
+from tests.engine.stage import NOW
+from tests.engine.world import World
 
 Levels = dict[int, int]
 """{price_e4: size_e6}"""
