@@ -47,9 +47,13 @@ class _Timer:
 
 
 class _Loop:
-    """The part of an event loop that a session and its frame line use; nothing ever fires."""
+    """The part of an event loop that a session and its frame line use; what is due later is kept, and never fires."""
+
+    def __init__(self) -> None:
+        self.timers: list[tuple[float, Callable[..., Any]]] = []
 
     def call_later(self, delay_s: float, callback: Callable[..., Any], *arguments: Any) -> _Timer:
+        self.timers.append((delay_s, callback))
         return _Timer()
 
     def time(self) -> float:

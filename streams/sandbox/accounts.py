@@ -3,7 +3,8 @@
 Every contract in existence is backed by one dollar in `escrow_e6`: buyers of YES and NO pay it together, holders of
 both (or the winner) get it back. So cash of all accounts + escrow + fees is always what was deposited, in every market
 as many YES exist as NO, and after a market is settled nothing of it is left in escrow. Amounts that do not come out
-even are rounded once; what one side pays the other gets.
+even are rounded once; what one side pays the other gets. Where collateral is returned across the markets of an event
+(`streams.sandbox.netting`), escrow lends it; what is never paid back is `shortfall_e6`, the venue's loss.
 
 Tokens can be owed (a negative position) by one account only: one that sold what a failed trade then took back.
 """
@@ -72,6 +73,8 @@ class Account:
         allocation: Percent of the cash each shard should hold; empty when nothing is moved by itself.
         redeems_itself: Whether positions of a settled market are paid without being asked for.
         deposited_e6: The cash it was opened with.
+        is_netting: Whether it asked for collateral to be returned across the markets of an event.
+        returned_e6: What was returned, by group of markets (`streams.sandbox.netting`).
     """
 
     account_id: str
@@ -82,6 +85,8 @@ class Account:
     allocation: dict[int, int] = field(default_factory=dict)
     redeems_itself: bool = True
     deposited_e6: int = 0
+    is_netting: bool = False
+    returned_e6: dict[str, int] = field(default_factory=dict)
 
     @property
     def cash_e6(self) -> int:
@@ -96,6 +101,10 @@ class Account:
         """Contracts held of an outcome."""
         found = self.positions.get(market_id)
         return 0 if found is None else found.held_e6(outcome)
+
+    def owes(self, market_id: str) -> bool:
+        """Whether it owes contracts of a market."""
+        return min(self.held_e6(market_id, "yes"), self.held_e6(market_id, "no")) < 0
 
     def position(self, market_id: str) -> Position:
         """The position in a market, made when there is none."""
@@ -120,10 +129,17 @@ def buying(side: Side) -> Intent:
 
 @dataclass(slots=True)
 class Charge:
-    """What one fill did to one account: cash change (fee included) and the fee in it, in 1/1,000,000 dollar."""
+    """What one fill did to one account, in 1/1,000,000 dollar.
 
-    cash_change_e6: int
-    fee_e6: int
+    Attributes:
+        cash_change_e6: Change of the cash, fee included.
+        fee_e6: The fee in it.
+        realized_e6: What a sale brought beyond what the contracts had cost.
+    """
+
+    cash_change_e6: int = 0
+    fee_e6: int = 0
+    realized_e6: int = 0
 
 
 class Accounts:
@@ -135,6 +151,7 @@ class Accounts:
         self.shards: dict[str, int] = {}
         self.escrow_e6: dict[str, int] = {}
         self.fees_e6 = 0
+        self.shortfall_e6 = 0
         self.order_fees: dict[str, KalshiOrderFees] = {}
 
     def open_account(
@@ -154,9 +171,10 @@ class Accounts:
         return self.accounts[account_id]
 
     def total_e6(self) -> int:
-        """Cash of all accounts, escrow and fees: always what was deposited."""
+        """Cash of all accounts, escrow and fees less what escrow lent and lost: always what was deposited."""
         cash = sum(account.cash_e6 for account in self.accounts.values())
-        return cash + sum(self.escrow_e6.values()) + self.fees_e6
+        lent = sum(sum(account.returned_e6.values()) for account in self.accounts.values())
+        return cash + sum(self.escrow_e6.values()) + self.fees_e6 - lent - self.shortfall_e6
 
     def shard(self, market_id: str) -> int:
         """The shard on which a market trades."""
@@ -203,14 +221,15 @@ class Accounts:
         position.opened_ms = position.opened_ms or now_ms
         position.updated_ms = now_ms
         fee = 0 if account.is_house else self._fee(account, order_id, intent, price_e4, size_e6, schedule, is_taker)
+        realized = 0
         if intent.action == "buy":
             change = -cash_e6 - fee
             position.change(intent.outcome, size_e6, cash_e6)
             self._escrow(market_id, cash_e6)
         else:
-            cost = position.take_out(intent.outcome, size_e6)
+            realized = cash_e6 - position.take_out(intent.outcome, size_e6)
             change = cash_e6 - fee
-            position.realized_e6 += cash_e6 - cost
+            position.realized_e6 += realized
             self._escrow(market_id, -cash_e6)
         account.add_cash(self.shard(market_id), change)
         self.fees_e6 += fee
@@ -219,12 +238,12 @@ class Accounts:
         position.volume_e6 += size_e6
         if self.nets(account):
             change += self.merge(account, market_id, min(position.yes_e6, position.no_e6))
-        return Charge(change, fee)
+        return Charge(change, fee, realized)
 
     def reverse(
-        self, account: Account, market_id: str, intent: Intent, size_e6: int, cash_e6: int, fee_e6: int
+        self, account: Account, market_id: str, intent: Intent, size_e6: int, cash_e6: int, charge: Charge
     ) -> None:
-        """Take a fill back: a trade that never settled.
+        """Take a fill back that was charged so: a trade that never settled.
 
         A buyer who sold the contracts meanwhile (possible only where matched tokens can be sold) owes them afterwards;
         one whose contracts were netted buys the pairs back.
@@ -232,11 +251,14 @@ class Accounts:
         position = account.position(market_id)
         shard = self.shard(market_id)
         sign = -1 if intent.action == "buy" else 1
-        position.change(intent.outcome, sign * size_e6, sign * cash_e6)
-        account.add_cash(shard, -sign * cash_e6 + fee_e6)
+        position.change(intent.outcome, sign * size_e6, sign * cash_e6 - charge.realized_e6)
+        position.realized_e6 -= charge.realized_e6
+        account.add_cash(shard, -sign * cash_e6 + charge.fee_e6)
         self._escrow(market_id, sign * cash_e6)
-        position.fees_e6 -= fee_e6
-        self.fees_e6 -= fee_e6
+        position.fees_e6 -= charge.fee_e6
+        position.traded_e6 -= cash_e6
+        position.volume_e6 -= size_e6
+        self.fees_e6 -= charge.fee_e6
         if self.nets(account):
             self.split(account, market_id, max(0, -min(position.yes_e6, position.no_e6)))
             self.merge(account, market_id, min(position.yes_e6, position.no_e6))
@@ -267,16 +289,17 @@ class Accounts:
         cost = giver.position(market_id).take_out(outcome, contracts_e6)
         taker.position(market_id).change(outcome, contracts_e6, cost)
 
-    def settle(self, account: Account, market_id: str, settlement_e4: int, now_ms: int) -> int:
+    def settle(self, account: Account, market_id: str, settlement_e4: int, now_ms: int, step_e6: int = 1) -> int:
         """Pay a position out and empty it; returns the payout (1/1,000,000 dollar), which may be zero.
 
-        What is lost by rounding down stays in escrow.
+        It is rounded down to whole steps, so that a debt is rounded up; what that leaves stays in escrow.
         """
         position = account.positions.get(market_id)
         if position is None or not (position.yes_e6 or position.no_e6):
             return 0
-        payout = cash_e6_of(settlement_e4, position.yes_e6, paying=position.yes_e6 < 0)
-        payout += cash_e6_of(PRICE_ONE_E4 - settlement_e4, position.no_e6, paying=position.no_e6 < 0)
+        payout = cash_e6_of(settlement_e4, position.yes_e6, paying=False)
+        payout += cash_e6_of(PRICE_ONE_E4 - settlement_e4, position.no_e6, paying=False)
+        payout -= payout % step_e6
         account.add_cash(self.shard(market_id), payout)
         position.realized_e6 += payout - position.yes_cost_e6 - position.no_cost_e6
         position.yes_e6 = position.no_e6 = position.yes_cost_e6 = position.no_cost_e6 = 0
@@ -299,11 +322,15 @@ class Accounts:
     def fees_of_order(
         self, account: Account, order_id: str, schedule: KalshiFeeSchedule, accumulator_e6: int = 0
     ) -> KalshiOrderFees:
-        """The fee accumulator of one Kalshi order, made at the account's precision when there is none."""
+        """The fee accumulator of one Kalshi order, made at the account's precision when there is none.
+
+        Its next fill pays by the schedule of its own moment, which may have changed since the order was placed.
+        """
+        at_account = schedule_at(schedule, account.precision_e6)
         fees = self.order_fees.get(order_id)
         if fees is None:
-            fees = KalshiOrderFees(schedule_at(schedule, account.precision_e6), accumulator_e6)
-            self.order_fees[order_id] = fees
+            fees = self.order_fees[order_id] = KalshiOrderFees(at_account, accumulator_e6)
+        fees.schedule = at_account
         return fees
 
     def _fee(
@@ -352,6 +379,8 @@ def account_state(account: Account, markets: set[str] | None = None) -> dict[str
         "precision_e6": account.precision_e6,
         "redeems_itself": account.redeems_itself,
         "deposited_e6": account.deposited_e6,
+        "is_netting": account.is_netting,
+        "returned_e6": sorted(account.returned_e6.items()),
         "positions": {m: p for m, p in account.positions.items() if markets is None or m in markets},
     }
 
@@ -363,5 +392,7 @@ def restore_account(account: Account, state: dict[str, Any]) -> None:
     account.precision_e6 = state["precision_e6"]
     account.redeems_itself = state["redeems_itself"]
     account.deposited_e6 = state["deposited_e6"]
+    account.is_netting = state.get("is_netting", False)
+    account.returned_e6 = dict(state.get("returned_e6", ()))
     for market_id, position in state["positions"].items():
         account.positions[market_id] = Position(**position)

@@ -15,6 +15,7 @@ import orjson
 from streams.market.errors import Refused
 from streams.market.identity import MarketRef, Side, Venue
 from streams.market.units import PRICE_ONE_E4
+from streams.sandbox.admin_fees import change_fees
 from streams.sandbox.behaviour import Behaviour, adjusted, behaviour_state
 from streams.sandbox.exchange import Exchange, house_order_id
 from streams.sandbox.face_faults import FaultySurface
@@ -72,6 +73,7 @@ class AdminFace:
         router.add("POST", "/flow", self._run_flow)
         router.add("GET", "/markets/{venue}/{market_id}", self._show_market)
         router.add("POST", "/markets/{venue}/{market_id}/{action}", self._move_market)
+        router.add("POST", "/fees", self._change_fees)
         router.add("POST", "/orders", self._place)
         router.add("DELETE", "/orders/{venue}/{order_key}", self._cancel)
         router.add("GET", "/truth/{venue}", self._truth)
@@ -194,6 +196,13 @@ class AdminFace:
         else:
             exchange.apply(_market_act(ref, action, document), now)
         return self._show_market(request, venue, market_id)
+
+    def _change_fees(self, request: Request) -> Response:
+        """Of a Kalshi series or event (`at_ms` says when), or of a Polymarket market."""
+        document = _object(request)
+        venue = _venue(document.get("venue"))
+        answer = change_fees(self._controls.surfaces[venue], document, self._controls.venue_ms(venue))
+        return Response(200, answer)
 
     def _place(self, request: Request) -> Response:
         """A house order in YES terms; `is_immediate` cancels what does not trade at once."""

@@ -31,6 +31,7 @@ class Behaviour:
         feed_lag_holds_ms: How long a socket's lag stays the same, on average.
         read_lag_ms: How far portfolio and order reads lie behind writes.
         list_cache_ms: Age up to which Kalshi's `/markets` and `/series` are served from a cache.
+        gamma_cache_ms: Age up to which Gamma is served from a cache; that it is cached is known, for how long is not.
         balance_cache_ms: Age up to which Polymarket's order entry believes a wallet's balance it read before.
         settlement_ms: Match to confirmation on Polymarket; it is mined after a third of it.
         failed_share: Share of Polymarket's matches that fail to settle.
@@ -52,6 +53,7 @@ class Behaviour:
     feed_lag_holds_ms: int = 1_000
     read_lag_ms: int = 0
     list_cache_ms: int = 0
+    gamma_cache_ms: int = 0
     balance_cache_ms: int = 0
     settlement_ms: Lag = (0, 0)
     failed_share: Decimal = Decimal(0)
@@ -75,6 +77,7 @@ REALISTIC = replace(
     feed_lag_ms=(100, 600),
     read_lag_ms=400,
     list_cache_ms=15_000,
+    gamma_cache_ms=5_000,
     balance_cache_ms=2_000,
     settlement_ms=(4_000, 50_000),
     failed_share=Decimal("0.005"),

@@ -10,10 +10,12 @@ from streams.market.identity import MarketRef, Venue
 from streams.market.units import PRICE_ONE_E4
 from streams.sandbox.accounts import Account, Accounts, Intent, buying, split_cash
 from streams.sandbox.behaviour import Behaviour
-from streams.sandbox.engine import EndReason, EngineEvent, LevelChanged, MatchingEngine, Order, OrderEnded, Traded
+from streams.sandbox.book import EndReason, EngineEvent, LevelChanged, Order, OrderEnded, Traded
+from streams.sandbox.engine import MatchingEngine
 from streams.sandbox.faults import FaultPlan
 from streams.sandbox.history import PastKey
 from streams.sandbox.model import HouseFill
+from streams.sandbox.netting import Netting
 from streams.sandbox.reads import ReadView
 from streams.sandbox.records import (
     Changes,
@@ -38,6 +40,7 @@ class Booking:
         self.behaviour = behaviour
         self.engine = MatchingEngine()
         self.accounts = Accounts(venue)
+        self.netting = Netting(self.accounts)
         self.markets: dict[str, ListedMarket] = {}
         self.tickets: dict[str, Ticket] = {}
         self.resting: dict[str, Ticket] = {}
@@ -114,6 +117,11 @@ class Booking:
         """Take a resting order out of its book."""
         self.engine.cancel(ticket.order_id, reason)
         self.publish(ticket.request.market_id, now_ms)
+
+    def expire(self, now_ms: int) -> None:
+        """End the orders whose time has come: as time passes, and before anything is matched."""
+        for market_id in self.engine.expire(now_ms):
+            self.publish(market_id, now_ms)
 
     # -- following the engine ---------------------------------------------------------------------------------------
 
@@ -216,11 +224,14 @@ class Booking:
         )  # fmt: skip
         if order.is_house:
             return
+        group = self.netting.group_for(account, listed.market_id)
+        if group is not None:
+            charge.cash_change_e6 += self.netting.follow(account, group)
         position = account.position(listed.market_id)
         side.charge, side.post_position_e6 = charge, position.yes_e6 - position.no_e6
         ticket = self.tickets[order.order_id]
         ticket.filled_e6 += trade.size_e6
-        ticket.remaining_e6 = order.remaining_e6 if order.spend_e10 is None else 0
+        ticket.remaining_e6 = order.remaining_e6 if order.spend_e6 is None else 0
         ticket.updated_ms = now_ms
         ticket.trade_ids.append(trade.trade_id)
         if is_taker:

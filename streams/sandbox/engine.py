@@ -8,142 +8,22 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Literal
 
 from streams.market.errors import Refused
 from streams.market.identity import Side
-from streams.market.units import PRICE_ONE_E4
-
-TimeInForce = Literal["gtc", "gtd", "ioc", "fok"]
-SelfTrade = Literal["taker_at_cross", "maker"]
-EndReason = Literal[
-    "filled", "canceled", "expired", "closed", "reactivated", "immediate", "self_trade", "paused", "post_only_cross"
-]
-LevelCause = Literal["placed", "canceled", "traded"]
-
-
-@dataclass(slots=True)
-class Order:
-    """One order. `remaining_e6` shrinks as it trades.
-
-    Attributes:
-        spend_e10: Dollars (1e-10) still to be spent by an immediate buy that is bounded by money, not by size: a better
-            price buys more. None for orders bounded by size.
-        is_house: Placed by the flow.
-        sequence: When it last took its place in a queue, counted over the whole engine.
-    """
-
-    order_id: str
-    account: str
-    market_id: str
-    side: Side
-    price_e4: int
-    size_e6: int
-    remaining_e6: int
-    tif: TimeInForce = "gtc"
-    is_post_only: bool = False
-    self_trade: SelfTrade = "taker_at_cross"
-    expires_ms: int | None = None
-    spend_e10: int | None = None
-    is_house: bool = False
-    client_order_id: str = ""
-    sequence: int = 0
-
-    @property
-    def cost_e4(self) -> int:
-        """What one contract costs at the limit, in the outcome that is bought."""
-        return self.price_e4 if self.side == "bid" else PRICE_ONE_E4 - self.price_e4
-
-
-@dataclass(slots=True)
-class LevelChanged:
-    """A level's total changed; `best_bid` and `best_ask` are the book's after it."""
-
-    market_id: str
-    side: Side
-    price_e4: int
-    size_change_e6: int
-    size_after_e6: int
-    cause: LevelCause
-    order: Order
-    best_bid: int | None
-    best_ask: int | None
-
-
-@dataclass(slots=True)
-class Traded:
-    """A resting order met an incoming one, at the resting price."""
-
-    market_id: str
-    maker: Order
-    taker: Order
-    price_e4: int
-    size_e6: int
-
-
-@dataclass(slots=True)
-class OrderEnded:
-    """An order left the engine; `remaining_e6` of it is what was not filled."""
-
-    order: Order
-    reason: EndReason
-
-
-@dataclass(slots=True)
-class OrderRested:
-    """What is left of an incoming order rests in the book."""
-
-    order: Order
-
-
-EngineEvent = LevelChanged | Traded | OrderEnded | OrderRested
-
-
-class Level:
-    """The orders at one price, first come first served, and their total."""
-
-    __slots__ = ("orders", "total_e6")
-
-    def __init__(self) -> None:
-        self.orders: dict[str, Order] = {}
-        self.total_e6 = 0
-
-
-@dataclass(slots=True)
-class MarketBook:
-    """One market's grid, limits and resting orders."""
-
-    market_id: str
-    price_ranges: tuple[tuple[int, int, int], ...]
-    min_size_e6: int
-    size_step_e6: int
-    is_open: bool = True
-    bids: dict[int, Level] = field(default_factory=dict)
-    asks: dict[int, Level] = field(default_factory=dict)
-    best_bid: int | None = None
-    best_ask: int | None = None
-
-    def is_on_grid(self, price_e4: int) -> bool:
-        """Whether a price may be quoted: strictly between 0 and 1 and a multiple of its range's step."""
-        if not 0 < price_e4 < PRICE_ONE_E4:
-            return False
-        return any(a <= price_e4 <= b and (price_e4 - a) % step == 0 for a, b, step in self.price_ranges)
-
-    def side(self, side: Side) -> dict[int, Level]:
-        """The levels of one side."""
-        return self.bids if side == "bid" else self.asks
-
-    def levels(self, side: Side) -> list[tuple[int, int]]:
-        """[(price_e4, size_e6)] of one side, best first."""
-        return [(p, level.total_e6) for p, level in sorted(self.side(side).items(), reverse=side == "bid")]
-
-    def refresh_best(self, side: Side) -> None:
-        """Find the best price of a side again, after its best level went."""
-        if side == "bid":
-            self.best_bid = max(self.bids, default=None)
-        else:
-            self.best_ask = min(self.asks, default=None)
+from streams.market.units import PRICE_ONE_E4, cash_e6_of
+from streams.sandbox.book import (
+    EndReason,
+    EngineEvent,
+    Level,
+    LevelCause,
+    LevelChanged,
+    MarketBook,
+    Order,
+    OrderEnded,
+    OrderRested,
+    Traded,
+)
 
 
 class MatchingEngine:
@@ -236,7 +116,7 @@ class MatchingEngine:
 
     def _enter(self, book: MarketBook, order: Order) -> None:
         is_stopped = self._match(book, order)
-        if is_exhausted(order):
+        if order.is_exhausted:
             self.events.append(OrderEnded(order, "filled"))
         elif is_stopped:
             self.events.append(OrderEnded(order, "self_trade"))
@@ -254,7 +134,7 @@ class MatchingEngine:
             raise Refused("market_closed")
         if not book.is_on_grid(order.price_e4):
             raise Refused("invalid_price")
-        if order.spend_e10 is None and (order.size_e6 < book.min_size_e6 or order.size_e6 % book.size_step_e6):
+        if order.spend_e6 is None and (order.size_e6 < book.min_size_e6 or order.size_e6 % book.size_step_e6):
             raise Refused("invalid_size")
         if order.order_id in self.orders:
             raise Refused("duplicate")
@@ -312,21 +192,18 @@ class MatchingEngine:
 
     def preview(self, order: Order) -> list[tuple[int, int]]:
         """Return [(price_e4, size_e6)] that the order would trade right now, best first, without changing anything."""
-        book = self.books[order.market_id]
-        remaining, spend = order.remaining_e6, order.spend_e10
+        remaining, spend = order.remaining_e6, order.spend_e6
         found: list[tuple[int, int]] = []
-        for resting in self.crossing(book, order):
+        for resting in self.crossing(order):
             if resting.account == order.account:
                 if order.self_trade == "taker_at_cross":
                     break
                 continue
-            size = _tradable(order.side, resting.price_e4, min(resting.remaining_e6, remaining), spend)
-            if size == 0:
-                break
+            size, spend = _take(order.side, resting.price_e4, min(resting.remaining_e6, remaining), spend)
             found.append((resting.price_e4, size))
             remaining -= size
-            if spend is not None:
-                spend -= size * _cost_e4(order.side, resting.price_e4)
+            if remaining == 0 or spend == 0:
+                break
         return found
 
     def can_fill(self, order: Order) -> bool:
@@ -334,13 +211,11 @@ class MatchingEngine:
 
         Own orders count: a fill-or-kill order that meets them is stopped there and keeps what it has, as at the venue.
         """
-        missing, spend = order.remaining_e6, order.spend_e10
-        for resting in self.crossing(self.books[order.market_id], order):
-            size = _tradable(order.side, resting.price_e4, min(resting.remaining_e6, missing), spend)
+        missing, spend = order.remaining_e6, order.spend_e6
+        for resting in self.crossing(order):
+            size, spend = _take(order.side, resting.price_e4, min(resting.remaining_e6, missing), spend)
             missing -= size
-            if spend is not None:
-                spend -= size * _cost_e4(order.side, resting.price_e4)
-            if missing == 0 or (spend is not None and spend < PRICE_ONE_E4):
+            if missing == 0 or spend == 0:
                 return True
         return False
 
@@ -349,8 +224,9 @@ class MatchingEngine:
         book = self.books[order.market_id]
         return self._crosses(book, order, self._best_against(book, order))
 
-    def crossing(self, book: MarketBook, order: Order) -> Iterator[Order]:
+    def crossing(self, order: Order) -> Iterator[Order]:
         """The resting orders that an order's price reaches, in the order they would trade."""
+        book = self.books[order.market_id]
         against = book.asks if order.side == "bid" else book.bids
         for price in sorted(against, reverse=order.side == "ask"):
             if not self._crosses(book, order, price):
@@ -362,7 +238,7 @@ class MatchingEngine:
     def _match(self, book: MarketBook, order: Order) -> bool:
         """Trade against the other side; True when a self trade stopped the order."""
         against: Side = "ask" if order.side == "bid" else "bid"
-        while not is_exhausted(order):
+        while not order.is_exhausted:
             price = self._best_against(book, order)
             if price is None or not self._crosses(book, order, price):
                 return False
@@ -379,38 +255,37 @@ class MatchingEngine:
                 self._level_event(book, last, against, price, change, level.total_e6, cause)
             if is_stopped:
                 return True
-            if level.orders and not is_exhausted(order):
-                return False
         return False
 
     def _consume(self, order: Order, level: Level, price: int) -> tuple[bool, Order]:
         """Trade with one level's orders in turn. Returns (stopped by a self trade, the last maker met)."""
-        last = order
-        for maker in list(level.orders.values()):
-            if is_exhausted(order):
+        last, is_stopped = order, False
+        gone: list[Order] = []
+        for maker in level.orders.values():
+            if order.is_exhausted:
                 break
-            if maker.account == order.account:
-                if order.self_trade == "taker_at_cross":
-                    return True, last
-                level.total_e6 -= maker.remaining_e6
-                self._forget(level, maker)
-                self.events.append(OrderEnded(maker, "self_trade"))
-                last = maker
-                continue
-            size = _tradable(order.side, price, min(maker.remaining_e6, order.remaining_e6), order.spend_e10)
-            if size == 0:
+            is_own = maker.account == order.account
+            if is_own and order.self_trade == "taker_at_cross":
+                is_stopped = True
                 break
             last = maker
+            if is_own:
+                level.total_e6 -= maker.remaining_e6
+                self.events.append(OrderEnded(maker, "self_trade"))
+                gone.append(maker)
+                continue
+            wanted = min(maker.remaining_e6, order.remaining_e6)
+            size, order.spend_e6 = _take(order.side, price, wanted, order.spend_e6)
             maker.remaining_e6 -= size
             order.remaining_e6 -= size
             level.total_e6 -= size
-            if order.spend_e10 is not None:
-                order.spend_e10 -= size * _cost_e4(order.side, price)
             self.events.append(Traded(order.market_id, maker, order, price, size))
             if maker.remaining_e6 == 0:
-                self._forget(level, maker)
                 self.events.append(OrderEnded(maker, "filled"))
-        return False, last
+                gone.append(maker)
+        for maker in gone:
+            self._forget(level, maker)
+        return is_stopped, last
 
     def _forget(self, level: Level, order: Order) -> None:
         del level.orders[order.order_id]
@@ -465,17 +340,10 @@ class MatchingEngine:
         return price <= order.price_e4 if order.side == "bid" else price >= order.price_e4
 
 
-def is_exhausted(order: Order) -> bool:
-    """Whether nothing of the order can trade any more: no size left, or less than a millionth dollar to spend."""
-    return order.remaining_e6 == 0 or (order.spend_e10 is not None and order.spend_e10 < PRICE_ONE_E4)
-
-
-def _cost_e4(side: Side, price_e4: int) -> int:
-    return price_e4 if side == "bid" else PRICE_ONE_E4 - price_e4
-
-
-def _tradable(side: Side, price_e4: int, size_e6: int, spend_e10: int | None) -> int:
-    """The size that can trade at a price, bounded by the money left."""
-    if spend_e10 is None:
-        return size_e6
-    return min(size_e6, spend_e10 // _cost_e4(side, price_e4))
+def _take(side: Side, price_e4: int, size_e6: int, spend_e6: int | None) -> tuple[int, int | None]:
+    """The size that can trade at a price with the money left, and the money left then; a size of 0 costs nothing."""
+    if spend_e6 is None:
+        return size_e6, None
+    cost_e4 = price_e4 if side == "bid" else PRICE_ONE_E4 - price_e4
+    size = min(size_e6, spend_e6 * PRICE_ONE_E4 // cost_e4)
+    return size, spend_e6 - cash_e6_of(cost_e4, size, paying=True)

@@ -13,7 +13,7 @@ from streams.market.errors import Refused
 from streams.market.identity import Venue
 from streams.market.units import PRICE_ONE_E4
 from streams.sandbox.behaviour import ZERO, Behaviour
-from streams.sandbox.engine import Order
+from streams.sandbox.book import Order
 from streams.sandbox.faults import FaultPlan
 from streams.sandbox.model import (
     Act,
@@ -97,11 +97,14 @@ class Exchange(Trading):
         listed.interest_e6 = listed.volume_e6 // 3
         listed.updated_ms = now_ms
         self.markets[market.market_id] = listed
+        if self.venue is Venue.KALSHI:
+            self.netting.list_market(listed)
         self.changes.listings.append(market.market_id)
         self.tell_lifecycle(listed, "created", now_ms)
         return listed
 
     def _place_house_order(self, act: PlaceOrder, now_ms: int) -> None:
+        self.expire(now_ms)
         order = Order(
             house_order_id(act.account, act.order_key),
             act.account,
@@ -193,6 +196,7 @@ class Exchange(Trading):
         self.engine.close(listed.market_id)
         listed.status, listed.closed_ms = "closed", now_ms
         self.publish(listed.market_id, now_ms)
+        self.end_held(listed.market_id, now_ms)
         self.tell_lifecycle(listed, "closed", now_ms)
 
     def _determine(self, listed: ListedMarket, act: DetermineMarket, now_ms: int) -> None:
@@ -230,8 +234,7 @@ class Exchange(Trading):
             waiting, self.waiting_cancels = self.waiting_cancels, []
             for act in waiting:
                 self._cancel_house_order(act, now_ms)
-        for market_id in self.engine.expire(now_ms):
-            self.publish(market_id, now_ms)
+        self.expire(now_ms)
         self.release(now_ms)
         self.settle_trades(now_ms)
         self.rebalance(now_ms)
@@ -252,6 +255,7 @@ class Exchange(Trading):
         for account in self.accounts.accounts.values():
             account.positions.pop(market_id, None)
         self.accounts.forget_market(market_id)
+        self.netting.forget_market(market_id)
         self.reads.forget(sorted(gone), sorted(trades))
         self.engine.forget(market_id)
         self.changes.forget(market_id, gone, trades)

@@ -9,9 +9,9 @@ from random import Random
 from streams.market.identity import Venue
 from streams.sandbox.behaviour import Span
 from streams.sandbox.exchange import Exchange
-from streams.sandbox.faults import FaultRule
+from streams.sandbox.faults import SOCKET_KINDS, FaultRule
 from streams.sandbox.frame_line import FrameLine
-from streams.sandbox.server import Request, Response, Socket
+from streams.sandbox.server import Request, Response, Session, Socket
 
 _READS_BY_POST = frozenset(
     {"books", "midpoints", "prices", "spreads", "last-trades-prices", "batch-prices-history", "orders-scoring"}
@@ -26,13 +26,21 @@ class FaultySurface:
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
-        self._sockets: dict[Socket, None] = {}
+        self._sockets: dict[Socket, str] = {}
         self._opened = count(1)
         self._random = Random(f"acknowledgements of {exchange.venue}")
 
     def answer(self, request: Request) -> Response:
         """Answer a request as if nothing could go wrong."""
         raise LookupError(request.path)
+
+    def accept(self, request: Request) -> Session | Response:
+        """Accept an upgrade as if nothing could go wrong."""
+        raise LookupError(request.path)
+
+    def broken(self, rule: FaultRule, request: Request) -> Response:
+        """The answer of a venue in trouble."""
+        return Response(rule.status, {"error": "service unavailable"})
 
     # -- requests ---------------------------------------------------------------------------------------------------
 
@@ -42,7 +50,7 @@ class FaultySurface:
         if faults.rules:
             broken = faults.fires("server_error", self.venue, path=request.path, when="before")
             if broken is not None:
-                return _broken(broken)
+                return self.broken(broken, request)
             if self.is_order(request) and faults.fires("lost_request", self.venue, path=request.path) is not None:
                 return Response(is_reset=True)
         if not self.is_write(request):
@@ -67,7 +75,7 @@ class FaultySurface:
             response.delay_ms += late.ms
         broken = faults.fires("server_error", self.venue, path=request.path, when="after")
         if broken is not None:
-            return _later(_broken(broken), response.delay_ms)
+            return _later(self.broken(broken, request), response.delay_ms)
         if self.is_order(request) and response.status < 300:
             response.is_lost = faults.fires("lost_response", self.venue, path=request.path) is not None
         return response
@@ -86,24 +94,30 @@ class FaultySurface:
 
     # -- sockets ----------------------------------------------------------------------------------------------------
 
-    def watch_faults(self, socket: Socket) -> None:
-        """Put a new socket under behaviour and fault plan."""
+    def open_session(self, request: Request) -> Session | Response:
+        """Accept an upgrade, or refuse it as a venue in trouble does."""
+        faults = self.exchange.faults
+        broken = faults.fires("server_error", self.venue, path=request.path, when="before") if faults.rules else None
+        return self.accept(request) if broken is None else self.broken(broken, request)
+
+    def watch_faults(self, socket: Socket, channel: str = "") -> None:
+        """Put a new socket under behaviour and fault plan; `channel` is what rules call it, where it has one only."""
         exchange = self.exchange
         random = Random(f"feed of {self.venue}: {next(self._opened)}")
         socket.carrier = FrameLine(
             self.venue, exchange.faults, lambda: exchange.behaviour, socket.write, socket.loop, random
         )
-        self._sockets = {known: None for known in self._sockets if known.is_open}
-        self._sockets[socket] = None
-        for kind in ("silent_socket", "disconnect"):
-            rule = exchange.faults.fires(kind, self.venue)
+        self._sockets = {known: name for known, name in self._sockets.items() if known.is_open}
+        self._sockets[socket] = channel
+        for kind in SOCKET_KINDS:
+            rule = exchange.faults.fires(kind, self.venue, channel=channel)
             if rule is not None:
                 _doom(socket, rule)
 
     def reconsider_sockets(self, rule: FaultRule) -> None:
         """Give a rule about sockets its chance at those that are open already."""
-        for socket in self._sockets:
-            if socket.is_open and rule.concerns(self.venue, rule.market, rule.path, rule.channel) and rule.fires():
+        for socket, channel in self._sockets.items():
+            if socket.is_open and rule.concerns(self.venue, "", "", channel) and rule.fires():
                 _doom(socket, rule)
 
 
@@ -112,10 +126,6 @@ def _doom(socket: Socket, rule: FaultRule) -> None:
         socket.loop.call_later(rule.ms / 1000, setattr, socket, "is_silent", True)
     else:
         socket.loop.call_later(rule.ms / 1000, socket.reset)
-
-
-def _broken(rule: FaultRule) -> Response:
-    return Response(rule.status, {"error": "service unavailable"})
 
 
 def _later(response: Response, ms: float) -> Response:

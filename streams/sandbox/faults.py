@@ -42,6 +42,8 @@ FaultKind = Literal[
     "reordered_frame",
     "silent_socket",
     "disconnect",
+    "channel_error",
+    "command_timeout",
 ]
 FRAME_KINDS: tuple[FaultKind, ...] = ("dropped_frame", "delayed_frame", "duplicated_frame", "reordered_frame")
 SOCKET_KINDS: tuple[FaultKind, ...] = ("silent_socket", "disconnect")
@@ -204,6 +206,30 @@ def load_plan(path: Path) -> FaultPlan:
         raise ConfigurationError(f"The fault file {path} cannot be used: {error}.") from None
 
 
+_ORDER = frozenset({"market"})
+_REQUEST = frozenset({"path"})
+_FRAME = frozenset({"market", "channel"})
+_EVERY = frozenset({"kind", "venue", "probability", "skip", "times", "seed"})
+_OWN: dict[FaultKind, frozenset[str]] = {
+    "reject": _ORDER | {"code"},
+    "partial_fill": _ORDER | {"fraction"},
+    "late_fill": _ORDER | {"ms"},
+    "fade": _ORDER,
+    "failed_settlement": _ORDER,
+    "server_error": _REQUEST | {"when", "status"},
+    "delay": _REQUEST | {"ms"},
+    "lost_request": _REQUEST,
+    "lost_response": _REQUEST,
+    "dropped_frame": _FRAME,
+    "delayed_frame": _FRAME | {"ms"},
+    "duplicated_frame": _FRAME,
+    "reordered_frame": _FRAME | {"ms"},
+    "silent_socket": frozenset({"ms", "channel"}),
+    "disconnect": frozenset({"ms", "channel"}),
+    "channel_error": frozenset({"channel"}),
+    "command_timeout": frozenset(),
+}
+"""The fields a kind has besides those of every rule; any other would keep the rule from ever firing."""
 _DECIMALS = frozenset({"probability", "fraction"})
 _INTEGERS = frozenset({"skip", "times", "status", "ms", "seed"})
 _TEXTS = frozenset({"market", "code", "path", "channel"})
@@ -222,18 +248,22 @@ def parse_rule(entry: Any) -> FaultRule:
     kind = entry["kind"]
     rule = FaultRule(kind)
     for name, value in entry.items():
+        if name not in _EVERY | _OWN[rule.kind]:
+            raise ValueError(f"{kind} has no field {name!r}")
         if name == "venue":
             rule.venue = Venue(value)
         elif name in _DECIMALS:
             setattr(rule, name, _share(value, f"{kind}.{name}"))
         elif name in _INTEGERS:
-            setattr(rule, name, int(value))
+            setattr(rule, name, _count(value, f"{kind}.{name}"))
         elif name in _TEXTS:
             setattr(rule, name, str(value))
         elif name == "when" and value in ("before", "after"):
             rule.when = value
         elif name != "kind":
-            raise ValueError(f"{kind} has no field {name!r} of the value {value!r}")
+            raise ValueError(f"{kind}.{name} cannot be {value!r}")
+    if not 500 <= rule.status <= 599:
+        raise ValueError(f"{kind}.status must lie between 500 and 599")
     return rule
 
 
@@ -242,15 +272,24 @@ def _settlement(entry: dict[str, Any]) -> SettlementPlan:
     if sellable not in ("matched", "mined"):
         raise ValueError("settlement.sellable is matched or mined")
     return SettlementPlan(
-        int(entry.get("mined_ms", 1_500)),
-        int(entry.get("confirmed_ms", 4_000)),
+        _count(entry.get("mined_ms", 1_500), "settlement.mined_ms"),
+        _count(entry.get("confirmed_ms", 4_000), "settlement.confirmed_ms"),
         _share(entry.get("failed_probability", "0"), "settlement.failed_probability"),
         sellable,
     )
 
 
+def _count(value: Any, what: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"{what} must be a whole number from 0 on")
+    return int(value)
+
+
 def _share(value: Any, what: str) -> Decimal:
-    share = Decimal(str(value))
-    if not 0 <= share <= 1:
-        raise ValueError(f"{what} must lie between 0 and 1")
-    return share
+    try:
+        share = Decimal(str(value))
+        if 0 <= share <= 1:
+            return share
+    except InvalidOperation:
+        pass
+    raise ValueError(f"{what} must lie between 0 and 1")

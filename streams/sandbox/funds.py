@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from streams.market.errors import Refused
@@ -15,6 +16,7 @@ from streams.market.fees import (
 from streams.market.identity import Outcome, Side, Venue, other_outcome
 from streams.market.units import PRICE_ONE_E4, cash_decimal, cash_e6_of
 from streams.sandbox.accounts import Account, schedule_at
+from streams.sandbox.netting import Group, Stake
 from streams.sandbox.records import ListedMarket, OrderRequest, Ticket
 
 if TYPE_CHECKING:
@@ -46,7 +48,12 @@ def check_funds(
         check_tokens(exchange, account, request.market_id, request.intent.outcome, request.size_e6, amended)
         return
     schedule = schedule_of(account, listed)
-    needed = _cash_needed(request, schedule, fills) - _released_by_netting(exchange, account, request, amended)
+    group = exchange.netting.group_for(account, request.market_id)
+    if group is None:
+        needed = _cash_needed(request, schedule, fills) - _released_by_netting(exchange, account, request, amended)
+    else:
+        needed = _fees_needed(request, schedule, fills)
+        needed += _added_to_group(exchange, account, group, request, fills, amended)
     check_cash(exchange, account, listed.shard, needed, amended)
 
 
@@ -82,7 +89,7 @@ def check_tokens(
     held = account.held_e6(market_id, outcome)
     promised = sum(
         ticket.remaining_e6
-        for ticket in _open_tickets(exchange, account, amended)
+        for ticket in open_orders(exchange, account, amended)
         if ticket.request.market_id == market_id
         and ticket.request.intent.action == "sell"
         and ticket.request.intent.outcome == outcome
@@ -127,14 +134,22 @@ def reserved_by_shard(exchange: Settling, account: Account, amended: Ticket | No
     """Cash that the account's open buys may still need, by shard, fees included.
 
     On Kalshi orders that only close a position need none: their contracts meet held ones and become a dollar each. The
-    cheapest orders are taken to be the closing ones, so that never too little is reserved.
+    cheapest orders are taken to be the closing ones, so that never too little is reserved. Where the account nets
+    across an event, its orders there are taken together (`Netting.needed_e6`).
     """
     reserved: dict[int, int] = {}
     closing: dict[tuple[str, Side], int] = {}
-    buys = [ticket for ticket in _open_tickets(exchange, account, amended) if ticket.request.intent.action == "buy"]
+    netted: dict[str, list[Stake]] = {key: [] for key in account.returned_e6}
+    buys = [ticket for ticket in open_orders(exchange, account, amended) if ticket.request.intent.action == "buy"]
     for ticket in sorted(buys, key=lambda ticket: ticket.request.cost_e4):
         request = ticket.request
         listed = exchange.markets[request.market_id]
+        group = exchange.netting.group_for(account, request.market_id)
+        if group is not None:
+            netted.setdefault(group.key, []).append(_stake(request, ticket.remaining_e6))
+            fee = _ticket_fee_bound(ticket, schedule_of(account, listed))
+            reserved[listed.shard] = reserved.get(listed.shard, 0) + fee
+            continue
         key = (request.market_id, request.side)
         if key not in closing:
             closing[key] = _opposite_e6(exchange, account, request)
@@ -142,7 +157,17 @@ def reserved_by_shard(exchange: Settling, account: Account, amended: Ticket | No
         closing[key] -= closed
         needed = _most_needed(ticket, ticket.remaining_e6 - closed, schedule_of(account, listed))
         reserved[listed.shard] = reserved.get(listed.shard, 0) + needed
+    for name, stakes in netted.items():
+        group = exchange.netting.group(name)
+        reserved[group.shard] = reserved.get(group.shard, 0) + exchange.netting.needed_e6(account, group, stakes)
     return reserved
+
+
+def spare_cash_e6(exchange: Settling, account: Account, group: Group) -> int:
+    """Cash on a group's shard that nothing outside the group holds."""
+    within = exchange.netting.needed_e6(account, group, _stakes(exchange, account, group, None))
+    held = reserved_by_shard(exchange, account).get(group.shard, 0) - within
+    return account.cash_by_shard_e6.get(group.shard, 0) - held
 
 
 def schedule_of(account: Account, listed: ListedMarket) -> FeeSchedule:
@@ -153,11 +178,43 @@ def schedule_of(account: Account, listed: ListedMarket) -> FeeSchedule:
 
 def _most_needed(ticket: Ticket, opening_e6: int, schedule: FeeSchedule) -> int:
     request = ticket.request
-    is_held = ticket.status == "delayed"
     if request.spend_e6 is not None:
         return request.spend_e6 + spend_fee_bound_e6(request.spend_e6, schedule)
-    fee = _fee_bound(request, ticket.remaining_e6, schedule, is_taker=is_held)
-    return cash_e6_of(request.cost_e4, opening_e6, paying=True) + fee
+    return cash_e6_of(request.cost_e4, opening_e6, paying=True) + _ticket_fee_bound(ticket, schedule)
+
+
+def _ticket_fee_bound(ticket: Ticket, schedule: FeeSchedule) -> int:
+    return _fee_bound(ticket.request, ticket.remaining_e6, schedule, is_taker=ticket.status == "delayed")
+
+
+def _stake(request: OrderRequest, size_e6: int) -> Stake:
+    cost = cash_e6_of(request.cost_e4, size_e6, paying=True)
+    return Stake(request.market_id, request.intent.outcome, size_e6, cost)
+
+
+def _stakes(exchange: Settling, account: Account, group: Group, amended: Ticket | None) -> list[Stake]:
+    return [
+        _stake(ticket.request, ticket.remaining_e6)
+        for ticket in open_orders(exchange, account, amended)
+        if exchange.netting.group_for(account, ticket.request.market_id) is group
+    ]
+
+
+def _added_to_group(
+    exchange: Settling,
+    account: Account,
+    group: Group,
+    request: OrderRequest,
+    fills: list[tuple[int, int]],
+    amended: Ticket | None,
+) -> int:
+    """What an order adds to what the account's orders in a group may take, without fees; negative if it brings cash."""
+    before = _stakes(exchange, account, group, amended)
+    bought = [_stake(replace(request, price_e4=price), size) for price, size in fills]
+    rest = request.size_e6 - sum(size for _, size in fills)
+    after = before if request.tif in ("ioc", "fok") or not rest else [*before, _stake(request, rest)]
+    netting = exchange.netting
+    return netting.needed_e6(account, group, after, bought) - netting.needed_e6(account, group, before)
 
 
 def _fee_bound(request: OrderRequest, size_e6: int, schedule: FeeSchedule, *, is_taker: bool) -> int:
@@ -168,18 +225,25 @@ def _fee_bound(request: OrderRequest, size_e6: int, schedule: FeeSchedule, *, is
 
 
 def _cash_needed(request: OrderRequest, schedule: FeeSchedule, fills: list[tuple[int, int]]) -> int:
-    is_yes = request.intent.outcome == "yes"
-    total = 0
+    total = _fees_needed(request, schedule, fills)
     for price, size in fills:
-        cost_e4 = price if is_yes else PRICE_ONE_E4 - price
-        total += cash_e6_of(cost_e4, size, paying=True) + taker_fee_e6(cost_e4, size, schedule)
+        total += cash_e6_of(_cost_at(request, price), size, paying=True)
     if request.tif in ("ioc", "fok"):
-        return total
+        return max(total, request.spend_e6 or 0)
     rest = request.size_e6 - sum(size for _, size in fills)
-    if rest:
-        total += cash_e6_of(request.cost_e4, rest, paying=True)
+    return total + cash_e6_of(request.cost_e4, rest, paying=True)
+
+
+def _fees_needed(request: OrderRequest, schedule: FeeSchedule, fills: list[tuple[int, int]]) -> int:
+    total = sum(taker_fee_e6(_cost_at(request, price), size, schedule) for price, size in fills)
+    rest = request.size_e6 - sum(size for _, size in fills)
+    if rest and request.tif not in ("ioc", "fok"):
         total += _fee_bound(request, rest, schedule, is_taker=False)
     return total
+
+
+def _cost_at(request: OrderRequest, price_e4: int) -> int:
+    return price_e4 if request.intent.outcome == "yes" else PRICE_ONE_E4 - price_e4
 
 
 def _opposite_e6(exchange: Settling, account: Account, request: OrderRequest) -> int:
@@ -192,13 +256,14 @@ def _opposite_e6(exchange: Settling, account: Account, request: OrderRequest) ->
 def _released_by_netting(exchange: Settling, account: Account, request: OrderRequest, amended: Ticket | None) -> int:
     promised = sum(
         ticket.remaining_e6
-        for ticket in _open_tickets(exchange, account, amended)
+        for ticket in open_orders(exchange, account, amended)
         if ticket.request.market_id == request.market_id and ticket.request.side == request.side
     )
     return min(max(0, _opposite_e6(exchange, account, request) - promised), request.size_e6)
 
 
-def _open_tickets(exchange: Settling, account: Account, amended: Ticket | None) -> list[Ticket]:
+def open_orders(exchange: Settling, account: Account, amended: Ticket | None = None) -> list[Ticket]:
+    """The account's orders that rest or are held, but for the one that is being amended."""
     return [
         ticket
         for tickets in (exchange.resting, exchange.delayed)

@@ -75,14 +75,12 @@ class Journal:
     def append(self, record: dict[str, Any]) -> None:
         """Add a tail record; it is on disk when this returns."""
         assert self._tail is not None
-        os.write(self._tail, encode_line(record))
-        os.fdatasync(self._tail)
+        _write(self._tail, encode_line(record))
 
     def add_listings(self, listings: list[dict[str, Any]]) -> None:
         """Add newly listed markets; they are on disk when this returns."""
         assert self._listings is not None
-        os.write(self._listings, b"".join(encode_line(listing) for listing in listings))
-        os.fdatasync(self._listings)
+        _write(self._listings, b"".join(encode_line(listing) for listing in listings))
 
     def replace_listings(self, listings: list[dict[str, Any]]) -> None:
         """Put these listings in place of all that were added, when many of them are of markets that are gone."""
@@ -177,6 +175,22 @@ def _open_for_append(path: Path) -> int:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     _sync_folder(path.parent)
     return descriptor
+
+
+def _write(descriptor: int, lines: bytes) -> None:
+    """Append all of it and wait until it is on disk; where it does not fit, nothing of it stays.
+
+    Half a line would end the reading there, and hide what is written after it.
+    """
+    size = os.fstat(descriptor).st_size
+    left = memoryview(lines)
+    try:
+        while left:
+            left = left[os.write(descriptor, left) :]
+        os.fdatasync(descriptor)
+    except OSError:
+        os.ftruncate(descriptor, size)
+        raise
 
 
 def _sync_folder(folder: Path) -> None:

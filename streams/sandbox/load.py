@@ -100,6 +100,11 @@ class LoadSession:
         self.starts_at = 0.0
         self._sent = 0
 
+    @property
+    def is_compressible(self) -> bool:
+        """Laps are rendered as plain frames."""
+        return False
+
     def on_open(self, socket: Socket) -> None:
         """Open the face's session on a tape."""
         self._socket, self.tape = socket, Tape(socket)

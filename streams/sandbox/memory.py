@@ -12,7 +12,7 @@ from streams.market.fees import KalshiFeeSchedule
 from streams.market.identity import Venue
 from streams.market.units import cash_e6_of
 from streams.sandbox.accounts import account_state, restore_account
-from streams.sandbox.engine import Order
+from streams.sandbox.book import Order
 from streams.sandbox.exchange import Exchange, house_order_id
 from streams.sandbox.model import CatalogueEvent, CatalogueMarket, ListMarket
 from streams.sandbox.records import Changes, ListedMarket, Payout, Ticket, Trade
@@ -57,6 +57,7 @@ def exchange_state(exchange: Exchange) -> dict[str, Any]:
         "trades": list(exchange.trades.values()),
         "payouts": list(exchange.payouts),
         "fees_e6": exchange.accounts.fees_e6,
+        "shortfall_e6": exchange.accounts.shortfall_e6,
         "mode": _mode_state(exchange),
         "face": exchange.face_state,
         "house": [
@@ -85,6 +86,7 @@ def take_changes(exchange: Exchange) -> dict[str, Any] | None:
         "trades": list(changes.trades.values()),
         "payouts": changes.payouts,
         "fees_e6": exchange.accounts.fees_e6,
+        "shortfall_e6": exchange.accounts.shortfall_e6,
     }
     if changes.forgotten:
         record["forgotten"] = changes.forgotten
@@ -121,6 +123,7 @@ def apply_state(exchange: Exchange, state: dict[str, Any]) -> None:
         if payout["transaction_id"] not in known:
             exchange.payouts.append(Payout(**payout))
     exchange.accounts.fees_e6 = state["fees_e6"]
+    exchange.accounts.shortfall_e6 = state.get("shortfall_e6", 0)
     listed, exchange.ticket_count, exchange.trade_count, exchange.payout_count = state["counts"]
     exchange.listed_count = max(exchange.listed_count, listed)
     if "mode" in state:
@@ -161,6 +164,9 @@ def reopen_books(exchange: Exchange, house: list[list[Any]], now_ms: int) -> int
     exchange.unsettled = {
         t.trade_id: t for t in exchange.trades.values() if t.status in ("MATCHED", "MINED", "RETRYING")
     }
+    for trade in sorted(exchange.trades.values(), key=lambda trade: trade.number):
+        exchange.markets[trade.market_id].trades.append(trade)
+        exchange.public_trades.append(trade)
     for listed in exchange.markets.values():
         listed.quoted = (listed.book.best_bid, listed.book.best_ask)
         if listed.status == "open":
@@ -173,8 +179,7 @@ def reopen_books(exchange: Exchange, house: list[list[Any]], now_ms: int) -> int
 
 
 def _fits(exchange: Exchange, order: Order, resting: list[Order]) -> bool:
-    book = exchange.engine.books.get(order.market_id)
-    if book is None or exchange.markets[order.market_id].status not in ("open", "paused"):
+    if order.market_id not in exchange.markets or exchange.markets[order.market_id].status not in ("open", "paused"):
         return False
     against = [o.price_e4 for o in resting if o.market_id == order.market_id and o.side != order.side]
     if not against:
@@ -196,8 +201,7 @@ def _derive_house(exchange: Exchange) -> None:
         if listed.status == "settled":
             settlement = listed.settlement_e4 or 0
             accounts.escrow_e6[market_id] = sum(
-                cash_e6_of(settlement, p.yes_e6, paying=p.yes_e6 < 0)
-                + cash_e6_of(10_000 - settlement, p.no_e6, paying=p.no_e6 < 0)
+                cash_e6_of(settlement, p.yes_e6, paying=False) + cash_e6_of(10_000 - settlement, p.no_e6, paying=False)
                 for p in positions
             )
         elif yes or no:

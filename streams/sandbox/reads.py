@@ -25,12 +25,13 @@ class Versions(Generic[T]):
     def __init__(self) -> None:
         self._states: dict[str, deque[tuple[int, T]]] = {}
 
-    def add(self, key: str, at_ms: int, state: T) -> None:
-        """Note a new state; the last one of a millisecond counts."""
+    def add(self, key: str, at_ms: int, state: T, seen_ms: int) -> None:
+        """Note a new state; the last one of a millisecond counts. Nobody will ask for what was before `seen_ms`."""
         states = self._states.setdefault(key, deque())
         if states and states[-1][0] == at_ms:
             states.pop()
         states.append((at_ms, state))
+        self.at(key, seen_ms)
 
     def last(self, key: str) -> T | None:
         """The newest state that was noted."""
@@ -63,6 +64,8 @@ class ReadView:
         self._tickets: Versions[Ticket] = Versions()
         self._trades: Versions[Trade] = Versions()
         self._accounts: Versions[Account] = Versions()
+        self._changed: dict[str, int] = {}
+        """Orders by when they changed last, oldest first: none is older than the lag."""
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
@@ -80,7 +83,12 @@ class ReadView:
 
     def open_tickets(self, account_id: str, now_ms: int) -> list[Ticket]:
         """The account's orders that rest or wait, oldest first."""
-        return [ticket for ticket in self.tickets(account_id, now_ms) if ticket.is_open]
+        exchange = self._exchange
+        self._drop_seen(now_ms)
+        names = {**exchange.resting, **exchange.delayed, **self._changed}
+        own = [live for name in names if (live := exchange.tickets[name]).request.account_id == account_id]
+        found = (self.ticket(live.order_id, now_ms) for live in sorted(own, key=lambda live: live.number))
+        return [seen for seen in found if seen is not None and seen.is_open]
 
     def trades(self, account_id: str, now_ms: int) -> list[Trade]:
         """All trades of an account, oldest first."""
@@ -112,12 +120,14 @@ class ReadView:
         """An order changed."""
         if self._lag:
             seen = replace(ticket, request=copy(ticket.request), trade_ids=list(ticket.trade_ids))
-            self._tickets.add(ticket.order_id, now_ms, seen)
+            self._tickets.add(ticket.order_id, now_ms, seen, now_ms - self._lag)
+            self._changed.pop(ticket.order_id, None)
+            self._changed[ticket.order_id] = now_ms
 
     def note_trade(self, trade: Trade, now_ms: int) -> None:
         """A trade was made or its settlement moved on."""
         if self._lag:
-            self._trades.add(trade.trade_id, now_ms, copy(trade))
+            self._trades.add(trade.trade_id, now_ms, copy(trade), now_ms - self._lag)
 
     def note_account(self, account: Account, market_id: str, now_ms: int) -> None:
         """Cash changed, and the position in a market if one is named."""
@@ -130,8 +140,13 @@ class ReadView:
             positions = dict(last.positions)
             if market_id in account.positions:
                 positions[market_id] = copy(account.positions[market_id])
-        seen = replace(account, cash_by_shard_e6=dict(account.cash_by_shard_e6), positions=positions)
-        self._accounts.add(account.account_id, now_ms, seen)
+        seen = replace(
+            account,
+            cash_by_shard_e6=dict(account.cash_by_shard_e6),
+            positions=positions,
+            returned_e6=dict(account.returned_e6),
+        )
+        self._accounts.add(account.account_id, now_ms, seen, now_ms - self._lag)
 
     def prepare(self, now_ms: int) -> None:
         """Note what was never noted, so that its first change is seen late too; without a lag, drop every copy.
@@ -141,7 +156,9 @@ class ReadView:
         if not self._lag:
             for versions in (self._accounts, self._tickets, self._trades):
                 versions.clear()
+            self._changed.clear()
             return
+        self._drop_seen(now_ms)
         for account in self._exchange.accounts.accounts.values():
             if not account.is_house and self._accounts.last(account.account_id) is None:
                 self.note_account(account, "", now_ms)
@@ -150,9 +167,19 @@ class ReadView:
                 if self._tickets.last(ticket.order_id) is None:
                     self.note_ticket(ticket, now_ms)
 
+    def _drop_seen(self, now_ms: int) -> None:
+        """Drop the copies of orders that have ended and are seen as they are."""
+        for order_id, at_ms in list(self._changed.items()):
+            if at_ms > now_ms - self._lag:
+                return
+            del self._changed[order_id]
+            if not self._exchange.tickets[order_id].is_open:
+                self._tickets.forget(order_id)
+
     def forget(self, ticket_ids: list[str], trade_ids: list[str]) -> None:
         """Drop orders and trades that are not kept any more."""
         for order_id in ticket_ids:
+            self._changed.pop(order_id, None)
             self._tickets.forget(order_id)
         for trade_id in trade_ids:
             self._trades.forget(trade_id)

@@ -129,6 +129,7 @@ def _add_kalshi(listing: _Listing, row: Mapping[str, Any]) -> None:
     event = CatalogueEvent(
         Venue.KALSHI, event_id, series, event_row.get("title") or row["title"], event_row.get("sub_title", ""),
         event_row.get("category", ""), bool(event_row.get("mutually_exclusive", False)),
+        {name: event_row[name] for name in ("collateral_return_type",) if name in event_row},
     )  # fmt: skip
     yes_means = row.get("yes_sub_title") or row.get("subtitle", "")
     strike = {key: str(row[f"{key}_strike"]) for key in ("floor", "cap") if row.get(f"{key}_strike") is not None}

@@ -13,7 +13,7 @@ from streams.market.identity import Side
 from streams.market.listing import MarketStatus
 from streams.market.units import PRICE_ONE_E4
 from streams.sandbox.accounts import Charge, Intent
-from streams.sandbox.engine import LevelChanged, MarketBook, SelfTrade, TimeInForce
+from streams.sandbox.book import LevelChanged, MarketBook, SelfTrade, TimeInForce
 from streams.sandbox.history import MarketHistory
 from streams.sandbox.model import CatalogueEvent, CatalogueMarket
 
@@ -99,7 +99,7 @@ class ListedMarket:
     def state(self) -> dict[str, Any]:
         """What a journal needs to bring the market back, without its book."""
         names = ("status", "closed_ms", "determined_ms", "settled_ms", "result", "settlement_e4", "last_price_e4")
-        more = ("volume_e6", "interest_e6", "updated_ms", "listed_ms", "number", "previous_tick_e4")
+        more = ("volume_e6", "interest_e6", "updated_ms", "listed_ms", "number", "previous_tick_e4", "last_was_no")
         return {
             "market_id": self.market_id,
             "price_ranges": self.price_ranges,

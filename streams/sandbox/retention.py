@@ -18,7 +18,8 @@ def forgettable(exchange: Settling, now_ms: int) -> list[str]:
     """Return the markets nobody misses: short-lived, settled long ago, and no account holds any of them.
 
     A market in which no external account had an order goes after an hour, any other after seven days: then its orders,
-    trades and payouts go with it, as at the venues, whose old records move to another tier.
+    trades and payouts go with it, as at the venues, whose old records move to another tier. One whose event nets
+    collateral stays until the whole event has settled.
     """
     due = [market for market in exchange.markets.values() if _is_due(market, now_ms, KEPT_UNTRADED_MS)]
     if not due:
@@ -33,7 +34,9 @@ def forgettable(exchange: Settling, now_ms: int) -> list[str]:
     return [
         market.market_id
         for market in due
-        if market.market_id not in held and (market.market_id not in traded or _is_due(market, now_ms, KEPT_TRADED_MS))
+        if market.market_id not in held
+        and not exchange.netting.is_needed(market.market_id)
+        and (market.market_id not in traded or _is_due(market, now_ms, KEPT_TRADED_MS))
     ]
 
 

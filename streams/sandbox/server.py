@@ -10,7 +10,7 @@ import asyncio
 import re
 import socket as sockets
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Protocol
@@ -19,6 +19,8 @@ from urllib.parse import parse_qsl, unquote
 import httptools
 import orjson
 from websockets.exceptions import ProtocolError
+from websockets.extensions import Extension
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request as UpgradeRequest
 from websockets.server import ServerProtocol
@@ -27,6 +29,9 @@ from streams.logs import get_logger
 
 _MAX_BUFFERED = 32_000_000
 _MAX_BODY = 4_000_000
+_OFFER = re.compile(rb"\r\nupgrade:[^\r\n]*", re.IGNORECASE)
+_MAX_MESSAGE = 64 * 2**20
+"""Of one socket message; Kalshi's documented limit."""
 _REASONS = {int(status): status.phrase for status in HTTPStatus}
 log = get_logger(room="sandbox")
 
@@ -104,6 +109,10 @@ class Router:
 class Session(Protocol):
     """What a face does with one socket."""
 
+    @property
+    def is_compressible(self) -> bool:
+        """Whether frames are compressed for clients that offer it (permessage-deflate)."""
+
     def on_open(self, socket: Socket) -> None:
         """The upgrade is done."""
 
@@ -139,10 +148,13 @@ class Socket:
         carrier: Set by a face to have frames late, lost, doubled or out of order.
     """
 
-    __slots__ = ("_transport", "carrier", "is_silent", "loop")
+    __slots__ = ("_extensions", "_transport", "carrier", "is_silent", "loop")
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, extensions: Sequence[Extension] = ()
+    ) -> None:
         self._transport = transport
+        self._extensions = extensions
         self.loop = loop
         self.is_silent = False
         self.carrier: Carrier | None = None
@@ -172,14 +184,10 @@ class Socket:
         """As `write`, from a silent socket too: for answers to text pings."""
         if self._transport.is_closing():
             return True
-        size = len(text)
-        if size < 126:
-            header = bytes((0x81, size))
-        elif size < 65_536:
-            header = b"\x81\x7e" + size.to_bytes(2, "big")
+        if self._extensions:
+            self._transport.write(Frame(Opcode.TEXT, text).serialize(mask=False, extensions=self._extensions))
         else:
-            header = b"\x81\x7f" + size.to_bytes(8, "big")
-        self._transport.write(header + text)
+            self._transport.write(_head(len(text)) + text)
         if self._transport.get_write_buffer_size() > _MAX_BUFFERED:
             self.abort()
             return False
@@ -208,6 +216,13 @@ class Socket:
     def reset(self) -> None:
         """Cut the connection by a TCP reset."""
         _reset(self._transport)
+
+
+def _head(size: int) -> bytes:
+    """The header of a whole text frame."""
+    if size < 126:
+        return bytes((0x81, size))
+    return b"\x81\x7e" + size.to_bytes(2, "big") if size < 65_536 else b"\x81\x7f" + size.to_bytes(8, "big")
 
 
 class Connection(asyncio.Protocol):
@@ -254,7 +269,10 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._upgrade()
+            if self._headers.get("upgrade", "").lower() == "websocket":
+                self._upgrade()
+            else:
+                self._decline_upgrade()
         except httptools.HttpParserError:
             self._write(Response(400, {"error": "malformed request"}), keep=False)
 
@@ -340,6 +358,14 @@ class Connection(asyncio.Protocol):
         if not keep:
             self._transport.close()
 
+    def _decline_upgrade(self) -> None:
+        """Take a request that offers another protocol, such as HTTP/2, as if it did not."""
+        head, end, body = bytes(self._raw).partition(b"\r\n\r\n")
+        self._parser = httptools.HttpRequestParser(self)
+        self._reset()
+        self._raw.clear()
+        self.data_received(_OFFER.sub(b"", head) + end + body)
+
     # -- websocket --------------------------------------------------------------------------------------------------
 
     def _upgrade(self) -> None:
@@ -347,7 +373,12 @@ class Connection(asyncio.Protocol):
         if isinstance(accepted, Response):
             self._write(accepted, keep=False)
             return
-        frames = ServerProtocol(max_size=2**22)
+        offered = (
+            [ServerPerMessageDeflateFactory(server_max_window_bits=12, compress_settings={"memLevel": 5})]
+            if accepted.is_compressible
+            else None
+        )
+        frames = ServerProtocol(extensions=offered, max_size=_MAX_MESSAGE)
         frames.receive_data(bytes(self._raw))
         self._raw.clear()
         request = next((e for e in frames.events_received() if isinstance(e, UpgradeRequest)), None)
@@ -359,7 +390,7 @@ class Connection(asyncio.Protocol):
         self._flush(frames)
         self._frames = frames
         self._session = accepted
-        accepted.on_open(Socket(self._transport, asyncio.get_running_loop()))
+        accepted.on_open(Socket(self._transport, asyncio.get_running_loop(), frames.extensions))
         self._dispatch(frames)
 
     def _receive_frames(self, data: bytes) -> None:

@@ -211,15 +211,25 @@ class Sandbox:
         return first
 
     def commit(self) -> None:
-        """Put what changed since the last commit on disk."""
+        """Put what changed since the last commit on disk; what does not fit there is tried again the next time.
+
+        Raises:
+            OSError: If it cannot be written.
+        """
         for exchange in self.exchanges.values():
             if exchange.changes.listings:
                 fresh = [exchange.markets[market_id] for market_id in exchange.changes.listings]
                 self._journal.add_listings([listing_state(listed) for listed in fresh])
                 exchange.changes.listings.clear()
+            pending = exchange.changes
             record = take_changes(exchange)
-            if record is not None:
+            if record is None:
+                continue
+            try:
                 self._journal.append(record)
+            except OSError:
+                exchange.changes = pending
+                raise
 
     def _restore(self, found: Recovered, snapshot: dict[str, Any]) -> None:
         for listing in found.listings:
@@ -261,6 +271,7 @@ class Sandbox:
     async def _step(self) -> None:
         for venue, exchange in self.exchanges.items():
             exchange.tick(self.venue_ms(venue))
+        self._kalshi.tick(self.venue_ms(Venue.KALSHI))
         self._polymarket.tick(self.venue_ms(Venue.POLYMARKET))
         if not self.controls.is_flow_running:
             self.commit()
@@ -325,7 +336,9 @@ def load_accounts(path: Path) -> LoadedAccounts:
             for row in document.get("kalshi", [])
         }
         polymarket = {
-            row["api_key"]: PolymarketKey(row["address"], row["api_key"], row["secret"], row["passphrase"])
+            row["api_key"]: PolymarketKey(
+                row["address"], row["api_key"], row["secret"], row["passphrase"], relayer_key=row.get("relayer_key", "")
+            )
             for row in document.get("polymarket", [])
         }
         cash = {kalshi[row["key_id"]].account_id: cash_e6(row["cash_usd"]) for row in document.get("kalshi", [])}

@@ -12,10 +12,11 @@ import math
 from decimal import Decimal
 
 from streams.market.errors import Refused
-from streams.sandbox.accounts import Account, split_cash
+from streams.market.units import cash_e6_of
+from streams.sandbox.accounts import Account, Charge, split_cash
 from streams.sandbox.booking import Booking
 from streams.sandbox.faults import SettlementPlan
-from streams.sandbox.funds import check_cash, check_tokens
+from streams.sandbox.funds import check_cash, check_tokens, spare_cash_e6
 from streams.sandbox.records import ListedMarket, Payout, Trade, TradeFate, TradeStatus
 
 _MINED_AFTER = 3
@@ -28,7 +29,13 @@ CONVERTER = "venue:neg-risk:"
 
 
 class Settling(Booking):
-    """Settlement of trades and markets, and the inventory operations of Polymarket."""
+    """Settlement of trades and markets, and the inventory operations of Polymarket.
+
+    Attributes:
+        payout_step_e6: What is paid to accounts from outside is rounded down to whole steps of this.
+    """
+
+    payout_step_e6: int = 1
 
     # -- trades -----------------------------------------------------------------------------------------------------
 
@@ -106,8 +113,7 @@ class Settling(Booking):
         for side in (trade.taker, trade.maker):
             account = self.accounts.accounts.get(side.account_id) or self.accounts.house(side.account_id)
             cash = yes if side.intent.outcome == "yes" else no
-            fee = side.charge.fee_e6 if side.charge is not None else 0
-            self.accounts.reverse(account, trade.market_id, side.intent, trade.size_e6, cash, fee)
+            self.accounts.reverse(account, trade.market_id, side.intent, trade.size_e6, cash, side.charge or Charge())
             self.note_account(account, trade.market_id, now_ms)
         trade.fate = "fails"
         self._advance(trade, "FAILED", now_ms)
@@ -130,18 +136,42 @@ class Settling(Booking):
             else:
                 self._advance(trade, "CONFIRMED", now_ms)
         for account in list(self.accounts.accounts.values()):
-            if account.redeems_itself:
+            if account.redeems_itself or account.owes(listed.market_id):
                 self._pay(account, listed, listed.settlement_e4, now_ms)
         listed.status, listed.settled_ms = "settled", now_ms
         listed.interest_e6 = 0
+        self._settle_netting(listed, now_ms)
         self.tell_lifecycle(listed, "settled", now_ms)
+
+    def _settle_netting(self, listed: ListedMarket, now_ms: int) -> None:
+        """Take back what was returned against the market's payouts.
+
+        A result its event's scheme does not allow (two winners, a ladder out of order) ends the netting: orders that
+        counted on it are cancelled, what was returned is taken from the cash that no other order holds, the rest from
+        later payouts of the event. What is owed when the whole event has settled is the venue's loss.
+        """
+        for account in list(self.accounts.accounts.values()):
+            group = self.netting.group_for(account, listed.market_id)
+            if group is None:
+                continue
+            if group.is_broken:
+                own = {market.market_id for market in group.markets}
+                for ticket in self.open_tickets(account.account_id):
+                    if ticket.request.market_id in own:
+                        self.end_resting(ticket, now_ms, "margin")
+            self.netting.follow(account, group, spare_cash_e6(self, account, group))
+            self.note_account(account, "", now_ms)
+        over = self.netting.over(listed.market_id)
+        for account in self.netting.finish(over) if over is not None else ():
+            self.note_account(account, "", now_ms)
 
     def _pay(self, account: Account, listed: ListedMarket, settlement_e4: int, now_ms: int) -> int:
         position = account.positions.get(listed.market_id)
         if position is None:
             return 0
         yes, no, yes_cost, no_cost = position.yes_e6, position.no_e6, position.yes_cost_e6, position.no_cost_e6
-        payout = self.accounts.settle(account, listed.market_id, settlement_e4, now_ms)
+        step = 1 if account.is_house else self.payout_step_e6
+        payout = self.accounts.settle(account, listed.market_id, settlement_e4, now_ms, step)
         if account.is_house:
             account.positions.pop(listed.market_id)
             return payout
@@ -185,9 +215,9 @@ class Settling(Booking):
     def convert(self, account_id: str, event_id: str, market_ids: list[str], size_e6: int, now_ms: int) -> int:
         """Turn NO of several markets of a negative-risk event into dollars and YES of all its others.
 
-        NO on m markets become m - 1 dollars each and YES on every market that is not named. The event's adapter takes
-        the NO, splits dollars for the YES it hands out, and keeps their NO: together worth what it paid, as exactly
-        one market of the event resolves to YES.
+        NO on m markets become m - 1 dollars each and YES on every market that is not named; YES of a market that has
+        its result is paid at once. The event's adapter takes the NO, splits dollars for the YES it hands out, and keeps
+        their NO: together worth what it paid, as exactly one market of the event resolves to YES.
 
         Returns:
             The dollars paid (1/1,000,000).
@@ -210,7 +240,8 @@ class Settling(Booking):
         for market_id in sorted(live - set(market_ids)):
             self.accounts.split(adapter, market_id, size_e6)
             self.accounts.hand_over(adapter, account, market_id, "yes", size_e6)
-        paid = (len(market_ids) - 1) * size_e6
+        known = sum(m.settlement_e4 for m in event if m.settlement_e4 is not None)
+        paid = (len(market_ids) - 1) * size_e6 + cash_e6_of(known, size_e6, paying=False)
         adapter.add_cash(0, -paid)
         account.add_cash(0, paid)
         for market_id in sorted(live):

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from streams.market.errors import Refused
 from streams.market.identity import Outcome, other_outcome
-from streams.sandbox.engine import Order
+from streams.sandbox.book import Order
 from streams.sandbox.funds import check_funds
 from streams.sandbox.modes import Modes
 from streams.sandbox.records import KEEP, Amendment, ListedMarket, OrderRequest, Ticket
@@ -57,6 +57,8 @@ class Trading(Modes):
 
     def _hold(self, request: OrderRequest, listed: ListedMarket, release_ms: int, now_ms: int) -> Ticket:
         check_funds(self, request, listed, self.engine.preview(engine_order(request)))
+        # By then the book may be another one: what it would trade now may be less than what it reserves.
+        check_funds(self, replace(request, tif=request.tif if request.spend_e6 else "gtc"), listed, [])
         ticket = self._open_ticket(request, now_ms)
         ticket.status, ticket.release_ms = "delayed", release_ms
         self.delayed[ticket.order_id] = ticket
@@ -64,6 +66,7 @@ class Trading(Modes):
         return ticket
 
     def _admit(self, request: OrderRequest, now_ms: int) -> tuple[OrderRequest, ListedMarket]:
+        self.expire(now_ms)
         if request.order_id in self.tickets:
             raise Refused("duplicate")
         self.check_mode(request)
@@ -72,19 +75,21 @@ class Trading(Modes):
         rule = self.faults.fires("reject", self.venue, market_id=request.market_id)
         if rule is not None:
             raise Refused("fault", rule.code or "rejected")
-        if request.is_reduce_only:
-            request = replace(request, size_e6=min(request.size_e6, self._reducible_e6(request)))
-        return request, self.markets[request.market_id]
+        return replace(request, size_e6=self._allowed_e6(request)), self.markets[request.market_id]
 
     def _check_market(self, market_id: str) -> None:
         listed = self.markets.get(market_id)
         if listed is not None and listed.status == "paused":
             raise Refused("market_paused")
 
-    def _reducible_e6(self, request: OrderRequest) -> int:
+    def _allowed_e6(self, request: OrderRequest) -> int:
+        """The order's size; a reduce-only one trades no more than what its account holds against it now."""
+        if not request.is_reduce_only:
+            return request.size_e6
         outcome = request.intent.outcome
         reduced = outcome if request.intent.action == "sell" else other_outcome(outcome)
-        return max(0, self.accounts.accounts[request.account_id].held_e6(request.market_id, reduced))
+        held = self.accounts.accounts[request.account_id].held_e6(request.market_id, reduced)
+        return max(0, min(request.size_e6, held))
 
     def _open_ticket(self, request: OrderRequest, now_ms: int) -> Ticket:
         self.ticket_count += 1
@@ -95,6 +100,7 @@ class Trading(Modes):
     def _end_unmatched(self, ticket: Ticket, reason: str, now_ms: int) -> Ticket:
         ticket.status, ticket.reason, ticket.remaining_e6 = "canceled", reason, 0
         ticket.updated_ms = now_ms
+        self.accounts.forget_order(ticket.order_id)
         self.tell_ticket(ticket, now_ms)
         return ticket
 
@@ -104,15 +110,28 @@ class Trading(Modes):
             if ticket.release_ms is not None and ticket.release_ms <= now_ms:
                 self._enter_held(ticket, now_ms)
 
+    def end_held(self, market_id: str, now_ms: int) -> None:
+        """End the held orders of a market that has closed, as their release would."""
+        for ticket in [t for t in self.delayed.values() if t.request.market_id == market_id]:
+            del self.delayed[ticket.order_id]
+            self._end_unmatched(ticket, "market_closed", now_ms)
+
     def _enter_held(self, ticket: Ticket, now_ms: int) -> None:
         request = ticket.request
         del self.delayed[ticket.order_id]
+        if request.expires_ms is not None and request.expires_ms <= now_ms:
+            self._end_unmatched(ticket, "expired", now_ms)
+            return
+        request.size_e6 = self._allowed_e6(request)
+        if request.size_e6 == 0:
+            self._end_unmatched(ticket, "reduce_only", now_ms)
+            return
         order = engine_order(request)
         try:
             self.check_mode(request)
             self._check_market(request.market_id)
-            self._let_makers_fade(order, now_ms)
             self.engine.check(order)
+            self._let_makers_fade(order, now_ms)
             check_funds(self, request, self.markets[request.market_id], self.engine.preview(order))
             self.engine.submit(order)
         except Refused as refused:
@@ -132,8 +151,7 @@ class Trading(Modes):
         if partial is not None:
             wanted = sum(size for _, size in self.engine.preview(order))
             kept = int(wanted * partial.fraction) // 10_000 * 10_000
-        book = self.engine.books[order.market_id]
-        for resting in list(self.engine.crossing(book, order)):
+        for resting in list(self.engine.crossing(order)):
             if not resting.is_house:
                 continue
             if kept >= resting.remaining_e6:
@@ -158,6 +176,7 @@ class Trading(Modes):
             Refused: `not_found` when it does not rest, `invalid_price`, `invalid_size` (also when nothing would be
                 left to rest), `insufficient_balance`, `insufficient_shard_balance`, or a mode's code.
         """
+        self.expire(now_ms)
         ticket = self._resting(account_id, order_id)
         self.check_mode(ticket.request)
         request, wanted = ticket.request, change.total_e6 - ticket.filled_e6
@@ -265,6 +284,6 @@ def engine_order(request: OrderRequest) -> Order:
         request.is_post_only,
         request.self_trade,
         request.expires_ms,
-        None if request.spend_e6 is None else request.spend_e6 * 10_000,
+        request.spend_e6,
         client_order_id=request.client_order_id,
     )

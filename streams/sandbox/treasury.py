@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from streams.market.errors import Refused
-from streams.sandbox.funds import reserved_by_shard
+from streams.sandbox.funds import open_orders, reserved_by_shard
 from streams.sandbox.settling import Settling
 from streams.sandbox.shards import REBALANCE_MS, rebalanced
 
@@ -32,6 +32,33 @@ class Treasury(Settling):
         account.add_cash(source, -amount_e6)
         account.add_cash(target, amount_e6)
         self.note_account(account, "", now_ms)
+
+    def set_netting(self, account_id: str, *, is_on: bool) -> None:
+        """Return collateral across the markets of an event from the account's next trade there on, or stop doing so."""
+        account = self.accounts.accounts[account_id]
+        promised = [ticket.request.market_id for ticket in open_orders(self, account)]
+        self.netting.switch(account, promised, is_on=is_on)
+        self.changes.touch(account_id)
+
+    def net_at_once(self, account_id: str, now_ms: int) -> None:
+        """Return what the account's positions guarantee already, without waiting for its next trade."""
+        account = self.accounts.accounts[account_id]
+        for market_id in list(account.positions):
+            group = self.netting.group_for(account, market_id)
+            if group is not None and self.netting.follow(account, group):
+                self.note_account(account, "", now_ms)
+
+    def end_uncovered(self, market_ids: set[str], now_ms: int) -> None:
+        """End orders in these markets, newest first, that the cash of their owner does not cover any more."""
+        for ticket in sorted(self.resting.values(), key=lambda ticket: -ticket.number):
+            if ticket.request.market_id not in market_ids:
+                continue
+            account, shard = (
+                self.accounts.accounts[ticket.request.account_id],
+                self.accounts.shard(ticket.request.market_id),
+            )
+            if reserved_by_shard(self, account).get(shard, 0) > account.cash_by_shard_e6.get(shard, 0):
+                self.end_resting(ticket, now_ms, "margin")
 
     def set_allocation(self, account_id: str, percents: dict[int, int]) -> None:
         """Say what share of the cash each shard should hold; {} leaves the cash where it is from now on.

@@ -87,6 +87,7 @@ def open_stage(home: Path, profile: str = "zero") -> Iterator[Stage]:
                 "passphrase": "acceptance",
                 "secret": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
                 "cash_usd": CASH_USD,
+                "relayer_key": "acceptance",
             }
             for wallet in wallets
         ],

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from streams.market.identity import Venue
 from tests.engine.invariants import check
-from tests.engine.steps import Step, sequence
+from tests.engine.steps import Step, scheme_of, sequence
 from tests.engine.wires import Wires
 from tests.engine.world import World
 
@@ -32,7 +32,8 @@ def run(venue: Venue, seed: int, steps: Sequence[Step], wires: Wires | None) -> 
     if wires is not None:
         names["me"] = wires.account_id
     try:
-        world = World(venue, names, "mined" if seed % 2 else "matched", wires.attach if wires is not None else None)
+        attach = wires.attach if wires is not None else None
+        world = World(venue, names, "mined" if seed % 2 else "matched", attach, scheme_of(venue, seed))
         if wires is not None:
             wires.follow(world)
         for step in steps:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from streams.market.identity import Venue
-from streams.sandbox.funds import reserved_by_shard
-from tests.engine.world import DEPOSIT, World
+from collections import Counter
+from typing import get_args
 
+from streams.market.identity import Outcome, Venue
+from streams.sandbox.accounts import Account, Action
+from streams.sandbox.funds import reserved_by_shard
+from streams.sandbox.records import Ticket
+from tests.engine.stage import CONTRACT, DEPOSIT
+from tests.engine.world import World
+
+_FEES_E6 = 2 * CONTRACT
+"""What the fees of held orders may take beyond what was there when they were taken."""
 _ROUNDING_E6 = 50_000
 """What the rounding of maker fees over many fills may take beyond what was reserved for them."""
 
 
 def check(world: World) -> None:
     """Raise AssertionError when something is not as it must be."""
+    world.ledger.compare(world.exchange)
     _check_money(world)
     _check_books(world)
     _check_tickets(world)
@@ -29,20 +38,59 @@ def _check_money(world: World) -> None:
         else:
             value = listed.settlement_e4 or 0
             owed = (yes * value + no * (10_000 - value)) // 10_000
-            assert 0 <= escrow - owed <= 20, f"what is left in escrow is owed: {escrow} {owed}"
+            most = 20 + len(world.names) * exchange.payout_step_e6
+            assert 0 <= escrow - owed <= most, f"what is left in escrow is owed: {escrow} {owed}"
+    for account in accounts.accounts.values():
+        for position in account.positions.values() if account.is_house else ():
+            assert min(position.yes_e6, position.no_e6) >= 0, "the house owes no tokens"
     for account_id in world.names.values():
         account = accounts.accounts[account_id]
         assert min(reserved_by_shard(exchange, account).values(), default=0) >= 0
-        if world.has_failed and not exchange.needs_mining:
+        if world.ear.has_failed and not exchange.needs_mining:
             continue
         assert all(p.yes_e6 >= 0 and p.no_e6 >= 0 for p in account.positions.values()), "nobody owes tokens"
-        if world.venue is Venue.KALSHI or not world.has_failed:
-            assert min(account.cash_by_shard_e6.values()) >= -_ROUNDING_E6, "nobody owes money"
+        reserved = reserved_by_shard(exchange, account) if world.venue is Venue.POLYMARKET else {}
+        for shard, cash in account.cash_by_shard_e6.items():
+            assert cash >= -_ROUNDING_E6, "nobody owes money"
+            free = cash - reserved.get(shard, 0) - _unmined(world, account.account_id, "", "sell")
+            assert free >= -_FEES_E6, "what orders may need is there"
+        _check_tokens(world, account)
+
+
+def _check_tokens(world: World, account: Account) -> None:
+    """What open sells promise is held, and is mined where that is needed."""
+    promised: Counter[tuple[str, Outcome]] = Counter()
+    for ticket in (*world.exchange.resting.values(), *world.exchange.delayed.values()):
+        request = ticket.request
+        if request.account_id == account.account_id and request.intent.action == "sell":
+            promised[request.market_id, request.intent.outcome] += ticket.remaining_e6
+    for market_id, position in account.positions.items():
+        for outcome in get_args(Outcome):
+            free = position.held_e6(outcome) - promised[market_id, outcome]
+            assert free >= _unmined(world, account.account_id, market_id, "buy", outcome), "sold tokens are there"
+
+
+def _unmined(world: World, account_id: str, market_id: str, action: Action, outcome: str = "") -> int:
+    """Contracts bought, or cash from sales, that are not on the chain where they have to be."""
+    if not world.exchange.needs_mining:
+        return 0
+    return sum(
+        trade.size_e6 if action == "buy" else side.charge.cash_change_e6
+        for trade in world.exchange.trades.values()
+        for side in (trade.taker, trade.maker)
+        if trade.status in ("MATCHED", "RETRYING")
+        and side.account_id == account_id
+        and side.charge is not None
+        and side.intent.action == action
+        and market_id in ("", trade.market_id)
+        and outcome in ("", side.intent.outcome)
+    )
 
 
 def _check_books(world: World) -> None:
     engine = world.exchange.engine
     for market_id, book in engine.books.items():
+        assert book.price_ranges == world.exchange.markets[market_id].price_ranges
         bids, asks = book.levels("bid"), book.levels("ask")
         assert (book.best_bid, book.best_ask) == (bids[0][0] if bids else None, asks[0][0] if asks else None)
         assert not bids or not asks or bids[0][0] < asks[0][0], "the book is not crossed"
@@ -52,16 +100,43 @@ def _check_books(world: World) -> None:
             prices = sorted(levels, reverse=side == "bid")
             queue = [(price, o.order_id, o.remaining_e6) for price in prices for o in levels[price].orders.values()]
             assert queue == world.reference.queue(market_id, side == "bid"), "the queue is the reference's"
+            for level in levels.values():
+                places = [order.sequence for order in level.orders.values()]
+                assert places == sorted(set(places)), "later orders have later numbers"
 
 
 def _check_tickets(world: World) -> None:
     exchange = world.exchange
     resting = {name for name, order in exchange.engine.orders.items() if not order.is_house}
     assert resting == set(exchange.resting)
+    assert set(exchange.accounts.order_fees) <= resting | set(exchange.delayed), "what has ended accrues no fees"
+    waiting = {name for name, trade in exchange.trades.items() if trade.status in ("MATCHED", "MINED", "RETRYING")}
+    assert set(exchange.unsettled) == waiting
     for name, ticket in exchange.tickets.items():
         assert ticket.filled_e6 == sum(exchange.trades[trade_id].size_e6 for trade_id in ticket.trade_ids)
         assert (ticket.status == "resting") == (name in resting)
         assert (ticket.status == "delayed") == (name in exchange.delayed)
+        _check_end(world, ticket)
+        if name in exchange.accounts.order_fees:
+            assert exchange.accounts.order_fees[name].accumulator_e6 == ticket.fee_remainder_e6
         if name in resting:
+            assert ticket.sequence == exchange.engine.orders[name].sequence
             assert ticket.remaining_e6 == exchange.engine.orders[name].remaining_e6
             assert ticket.request.price_e4 == exchange.engine.orders[name].price_e4
+
+
+def _check_end(world: World, ticket: Ticket) -> None:
+    """How an order stands fits what it traded."""
+    request = ticket.request
+    if not ticket.is_open:
+        stopped = ticket.reason in ("immediate", "self_trade") and ticket.filled_e6 > 0
+        assert (ticket.status == "executed") == (ticket.reason == "filled" or stopped)
+        assert ticket.remaining_e6 == 0
+        if ticket.reason == "filled" and request.spend_e6 is None:
+            assert ticket.filled_e6 == request.size_e6
+    if request.spend_e6 is not None:
+        assert ticket.taker_cash_e6 <= request.spend_e6, "an order pays no more than its dollars"
+    if request.is_reduce_only:
+        for trade in (world.exchange.trades[trade_id] for trade_id in ticket.trade_ids):
+            after = trade.taker.post_position_e6
+            assert after <= 0 if request.side == "bid" else after >= 0, "a reduce-only order opens nothing"

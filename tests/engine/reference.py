@@ -9,6 +9,11 @@ Trade = tuple[str, str, int, int]
 """(taker, maker, price_e4, size_e6)"""
 
 
+def is_on_grid(price: int, ranges: Any) -> bool:
+    """Whether a price may be quoted."""
+    return 0 < price < 10_000 and any(a <= price <= b and (price - a) % step == 0 for a, b, step in ranges)
+
+
 @dataclass
 class RestingOrder:
     """An order as the reference keeps it."""
@@ -25,6 +30,7 @@ class RestingOrder:
     is_post_only: bool = False
     is_maker_canceled: bool = False
     money: int | None = None
+    """Millionths of a dollar that bound it instead of its size."""
 
 
 @dataclass
@@ -36,13 +42,11 @@ class Reference:
 
     def enter(self, order: RestingOrder, ranges: Any, least: int) -> tuple[str, list[Trade]]:
         """Match an incoming order: ("" or why it is refused, what it traded)."""
-        if not any(low <= order.price <= high and (order.price - low) % step == 0 for low, high, step in ranges):
-            return "invalid_price", []
-        if not 0 < order.price < 10_000:
+        if not is_on_grid(order.price, ranges):
             return "invalid_price", []
         if order.money is None and (order.left < least or order.left % least):
             return "invalid_size", []
-        if order.is_post_only and self._facing(order):
+        if order.is_post_only and self.facing(order):
             return "post_only_cross", []
         if order.tif == "fok" and not self._is_fillable(order):
             return "fok_unfilled", []
@@ -53,7 +57,7 @@ class Reference:
         trades: list[Trade] = []
         is_stopped = False
         while not self._is_done(order) and not is_stopped:
-            facing = self._facing(order)
+            facing = self.facing(order)
             if not facing:
                 break
             best = facing[0]
@@ -70,7 +74,7 @@ class Reference:
             order.left -= size
             best.left -= size
             if order.money is not None:
-                order.money -= size * self._cost(order, best.price)
+                order.money -= self._paid(order, best.price, size)
             if best.left == 0:
                 self.orders.remove(best)
         if not self._is_done(order) and not is_stopped and order.tif in ("gtc", "gtd"):
@@ -105,7 +109,8 @@ class Reference:
         side.sort(key=lambda order: (-order.price if is_bid else order.price, order.arrived))
         return [(order.price, order.name, order.left) for order in side]
 
-    def _facing(self, order: RestingOrder) -> list[RestingOrder]:
+    def facing(self, order: RestingOrder) -> list[RestingOrder]:
+        """The resting orders that an order's price reaches, in the order in which they would trade."""
         found = [
             other
             for other in self.orders
@@ -117,12 +122,12 @@ class Reference:
 
     def _is_fillable(self, order: RestingOrder) -> bool:
         left, money = order.left, order.money
-        for other in self._facing(order):
+        for other in self.facing(order):
             size = self._size(order, other, left, money)
             left -= size
             if money is not None:
-                money -= size * self._cost(order, other.price)
-        return left == 0 or (money is not None and money < 10_000)
+                money -= self._paid(order, other.price, size)
+        return left == 0 or money == 0
 
     @staticmethod
     def _cost(order: RestingOrder, price: int) -> int:
@@ -130,8 +135,13 @@ class Reference:
 
     def _size(self, order: RestingOrder, other: RestingOrder, left: int, money: int | None) -> int:
         size = min(other.left, left)
-        return size if money is None else min(size, money // self._cost(order, other.price))
+        return size if money is None else min(size, money * 10_000 // self._cost(order, other.price))
+
+    def _paid(self, order: RestingOrder, price: int, size: int) -> int:
+        """Whole millionths of a dollar: what is paid for a trade, rounded up."""
+        whole, rest = divmod(size * self._cost(order, price), 10_000)
+        return whole + (rest > 0)
 
     @staticmethod
     def _is_done(order: RestingOrder) -> bool:
-        return order.left == 0 or (order.money is not None and order.money < 10_000)
+        return order.left == 0 or order.money == 0

@@ -13,6 +13,8 @@ from streams.market.identity import Venue
 
 ACCOUNTS = ("me", "you", "other")
 MARKETS = 3
+SCHEMES = ("", "MECNET", "DIRECNET")
+"""How Kalshi's events net collateral."""
 CENT_E6 = 10_000
 
 
@@ -32,11 +34,11 @@ _WEIGHTS: dict[str, dict[Venue, int]] = {
     "cancel_all": {Venue.KALSHI: 1, Venue.POLYMARKET: 1},
     "amend": {Venue.KALSHI: 9, Venue.POLYMARKET: 0},
     "decrease": {Venue.KALSHI: 4, Venue.POLYMARKET: 0},
-    "hold": {Venue.KALSHI: 3, Venue.POLYMARKET: 5},
+    "hold": {Venue.KALSHI: 5, Venue.POLYMARKET: 6},
     "wait": {Venue.KALSHI: 9, Venue.POLYMARKET: 12},
     "pause": {Venue.KALSHI: 1, Venue.POLYMARKET: 1},
     "reactivate": {Venue.KALSHI: 2, Venue.POLYMARKET: 2},
-    "mode": {Venue.KALSHI: 1, Venue.POLYMARKET: 1},
+    "mode": {Venue.KALSHI: 2, Venue.POLYMARKET: 2},
     "tick": {Venue.KALSHI: 1, Venue.POLYMARKET: 1},
     "split": {Venue.KALSHI: 0, Venue.POLYMARKET: 4},
     "merge": {Venue.KALSHI: 0, Venue.POLYMARKET: 3},
@@ -44,8 +46,9 @@ _WEIGHTS: dict[str, dict[Venue, int]] = {
     "fail": {Venue.KALSHI: 0, Venue.POLYMARKET: 3},
     "transfer": {Venue.KALSHI: 2, Venue.POLYMARKET: 0},
     "allocation": {Venue.KALSHI: 1, Venue.POLYMARKET: 0},
-    "settle": {Venue.KALSHI: 1, Venue.POLYMARKET: 1},
-    "redeem": {Venue.KALSHI: 0, Venue.POLYMARKET: 1},
+    "netting": {Venue.KALSHI: 4, Venue.POLYMARKET: 0},
+    "settle": {Venue.KALSHI: 2, Venue.POLYMARKET: 2},
+    "redeem": {Venue.KALSHI: 0, Venue.POLYMARKET: 2},
     "restart": {Venue.KALSHI: 1, Venue.POLYMARKET: 1},
 }
 
@@ -61,7 +64,28 @@ def sequence(venue: Venue, seed: int, length: int) -> list[Step]:
     drawn = ["place" if kind == "settle" and number < last else kind for number, kind in enumerate(drawn)]
     if venue is Venue.POLYMARKET:
         drawn[:2] = ["split", "split"]
-    return [Step(number, kind, _values(kind, venue, number, random)) for number, kind in enumerate(drawn)]
+    steps = [Step(number, kind, _values(kind, venue, number, random)) for number, kind in enumerate(drawn)]
+    return _across_the_event(steps, random) if scheme_of(venue, seed) else steps
+
+
+def scheme_of(venue: Venue, seed: int) -> str:
+    """How the event of a sequence nets collateral."""
+    return SCHEMES[seed % len(SCHEMES)] if venue is Venue.KALSHI else ""
+
+
+def _across_the_event(steps: list[Step], random: Random) -> list[Step]:
+    """Let who nets trade in all markets of the event, and have it settle at the end."""
+    for step in steps:
+        step.values["market"] = random.randrange(MARKETS)
+    for number, who in enumerate(ACCOUNTS):
+        if random.random() < 0.8:
+            steps[number] = Step(number, "netting", {"who": who, "is_on": True})
+    for market in range(MARKETS) if random.random() < 0.5 else ():
+        number = len(steps) - MARKETS + market
+        value = random.choice((0, 0, 10_000, 3_700, 5_000))
+        values = {"market": market, "who": "me", "settlement": value, "is_paid": True}
+        steps[number] = Step(number, "settle", values)
+    return steps
 
 
 def _values(kind: str, venue: Venue, number: int, random: Random) -> dict[str, Any]:
@@ -79,8 +103,10 @@ def _values(kind: str, venue: Venue, number: int, random: Random) -> dict[str, A
             "size": _size(random),
         }
         values["expires"] = random.choice(("keep", "keep", None, 3_000))
+        values["price"] = None if kind == "amend" and random.random() < 0.4 else values["price"]
     elif kind == "wait":
-        values["ms"] = random.choice((1, 50, 600, 2_500, 12_000, 61_000))
+        # 0: to the very moment at which the next order expires or is released.
+        values["ms"] = random.choice((0, 0, 1, 50, 600, 2_500, 12_000, 61_000))
     elif kind == "mode":
         values["mode"] = random.choice(("open", "trading_paused", "closed", "restarting", "post_only", "cancel_only"))
         values["for_ms"] = random.choice((1, 50, 600))
@@ -93,7 +119,9 @@ def _values(kind: str, venue: Venue, number: int, random: Random) -> dict[str, A
     elif kind == "allocation":
         values["percents"] = random.choice(({0: 100}, {0: 40, 1: 20, 2: 20, 3: 20}, {}, {2: 50, 3: 50}))
     elif kind == "settle":
-        values["settlement"] = random.choice((0, 10_000, 3_700, 5_000))
+        values |= {"settlement": random.choice((0, 10_000, 3_700, 5_000)), "is_paid": random.random() < 0.7}
+    elif kind == "netting":
+        values["is_on"] = random.random() < 0.8
     elif kind == "restart":
         values["is_from_tail"] = random.random() < 0.5
     return values
@@ -141,7 +169,7 @@ def _size(random: Random) -> int:
     """Whole contracts mostly, sometimes hundredths, sometimes none."""
     drawn = random.random()
     if drawn < 0.02:
-        return 0
+        return random.choice((0, CENT_E6 // 2, 1_234_567))
     if drawn < 0.3:
         return random.randint(1, 2_500) * CENT_E6
     return random.randint(1, 30) * 1_000_000

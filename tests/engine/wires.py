@@ -21,7 +21,9 @@ from streams.sandbox.polymarket_face.auth import PolymarketKey, hmac_signature
 from streams.sandbox.polymarket_face.face import PolymarketFace
 from streams.sandbox.records import ListedMarket
 from streams.sandbox.server import Request, Response
-from tests.engine.world import NOW, World
+from tests.engine.netting import NettingLedger
+from tests.engine.stage import NOW
+from tests.engine.world import World
 
 Levels = dict[int, int]
 """{price_e4: size_e6}"""
@@ -223,8 +225,14 @@ class KalshiWires(Wires):
             assert _e6(row["position_fp"]) == position.yes_e6 - position.no_e6
         seen = {row["ticker"] for row in positions["market_positions"]}
         assert seen >= {m for m, p in account.positions.items() if p.yes_e6 or p.no_e6}, "REST serves the positions"
-        free = dict(account.cash_by_shard_e6)
-        for ticket in exchange.open_tickets(self.account_id):
+        free, resting = dict(account.cash_by_shard_e6), exchange.open_tickets(self.account_id)
+        assert isinstance(world.ledger, NettingLedger)
+        if world.ledger.nets(self.account_id):
+            held = world.ledger.held_by_orders_e6(self.account_id, resting)
+            if held is None:
+                return
+            free[0] -= held
+        for ticket in () if world.ledger.nets(self.account_id) else resting:
             # What resting orders would cost at their limit, also those that close a position, without fees.
             cost = cash_e6_of(ticket.request.cost_e4, ticket.remaining_e6, paying=True)
             free[exchange.markets[ticket.request.market_id].shard] -= cost

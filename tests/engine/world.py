@@ -1,140 +1,38 @@
-"""Carries out random steps at an exchange and at the reference beside it, and compares the two after each of them."""
+"""Carries out random steps at an exchange and at what stands beside it, and compares them after each step."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import orjson
-
 from streams.market.errors import Refused
-from streams.market.identity import MarketRef, Venue
+from streams.market.identity import MarketRef
 from streams.sandbox.accounts import Intent
-from streams.sandbox.engine import LevelChanged
-from streams.sandbox.exchange import Exchange, house_order_id
-from streams.sandbox.faults import FaultPlan, SettlementPlan
-from streams.sandbox.memory import (
-    apply_state,
-    exchange_state,
-    listing_state,
-    reopen_books,
-    restore_listing,
-    take_changes,
-)
+from streams.sandbox.exchange import house_order_id
 from streams.sandbox.model import (
     CancelOrder,
-    CatalogueEvent,
-    CatalogueMarket,
     ChangeTick,
     DetermineMarket,
-    ListMarket,
     PlaceOrder,
     SettleMarket,
 )
-from streams.sandbox.records import KEEP, Amendment, ListedMarket, Listener, OrderRequest, Ticket, Trade
-from tests.engine.reference import Reference, RestingOrder
-from tests.engine.reference import Trade as Match
-from tests.engine.steps import MARKETS, Step
+from streams.sandbox.records import (
+    KEEP,
+    Amendment,
+    OrderRequest,
+)
+from tests.engine.netting import NettingLedger
+from tests.engine.reference import RestingOrder, is_on_grid
+from tests.engine.stage import FUNDS, OUTSIDE, Stage, is_void, market_name
+from tests.engine.steps import MARKETS
 
-NOW = 1_795_000_000_000
-CONTRACT = 1_000_000
-DEPOSIT = 300 * CONTRACT
-_START = datetime(2026, 11, 1, tzinfo=UTC)
-_OUTSIDE = frozenset({
-    "insufficient_balance", "insufficient_shard_balance", "trading_paused", "exchange_closed", "restarting",
-    "post_only_mode", "cancel_only_mode", "market_closed", "market_paused", "market_not_found", "duplicate",
-})  # fmt: skip
-"""Refusals that the reference, which knows no accounts and no modes, takes as said."""
+_HELD_CODES = OUTSIDE | {"invalid_price", "invalid_size", "post_only_cross", "fok_unfilled"}
+"""Reasons for which a held order does not enter its book."""
 
 
-class _Ear(Listener):
-    """Notes every trade in order."""
-
-    def __init__(self) -> None:
-        self.trades: list[Match] = []
-
-    def on_book(self, listed: ListedMarket, changes: list[LevelChanged], trades: list[Trade], now_ms: int) -> None:
-        self.trades += [(t.taker.order_id, t.maker.order_id, t.price_e4, t.size_e6) for t in trades]
-
-
-def listings(venue: Venue) -> list[ListMarket]:
-    """Three markets of one event; on Kalshi each on a shard of its own."""
-    is_kalshi = venue is Venue.KALSHI
-    fees = {"fee_type": "quadratic_with_maker_fees", "fee_multiplier": "1"} if is_kalshi else {
-        "rate": "0.05", "exponent": "1", "taker_only": True,
-    }  # fmt: skip
-    event = CatalogueEvent(venue, "KXE-26" if is_kalshi else "500", "KXE" if is_kalshi else "", "Event")
-    return [
-        ListMarket(event, CatalogueMarket(
-            venue, market_name(venue, n), event.event_id, event.series_id, "Will it rain?", "Rules.",
-            _START + timedelta(days=60), _START, fee_schedule=fees, yes_token=str(10**40 + 2 * n),
-            no_token=str(10**40 + 2 * n + 1), gamma_id=str(900 + n), slug=f"rain-{n}", is_neg_risk=not is_kalshi,
-            extra={"exchange_index": n} if is_kalshi else {},
-        ))
-        for n in range(MARKETS)
-    ]  # fmt: skip
-
-
-def market_name(venue: Venue, number: int) -> str:
-    """The id of one of the world's markets."""
-    return f"KXE-26-M{number}" if venue is Venue.KALSHI else "0x" + f"{number:02x}" * 32
-
-
-class World:
-    """One exchange, its reference, and the steps that lead both.
-
-    Args:
-        venue: Whose rules hold.
-        accounts: Account ids by the names steps use.
-        sellable: Whether matched tokens can be sold (`matched`) or only mined ones (`mined`); Polymarket.
-        attach: Called with every new exchange (also after a restart) before it lists anything.
-    """
-
-    def __init__(
-        self,
-        venue: Venue,
-        accounts: dict[str, str],
-        sellable: str = "matched",
-        attach: Callable[[Exchange], None] | None = None,
-    ) -> None:
-        self._attach = attach
-        self.venue = venue
-        self.names = accounts
-        self.now = NOW
-        self.plan = FaultPlan(settlement=SettlementPlan(1_000, 3_000, sellable=sellable))  # type: ignore[arg-type]
-        self.exchange = self._fresh()
-        for act in listings(venue):
-            self.exchange.apply(act, self.now)
-        self.reference = Reference()
-        self.ear = _Ear()
-        self.exchange.listeners.append(self.ear)
-        self.has_failed = False
-        self._remember()
-
-    def _fresh(self) -> Exchange:
-        exchange = Exchange(self.venue, self.plan, 1)
-        for name, account_id in self.names.items():
-            exchange.accounts.open_account(account_id, DEPOSIT, precision_e6=10_000 if name == "other" else 100)
-        if self._attach is not None:
-            self._attach(exchange)
-        return exchange
-
-    def run(self, step: Step) -> None:
-        """Carry out one step."""
-        self.now += 1
-        getattr(self, f"_{step.kind}")(step.number, step.values)
-        record = take_changes(self.exchange)
-        self.exchange.changes.listings.clear()
-        if record is not None:
-            self._tail.append(orjson.dumps(record))
-
-    def _remember(self) -> None:
-        self.exchange.changes.listings.clear()
-        take_changes(self.exchange)
-        self._snapshot = orjson.dumps(exchange_state(self.exchange))
-        self._tail: list[bytes] = []
+class World(Stage):
+    """The steps, each carried out at the exchange and at what stands beside it."""
 
     # -- orders -----------------------------------------------------------------------------------------------------
 
@@ -155,28 +53,36 @@ class World:
         )  # fmt: skip
 
     def _place(self, number: int, values: dict[str, Any]) -> None:
+        self.reference.expire(self.now)
         request = self._request(number, values)
         code, ticket = "", None
         try:
             ticket = self.exchange.place(request, self.now)
         except Refused as refused:
             code = refused.code
-        self._compare([(ticket.request if ticket else request, code)] if not _is_void(ticket) else [])
+        self._check_bar(request, code)
+        self._compare([(ticket.request if ticket else request, code)] if not is_void(ticket) else [])
 
     def _hold(self, number: int, values: dict[str, Any]) -> None:
-        with suppress(Refused):
-            self.exchange.hold(self._request(number, values), self.now + values["after_ms"], self.now)
+        self.reference.expire(self.now)
+        request, code = self._request(number, values), ""
+        try:
+            self.exchange.hold(request, self.now + values["after_ms"], self.now)
+        except Refused as refused:
+            code = refused.code
+        self._check_bar(request, code)
         assert not self.ear.trades
 
     def _house(self, number: int, values: dict[str, Any]) -> None:
         ref = MarketRef(self.venue, market_name(self.venue, values["market"]))
         key, before = f"h{number}", self.exchange.refused_house_orders
+        self.reference.expire(self.now)
         act = PlaceOrder(
             ref, "maker" + str(number % 2), key, values["side"], values["price"], values["size"], values["is_immediate"]
         )
-        is_post_only = self.exchange.mode == "post_only"
+        is_post_only = self.rules.mode == "post_only"
         is_live = self.exchange.markets[ref.market_id].status == "open"
-        is_admitted = is_live and (self.exchange.mode == "open" or (is_post_only and not values["is_immediate"]))
+        is_admitted = is_live and (self.rules.mode == "open" or (is_post_only and not values["is_immediate"]))
         self.exchange.apply(act, self.now)
         if not is_admitted:
             assert self.exchange.refused_house_orders == before + 1
@@ -193,7 +99,7 @@ class World:
     def _house_cancel(self, number: int, values: dict[str, Any]) -> None:
         key, account = f"h{values['order']}", "maker" + str(values["order"] % 2)
         order = self.reference.find(house_order_id(account, key))
-        if order is None or self.exchange.mode in ("closed", "restarting"):
+        if order is None or self.rules.cancel_bar:
             return
         self.exchange.apply(CancelOrder(MarketRef(self.venue, order.market), account, key), self.now)
         self.reference.drop(order.name)
@@ -202,59 +108,74 @@ class World:
         name = f"o{values['order']}"
         known = self.reference.find(name)
         owner = known.owner if known is not None else self.names[values["who"]]
-        try:
-            left = self.exchange.cancel(owner, name, self.now)
-        except Refused as refused:
-            if refused.code not in _OUTSIDE:
-                raise
+        if self._is_barred(self.exchange.cancel, owner, name, self.now):
             return
-        assert left == (None if known is None else known.left)
+        ticket = self.exchange.tickets.get(name)
+        assert ticket is None or ticket.status != "resting"
         self.reference.drop(name)
 
     def _cancel_all(self, number: int, values: dict[str, Any]) -> None:
         account = self.names[values["who"]]
-        try:
-            gone = self.exchange.cancel_all(account, self.now)
-        except Refused as refused:
-            if refused.code not in _OUTSIDE:
-                raise
-            return
         own = {order.name for order in self.reference.orders if order.owner == account}
-        assert {ticket.order_id for ticket in gone} == own
+        if self._is_barred(self.exchange.cancel_all, account, self.now):
+            return
         for name in own:
+            assert self.exchange.tickets[name].reason == "canceled"
             self.reference.drop(name)
+
+    def _is_barred(self, act: Callable[..., object], *arguments: object) -> bool:
+        """Do what takes something out of a book; whether that is refused must be what the rules say."""
+        code = ""
+        try:
+            act(*arguments)
+        except Refused as refused:
+            code = refused.code
+        assert code == self.rules.cancel_bar
+        return bool(code)
 
     def _amend(self, number: int, values: dict[str, Any]) -> None:
         name = f"o{values['order']}"
         order = self.reference.find(name)
         if order is None:
             return
-        ticket = self.exchange.tickets[name]
-        expires = values["expires"]
+        ticket, expires = self.exchange.tickets[name], values["expires"]
         until = KEEP if expires == "keep" else None if expires is None else self.now + expires
-        wanted = values["size"] or order.left
-        before = order.left
+        price, wanted, before = values["price"] or order.price, values["size"] or order.left, order.left
+        self.reference.expire(self.now)
+        code = ""
         try:
-            change = Amendment(values["price"], ticket.filled_e6 + wanted, expires_ms=until)
+            change = Amendment(price, ticket.filled_e6 + wanted, expires_ms=until)
             self.exchange.amend(order.owner, name, change, self.now)
         except Refused as refused:
-            if refused.code not in _OUTSIDE | {"invalid_price"}:
-                raise
-            assert order.left == ticket.remaining_e6 == before
+            code = refused.code
+        expected = self._amend_code(order, price, wanted)
+        assert code == expected or (not expected and code in FUNDS), (name, expected, code)
+        if code:
+            assert code == "not_found" or order.left == ticket.remaining_e6 == before
             return
         if until is not KEEP:
             order.expires = until
-        if values["price"] == order.price and wanted <= before:
+        if price == order.price and wanted <= before:
             order.left = wanted
             self._expect([])
             return
         self.reference.drop(name)
-        order.price, order.left, order.tif = values["price"], wanted, "gtc"
-        if order.is_post_only and self.reference._facing(order):
+        order.price, order.left, order.tif = price, wanted, "gtc"
+        if order.is_post_only and self.reference.facing(order):
             assert (ticket.status, ticket.reason) == ("canceled", "post_only_cross")
             self._expect([])
         else:
             self._expect(self.reference.match(order))
+
+    def _amend_code(self, order: RestingOrder, price: int, wanted: int) -> str:
+        """What an amendment is refused with, but for money; "" when it may be made."""
+        if self.reference.find(order.name) is None:
+            return "not_found"
+        bar = self.rules.bar(order.is_post_only, self.exchange.markets[order.market].status)
+        book = self.exchange.engine.books[order.market]
+        if bar or not is_on_grid(price, book.price_ranges):
+            return bar or "invalid_price"
+        return "invalid_size" if wanted % book.size_step_e6 else ""
 
     def _decrease(self, number: int, values: dict[str, Any]) -> None:
         name = f"o{values['order']}"
@@ -262,11 +183,7 @@ class World:
         if order is None:
             return
         to = values["size"] % order.left // 10_000 * 10_000
-        try:
-            self.exchange.decrease(order.owner, name, to, self.now)
-        except Refused as refused:
-            if refused.code not in _OUTSIDE:
-                raise
+        if self._is_barred(self.exchange.decrease, order.owner, name, to, self.now):
             return
         order.left = to
         if to == 0:
@@ -275,22 +192,40 @@ class World:
     # -- time and modes ---------------------------------------------------------------------------------------------
 
     def _wait(self, number: int, values: dict[str, Any]) -> None:
-        self.now += values["ms"]
+        self.now = self.now + values["ms"] if values["ms"] else self._next_moment()
         held = list(self.exchange.delayed.values())
         self.exchange.tick(self.now)
         self.reference.expire(self.now)
-        released = [ticket for ticket in held if ticket.status != "delayed"]
-        refusals = _OUTSIDE | {"invalid_price", "invalid_size", "post_only_cross", "fok_unfilled"}
-        entered = [
-            (t.request, t.reason if t.reason in refusals and not t.trade_ids else "")
-            for t in released
-            if not _is_void(t)
-        ]
+        self.rules.pass_time(self.now)
+        entered: list[tuple[OrderRequest, str]] = []
+        for ticket in held:
+            request, due = ticket.request, ticket.release_ms or 0
+            assert (ticket.status != "delayed") == (due <= self.now), "held orders are released when it is their time"
+            if due > self.now:
+                continue
+            if request.expires_ms is not None and request.expires_ms <= self.now:
+                assert (ticket.reason, ticket.trade_ids) == ("expired", [])
+            elif not is_void(ticket):
+                code = ticket.reason if ticket.reason in _HELD_CODES and not ticket.trade_ids else ""
+                self._check_bar(request, code)
+                entered.append((request, code))
         self._compare(entered)
+        for trade in self.exchange.unsettled.values():
+            due = trade.mined_ms if trade.status == "MATCHED" else trade.final_ms
+            assert due > self.now or trade.status_ms == self.now, "trades move on when it is their time"
+
+    def _next_moment(self) -> int:
+        """Exactly when the next order expires or is released, or the mode ends."""
+        ends = [order.expires for order in self.reference.orders if order.expires is not None]
+        ends += [self.rules.until_ms] if self.rules.until_ms is not None else []
+        ends += [ticket.release_ms for ticket in self.exchange.delayed.values() if ticket.release_ms is not None]
+        return min((end for end in ends if end > self.now), default=self.now + 1)
 
     def _mode(self, number: int, values: dict[str, Any]) -> None:
         then = "post_only" if values["mode"] == "restarting" else "open"
-        self.exchange.set_mode(values["mode"], self.now, until_ms=self.now + values["for_ms"], then=then)  # type: ignore[arg-type]
+        until = self.now + values["for_ms"]
+        self.rules.set(values["mode"], until, then)
+        self.exchange.set_mode(values["mode"], self.now, until_ms=until, then=then)  # type: ignore[arg-type]
         if values["mode"] in ("trading_paused", "closed"):
             for order in list(self.reference.orders):
                 ticket = self.exchange.tickets.get(order.name)
@@ -313,42 +248,78 @@ class World:
         self.exchange.apply(ChangeTick(ref, values["tick"]), self.now)
 
     def _settle(self, number: int, values: dict[str, Any]) -> None:
+        """Determine a market, with a result that counts only the first time, and mostly pay it, twice."""
         ref = MarketRef(self.venue, market_name(self.venue, values["market"]))
-        value = values["settlement"]
-        result: Any = "yes" if value == 10_000 else "no" if value == 0 else "scalar"
-        self.exchange.apply(DetermineMarket(ref, value, result), self.now)
-        self.exchange.apply(SettleMarket(ref), self.now)
+        drawn = values["settlement"]
+        result: Any = "yes" if drawn == 10_000 else "no" if drawn == 0 else "scalar"
+        self.exchange.apply(DetermineMarket(ref, drawn, result), self.now)
+        value = self.values.setdefault(ref.market_id, drawn)
         self.reference.clear(ref.market_id)
+        if ref.market_id not in self.paid:
+            with suppress(Refused):
+                self.exchange.redeem(self.names[values["who"]], ref.market_id, self.now)
+                raise AssertionError("what is not paid cannot be redeemed")
+        if not values["is_paid"]:
+            return
+        for _ in range(2):
+            self.exchange.apply(SettleMarket(ref), self.now)
+        if ref.market_id not in self.paid:
+            self.paid.add(ref.market_id)
+            for account_id in self.names.values():
+                is_paid = self.exchange.accounts.accounts[account_id].redeems_itself
+                if is_paid or self.ledger.owes(account_id, ref.market_id):
+                    self.ledger.pay(account_id, ref.market_id, value)
+            self._drop_uncovered()
+        assert self.ear.settled.count(ref.market_id) == 1, "a market is settled once"
+
+    def _drop_uncovered(self) -> None:
+        """Orders that counted on the netting of an event end when its results break it."""
+        for order in list(self.reference.orders):
+            ticket = self.exchange.tickets.get(order.name)
+            if ticket is not None and ticket.reason == "margin":
+                assert isinstance(self.ledger, NettingLedger)
+                assert self.ledger.is_broken
+                self.reference.drop(order.name)
 
     # -- inventory --------------------------------------------------------------------------------------------------
 
     def _split(self, number: int, values: dict[str, Any]) -> None:
+        account, market = self.names[values["who"]], market_name(self.venue, values["market"])
         with suppress(Refused):
-            market = market_name(self.venue, values["market"])
-            self.exchange.split(self.names[values["who"]], market, values["size"], self.now)
+            self.exchange.split(account, market, values["size"], self.now)
+            self.ledger.merge(account, market, -values["size"])
 
     def _merge(self, number: int, values: dict[str, Any]) -> None:
+        account, market = self.names[values["who"]], market_name(self.venue, values["market"])
         with suppress(Refused):
-            market = market_name(self.venue, values["market"])
-            self.exchange.merge(self.names[values["who"]], market, values["size"], self.now)
+            self.exchange.merge(account, market, values["size"], self.now)
+            self.ledger.merge(account, market, values["size"])
 
     def _convert(self, number: int, values: dict[str, Any]) -> None:
-        markets = [market_name(self.venue, n) for n in values["markets"]]
+        account, size = self.names[values["who"]], values["size"]
+        named = [market_name(self.venue, n) for n in values["markets"]]
+        others = [market_name(self.venue, n) for n in range(MARKETS) if n not in values["markets"]]
         with suppress(Refused):
-            self.exchange.convert(self.names[values["who"]], "500", markets, values["size"], self.now)
+            self.exchange.convert(account, "500", named, size, self.now)
+            self.ledger.convert(account, named, others, size, self.values)
 
     def _redeem(self, number: int, values: dict[str, Any]) -> None:
         account = self.exchange.accounts.accounts[self.names[values["who"]]]
         account.redeems_itself = not account.redeems_itself
         self.exchange.changes.touch(account.account_id)
-        with suppress(Refused):
-            self.exchange.redeem(account.account_id, market_name(self.venue, values["market"]), self.now)
+        market, code = market_name(self.venue, values["market"]), ""
+        try:
+            self.exchange.redeem(account.account_id, market, self.now)
+        except Refused as refused:
+            code = refused.code
+        assert code == ("" if market in self.paid else "not_resolved")
+        if not code:
+            self.ledger.pay(account.account_id, market, self.values[market])
 
     def _fail(self, number: int, values: dict[str, Any]) -> None:
         waiting = [trade for trade in self.exchange.unsettled.values() if trade.status != "MINED"]
         if waiting:
             self.exchange.fail_trade(waiting[values["order"] % len(waiting)].trade_id, self.now)
-            self.has_failed = True
 
     def _transfer(self, number: int, values: dict[str, Any]) -> None:
         with suppress(Refused):
@@ -358,79 +329,11 @@ class World:
     def _allocation(self, number: int, values: dict[str, Any]) -> None:
         self.exchange.set_allocation(self.names[values["who"]], values["percents"])
 
-    # -- restart ----------------------------------------------------------------------------------------------------
-
-    def _restart(self, number: int, values: dict[str, Any]) -> None:
-        """Go on with an exchange made from the journal: a snapshot of now, or an older one and what came after."""
-        was = orjson.loads(orjson.dumps(exchange_state(self.exchange)))
-        snapshot, tail = (self._snapshot, self._tail) if values["is_from_tail"] else (orjson.dumps(was), [])
-        fresh = self._fresh()
-        for listed in self.exchange.markets.values():
-            restore_listing(fresh, orjson.loads(orjson.dumps(listing_state(listed))))
-        state = orjson.loads(snapshot)
-        apply_state(fresh, state)
-        for record in tail:
-            apply_state(fresh, orjson.loads(record))
-        reopen_books(fresh, state["house"], self.now)
-        now = orjson.loads(orjson.dumps(exchange_state(fresh)))
-        if values["is_from_tail"]:
-            was.pop("house"), now.pop("house")
-            for name in ("volume_e6", "interest_e6", "last_price_e4", "updated_ms"):
-                for market in [*was["markets"], *now["markets"]]:
-                    market.pop(name)
-        assert _by_id(now) == _by_id(was)
-        self.exchange = fresh
-        self.ear = _Ear()
-        fresh.listeners.append(self.ear)
-        self._load_reference()
-        self._remember()
-
-    def _load_reference(self) -> None:
-        """House orders placed since an old snapshot are gone: go on from what the books hold."""
-        self.reference = Reference()
-        for order in sorted(self.exchange.engine.orders.values(), key=lambda order: order.sequence):
-            self.reference.rest(RestingOrder(
-                order.order_id, order.account, order.market_id, order.side == "bid", order.price_e4, order.remaining_e6,
-                expires=order.expires_ms, is_post_only=order.is_post_only,
-                is_maker_canceled=order.self_trade == "maker",
-            ))  # fmt: skip
-
-    # -- comparing --------------------------------------------------------------------------------------------------
-
-    def _compare(self, entered: Iterable[tuple[OrderRequest, str]]) -> None:
-        """The reference takes the orders that entered a book, with what the exchange said of each, and must agree."""
-        expected: list[Match] = []
-        for request, code in entered:
-            if code in _OUTSIDE:
-                continue
-            book = self.exchange.engine.books[request.market_id]
-            order = RestingOrder(
-                request.order_id, request.account_id, request.market_id, request.side == "bid", request.price_e4,
-                request.size_e6 if request.spend_e6 is None else 10**15, expires=request.expires_ms, tif=request.tif,
-                is_post_only=request.is_post_only, is_maker_canceled=request.self_trade == "maker",
-                money=None if request.spend_e6 is None else request.spend_e6 * 10_000,
-            )  # fmt: skip
-            said, trades = self.reference.enter(order, book.price_ranges, book.size_step_e6)
-            assert said == code, (request.order_id, said, code)
-            expected += trades
-        self._expect(expected)
-
-    def _expect(self, trades: list[Match]) -> None:
-        assert self.ear.trades == trades, (self.ear.trades, trades)
-        self.ear.trades = []
-
-
-def _is_void(ticket: Ticket | None) -> bool:
-    """Whether an order never reached a book: there was nothing to reduce."""
-    return ticket is not None and ticket.reason == "reduce_only"
-
-
-def _by_id(state: dict[str, Any]) -> dict[str, Any]:
-    """A state without the order of its lists, which a tail does not keep."""
-    keys = {"tickets": lambda t: t["request"]["order_id"], "trades": lambda t: t["trade_id"],
-            "markets": lambda m: m["market_id"], "accounts": lambda a: a["account_id"],
-            "payouts": lambda p: p["transaction_id"]}  # fmt: skip
-    state = {name: sorted(state[name], key=keys[name]) if name in keys else state[name] for name in state}
-    for account in state["accounts"]:
-        account["positions"] = {m: p for m, p in account["positions"].items() if any(p.values())}
-    return state
+    def _netting(self, number: int, values: dict[str, Any]) -> None:
+        assert isinstance(self.ledger, NettingLedger)
+        account = self.names[values["who"]]
+        has_orders = any(
+            ticket.is_open and ticket.request.account_id == account for ticket in self.exchange.tickets.values()
+        )
+        self.exchange.set_netting(account, is_on=values["is_on"])
+        self.ledger.switch(account, is_on=values["is_on"], has_orders=has_orders)

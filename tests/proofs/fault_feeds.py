@@ -253,7 +253,23 @@ CASES: list[FeedCase] = [
     *_both("frames twice", FaultRule("duplicated_frame", probability=_SOME)),
     *_both("frames out of order", FaultRule("reordered_frame", probability=_SOME)),
     *_both("socket silent, pings answered", FaultRule("silent_socket", ms=200, times=1), silence_s=0.6),
+    FeedCase(
+        "subscription ended by the channel",
+        Venue.KALSHI,
+        (FaultRule("channel_error", Venue.KALSHI, skip=50, times=2, channel="orderbook_delta"),),
+    ),
     *_both("connection reset", FaultRule("disconnect", ms=200, times=2)),
+    *(
+        FeedCase(
+            "connection reset, 502 at the next two tries",
+            venue,
+            (
+                FaultRule("disconnect", venue, ms=200, times=1),
+                FaultRule("server_error", venue, status=502, path=path, skip=1, times=2),
+            ),
+        )
+        for venue, path in ((Venue.KALSHI, "/trade-api/ws"), (Venue.POLYMARKET, "/ws/market"))
+    ),
     *_both(
         "dropped, twice and out of order",
         FaultRule("dropped_frame", probability=_SOME),

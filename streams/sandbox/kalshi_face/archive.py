@@ -48,4 +48,4 @@ class ArchiveRest:
         """Settled positions of archived markets."""
         limit, now_ms = limit_of(request, "GetHistoricalPositions", 100, 1000), self._face.now_ms()
         rows = [row for row in positions_of(self._face, request, key, now_ms) if self._face.is_archived(row[0], now_ms)]
-        return PortfolioRest(self._face).positions_page(request, rows, limit)
+        return PortfolioRest(self._face).positions_page(request, rows, limit, {})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -16,26 +17,41 @@ from streams.market.errors import ConfigurationError
 from streams.sandbox.kalshi_face.errors import nested
 from streams.sandbox.server import Request, Response
 
+_STAMP = re.compile(r"[0-9]{1,18}")
+_CHILDREN = (
+    ("read::portfolio_balance", re.compile(r"/portfolio/balance$")),
+    ("write::trade", re.compile(r"/portfolio/(events/orders|orders|order_groups)(/|$)")),
+    ("write::transfer", re.compile(r"/portfolio/(intra_exchange_instance_transfer|subaccounts/transfer)$")),
+)
+SCOPES = frozenset({
+    "read", "write", "write::fcm_risk", "read::block_trade_accept", "write::block_trade_accept",
+    *(scope for scope, _ in _CHILDREN),
+})  # fmt: skip
+"""What a key can be given. The last two groups have no calls here."""
+
 
 @dataclass(frozen=True, slots=True)
 class KalshiKey:
-    """An API key's public half, the account it trades for, and what it may do (`read`, `write`)."""
+    """An API key's public half, the account it trades for, and what it may do (`SCOPES`)."""
 
     key_id: str
     account_id: str
     public_key: rsa.RSAPublicKey | ed25519.Ed25519PublicKey
     scopes: frozenset[str] = frozenset({"read", "write"})
 
-    def may(self, method: str) -> bool:
-        """Whether the key's scopes allow a call."""
-        return ("read" if method == "GET" else "write") in self.scopes
+    def may(self, method: str, path: str) -> bool:
+        """Whether the key's scopes allow a call: a parent's grants all reads or writes, a child's its own group."""
+        parent = "read" if method == "GET" else "write"
+        return parent in self.scopes or any(
+            scope in self.scopes and pattern.search(path) for scope, pattern in _CHILDREN if scope.startswith(parent)
+        )
 
 
 def load_key(key_id: str, public_key_pem: str, scopes: Iterable[str] = ("read", "write")) -> KalshiKey:
     """Parse a key; its kind is decided by the parsed key, not by the PEM banner.
 
     Raises:
-        ConfigurationError: If it is neither RSA nor Ed25519.
+        ConfigurationError: If it is neither RSA nor Ed25519, or a scope is unknown.
     """
     try:
         key = load_pem_public_key(public_key_pem.encode())
@@ -43,6 +59,10 @@ def load_key(key_id: str, public_key_pem: str, scopes: Iterable[str] = ("read", 
         raise ConfigurationError(f"The public key of the Kalshi account {key_id} is not PEM.") from None
     if not isinstance(key, rsa.RSAPublicKey | ed25519.Ed25519PublicKey):
         raise ConfigurationError(f"The public key of the Kalshi account {key_id} is neither RSA nor Ed25519.")
+    if not set(scopes) <= SCOPES:
+        raise ConfigurationError(
+            f"The Kalshi account {key_id} has unknown scopes; known are {', '.join(sorted(SCOPES))}."
+        )
     return KalshiKey(key_id, f"kalshi:{key_id}", key, frozenset(scopes))
 
 
@@ -60,7 +80,7 @@ def authenticate(request: Request, keys: Mapping[str, KalshiKey], now_ms: int, w
     signature = request.headers.get("kalshi-access-signature", "")
     if not key_id or not stamp or not signature:
         return nested(401, "signature_is_missing_from_headers")
-    if not stamp.isdigit() or abs(int(stamp) - now_ms) > window_ms:
+    if not _STAMP.fullmatch(stamp) or abs(int(stamp) - now_ms) > window_ms:
         return nested(401, "header_timestamp_expired")
     key = keys.get(key_id)
     if key is None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from streams.sandbox.engine import LevelChanged
+from streams.sandbox.book import LevelChanged
 from streams.sandbox.kalshi_face import messages
 from streams.sandbox.kalshi_face.hub import LIFECYCLE
 from streams.sandbox.kalshi_face.subscription import BOOKS, Subscription
@@ -31,7 +31,6 @@ class Broadcast(Listener):
 
     def on_book(self, listed: ListedMarket, changes: list[LevelChanged], trades: list[Trade], now_ms: int) -> None:
         """Deltas, prints, and the ticker when best prices or the last trade changed."""
-        self._face.fees.apply_due(now_ms)
         ticker = listed.market_id
         subscriptions = self._hub.interested(BOOKS, ticker) if changes else ()
         for change in changes if subscriptions else ():

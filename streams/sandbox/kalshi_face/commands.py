@@ -15,11 +15,14 @@ ERRORS = {
     5: "Unknown command",
     7: "Unknown subscription ID",
     8: "Unknown channel name",
+    9: "Authentication required",
+    10: "Channel error",
     11: "Invalid parameter",
     12: "Exactly one subscription ID is required",
     13: "Unsupported action",
     14: "Market Ticker required",
     15: "Action required",
+    18: "Command timeout",
     19: "shard_factor must be > 0",
     20: "shard_factor is required when shard_key is set",
     21: "shard_key must be >= 0 and < shard_factor",
@@ -27,6 +30,7 @@ ERRORS = {
     25: "Subscription buffer overflow",
     26: "Subscription market limit exceeded",
     27: "Too many requests",
+    28: "Underlying tickers required",
 }
 _MAX_SHARD_FACTOR = 100
 
@@ -74,3 +78,15 @@ def check_shards(params: dict[str, Any]) -> None:
         raise BadCommand(22)
     if key is not None and (not isinstance(key, int) or not 0 <= key < factor):
         raise BadCommand(21)
+
+
+def check_underlyings(action: Any, params: dict[str, Any], subscription: Subscription) -> None:
+    """Refuse what the channel of underlyings cannot do. It takes the rest, and stays silent.
+
+    Raises:
+        BadCommand: 13 or 28.
+    """
+    if action not in ("subscribe_underlyings", "unsubscribe_underlyings", "underlying_list"):
+        raise BadCommand(13, subscription)
+    if action != "underlying_list" and not params.get("underlying_tickers"):
+        raise BadCommand(28, subscription)

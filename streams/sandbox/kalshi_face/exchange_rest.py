@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from streams.sandbox.kalshi_face.formats import moment, second_of
+from streams.sandbox.kalshi_face.maintenance import FROM, UNTIL
 from streams.sandbox.server import Request, Response, Router
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 SHARD_NAMES = ("Default", "Combos", "Crypto & Commodities", "Tennis, Baseball, Basketball")
 _ALL_DAY = [{"open_time": "00:00", "close_time": "00:00"}]
-_THURSDAY = [{"open_time": "00:00", "close_time": "03:00"}, {"open_time": "05:00", "close_time": "00:00"}]
+_THURSDAY = [{"open_time": "00:00", "close_time": FROM}, {"open_time": UNTIL, "close_time": "00:00"}]
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
@@ -48,7 +49,7 @@ class ExchangeRest:
         return Response(200, body)
 
     def schedule(self, request: Request) -> Response:
-        """Open all day but for Thursday's maintenance, in New York time. The sandbox itself pauses only when told."""
+        """Open all day but for Thursday's maintenance, in New York time; the settings say whether it is kept."""
         days = {day: _THURSDAY if day == "thursday" else _ALL_DAY for day in _DAYS}
         hours = {"start_time": "2026-01-01T05:00:00Z", "end_time": "2027-01-01T05:00:00Z", **days}
         return Response(200, {"schedule": {"standard_hours": [hours], "maintenance_windows": []}})

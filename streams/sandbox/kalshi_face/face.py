@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
-
-import orjson
+from typing import Any
 
 from streams.market.identity import Venue
+from streams.sandbox.answer_cache import AnswerCache
 from streams.sandbox.exchange import Exchange
 from streams.sandbox.face_faults import FaultySurface
+from streams.sandbox.faults import FaultRule
 from streams.sandbox.kalshi_face.account_rest import AccountRest
 from streams.sandbox.kalshi_face.archive import ArchiveRest
 from streams.sandbox.kalshi_face.auth import KalshiKey, authenticate
@@ -25,8 +25,8 @@ from streams.sandbox.kalshi_face.historical import HistoricalRest
 from streams.sandbox.kalshi_face.hub import Hub
 from streams.sandbox.kalshi_face.identity import market_uuid
 from streams.sandbox.kalshi_face.limits import TIERS, Bucket, KeyBuckets, cost_of
+from streams.sandbox.kalshi_face.maintenance import pause_end_ms
 from streams.sandbox.kalshi_face.markets import MarketRest
-from streams.sandbox.kalshi_face.novelties import with_novelties
 from streams.sandbox.kalshi_face.objects import market_object
 from streams.sandbox.kalshi_face.orders import OrderRest
 from streams.sandbox.kalshi_face.paging import BadParameter
@@ -36,6 +36,7 @@ from streams.sandbox.kalshi_face.series import SeriesRest
 from streams.sandbox.kalshi_face.settings import KalshiFaceSettings
 from streams.sandbox.kalshi_face.socket import KalshiSession
 from streams.sandbox.kalshi_face.transfers import TransferRest
+from streams.sandbox.novelties import with_novelties
 from streams.sandbox.records import ListedMarket
 from streams.sandbox.server import Handler, Request, Response, Router, Session
 
@@ -45,12 +46,6 @@ _AREAS = (
     ExchangeRest, SeriesRest, MarketRest, CandleRest, HistoricalRest, OrderRest, BatchRest, GroupRest, PortfolioRest,
     PortfolioOrderRest, ArchiveRest, TransferRest, AccountRest,
 )  # fmt: skip
-_KEPT_ANSWERS = 500
-
-
-class _Kept(NamedTuple):
-    at_ms: int
-    body: bytes
 
 
 class KalshiFace(FaultySurface):
@@ -79,6 +74,7 @@ class KalshiFace(FaultySurface):
         self.now_ms = clock
         self.commit = commit
         self.settings = settings or KalshiFaceSettings()
+        exchange.payout_step_e6 = self.settings.scalar_payout_step_e6
         self.events: dict[str, list[ListedMarket]] = {}
         self.series: dict[str, list[ListedMarket]] = {}
         self.tickers: dict[str, str] = {}
@@ -90,7 +86,7 @@ class KalshiFace(FaultySurface):
         self._client_ids: dict[str, dict[str, int]] = {}
         self._buckets: dict[str, KeyBuckets] = {}
         self._unsigned: Bucket | None = None
-        self._kept: dict[tuple[str, tuple[tuple[str, str], ...]], _Kept] = {}
+        self._cache = AnswerCache()
         self._router = Router()
         for area in _AREAS:
             area(self).register(self._router)
@@ -115,6 +111,14 @@ class KalshiFace(FaultySurface):
             response.body = with_novelties(response.body)
         return response
 
+    def tick(self, now_ms: int) -> None:
+        """Let time pass: fees change, the weekly maintenance begins."""
+        self.fees.apply_due(now_ms)
+        if self.settings.keeps_maintenance and self.exchange.mode == "open":
+            end_ms = pause_end_ms(now_ms)
+            if end_ms is not None:
+                self.exchange.set_mode("trading_paused", now_ms, until_ms=end_ms)
+
     def public(self, handler: Callable[..., Response]) -> Handler:
         """Wrap a handler that needs no signature: who sends a known key pays with its tokens."""
 
@@ -130,18 +134,7 @@ class KalshiFace(FaultySurface):
 
         def kept(request: Request, **arguments: str) -> Response:
             age_ms = min(self.exchange.behaviour.list_cache_ms, most_ms)
-            if not age_ms:
-                return handler(request, **arguments)
-            name, now_ms = (request.path, tuple(sorted(request.query))), self.now_ms()
-            known = self._kept.get(name)
-            if known is not None and 0 <= now_ms - known.at_ms < age_ms:
-                return Response(200, orjson.loads(known.body))
-            response = handler(request, **arguments)
-            if response.status == 200:
-                if len(self._kept) >= _KEPT_ANSWERS:
-                    self._kept.clear()
-                self._kept[name] = _Kept(now_ms, orjson.dumps(response.body))
-            return response
+            return self._cache.answer(request, age_ms, self.now_ms(), lambda: handler(request, **arguments))
 
         return self.public(kept)
 
@@ -155,7 +148,7 @@ class KalshiFace(FaultySurface):
             key = authenticate(request, self.keys, self.now_ms(), self.exchange.behaviour.clock_window_ms)
             if isinstance(key, Response):
                 return key
-            if not key.may(request.method):
+            if not key.may(request.method, request.path):
                 return nested(403, self.settings.scope_code)
             if request.method == "GET":
                 refused = self._pay_read(request, key.key_id)
@@ -199,7 +192,15 @@ class KalshiFace(FaultySurface):
             buckets = self._buckets[key_id] = KeyBuckets(TIERS[name])
         return buckets
 
-    def open_session(self, request: Request) -> Session | Response:
+    def broken(self, rule: FaultRule, request: Request) -> Response:
+        """A venue in trouble still tells its status, under the error's status code."""
+        if request.path != f"{PREFIX}/exchange/status":
+            return super().broken(rule, request)
+        answer = self.answer(request)
+        answer.status = rule.status
+        return answer
+
+    def accept(self, request: Request) -> Session | Response:
         """Every socket needs a signature on its upgrade, whose refusals are flat."""
         if request.path != SOCKET_PATH:
             return nested(404, "not_found")

@@ -33,8 +33,8 @@ class FeeChanges:
 
     def schedule(
         self, ticker: str, at_ms: int, fee_type: str | None, multiplier_e6: int | None, *, is_event: bool = False
-    ) -> None:
-        """Announce a change.
+    ) -> str:
+        """Announce a change; of several for one moment the last one counts.
 
         Args:
             ticker: Of a series, or of an event.
@@ -43,35 +43,48 @@ class FeeChanges:
                 announced and change nothing, as has been seen.
             multiplier_e6: M in 1/1,000,000; for an event None falls back to the series'.
             is_event: What the ticker names.
+
+        Returns:
+            The change's id.
         """
         name = f"{ticker}:{at_ms}:{len(self._rows)}"
-        self._rows.append(
-            {
-                "id": str(uuid.uuid5(uuid.NAMESPACE_URL, name)),
-                "ticker": ticker,
-                "is_event": is_event,
-                "fee_type": fee_type,
-                "multiplier_e6": multiplier_e6,
-                "at_ms": at_ms,
-            }
-        )
+        row = {
+            "id": str(uuid.uuid5(uuid.NAMESPACE_URL, name)),
+            "ticker": ticker,
+            "is_event": is_event,
+            "fee_type": fee_type,
+            "multiplier_e6": multiplier_e6,
+            "at_ms": at_ms,
+        }
+        self._rows.append(row)
         self._exchange.changes.face = True
         self._next_ms = min(self._next_ms, at_ms)
+        return str(row["id"])
 
     def apply_due(self, now_ms: int) -> None:
-        """Put what is due into effect; cheap while nothing is."""
+        """Put what is due into effect; cheap while nothing is.
+
+        Called as time passes and before every request. Orders that a dearer fee leaves without cover end.
+        """
         if now_ms < self._next_ms and len(self._rows) == self._seen:
             return
         self._seen = len(self._rows)
+        changed: set[str] = set()
         due = [row for row in self._rows if row["at_ms"] <= now_ms and row["id"] not in self._applied]
         for row in sorted(due, key=lambda row: int(row["at_ms"])):
             self._applied.add(row["id"])
+            is_news = not row.get("is_applied", False)
             for listed in self._exchange.markets.values():
                 market = listed.market
                 if row["ticker"] == (market.event_id if row["is_event"] else market.series_id):
                     self.refresh(listed, now_ms)
-            if row["is_event"]:
+                    changed |= {listed.market_id} if is_news else set()
+            if is_news:
+                row["is_applied"] = self._exchange.changes.face = True
+            if is_news and row["is_event"]:
                 self._tell({"event_ticker": row["ticker"], **_override(row)})
+        if changed:
+            self._exchange.end_uncovered(changed, now_ms)
         self._next_ms = min((row["at_ms"] for row in self._rows if row["at_ms"] > now_ms), default=_NEVER)
 
     def refresh(self, listed: ListedMarket, now_ms: int) -> None:
@@ -144,7 +157,7 @@ class FeeChanges:
             for row in self._rows
             if row["ticker"] == ticker and row["is_event"] is is_event and row["at_ms"] <= now_ms
         ]
-        return max(rows, key=lambda row: int(row["at_ms"]), default=None)
+        return max(reversed(rows), key=lambda row: int(row["at_ms"]), default=None)
 
 
 def _override(row: dict[str, Any]) -> dict[str, Any]:

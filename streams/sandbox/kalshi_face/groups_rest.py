@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from streams.sandbox.kalshi_face.errors import flat, not_found
 from streams.sandbox.kalshi_face.formats import count
-from streams.sandbox.kalshi_face.order_entry import json_body, size_e6
+from streams.sandbox.kalshi_face.limits import SHARDS
+from streams.sandbox.kalshi_face.order_entry import json_body, mistyped, size_e6
 from streams.sandbox.server import Request, Response, Router
 
 if TYPE_CHECKING:
@@ -36,17 +37,23 @@ class GroupRest:
         router.add("PUT", _ONE + "/limit", signed(self.limit))
 
     def groups(self, request: Request, key: KalshiKey) -> Response:
-        """All groups of the account; without any, the key is absent as in the reference."""
+        """All groups of the account."""
         rows = [{"id": group_id, **_shown(group)} for group_id, group in self._face.groups.of(key.account_id).items()]
         return Response(200, {"order_groups": rows})
 
     def create(self, request: Request, key: KalshiKey) -> Response:
         """Make a group."""
         body = json_body(request.body)
-        limit = body if isinstance(body, Response) else self._limit(body)
-        if isinstance(limit, Response) or isinstance(body, Response):
-            return limit if isinstance(limit, Response) else flat(400, "bad_request", "EOF")
-        shard = body.get("exchange_index") or 0
+        if isinstance(body, Response):
+            return body
+        wrong = mistyped(body, "CreateOrderGroupRequest")
+        if wrong is not None:
+            return wrong
+        limit, shard = self._limit(body), body.get("exchange_index") or 0
+        if isinstance(limit, Response):
+            return limit
+        if shard not in SHARDS or body.get("subaccount"):
+            return flat(400, "bad_request", "unknown exchange index or subaccount")
         group_id = self._face.groups.create(key.account_id, limit, shard)
         self._face.commit()
         return Response(201, {"order_group_id": group_id, "subaccount": 0, "exchange_index": shard})

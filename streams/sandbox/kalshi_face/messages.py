@@ -9,10 +9,10 @@ import orjson
 
 from streams.market.units import PRICE_ONE_E4
 from streams.sandbox.accounts import Position
-from streams.sandbox.engine import LevelChanged
+from streams.sandbox.book import LevelChanged
 from streams.sandbox.kalshi_face.formats import DOLLARS, count, moment, money
 from streams.sandbox.kalshi_face.identity import market_uuid, user_id
-from streams.sandbox.kalshi_face.objects import exchange_index, market_object
+from streams.sandbox.kalshi_face.objects import collateral_return_type, exchange_index, market_object
 from streams.sandbox.kalshi_face.portfolio_objects import directions, order_object, shown_fee_e6, shown_status
 from streams.sandbox.kalshi_face.settings import KalshiFaceSettings
 from streams.sandbox.records import LifecycleMoment, ListedMarket, Ticket, Trade, TradeSide
@@ -35,6 +35,7 @@ _REASONS = {
     "reactivated": "HaltCancel",
     "paused": "HaltCancel",
     "post_only_cross": "PostOnlyCrossCancel",
+    "margin": "MarginCancel",
 }
 
 
@@ -182,7 +183,7 @@ def event_created(listed: ListedMarket) -> dict[str, Any]:
         "exchange_index": exchange_index(listed),
         "title": event.title,
         "subtitle": event.subtitle,
-        "collateral_return_type": "MECNET" if event.is_exclusive else "",
+        "collateral_return_type": collateral_return_type([listed]),
         "series_ticker": event.series_id,
     }
 

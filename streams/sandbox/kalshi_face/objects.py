@@ -7,6 +7,7 @@ from typing import Any
 
 from streams.market.fees import KalshiFeeSchedule
 from streams.market.units import PRICE_ONE_E4
+from streams.sandbox.collateral import CollateralType, collateral_type
 from streams.sandbox.kalshi_face.formats import DOLLARS, count, moment, number, second
 from streams.sandbox.kalshi_face.settings import KalshiFaceSettings
 from streams.sandbox.records import ListedMarket, Trade
@@ -158,7 +159,7 @@ def event_object(markets: list[ListedMarket]) -> dict[str, Any]:
         "title": event.title,
         "sub_title": event.subtitle,
         "category": event.category,
-        "collateral_return_type": "MECNET" if event.is_exclusive else "",
+        "collateral_return_type": collateral_return_type(markets),
         "mutually_exclusive": event.is_exclusive,
         "exchange_index": exchange_index(markets[0]),
         "strike_date": second(max(listed.market.close_time for listed in markets)),
@@ -167,6 +168,12 @@ def event_object(markets: list[ListedMarket]) -> dict[str, Any]:
         "settlement_sources": None,
         **{name: value for name, value in event.extra.items() if name not in ("tags", "exchange_index")},
     }
+
+
+def collateral_return_type(markets: list[ListedMarket]) -> CollateralType:
+    """How collateral is netted across the listed markets (at least one) of an event."""
+    event, strikes = markets[0].event, [listed.market.strike for listed in markets]
+    return collateral_type(event.extra.get("collateral_return_type"), strikes, is_exclusive=event.is_exclusive)
 
 
 def series_object(

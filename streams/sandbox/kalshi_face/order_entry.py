@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import uuid
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -46,6 +47,10 @@ _TYPES: dict[str, type] = {
     "exchange_index": int,
 }
 _GO_NAMES = {str: "string", bool: "bool", int: "int"}
+_PRICE = re.compile(r"[0-9]{1,9}\.[0-9]{2,4}")
+_COUNT = re.compile(r"[0-9]{1,12}(\.[0-9]{1,2})?")
+_LATEST_S = 253_402_300_799
+"""The last second of the year 9999: what a later expiry is answered with is not known."""
 _NEEDED = ("ticker", "side", "count", "price", "time_in_force", "self_trade_prevention_type")
 
 
@@ -80,18 +85,19 @@ def missing(body: dict[str, Any], struct: str, names: tuple[str, ...]) -> Respon
     return None
 
 
-def scaled(text: str, scale: int) -> int | None:
-    """A decimal string as an integer of 1/scale; None when it is finer, or no number."""
-    try:
-        value = Decimal(text) * scale
-    except InvalidOperation:
-        return None
-    return int(value) if value.is_finite() and value == int(value) else None
+def price_e4(text: str) -> int | None:
+    """Dollars of a decimal string with two to four decimals, as in the reference; None for anything else."""
+    return int(Decimal(text) * 10_000) if _PRICE.fullmatch(text) else None
+
+
+def hundredths_of(text: str) -> int | None:
+    """Contracts of a decimal string with up to two decimals; None for anything else."""
+    return int(Decimal(text) * 100) if _COUNT.fullmatch(text) else None
 
 
 def size_e6(text: str) -> int | None:
-    """Contracts of a decimal string with up to two decimals, above zero; None for anything else."""
-    hundredths = scaled(text, 100)
+    """The same in 1/1,000,000 of a contract, above zero."""
+    hundredths = hundredths_of(text)
     return hundredths * (SIZE_SCALE // 100) if hundredths is not None and hundredths > 0 else None
 
 
@@ -129,7 +135,7 @@ def _request(face: KalshiFace, body: dict[str, Any], key: KalshiKey) -> OrderReq
         return nested(400, "invalid_order", "time_in_force" if tif is None else "side")
     if body["self_trade_prevention_type"] not in ("taker_at_cross", "maker"):
         return nested(400, "invalid_order", "self_trade_prevention_type")
-    price, size = scaled(body["price"], 10_000), size_e6(body["count"])
+    price, size = price_e4(body["price"]), size_e6(body["count"])
     if price is None:
         return nested(400, "invalid_price")
     if size is None:
@@ -160,7 +166,7 @@ def _request(face: KalshiFace, body: dict[str, Any], key: KalshiKey) -> OrderReq
 def _misfit(face: KalshiFace, body: dict[str, Any], key: KalshiKey, tif: str) -> Response | None:
     """Fields that do not go together, and groups that take no orders."""
     expires = body.get("expiration_time")
-    if expires and (tif != "gtc" or expires * 1000 <= face.now_ms()):
+    if expires and (tif != "gtc" or is_no_expiry(expires, face.now_ms())):
         return nested(400, "invalid_order", "expiration_time")
     if body.get("post_only") and tif != "gtc":
         return nested(400, "invalid_order", "post only orders must be good till canceled")
@@ -175,6 +181,11 @@ def _misfit(face: KalshiFace, body: dict[str, Any], key: KalshiKey, tif: str) ->
     if known is None or known["exchange_index"] != exchange_index(face.exchange.markets[body["ticker"]]):
         return nested(404, "not_found")
     return nested(400, "invalid_order", "order group has been triggered") if known["is_triggered"] else None
+
+
+def is_no_expiry(expires_s: int, now_ms: int) -> bool:
+    """Whether an order cannot end then: it is past, or beyond what a date can say."""
+    return expires_s * 1000 <= now_ms or expires_s > _LATEST_S
 
 
 def answer(ticket: Ticket) -> dict[str, Any]:

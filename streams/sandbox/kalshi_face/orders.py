@@ -13,11 +13,13 @@ from streams.sandbox.kalshi_face.order_entry import (
     AUTO,
     answer,
     averages,
+    hundredths_of,
+    is_no_expiry,
     json_body,
     missing,
     mistyped,
     place,
-    scaled,
+    price_e4,
     size_e6,
 )
 from streams.sandbox.kalshi_face.paging import whole
@@ -138,13 +140,13 @@ class OrderRest:
             return nested(400, "order_side_mismatch")
         if body.get("client_order_id") and body["client_order_id"] != request.client_order_id:
             return nested(400, "order_id_and_client_order_id_mismatch")
-        price, total = scaled(body["price"], 10_000), size_e6(body["count"])
+        price, total = price_e4(body["price"]), size_e6(body["count"])
         if price is None:
             return nested(400, "invalid_price")
         if total is None or total <= ticket.filled_e6:
             return nested(400, "invalid_order_size")
         expires = body.get("expiration_time")
-        if expires and expires * 1000 <= self._face.now_ms():
+        if expires and is_no_expiry(expires, self._face.now_ms()):
             return nested(400, "invalid_order", "expiration_time")
         name = body.get("updated_client_order_id") or None
         if name and name != request.client_order_id and name in self._face.client_ids(key.account_id):
@@ -170,8 +172,8 @@ class OrderRest:
         ticket = find_order(self._face, key, order_id, ticker or "", shard)
         if isinstance(ticket, Response):
             return ticket
-        change = scaled(text, 100)
-        if change is None or change < 0 or (by is not None and change == 0):
+        change = hundredths_of(text)
+        if change is None or (by is not None and change == 0):
             return nested(400, "invalid_order_size")
         left = max(0, ticket.remaining_e6 - change * 10_000) if by is not None else change * 10_000
         if left > ticket.remaining_e6:
@@ -208,9 +210,14 @@ def find_order(
             return nested(404, "market_not_found")
         shard = 0 if routed is None else exchange_index(routed)
     ticket = face.exchange.tickets.get(order_id)
-    if ticket is None or ticket.request.account_id != key.account_id or ticket.status != "resting":
+    if ticket is None or ticket.request.account_id != key.account_id:
         return not_found()
     listed = face.exchange.markets[ticket.request.market_id]
+    if listed.status not in ("open", "paused"):
+        # Past the close every action on an order meets this, whatever became of the order.
+        return refusal(Refused("market_closed"), face.settings)
+    if ticket.status != "resting":
+        return not_found()
     if exchange_index(listed) != shard or (ticker and ticker != listed.market_id and not may_differ):
         return not_found()
     return ticket
@@ -220,11 +227,6 @@ def cancel_one(
     face: KalshiFace, key: KalshiKey, order_id: str, ticker: str, shard: int | None
 ) -> tuple[Ticket, int] | Response:
     """Cancel a resting order; its ticket and the contracts taken out of the book, or the venue's refusal."""
-    ended = face.exchange.tickets.get(order_id)
-    if ended is not None and ended.request.account_id == key.account_id:
-        listed = face.exchange.markets.get(ended.request.market_id)
-        if listed is not None and listed.status not in ("open", "paused"):
-            return refusal(Refused("market_closed"), face.settings)
     ticket = find_order(face, key, order_id, ticker, shard)
     if isinstance(ticket, Response):
         return ticket

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -12,6 +13,7 @@ from streams.sandbox.server import Request, Response
 
 Row = TypeVar("Row")
 END_OF_TIME_MS = 2**62
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
 
 
 class BadParameter(Exception):
@@ -31,13 +33,12 @@ def limit_of(request: Request, call: str, default: int, most: int) -> int:
     text = request.param("limit")
     if not text or text == "0":
         return default
-    if not text.lstrip("-").isdigit():
-        raise BadParameter(bad_parameter(f"Invalid format for parameter limit: {text!r} is not a whole number"))
-    if int(text) > most:
+    limit = whole(request, "limit") or 0
+    if limit > most:
         raise BadParameter(bad_parameter(call, "Limit", "lte"))
-    if int(text) < 0:
+    if limit < 0:
         raise BadParameter(bad_parameter(call, "Limit", "gte"))
-    return int(text)
+    return limit
 
 
 def whole(request: Request, name: str) -> int | None:
@@ -49,7 +50,7 @@ def whole(request: Request, name: str) -> int | None:
     text = request.param(name)
     if not text:
         return None
-    if not text.lstrip("-").isdigit():
+    if not _WHOLE.fullmatch(text):
         raise BadParameter(bad_parameter(f"Invalid format for parameter {name}: {text!r} is not a whole number"))
     return int(text)
 
@@ -108,7 +109,7 @@ def paged_after(rows: Sequence[Row], cursor: str, limit: int, key: Callable[[Row
 def _start(rows: Sequence[Row], cursor: str, key: Callable[[Row], str]) -> int:
     mark, _, rest = _decoded(cursor).partition(":")
     place, _, name = rest.partition(":")
-    if mark != "at" or not place.isdigit():
+    if mark != "at" or not _WHOLE.fullmatch(place) or int(place) < 0:
         return 0
     index = int(place)
     if index < len(rows) and key(rows[index]) == name:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from streams.market.units import PRICE_ONE_E4, cash_e6_of
@@ -16,6 +17,7 @@ from streams.sandbox.kalshi_face.portfolio_objects import (
     position_object,
     settlement_object,
 )
+from streams.sandbox.netting import Stake, returned_by_event
 from streams.sandbox.records import ListedMarket, Payout, Ticket, Trade, TradeSide
 from streams.sandbox.server import Request, Response, Router
 
@@ -42,7 +44,10 @@ class PortfolioRest:
         router.add("GET", "/portfolio/settlements", signed(self.settlements))
 
     def balance(self, request: Request, key: KalshiKey) -> Response:
-        """Cash that resting orders do not hold, by shard, and what positions are worth at the mid."""
+        """Cash that resting orders do not hold, by shard, and what positions are worth at the mid.
+
+        Collateral that was returned is cash, and is missing from the positions' worth.
+        """
         wanted, now_ms = whole(request, "exchange_index"), self._face.now_ms()
         account = self._exchange.reads.account(key.account_id, now_ms)
         free = free_cash(self._face, key, now_ms)
@@ -53,7 +58,7 @@ class PortfolioRest:
             _worth_e6(markets[market_id], position)
             for market_id, position in account.positions.items()
             if market_id in markets and _is_on(markets[market_id], wanted)
-        )
+        ) - sum(returned_by_event(account, wanted).values())
         return Response(
             200,
             {
@@ -81,17 +86,20 @@ class PortfolioRest:
         ]
         if counted:
             rows = [row for row in rows if _has(row[1], counted)]
-        return self.positions_page(request, rows, limit)
+        account = self._exchange.reads.account(key.account_id, self._face.now_ms())
+        return self.positions_page(request, rows, limit, returned_by_event(account))
 
-    def positions_page(self, request: Request, rows: list[tuple[ListedMarket, Position]], limit: int) -> Response:
-        """A page of markets' positions, with their events' sums."""
+    def positions_page(
+        self, request: Request, rows: list[tuple[ListedMarket, Position]], limit: int, returned: Mapping[str, int]
+    ) -> Response:
+        """A page of markets' positions, with their events' sums less the collateral that was returned, by event."""
         page, cursor = paged(rows, request.param("cursor"), limit, lambda row: row[0].market_id)
         return Response(
             200,
             {
                 "cursor": cursor,
                 "market_positions": [position_object(listed, position) for listed, position in page],
-                "event_positions": list(event_position_objects(page)),
+                "event_positions": list(event_position_objects(page, returned)),
             },
         )
 
@@ -140,11 +148,26 @@ def is_other_subaccount(request: Request) -> bool:
 
 
 def free_cash(face: KalshiFace, key: KalshiKey, now_ms: int) -> dict[int, int]:
-    """Cash by shard that resting orders do not hold, as the account may read it."""
-    reads = face.exchange.reads
-    free = dict(reads.account(key.account_id, now_ms).cash_by_shard_e6)
-    for shard, held in resting_value(face, key, now_ms).items():
-        free[shard] = free.get(shard, 0) - held
+    """Cash by shard that resting orders do not hold, as the account may read it.
+
+    Every order holds its cost; those of an event in which the account nets hold what they can take together.
+    """
+    exchange, netted = face.exchange, dict[str, list[Stake]]()
+    account = exchange.reads.account(key.account_id, now_ms)
+    free = dict(account.cash_by_shard_e6)
+    for ticket in exchange.reads.tickets(key.account_id, now_ms):
+        if ticket.status != "resting":
+            continue
+        request, shard = ticket.request, exchange_index(exchange.markets[ticket.request.market_id])
+        group = exchange.netting.group_for(account, request.market_id)
+        if group is None:
+            free[shard] = free.get(shard, 0) - _cost_e6(ticket)
+        else:
+            stake = Stake(request.market_id, request.intent.outcome, ticket.remaining_e6, _cost_e6(ticket))
+            netted.setdefault(group.key, []).append(stake)
+    for name, stakes in netted.items():
+        group = exchange.netting.group(name)
+        free[group.shard] = free.get(group.shard, 0) - exchange.netting.needed_e6(account, group, stakes)
     return free
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from streams.market.fees import KalshiFeeSchedule, kalshi_trade_fee_e6
@@ -126,17 +126,23 @@ def position_object(listed: ListedMarket, position: Position) -> dict[str, Any]:
     }
 
 
-def event_position_objects(rows: Iterable[tuple[ListedMarket, Position]]) -> Iterator[dict[str, Any]]:
-    """Positions summed by event."""
+def event_position_objects(
+    rows: Iterable[tuple[ListedMarket, Position]], returned: Mapping[str, int]
+) -> Iterator[dict[str, Any]]:
+    """Positions summed by event; what was `returned` of an event's collateral (by event) is not at risk in it."""
     by_event: dict[str, list[Position]] = {}
     for listed, position in rows:
         by_event.setdefault(listed.market.event_id, []).append(position)
     for event_id, positions in by_event.items():
         yield {
             "event_ticker": event_id,
-            "event_exposure_dollars": money(sum(p.yes_cost_e6 + p.no_cost_e6 for p in positions)),
+            "event_exposure_dollars": money(_cost_e6(positions) - returned.get(event_id, 0)),
             "total_cost_dollars": money(sum(p.traded_e6 for p in positions)),
             "total_cost_shares_fp": count(sum(p.volume_e6 for p in positions)),
             "realized_pnl_dollars": money(sum(p.realized_e6 for p in positions)),
             "fees_paid_dollars": money(sum(p.fees_e6 for p in positions)),
         }
+
+
+def _cost_e6(positions: Sequence[Position]) -> int:
+    return sum(position.yes_cost_e6 + position.no_cost_e6 for position in positions)

@@ -46,11 +46,18 @@ class KalshiFaceSettings:
         group_window_ms: The rolling window in which an order group counts fills.
         group_trips_when: Whether a group ends when its fills reach the limit ("is hit" in the reference) or exceed it.
         group_limit_most: Highest limit of an order group, contracts.
+        netting_starts: When positions from before netting was switched on are netted: with the next trade of their
+            event, or at once. The help page says that the switch leaves current positions as they are.
+        scalar_payout_step_e6: Payouts of scalar results are rounded down to this, 1/1,000,000 dollar. The docs say
+            whole cents, the rest being a settlement fee; another reading is 0.0001 dollar (100) for direct members.
         max_connections: Sockets per account; the lowest tier's figure.
         max_markets_per_session: Order book markets of one connection.
         max_commands_per_s: Commands per second and connection.
         slow_reader_bytes: Unsent bytes at which a subscription ends with error 25; the venue names no figure.
         ping_interval_s: Between two pings.
+        keeps_maintenance: Whether trading pauses in Thursday's maintenance by itself. A sandbox that takes no orders
+            for two hours helps nobody who did not ask for it.
+        compresses: Whether messages are compressed for clients that offer it; negotiable since September 2026.
     """
 
     rate_limit_body: Literal["observed", "documented"] = "observed"
@@ -74,8 +81,12 @@ class KalshiFaceSettings:
     group_window_ms: int = 15_000
     group_trips_when: Literal["reached", "exceeded"] = "reached"
     group_limit_most: int = 1_000_000
+    netting_starts: Literal["next_trade", "at_once"] = "next_trade"
+    scalar_payout_step_e6: int = 10_000
     max_connections: int = 200
     max_markets_per_session: int = 500_000
     max_commands_per_s: int = 10_000
     slow_reader_bytes: int = 16_000_000
     ping_interval_s: float = 10
+    keeps_maintenance: bool = False
+    compresses: bool = True

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from streams.sandbox.kalshi_face.commands import ERRORS, BadCommand, check_shards, named_markets
+from streams.sandbox.kalshi_face.commands import ERRORS, BadCommand, check_shards, check_underlyings, named_markets
 from streams.sandbox.kalshi_face.identity import market_uuid
 from streams.sandbox.kalshi_face.messages import snapshot
-from streams.sandbox.kalshi_face.subscription import BOOKS, CHANNELS, FILTERED, Subscription
+from streams.sandbox.kalshi_face.subscription import BOOKS, CHANNELS, FILTERED, PRIVATE, Subscription
 from streams.sandbox.server import Socket
 
 if TYPE_CHECKING:
@@ -31,6 +31,11 @@ class KalshiSession:
     _pinger: asyncio.TimerHandle | None = None
     _second: int = 0
     _commands: int = 0
+
+    @property
+    def is_compressible(self) -> bool:
+        """As the settings say."""
+        return self.face.settings.compresses
 
     def on_open(self, socket: Socket) -> None:
         """Start pinging."""
@@ -58,7 +63,7 @@ class KalshiSession:
             if not isinstance(command, dict):
                 raise BadCommand(1)
             given = command.get("id")
-            number = given if isinstance(given, int) and not isinstance(given, bool) else 0
+            number = given if type(given) is int else 0
             self._carry_out(number, command)
         except orjson.JSONDecodeError:
             self._refuse(number, BadCommand(1))
@@ -75,16 +80,18 @@ class KalshiSession:
         """Whether more than the venue buffers waits to be read."""
         return self._socket is not None and self._socket.unsent_bytes > self.face.settings.slow_reader_bytes
 
-    def overflow(self, subscription: Subscription) -> None:
-        """End a subscription whose reader is too slow."""
+    def end(self, subscription: Subscription, code: int) -> None:
+        """End a subscription with an error: 25 for a reader who is too slow, 10 for trouble of the channel's own."""
         if self.subscriptions.pop(subscription.sid, None) is not None:
             self.face.hub.unsubscribe(subscription, None)
-            self._refuse(0, BadCommand(25, subscription))
+            self._refuse(0, BadCommand(code, subscription))
 
     # -- commands ---------------------------------------------------------------------------------------------------
 
     def _carry_out(self, number: int, command: dict[str, Any]) -> None:
         self._count_command()
+        if self.face.exchange.faults.fires("command_timeout", self.face.venue) is not None:
+            raise BadCommand(18)
         name, params = command.get("cmd"), command.get("params")
         if name == "list_subscriptions":
             rows = [{"channel": one.channel, "sid": one.sid} for one in self.subscriptions.values()]
@@ -111,12 +118,15 @@ class KalshiSession:
             raise BadCommand(3)
         if not isinstance(channels, list):
             raise BadCommand(11)
-        tickers = self._tickers(params, may_be_ids=channels == ["ticker"])
+        named_markets(params)
         begun: list[tuple[Subscription, list[str]]] = []
         for channel in channels:
             try:
                 if not isinstance(channel, str) or channel not in CHANNELS:
                     raise BadCommand(8)
+                if channel in PRIVATE and "read" not in self.key.scopes:
+                    raise BadCommand(9)
+                tickers = self._tickers(params, channel)
                 if channel == BOOKS and not tickers:
                     raise BadCommand(14)
                 if channel == "communications":
@@ -178,7 +188,7 @@ class KalshiSession:
         if not isinstance(sids, list):
             raise BadCommand(11)
         for sid in sids:
-            subscription = self.subscriptions.pop(sid, None) if isinstance(sid, int) else None
+            subscription = self.subscriptions.pop(sid, None) if type(sid) is int else None
             if subscription is None:
                 self._refuse(number, BadCommand(7))
                 continue
@@ -188,9 +198,12 @@ class KalshiSession:
     def _update(self, number: int, params: dict[str, Any]) -> None:
         subscription = self._named(params)
         action = params.get("action")
-        tickers = self._tickers(params, may_be_ids=subscription.channel == "ticker")
         if not action:
             raise BadCommand(15, subscription)
+        if subscription.channel == "pyth_value":
+            self._update_underlyings(number, subscription, params)
+            return
+        tickers = self._tickers(params, subscription.channel)
         if action not in ("add_markets", "delete_markets", "get_snapshot") or subscription.channel not in FILTERED:
             raise BadCommand(13, subscription)
         if not tickers:
@@ -208,6 +221,13 @@ class KalshiSession:
         else:
             raise BadCommand(13, subscription)
 
+    def _update_underlyings(self, number: int, subscription: Subscription, params: dict[str, Any]) -> None:
+        check_underlyings(params["action"], params, subscription)
+        frame: dict[str, Any] = {"type": "ok", "sid": subscription.sid, "seq": subscription.number(), "msg": {}}
+        if params["action"] == "underlying_list":
+            frame |= {"type": "pyth_value_underlying_list", "msg": {"underlying_tickers": []}}
+        self._answer(number, frame)
+
     def _named(self, params: dict[str, Any]) -> Subscription:
         sids = params.get("sids") or []
         if not isinstance(sids, list):
@@ -215,15 +235,16 @@ class KalshiSession:
         named = [params["sid"], *sids] if "sid" in params else sids
         if len(named) != 1:
             raise BadCommand(12)
-        subscription = self.subscriptions.get(named[0]) if isinstance(named[0], int) else None
+        subscription = self.subscriptions.get(named[0]) if type(named[0]) is int else None
         if subscription is None:
             raise BadCommand(7)
         return subscription
 
-    def _tickers(self, params: dict[str, Any], *, may_be_ids: bool) -> list[str]:
+    def _tickers(self, params: dict[str, Any], channel: str) -> list[str]:
+        """The markets a command names; only the ticker channel takes them by their UUIDs."""
         named, ids = named_markets(params)
-        if ids and not may_be_ids:
-            return []
+        if ids and channel in FILTERED and channel != "ticker":
+            raise BadCommand(14 if channel == BOOKS else 11)
         return list(dict.fromkeys([*named, *(self.face.tickers[name] for name in ids if name in self.face.tickers)]))
 
     def _check_room(self, channel: str, more: int, subscription: Subscription | None) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from streams.sandbox.kalshi_face.novelties import with_novelties
+from streams.sandbox.novelties import with_novelties
 
 if TYPE_CHECKING:
     from streams.sandbox.kalshi_face.socket import KalshiSession
@@ -55,14 +55,18 @@ class Subscription:
         return self.seq
 
     def send(self, kind: str, message: bytes) -> None:
-        """Send a frame of data; who reads too slowly loses the subscription instead (error 25)."""
+        """Send a frame of data; who reads too slowly, or by request, loses the subscription instead (25 and 10)."""
         session = self.session
         if session.is_too_slow:
-            session.overflow(self)
+            session.end(self, 25)
             return
-        settings = session.face.settings
+        face = session.face
+        if face.exchange.faults.rules and face.exchange.faults.fires("channel_error", face.venue, channel=self.channel):
+            session.end(self, 10)
+            return
+        settings = face.settings
         numbered = b',"seq":%d' % self.number() if self.is_numbered else b""
-        sent = b',"sending_ts_ms":%d' % session.face.now_ms() if settings.sends_sending_ts else b""
+        sent = b',"sending_ts_ms":%d' % face.now_ms() if settings.sends_sending_ts else b""
         if settings.has_novelties:
             message = orjson.dumps(with_novelties(orjson.loads(message)))
         frame = b'{"type":"%s","sid":%d%s%s,"msg":%s}' % (kind.encode(), self.sid, numbered, sent, message)

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from streams.sandbox.kalshi_face.face import KalshiFace
 
 _STATE = "shard_transfers"
-_NETTING = "netting"
 _RESERVATION = "resting_margin_reservation"
 _MAX_ALLOCATIONS = 101
 _CENTICENT_E6 = 100
@@ -143,20 +142,21 @@ class TransferRest:
         return Response(200, {"subaccount_balances": rows})
 
     def netting(self, request: Request, key: KalshiKey) -> Response:
-        """Whether the owner asked for netting across the markets of an event; the engine never nets so."""
-        is_on = bool(self._exchange.face_state.get(_NETTING, {}).get(key.account_id))
+        """Whether collateral is netted across the markets of an event: one switch for all shards."""
+        is_on = self._exchange.accounts.accounts[key.account_id].is_netting
         rows = [{"subaccount_number": 0, "exchange_index": shard, "enabled": is_on} for shard in SHARDS]
         return Response(200, {"netting_configs": rows})
 
     def set_netting(self, request: Request, key: KalshiKey) -> Response:
-        """Remember the wish."""
+        """Switch netting; positions and orders that are there keep their way until their event trades or settles."""
         body = json_body(request.body)
         if isinstance(body, Response):
             return body
         if body.get("subaccount_number") != 0 or not isinstance(body.get("enabled"), bool):
             return flat(400, "bad_request", "unknown subaccount")
-        self._exchange.face_state.setdefault(_NETTING, {})[key.account_id] = body["enabled"]
-        self._exchange.changes.face = True
+        self._exchange.set_netting(key.account_id, is_on=body["enabled"])
+        if body["enabled"] and self._face.settings.netting_starts == "at_once":
+            self._exchange.net_at_once(key.account_id, self._face.now_ms())
         self._face.commit()
         return Response(200)
 
@@ -180,6 +180,8 @@ def _wrong_transfer(body: dict[str, Any], amount: Any, source: Any, target: Any)
         return flat(400, "bad_request", "invalid amount or exchange shard")
     if body.get("source") != "event_contract" or body.get("destination") != "event_contract":
         return flat(400, "bad_request", "only transfers within event_contract are possible")
+    if not isinstance(body.get("client_transfer_id") or "", str):
+        return flat(400, "bad_request", "client_transfer_id must be a string")
     if body.get("source_subaccount") or body.get("destination_subaccount"):
         return flat(400, "bad_request", "unknown subaccount")
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from streams.sandbox.polymarket_face.auth import PolymarketKey, WalletProof, l1_proof
+from streams.sandbox.polymarket_face.orders import parsed
 from streams.sandbox.server import Request, Response, Router
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ class KeyRest:
         router.add("POST", "/clob/auth/builder-api-key", signed(self.create_builder))
         router.add("GET", "/clob/auth/builder-api-key", signed(self.list_builders))
         router.add("DELETE", "/clob/auth/builder-api-key", self.delete_builder)
+        router.add("POST", "/clob/auth/readonly-api-key", signed(self.create_reader))
+        router.add("GET", "/clob/auth/readonly-api-keys", signed(self.list_readers))
+        router.add("DELETE", "/clob/auth/readonly-api-key", signed(self.delete_reader))
         router.add("GET", "/clob/auth/ban-status/closed-only", signed(self.closed_only))
 
     def create(self, request: Request) -> Response:
@@ -74,6 +78,26 @@ class KeyRest:
         if not self._face.ring.is_builder(request, "/auth/builder-api-key", self._face.now_ms()):
             return Response(401, {"error": "Unauthorized/Invalid api key"})
         self._face.ring.delete_builder(request.headers["poly_builder_api_key"])
+        self._face.commit()
+        return Response(200, "OK")
+
+    def create_reader(self, request: Request, key: PolymarketKey) -> Response:
+        """Make a read-only key. What it opens at the venue is not documented; here it opens nothing."""
+        made = self._face.ring.create_reader(key)
+        self._face.commit()
+        return Response(200, {"apiKey": made})
+
+    def list_readers(self, request: Request, key: PolymarketKey) -> Response:
+        """The signer's read-only keys."""
+        return Response(200, self._face.ring.readers(key))
+
+    def delete_reader(self, request: Request, key: PolymarketKey) -> Response:
+        """Revoke a read-only key of the signer."""
+        body = parsed(request.body)
+        name = body.get("key") if isinstance(body, dict) else None
+        if name not in self._face.ring.readers(key):
+            return Response(400, {"error": "Invalid payload"})
+        self._face.ring.delete_reader(str(name))
         self._face.commit()
         return Response(200, "OK")
 

@@ -14,13 +14,18 @@ from streams.sandbox.server import Request
 
 @dataclass(frozen=True, slots=True)
 class PolymarketKey:
-    """API credentials and the wallet they belong to; there is one key per (address, nonce)."""
+    """API credentials and the wallet they belong to; there is one key per (address, nonce).
+
+    Attributes:
+        relayer_key: The signer's key for the relayer, as the venue's site makes them; empty for none.
+    """
 
     address: str
     api_key: str
     secret: str
     passphrase: str
     nonce: int = 0
+    relayer_key: str = ""
 
     @property
     def account_id(self) -> str:

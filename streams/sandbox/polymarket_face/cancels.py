@@ -58,7 +58,9 @@ class CancelRest:
     def of_market(self, request: Request, key: PolymarketKey) -> Response:
         """Cancel what rests in one market or on one token."""
         body = parsed(request.body) if request.body else {}
-        market, token = (body.get("market"), body.get("asset_id")) if isinstance(body, dict) else (None, None)
+        if not isinstance(body, dict):
+            return Response(400, {"error": INVALID_PAYLOAD})
+        market, token = body.get("market"), body.get("asset_id")
         found = [
             ticket.order_id
             for ticket in self._face.open_tickets(key)

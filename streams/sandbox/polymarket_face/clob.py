@@ -9,7 +9,7 @@ from streams.market.fees import PolymarketFeeSchedule
 from streams.market.identity import Outcome
 from streams.market.units import PRICE_ONE_E4
 from streams.sandbox.polymarket_face.formats import PRICES, decimal_text, price_number
-from streams.sandbox.polymarket_face.objects import best, book_object, token_of
+from streams.sandbox.polymarket_face.objects import best, book_object, has_book, token_of
 from streams.sandbox.polymarket_face.orders import parsed
 from streams.sandbox.polymarket_face.price_points import oriented, price_points
 from streams.sandbox.records import ListedMarket
@@ -22,6 +22,7 @@ _INTERVALS_S = {"1h": 3_600, "6h": 21_600, "1d": 86_400, "1w": 604_800, "1m": 2_
 _LEAST_FIDELITY = {"1w": 5, "1m": 10}
 _MOST_POINTS = 4_300
 _MOST_TOKENS = 500
+_BOOK_READS = frozenset({"book", "price", "midpoint", "spread"})
 TokenRead = Callable[[ListedMarket, Outcome, Request], Any]
 
 
@@ -49,7 +50,7 @@ class ClobRest:
             "last-trade-price": self.last_trade_price,
         }
         for name, read in single.items():
-            router.add("GET", f"/clob/{name}", self._of_token(read))
+            router.add("GET", f"/clob/{name}", self._of_token(read, needs_book=name in _BOOK_READS))
             if name in ("tick-size", "neg-risk", "fee-rate"):
                 router.add("GET", f"/clob/{name}/{{token_id}}", self._of_token(read))
         router.add("POST", "/clob/books", self.books)
@@ -167,7 +168,7 @@ class ClobRest:
         if len(entries) > _MOST_TOKENS:
             return Response(400, {"error": "Payload exceeds the limit"})
         known = ((self._face.tokens.get(str(entry["token_id"])), entry) for entry in entries)
-        return [(*found, entry) for found, entry in known if found is not None]
+        return [(*found, entry) for found, entry in known if found is not None and has_book(found[0])]
 
     def prices_history(self, request: Request) -> Response:
         """[{t, p}] of a token: an interval up to now, or startTs to endTs; one point with the present time is added."""
@@ -177,11 +178,11 @@ class ClobRest:
         now_s = self._face.now_ms() // 1000
         interval, fidelity = request.param("interval"), request.param("fidelity", "1")
         start, end = request.param("startTs"), request.param("endTs") or str(now_s)
-        if not (fidelity.isdigit() and end.isdigit()) or int(fidelity) < _LEAST_FIDELITY.get(interval, 1):
+        if not (fidelity.isdecimal() and end.isdecimal()) or int(fidelity) < _LEAST_FIDELITY.get(interval, 1):
             return Response(400, {"error": "invalid filters: 'fidelity' is too small for the interval"})
         if interval in _INTERVALS_S:
             start = str(max(0, now_s - _INTERVALS_S[interval]))
-        if not start.isdigit():
+        if not start.isdecimal():
             return Response(400, {"error": "invalid filters: 'startTs' or 'interval' is needed"})
         listed, outcome = found
         points = price_points(self._exchange, listed, int(start), int(end), int(fidelity), self._face.now_ms())
@@ -190,15 +191,15 @@ class ClobRest:
         history.append({"t": now_s, "p": price_number((bid + ask) // 2)})
         return Response(200, {"history": history})
 
-    def _of_token(self, handler: TokenRead) -> Handler:
-        """Wrap a handler of one token; 404 when the token has no book."""
+    def _of_token(self, handler: TokenRead, *, needs_book: bool = False) -> Handler:
+        """Wrap a handler of one token; 404 when it is unknown, or has no book any more and one is asked for."""
 
         def found(request: Request, token_id: str = "") -> Response:
             token = token_id or request.param("token_id")
             if not token.isdecimal():
                 return Response(400, {"error": "Invalid token id"})
             known = self._face.tokens.get(token)
-            if known is None:
+            if known is None or (needs_book and not has_book(known[0])):
                 return Response(404, {"error": "No orderbook exists for the requested token id"})
             body = handler(known[0], known[1], request)
             return body if isinstance(body, Response) else Response(200, body)

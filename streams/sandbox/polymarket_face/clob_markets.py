@@ -9,7 +9,7 @@ from streams.market.units import PRICE_ONE_E4
 from streams.sandbox.polymarket_face.cursors import clob_page
 from streams.sandbox.polymarket_face.formats import iso, number, price_number
 from streams.sandbox.polymarket_face.gamma_objects import is_closed, neg_risk_id, question_id
-from streams.sandbox.polymarket_face.objects import best, tag_objects
+from streams.sandbox.polymarket_face.objects import best, has_book, tag_objects
 from streams.sandbox.records import ListedMarket
 from streams.sandbox.server import Request, Response, Router
 
@@ -122,7 +122,7 @@ def full_market(listed: ListedMarket) -> dict[str, Any]:
     has_fees = isinstance(schedule, PolymarketFeeSchedule) and schedule.rate_e6
     is_neg = market.is_neg_risk
     return {
-        "enable_order_book": listed.status in ("open", "paused"),
+        "enable_order_book": has_book(listed),
         "active": True,
         "closed": is_closed(listed),
         "archived": False,

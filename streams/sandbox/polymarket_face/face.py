@@ -7,9 +7,11 @@ from collections.abc import Callable
 
 from streams.market.fees import PolymarketFeeSchedule
 from streams.market.identity import Outcome, Venue
-from streams.sandbox.engine import LevelChanged
+from streams.sandbox.answer_cache import AnswerCache
+from streams.sandbox.book import LevelChanged
 from streams.sandbox.exchange import Exchange
 from streams.sandbox.face_faults import FaultySurface
+from streams.sandbox.novelties import with_novelties
 from streams.sandbox.polymarket_face.allowances import Allowances
 from streams.sandbox.polymarket_face.api_keys import KeyRest
 from streams.sandbox.polymarket_face.auth import PolymarketKey, is_signed_by
@@ -21,6 +23,7 @@ from streams.sandbox.polymarket_face.clob_markets import ClobMarketRest
 from streams.sandbox.polymarket_face.data_api import DataRest
 from streams.sandbox.polymarket_face.data_market import DataMarketRest
 from streams.sandbox.polymarket_face.data_v1 import DataV1Rest
+from streams.sandbox.polymarket_face.fee_changes import MarketFees
 from streams.sandbox.polymarket_face.gamma import GammaRest
 from streams.sandbox.polymarket_face.gamma_extras import GammaExtras
 from streams.sandbox.polymarket_face.heartbeats import Heartbeats
@@ -30,6 +33,7 @@ from streams.sandbox.polymarket_face.ledger import LedgerRest
 from streams.sandbox.polymarket_face.limits import TIERS, EdgeWindows, SignerLimits
 from streams.sandbox.polymarket_face.market_feed import MarketFeed
 from streams.sandbox.polymarket_face.modes import mode_refusal
+from streams.sandbox.polymarket_face.objects import game_start_ms
 from streams.sandbox.polymarket_face.orders import OrderRest
 from streams.sandbox.polymarket_face.relayer import RelayerRest
 from streams.sandbox.polymarket_face.settings import PolymarketFaceSettings
@@ -62,6 +66,7 @@ class PolymarketFace(FaultySurface, Listener):
         self.tokens: dict[str, tuple[ListedMarket, Outcome]] = {}
         self.events: dict[str, list[ListedMarket]] = {}
         self.inventory = Inventory(exchange, self.ring, self.allowances, self.balances)
+        self.fees = MarketFees(exchange)
         self.market_feed = MarketFeed(self.settings)
         self.user_feed = UserFeed(exchange)
         self.waited_for: dict[str, int] = {}
@@ -69,6 +74,8 @@ class PolymarketFace(FaultySurface, Listener):
         self._relayer = RelayerRest(self)
         self._edge = EdgeWindows()
         self._signers: SignerLimits | None = None
+        self._cache = AnswerCache()
+        self._starts: dict[str, int] = {}
         self._router = Router()
         for area in (
             GammaRest(self), GammaExtras(self), ClobRest(self), ClobMarketRest(self), OrderRest(self), CancelRest(self),
@@ -90,9 +97,16 @@ class PolymarketFace(FaultySurface, Listener):
         wait_ms = self._edge.wait_ms(request, self.now_ms()) if self.exchange.behaviour.polymarket_tier else 0
         if wait_ms is None:
             return Response(429, {"error": "Too Many Requests"}, {"Retry-After": "10"})
-        response: Response = handler(request, **arguments)
+        response = self._kept_or_made(request, lambda: handler(request, **arguments))
+        if self.settings.has_novelties and response.status < 300 and not request.path.startswith("/rpc"):
+            response.body = with_novelties(response.body)
         response.delay_ms += wait_ms
         return response
+
+    def _kept_or_made(self, request: Request, make: Callable[[], Response]) -> Response:
+        """Gamma's answers are kept at its edge for a while; the other services answer afresh."""
+        age_ms = self.exchange.behaviour.gamma_cache_ms if request.path.startswith("/gamma/") else 0
+        return self._cache.answer(request, age_ms, self.now_ms(), make)
 
     def signed(self, handler: Callable[..., Response]) -> Handler:
         """Wrap a handler so that it runs only with valid L2 headers. The signed path has no prefix."""
@@ -124,7 +138,7 @@ class PolymarketFace(FaultySurface, Listener):
         country, region = ("US", "NY") if blocked else ("CH", "ZH")
         return Response(200, {"blocked": blocked, "ip": "127.0.0.1", "country": country, "region": region})
 
-    def open_session(self, request: Request) -> Session | Response:
+    def accept(self, request: Request) -> Session | Response:
         """The market socket is open to all; the user socket asks for credentials in its first frame."""
         if request.path == "/ws/market":
             return MarketSession(self)
@@ -133,9 +147,19 @@ class PolymarketFace(FaultySurface, Listener):
         return Response(404, {"error": "not found"})
 
     def tick(self, now_ms: int) -> None:
-        """Let time pass: heartbeats and relayed transactions."""
+        """Let time pass: heartbeats, relayed transactions, games that begin; first fees as before a restart."""
+        self.fees.restore()
         self._heartbeats.tick(now_ms)
         self._relayer.tick(now_ms)
+        for market_id in [name for name, start_ms in self._starts.items() if now_ms >= start_ms]:
+            del self._starts[market_id]
+            self._clear_book(market_id, now_ms)
+
+    def _clear_book(self, market_id: str, now_ms: int) -> None:
+        """A game begins: what clients have resting in its market is cancelled. Makers quote on, at new prices."""
+        for ticket in list(self.exchange.resting.values()):
+            if ticket.request.market_id == market_id:
+                self.exchange.end_resting(ticket, now_ms, "canceled")
 
     # -- what the areas share ---------------------------------------------------------------------------------------
 
@@ -177,10 +201,16 @@ class PolymarketFace(FaultySurface, Listener):
             self.tokens[listed.market.yes_token] = (listed, "yes")
             self.tokens[listed.market.no_token] = (listed, "no")
             self.events.setdefault(listed.market.event_id, []).append(listed)
+            start_ms = game_start_ms(listed)
+            if listed.market.extra.get("clearBookOnStart") and start_ms is not None and start_ms > now_ms:
+                self._starts[listed.market_id] = start_ms
         self.market_feed.tell_lifecycle(listed, moment, now_ms)
 
     def on_forgotten(self, listed: ListedMarket) -> None:
         """A market is not served any more."""
+        self.fees.forget(listed.market_id)
+        self.market_feed.forget(listed)
+        self._starts.pop(listed.market_id, None)
         for token in (listed.market.yes_token, listed.market.no_token):
             self.tokens.pop(token, None)
         siblings = self.events.get(listed.market.event_id, [])

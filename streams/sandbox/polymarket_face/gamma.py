@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from streams.sandbox.polymarket_face.gamma_filters import (
     BadQuery,
+    Broken,
     Ordering,
     event_filter,
     event_ordering,
@@ -128,6 +129,8 @@ def checked(handler: Callable[..., Response]) -> Callable[..., Response]:
             return handler(request, **arguments)
         except BadQuery as error:
             return Response(422, {"type": "validation error", "error": str(error)})
+        except Broken:
+            return Response(500, {"type": "internal error", "error": "internal server error"})
 
     return answer
 

@@ -63,6 +63,10 @@ class BadQuery(Exception):
     """A parameter Gamma answers with 422; the message is the error's text."""
 
 
+class Broken(Exception):
+    """An ordering on which the venue itself fails, as seen: 500."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ordering:
     """How a list is sorted: fields in turn, all in one direction; none: in listing order."""
@@ -97,6 +101,8 @@ def event_ordering(request: Request) -> Ordering:
 
 def _ordering(request: Request, known: dict[str, Callable[[Any], Any]]) -> Ordering:
     names = request.params("order")
+    if "competitive" in names and known is _EVENT_ORDERS:
+        raise Broken("competitive")
     unknown = [name for name in names if name not in known]
     if unknown:
         raise BadQuery("order fields are not valid")

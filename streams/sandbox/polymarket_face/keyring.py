@@ -57,6 +57,7 @@ class KeyRing:
         state.setdefault("keys", {})
         state.setdefault("claims", {})
         state.setdefault("builders", {})
+        state.setdefault("readers", {})
         return state
 
     def _changed(self) -> None:
@@ -94,15 +95,20 @@ class KeyRing:
         known = self._state["keys"].get(_name(address, nonce))
         return int(known[2]) if known is not None else 0
 
-    # -- builder keys -----------------------------------------------------------------------------------------------
+    # -- other keys -----------------------------------------------------------------------------------------------
 
     def create_builder(self, key: PolymarketKey) -> dict[str, str]:
         """Make a builder key of a signer."""
-        count = len(self._state["builders"]) + 1
-        made = _made(f"builder {key.address}", count, 1)
+        made = _made(f"builder {key.address}", self._next_number(), 1)
         self._state["builders"][made.api_key] = [key.address, made.secret, made.passphrase]
         self._changed()
         return {"key": made.api_key, "secret": made.secret, "passphrase": made.passphrase}
+
+    def _next_number(self) -> int:
+        """A number no builder or read-only key was made with before."""
+        state = self._state
+        state["issued"] = int(state.get("issued", len(state["builders"]))) + 1
+        return int(state["issued"])
 
     def builders(self, key: PolymarketKey) -> list[str]:
         """The builder keys of a signer."""
@@ -119,6 +125,28 @@ class KeyRing:
         return row is not None and is_signed_by_builder(
             row[1], row[2], request, path, now_ms, self._settings.clock_window_s
         )
+
+    def create_reader(self, key: PolymarketKey) -> str:
+        """Make a read-only key of a signer."""
+        name = _made(f"reader {key.address}", self._next_number(), 1).api_key
+        self._state["readers"][name] = key.address.lower()
+        self._changed()
+        return name
+
+    def readers(self, key: PolymarketKey) -> list[str]:
+        """The read-only keys of a signer."""
+        return [name for name, owner in self._state["readers"].items() if owner == key.address.lower()]
+
+    def delete_reader(self, name: str) -> None:
+        """Revoke a read-only key."""
+        self._state["readers"].pop(name, None)
+        self._changed()
+
+    def is_relayer(self, request: Request) -> bool:
+        """Whether a request names a relayer key, and the address it was made for."""
+        address = request.headers.get("relayer_api_key_address", "").lower()
+        name = request.headers.get("relayer_api_key", "")
+        return bool(name) and any(key.relayer_key == name for key in self.of(address))
 
     # -- wallets ----------------------------------------------------------------------------------------------------
 

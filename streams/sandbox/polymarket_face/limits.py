@@ -31,74 +31,98 @@ TIERS = {
     )
 }
 
-_WINDOW_MS = 10_000
+_TEN_SECONDS, _MINUTE, _TEN_MINUTES = 10_000, 60_000, 600_000
 _QUEUE_MS = 2_000
 """How long the edge holds a request before it refuses it; unconfirmed."""
 
-# (method or "", path, exact, requests per 10 s): the first that fits counts, beside the total of its service.
-_ROUTES: tuple[tuple[str, str, bool, int], ...] = (
-    ("GET", "/clob/book", True, 1_500),
-    ("GET", "/clob/price", True, 1_500),
-    ("GET", "/clob/midpoint", True, 1_500),
-    ("POST", "/clob/books", True, 500),
-    ("POST", "/clob/prices", True, 500),
-    ("POST", "/clob/midpoints", True, 500),
-    ("GET", "/clob/prices-history", True, 1_000),
-    ("GET", "/clob/tick-size", True, 200),
-    ("GET", "/clob/balance-allowance/update", True, 50),
-    ("GET", "/clob/balance-allowance", True, 200),
-    ("GET", "/clob/data/orders", True, 500),
-    ("GET", "/clob/data/trades", True, 500),
-    ("", "/clob/auth/", False, 100),
-    ("POST", "/clob/order", True, 5_000),
-    ("DELETE", "/clob/order", True, 5_000),
-    ("POST", "/clob/orders", True, 2_000),
-    ("DELETE", "/clob/orders", True, 2_000),
-    ("DELETE", "/clob/cancel-all", True, 250),
-    ("DELETE", "/clob/cancel-market-orders", True, 1_500),
-    ("GET", "/gamma/events", False, 500),
-    ("GET", "/gamma/markets", False, 300),
-    ("GET", "/gamma/public-search", True, 350),
-    ("GET", "/gamma/tags", False, 200),
-    ("GET", "/gamma/comments", False, 200),
-    ("GET", "/data/v2/trades", True, 200),
-    ("GET", "/data/trades", True, 200),
-    ("GET", "/data/v2/positions", True, 150),
-    ("GET", "/data/positions", True, 150),
-    ("POST", "/relayer/submit", True, 4),
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """What a route may be asked in ten seconds, or in the windows of `slower` (length in ms: requests)."""
+
+    method: str
+    path: str
+    burst: int
+    slower: tuple[tuple[int, int], ...] = ()
+    is_exact: bool = True
+
+    def fits(self, request: Request) -> bool:
+        is_here = request.path == self.path if self.is_exact else request.path.startswith(self.path)
+        return is_here and self.method in ("", request.method)
+
+    @property
+    def windows(self) -> tuple[tuple[int, int], ...]:
+        return (*(((_TEN_SECONDS, self.burst),) if self.burst else ()), *self.slower)
+
+
+_ROUTES = (
+    _Route("GET", "/clob/book", 1_500),
+    _Route("GET", "/clob/price", 1_500),
+    _Route("GET", "/clob/midpoint", 1_500),
+    _Route("POST", "/clob/books", 500),
+    _Route("POST", "/clob/prices", 500),
+    _Route("POST", "/clob/midpoints", 500),
+    _Route("GET", "/clob/prices-history", 1_000),
+    _Route("GET", "/clob/tick-size", 200),
+    _Route("GET", "/clob/balance-allowance/update", 50),
+    _Route("GET", "/clob/balance-allowance", 200),
+    _Route("GET", "/clob/data/orders", 500),
+    _Route("GET", "/clob/data/trades", 500),
+    _Route("", "/clob/auth/", 100, is_exact=False),
+    _Route("POST", "/clob/order", 5_000, ((_TEN_MINUTES, 120_000),)),
+    _Route("DELETE", "/clob/order", 5_000, ((_TEN_MINUTES, 120_000),)),
+    _Route("POST", "/clob/orders", 2_000, ((_TEN_MINUTES, 21_000),)),
+    _Route("DELETE", "/clob/orders", 2_000, ((_TEN_MINUTES, 15_000),)),
+    _Route("DELETE", "/clob/cancel-all", 250, ((_TEN_MINUTES, 6_000),)),
+    _Route("DELETE", "/clob/cancel-market-orders", 1_500, ((_TEN_MINUTES, 21_000),)),
+    _Route("GET", "/gamma/events", 500, is_exact=False),
+    _Route("GET", "/gamma/markets", 300, is_exact=False),
+    _Route("GET", "/gamma/public-search", 350),
+    _Route("GET", "/gamma/tags", 200, is_exact=False),
+    _Route("GET", "/gamma/comments", 200, is_exact=False),
+    _Route("GET", "/data/v2/trades", 200),
+    _Route("GET", "/data/trades", 200),
+    _Route("GET", "/data/v2/positions", 150),
+    _Route("GET", "/data/positions", 150),
+    _Route("POST", "/relayer/submit", 0, ((_MINUTE, 25),)),
 )
-_SERVICES = {"/clob/": 9_000, "/gamma/": 4_000, "/data/": 1_000}
+"""The first that fits counts, beside the total of its service and that of the venue."""
+_SERVICES = (
+    _Route("", "/", 15_000, is_exact=False),
+    _Route("", "/clob/", 9_000, is_exact=False),
+    _Route("", "/gamma/", 4_000, is_exact=False),
+    _Route("", "/data/", 1_000, is_exact=False),
+)
 
 
 class EdgeWindows:
-    """Sliding windows of ten seconds; what is over a limit waits until the window has room, then is refused."""
+    """Sliding windows; what is over a limit waits until its window has room, then is refused."""
 
     def __init__(self) -> None:
-        self._seen: dict[str, deque[int]] = {}
+        self._seen: dict[tuple[str, str, int], deque[int]] = {}
 
     def wait_ms(self, request: Request, now_ms: int) -> int | None:
-        """Count a request; how long it is queued, None when it is refused."""
+        """Count a request; how long it is queued, None when it is refused. What is refused is not counted."""
         wait = 0
-        for name, limit in _windows(request):
-            seen = self._seen.setdefault(name, deque())
-            while seen and seen[0] <= now_ms - _WINDOW_MS:
-                seen.popleft()
-            if len(seen) >= limit:
-                wait = max(wait, seen[len(seen) - limit] + _WINDOW_MS - now_ms)
-                if wait > _QUEUE_MS:
-                    return None
+        counted: list[deque[int]] = []
+        for route in _concerned(request):
+            for length, limit in route.windows:
+                seen = self._seen.setdefault((route.method, route.path, length), deque())
+                while seen and seen[0] <= now_ms - length:
+                    seen.popleft()
+                if len(seen) >= limit:
+                    wait = max(wait, seen[len(seen) - limit] + length - now_ms)
+                counted.append(seen)
+        if wait > _QUEUE_MS:
+            return None
+        for seen in counted:
             seen.append(now_ms + wait)
         return wait
 
 
-def _windows(request: Request) -> list[tuple[str, int]]:
-    found = [(name, limit) for name, limit in _SERVICES.items() if request.path.startswith(name)]
-    for method, path, is_exact, limit in _ROUTES:
-        fits = request.path == path if is_exact else request.path.startswith(path)
-        if fits and method in ("", request.method):
-            found.append((f"{method} {path}", limit))
-            break
-    return found
+def _concerned(request: Request) -> list[_Route]:
+    services = [service for service in _SERVICES if service.fits(request)]
+    return [*services, *[route for route in _ROUTES if route.fits(request)][:1]]
 
 
 @dataclass(slots=True)

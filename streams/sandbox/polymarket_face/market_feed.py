@@ -11,7 +11,7 @@ import orjson
 from streams.market.fees import PolymarketFeeSchedule
 from streams.market.identity import Outcome
 from streams.market.units import PRICE_ONE_E4
-from streams.sandbox.engine import LevelChanged
+from streams.sandbox.book import LevelChanged
 from streams.sandbox.polymarket_face.formats import PRICES, decimal_text, size
 from streams.sandbox.polymarket_face.objects import (
     best,
@@ -37,6 +37,7 @@ class MarketFeed:
         self.featured: dict[MarketSession, None] = {}
         self._watchers: dict[str, dict[MarketSession, None]] = {}
         self._tops: dict[str, tuple[int | None, int | None]] = {}
+        self._ticks: dict[str, int] = {}
 
     def watch(self, session: MarketSession, tokens: list[str]) -> None:
         """Send a session what happens to these tokens."""
@@ -50,6 +51,13 @@ class MarketFeed:
             watchers.pop(session, None)
             if not watchers:
                 self._watchers.pop(token, None)
+
+    def feature(self, session: MarketSession, *, is_on: bool) -> None:
+        """Switch a session's custom features on or off."""
+        if is_on:
+            self.featured[session] = None
+        else:
+            self.featured.pop(session, None)
 
     def tell_book(self, listed: ListedMarket, changes: list[LevelChanged], trades: list[Trade], now_ms: int) -> None:
         """Placements and cancels are price changes; a match is reported by the books after it and its print."""
@@ -73,6 +81,7 @@ class MarketFeed:
     def tell_lifecycle(self, listed: ListedMarket, moment: LifecycleMoment, now_ms: int) -> None:
         """Ticks go to who watches the token; listings and resolutions to everybody with custom features on."""
         if moment == "created":
+            self._ticks[listed.market_id] = listed.tick_e4
             _send_featured(self.featured, _new_market(listed, self._settings, now_ms))
         elif moment == "determined":
             tokens = {listed.market.yes_token, listed.market.no_token}
@@ -81,6 +90,11 @@ class MarketFeed:
             _send_featured(told, _market_resolved(listed, now_ms))
         elif moment == "tick_changed":
             self._tell_tick(listed, now_ms)
+
+    def forget(self, listed: ListedMarket) -> None:
+        """Drop what was kept of a market."""
+        self._ticks.pop(listed.market_id, None)
+        self._tops.pop(listed.market_id, None)
 
     def _send_books(self, listed: ListedMarket, now_ms: int) -> None:
         for outcome in _OUTCOMES:
@@ -106,14 +120,15 @@ class MarketFeed:
                 _send(watchers, orjson.dumps(body))
 
     def _tell_tick(self, listed: ListedMarket, now_ms: int) -> None:
-        old = listed.market.price_ranges[0][2]
+        old = self._ticks.get(listed.market_id, listed.market.price_ranges[0][2])
+        self._ticks[listed.market_id] = listed.tick_e4
         for outcome in _OUTCOMES:
             token = token_of(listed, outcome)
             body = {
                 "event_type": "tick_size_change",
                 "market": listed.market_id,
                 "asset_id": token,
-                "old_tick_size": PRICES[old if old != listed.tick_e4 else 100],
+                "old_tick_size": PRICES[old],
                 "new_tick_size": PRICES[listed.tick_e4],
                 "timestamp": str(now_ms),
             }

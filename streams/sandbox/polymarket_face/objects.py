@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -23,6 +24,11 @@ def best(listed: ListedMarket, outcome: Outcome) -> tuple[int, int]:
     """(best bid, best ask) of an outcome's mirrored book; 0 and 10,000 where a side is empty."""
     bid, ask = listed.book.best_bid or 0, listed.book.best_ask or PRICE_ONE_E4
     return (bid, ask) if outcome == "yes" else (PRICE_ONE_E4 - ask, PRICE_ONE_E4 - bid)
+
+
+def has_book(listed: ListedMarket) -> bool:
+    """Whether a market still has order books: until it closes."""
+    return listed.status in ("open", "paused")
 
 
 def levels(listed: ListedMarket, outcome: Outcome, side: Side) -> list[dict[str, str]]:
@@ -64,6 +70,12 @@ def book_event(listed: ListedMarket, outcome: Outcome, now_ms: int) -> dict[str,
     book = book_object(listed, outcome, now_ms)
     del book["min_order_size"], book["neg_risk"]
     return {**book, "event_type": "book"}
+
+
+def game_start_ms(listed: ListedMarket) -> int | None:
+    """When the game of a sports market begins, None without one."""
+    text = listed.market.extra.get("gameStartTime")
+    return int(datetime.fromisoformat(str(text)).timestamp() * 1000) if text else None
 
 
 def event_slug(listed: ListedMarket) -> str:

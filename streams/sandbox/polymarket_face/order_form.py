@@ -7,7 +7,7 @@ from typing import Any
 
 from streams.market.identity import Outcome, Side
 from streams.market.units import PRICE_ONE_E4
-from streams.sandbox.engine import TimeInForce
+from streams.sandbox.book import TimeInForce
 from streams.sandbox.polymarket_face.auth import PolymarketKey
 from streams.sandbox.polymarket_face.formats import PRICES, decimal_text, size
 from streams.sandbox.polymarket_face.keyring import KeyRing
@@ -20,9 +20,12 @@ _FIELDS = (
     "salt", "maker", "signer", "tokenId", "makerAmount", "takerAmount", "side", "signatureType", "timestamp",
     "metadata", "builder", "signature",
 )  # fmt: skip
+_AMOUNTS = ("makerAmount", "takerAmount", "timestamp")
 _V1_FIELDS = {"nonce", "feeRateBps", "taker"}
 _LEAST_NOTIONAL_E6 = 1_000_000
 _LONGEST_SALT = 2**256
+_LATEST_S = 253_402_300_799
+"""The last second of the year 9999."""
 INVALID_PAYLOAD = "Invalid order payload"
 UNFILLED_FOK = "order couldn't be fully filled. FOK orders are fully filled or killed."
 UNMATCHED_FAK = (
@@ -141,8 +144,12 @@ def check_terms(form: Form, settings: PolymarketFaceSettings, now_ms: int) -> No
     if form.kind != "GTD":
         if form.expiration != "0":
             raise Invalid("invalid expiration")
-    elif not form.expiration.isdecimal() or int(form.expiration) < now_ms // 1000 + settings.gtd_least_s:
+    elif not form.expiration.isdecimal() or not _is_soon_enough(int(form.expiration), settings, now_ms):
         raise Invalid("invalid expiration")
+
+
+def _is_soon_enough(expiration_s: int, settings: PolymarketFaceSettings, now_ms: int) -> bool:
+    return now_ms // 1000 + settings.gtd_least_s <= expiration_s <= _LATEST_S
 
 
 def expiry_ms(form: Form, settings: PolymarketFaceSettings) -> int | None:
@@ -160,6 +167,8 @@ def _signed_part(body: Any, key: PolymarketKey) -> dict[str, Any]:
         raise Invalid(INVALID_PAYLOAD)
     salt, signature_type = order["salt"], order["signatureType"]
     if type(salt) is not int or not 0 <= salt < _LONGEST_SALT:
+        raise Invalid(INVALID_PAYLOAD)
+    if any(not str(order[name]).isascii() or not str(order[name]).isdecimal() for name in _AMOUNTS):
         raise Invalid(INVALID_PAYLOAD)
     if type(signature_type) is not int or not 0 <= signature_type <= DEPOSIT_WALLET:
         raise Invalid(INVALID_PAYLOAD)

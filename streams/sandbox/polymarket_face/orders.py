@@ -117,14 +117,14 @@ class OrderRest:
         """A refusal. Killed orders are answered by 400 with {error} or by 200 with errorMsg; sources disagree."""
         if text in _KILLS and self._face.settings.kill_status == 200:
             return Response(200, _answer("", "", error=text))
-        return Response(400, {"error": text})
+        return Response(500 if text == NOT_INSERTED else 400, {"error": text})
 
     # -- one order --------------------------------------------------------------------------------------------------
 
     def _place(self, body: Any, key: PolymarketKey) -> Ticket:
         now = self._face.now_ms()
         form = read_order(body, key, self._face.ring, self._face.tokens)
-        if self._face.settings.geoblocked:
+        if self._face.settings.geoblocked and form.is_buy:
             raise Invalid(f"'{form.order['maker']}' address in closed only mode")
         if form.order_id in self._exchange.tickets:
             raise Invalid(f"order {form.order_id} is invalid. Duplicated.")

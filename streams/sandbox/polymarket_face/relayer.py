@@ -68,12 +68,11 @@ class RelayerRest:
         return nonces
 
     def _keyed(self, handler: Callable[[Request], Response]) -> Handler:
-        """Only for builder keys and relayer keys; the latter are made on the venue's site and any is accepted."""
+        """Only for builder keys, which sign requests, and relayer keys, which name the address they were made for."""
 
         def checked(request: Request) -> Response:
-            path = request.path.removeprefix("/relayer")
-            has_key = bool(request.headers.get("relayer_api_key"))
-            if not has_key and not self._face.ring.is_builder(request, path, self._face.now_ms()):
+            path, ring = request.path.removeprefix("/relayer"), self._face.ring
+            if not (ring.is_relayer(request) or ring.is_builder(request, path, self._face.now_ms())):
                 return Response(401, {"error": "invalid authorization"})
             return handler(request)
 
@@ -90,7 +89,7 @@ class RelayerRest:
             wallet, owner, calls = self._read(body)
         except Refusal as error:
             return Response(400, {"error": str(error)})
-        except (BadCall, ValueError, KeyError, TypeError, AttributeError):
+        except (BadCall, ValueError, LookupError, TypeError, AttributeError):
             return Response(400, {"error": "invalid request payload"})
         now = self._face.now_ms()
         name = str(uuid.uuid4())

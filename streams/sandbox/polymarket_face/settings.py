@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class PolymarketFaceSettings:
         bad_auth_code: Close code of a user socket with wrong credentials; unconfirmed.
         crypto_rate_e6: Fee rate that marks markets with a taker delay (`itode`): crypto.
         rebate_rate: Maker rebate share shown in fee schedules.
+        has_novelties: Adds unknown fields and unknown enum values to answers and frames, as new releases do.
     """
 
     starting_cash_e6: int = 10_000_000_000
@@ -47,8 +49,8 @@ class PolymarketFaceSettings:
     gtd_least_s: int = 180
     gtd_early_s: int = 60
     micro_amounts: bool = False
-    kill_status: int = 400
-    delayed_status: str = "delayed"
+    kill_status: Literal[400, 200] = 400
+    delayed_status: Literal["delayed", "unmatched"] = "delayed"
     geoblocked: bool = False
     relayer_ms: int = 3_000
     site_wallets_exist: bool = True
@@ -61,3 +63,4 @@ class PolymarketFaceSettings:
     bad_auth_code: int = 1008
     crypto_rate_e6: int = 70_000
     rebate_rate: str = "0.25"
+    has_novelties: bool = False

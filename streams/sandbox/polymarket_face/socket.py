@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
 
-from streams.sandbox.polymarket_face.objects import book_event
+from streams.sandbox.novelties import with_novelties
+from streams.sandbox.polymarket_face.objects import book_event, has_book
 from streams.sandbox.server import Socket
 
 if TYPE_CHECKING:
@@ -24,10 +25,15 @@ class _Session:
     socket: Socket | None = None
     is_subscribed: bool = False
 
+    @property
+    def is_compressible(self) -> bool:
+        """Nothing is known of compression at this venue."""
+        return False
+
     def on_open(self, socket: Socket) -> None:
         """Keep the socket."""
         self.socket = socket
-        self.face.watch_faults(socket)
+        self.face.watch_faults(socket, self.channel)
 
     def on_text(self, text: str) -> None:
         """Answer PING (a silent socket too); carry out anything else."""
@@ -46,6 +52,8 @@ class _Session:
 
     def send(self, frame: bytes) -> None:
         """Send a frame."""
+        if self.face.settings.has_novelties:
+            frame = orjson.dumps(with_novelties(orjson.loads(frame)))
         if self.socket is not None:
             self.socket.send(frame, self.channel)
 
@@ -54,26 +62,29 @@ class _Session:
             self.socket.answer(b"PONG")
 
 
+def _texts(value: Any) -> list[str]:
+    """The texts of a JSON list; none for anything else."""
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
+
+
 @dataclass(slots=True, eq=False)
 class MarketSession(_Session):
     """One connection of the market socket."""
 
     channel: ClassVar[str] = "market"
     tokens: dict[str, None] = field(default_factory=dict)
-    has_custom_features: bool = False
 
     def on_close(self) -> None:
         """Forget the subscriptions."""
         self.face.market_feed.unwatch(self, list(self.tokens))
-        self.face.market_feed.featured.pop(self, None)
+        self.face.market_feed.feature(self, is_on=False)
         self.socket = None
 
     def on_message(self, message: dict[str, Any]) -> None:
         """First {"assets_ids", "type": "market"}, later {"operation", "assets_ids"}."""
-        tokens = [str(token) for token in message.get("assets_ids") or []]
-        if message.get("custom_feature_enabled"):
-            self.has_custom_features = True
-            self.face.market_feed.featured[self] = None
+        tokens = _texts(message.get("assets_ids"))
+        if "custom_feature_enabled" in message:
+            self.face.market_feed.feature(self, is_on=bool(message["custom_feature_enabled"]))
         if message.get("operation") == "unsubscribe":
             for token in tokens:
                 self.tokens.pop(token, None)
@@ -92,7 +103,7 @@ class MarketSession(_Session):
         """One array with a book per token; [] when none of them has one."""
         now = self.face.now_ms()
         found = [self.face.tokens[token] for token in tokens if token in self.face.tokens]
-        books = [book_event(listed, outcome, now) for listed, outcome in found if listed.status in ("open", "paused")]
+        books = [book_event(listed, outcome, now) for listed, outcome in found if has_book(listed)]
         self.send(orjson.dumps(books))
 
 
@@ -114,7 +125,7 @@ class UserSession(_Session):
         if self.key is None:
             self._log_in(message)
             return
-        markets = {str(market) for market in message.get("markets") or []}
+        markets = set(_texts(message.get("markets")))
         if self.markets is None:
             return
         if message.get("operation") == "subscribe":
@@ -137,6 +148,5 @@ class UserSession(_Session):
                 self.socket.close(self.face.settings.bad_auth_code)
             return
         self.key = key
-        markets = message.get("markets")
-        self.markets = {str(market) for market in markets} if markets else None
+        self.markets = set(_texts(message.get("markets"))) or None
         self.face.user_feed.sessions[self] = None

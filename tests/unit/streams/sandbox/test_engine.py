@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from streams.market.errors import Refused
 from streams.market.identity import Side
-from streams.sandbox.engine import LevelChanged, MatchingEngine, Order, OrderEnded, Traded
+from streams.sandbox.book import LevelChanged, Order, OrderEnded, Traded
+from streams.sandbox.engine import MatchingEngine
 
 CONTRACT = 1_000_000
 CENTS = ((0, 10_000, 100),)
@@ -70,7 +71,7 @@ def test_dollars_buy_more_contracts_at_a_better_price() -> None:
     made.submit(order("maker", "ask", 9_800, 100))
     made.drain()
     # 4.95 dollars at a limit of 0.99 would be 5 contracts; at 0.98 they are 4.95 / 0.98 = 5.051020
-    made.submit(Order("taker", "t", "M", "bid", 9_900, 10**15, 10**15, "ioc", spend_e10=49_500_000_000))
+    made.submit(Order("taker", "t", "M", "bid", 9_900, 10**15, 10**15, "ioc", spend_e6=4_950_000))
     filled = [e.size_e6 for e in made.drain() if isinstance(e, Traded)]
     assert filled == [5_051_020]
 
@@ -81,7 +82,7 @@ def test_dollars_spent_on_no_walk_the_bids() -> None:
     made.submit(order("low", "bid", 5_000, 100))
     made.drain()
     # 5 at 0.40 cost 2 dollars, the third dollar buys 2 at 0.50
-    made.submit(Order("taker", "t", "M", "ask", 5_000, 10**15, 10**15, "fok", spend_e10=30_000_000_000))
+    made.submit(Order("taker", "t", "M", "ask", 5_000, 10**15, 10**15, "fok", spend_e6=3_000_000))
     assert trades(made) == [("high", 6_000, 5), ("low", 5_000, 2)]
 
 

@@ -10,6 +10,7 @@ from streams.sandbox.exchange import Exchange
 from streams.sandbox.face_faults import FaultySurface
 from streams.sandbox.faults import FaultPlan, FaultRule
 from streams.sandbox.server import Request, Response
+from tests.kalshi_venue import KalshiVenue
 
 ORDER = Request("POST", "/trade-api/v2/portfolio/orders", [], {})
 READ = Request("GET", "/trade-api/v2/portfolio/orders", [], {})
@@ -30,6 +31,9 @@ class Surface(FaultySurface):
         self.carried_out += 1
         done = Response(201, {"order": "x"})
         return Response(delay_ms=150, resume=lambda: done) if self.is_late else done
+
+    def accept(self, request: Request) -> Response:
+        return Response(101)
 
 
 def test_a_write_is_carried_out_after_half_its_time_and_answered_after_the_other() -> None:
@@ -93,3 +97,20 @@ def test_faults_of_the_way_back_reach_answers_that_come_late() -> None:
     assert first.resume is not None
     last = first.resume()
     assert (last.is_lost, last.delay_ms) == (True, 70)
+
+
+def test_an_upgrade_can_be_refused_as_a_venue_in_trouble_does() -> None:
+    surface = Surface(FaultRule("server_error", status=502, path="/trade-api/ws", times=1))
+    upgrade = Request("GET", "/trade-api/ws/v2", [], {})
+    refused, accepted = surface.open_session(upgrade), surface.open_session(upgrade)
+    assert isinstance(refused, Response)
+    assert isinstance(accepted, Response)
+    assert (refused.status, accepted.status) == (502, 101)
+
+
+def test_a_venue_in_trouble_still_tells_its_status() -> None:
+    rule = FaultRule("server_error", status=504, times=1)
+    venue = KalshiVenue(plan=FaultPlan([rule]))
+    broken, whole = venue.ask("GET", "/exchange/status"), venue.ask("GET", "/exchange/status")
+    assert (broken.status, whole.status) == (504, 200)
+    assert broken.body == whole.body

@@ -7,16 +7,18 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from streams.market.errors import ConfigurationError
 from streams.sandbox.behaviour import REALISTIC, ZERO
 from streams.sandbox.catalogue import Catalogue, load_catalogue
+from streams.sandbox.episodes import catalogue_gap
 from streams.sandbox.flow import Flow
 from streams.sandbox.model import CancelOrder, PlaceOrder
 from streams.sandbox.offline import OfflineExchange
-from streams.sandbox.parameters import FlowParameters, adjusted_parameters
+from streams.sandbox.parameters import REALISTIC_FLOW, FlowParameters, adjusted_parameters
 from streams.sandbox.quoting import RIVAL
 from streams.sandbox.start import load_behaviour
 
@@ -60,6 +62,16 @@ def test_brief_gaps_last_seconds_and_offer_about_fifteen_contracts(bundled: Cata
     sizes = sorted(contracts for _, contracts in ended if contracts)
     assert 12 <= sizes[len(sizes) // 2] <= 18
     assert sizes[len(sizes) * 9 // 10] < 40
+
+
+def test_long_gaps_of_the_profile_last_minutes_and_leave_one_to_four_cents() -> None:
+    parameters, source = replace(FlowParameters(), **REALISTIC_FLOW), Random(1)
+    edges, lengths = zip(*(catalogue_gap(parameters, source) for _ in range(20_000)), strict=True)
+    low, middle, high = (sorted(edges)[20_000 * share // 100] for share in (5, 50, 95))
+    assert 0.0095 < low < 0.0105
+    assert 0.0195 < middle < 0.0205
+    assert 0.038 < high < 0.042
+    assert 5.4 * 60 < sorted(lengths)[10_000] < 5.8 * 60
 
 
 def test_rivals_take_half_of_the_gaps_within_their_reaction(bundled: Catalogue) -> None:

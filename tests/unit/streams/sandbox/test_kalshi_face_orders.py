@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import orjson
 import pytest
 
 from streams.sandbox.behaviour import ZERO
+from streams.sandbox.kalshi_face.maintenance import pause_end_ms
 from streams.sandbox.kalshi_face.settings import KalshiFaceSettings
 from streams.sandbox.memory import apply_state, exchange_state, reopen_books
 from tests.kalshi_venue import CRYPTO, RAIN, KalshiVenue, order
@@ -467,3 +469,25 @@ def test_groups_transfers_and_fee_changes_survive_a_restart() -> None:
     assert error(restarted.place(client_order_id="a"))[1] == "order_already_exists"
     filled = restarted.place(client_order_id="b", price="0.5100", time_in_force=_IOC).body
     assert filled["average_fee_paid"] == "0.0000"
+
+
+def test_trading_pauses_on_thursdays_where_the_settings_say_so() -> None:
+    venue = KalshiVenue(settings=KalshiFaceSettings(keeps_maintenance=True))
+    kept, ended = venue.placed(), venue.placed(client_order_id="two", cancel_order_on_pause=True)
+    three = int(datetime(2026, 11, 26, 8, tzinfo=UTC).timestamp() * 1000)  # 03:00 in New York
+
+    def at(moment_ms: int) -> tuple[bool, int]:
+        venue.wait(moment_ms - venue.now_ms)
+        venue.face.tick(venue.now_ms)
+        status = venue.public("/exchange/status")
+        return status["trading_active"], venue.place(client_order_id=str(moment_ms)).status
+
+    assert at(three - 1_000) == (True, 201)
+    assert at(three) == (False, 409)
+    assert venue.public("/exchange/status")["exchange_estimated_resume_time"] == "2026-11-26T10:00:00Z"
+    states = {row["order_id"]: row["status"] for row in venue.own("/portfolio/orders")["orders"]}
+    assert (states[kept], states[ended]) == ("resting", "canceled")
+    assert at(three + 7_199_000) == (False, 409)
+    assert at(three + 7_200_000) == (True, 201)
+    summer = int(datetime(2026, 7, 2, 7, tzinfo=UTC).timestamp() * 1000)
+    assert [pause_end_ms(summer + hours * 3_600_000) is None for hours in (-1, 0, 1, 2)] == [True, False, False, True]

@@ -381,3 +381,26 @@ def test_markets_page_without_gaps_while_others_go() -> None:
     assert rest["cursor"] == ""
     assert venue.public("/events")["events"][0]["event_ticker"] == "KXBTCD-26DEC02"
     assert venue.ask("GET", "/series/KXRAIN").status == 404
+
+
+def test_queue_positions_count_what_trades_first() -> None:
+    venue = KalshiVenue()
+    behind = venue.placed(price="0.4800", count="3")
+    last = venue.placed(price="0.4800", client_order_id="two")
+    for order_id, ahead in ((behind, "100.00"), (last, "103.00")):
+        assert venue.own(f"/portfolio/orders/{order_id}/queue_position") == {"queue_position_fp": ahead}
+    rows = venue.own(f"/portfolio/orders/queue_positions?market_tickers={RAIN}")["queue_positions"]
+    assert {row["order_id"]: row["queue_position_fp"] for row in rows} == {behind: "100.00", last: "103.00"}
+    assert venue.ask("GET", "/portfolio/orders/queue_positions", key="key-1").status == 400
+
+
+def test_there_is_a_primary_subaccount_and_no_other() -> None:
+    venue = KalshiVenue()
+    venue.placed(**_IOC)
+    paths = {"orders": "orders", "fills": "fills", "positions": "market_positions", "settlements": "settlements"}
+    rows = {name: [len(venue.own(f"/portfolio/{name}{query}")[key]) for query in ("", "?subaccount=0", "?subaccount=1")]
+            for name, key in paths.items()}  # fmt: skip
+    assert rows == {"orders": [1, 1, 0], "fills": [1, 1, 0], "positions": [1, 1, 0], "settlements": [0, 0, 0]}
+    assert venue.own("/portfolio/balance?subaccount=1")["balance_dollars"] == "0.0000"
+    refused = venue.place(subaccount=1, client_order_id="two")
+    assert (refused.status, refused.body["error"]["details"]) == (400, "unknown subaccount")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from streams.sandbox.faults import FaultPlan, FaultRule
 from streams.sandbox.kalshi_face.identity import market_uuid
 from streams.sandbox.kalshi_face.settings import KalshiFaceSettings
 from tests.kalshi_venue import CRYPTO, RAIN, KalshiVenue
@@ -53,6 +55,8 @@ def test_each_channel_is_acknowledged_by_itself_and_errors_do_not_stop_the_other
         ({"id": 1, "cmd": "subscribe", "params": {"channels": ["communications"], "shard_key": 1}}, 20),
         ({"id": 1, "cmd": "subscribe", "params": _SHARDED | {"shard_key": 2}}, 21),
         ({"id": 1, "cmd": "subscribe", "params": {"channels": ["communications"], "shard_factor": 101}}, 22),
+        ({"id": 1, "cmd": "subscribe", "params": {"channels": ["trade"], "market_ids": [market_uuid(RAIN)]}}, 11),
+        ({"id": 1, "cmd": "unsubscribe", "params": {"sids": [True]}}, 7),
     ],
 )  # fmt: skip
 def test_wrong_commands_get_their_codes(message: Any, code: int) -> None:
@@ -62,6 +66,49 @@ def test_wrong_commands_get_their_codes(message: Any, code: int) -> None:
     (frame,) = line.taken()
     assert (frame["type"], frame["msg"]["code"]) == ("error", code)
     assert ("seq" in frame) is (code in (13, 14, 15))
+
+
+def test_ids_of_markets_are_for_the_ticker_channel_alone() -> None:
+    line = KalshiVenue().open_line()
+    frames = line.command(1, "subscribe", channels=["ticker", "trade"], market_ids=[market_uuid(RAIN)])
+    assert [(frame["type"], frame["msg"].get("code")) for frame in frames] == [("subscribed", None), ("error", 11)]
+    assert list(line.session.subscriptions[1].tickers or ()) == [RAIN]
+
+
+def test_private_channels_need_a_key_that_may_read() -> None:
+    venue = KalshiVenue()
+    venue.face.keys["key-1"] = replace(venue.face.keys["key-1"], scopes=frozenset({"write::trade"}))
+    frames = venue.open_line().command(1, "subscribe", channels=["fill", "trade"])
+    assert frames[0]["msg"] == {"code": 9, "msg": "Authentication required"}
+    assert frames[1]["msg"]["channel"] == "trade"
+
+
+def test_the_channel_of_underlyings_takes_commands_of_its_own() -> None:
+    line = KalshiVenue().open_line()
+    line.command(1, "subscribe", channels=["pyth_value"])
+    (missing,) = line.command(2, "update_subscription", sid=1, action="subscribe_underlyings")
+    (unsupported,) = line.command(3, "update_subscription", sid=1, action="add_markets", market_tickers=[RAIN])
+    assert [missing["msg"]["code"], unsupported["msg"]["code"]] == [28, 13]
+    (taken,) = line.command(4, "update_subscription", sid=1, action="subscribe_underlyings", underlying_tickers=["all"])
+    (known,) = line.command(5, "update_subscription", sid=1, action="underlying_list")
+    assert (taken["type"], taken["seq"]) == ("ok", 3)
+    assert (known["type"], known["msg"]) == ("pyth_value_underlying_list", {"underlying_tickers": []})
+
+
+def test_a_channel_in_trouble_ends_its_subscription_and_a_command_can_time_out() -> None:
+    plan = FaultPlan([FaultRule("channel_error", channel="trade", times=1), FaultRule("command_timeout", skip=2)])
+    venue = KalshiVenue(plan=plan)
+    line = venue.open_line()
+    line.command(1, "subscribe", channels=["trade"])
+    line.command(2, "subscribe", channels=["ticker"])
+    venue.quote("bid", 5_100, 1, now=True)
+    (error, ticker) = line.taken()
+    assert (error["type"], error["sid"], error["seq"], error["msg"]["code"]) == ("error", 1, 1, 10)
+    assert ticker["type"] == "ticker"
+    assert list(line.session.subscriptions) == [2]
+    (late,) = line.command(3, "subscribe", **_BOOK)
+    assert late["msg"] == {"code": 18, "msg": "Command timeout"}
+    assert list(line.session.subscriptions) == [2]
 
 
 def test_answers_about_a_subscription_use_up_its_numbers_and_subscribed_does_not() -> None:
@@ -234,8 +281,11 @@ def test_frames_say_when_they_were_sent_unless_told_not_to() -> None:
     assert "sending_ts_ms" not in silent.open_line().command(1, "subscribe", **_BOOK)[1]
 
 
-def test_pings_say_heartbeat() -> None:
-    assert KalshiVenue().open_line().wire.pings == [b"heartbeat"]
+def test_a_ping_says_heartbeat_every_ten_seconds() -> None:
+    wire = KalshiVenue().open_line().wire
+    ((delay_s, again),) = wire.loop.timers
+    again()
+    assert (delay_s, wire.pings) == (10, [b"heartbeat"] * 2)
 
 
 def test_a_new_event_is_told_before_its_market() -> None:

@@ -8,8 +8,9 @@ from collections.abc import Callable
 
 import httpx
 import pytest
+from websockets.asyncio.client import connect
 
-from streams.sandbox.server import Request, Response, Server, Session
+from streams.sandbox.server import Request, Response, Server, Session, Socket
 
 
 class Face:
@@ -86,3 +87,61 @@ def test_a_lost_answer_closes_the_connection_and_a_reset_one_resets_it() -> None
         asyncio.run(ask(lambda: Response(is_lost=True)))
     with pytest.raises(httpx.ReadError):
         asyncio.run(ask(lambda: Response(is_reset=True)))
+
+
+class Echo:
+    """Says again what it hears."""
+
+    def __init__(self, is_compressible: bool) -> None:
+        self.is_compressible = is_compressible
+        self._socket: Socket
+
+    def on_open(self, socket: Socket) -> None:
+        self._socket = socket
+
+    def on_text(self, text: str) -> None:
+        self._socket.send(text.encode())
+
+    def on_close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("is_compressible", [True, False])
+@pytest.mark.parametrize("offer", ["deflate", None])
+def test_messages_are_compressed_for_clients_that_offer_it(is_compressible: bool, offer: str | None) -> None:
+    async def main() -> tuple[bool, list[str]]:
+        face = Face(lambda: Response(200))
+        face.open_session = lambda request: Echo(is_compressible)  # type: ignore[method-assign]
+        server = Server(face, 0)
+        await server.start()
+        async with connect(f"ws://127.0.0.1:{server.port}/", compression=offer, proxy=None) as socket:
+            heard = []
+            for text in ("a", "b" * 300, "c" * 70_000):
+                await socket.send(text)
+                heard.append(str(await socket.recv()))
+            is_agreed = bool(socket.protocol.extensions)
+        await server.stop()
+        return is_agreed, heard
+
+    assert asyncio.run(main()) == (is_compressible and offer == "deflate", ["a", "b" * 300, "c" * 70_000])
+
+
+@pytest.mark.parametrize("body", [b"", b"{}"])
+def test_an_offer_of_http_2_is_declined_and_the_request_answered(body: bytes) -> None:
+    async def main() -> list[bytes]:
+        server = Server(Face(lambda: Response(200, {"ok": True})), 0)
+        await server.start()
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        offer = b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAEAAEAAAAIAAAAB\r\n"
+        request = b"POST /x HTTP/1.1\r\nhost: x\r\n%scontent-length: %d\r\n\r\n%s" % (offer, len(body), body)
+        lines = []
+        for _ in range(2):
+            writer.write(request)
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+            await reader.readexactly(len(b'{"ok":true}'))
+            lines.append(head.split(b"\r\n")[0])
+        writer.close()
+        await server.stop()
+        return lines
+
+    assert asyncio.run(main()) == [b"HTTP/1.1 200 OK"] * 2

@@ -228,7 +228,7 @@ def test_the_market_socket_begins_with_an_array_and_refuses_duplicates(desk: Any
     session.on_text(json.dumps(subscribe))
     assert [[book["asset_id"] for book in frame] for frame in socket.drain()] == [[str(desk.yes)]]
     session.on_text(json.dumps({**subscribe, "custom_feature_enabled": True}))
-    assert (socket.drain(), session.has_custom_features) == ([], True)
+    assert (socket.drain(), session in desk.face.market_feed.featured) == ([], True)
     session.on_text("PING")
     assert socket.drain() == ["PONG"]
     session.on_text(json.dumps({"operation": "unsubscribe", "assets_ids": [str(desk.yes)]}))

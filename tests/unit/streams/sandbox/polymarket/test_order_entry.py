@@ -94,7 +94,8 @@ def test_what_the_venue_refuses_is_refused(desk: Any, order: Any, more: dict[str
 
 def test_an_order_that_meets_only_an_own_one_is_not_inserted(desk: Any) -> None:
     desk.post("BUY", 25_000_000, 50_000_000)
-    assert error(desk.post("BUY", 6_000_000, 10_000_000, token=desk.no)) == "could not insert order"
+    refused = desk.post("BUY", 6_000_000, 10_000_000, token=desk.no)
+    assert (refused.status, refused.body) == (500, {"error": "could not insert order"})
 
 
 def test_bodies_of_the_first_version_are_refused(desk: Any, shared_dir: Path) -> None:

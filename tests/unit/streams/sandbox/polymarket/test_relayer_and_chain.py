@@ -13,6 +13,7 @@ from eth_account import Account
 from streams.market.identity import MarketRef, Venue
 from streams.sandbox.behaviour import ZERO
 from streams.sandbox.model import CloseMarket, DetermineMarket, SettleMarket
+from streams.sandbox.polymarket_face.auth import PolymarketKey, hmac_signature
 from streams.sandbox.polymarket_face.calldata import selector
 from streams.sandbox.polymarket_face.contracts import (
     COLLATERAL,
@@ -27,6 +28,7 @@ from streams.sandbox.polymarket_face.contracts import (
     RELAY_HUB,
     SAFE_MULTISEND,
 )
+from streams.sandbox.polymarket_face.face import PolymarketFace
 from streams.sandbox.polymarket_face.gamma_objects import neg_risk_id
 from streams.sandbox.polymarket_face.signing import batch_digest, personal_digest, proxy_digest, safe_digest, word
 from streams.sandbox.polymarket_face.wallets import owned_wallets
@@ -54,8 +56,22 @@ def sign(desk: Any, digest: bytes, *, adds: int = 0) -> str:
 
 
 def submit(desk: Any, body: dict[str, Any]) -> Any:
-    headers = {"relayer_api_key": "key"}
+    key = desk.face.ring.create_builder(desk.key)
+    return ask_relayer(desk, body, builder_headers(desk, key, "/submit", json.dumps(body).encode()))
+
+
+def ask_relayer(desk: Any, body: Any, headers: dict[str, str]) -> Any:
     return desk.face.handle(Request("POST", "/relayer/submit", [], headers, json.dumps(body).encode()))
+
+
+def builder_headers(desk: Any, key: dict[str, str], path: str, body: bytes, method: str = "POST") -> dict[str, str]:
+    stamp = str(desk.now[0] // 1000)
+    return {
+        "poly_builder_api_key": key["key"],
+        "poly_builder_passphrase": key["passphrase"],
+        "poly_builder_timestamp": stamp,
+        "poly_builder_signature": hmac_signature(key["secret"], stamp, method, path, body),
+    }
 
 
 def safe_body(desk: Any, calls: list[tuple[str, bytes]], nonce: int) -> dict[str, Any]:
@@ -204,6 +220,40 @@ def test_builder_keys_open_the_relayer(desk: Any) -> None:
     made = desk.signed("POST", "/auth/builder-api-key").body
     assert set(made) == {"key", "secret", "passphrase"}
     assert desk.signed("GET", "/auth/builder-api-key").body == [{"key": made["key"]}]
+    body = {"type": "WALLET-CREATE", "from": desk.address, "to": DEPOSIT_FACTORY}
+    right = builder_headers(desk, made, "/submit", json.dumps(body).encode())
+    assert ask_relayer(desk, body, right).status == 200
+    for name in right:
+        assert ask_relayer(desk, body, {**right, name: "x"}).status == 401
+    assert ask_relayer(desk, {**body, "metadata": "x"}, right).status == 401
+    gone = builder_headers(desk, made, "/auth/builder-api-key", b"", "DELETE")
+    assert desk.face.handle(Request("DELETE", "/clob/auth/builder-api-key", [], gone)).status == 200
+    assert ask_relayer(desk, body, right).status == 401
+
+
+def test_a_relayer_key_is_one_that_was_issued_and_names_its_address(desk: Any) -> None:
+    key = PolymarketKey(desk.address, "site", "c2l0ZQ==", "site", nonce=9, relayer_key="relay")
+    face = PolymarketFace(desk.exchange, {key.api_key: key}, lambda: desk.now[0], lambda: None)
+    body = json.dumps({"type": "WALLET-CREATE", "from": desk.address, "to": DEPOSIT_FACTORY}).encode()
+
+    def status(**headers: str) -> int:
+        return face.handle(Request("POST", "/relayer/submit", [], headers, body)).status
+
+    assert status(relayer_api_key="relay", relayer_api_key_address=desk.address) == 200
+    assert status(relayer_api_key="relay", relayer_api_key_address="0x" + "12" * 20) == 401
+    assert status(relayer_api_key="relay") == 401
+    assert status(relayer_api_key="other", relayer_api_key_address=desk.address) == 401
+    assert status(relayer_api_key="", relayer_api_key_address=desk.address) == 401
+    assert status() == 401
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"signature": "0x11"}, {"signature": "0x"}, {"nonce": "9" * 99}, {"nonce": "-1"}, {"from": "é"}, {"data": "zz"}],
+)
+def test_a_transaction_that_cannot_be_read_is_refused(desk: Any, changes: dict[str, str]) -> None:
+    body = safe_body(desk, [(COLLATERAL_ADAPTER, positions_call(SPLIT, desk.condition(), SHARE))], 0)
+    assert submit(desk, {**body, **changes}).body == {"error": "invalid request payload"}
 
 
 # -- the chain ---------------------------------------------------------------------------------------------------------

@@ -1,11 +1,15 @@
-"""What a new release of the venue may bring at any time: fields and enum values nobody has seen. On request only."""
+"""What a new release of a venue may bring at any time: fields and enum values nobody has seen. On request only."""
 
 from __future__ import annotations
 
 from typing import Any
 
 UNKNOWN_WORD = "something_new"
-_ENUMS = frozenset({"price_level_structure", "settlement_bounds_type", "frequency", "last_update_reason", "usage_tier"})
+_ENUMS = frozenset({
+    "price_level_structure", "settlement_bounds_type", "frequency", "last_update_reason", "usage_tier",
+    "feeType", "sportsMarketType", "comboStatus", "module",
+})  # fmt: skip
+"""Words both venues have added to before."""
 
 
 def with_novelties(body: Any) -> Any:
