@@ -94,7 +94,11 @@ def _parse_message(message: wire.MarketMessage, raw: bytes, tokens: Mapping[str,
     if kind == "new_market":
         return [
             LifecycleChange(
-                Venue.POLYMARKET, message.market, "created", venue_sent_ms=wire_ms(message.timestamp), payload=raw
+                Venue.POLYMARKET,
+                _present(message.market, "market"),
+                "created",
+                venue_sent_ms=wire_ms(message.timestamp),
+                payload=raw,
             )
         ]
     if kind == wire.STALE:
@@ -263,7 +267,7 @@ def _parse_resolved(message: wire.MarketMessage, raw: bytes, tokens: Mapping[str
         result = None
     return LifecycleChange(
         venue=Venue.POLYMARKET,
-        market_id=message.market,
+        market_id=_present(message.market, "market"),
         kind="determined",
         result=result,
         settlement_e4=None if result is None else PRICE_ONE_E4 * (result == "yes"),

@@ -162,6 +162,8 @@ def test_tokens_we_do_not_know_are_no_error() -> None:
         raw(book("11", [("0.4", "1"), ("0.40", "2")], [])),
         raw({"event_type": "last_trade_price", "asset_id": "11", "price": "0.5", "size": "0", "side": "BUY"}),
         raw({"event_type": "tick_size_change", "asset_id": "11"}),
+        raw({"event_type": "new_market", "id": "9"}),
+        raw({"event_type": "market_resolved", "assets_ids": ["11", "22"], "winning_asset_id": "22"}),
     ],
 )
 def test_what_is_not_a_frame_is_malformed(frame: bytes) -> None:
@@ -257,6 +259,14 @@ def test_a_gamma_market_gives_listing_terms_and_ids() -> None:
         ({"closed": True, "outcomePrices": '["1","0"]'}, NOW, ("settled", "yes", 10_000)),
         ({"closed": True, "outcomePrices": '["0.5","0.5"]'}, NOW, ("settled", "scalar", 5_000)),
         ({"closed": True}, NOW, ("closed", None, None)),
+        ({"closed": True, "closedTime": "2026-10-30 05:29:05+00"}, NOW, ("closed", None, None)),
+        ({"closed": True, "outcomePrices": '["0","0"]'}, NOW, ("closed", None, None)),
+        (
+            {"closed": True, "outcomePrices": '["1","0"]', "umaResolutionStatus": "disputed"},
+            NOW,
+            ("closed", None, None),
+        ),
+        ({"closed": True, "marketType": "scalar"}, NOW, ("settled", "scalar", 7_450)),
         ({"archived": True}, NOW, ("closed", None, None)),
     ],
 )
