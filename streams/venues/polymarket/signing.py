@@ -202,11 +202,16 @@ def _domain(version: str, chain_id: int, contract: str) -> bytes:
     )
 
 
+def is_position_id(asset_id: int) -> bool:
+    """Whether an asset's id is a position of protocol v2, by its bit pattern."""
+    return asset_id & _POSITION_ID_ZEROS == 0
+
+
 def exchange_domain(
     asset_id: int, *, is_neg_risk: bool, chain_id: int = POLYGON, protocol: Protocol | None = None
 ) -> bytes:
     """Return the domain separator of the exchange that trades an asset, by its id where no protocol is named."""
-    if (asset_id & _POSITION_ID_ZEROS == 0) if protocol is None else protocol == "3":
+    if is_position_id(asset_id) if protocol is None else protocol == "3":
         return _domain("3", chain_id, EXCHANGE_V3)
     return _domain("2", chain_id, NEG_RISK_EXCHANGE_V2 if is_neg_risk else EXCHANGE_V2)
 

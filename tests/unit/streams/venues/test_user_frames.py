@@ -73,6 +73,13 @@ def test_a_polymarket_order_with_empty_amounts_and_odd_times_is_read() -> None:
     assert isinstance(order, OrderUpdate)
     assert (order.status, order.filled_e6, order.remaining_e6, order.side) == ("canceled", 0, 0, "ask")
     assert order.reason == "because"
+    for status in ("ORDER_STATUS_CANCELED_because", "CANCELLED_because"):
+        (order,) = polymarket.parse_user_frame(json.dumps(ORDER | {"status": status}).encode(), WALLET)
+        assert isinstance(order, OrderUpdate)
+        assert (order.status, order.reason) == ("canceled", "because")
+    (finer,) = polymarket.parse_user_frame(json.dumps(ORDER | {"price": "0.53000004"}).encode(), WALLET)
+    assert isinstance(finer, OrderUpdate)
+    assert finer.price_e4 == 5_300
     assert polymarket.parse_user_frame(b"PONG", WALLET) == []
     for raw in (b"x", b"[5]", b'{"event_type":"trade"}'):
         with pytest.raises(MalformedFrame):
