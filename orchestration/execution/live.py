@@ -182,6 +182,7 @@ class PolymarketGateway:
     def __init__(self, client: PolymarketClient, credentials: PolymarketCredentials | None) -> None:
         self._client = client
         self._key = credentials
+        self._ticks: dict[str, int] = {}
 
     @property
     def _credentials(self) -> PolymarketCredentials:
@@ -190,15 +191,17 @@ class PolymarketGateway:
         return self._key
 
     async def books(self, targets: Sequence[Target]) -> Mapping[str, BookSnapshot]:
-        """Return the books of all targets in one call, asked by their YES tokens."""
+        """Return the books of all targets in one call, asked by their YES tokens; each says its grid of today."""
         tokens = {target.terms.yes_token: TokenRef(target.market_id, "yes") for target in targets}
         books = await self._client.books(list(tokens), tokens)
+        self._ticks |= {book.market_id: book.tick_e4 for book in books if book.tick_e4}
         return {book.market_id: book for book in books}
 
     def prepare(self, spec: OrderSpec) -> PreparedOrder:
         """Build and sign a fill-and-kill order; its id is the hash of what was signed."""
         terms = spec.target.terms
-        tick = _tick_e4(spec)
+        # A grid becomes finer while a market is traded; the book knows before the catalogue does.
+        tick = self._ticks.get(spec.target.market_id) or _tick_e4(spec)
         if spec.spend_e6 is not None:
             amounts = spend_amounts(spec.spend_e6, spec.limit_price_e4, tick)
         else:

@@ -123,8 +123,10 @@ def _parse_tick_size(message: wire.MarketMessage, raw: bytes, ref: TokenRef) -> 
 
 
 def _parse_best(message: wire.MarketMessage, raw: bytes, ref: TokenRef) -> MarketEvent:
-    bid = wire_bound_e4(_present(message.best_bid, "best_bid"))
-    ask = wire_bound_e4(_present(message.best_ask, "best_ask"))
+    if message.best_bid is None or message.best_ask is None:
+        raise InvalidAmount("best_bid or best_ask is missing")
+    # An empty side may be stated as an empty text.
+    bid, ask = wire_bound_e4(message.best_bid or "0"), wire_bound_e4(message.best_ask or "1")
     if ref.outcome == "no":
         bid, ask = PRICE_ONE_E4 - ask, PRICE_ONE_E4 - bid
     return VenueQuote(Venue.POLYMARKET, ref.market_id, bid, ask, venue_sent_ms=wire_ms(message.timestamp), payload=raw)

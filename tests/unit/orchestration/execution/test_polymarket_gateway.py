@@ -89,6 +89,20 @@ def order_of(side: str) -> PreparedOrder:
     return PreparedOrder(ORDER_ID, {"body": json.dumps({"order": {"side": side, "tokenId": str(1 << 50)}})})
 
 
+def test_an_order_is_on_the_grid_that_the_book_stated_last() -> None:
+    spec = OrderSpec(target(100), "yes", "sell", 9_650, 5_000_000)
+    with pytest.raises(InvalidAmount):
+        prepared(spec)
+    book = {"market": "M", "asset_id": "111", "bids": [], "asks": [], "tick_size": "0.001"}
+
+    async def use(gateway: PolymarketGateway) -> PreparedOrder:
+        await gateway.books([spec.target])
+        return gateway.prepare(spec)
+
+    order, _ = asked((200, [book]), use=use)
+    assert json.loads(order.request["body"])["order"]["takerAmount"] == "4825000"
+
+
 def test_an_order_that_the_venue_has_already_is_sent() -> None:
     duplicate = (400, {"error": f"order {ORDER_ID} is invalid. Duplicated."})
     found, requests = asked(duplicate, use=lambda gateway: gateway.send(order_of("BUY")))

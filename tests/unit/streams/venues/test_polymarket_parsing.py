@@ -19,6 +19,7 @@ from streams.market.events import (
     OtherChannel,
     TickSizeChange,
     TradePrint,
+    VenueQuote,
 )
 from streams.market.fees import from_json
 from streams.venues.polymarket.listings import parse_market
@@ -137,6 +138,17 @@ def test_ticks_resolutions_and_pongs_are_understood() -> None:
     assert (settled.kind, settled.result, settled.settlement_e4) == ("determined", "no", 0)
     assert parse_frame(b"PONG", TOKENS) == [Acknowledgement("polymarket", "pong")]  # type: ignore[arg-type]
     assert parse_frame(b"[]", TOKENS) == []
+
+
+def test_best_prices_of_an_empty_side_are_the_bounds() -> None:
+    for token, prices in (("11", (0, 4_000)), ("22", (6_000, 10_000))):
+        best = {"event_type": "best_bid_ask", "market": "M", "asset_id": token, "best_bid": "", "best_ask": "0.4"}
+        (event,) = parse_frame(raw(best), TOKENS)
+        assert isinstance(event, VenueQuote)
+        assert (event.bid_e4, event.ask_e4) == prices
+        del best["best_bid"]
+        with pytest.raises(MalformedFrame, match="best_bid"):
+            parse_frame(raw(best), TOKENS)
 
 
 def test_tokens_we_do_not_know_are_no_error() -> None:
