@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from streams.market.errors import TransientError
 
 Item = TypeVar("Item")
+_MOST_PAGES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +51,11 @@ async def all_pages(fetch: Callable[[str], Awaitable[Page[Item]]], first_cursor:
     """Yield all pages from `first_cursor` on.
 
     Raises:
-        TransientError: If the venue hands out a cursor twice, which would never end.
+        TransientError: If the venue hands out a cursor twice or ever new ones, which would never end.
     """
     seen = {first_cursor}
     cursor = first_cursor
-    while True:
+    for _ in range(_MOST_PAGES):
         page = await fetch(cursor)
         yield page
         if not page.cursor:
@@ -63,6 +64,7 @@ async def all_pages(fetch: Callable[[str], Awaitable[Page[Item]]], first_cursor:
             raise TransientError("the venue repeats a page cursor")
         seen.add(page.cursor)
         cursor = page.cursor
+    raise TransientError(f"a list has more than {_MOST_PAGES} pages")
 
 
 async def all_items(fetch: Callable[[str], Awaitable[Page[Item]]], first_cursor: str = "") -> list[Item]:

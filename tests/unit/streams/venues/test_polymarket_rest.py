@@ -27,6 +27,7 @@ from streams.market.errors import (
 from streams.settings import Settings
 from streams.venues.credentials import PolymarketCredentials
 from streams.venues.endpoints import endpoints
+from streams.venues.paging import Page, all_items
 from streams.venues.polymarket.ecdsa import address_of
 from streams.venues.polymarket.market_data import clob_market_of
 from streams.venues.polymarket.orders import PostAnswer, parse_trade
@@ -431,3 +432,11 @@ def test_a_list_of_events_that_goes_round_in_a_circle_is_an_error() -> None:
     for answers in ((first, first), (first, second, first)):
         with pytest.raises(TransientError):
             ask(Stub(*answers), read_all)
+
+
+def test_a_list_without_end_is_given_up() -> None:
+    async def fetch(cursor: str) -> Page[int]:
+        return Page([0], str(int(cursor) + 1))
+
+    with pytest.raises(TransientError, match="pages"):
+        asyncio.run(all_items(fetch, "1"))
