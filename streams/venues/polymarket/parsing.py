@@ -104,8 +104,8 @@ def _parse_message(message: wire.MarketMessage, raw: bytes, tokens: Mapping[str,
     if kind == wire.STALE:
         names = {tokens[token].market_id: None for token in message.assets_ids or () if token in tokens}
         return [BookStale(Venue.POLYMARKET, name, message.cause or "stale") for name in names]
-    ref = tokens.get(message.asset_id)
     parse = _PARSERS.get(kind)
+    ref = None if parse is None else tokens.get(_present(message.asset_id, "asset_id"))
     if ref is None or parse is None:
         return [OtherChannel(Venue.POLYMARKET, kind or "without event_type", payload=raw)]
     return [parse(message, raw, ref)]

@@ -175,6 +175,8 @@ def test_tokens_we_do_not_know_are_no_error() -> None:
         raw({"event_type": "last_trade_price", "asset_id": "11", "price": "0.5", "size": "0", "side": "BUY"}),
         raw({"event_type": "tick_size_change", "asset_id": "11"}),
         raw({"event_type": "new_market", "id": "9"}),
+        raw({"event_type": "book", "market": "M", "bids": [], "asks": []}),
+        raw({"event_type": "last_trade_price", "market": "M", "price": "0.5", "size": "1", "side": "BUY"}),
         raw({"event_type": "market_resolved", "assets_ids": ["11", "22"], "winning_asset_id": "22"}),
     ],
 )
