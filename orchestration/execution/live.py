@@ -11,8 +11,8 @@ import secrets
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import orjson
 
@@ -25,18 +25,27 @@ from orchestration.execution.gateway import (
     PreparedOrder,
     Target,
 )
-from streams.market.errors import AuthenticationFailed, InvalidAmount, MalformedFrame, NotFound
+from streams.market.errors import (
+    AuthenticationFailed,
+    InvalidAmount,
+    MalformedFrame,
+    NotFound,
+    Refused,
+    StreamsError,
+)
 from streams.market.events import BookSnapshot
-from streams.market.fees import taker_fee_e6
+from streams.market.fees import maker_fee_e6, taker_fee_e6
 from streams.market.identity import Venue
-from streams.market.units import PRICE_ONE_E4, cash_e6_of, price_e4, size_e6
+from streams.market.units import PRICE_ONE_E4, cash_e6_of
 from streams.storage.trading import FillState, NewFill
 from streams.venues.credentials import PolymarketCredentials
 from streams.venues.kalshi.orders import OrderState, order_request
 from streams.venues.kalshi.portfolio import SettlementState
 from streams.venues.kalshi.rest import KalshiClient
+from streams.venues.polymarket.account import asset_of
 from streams.venues.polymarket.amounts import limit_amounts, spend_amounts
 from streams.venues.polymarket.listings import parse_market
+from streams.venues.polymarket.orders import FillState as TokenFill
 from streams.venues.polymarket.orders import TradeState
 from streams.venues.polymarket.parsing import TokenRef
 from streams.venues.polymarket.rest import PolymarketClient
@@ -173,6 +182,7 @@ class PolymarketGateway:
     def __init__(self, client: PolymarketClient, credentials: PolymarketCredentials | None) -> None:
         self._client = client
         self._key = credentials
+        self._ticks: dict[str, int] = {}
 
     @property
     def _credentials(self) -> PolymarketCredentials:
@@ -181,15 +191,17 @@ class PolymarketGateway:
         return self._key
 
     async def books(self, targets: Sequence[Target]) -> Mapping[str, BookSnapshot]:
-        """Return the books of all targets in one call, asked by their YES tokens."""
+        """Return the books of all targets in one call, asked by their YES tokens; each says its grid of today."""
         tokens = {target.terms.yes_token: TokenRef(target.market_id, "yes") for target in targets}
         books = await self._client.books(list(tokens), tokens)
+        self._ticks |= {book.market_id: book.tick_e4 for book in books if book.tick_e4}
         return {book.market_id: book for book in books}
 
     def prepare(self, spec: OrderSpec) -> PreparedOrder:
         """Build and sign a fill-and-kill order; its id is the hash of what was signed."""
         terms = spec.target.terms
-        tick = _tick_e4(spec)
+        # A grid becomes finer while a market is traded; the book knows before the catalogue does.
+        tick = self._ticks.get(spec.target.market_id) or _tick_e4(spec)
         if spec.spend_e6 is not None:
             amounts = spend_amounts(spec.spend_e6, spec.limit_price_e4, tick)
         else:
@@ -204,18 +216,35 @@ class PolymarketGateway:
             salt=secrets.randbits(52),
             timestamp_ms=time.time_ns() // 1_000_000,
         )
-        return PreparedOrder(signed.order_id, {"body": signed.content().decode(), "token_id": _token(signed.body)})
+        return PreparedOrder(signed.order_id, {"body": signed.content().decode()})
 
     async def send(self, order: PreparedOrder) -> str | None:
-        """Send the stored bytes once."""
-        answer = await self._client.send_order(str(order.request["body"]).encode())
+        """Send the stored bytes once. That they are there already is no refusal: reads tell what became of them."""
+        content = str(order.request["body"]).encode()
+        try:
+            answer = await self._client.send_order(content)
+        except Refused as refused:
+            if refused.code == "duplicate_order":
+                return order.client_order_id
+            if refused.code == "insufficient_balance":
+                await self._renew_balance(content)
+            raise
         return answer.order_id or order.client_order_id
 
+    async def _renew_balance(self, content: bytes) -> None:
+        """Have the venue read the chain: its checks go by a cache that a settlement does not empty."""
+        order = orjson.loads(content)["order"]
+        with suppress(StreamsError):
+            if order["side"] == "BUY":
+                await self._client.update_balance_allowance("COLLATERAL")
+            else:
+                await self._client.update_balance_allowance(asset_of(order["tokenId"]), order["tokenId"])
+
     async def read(self, key: OrderKey) -> OrderReading:
-        """Read the order by its hash and its trades by market."""
+        """Read the order by its hash (or the id the venue gave it) and its trades by market."""
         after = int((key.sent_at - _CLOCK_SLACK).timestamp())
         try:
-            order = await self._client.order(key.client_order_id)
+            order = await self._client.order(_order_id(key))
         except NotFound:
             order = None
         trades = await self._client.trades(market=key.target.market_id, after=after)
@@ -232,8 +261,9 @@ class PolymarketGateway:
         )
 
     async def cancel(self, key: OrderKey) -> None:
-        """Cancel what rests; ids that cannot be cancelled are left to the next reading."""
-        await self._client.cancel(key.client_order_id)
+        """Cancel what rests; ids that cannot be cancelled or are not known are left to the next reading."""
+        with suppress(NotFound):
+            await self._client.cancel(_order_id(key))
 
     async def cancel_all(self) -> None:
         """Cancel what rests under the API key."""
@@ -290,11 +320,11 @@ class PolymarketGateway:
 
 def _is_over(status: str) -> bool:
     """Whether no more of an order can fill; a killed one may carry the reason behind CANCELED_."""
-    return status in ("MATCHED", "INVALID") or status.startswith(("CANCELED", "CANCELLED"))
+    return status in ("MATCHED", "INVALID") or status.startswith("CANCELED")
 
 
-def _token(body: Mapping[str, Any]) -> str:
-    return str(body["order"]["tokenId"])
+def _order_id(key: OrderKey) -> str:
+    return key.venue_order_id or key.client_order_id
 
 
 def _tick_e4(spec: OrderSpec) -> int:
@@ -312,26 +342,18 @@ def _fills_of(trade: TradeState, key: OrderKey) -> list[NewFill]:
             venue_fill_id=trade.trade_id,
             contracts_e6=fill.size_e6,
             cash_e6=fill.cash_e6,
-            fee_e6=_fee_e6(trade, key) if fill.is_taker else 0,
+            fee_e6=_fee_e6(fill, key),
             state=_TRADE_STATES.get(trade.status, "provisional"),
             filled_at=trade.matched_at or datetime.now(UTC),
             payload=orjson.loads(orjson.dumps(trade.payload)),
         )
         for fill in trade.fills
-        if fill.order_id == key.client_order_id
+        if fill.order_id in (key.client_order_id, key.venue_order_id)
     ]
 
 
-def _fee_e6(trade: TradeState, key: OrderKey) -> int:
-    """Return the taker fee of a trade: charged for each maker it met, at that maker's price."""
-    payload = trade.payload
-    token = str(payload["asset_id"])
-    pieces: list[tuple[int, int]] = []
-    for entry in payload.get("maker_orders") or []:
-        price = price_e4(str(entry["price"]))
-        is_same = str(entry.get("asset_id") or token) == token
-        pieces.append((price if is_same else PRICE_ONE_E4 - price, size_e6(str(entry["matched_amount"]))))
-    total = size_e6(str(payload["size"]))
-    if sum(size for _, size in pieces) != total:
-        pieces = [(price_e4(str(payload["price"])), total)]
-    return sum(taker_fee_e6(price, size, key.target.schedule, is_buy=key.action == "buy") for price, size in pieces)
+def _fee_e6(fill: TokenFill, key: OrderKey) -> int:
+    """Return the fee of a fill: a taker's is charged for each maker it met, at that maker's price."""
+    fee_of = taker_fee_e6 if fill.is_taker else maker_fee_e6
+    schedule, is_buy = key.target.schedule, key.action == "buy"
+    return sum(fee_of(price, size, schedule, is_buy=is_buy) for price, size in fill.pieces)

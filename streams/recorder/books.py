@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from streams.market.book import Book
 from streams.market.events import BookSnapshot, MarketEvent
 from streams.market.identity import Venue
-from streams.recorder.integrity import SequenceTracker
+from streams.recorder.integrity import Removals, SequenceTracker
 
 
 class MarketKey(NamedTuple):
@@ -40,6 +40,7 @@ class MarketBook:
         is_polled: The book is read over REST every few seconds, for want of a key for the socket.
         subscription_id: Kalshi's sid the book comes on.
         crossed_since_ns: When the book became crossed, None while it is not.
+        removals: Levels of a Polymarket book that went lately.
         updated_ns: `received_ns` of the last frame that changed or confirmed it.
     """
 
@@ -52,6 +53,7 @@ class MarketBook:
         "is_polled",
         "key",
         "quote",
+        "removals",
         "subscription_id",
         "updated_ns",
         "venue",
@@ -69,6 +71,7 @@ class MarketBook:
         self.crossed_since_ns: int | None = None
         self.updated_ns = 0
         self.quote: QuoteState | None = None
+        self.removals = Removals()
 
     def as_snapshot(self) -> BookSnapshot:
         """The book as it is now."""
@@ -125,6 +128,7 @@ class ConnectionState:
                     "crossed": state.crossed_since_ns,
                     "updated": state.updated_ns,
                     "quote": state.quote,
+                    "removals": state.removals.rows(state.updated_ns),
                     "bids": list(state.book.bids.items()),
                     "asks": list(state.book.asks.items()),
                 }
@@ -147,4 +151,5 @@ class ConnectionState:
             state.crossed_since_ns = entry["crossed"]
             state.updated_ns = entry["updated"]
             state.quote = None if entry["quote"] is None else tuple(entry["quote"])
+            state.removals = Removals(entry.get("removals", ()))
         return connection

@@ -3,19 +3,26 @@
 Kalshi numbers the frames of a subscription, all its markets together, acknowledgements included: a hole makes every
 book of that subscription stale. Polymarket numbers nothing; each `price_change` states the best prices after it, and a
 `book` frame replaces the book and is itself how a match is reported, so its difference to the one before is classified.
+Behind the best prices a lost change shows when the level it made is removed: that removal is of a level never seen.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from streams.market.book import Book, Difference
 from streams.market.events import LevelChange
-from streams.market.identity import Venue
+from streams.market.identity import Side, Venue
 from streams.market.units import PRICE_ONE_E4
 
 CROSSED_LIMIT_NS = 2_000_000_000
 """A book crossed for longer than this is resynchronised; shorter ones are a match being reported in pieces."""
+
+ECHO_NS = 2_000_000_000
+"""How long after a level went its removal may be told once more: a match may be told by a whole book and by changes,
+and the entries of the two tokens may come in two frames. Recordings of 2025 show such echoes within 10 ms."""
+_MOST_REMOVALS = 256
 
 Continuity = Literal["ok", "hole", "repeated"]
 
@@ -38,6 +45,30 @@ class SequenceTracker:
             return "repeated"
         self.last[subscription_id] = sequence
         return "ok" if sequence == last + 1 else "hole"
+
+
+class Removals:
+    """Levels of one book that went lately, by (side, price_e4), with the time they went."""
+
+    __slots__ = ("_at",)
+
+    def __init__(self, rows: Iterable[tuple[Side, int, int]] = ()) -> None:
+        self._at: dict[tuple[Side, int], int] = {(side, price): at for side, price, at in rows}
+
+    def note_all(self, side: Side, prices_e4: Iterable[int], now_ns: int) -> None:
+        """Levels of a side that were in the book are gone."""
+        if len(self._at) >= _MOST_REMOVALS:
+            self._at = {level: at for level, at in self._at.items() if now_ns - at <= ECHO_NS}
+        self._at.update(((side, price), now_ns) for price in prices_e4)
+
+    def explain(self, side: Side, price_e4: int, now_ns: int) -> bool:
+        """Whether a removal of a level that is not in the book repeats an earlier one."""
+        at = self._at.get((side, price_e4))
+        return at is not None and now_ns - at <= ECHO_NS
+
+    def rows(self, now_ns: int) -> list[tuple[Side, int, int]]:
+        """Return what still explains anything, as the constructor takes it."""
+        return [(side, price, at) for (side, price), at in self._at.items() if now_ns - at <= ECHO_NS]
 
 
 def best_prices_agree(book: Book, change: LevelChange) -> bool:

@@ -264,6 +264,16 @@ class Pipeline:
         )
         self.counters["deltas"] += 1
         touched[id(state)] = (state, change)
+        if change.size_after_e6 == 0 and connection.venue is Venue.POLYMARKET:
+            self._on_removal(state, change)
+
+    def _on_removal(self, state: MarketBook, change: LevelChange) -> None:
+        """A removed level was in the book, or went a moment ago; else the change that made it was missed."""
+        if change.size_change_e6:
+            state.removals.note_all(change.side, (change.price_e4,), self._now_ns)
+        elif state.is_live and not state.removals.explain(change.side, change.price_e4, self._now_ns):
+            self.counters["unknown_levels"] += 1
+            self._make_stale(state, "unknown_level")
 
     def _force(self, state: MarketBook, change: LevelChange) -> None:
         """Keep a change that makes a level negative: the row states the impossible sum, the book drops the level."""
@@ -291,6 +301,9 @@ class Pipeline:
             self.counters["unexplained"] += 1
             self._cover(state, "gap", "unexplained_difference", state.updated_ns)
             state.is_live = False
+        if connection.venue is Venue.POLYMARKET and difference != "equal":
+            state.removals.note_all("bid", state.book.bids.keys() - dict(snapshot.bids).keys(), self._now_ns)
+            state.removals.note_all("ask", state.book.asks.keys() - dict(snapshot.asks).keys(), self._now_ns)
         state.book.replace(snapshot)
         state.updated_ns = self._now_ns
         state.subscription_id = snapshot.subscription_id

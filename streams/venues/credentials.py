@@ -61,12 +61,14 @@ class PolymarketCredentials:
         """Build from a keystore entry.
 
         Raises:
-            ConfigurationError: If a field is missing or the signature type is not 0 to 3.
+            ConfigurationError: If a field is missing (a smart wallet's funder too) or the signature type is not 0 to 3.
         """
         _require(fields, POLYMARKET_FIELDS, "Polymarket")
         signature_type = fields.get("signature_type", "0")
         if signature_type not in ("0", "1", "2", "3"):
             raise ConfigurationError("The Polymarket key's signature_type must be 0, 1, 2 or 3.")
+        if signature_type != "0":
+            _require(fields, ("funder",), "Polymarket")
         return cls(
             SecretStr(fields["private_key"]),
             fields["address"],

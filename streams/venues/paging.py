@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from streams.market.errors import TransientError
 
 Item = TypeVar("Item")
+_MOST_PAGES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +47,26 @@ class Candle:
     open_interest_e6: int | None = None
 
 
-async def all_items(fetch: Callable[[str], Awaitable[Page[Item]]], first_cursor: str = "") -> list[Item]:
-    """Return the items of all pages from `first_cursor` on.
+async def all_pages(fetch: Callable[[str], Awaitable[Page[Item]]], first_cursor: str = "") -> AsyncIterator[Page[Item]]:
+    """Yield all pages from `first_cursor` on.
 
     Raises:
-        TransientError: If the venue hands out a cursor twice, which would never end.
+        TransientError: If the venue hands out a cursor twice or ever new ones, which would never end.
     """
-    items: list[Item] = []
-    seen: set[str] = set()
+    seen = {first_cursor}
     cursor = first_cursor
-    while True:
+    for _ in range(_MOST_PAGES):
         page = await fetch(cursor)
-        items += page.items
+        yield page
         if not page.cursor:
-            return items
+            return
         if page.cursor in seen:
             raise TransientError("the venue repeats a page cursor")
         seen.add(page.cursor)
         cursor = page.cursor
+    raise TransientError(f"a list has more than {_MOST_PAGES} pages")
+
+
+async def all_items(fetch: Callable[[str], Awaitable[Page[Item]]], first_cursor: str = "") -> list[Item]:
+    """Return the items of all pages from `first_cursor` on; errors as for `all_pages`."""
+    return [item async for page in all_pages(fetch, first_cursor) for item in page.items]

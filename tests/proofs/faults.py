@@ -37,8 +37,9 @@ _FEEDS = """
 
 A maker changes the book {changes} times while the fault acts. `marked stale`: how often the recorder no longer trusted
 its book, in all runs. At the end a book is live and right, or marked stale. On the way Kalshi's sequence numbers
-tell at the next frame; Polymarket's feed has none, so a frame lost behind the best prices is found by comparison with a
-whole book, within {verify} s here and within `CROSSBOOK_BOOK_VERIFY_INTERVAL_S` otherwise.
+tell at the next frame; Polymarket's feed has none, so a frame lost behind the best prices is found by the removal of a
+level never seen, by the next match, or by comparison with a whole book, within {verify} s here and within
+`CROSSBOOK_BOOK_VERIFY_INTERVAL_S` otherwise.
 
 | fault | venue | fired | marked stale | connections | at the end | last change to right, worst | wrong |
 |---|---|---|---|---|---|---|---|

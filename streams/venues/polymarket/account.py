@@ -8,11 +8,11 @@ from typing import Any, Literal
 import orjson
 from pydantic import SecretStr
 
-from streams.market.errors import Refused
+from streams.market.errors import InvalidAmount, OutcomeUnknown, Refused
 from streams.venues.answers import document_of, read, read_write
 from streams.venues.credentials import PolymarketCredentials
 from streams.venues.polymarket.quotes import Geoblock, flag_of, geoblock_of
-from streams.venues.polymarket.signing import l1_headers
+from streams.venues.polymarket.signing import is_position_id, l1_headers
 from streams.venues.polymarket.transport import Filter, PolymarketTransport
 
 AssetType = Literal["COLLATERAL", "CONDITIONAL", "CONDITIONAL-V2"]
@@ -56,12 +56,16 @@ class AccountCalls(PolymarketTransport):
         def with_key(answer: dict[str, Any]) -> PolymarketCredentials:
             return replace(
                 wallet,
-                api_key=str(answer["apiKey"]),
-                secret=SecretStr(answer["secret"]),
-                passphrase=SecretStr(answer["passphrase"]),
+                api_key=_text(answer, "apiKey"),
+                secret=SecretStr(_text(answer, "secret")),
+                passphrase=SecretStr(_text(answer, "passphrase")),
             )
 
-        return read_write(raw, with_key)
+        try:
+            return read_write(raw, with_key)
+        except OutcomeUnknown as error:
+            # Its cause holds the answer, and that may hold secrets.
+            raise OutcomeUnknown(str(error)) from None
 
     async def api_keys(self) -> list[str]:
         """Return the ids of the wallet's API keys."""
@@ -87,10 +91,10 @@ class AccountCalls(PolymarketTransport):
 
     async def token_balance(self, token_id: str) -> int:
         """Return how much of a token the wallet holds, as `size_e6`."""
-        return (await self.balance_allowance("CONDITIONAL", token_id)).balance_e6
+        return (await self.balance_allowance(asset_of(token_id), token_id)).balance_e6
 
     async def balance_allowance(self, asset: AssetType, token_id: str | None = None) -> BalanceState:
-        """Return the balance the venue's checks go by, from its cache; `CONDITIONAL-V2` names a position id."""
+        """Return the balance the venue's checks go by, from its cache."""
         raw = await self._private("GET", "/balance-allowance", parameters=self._asset(asset, token_id))
         return read(document_of(raw), balance_of)
 
@@ -112,6 +116,18 @@ class AccountCalls(PolymarketTransport):
 
     async def _prove(self, method: str, path: str, nonce: int) -> bytes:
         return await self._send("clob", method, path, sign=lambda: l1_headers(self._wallet(), self._now_s(), nonce))
+
+
+def asset_of(token_id: str) -> AssetType:
+    """Return as what the venue counts a token: a position id of protocol v2 is named otherwise."""
+    return "CONDITIONAL-V2" if is_position_id(int(token_id)) else "CONDITIONAL"
+
+
+def _text(document: dict[str, Any], name: str) -> str:
+    value = document.get(name)
+    if not isinstance(value, str) or not value:
+        raise InvalidAmount(f"{name} is missing")
+    return value
 
 
 def balance_of(document: dict[str, Any]) -> BalanceState:

@@ -40,19 +40,21 @@ class ContractCall:
 
 def split_call(condition_id: str, amount_e6: int, *, is_neg_risk: bool) -> ContractCall:
     """Return the call that makes pUSD into as many contracts of each outcome."""
-    condition, amount = _condition(condition_id), _amount(amount_e6)
-    if len(condition) == _CONDITION_V2_BYTES:
-        return _call(ROUTER_V2, "split(bytes31,uint256)", condition, amount)
-    signature = "splitPosition(address,bytes32,bytes32,uint256[],uint256)"
-    return _call(_adapter(is_neg_risk), signature, COLLATERAL, _NO_PARENT, condition, _BOTH_OUTCOMES, amount)
+    return _whole_set_call("split", "splitPosition", condition_id, amount_e6, is_neg_risk=is_neg_risk)
 
 
 def merge_call(condition_id: str, amount_e6: int, *, is_neg_risk: bool) -> ContractCall:
     """Return the call that makes as many contracts of each outcome into pUSD."""
+    return _whole_set_call("merge", "mergePositions", condition_id, amount_e6, is_neg_risk=is_neg_risk)
+
+
+def _whole_set_call(
+    router_name: str, adapter_name: str, condition_id: str, amount_e6: int, *, is_neg_risk: bool
+) -> ContractCall:
     condition, amount = _condition(condition_id), _amount(amount_e6)
     if len(condition) == _CONDITION_V2_BYTES:
-        return _call(ROUTER_V2, "merge(bytes31,uint256)", condition, amount)
-    signature = "mergePositions(address,bytes32,bytes32,uint256[],uint256)"
+        return _call(ROUTER_V2, f"{router_name}(bytes31,uint256)", condition, amount)
+    signature = f"{adapter_name}(address,bytes32,bytes32,uint256[],uint256)"
     return _call(_adapter(is_neg_risk), signature, COLLATERAL, _NO_PARENT, condition, _BOTH_OUTCOMES, amount)
 
 

@@ -30,13 +30,17 @@ def market_operation(operation: Operation, tokens: Sequence[str]) -> dict[str, A
 
 
 def user_hello(credentials: PolymarketCredentials, market_ids: Sequence[str] = ()) -> dict[str, Any]:
-    """Return the first frame of a user socket, with the secret itself: never log it. No markets: all."""
+    """Return the first frame of a user socket, with the secret itself: never log it.
+
+    No markets: all. The key is then left out, as documented; what an empty list would mean is not.
+    """
     auth = {
         "apiKey": credentials.api_key,
         "secret": credentials.secret.get_secret_value(),
         "passphrase": credentials.passphrase.get_secret_value(),
     }
-    return {"auth": auth, "type": "user", "markets": list(market_ids)}
+    hello: dict[str, Any] = {"auth": auth, "type": "user"}
+    return hello | ({"markets": list(market_ids)} if market_ids else {})
 
 
 def user_operation(operation: Operation, market_ids: Sequence[str]) -> dict[str, Any]:

@@ -5,6 +5,7 @@
     404             NotFound
     425             Unavailable: the matching engine restarts; nothing was taken, try again in one to two seconds
     429             RateLimited with the venue's own wait
+    408             the same as 500: nobody says how far the request came
     500, 502, ...   OutcomeUnknown for a write, TransientError for a read
     503             Refused where the words name a mode of the engine (nothing was taken), else as 500
 
@@ -48,10 +49,11 @@ _CODES = (
     (re.compile(r"not yet ready", re.I), "market_not_ready"),
     (re.compile(r"too many", re.I), "too_many"),
     (re.compile(r"cancel.only", re.I), "cancel_only_mode"),
-    (re.compile(r"trading", re.I), "trading_disabled"),
+    (re.compile(r"trading is (currently )?disabled", re.I), "trading_disabled"),
     (re.compile(r"invalid (order )?payload", re.I), "invalid_payload"),
 )
-_UNKNOWN = "refused"
+UNKNOWN_REFUSAL = "refused"
+"""Our code for a refusal whose words are not known."""
 # Nothing is done with an order in these states; the venue says so before it takes one.
 _MODES = frozenset({"post_only_mode", "cancel_only_mode", "trading_disabled"})
 _KEY_WORDS = re.compile(r"(address|owner) of the API KEY", re.I)
@@ -73,7 +75,7 @@ def code_of(text: str) -> str:
     for pattern, code in _CODES:
         if pattern.search(text):
             return code
-    return _UNKNOWN
+    return UNKNOWN_REFUSAL
 
 
 def error_text(document: Mapping[str, Any]) -> str:
@@ -131,7 +133,8 @@ def classify(
         return HeartbeatMismatch(str(document["heartbeat_id"] or ""), text)
     code = _code(document, text)
     is_retryable = document.get("retryable") is True and not is_write
-    if is_retryable or (status >= 500 and not (status == 503 and code in _MODES)):
+    has_failed = status == 408 or (status >= 500 and not (status == 503 and code in _MODES))
+    if is_retryable or has_failed:
         return OutcomeUnknown(said) if is_write else TransientError(said)
     return Refused(code, text, status, wait)
 
@@ -142,7 +145,7 @@ def _code(document: Mapping[str, Any], text: str) -> str:
     if stated in _MODES:
         return stated
     found = code_of(text)
-    return stated if found == _UNKNOWN and stated else found
+    return stated if found == UNKNOWN_REFUSAL and stated else found
 
 
 def _document(body: bytes) -> dict[str, Any]:

@@ -100,7 +100,11 @@ class PolymarketFeed:
                 shard.add(dict(waiting[:room]))
                 waiting = waiting[room:]
         chunks = range(0, len(waiting), self._markets_per_shard)
-        await asyncio.gather(*[self._add_shard(dict(waiting[at : at + self._markets_per_shard])) for at in chunks])
+        shards = [self._add_shard(dict(waiting[at : at + self._markets_per_shard])) for at in chunks]
+        # All are waited for, also when one fails: none may open after the feed was closed for it.
+        for failure in await asyncio.gather(*shards, return_exceptions=True):
+            if failure is not None:
+                raise failure
 
     async def unsubscribe(self, markets: Sequence[FeedMarket]) -> None:
         """See `Feed.unsubscribe`. A connection without markets is closed, unless it is the only one."""

@@ -9,7 +9,7 @@ from typing import Any
 from streams.market.errors import MalformedFrame
 from streams.market.listing import DiscoveredMarket
 from streams.venues.answers import document_of, json_of, read
-from streams.venues.paging import Page
+from streams.venues.paging import Page, all_pages
 from streams.venues.polymarket import catalogue
 from streams.venues.polymarket.listings import parse_market
 from streams.venues.polymarket.transport import Filter, PolymarketTransport
@@ -37,15 +37,15 @@ class GammaReads(PolymarketTransport):
     async def gamma_events(
         self, *, limit: int = _EVENTS_PER_PAGE, **filters: Filter
     ) -> AsyncIterator[catalogue.GammaEvent]:
-        """Yield the events of all pages, read."""
-        cursor = ""
-        while True:
-            page = await self._keyset("/events/keyset", "events", cursor, limit, filters)
+        """Yield the events of all pages, read.
+
+        Raises:
+            TransientError: If the venue hands out a cursor twice, which would never end.
+        """
+        pages = all_pages(lambda cursor: self._keyset("/events/keyset", "events", cursor, limit, filters))
+        async for page in pages:
             for row in page.items:
                 yield read(row, self._event)
-            if not page.cursor or page.cursor == cursor:
-                return
-            cursor = page.cursor
 
     async def gamma_market(self, gamma_id: str) -> DiscoveredMarket:
         """Return one market by Gamma's id (digits)."""

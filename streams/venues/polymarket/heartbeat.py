@@ -74,11 +74,20 @@ class DeadMansSwitch:
         self._is_mending = True
 
     def missed(self, now: float, again_after_s: float = AGAIN_AFTER_S) -> None:
-        """A beat was not taken, or nobody knows: try again soon. A beat that arrived only makes the fuse longer."""
+        """A beat was not taken: try again soon."""
         self._next_at = now + again_after_s
 
+    def unanswered(self, sent_at: float, now: float) -> None:
+        """Nobody knows whether a beat was taken: try again soon.
+
+        If it was, the venue fires later than the beats before it make it, and a first one has armed it.
+        """
+        self._sent_at = sent_at if self._sent_at is None else self._sent_at
+        self._answered_at = now
+        self.missed(now)
+
     def fuse(self, now: float) -> Fuse | None:
-        """Return how long until the venue fires, None while no beat was ever taken: then it is not armed."""
+        """Return how long until the venue fires, None while it cannot be armed: no beat was taken or may have been."""
         if self._sent_at is None:
             return None
         at_least = self._sent_at + SILENCE_S - now
@@ -106,8 +115,10 @@ async def beat(client: Beats, switch: DeadMansSwitch, monotonic: Callable[[], fl
         switch.mismatched(error.heartbeat_id, monotonic())
     except (RateLimited, Unavailable) as error:
         switch.missed(monotonic(), max(AGAIN_AFTER_S, error.retry_after_s))
-    except (TransientError, OutcomeUnknown):
+    except TransientError:
         switch.missed(monotonic())
+    except OutcomeUnknown:
+        switch.unanswered(sent_at, monotonic())
     else:
         switch.taken(heartbeat_id, sent_at, monotonic())
 

@@ -1,7 +1,8 @@
 """Polymarket's request budgets, kept inside the venue's. Over-limit requests are queued there, which would age orders.
 
-Two kinds. Windows at the edge, per ten seconds and address (rate limit page, mid 2026): a token bucket that starts
-with a fifth of the window and refills so that no ten seconds hold more than nine tenths of it. Buckets per signing key
+Two kinds. Windows at the edge, per address (rate limit page, mid 2026), of ten seconds and for what trades of ten
+minutes too: a token bucket that starts with a fifth of the window and refills so that no window's time holds more than
+nine tenths of it. Gamma's windows of markets and events hold for single ones as well. Buckets per signing key
 (announced 2026-07-24): four fifths of what the Standard tier has, for orders and for cancels. POST and DELETE /orders
 cost their number; cancel-all costs one and its orders, of which one is known beforehand.
 """
@@ -31,6 +32,8 @@ _WINDOWS = {
     ("POST", "/auth/api-key"): 100,
     ("GET", "/auth/derive-api-key"): 100,
     ("GET", "/auth/api-keys"): 100,
+    ("POST", "/order"): 5000,
+    ("DELETE", "/order"): 5000,
     ("POST", "/orders"): 2000,
     ("DELETE", "/orders"): 2000,
     ("DELETE", "/cancel-all"): 250,
@@ -42,8 +45,18 @@ _WINDOWS = {
     ("GET", "/v2/trades"): 200,
     ("GET", "/v2/positions"): 150,
 }
+_SUSTAINED_S = 600
+_SUSTAINED = {
+    ("POST", "/order"): 120_000,
+    ("DELETE", "/order"): 120_000,
+    ("POST", "/orders"): 21_000,
+    ("DELETE", "/orders"): 15_000,
+    ("DELETE", "/cancel-all"): 6_000,
+    ("DELETE", "/cancel-market-orders"): 21_000,
+}
 _SUBMISSIONS, _MINUTE_S = 25, 60
 """What the relayer takes a minute."""
+_GAMMA_LISTS = ("/markets", "/events")
 _SIGNERS = {"orders": (32.0, 48.0), "cancels": (64.0, 96.0)}
 """Rate a second and burst, of the Standard tier's 40 and 60, 80 and 120."""
 
@@ -80,6 +93,10 @@ class PolymarketLimits:
             return TokenBucket(0.7 * count / seconds, 0.2 * count, monotonic, ledger=address, name=name)
 
         self._windows = {name: window(name, count, _WINDOW_S) for name, count in windows.items()}
+        self._windows |= {
+            f"{method} {path} sustained": window(f"{method} {path} sustained", count, _SUSTAINED_S)
+            for (method, path), count in _SUSTAINED.items()
+        }
         self._windows["POST /submit"] = window("POST /submit", _SUBMISSIONS, _MINUTE_S)
         self._signers = {
             name: TokenBucket(rate, burst, monotonic, ledger=signer, name=name)
@@ -107,6 +124,9 @@ class PolymarketLimits:
         bucket.drain()
 
     def _windows_of(self, service: str, method: str, path: str) -> list[TokenBucket]:
-        """Return the endpoint's window, where it has one, and the service's."""
-        names = (f"{method} {path}", service)
+        """Return the endpoint's windows, where it has any, and the service's."""
+        endpoint = f"{method} {path}"
+        if service == "gamma":
+            endpoint = next((f"GET {list_}/keyset" for list_ in _GAMMA_LISTS if path.startswith(list_)), endpoint)
+        names = (endpoint, f"{endpoint} sustained", service)
         return [self._windows[name] for name in names if name in self._windows]

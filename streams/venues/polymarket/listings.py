@@ -25,6 +25,7 @@ _VOLATILE = {
     "spread": "spread",
 }
 _RESOLVED_WORDS = frozenset({"resolved", "settled"})
+_BINARY_RESULTS = frozenset({Decimal(0), Decimal(1), Decimal("0.5")})
 # The oracle's usual time in which a proposed answer can be disputed; a market with its own states it.
 _USUAL_LIVENESS_S = 7200
 # A market that charges and does not say how much is taken to charge the highest published rate.
@@ -151,15 +152,17 @@ def _status(
 
 def _settlement(payload: Mapping[str, Any]) -> tuple[str | None, int | None]:
     """Return (result, what one YES pays); prices count as a result only once the market is resolved."""
-    is_resolved = _text(payload, "umaResolutionStatus") in _RESOLVED_WORDS
+    word = _text(payload, "umaResolutionStatus")
     prices = json_list(payload.get("outcomePrices"))
-    if not (payload.get("closed") or is_resolved) or len(prices) != 2:
+    # A market may close before its result stands: a proposed or disputed one is not paid yet.
+    if not (word in _RESOLVED_WORDS if word else payload.get("closed")) or len(prices) != 2:
         return None, None
-    yes = Decimal(plain_decimal(prices[0]))
-    if not is_resolved and yes not in (Decimal(0), Decimal(1), Decimal("0.5")) and not payload.get("closedTime"):
-        return None, None
+    yes, no = (Decimal(plain_decimal(price)) for price in prices)
     if not 0 <= yes <= 1:
         raise InvalidAmount(f"outcome price out of range: {yes}")
+    is_result = yes in _BINARY_RESULTS or _text(payload, "marketType") == "scalar"
+    if yes + no == 0 or not (word or is_result):
+        return None, None
     value = int((yes * PRICE_SCALE).to_integral_value(ROUND_FLOOR))
     return {PRICE_ONE_E4: "yes", 0: "no"}.get(value, "scalar"), value
 

@@ -94,14 +94,18 @@ def _parse_message(message: wire.MarketMessage, raw: bytes, tokens: Mapping[str,
     if kind == "new_market":
         return [
             LifecycleChange(
-                Venue.POLYMARKET, message.market, "created", venue_sent_ms=wire_ms(message.timestamp), payload=raw
+                Venue.POLYMARKET,
+                _present(message.market, "market"),
+                "created",
+                venue_sent_ms=wire_ms(message.timestamp),
+                payload=raw,
             )
         ]
     if kind == wire.STALE:
         names = {tokens[token].market_id: None for token in message.assets_ids or () if token in tokens}
         return [BookStale(Venue.POLYMARKET, name, message.cause or "stale") for name in names]
-    ref = tokens.get(message.asset_id)
     parse = _PARSERS.get(kind)
+    ref = None if parse is None else tokens.get(_present(message.asset_id, "asset_id"))
     if ref is None or parse is None:
         return [OtherChannel(Venue.POLYMARKET, kind or "without event_type", payload=raw)]
     return [parse(message, raw, ref)]
@@ -119,8 +123,10 @@ def _parse_tick_size(message: wire.MarketMessage, raw: bytes, ref: TokenRef) -> 
 
 
 def _parse_best(message: wire.MarketMessage, raw: bytes, ref: TokenRef) -> MarketEvent:
-    bid = wire_bound_e4(_present(message.best_bid, "best_bid"))
-    ask = wire_bound_e4(_present(message.best_ask, "best_ask"))
+    if message.best_bid is None or message.best_ask is None:
+        raise InvalidAmount("best_bid or best_ask is missing")
+    # An empty side may be stated as an empty text.
+    bid, ask = wire_bound_e4(message.best_bid or "0"), wire_bound_e4(message.best_ask or "1")
     if ref.outcome == "no":
         bid, ask = PRICE_ONE_E4 - ask, PRICE_ONE_E4 - bid
     return VenueQuote(Venue.POLYMARKET, ref.market_id, bid, ask, venue_sent_ms=wire_ms(message.timestamp), payload=raw)
@@ -263,7 +269,7 @@ def _parse_resolved(message: wire.MarketMessage, raw: bytes, tokens: Mapping[str
         result = None
     return LifecycleChange(
         venue=Venue.POLYMARKET,
-        market_id=message.market,
+        market_id=_present(message.market, "market"),
         kind="determined",
         result=result,
         settlement_e4=None if result is None else PRICE_ONE_E4 * (result == "yes"),

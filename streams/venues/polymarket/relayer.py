@@ -12,14 +12,14 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 import orjson
 from pydantic import SecretStr
 
-from streams.market.errors import InvalidAmount, OutcomeUnknown, Refused, TransientError
+from streams.market.errors import NotFound, OutcomeUnknown, Refused, TransientError
 from streams.venues.answers import document_of, json_of, read, read_write
 from streams.venues.credentials import PolymarketCredentials
 from streams.venues.endpoints import Endpoints
@@ -33,7 +33,6 @@ PROXY_GAS_LIMIT = 200_000
 """What the SDK states where it cannot estimate. Not confirmed for conversions: state more for those."""
 POLL_EVERY_S = 2.0
 POLL_FOR_S = 200.0
-_STATES = frozenset({"NEW", "EXECUTED", "MINED", "CONFIRMED", "INVALID", "FAILED"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +40,11 @@ class RelayerKey:
     """A key for the relayer: a builder's (with secret and passphrase, signs each request), or a relayer's own.
 
     Attributes:
-        key: Its id.
+        key: Its id; of a relayer's own key that is all there is to it, so it never shows.
         address: Of whom a relayer's own key is; unused by a builder's.
     """
 
-    key: str
+    key: str = field(repr=False)
     address: str = ""
     secret: SecretStr | None = None
     passphrase: SecretStr | None = None
@@ -67,7 +66,7 @@ class RelayedTransaction:
     """A transaction the relayer has taken.
 
     Attributes:
-        state: NEW, EXECUTED, MINED; final: CONFIRMED, FAILED, INVALID.
+        state: NEW, EXECUTED, MINED or a word that is not known; final: CONFIRMED, FAILED, INVALID.
         transaction_hash: On the chain, "" before it is sent.
         message: Why it failed, where it says so.
     """
@@ -122,7 +121,11 @@ class Relayer(PolymarketTransport):
         return read_write(await self._relay("POST", "/submit", body=body), parse_transaction)
 
     async def transaction(self, transaction_id: str) -> RelayedTransaction:
-        """Return a transaction as it is now."""
+        """Return a transaction as it is now.
+
+        Raises:
+            NotFound: The relayer does not show it (yet).
+        """
         raw = await self._relay("GET", "/transaction", parameters={"id": transaction_id})
         return read(json_of(raw), _only_transaction)
 
@@ -141,7 +144,7 @@ class Relayer(PolymarketTransport):
             OutcomeUnknown: It is not final after `for_s` seconds.
         """
         for _ in range(max(1, round(for_s / every_s))):
-            with suppress(TransientError):
+            with suppress(TransientError, NotFound):
                 transaction = await self.transaction(transaction.transaction_id)
             if transaction.is_final:
                 break
@@ -181,14 +184,8 @@ class Relayer(PolymarketTransport):
 
 
 def parse_transaction(row: dict[str, Any]) -> RelayedTransaction:
-    """Return a transaction of an answer; /submit writes camelCase, the poll has been seen in both spellings.
-
-    Raises:
-        InvalidAmount: If its state is none we know: it must not be taken for a final one.
-    """
+    """Return a transaction of an answer; /submit writes camelCase, the poll has been seen in both spellings."""
     state = str(row["state"]).upper().removeprefix("STATE_")
-    if state not in _STATES:
-        raise InvalidAmount(f"unknown state of a transaction: {state[:40]!r}")
     return RelayedTransaction(
         transaction_id=str(row["transactionID"] if "transactionID" in row else row["transaction_id"]),
         state=state,
@@ -199,4 +196,6 @@ def parse_transaction(row: dict[str, Any]) -> RelayedTransaction:
 
 
 def _only_transaction(answer: Any) -> RelayedTransaction:
+    if answer == []:
+        raise NotFound("the relayer shows no such transaction")
     return parse_transaction(answer[0] if isinstance(answer, list) else answer)

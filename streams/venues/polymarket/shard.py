@@ -47,11 +47,16 @@ class Shard:
             self._operate("unsubscribe", tokens)
 
     def ask_again(self, market_ids: Sequence[str]) -> None:
-        """Leave and join: joining is what makes the venue send a whole book."""
-        tokens = [token for name in market_ids for token in self.markets.get(name, ())]
+        """Leave and join: joining is what makes the venue send a whole book.
+
+        Each market is joined by a command of its own: what is joined together is answered in one frame, and one book
+        that cannot be read would take the others with it.
+        """
+        pairs = [list(self.markets[name]) for name in market_ids if name in self.markets]
         if self.socket.is_open:
-            self._operate("unsubscribe", tokens)
-            self._operate("subscribe", tokens)
+            self._operate("unsubscribe", [token for pair in pairs for token in pair])
+            for pair in pairs:
+                self._operate("subscribe", pair)
 
     def _ask(self, tokens: list[str]) -> None:
         if tokens and not self._has_subscribed:

@@ -10,6 +10,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -113,31 +114,10 @@ def build_order(
         _check_rules(amounts, order_type, timestamp_ms, expiration_s, post_only=post_only)
     maker = checksummed(credentials.wallet)
     is_deposit_wallet = credentials.signature_type == _DEPOSIT_WALLET
-    signer = maker if is_deposit_wallet else checksummed(credentials.address)
-    struct_hash = keccak256(
-        _ORDER_TYPE_HASH
-        + _uint(salt)
-        + _address(maker)
-        + _address(signer)
-        + _uint(int(token_id))
-        + _uint(amounts.maker_e6)
-        + _uint(amounts.taker_e6)
-        + _uint(0 if side == "BUY" else 1)
-        + _uint(credentials.signature_type)
-        + _uint(timestamp_ms)
-        + _bytes32(metadata)
-        + _bytes32(builder)
-    )
-    domain = exchange_domain(int(token_id), is_neg_risk=is_neg_risk, chain_id=chain_id, protocol=protocol)
-    digest = keccak256(b"\x19\x01" + domain + struct_hash)
-    if is_deposit_wallet:
-        signature = _wallet_signature(credentials, domain, struct_hash, maker, chain_id)
-    else:
-        signature = _sign(credentials, digest)
-    order = {
+    order: dict[str, Any] = {
         "salt": salt,
         "maker": maker,
-        "signer": signer,
+        "signer": maker if is_deposit_wallet else checksummed(credentials.address),
         "tokenId": token_id,
         "makerAmount": str(amounts.maker_e6),
         "takerAmount": str(amounts.taker_e6),
@@ -147,10 +127,16 @@ def build_order(
         "timestamp": str(timestamp_ms),
         "metadata": metadata,
         "builder": builder,
-        "signature": "0x" + signature.hex(),
     }
+    struct_hash = _struct_hash(order)
+    domain = exchange_domain(int(token_id), is_neg_risk=is_neg_risk, chain_id=chain_id, protocol=protocol)
+    digest = keccak256(b"\x19\x01" + domain + struct_hash)
+    if is_deposit_wallet:
+        signature = _wallet_signature(credentials, domain, struct_hash, maker, chain_id)
+    else:
+        signature = _sign(credentials, digest)
     body = {
-        "order": order,
+        "order": order | {"signature": "0x" + signature.hex()},
         "owner": credentials.api_key,
         "orderType": order_type,
         "deferExec": False,
@@ -191,6 +177,24 @@ def _check_rules(
             raise InvalidAmount("what a FOK or FAK order gives has at most two decimals")
 
 
+def _struct_hash(order: Mapping[str, Any]) -> bytes:
+    """Return the hash of what is signed of an order: the fields as they are sent, expiration and signature left out."""
+    return keccak256(
+        _ORDER_TYPE_HASH
+        + _uint(order["salt"])
+        + _address(order["maker"])
+        + _address(order["signer"])
+        + _uint(int(order["tokenId"]))
+        + _uint(int(order["makerAmount"]))
+        + _uint(int(order["takerAmount"]))
+        + _uint(0 if order["side"] == "BUY" else 1)
+        + _uint(order["signatureType"])
+        + _uint(int(order["timestamp"]))
+        + _bytes32(order["metadata"])
+        + _bytes32(order["builder"])
+    )
+
+
 @lru_cache(maxsize=16)
 def _domain(version: str, chain_id: int, contract: str) -> bytes:
     return keccak256(
@@ -202,11 +206,16 @@ def _domain(version: str, chain_id: int, contract: str) -> bytes:
     )
 
 
+def is_position_id(asset_id: int) -> bool:
+    """Whether an asset's id is a position of protocol v2, by its bit pattern."""
+    return asset_id & _POSITION_ID_ZEROS == 0
+
+
 def exchange_domain(
     asset_id: int, *, is_neg_risk: bool, chain_id: int = POLYGON, protocol: Protocol | None = None
 ) -> bytes:
     """Return the domain separator of the exchange that trades an asset, by its id where no protocol is named."""
-    if (asset_id & _POSITION_ID_ZEROS == 0) if protocol is None else protocol == "3":
+    if is_position_id(asset_id) if protocol is None else protocol == "3":
         return _domain("3", chain_id, EXCHANGE_V3)
     return _domain("2", chain_id, NEG_RISK_EXCHANGE_V2 if is_neg_risk else EXCHANGE_V2)
 

@@ -16,7 +16,7 @@ import orjson
 from streams.market.errors import InvalidAmount, MalformedFrame, OutcomeUnknown, Refused
 from streams.venues.answers import document_of, json_of, read, read_write
 from streams.venues.polymarket import orders as states
-from streams.venues.polymarket.errors import code_of
+from streams.venues.polymarket.errors import UNKNOWN_REFUSAL, code_of
 from streams.venues.polymarket.signing import SignedOrder
 from streams.venues.polymarket.transport import Filter, PolymarketTransport
 
@@ -53,9 +53,9 @@ class Trading(PolymarketTransport):
         if any(field in content for field in _LEGACY_FIELDS):
             raise Refused("order_version_mismatch", "an order of the struct of before 2026-04-28")
         outcome = read_write(await self._private("POST", "/order", body=content), _outcome_of)
-        if isinstance(outcome, Refused):
-            raise outcome
-        return outcome
+        if isinstance(outcome, states.PostAnswer):
+            return outcome
+        raise outcome
 
     async def post_orders(self, signed: Sequence[SignedOrder]) -> list[PostOutcome]:
         """Send up to 15 signed orders in one request and return what became of each, in their order.
@@ -135,12 +135,19 @@ class Trading(PolymarketTransport):
         return await self._private_list("/data/trades", parse, filters)
 
 
-def _outcome_of(document: dict[str, Any]) -> states.PostAnswer | Refused:
-    """Return what an answer says of one order; refusals also come as good answers."""
-    if document.get("errorMsg") or document.get("success") is False:
-        words = str(document.get("errorMsg") or "refused")
-        return Refused(code_of(words), words, 200)
-    return states.parse_post_answer(document)
+def _outcome_of(document: dict[str, Any]) -> PostOutcome:
+    """Return what an answer says of one order; refusals also come as good answers.
+
+    One that names the order beside words we do not know as a refusal ("delayed due to market conditions") may have
+    taken it.
+    """
+    if not document.get("errorMsg") and document.get("success") is not False:
+        return states.parse_post_answer(document)
+    words = str(document.get("errorMsg") or "no success")
+    code = code_of(words)
+    if document.get("orderID") and code == UNKNOWN_REFUSAL:
+        return OutcomeUnknown(f"the venue names the order and an error: {words[:300]}")
+    return Refused(code, words, 200)
 
 
 def _leg(row: Any, order_id: str) -> PostOutcome:
@@ -148,6 +155,8 @@ def _leg(row: Any, order_id: str) -> PostOutcome:
         outcome = read(row, _outcome_of)
     except MalformedFrame as error:
         return OutcomeUnknown(f"what became of one order of a batch cannot be read: {error.reason}", (order_id,))
+    if isinstance(outcome, OutcomeUnknown):
+        return OutcomeUnknown(str(outcome), (order_id,))
     if isinstance(outcome, states.PostAnswer) and outcome.order_id.lower() != order_id:
         return OutcomeUnknown(f"the venue names another order: {outcome.order_id[:70]}", (order_id,))
     return outcome

@@ -6,6 +6,7 @@ the reason of a kill stand in its status.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from streams.market.errors import InvalidAmount, MalformedFrame
@@ -18,6 +19,7 @@ from streams.venues.polymarket.orders import OrderState, TradeState, parse_order
 
 _SECONDS_END = 4_102_444_800  # the year 2100
 _LONGEST_MS = 13
+_CANCELED = re.compile(r"(?:ORDER_STATUS_)?CANCELL?ED_?(.*)", re.IGNORECASE | re.DOTALL)
 _STATUS: dict[str, OrderStatus] = {
     "LIVE": "live",
     "MATCHED": "filled",
@@ -91,7 +93,8 @@ def _status_of(order: OrderState) -> tuple[OrderStatus, str]:
     """A killed order is cancelled with the reason behind its status; INVALID may come as a cancellation."""
     word = str(order.payload.get("status") or "")
     if order.status.startswith("CANCELED"):
-        return "canceled", word[len("CANCELED") :].lstrip("_") or "CANCELED"
+        reason = _CANCELED.fullmatch(word)
+        return "canceled", (reason and reason[1]) or "CANCELED"
     if str(order.payload.get("type") or "").upper() == "CANCELLATION":
         return "canceled", word
     status = _STATUS.get(order.status, "unknown")

@@ -10,7 +10,7 @@ import orjson
 import pytest
 from websockets.asyncio.server import ServerConnection
 
-from streams.market.errors import TransientError
+from streams.market.errors import MalformedFrame, TransientError
 from streams.market.events import BookSnapshot, BookStale
 from streams.market.identity import Venue
 from streams.venues.endpoints import Endpoints
@@ -55,6 +55,32 @@ def test_markets_are_spread_over_connections_and_both_tokens_of_one_stay_togethe
     play(venue, use)
     assert sorted(map(tuple, venue.connections.values()), key=len, reverse=True)[0][:4] == ("11", "12", "21", "22")
     assert len(venue.connections) == 4
+
+
+def test_one_book_that_cannot_be_read_does_not_keep_the_others_of_its_connection_away() -> None:
+    class OddVenue(NumberedVenue):
+        def book(self, token: str) -> dict[str, object]:
+            return super().book(token) | ({"bids": [{"price": "7", "size": "1"}]} if token == "21" else {})
+
+    async def use(at: Endpoints) -> None:
+        feed = PolymarketFeed(at)
+        await feed.connect()
+        await feed.subscribe(MARKETS[:3])
+        found: set[str] = set()
+        refused = 0
+        async with asyncio.timeout(10):
+            async for frame in feed.frames():
+                try:
+                    found |= set(snapshots(feed.parse(frame.raw)))
+                except MalformedFrame:
+                    refused += 1
+                    if refused == 1:
+                        await feed.resync(["M1", "M2", "M3"])
+                if found == {"M1", "M3"} and refused == 2:
+                    break
+        await feed.close()
+
+    play(OddVenue(), use)
 
 
 def test_a_lost_connection_makes_only_its_own_books_stale_and_comes_back_by_itself() -> None:

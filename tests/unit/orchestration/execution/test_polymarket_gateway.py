@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,9 +12,9 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from orchestration.execution.gateway import OrderKey, OrderReading, OrderSpec, Target
+from orchestration.execution.gateway import OrderKey, OrderReading, OrderSpec, PreparedOrder, Target
 from orchestration.execution.live import PolymarketGateway
-from streams.market.errors import InvalidAmount
+from streams.market.errors import InvalidAmount, Refused, StreamsError
 from streams.market.fees import PolymarketFeeSchedule
 from streams.market.identity import Venue
 from streams.market.listing import MarketTerms
@@ -62,6 +63,71 @@ def test_a_sale_states_its_shares() -> None:
 def test_dollars_that_cannot_state_the_limit_are_not_signed() -> None:
     with pytest.raises(InvalidAmount):
         prepared(OrderSpec(target(1), "yes", "buy", 9_999, 5_000_000, spend_e6=10_000))
+
+
+def asked(*answers: tuple[int, Any], use: Callable[[PolymarketGateway], Awaitable[Any]]) -> tuple[Any, list[str]]:
+    """What a gateway gives on these answers, or raises, and what it asked for."""
+    left, requests = list(answers), []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        requests.append(f"{request.method} {request.url.path}?{request.url.params}".rstrip("?"))
+        status, body = left.pop(0)
+        return httpx.Response(status, json=body)
+
+    async def main() -> Any:
+        async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
+            client = PolymarketClient(endpoints(Settings(_env_file=None)), WALLET, http=http)
+            try:
+                return await use(PolymarketGateway(client, WALLET))
+            except StreamsError as error:
+                return error
+
+    return asyncio.run(main()), requests
+
+
+def order_of(side: str) -> PreparedOrder:
+    return PreparedOrder(ORDER_ID, {"body": json.dumps({"order": {"side": side, "tokenId": str(1 << 50)}})})
+
+
+def test_an_order_is_on_the_grid_that_the_book_stated_last() -> None:
+    spec = OrderSpec(target(100), "yes", "sell", 9_650, 5_000_000)
+    with pytest.raises(InvalidAmount):
+        prepared(spec)
+    book = {"market": "M", "asset_id": "111", "bids": [], "asks": [], "tick_size": "0.001"}
+
+    async def use(gateway: PolymarketGateway) -> PreparedOrder:
+        await gateway.books([spec.target])
+        return gateway.prepare(spec)
+
+    order, _ = asked((200, [book]), use=use)
+    assert json.loads(order.request["body"])["order"]["takerAmount"] == "4825000"
+
+
+def test_an_order_that_the_venue_has_already_is_sent() -> None:
+    duplicate = (400, {"error": f"order {ORDER_ID} is invalid. Duplicated."})
+    found, requests = asked(duplicate, use=lambda gateway: gateway.send(order_of("BUY")))
+    assert (found, requests) == (ORDER_ID, ["POST /clob/order"])
+
+
+@pytest.mark.parametrize(("side", "asset"), [("BUY", "COLLATERAL"), ("SELL", f"CONDITIONAL&token_id={1 << 50}")])
+def test_a_balance_that_was_not_enough_is_read_from_the_chain_again(side: str, asset: str) -> None:
+    poor = (400, {"error": "not enough balance / allowance: the balance is not enough"})
+    error, requests = asked(poor, (503, {}), use=lambda gateway: gateway.send(order_of(side)))
+    assert isinstance(error, Refused)
+    assert error.code == "insufficient_balance"
+    assert requests[1:] == [f"GET /clob/balance-allowance/update?asset_type={asset}&signature_type=0"]
+
+
+def test_an_order_is_read_and_cancelled_by_the_id_the_venue_gave_it() -> None:
+    key = OrderKey(ORDER_ID, "0xother", target(), "yes", "buy", datetime.now(UTC))
+    fill = {"id": "t", "taker_order_id": "0xother", "market": "M", "asset_id": "111", "side": "BUY", "size": "2",
+            "price": "0.4", "status": "CONFIRMED", "match_time": "1790934258", "trader_side": "TAKER"}  # fmt: skip
+    trades = (200, {"data": [fill], "next_cursor": "LTE="})
+    found, requests = asked((404, {}), trades, use=lambda gateway: gateway.read(key))
+    assert [row.contracts_e6 for row in found.fills] == [2_000_000]
+    assert requests[0] == "GET /clob/data/order/0xother"
+    _, requests = asked((404, {}), use=lambda gateway: gateway.cancel(key))
+    assert requests == ["DELETE /clob/order"]
 
 
 def reading(status: str) -> OrderReading:

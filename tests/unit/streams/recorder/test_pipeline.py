@@ -236,6 +236,46 @@ def test_best_prices_that_differ_make_a_polymarket_book_stale(stated: tuple[int,
     assert columns(bench.take(), "quotes", 7) == [(state,)]
 
 
+def removal(price_e4: int) -> LevelChange:
+    return LevelChange(Venue.POLYMARKET, "A", "bid", price_e4, size_after_e6=0, payload=b"{}")
+
+
+def test_a_removal_of_a_level_never_seen_shows_that_its_change_was_missed() -> None:
+    bench = Bench(scripted([book([(4000, 5)], [(6000, 5)])], [removal(3000)]), Venue.POLYMARKET)
+    bench.frame(b"1")
+    assert bench.pipeline.requests == []
+    bench.frame(b"0")
+    bench.take()
+    bench.frame(b"1")
+    batch = bench.take()
+    assert [(change.state, change.cause) for change in batch.coverage] == [("gap", "unknown_level")]
+    assert columns(batch, "quotes", 7) == [("stale",)]
+    assert bench.pipeline.requests == [(1, "A")]
+    bench.frame(b"0")
+    assert [change.state for change in bench.take().coverage] == ["covered"]
+
+
+@pytest.mark.parametrize("later_s", [0, 3])
+@pytest.mark.parametrize("is_restored", [False, True])
+def test_a_removal_that_is_told_again_a_moment_later_is_no_gap(later_s: int, is_restored: bool) -> None:
+    before, matched = book([(4000, 5), (3900, 2)], [(6000, 5)]), book([(3900, 2)], [(6000, 5)])
+    # The match is told by the books of both tokens; what follows are its removals and one that came in two frames.
+    parser = scripted([before], [matched], [matched], [removal(3900)], [removal(4000)], [removal(3900)])
+    bench = Bench(parser, Venue.POLYMARKET)
+    for number in range(4):
+        bench.frame(str(number).encode())
+    bench.take()
+    if is_restored:
+        state = bench.pipeline.dump()
+        bench.pipeline = Pipeline({"kalshi": parser})
+        bench.pipeline.begin(5, bench.offset)
+        bench.feed(RecordKind.STATE, state)
+    bench.now_ns += later_s * 1_000_000_000
+    bench.frame(b"4")
+    bench.frame(b"5")
+    assert [change.cause for change in bench.take().coverage] == (["unknown_level"] if later_s else [])
+
+
 def test_a_book_frame_is_classified_against_the_book_before() -> None:
     before, fill = book([(4000, 5), (3900, 2)], [(6000, 5)]), book([(3900, 2)], [(6000, 5)])
     other = book([(3900, 2), (3800, 1)], [(6000, 4)])

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from streams.market.errors import ConfigurationError
 from streams.settings import Settings
+from streams.venues.credentials import PolymarketCredentials
 from streams.venues.endpoints import endpoints
 from streams.venues.keystore import Keystore, ensure_sandbox_credentials
 
@@ -127,3 +128,22 @@ def test_the_sandbox_is_reached_on_loopback_and_overrides_win(tmp_path: Path) ->
     assert found.clob == "http://127.0.0.1:9/x"
     with pytest.raises(ConfigurationError, match="CROSSBOOK_KALSHI_WS_URL"):
         endpoints(settings(tmp_path, kalshi_ws_url="http://127.0.0.1"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"secret": ""}, "secret"),
+        ({"signature_type": "4"}, "signature_type"),
+        ({"signature_type": "3"}, "funder"),
+    ],
+)
+def test_a_wallet_that_could_not_sign_is_refused_by_the_name_of_what_it_lacks(
+    changes: dict[str, str], named: str
+) -> None:
+    fields = {"private_key": "0x1", "address": "0x2", "api_key": "k", "secret": "s", "passphrase": "p"}
+    assert PolymarketCredentials.from_fields(fields).wallet == "0x2"
+    wallet = fields | {"signature_type": "3", "funder": "0x3"}
+    assert PolymarketCredentials.from_fields(wallet).wallet == "0x3"
+    with pytest.raises(ConfigurationError, match=named):
+        PolymarketCredentials.from_fields(fields | changes)

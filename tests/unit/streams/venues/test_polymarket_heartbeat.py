@@ -107,3 +107,25 @@ def test_the_loop_beats_every_five_seconds_and_ends_on_a_refused_key(monkeypatch
         asyncio.run(keep_alive(venue, switch, venue.clock))
     assert venue.named == ["", "a", "b"]
     assert waits == pytest.approx([0.0, 4.8, 4.8])
+
+
+def test_a_beat_nobody_answered_may_have_armed_the_switch_and_may_have_lengthened_its_fuse() -> None:
+    venue, switch = Venue(OutcomeUnknown("no answer"), "a", OutcomeUnknown("no answer")), DeadMansSwitch()
+
+    async def main() -> None:
+        await beat(venue, switch, venue.clock)
+        first = venue.now
+        armed = switch.fuse(first)
+        assert armed is not None
+        assert armed.at_most_s == pytest.approx(15.0)
+        await beat(venue, switch, venue.clock)
+        taken = switch.fuse(venue.now)
+        await beat(venue, switch, venue.clock)
+        later = switch.fuse(venue.now)
+        assert taken is not None
+        assert later is not None
+        # At the earliest by the beat that was taken, at the latest by the one that may have been.
+        assert later.at_least_s < taken.at_least_s
+        assert later.at_most_s == pytest.approx(15.0)
+
+    asyncio.run(main())

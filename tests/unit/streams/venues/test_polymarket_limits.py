@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_left
 from pathlib import Path
 
 import pytest
@@ -89,9 +90,37 @@ def test_a_429_empties_the_budget_that_was_likely_meant(clock: Clock) -> None:
         await limits.take("clob", "GET", "/book")
         limits.refused("gamma", "GET", "/markets/7")
         await limits.take("gamma", "GET", "/markets/7")
+        limits.refused("gamma", "GET", "/tags/7")
+        await limits.take("gamma", "GET", "/tags/7")
 
     asyncio.run(main())
-    assert clock.waits == pytest.approx([1 / 32, 1 / 105, 1 / 280])
+    assert clock.waits == pytest.approx([1 / 32, 1 / 105, 1 / 21, 1 / 280])
+
+
+def test_single_markets_count_against_the_window_of_their_list_and_an_order_waits_for_none(clock: Clock) -> None:
+    limits = PolymarketLimits(monotonic=clock.read)
+
+    async def main() -> None:
+        for number in range(61):
+            await limits.take("gamma", "GET", f"/markets/{number}")
+        await limits.take("clob", "POST", "/order")
+
+    asyncio.run(main())
+    assert clock.waits == pytest.approx([1 / 21])
+
+
+def test_no_ten_minutes_hold_more_cancels_than_the_venue_takes(clock: Clock) -> None:
+    limits = PolymarketLimits(monotonic=clock.read)
+    taken: list[float] = []
+
+    async def main() -> None:
+        for _ in range(12_000):
+            await limits.take("clob", "DELETE", "/cancel-all")
+            taken.append(clock.now)
+
+    asyncio.run(main())
+    busiest = max(bisect_left(taken, start + 600) - place for place, start in enumerate(taken))
+    assert 4_800 < busiest <= 6_000
 
 
 def test_processes_share_their_budgets_through_files(clock: Clock, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from streams.market.events import (
     OtherChannel,
     TickSizeChange,
     TradePrint,
+    VenueQuote,
 )
 from streams.market.fees import from_json
 from streams.venues.polymarket.listings import parse_market
@@ -139,6 +140,17 @@ def test_ticks_resolutions_and_pongs_are_understood() -> None:
     assert parse_frame(b"[]", TOKENS) == []
 
 
+def test_best_prices_of_an_empty_side_are_the_bounds() -> None:
+    for token, prices in (("11", (0, 4_000)), ("22", (6_000, 10_000))):
+        best = {"event_type": "best_bid_ask", "market": "M", "asset_id": token, "best_bid": "", "best_ask": "0.4"}
+        (event,) = parse_frame(raw(best), TOKENS)
+        assert isinstance(event, VenueQuote)
+        assert (event.bid_e4, event.ask_e4) == prices
+        del best["best_bid"]
+        with pytest.raises(MalformedFrame, match="best_bid"):
+            parse_frame(raw(best), TOKENS)
+
+
 def test_tokens_we_do_not_know_are_no_error() -> None:
     for frame in (MIRRORED, TRADE, raw(book("11", [], []))):
         (event,) = parse_frame(frame, {})
@@ -162,6 +174,10 @@ def test_tokens_we_do_not_know_are_no_error() -> None:
         raw(book("11", [("0.4", "1"), ("0.40", "2")], [])),
         raw({"event_type": "last_trade_price", "asset_id": "11", "price": "0.5", "size": "0", "side": "BUY"}),
         raw({"event_type": "tick_size_change", "asset_id": "11"}),
+        raw({"event_type": "new_market", "id": "9"}),
+        raw({"event_type": "book", "market": "M", "bids": [], "asks": []}),
+        raw({"event_type": "last_trade_price", "market": "M", "price": "0.5", "size": "1", "side": "BUY"}),
+        raw({"event_type": "market_resolved", "assets_ids": ["11", "22"], "winning_asset_id": "22"}),
     ],
 )
 def test_what_is_not_a_frame_is_malformed(frame: bytes) -> None:
@@ -257,6 +273,14 @@ def test_a_gamma_market_gives_listing_terms_and_ids() -> None:
         ({"closed": True, "outcomePrices": '["1","0"]'}, NOW, ("settled", "yes", 10_000)),
         ({"closed": True, "outcomePrices": '["0.5","0.5"]'}, NOW, ("settled", "scalar", 5_000)),
         ({"closed": True}, NOW, ("closed", None, None)),
+        ({"closed": True, "closedTime": "2026-10-30 05:29:05+00"}, NOW, ("closed", None, None)),
+        ({"closed": True, "outcomePrices": '["0","0"]'}, NOW, ("closed", None, None)),
+        (
+            {"closed": True, "outcomePrices": '["1","0"]', "umaResolutionStatus": "disputed"},
+            NOW,
+            ("closed", None, None),
+        ),
+        ({"closed": True, "marketType": "scalar"}, NOW, ("settled", "scalar", 7_450)),
         ({"archived": True}, NOW, ("closed", None, None)),
     ],
 )

@@ -214,7 +214,7 @@ def test_a_busy_wallet_is_a_refusal_and_a_lost_answer_is_unknown() -> None:
         with pytest.raises(Refused) as refused:
             ask(stub, lambda relayer: relayer.submit([SPLIT]))
         assert refused.value.code == code
-    for answer in ((502, {}), (200, {"state": "STATE_NEW"}), (200, {"transactionID": "t1", "state": "STATE_ODD"})):
+    for answer in ((502, {}), (200, {"state": "STATE_NEW"}), (200, {"transactionID": "t1"})):
         with pytest.raises(OutcomeUnknown):
             ask(Stub((200, {"nonce": "7"}), answer), lambda relayer: relayer.submit([SPLIT]))
 
@@ -253,3 +253,15 @@ def test_the_safes_digest_has_no_refund() -> None:
     digest = keccak(b"\x19Ethereum Signed Message:\n32" + envelopes.safe_digest(VECTORS["wallet"], call, 0, 1, 137))
     signature = raw[:64] + bytes([raw[64] - 4])
     assert Account._recover_hash(digest, signature=signature) == ADDRESS
+
+
+def test_a_transaction_that_is_not_shown_yet_or_is_in_a_new_state_is_polled_on() -> None:
+    confirmed = {"transactionID": "t1", "state": "STATE_CONFIRMED"}
+    done, waits = settle((404, {}), (200, []), (200, confirmed))
+    assert (done.state, len(waits)) == ("CONFIRMED", 2)
+    done, waits = settle((200, confirmed | {"state": "STATE_QUEUED"}), (200, confirmed))
+    assert (done.state, len(waits)) == ("CONFIRMED", 1)
+
+
+def test_a_relayers_own_key_never_shows() -> None:
+    assert "very-secret" not in repr(RelayerKey("very-secret", ADDRESS))

@@ -21,11 +21,13 @@ from streams.market.errors import (
     NotFound,
     OutcomeUnknown,
     Refused,
+    TransientError,
     Unavailable,
 )
 from streams.settings import Settings
 from streams.venues.credentials import PolymarketCredentials
 from streams.venues.endpoints import endpoints
+from streams.venues.paging import Page, all_items
 from streams.venues.polymarket.ecdsa import address_of
 from streams.venues.polymarket.market_data import clob_market_of
 from streams.venues.polymarket.orders import PostAnswer, parse_trade
@@ -203,11 +205,39 @@ def trade(**changes: Any) -> dict[str, Any]:
 
 
 def test_a_takers_cash_is_summed_over_the_makers_it_met() -> None:
-    state = parse_trade(trade(), "api-key", WALLET.wallet)
+    state = parse_trade(trade(), "another-key", WALLET.wallet)
     (fill,) = state.fills
     # 10 x (1 - 0.48) + 5 x 0.51
     assert (fill.order_id, fill.size_e6, fill.cash_e6, fill.is_taker) == ("0xtaker", 15_000_000, 7_750_000, True)
     assert (state.status, state.is_final) == ("MATCHED", False)
+    assert fill.pieces == ((5_200, 10_000_000), (5_100, 5_000_000))
+
+
+def test_where_our_orders_met_each_other_both_have_filled() -> None:
+    taken, made = parse_trade(trade(), "api-key", WALLET.wallet).fills
+    assert (taken.order_id, taken.is_taker, made.order_id, made.is_taker) == ("0xtaker", True, "0xa", False)
+    silent = trade()
+    del silent["trader_side"]
+    (only,) = parse_trade(silent, "api-key", WALLET.wallet).fills
+    assert only.order_id == "0xa"
+    (taker,) = parse_trade(silent, "another-key", WALLET.wallet).fills
+    assert taker.order_id == "0xtaker"
+
+
+def test_a_price_finer_than_the_grid_costs_no_fill_and_its_dollars_are_exact() -> None:
+    (fill,) = parse_trade(trade(price="0.98999998", size="5.051019", maker_orders=[]), "k", WALLET.wallet).fills
+    # 5.051019 x 0.98999998 = 5.000508709...
+    assert (fill.price_e4, fill.cash_e6, fill.size_e6) == (9_900, 5_000_509, 5_051_019)
+    (sold,) = parse_trade(trade(price="0.00004", size="10", side="SELL", maker_orders=[]), "k", WALLET.wallet).fills
+    assert (sold.price_e4, sold.cash_e6) == (1, 400)
+    for price in ("0", "1", "-0.5", "x"):
+        with pytest.raises(InvalidAmount):
+            parse_trade(trade(price=price, maker_orders=[]), "k", WALLET.wallet)
+
+
+def test_a_status_that_is_not_known_is_not_final() -> None:
+    state = parse_trade(trade(status="TRADE_STATUS_REORGED"), "k", WALLET.wallet)
+    assert (state.status, state.is_final, state.payload["status"]) == ("MATCHED", False, "TRADE_STATUS_REORGED")
 
 
 def test_a_makers_fill_is_its_own_entry_perhaps_of_the_other_token() -> None:
@@ -360,3 +390,53 @@ def test_terms_of_a_market_say_how_long_a_taker_waits() -> None:
     assert clob_market_of(terms | {"itode": True}).taker_delay_ms() == 150
     assert clob_market_of(terms | {"itode": True}).taker_delay_ms(crypto_delay_ms=50) == 50
     assert clob_market_of(terms | {"sd": 3, "itode": True}).taker_delay_ms() == 3000
+
+
+@pytest.mark.parametrize("is_success", [True, False])
+def test_an_answer_that_names_the_order_and_an_unknown_error_proves_nothing(is_success: bool) -> None:
+    odd = POSTED | {"success": is_success, "status": "delayed", "errorMsg": "order match delayed due to conditions"}
+    with pytest.raises(OutcomeUnknown) as unknown:
+        ask(Stub((200, odd)), lambda client: client.post_order(ORDER))
+    assert unknown.value.order_ids == ("0xab",)
+    (leg,) = ask(Stub((200, [odd])), lambda client: client.post_orders([ORDER]))
+    assert isinstance(leg, OutcomeUnknown)
+    assert leg.order_ids == ("0xab",)
+    for known in ({"errorMsg": "order couldn't be fully filled. FOK"}, {"orderID": ""}):
+        with pytest.raises(Refused):
+            ask(Stub((200, odd | known)), lambda client: client.post_order(ORDER))
+
+
+def test_a_key_without_a_part_is_named_and_nothing_of_it_is_kept() -> None:
+    answer = {"apiKey": "k2", "secret": SECRET, "passphrase": None}
+    with pytest.raises(OutcomeUnknown, match="passphrase is missing") as unknown:
+        ask(Stub((200, answer)), lambda client: client.obtain_credentials())
+    assert unknown.value.__cause__ is None
+    assert SECRET not in str(unknown.value)
+
+
+def test_a_position_of_the_second_protocol_is_asked_for_as_one() -> None:
+    stub = Stub((200, {"balance": "5"}), (200, {"balance": "6"}))
+    position = (1 << 248) + 1
+    assert ask(stub, lambda client: client.token_balance(str(position))) == 5
+    assert ask(stub, lambda client: client.token_balance(str(position + (1 << 50)))) == 6
+    asked = [request.url.params["asset_type"] for request in stub.requests]
+    assert asked == ["CONDITIONAL-V2", "CONDITIONAL"]
+
+
+def test_a_list_of_events_that_goes_round_in_a_circle_is_an_error() -> None:
+    async def read_all(client: PolymarketClient) -> list[str]:
+        return [event.event_id async for event in client.gamma_events()]
+
+    first, second = ((200, {"events": [{"id": name}], "next_cursor": name}) for name in ("a", "b"))
+    assert ask(Stub(first, (200, {"events": [{"id": "z"}]})), read_all) == ["a", "z"]
+    for answers in ((first, first), (first, second, first)):
+        with pytest.raises(TransientError):
+            ask(Stub(*answers), read_all)
+
+
+def test_a_list_without_end_is_given_up() -> None:
+    async def fetch(cursor: str) -> Page[int]:
+        return Page([0], str(int(cursor) + 1))
+
+    with pytest.raises(TransientError, match="pages"):
+        asyncio.run(all_items(fetch, "1"))

@@ -22,6 +22,7 @@ from streams.venues.kalshi.feed import KalshiFeed
 from streams.venues.kalshi.polling import KalshiPollingFeed
 from streams.venues.keystore import ensure_sandbox_credentials
 from streams.venues.polymarket import user_parsing as polymarket
+from streams.venues.polymarket.commands import user_hello
 from streams.venues.polymarket.feed import PolymarketFeed
 
 WALLET = PolymarketCredentials(SecretStr("0x1"), "0xme", "api-key", SecretStr("s"), SecretStr("p"))
@@ -73,6 +74,13 @@ def test_a_polymarket_order_with_empty_amounts_and_odd_times_is_read() -> None:
     assert isinstance(order, OrderUpdate)
     assert (order.status, order.filled_e6, order.remaining_e6, order.side) == ("canceled", 0, 0, "ask")
     assert order.reason == "because"
+    for status in ("ORDER_STATUS_CANCELED_because", "CANCELLED_because"):
+        (order,) = polymarket.parse_user_frame(json.dumps(ORDER | {"status": status}).encode(), WALLET)
+        assert isinstance(order, OrderUpdate)
+        assert (order.status, order.reason) == ("canceled", "because")
+    (finer,) = polymarket.parse_user_frame(json.dumps(ORDER | {"price": "0.53000004"}).encode(), WALLET)
+    assert isinstance(finer, OrderUpdate)
+    assert finer.price_e4 == 5_300
     assert polymarket.parse_user_frame(b"PONG", WALLET) == []
     for raw in (b"x", b"[5]", b'{"event_type":"trade"}'):
         with pytest.raises(MalformedFrame):
@@ -99,6 +107,11 @@ def test_the_status_of_a_polymarket_order_follows_from_type_and_status(
     (order,) = polymarket.parse_user_frame(json.dumps(ORDER | changes).encode(), WALLET)
     assert isinstance(order, OrderUpdate)
     assert (order.status, order.remaining_e6) == (status, remaining)
+
+
+def test_a_socket_that_hears_of_all_markets_names_none() -> None:
+    assert user_hello(WALLET, ["0x1"])["markets"] == ["0x1"]
+    assert "markets" not in user_hello(WALLET)
 
 
 def test_the_feeds_follow_from_the_keys_at_hand(tmp_path: Path) -> None:

@@ -82,6 +82,8 @@ def test_every_kalshi_error_sample_is_classified(shared_dir: Path) -> None:
         (500, "could not insert order", OutcomeUnknown, None),
         (503, "Trading is currently disabled", Refused, "trading_disabled"),
         (503, "", OutcomeUnknown, None),
+        (503, "the trading gateway is busy", OutcomeUnknown, None),
+        (408, "request timeout", OutcomeUnknown, None),
     ],
 )
 def test_polymarket_is_read_by_status_and_words(
