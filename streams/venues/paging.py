@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from streams.market.errors import TransientError
 
 Item = TypeVar("Item")
+_MOST_PAGES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +51,12 @@ async def all_items(fetch: Callable[[str], Awaitable[Page[Item]]], first_cursor:
     """Return the items of all pages from `first_cursor` on.
 
     Raises:
-        TransientError: If the venue hands out a cursor twice, which would never end.
+        TransientError: If the venue hands out a cursor twice or ever new ones, which would never end.
     """
     items: list[Item] = []
     seen: set[str] = set()
     cursor = first_cursor
-    while True:
+    for _ in range(_MOST_PAGES):
         page = await fetch(cursor)
         items += page.items
         if not page.cursor:
@@ -64,3 +65,4 @@ async def all_items(fetch: Callable[[str], Awaitable[Page[Item]]], first_cursor:
             raise TransientError("the venue repeats a page cursor")
         seen.add(page.cursor)
         cursor = page.cursor
+    raise TransientError(f"a list has more than {_MOST_PAGES} pages")

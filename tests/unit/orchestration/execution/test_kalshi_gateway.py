@@ -40,7 +40,8 @@ def order(**changes: Any) -> dict[str, Any]:
     return {
         "order_id": "o", "client_order_id": "mine", "ticker": "KXA-1", "status": "resting", "outcome_side": "yes",
         "yes_price_dollars": "0.4000", "initial_count_fp": "3.00", "fill_count_fp": "1.00",
-        "remaining_count_fp": "2.00",
+        "remaining_count_fp": "2.00", "taker_fill_cost_dollars": "0.40", "maker_fill_cost_dollars": "0.00",
+        "taker_fees_dollars": "0.0168", "maker_fees_dollars": "0.00",
     } | changes  # fmt: skip
 
 

@@ -1,0 +1,259 @@
+"""Kalshi's REST client where money is lost quietly: ids in paths, answers without their list, odd errors."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from streams.market.errors import (
+    AuthenticationFailed,
+    InvalidAmount,
+    MalformedFrame,
+    NotFound,
+    OutcomeUnknown,
+    RateLimited,
+    Refused,
+    StreamsError,
+    TransientError,
+)
+from streams.venues.kalshi.changes import Amendment
+from streams.venues.kalshi.errors import classify, error_for
+from streams.venues.kalshi.orders import OrderRequest, parse_fill, parse_order
+from streams.venues.paging import Page, all_items
+from tests.kalshi_stub import PREFIX, Stub, ask
+
+FILL = {
+    "fill_id": "f", "order_id": "o", "ticker": "M", "outcome_side": "no", "yes_price_dollars": "0.47",
+    "count_fp": "2.50", "fee_cost": "0.017500", "is_taker": True,
+}  # fmt: skip
+ORDER = {
+    "order_id": "o", "client_order_id": "c", "ticker": "M", "status": "resting", "outcome_side": "yes",
+    "yes_price_dollars": "0.4000", "initial_count_fp": "3.00", "fill_count_fp": "1.00", "remaining_count_fp": "2.00",
+    "taker_fill_cost_dollars": "0.40", "maker_fill_cost_dollars": "0", "taker_fees_dollars": "0.0168",
+    "maker_fees_dollars": "0",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        # An empty id would leave DELETE .../orders/, which is one slash away from cancelling everything.
+        lambda c: c.cancel_order("", "M"),
+        lambda c: c.cancel_order(".", "M"),
+        lambda c: c.cancel_order("..", "M"),
+        lambda c: c.amend_order(Amendment("", "M", "bid", 5_000, 10_000)),
+        lambda c: c.decrease_order("", "M", by_e6=10_000),
+        lambda c: c.delete_order_group(""),
+        lambda c: c.reset_order_group(".."),
+        lambda c: c.cancel_orders([("", "M")]),
+        lambda c: c.order(""),
+        lambda c: c.market(""),
+        lambda c: c.create_order(OrderRequest("M", "bid", 5_000, 10_000, "")),
+    ],
+)
+def test_an_empty_id_or_one_that_walks_up_the_path_is_never_sent(call: Callable[[Any], Any]) -> None:
+    stub = Stub()
+    with pytest.raises(InvalidAmount):
+        ask(stub, call)
+    assert stub.requests == []
+
+
+def test_an_id_stays_one_part_of_the_path_and_is_signed_as_it_is_sent() -> None:
+    stub = Stub((404, {"error": {"code": "not_found"}}))
+    with pytest.raises(NotFound):
+        ask(stub, lambda client: client.market("A/../B?x=1#y z"))
+    sent = stub.requests[0].url.raw_path.decode()
+    assert sent == f"{PREFIX}/markets/A%2F..%2FB%3Fx%3D1%23y%20z"
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda c: c.orders(), "orders"),
+        (lambda c: c.fills(), "fills"),
+        (lambda c: c.settlements(), "settlements"),
+        (lambda c: c.positions(), "market_positions"),
+        (lambda c: c.markets(), "markets"),
+        (lambda c: c.events_page(), "events"),
+        (lambda c: c.trades(), "trades"),
+        (lambda c: c.series_list(), "series"),
+        (lambda c: c.candlesticks("S", "M", 1, 2), "candlesticks"),
+        (lambda c: c.historical_orders(), "orders"),
+    ],
+)
+def test_an_answer_without_its_list_is_no_empty_list(call: Callable[[Any], Any], name: str) -> None:
+    """An empty list of orders says that ours never arrived, so only the venue may say it."""
+    with pytest.raises(MalformedFrame, match=name):
+        ask(Stub((200, {"cursor": ""})), call)
+    with pytest.raises(MalformedFrame, match=name):
+        ask(Stub((200, {name: "?", "event_positions": [], "cursor": ""})), call)
+
+
+def test_a_null_list_is_an_empty_one() -> None:
+    assert ask(Stub((200, {"orders": None})), lambda client: client.orders()) == []
+    assert ask(Stub((200, {"market_positions": None, "event_positions": None})), lambda c: c.positions()) == []
+    # Order groups alone are not required to be listed.
+    assert ask(Stub((200, {})), lambda client: client.order_groups()) == []
+
+
+def test_what_cannot_be_read_names_its_field_and_keeps_the_bytes_as_they_came() -> None:
+    raw = b'{"orders": [ {"order_id":"o" , "note":"' + b"x" * 3000 + b'"}],"cursor":""}'
+    with pytest.raises(MalformedFrame, match="ticker") as failed:
+        ask(Stub((200, raw)), lambda client: client.orders())
+    assert json.loads(failed.value.raw)["orders"][0]["note"] == "x" * 3000
+    with pytest.raises(MalformedFrame, match="ticker") as failed:
+        ask(Stub((200, b'{"market": {"x" : 1}}')), lambda client: client.market("M"))
+    assert failed.value.raw == b'{"market": {"x" : 1}}'
+
+
+def test_an_answer_too_deep_to_show_is_still_a_typed_error() -> None:
+    deep = b'{"orders":' + b"[" * 1000 + b"]" * 1000 + b"}"
+    with pytest.raises(MalformedFrame):
+        ask(Stub((200, deep)), lambda client: client.orders())
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "is_write", "kind"),
+    [
+        # A 5xx leaves a write open whatever its body says.
+        (500, {"msg": "internal error"}, True, OutcomeUnknown),
+        (500, {"msg": "internal error"}, False, TransientError),
+        (503, {"error": {"code": "trading_is_paused"}}, True, OutcomeUnknown),
+        (500, {"error": {"code": "bad_request"}}, True, OutcomeUnknown),
+        (504, {"error": {"code": "not_found"}}, True, OutcomeUnknown),
+        (500, {"error": {"code": "not_found"}}, False, TransientError),
+        # Shape (c) is read by its status.
+        (429, {"msg": "slow down"}, True, RateLimited),
+        (401, {"msg": "no"}, True, AuthenticationFailed),
+        (403, {"msg": "no"}, False, AuthenticationFailed),
+        (404, {"msg": "no such thing"}, False, NotFound),
+        (400, {"msg": "limit"}, False, Refused),
+        # Words of one kind that are not in any list.
+        (404, {"error": {"code": "event_not_found"}}, False, NotFound),
+        (404, {"code": "order_not_found"}, True, NotFound),
+        (400, {"error": {"code": "a_word_of_next_year"}}, True, Refused),
+        (404, {"error": {"code": "a_word_of_next_year"}}, True, Refused),
+        # Half of a shape.
+        (400, {"error": None, "code": "invalid_price"}, True, Refused),
+        (400, {"error": ["?"]}, True, Refused),
+        (400, {"error": {"code": 7, "message": {"a": 1}}}, True, Refused),
+    ],
+)
+def test_odd_error_bodies_are_read_by_code_and_status(
+    status: int, body: object, is_write: bool, kind: type[StreamsError]
+) -> None:
+    error = classify(status, json.dumps(body).encode(), {}, is_write)
+    assert type(error) is kind
+
+
+def test_a_body_that_is_too_deep_for_a_parser_is_no_exception_of_its_own() -> None:
+    assert type(classify(500, b"[" * 100_000, {}, True)) is OutcomeUnknown
+    assert type(classify(400, b'{"error":' * 5_000, {}, True)) is Refused
+
+
+def test_an_item_of_a_batch_with_a_word_we_do_not_know_may_have_happened() -> None:
+    """It has no status that would say no."""
+    assert type(error_for("server_gave_up", "", is_write=True)) is OutcomeUnknown
+    assert type(error_for("invalid_order", "", is_write=True)) is Refused
+
+
+def test_bytes_sent_again_are_looked_for_by_their_client_order_id() -> None:
+    body = OrderRequest("M", "bid", 5_000, 10_000, "mine").body()
+    with pytest.raises(OutcomeUnknown) as unknown:
+        ask(Stub((503, {})), lambda client: client.send_order(body))
+    assert unknown.value.order_ids == ("mine",)
+
+
+@pytest.mark.parametrize(
+    ("words", "outcome"),
+    [
+        ({"outcome_side": "no", "side": "yes", "action": "buy"}, "no"),
+        ({"book_side": "ask"}, "no"),
+        ({"book_side": "bid", "side": "no", "action": "sell"}, "yes"),
+        ({"side": "yes", "action": "buy"}, "yes"),
+        ({"side": "yes", "action": "sell"}, "no"),
+        ({"side": "no", "action": "sell"}, "yes"),
+        ({"side": "no", "action": "buy"}, "no"),
+    ],
+)
+def test_a_direction_is_read_from_whatever_words_are_left(words: dict[str, str], outcome: str) -> None:
+    bare = {name: value for name, value in FILL.items() if name != "outcome_side"}
+    assert parse_fill(bare | words).outcome == outcome
+    bare = {name: value for name, value in ORDER.items() if name != "outcome_side"}
+    assert parse_order(bare | words).outcome == outcome
+
+
+@pytest.mark.parametrize("words", [{}, {"side": "yes"}, {"outcome_side": "up"}, {"book_side": "up"}])
+def test_a_direction_that_is_not_told_is_not_guessed(words: dict[str, str]) -> None:
+    bare = {name: value for name, value in FILL.items() if name != "outcome_side"}
+    with pytest.raises((KeyError, InvalidAmount)):
+        parse_fill(bare | words)
+
+
+@pytest.mark.parametrize("name", ["fee_cost", "count_fp", "yes_price_dollars", "is_taker", "order_id"])
+def test_a_fill_without_a_figure_is_refused_by_its_name(name: str) -> None:
+    fill = {key: value for key, value in FILL.items() if key != name}
+    with pytest.raises(MalformedFrame, match=name):
+        ask(Stub((200, {"fills": [fill], "cursor": ""})), lambda client: client.fills())
+
+
+@pytest.mark.parametrize("name", ["taker_fees_dollars", "maker_fill_cost_dollars", "fill_count_fp", "status"])
+def test_an_order_without_a_figure_is_refused_by_its_name(name: str) -> None:
+    order = {key: value for key, value in ORDER.items() if key != name}
+    with pytest.raises(MalformedFrame, match=name):
+        ask(Stub((200, {"orders": [order], "cursor": ""})), lambda client: client.orders())
+
+
+@pytest.mark.parametrize("price", ["0.0000", "1.0000"])
+def test_an_old_market_order_at_the_end_of_the_scale_does_not_hide_the_others(price: str) -> None:
+    orders = [ORDER | {"yes_price_dollars": price}, ORDER | {"order_id": "p"}]
+    found = ask(Stub((200, {"orders": orders, "cursor": ""})), lambda client: client.orders())
+    assert [order.order_id for order in found] == ["o", "p"]
+
+
+def test_a_fill_that_comes_on_two_pages_is_one_fill() -> None:
+    """Pages shift while fills come in, and a cursor that died starts again at page one."""
+    other = FILL | {"order_id": "p"}
+    pages = [{"fills": [FILL, other], "cursor": "2"}, {"fills": [FILL, FILL | {"fill_id": "g"}], "cursor": ""}]
+    found = ask(Stub(*[(200, page) for page in pages]), lambda client: client.fills())
+    assert [(fill.fill_id, fill.order_id) for fill in found] == [("f", "o"), ("f", "p"), ("g", "o")]
+
+
+def test_a_list_that_never_ends_is_given_up() -> None:
+    calls = 0
+
+    async def fetch(_cursor: str) -> Page[int]:
+        nonlocal calls
+        calls += 1
+        return Page([], str(calls))
+
+    with pytest.raises(TransientError, match="pages"):
+        asyncio.run(all_items(fetch))
+    assert calls == 10_000
+
+
+def test_a_write_that_is_cancelled_midway_is_cancelled_and_was_sent_once() -> None:
+    """What became of it is for reads: the caller wrote the order down before it was sent."""
+    sent: list[str] = []
+    arrived = asyncio.Event()
+
+    async def hang(request: httpx.Request) -> httpx.Response:
+        sent.append(request.method)
+        arrived.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def use(client: Any) -> None:
+        order = asyncio.ensure_future(client.create_order(OrderRequest("M", "bid", 5_000, 10_000, "c")))
+        await arrived.wait()
+        order.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await order
+
+    ask(hang, use)  # type: ignore[arg-type]
+    assert sent == ["POST"]
