@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import orjson
@@ -86,10 +87,13 @@ def read(document: Document, parse: Callable[[Document], Result], raw: bytes | N
 
 
 def _bytes_of(document: Any) -> bytes:
-    try:
+    with suppress(TypeError):
         return orjson.dumps(document)
-    except TypeError:
-        return b""  # nested deeper than can be written
+    # Not JSON of 64 bits, or nested deeper than it can be written.
+    try:
+        return repr(document).encode(errors="replace")
+    except RecursionError:
+        return b""
 
 
 def read_write(raw: bytes, parse: Callable[[dict[str, Any]], Result]) -> Result:

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from streams.market.errors import InvalidAmount, MalformedFrame
+from streams.market.errors import InvalidAmount
 from streams.market.fees import KalshiAccount
 from streams.market.identity import Venue
 from streams.market.listing import DiscoveredMarket, Listing, MarketStatus, MarketTerms
 from streams.market.units import PRICE_ONE_E4, PRICE_SCALE, scaled_int
+from streams.venues.answers import read
 from streams.venues.decimals import plain_decimal
 from streams.venues.times import parse_time
 
@@ -62,26 +63,33 @@ def parse_market(
     Raises:
         MalformedFrame: If the ticker, event or status is missing, or a number cannot be read.
     """
-    event, series = event or {}, series or {}
-    try:
-        ticker, event_ticker = _text(payload, "ticker"), _text(payload, "event_ticker")
-        if not ticker or not event_ticker:
-            raise InvalidAmount("a market without ticker or event")
-        close_time = parse_time(payload.get("close_time"))
-        return DiscoveredMarket(
-            listing=_listing(payload, event, series, close_time),
-            terms=_terms(payload, event, series, account),
-            status=_status(_text(payload, "status"), close_time, now),
-            open_time=parse_time(payload.get("open_time")),
-            expected_settle_time=_expected_settle_time(payload),
-            result=_text(payload, "result") or None,
-            settlement_e4=_settlement_e4(payload),
-            other_ids=(),
-            volatile={ours: payload[theirs] for theirs, ours in _VOLATILE.items() if payload.get(theirs) is not None},
-            payload=payload,
-        )
-    except (InvalidAmount, TypeError, KeyError, AttributeError) as error:
-        raise MalformedFrame(repr(payload)[:2000].encode(), f"market list: {error}") from None
+    found_event, found_series = event or {}, series or {}
+    return read(payload, lambda market: _discovered(market, found_event, found_series, now, account))
+
+
+def _discovered(
+    payload: dict[str, Any],
+    event: Mapping[str, Any],
+    series: Mapping[str, Any],
+    now: datetime | None,
+    account: KalshiAccount,
+) -> DiscoveredMarket:
+    ticker, event_ticker = _text(payload, "ticker"), _text(payload, "event_ticker")
+    if not ticker or not event_ticker:
+        raise InvalidAmount("a market without ticker or event")
+    close_time = parse_time(payload.get("close_time"))
+    return DiscoveredMarket(
+        listing=_listing(payload, event, series, close_time),
+        terms=_terms(payload, event, series, account),
+        status=_status(_text(payload, "status"), close_time, now),
+        open_time=parse_time(payload.get("open_time")),
+        expected_settle_time=_expected_settle_time(payload),
+        result=_text(payload, "result") or None,
+        settlement_e4=_settlement_e4(payload),
+        other_ids=(),
+        volatile={ours: payload[theirs] for theirs, ours in _VOLATILE.items() if payload.get(theirs) is not None},
+        payload=payload,
+    )
 
 
 def _listing(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import traceback
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -21,11 +23,14 @@ from streams.market.errors import (
     StreamsError,
     TransientError,
 )
+from streams.settings import Settings
+from streams.venues.http import http_client
 from streams.venues.kalshi.changes import Amendment
 from streams.venues.kalshi.errors import classify, error_for
+from streams.venues.kalshi.listings import parse_market
 from streams.venues.kalshi.orders import OrderRequest, parse_fill, parse_order
 from streams.venues.paging import Page, all_items
-from tests.kalshi_stub import PREFIX, Stub, ask
+from tests.kalshi_stub import CREDENTIALS, KEY, PREFIX, Stub, ask
 
 FILL = {
     "fill_id": "f", "order_id": "o", "ticker": "M", "outcome_side": "no", "yes_price_dollars": "0.47",
@@ -257,3 +262,99 @@ def test_a_write_that_is_cancelled_midway_is_cancelled_and_was_sent_once() -> No
 
     ask(hang, use)  # type: ignore[arg-type]
     assert sent == ["POST"]
+
+
+MARKET = {"ticker": "M", "event_ticker": "E", "status": "active", "close_time": "2026-02-03T04:05:06Z"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"settlement_timer_seconds": "soon"},
+        {"settlement_timer_seconds": 10**18},
+        {"settlement_timer_seconds": 1e300},
+        {"price_ranges": [{"start": "0", "end": "1"}]},
+        {"price_ranges": [{"start": "0", "end": "1", "step": "0"}]},
+        {"price_ranges": [{"start": "0", "end": "1", "step": "0.00001"}]},
+        {"price_ranges": 7},
+        {"strike_type": "greater", "floor_strike": "x"},
+        {"title": 7},
+    ],
+)
+def test_a_listed_market_that_cannot_be_read_is_one_malformed_market_with_its_bytes(changes: dict[str, Any]) -> None:
+    with pytest.raises(MalformedFrame) as failed:
+        parse_market(MARKET | changes | {"note": "x" * 3000})
+    assert json.loads(failed.value.raw)["note"] == "x" * 3000
+
+
+def bands(tail: str, middle: str, width: str) -> list[dict[str, str]]:
+    """The price ranges of one label: a tail at both ends and a middle."""
+    upper = str(1 - Decimal(width))
+    return [
+        {"start": "0", "end": width, "step": tail},
+        {"start": width, "end": upper, "step": middle},
+        {"start": upper, "end": "1", "step": tail},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("label", "ranges", "on", "off"),
+    [
+        ("linear_cent", [{"start": "0", "end": "1", "step": "0.01"}], [100, 5_000, 9_900], [10, 150]),
+        ("deci_cent", [{"start": "0", "end": "1", "step": "0.001"}], [10, 5_010], [5, 5_005]),
+        ("tapered_deci_cent", bands("0.001", "0.01", "0.10"), [10, 990, 1_000, 1_100, 9_010], [1_010, 5]),
+        ("center_whole_edge_half_cent", bands("0.005", "0.01", "0.10"), [50, 950, 1_100, 9_050], [1_050, 20]),
+        ("center_whole_edge_quint_cent", bands("0.002", "0.01", "0.10"), [20, 980, 1_100], [10, 1_020]),
+        ("center_half_edge_half_cent", [{"start": "0", "end": "1", "step": "0.005"}], [50, 5_050], [20, 5_020]),
+        ("center_half_edge_quint_cent", bands("0.002", "0.005", "0.10"), [20, 1_050, 9_020], [1_020, 10]),
+        ("center_half_edge_deci_cent", bands("0.001", "0.005", "0.10"), [10, 1_050, 9_010], [1_010, 5]),
+        ("center_quint_edge_quint_cent", [{"start": "0", "end": "1", "step": "0.002"}], [20, 5_020], [10, 5_010]),
+        ("center_quint_edge_deci_cent", bands("0.001", "0.002", "0.10"), [10, 1_020, 9_010], [1_010, 5]),
+        ("center_centi_edge_centi_cent", [{"start": "0", "end": "1", "step": "0.0001"}], [1, 5_001, 9_999], []),
+        ("center_deci_edge_centi_cent", bands("0.0001", "0.001", "0.01"), [1, 99, 110, 9_901], [101, 5_005]),
+        ("a_label_of_next_year", bands("0.0005", "0.005", "0.02"), [5, 195, 250, 9_805], [205, 4]),
+    ],
+)
+def test_every_grid_is_read_from_its_ranges_whatever_its_label(
+    label: str, ranges: list[dict[str, str]], on: list[int], off: list[int]
+) -> None:
+    terms = parse_market(MARKET | {"price_level_structure": label, "price_ranges": ranges}).terms
+
+    def is_on(price: int) -> bool:
+        return any(start <= price <= end and (price - start) % step == 0 for start, end, step in terms.price_ranges)
+
+    assert all(is_on(price) for price in on)
+    assert not any(is_on(price) for price in off)
+    # Whole cents are valid on every grid.
+    assert all(is_on(price) for price in range(100, 10_000, 100))
+
+
+def test_neither_the_key_nor_a_signature_shows_in_what_a_client_prints_or_raises() -> None:
+    shown: list[str] = []
+
+    def fail(request: httpx.Request) -> httpx.Response:
+        shown.append(request.headers["KALSHI-ACCESS-SIGNATURE"])
+        raise httpx.ReadTimeout("no answer", request=request)
+
+    async def use(client: Any) -> None:
+        with pytest.raises(OutcomeUnknown) as unknown:
+            await client.create_order(OrderRequest("M", "bid", 5_000, 10_000, "c"))
+        error = unknown.value
+        shown[1:] = ["".join(traceback.format_exception(error)), repr(client), repr(vars(client)), repr(CREDENTIALS)]
+
+    ask(fail, use)
+    signature, *texts = shown
+    secret = KEY.decode().splitlines()[1]
+    for text in texts:
+        assert signature not in text
+        assert secret not in text
+
+
+def test_a_signature_is_too_young_to_be_refused_when_the_request_leaves() -> None:
+    """The venue takes five seconds of difference; waiting for a connection is time that passes after signing."""
+    http = http_client(Settings(_env_file=None, http_timeout_s=60))
+    pool, connect = http.timeout.pool, http.timeout.connect
+    assert pool is not None
+    assert connect is not None
+    assert pool + connect <= 5
+    assert http.timeout.read == 60
