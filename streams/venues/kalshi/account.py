@@ -133,15 +133,26 @@ class AccountReads(KalshiTransport):
 
     # -- cash between shards --------------------------------------------------------------------------------------
 
-    async def transfer(self, source: int, destination: int, amount_e6: int) -> str:
+    async def transfer(self, source: int, destination: int, amount_e6: int, *, client_transfer_id: str = "") -> str:
         """Move cash from one shard to another, once; returns the transfer's id.
 
+        Args:
+            source / destination: Shards by exchange_index.
+            amount_e6: A multiple of 0.0001 dollar.
+            client_transfer_id: Our own name of it, which the venue takes since 2026-10-15.
+
         Raises:
-            OutcomeUnknown: It may have happened; `transfers` and the balance's breakdown tell.
+            OutcomeUnknown: It may have happened; `transfers` and the balance's breakdown tell. `order_ids` has its
+                name.
         """
-        body = transfer_body(source, destination, amount_e6)
-        path = "/portfolio/intra_exchange_instance_transfer"
-        return await self._write("POST", path, lambda a: str(a["transfer_id"]), body=body, routing="unscoped")
+        return await self._write(
+            "POST",
+            "/portfolio/intra_exchange_instance_transfer",
+            lambda answer: str(answer["transfer_id"]),
+            body=transfer_body(source, destination, amount_e6, client_transfer_id),
+            routing="unscoped",
+            order_ids=[client_transfer_id] if client_transfer_id else [],
+        )
 
     async def transfers(self) -> list[ShardTransfer]:
         """Return the transfers between shards, newest first."""

@@ -191,18 +191,24 @@ class KalshiFeed:
                 self._on_error(event)
 
     def _on_acknowledgement(self, event: Acknowledgement) -> None:
-        self._unanswered.pop(event.command_id or 0, None)
         if event.kind == "subscribed" and event.channel is not None and event.subscription_id is not None:
             self._sids[event.channel] = event.subscription_id
             self._opening.discard(event.channel)
-            sent = self._sent.get(event.command_id or 0)
-            if sent is not None and event.command_id and not self._opening.isdisjoint(sent.arguments[0]):
-                self._expect_answer(event.command_id)  # to the command's other channels
+            self._forget_answered(commands.subscribe)
             self._bring_up_to_date()
         elif event.kind == "listed":
+            self._forget_answered(commands.list_subscriptions)
             theirs = {sid for _, sid in event.subscriptions}
             for sid in [sid for sid in self._sids.values() if sid not in theirs]:
                 self._reopen(sid, "the venue does not know it")
+
+    def _forget_answered(self, make: Callable[..., dict[str, Any]]) -> None:
+        """Wait no more for commands of a kind, but for subscriptions some of whose channels are not open."""
+        for command_id in list(self._unanswered):
+            sent = self._sent.get(command_id)
+            channels = sent.arguments[0] if sent is not None and sent.make is commands.subscribe else ()
+            if sent is None or (sent.make is make and self._opening.isdisjoint(channels)):
+                del self._unanswered[command_id]
 
     def _on_error(self, error: ChannelError) -> None:
         """Do what the error asks for; a command that was wrong is not repeated, and the book it was for stays stale."""
@@ -263,6 +269,7 @@ class KalshiFeed:
             return
         del self._sids[channel]
         self._requested.pop(channel, None)
+        self._left_out.pop(channel, None)
         if channel in self._global_channels:
             self._open((channel,))
         else:
@@ -298,15 +305,12 @@ class KalshiFeed:
             self._requested |= {channel: set(tickers) for channel in channels}
         self._send(commands.subscribe, channels, list(tickers))
 
-    def _expect_answer(self, command_id: int) -> None:
-        self._unanswered[command_id] = asyncio.get_running_loop().time()
-
     def _send(self, make: Callable[..., dict[str, Any]], *arguments: Any, attempts: int = 0) -> None:
         self._command_id += 1
         self._sent[self._command_id] = _Sent(make, arguments, attempts + 1)
         self._sent.pop(self._command_id - _COMMANDS_KEPT, None)
         if make is not commands.update:
-            self._expect_answer(self._command_id)
+            self._unanswered[self._command_id] = asyncio.get_running_loop().time()
         self._socket.send(orjson.dumps(make(self._command_id, *arguments)))
 
     def _send_later(self, pause_s: float, sent: _Sent) -> None:

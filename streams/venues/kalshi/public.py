@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from streams.market.errors import NotFound
 from streams.market.events import BookSnapshot, TradePrint
 from streams.venues.answers import document_of, items_of, part_of, read
 from streams.venues.kalshi.catalogue import (
@@ -27,8 +28,9 @@ from streams.venues.kalshi.exchange import (
     parse_schedule,
     parse_status,
 )
+from streams.venues.kalshi.history import HistoryReads
 from streams.venues.kalshi.market_data import book_of, books_of, candles_by_market, candles_of, trade_of
-from streams.venues.kalshi.transport import LIST_LIMIT, Filter, KalshiTransport, as_sent, path_part
+from streams.venues.kalshi.transport import LIST_LIMIT, Filter, as_sent, path_part
 from streams.venues.paging import Candle, Page
 
 _BOOKS_PER_CALL = 100
@@ -37,11 +39,14 @@ _MARKETS_OF_CANDLES = 100
 _CANDLES_PER_CALL = 10_000
 
 
-class PublicReads(KalshiTransport):
+class PublicReads(HistoryReads):
     """Exchange, series, events, markets, books, trades and candlesticks.
 
     Lists of one page (`..._page`) give the venue's JSON, so that a reader of everything can set one unreadable market
     aside; all other calls give dataclasses and fail as a whole. `/series` and `/markets` may be 15 seconds old.
+
+    A market and its candlesticks are in one of two places, and the live one answers NotFound for what it has given to
+    the archive: then the archive is asked.
     """
 
     # -- exchange -------------------------------------------------------------------------------------------------
@@ -148,8 +153,12 @@ class PublicReads(KalshiTransport):
         return await self._all("/markets", "markets", parse_market_state, **filters)
 
     async def market(self, market_id: str) -> Market:
-        """Return one market. A new one may be NotFound for a moment, an old one is in the archive."""
-        return await self._read(f"/markets/{path_part(market_id)}", lambda a: parse_market_state(part_of(a, "market")))
+        """Return one market, live or archived. A new one may be NotFound for a moment."""
+        path = f"/markets/{path_part(market_id)}"
+        try:
+            return await self._read(path, lambda answer: parse_market_state(part_of(answer, "market")))
+        except NotFound:
+            return await self.historical_market(market_id)
 
     # -- books, trades, candlesticks ------------------------------------------------------------------------------
 
@@ -193,15 +202,21 @@ class PublicReads(KalshiTransport):
         *,
         include_latest_before_start: bool = False,
     ) -> list[Candle]:
-        """Return candlesticks, oldest first; `period_interval` in minutes (1, 60, 1440). Sparse: no news, no candle."""
-        return await self._read(
-            f"/series/{path_part(series_ticker)}/markets/{path_part(market_id)}/candlesticks",
-            lambda answer: candles_of(answer, period_interval * 60),
-            start_ts=start_ts,
-            end_ts=end_ts,
-            period_interval=period_interval,
-            include_latest_before_start=include_latest_before_start or None,
-        )
+        """Return candlesticks, oldest first; `period_interval` in minutes (1, 60, 1440). Sparse: no news, no candle.
+
+        The archive does not know `include_latest_before_start`.
+        """
+        filters: dict[str, Filter] = {
+            "start_ts": start_ts,
+            "end_ts": end_ts,
+            "period_interval": period_interval,
+            "include_latest_before_start": include_latest_before_start or None,
+        }
+        path = f"/series/{path_part(series_ticker)}/markets/{path_part(market_id)}/candlesticks"
+        try:
+            return await self._read(path, lambda answer: candles_of(answer, period_interval * 60), **filters)
+        except NotFound:
+            return await self.historical_candlesticks(market_id, start_ts, end_ts, period_interval)
 
     async def candlesticks_of(
         self, market_ids: Sequence[str], start_ts: int, end_ts: int, period_interval: int = 1

@@ -58,11 +58,11 @@ class KalshiTransport:
 
     async def account_limits(self) -> AccountLimits:
         """Return tier and token buckets of the key."""
-        return read(document_of(await self._send_now("GET", "/account/limits")), parse_limits)
+        return read(document_of(await self._send("GET", "/account/limits", learns=False)), parse_limits)
 
     async def endpoint_costs(self) -> EndpointCosts:
         """Return what calls cost in tokens."""
-        return read(document_of(await self._send_now("GET", "/account/endpoint_costs")), parse_costs)
+        return read(document_of(await self._send("GET", "/account/endpoint_costs", learns=False)), parse_costs)
 
     async def _learn_limits(self) -> None:
         async with self._learning:
@@ -146,26 +146,12 @@ class KalshiTransport:
         items: int = 1,
         routing: Routing = "by_ticker",
         is_answer: IsAnswer | None = None,
-    ) -> bytes:
-        # Asked before a read and never before a write, which it would delay.
-        if self._limits.is_due() and method == "GET":
-            await self._learn_limits()
-        return await self._send_now(
-            method, path, parameters=parameters, body=body, items=items, routing=routing, is_answer=is_answer
-        )
-
-    async def _send_now(
-        self,
-        method: str,
-        path: str,
-        *,
-        parameters: Mapping[str, Filter] | None = None,
-        body: bytes | None = None,
-        items: int = 1,
-        routing: Routing = "by_ticker",
-        is_answer: IsAnswer | None = None,
+        learns: bool = True,
     ) -> bytes:
         """Send once: a write is never repeated here, whatever becomes of it."""
+        # Asked before a read and never before a write, which it would delay.
+        if learns and method == "GET" and self._limits.is_due():
+            await self._learn_limits()
         await self._limits.take(method, path, items=items, routing=routing)
         url = self._base + path
         # Signed after the wait: the venue allows a signature about five seconds.

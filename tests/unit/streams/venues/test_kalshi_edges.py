@@ -30,7 +30,7 @@ from streams.venues.kalshi.errors import classify, error_for
 from streams.venues.kalshi.listings import parse_market
 from streams.venues.kalshi.orders import OrderRequest, parse_fill, parse_order
 from streams.venues.paging import Page, all_items
-from tests.kalshi_stub import CREDENTIALS, KEY, PREFIX, Stub, ask
+from tests.kalshi_stub import CREDENTIALS, KEY, PREFIX, Stub, ask, made
 
 FILL = {
     "fill_id": "f", "order_id": "o", "ticker": "M", "outcome_side": "no", "yes_price_dollars": "0.47",
@@ -69,11 +69,10 @@ def test_an_empty_id_or_one_that_walks_up_the_path_is_never_sent(call: Callable[
 
 
 def test_an_id_stays_one_part_of_the_path_and_is_signed_as_it_is_sent() -> None:
-    stub = Stub((404, {"error": {"code": "not_found"}}))
-    with pytest.raises(NotFound):
-        ask(stub, lambda client: client.market("A/../B?x=1#y z"))
+    stub = Stub((200, {"orderbook_fp": {"yes_dollars": [], "no_dollars": []}}))
+    ask(stub, lambda client: client.order_book("A/../B?x=1#y z"))
     sent = stub.requests[0].url.raw_path.decode()
-    assert sent == f"{PREFIX}/markets/A%2F..%2FB%3Fx%3D1%23y%20z"
+    assert sent == f"{PREFIX}/markets/A%2F..%2FB%3Fx%3D1%23y%20z/orderbook"
 
 
 @pytest.mark.parametrize(
@@ -97,6 +96,20 @@ def test_an_answer_without_its_list_is_no_empty_list(call: Callable[[Any], Any],
         ask(Stub((200, {"cursor": ""})), call)
     with pytest.raises(MalformedFrame, match=name):
         ask(Stub((200, {name: "?", "event_positions": [], "cursor": ""})), call)
+
+
+def test_what_the_live_tier_has_given_away_is_read_from_the_archive() -> None:
+    gone = (404, {"error": {"code": "not_found"}})
+    stub = Stub(gone, made("rest_market_scalar"))
+    assert ask(stub, lambda client: client.market("M")).settlement_e4 == 3_000
+    assert [request.url.path for request in stub.requests] == [f"{PREFIX}/markets/M", f"{PREFIX}/historical/markets/M"]
+    stub = Stub(gone, made("rest_candlesticks_historical"))
+    (candle,) = ask(stub, lambda client: client.candlesticks("S", "M", 1, 2, 60))
+    assert candle.price_close_e4 == 4_200
+    assert stub.requests[1].url.path == f"{PREFIX}/historical/markets/M/candlesticks"
+    assert dict(stub.requests[1].url.params) == {"start_ts": "1", "end_ts": "2", "period_interval": "60"}
+    with pytest.raises(NotFound):
+        ask(Stub(gone, gone), lambda client: client.market("M"))
 
 
 def test_a_null_list_is_an_empty_one() -> None:
@@ -172,6 +185,14 @@ def test_bytes_sent_again_are_looked_for_by_their_client_order_id() -> None:
     with pytest.raises(OutcomeUnknown) as unknown:
         ask(Stub((503, {})), lambda client: client.send_order(body))
     assert unknown.value.order_ids == ("mine",)
+
+
+def test_a_transfer_whose_answer_was_lost_is_known_by_its_name() -> None:
+    stub = Stub((503, {}))
+    with pytest.raises(OutcomeUnknown) as unknown:
+        ask(stub, lambda client: client.transfer(0, 2, 25_000_100, client_transfer_id="mine"))
+    assert unknown.value.order_ids == ("mine",)
+    assert json.loads(stub.requests[0].content)["client_transfer_id"] == "mine"
 
 
 @pytest.mark.parametrize(
