@@ -234,24 +234,21 @@ class KalshiFeed:
 
     def _on_refusal(self, sent: _Sent, said: str, *, is_full: bool) -> None:
         """Do without what the venue does not take; of a command that was too large the first half is tried again."""
-        if sent.make is commands.subscribe:
-            channels, tickers = sent.arguments
-            rest: tuple[Any, ...] = ()
-        elif sent.make is commands.update and sent.arguments[2] == "add_markets":
-            sid, tickers, *rest_of_it = sent.arguments
-            channels, rest = tuple(name for name, known in self._sids.items() if known == sid), tuple(rest_of_it)
-        else:
+        is_opening = sent.make is commands.subscribe
+        if not is_opening and sent.arguments[2:] != ("add_markets",):
             return
+        where, tickers, *rest = sent.arguments
+        channels = where if is_opening else [name for name, sid in self._sids.items() if sid == where]
         kept = tickers[: len(tickers) // 2] if is_full else []
         self._leave_out(channels, tickers[len(kept) :], said)
         if kept:
-            self._send(sent.make, sent.arguments[0], kept, *rest)
-        elif sent.make is commands.subscribe and BOOK_CHANNEL in channels:
+            self._send(sent.make, where, kept, *rest)
+        elif is_opening and BOOK_CHANNEL in channels:
             self._ended = f"the venue refused the subscription: {said}"
 
     def _leave_out(self, channels: Sequence[str], tickers: Sequence[str], said: str) -> None:
         get_logger(venue=str(self.venue)).error(
-            "markets are not carried", channels=list(channels), markets=len(tickers), first=tickers[:3], reason=said
+            "not carried by the venue", channels=list(channels), markets=len(tickers), first=tickers[:3], reason=said
         )
         for channel in channels:
             self._left_out.setdefault(channel, set()).update(tickers)
