@@ -32,7 +32,11 @@ from streams.venues.paging import Page, all_items
 
 
 class AccountReads(KalshiTransport):
-    """Orders, fills, cash, positions and settlements of the key's primary account; times in Unix seconds."""
+    """Orders, fills, cash, positions and settlements of the key's account; times in Unix seconds.
+
+    Where the account has subaccounts, orders, fills and settlements are those of all, positions those of the primary
+    one alone: that is what the venue gives where none is named.
+    """
 
     async def orders(
         self,
