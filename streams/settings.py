@@ -67,6 +67,13 @@ class Settings(BaseSettings):
         "direct",
         description="How Kalshi keeps the balance: to 0.0001 dollar (direct), to cents through a broker (fcm).",
     )
+    kalshi_scales_makers: bool = Field(
+        True, description="Whether a Kalshi fee multiplier scales maker fees too (not published)."
+    )
+    kalshi_rebate_when: Literal["reached", "passed"] = Field(
+        "reached",
+        description="When Kalshi pays rounding fees back: once a whole step is reached, or passed (not published).",
+    )
     kalshi_unsigned_reads_per_s: float = Field(
         3.0,
         gt=0,

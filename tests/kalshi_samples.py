@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import orjson
 
 from streams.market.errors import OutcomeUnknown, RateLimited, StreamsError, TransientError
 from streams.market.units import price_e4, size_e6
@@ -181,8 +182,9 @@ def _ask(call: Call, body: Any, answers: list[tuple[int, bytes]]) -> tuple[Any, 
         requests.append(request)
         # A sample that ends in a cursor is followed by an empty last page.
         status, raw = answers[min(len(requests), len(answers)) - 1]
-        is_next = len(requests) > len(answers)
-        return httpx.Response(status, content=b'{"cursor":""}' if is_next else raw)
+        if len(requests) > len(answers):
+            raw = orjson.dumps(dict.fromkeys(orjson.loads(raw)))
+        return httpx.Response(status, content=raw)
 
     async def main() -> Any:
         async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:

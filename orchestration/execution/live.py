@@ -39,6 +39,7 @@ from streams.market.identity import Venue
 from streams.market.units import PRICE_ONE_E4, cash_e6_of
 from streams.storage.trading import FillState, NewFill
 from streams.venues.credentials import PolymarketCredentials
+from streams.venues.kalshi.orders import FillState as KalshiFill
 from streams.venues.kalshi.orders import OrderState, order_request
 from streams.venues.kalshi.portfolio import SettlementState
 from streams.venues.kalshi.rest import KalshiClient
@@ -52,6 +53,9 @@ from streams.venues.polymarket.rest import PolymarketClient
 from streams.venues.polymarket.signing import build_order
 
 _CLOCK_SLACK = timedelta(seconds=30)
+# Ended orders stay in Kalshi's live list for two weeks, fills for two months or more; younger ones are never archived.
+_ARCHIVED_AFTER = timedelta(days=1)
+_KALSHI_ENDED = frozenset({"executed", "canceled"})
 _TRADE_STATES: dict[str, FillState] = {"CONFIRMED": "confirmed", "FAILED": "failed"}
 # UNMATCHED: marketable, found nothing after its delay, and rests since; it is cancelled like a LIVE one.
 _RESTING = frozenset({"LIVE", "UNMATCHED"})
@@ -90,15 +94,18 @@ class KalshiGateway:
         return answer.order_id
 
     async def read(self, key: OrderKey) -> OrderReading:
-        """Find the order by its client id among those of its market, and its fills by its id."""
+        """Find the order by its client id among those of its market, and its fills by its id.
+
+        Only words that are known to end an order make the reading final.
+        """
         found = await self._find(key)
         if found is None:
             return OrderReading(is_found=False)
-        fills = await self._client.fills(order_id=found.order_id)
+        fills = await self._fills(found, key)
         is_buy = key.action == "buy"
         return OrderReading(
             is_found=True,
-            is_final=found.status != "resting",
+            is_final=found.status in _KALSHI_ENDED,
             venue_order_id=found.order_id,
             filled_e6=found.filled_e6,
             fills=tuple(
@@ -132,7 +139,22 @@ class KalshiGateway:
     async def _find(self, key: OrderKey) -> OrderState | None:
         since = int((key.sent_at - _CLOCK_SLACK).timestamp())
         orders = await self._client.orders(market_id=key.target.market_id, min_ts=since)
-        return next((order for order in orders if order.client_order_id == key.client_order_id), None)
+        found = next((order for order in orders if order.client_order_id == key.client_order_id), None)
+        if found is not None or not _may_be_archived(key):
+            return found
+        cutoff = (await self._client.historical_cutoff()).orders_at
+        if cutoff is None or key.sent_at >= cutoff:
+            return None
+        archived = await self._client.historical_orders(market_id=key.target.market_id)
+        return next((order for order in archived if order.client_order_id == key.client_order_id), None)
+
+    async def _fills(self, order: OrderState, key: OrderKey) -> list[KalshiFill]:
+        """Return an order's fills, with those that the live list has given to the archive."""
+        fills = {fill.key: fill for fill in await self._client.fills(order_id=order.order_id)}
+        if sum(fill.size_e6 for fill in fills.values()) < order.filled_e6 and _may_be_archived(key):
+            archived = await self._client.historical_fills(market_id=key.target.market_id)
+            fills |= {fill.key: fill for fill in archived if fill.order_id == order.order_id}
+        return list(fills.values())
 
     async def cancel_all(self) -> None:
         """Cancel what rests on all shards; what is sent within the next minute may die too."""
@@ -164,6 +186,10 @@ class KalshiGateway:
             if value is not None:
                 result.append(Payout(row.market_id, value, None, row.settled_at or datetime.now(UTC), row.payload))
         return result
+
+
+def _may_be_archived(key: OrderKey) -> bool:
+    return datetime.now(UTC) - key.sent_at > _ARCHIVED_AFTER
 
 
 def _value_e4(row: SettlementState, known: int | None) -> int | None:

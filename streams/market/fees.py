@@ -110,6 +110,15 @@ class PolymarketFeeSchedule:
 FeeSchedule = KalshiFeeSchedule | PolymarketFeeSchedule
 
 
+def kalshi_readings(
+    account: KalshiAccount = "direct", *, scales_makers: bool = True, rebate_when: RebateRule = "reached"
+) -> dict[str, Any]:
+    """Return the part of a Kalshi schedule's JSON form that no market states; empty where all is as usual."""
+    form = KalshiFeeSchedule(account=account, scales_makers=scales_makers, rebate_when=rebate_when).to_json()
+    usual = KalshiFeeSchedule().to_json()
+    return {name: value for name, value in form.items() if usual.get(name) != value}
+
+
 def from_json(venue: Venue | str, data: Mapping[str, Any]) -> FeeSchedule:
     """Return the schedule a JSON object states; the venues' own spellings are understood too.
 

@@ -353,8 +353,13 @@ class Pipeline:
 
     def _on_book_stale(self, connection: ConnectionState, stale: BookStale, _index: int, _touched: object) -> None:
         state = connection.books.get(stale.market_id)
-        if state is not None:
+        if state is None:
+            return
+        if state.is_live:
             self._make_stale(state, stale.cause)
+        elif state.cause != stale.cause and state.cause not in _ENDING:
+            state.cause = stale.cause
+            self._cover(state, "gap", stale.cause)
 
     # -- books ------------------------------------------------------------------------------------------------------
 

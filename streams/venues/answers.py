@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import orjson
@@ -11,7 +12,7 @@ from streams.market.errors import InvalidAmount, MalformedFrame, OutcomeUnknown
 
 Document = TypeVar("Document")
 Result = TypeVar("Result")
-_KEPT = 2000
+_KEPT = 1_000_000
 # The last two are what a time beyond the calendar or the platform raises.
 _UNREADABLE = (InvalidAmount, KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, OSError)
 
@@ -48,12 +49,32 @@ def part_of(document: dict[str, Any], name: str) -> dict[str, Any]:
     """
     part = document.get(name)
     if not isinstance(part, dict):
-        raise MalformedFrame(repr(document)[:_KEPT].encode(), f"answer without {name}")
+        raise MalformedFrame(_bytes_of(document)[:_KEPT], f"answer without {name}")
     return part
 
 
-def read(document: Document, parse: Callable[[Document], Result]) -> Result:
+def items_of(document: Mapping[str, Any], name: str) -> list[Any]:
+    """Return the list under a key; null is an empty one.
+
+    Raises:
+        KeyError: If there is no such key: that is another answer than an empty list.
+        InvalidAmount: If it is no list.
+    """
+    items = document[name]
+    if items is None:
+        return []
+    if not isinstance(items, list):
+        raise InvalidAmount(f"{name} is not a list")
+    return items
+
+
+def read(document: Document, parse: Callable[[Document], Result], raw: bytes | None = None) -> Result:
     """Return what `parse` makes of a document.
+
+    Args:
+        document: The JSON, or what was made of it.
+        parse: What to make of it.
+        raw: The bytes it came as, for the error; None has them written again.
 
     Raises:
         MalformedFrame: If a key is missing or a value cannot be one.
@@ -61,7 +82,18 @@ def read(document: Document, parse: Callable[[Document], Result]) -> Result:
     try:
         return parse(document)
     except _UNREADABLE as error:
-        raise MalformedFrame(repr(document)[:_KEPT].encode(), f"{type(error).__name__}: {error}") from None
+        kept = _bytes_of(document) if raw is None else raw
+        raise MalformedFrame(kept[:_KEPT], f"{type(error).__name__}: {error}") from None
+
+
+def _bytes_of(document: Any) -> bytes:
+    with suppress(TypeError):
+        return orjson.dumps(document)
+    # Not JSON of 64 bits, or nested deeper than it can be written.
+    try:
+        return repr(document).encode(errors="replace")
+    except RecursionError:
+        return b""
 
 
 def read_write(raw: bytes, parse: Callable[[dict[str, Any]], Result]) -> Result:
@@ -71,6 +103,6 @@ def read_write(raw: bytes, parse: Callable[[dict[str, Any]], Result]) -> Result:
         OutcomeUnknown: If it cannot be read: the venue took the request, and only reads tell what it did.
     """
     try:
-        return read(document_of(raw), parse)
+        return read(document_of(raw), parse, raw)
     except MalformedFrame as error:
         raise OutcomeUnknown(f"the venue took the request and its answer cannot be read: {error.reason}") from error

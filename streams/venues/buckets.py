@@ -18,17 +18,25 @@ from typing import Any, Protocol
 
 import orjson
 
+from streams.market.errors import TransientError
+
 Entries = dict[str, Any]
 UNLIMITED_PER_S = 1e6
 """Buckets that refill at least this fast are not counted at all."""
 _PAGE = 4096
+_MOST_DEBT_S = 3600.0
+"""No queue of callers is as long as this: an entry that says so is torn."""
 
 
 class Ledger(Protocol):
     """Where buckets keep what they hold: entries that one caller at a time may read and change."""
 
     def open(self) -> AbstractContextManager[Entries]:
-        """Give the entries to read and change; nobody else has them meanwhile. Never awaited under."""
+        """Give the entries to read and change; nobody else has them meanwhile. Never awaited under.
+
+        Raises:
+            TransientError: If they cannot be read or written: a call that cannot be counted is not made.
+        """
 
 
 class MemoryLedger:
@@ -47,7 +55,7 @@ class FileLedger:
     """Entries in one page of a file, guarded by flock, for every process of the machine.
 
     The kernel drops the lock of a process that dies, and a page is written in one call, so what a crash leaves is the
-    page before or after. A page that cannot be read (a torn disk) counts as spent: every `TokenBucket` starts empty.
+    page before or after. What cannot be read in a page (a torn disk) counts as spent: its `TokenBucket`s start empty.
 
     Args:
         path: The file; its folder is made where it is missing.
@@ -61,17 +69,20 @@ class FileLedger:
     @contextmanager
     def open(self) -> Iterator[Entries]:
         """See `Ledger.open`."""
-        descriptor = self._file()
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with _file_at_hand():
+            descriptor = self._file()
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
         try:
-            before = os.pread(descriptor, _PAGE, 0)
+            with _file_at_hand():
+                before = os.pread(descriptor, _PAGE, 0)
             entries = _entries_of(before)
             yield entries
             after = orjson.dumps(entries).ljust(_PAGE)
             if len(after) > _PAGE:
                 raise ValueError(f"{len(after)} bytes of buckets do not fit one page")
             if after != before:
-                os.pwrite(descriptor, after, 0)
+                with _file_at_hand():
+                    os.pwrite(descriptor, after, 0)
         finally:
             fcntl.flock(descriptor, fcntl.LOCK_UN)
 
@@ -92,6 +103,14 @@ class FileLedger:
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             self._owner = os.getpid()
         return self._descriptor
+
+
+@contextmanager
+def _file_at_hand() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise TransientError(f"the file of the request budget cannot be used: {error.strerror}") from error
 
 
 def _entries_of(page: bytes) -> Entries:
@@ -153,13 +172,15 @@ class TokenBucket:
 
     def refilled(self, entries: Entries) -> float:
         """Return what the bucket holds now, by its entry."""
-        entry = entries.get(self.name)
-        if entry is None:
+        if self.name not in entries:
             return 0.0 if "is_torn" in entries else self.ceiling
-        tokens, at = float(entry[0]), float(entry[1])
-        # A clock behind the entry's has begun again: the machine was restarted.
-        passed = self.monotonic() - at
-        return self.ceiling if passed < 0 else min(self.ceiling, tokens + passed * self.rate)
+        match entries[self.name]:
+            case [int() | float() as tokens, int() | float() as at] if tokens > -_MOST_DEBT_S * self.rate:
+                # A clock behind the entry's has begun again: the machine was restarted.
+                passed = self.monotonic() - at
+                return self.ceiling if passed < 0 else min(self.ceiling, tokens + passed * self.rate)
+            case _:
+                return 0.0
 
     def put(self, entries: Entries, tokens: float) -> None:
         """Write what the bucket holds now."""

@@ -9,6 +9,8 @@ import httpx
 from streams.market.errors import OutcomeUnknown, StreamsError, TransientError
 from streams.settings import Settings
 
+_CONNECT_S = 3.0
+_POOL_S = 2.0
 Parameters = Sequence[tuple[str, str]]
 Classify = Callable[[int, bytes, Mapping[str, str], bool], StreamsError]
 """(status, body, headers, is_write) -> the error to raise."""
@@ -17,9 +19,14 @@ IsAnswer = Callable[[int, bytes], bool]
 
 
 def http_client(settings: Settings) -> httpx.AsyncClient:
-    """Return a client with the settings' timeout; the caller closes it. A proxy never sees what is on loopback."""
+    """Return a client with the settings' timeout; the caller closes it. A proxy never sees what is on loopback.
+
+    Requests are signed before they wait for a connection, and a venue takes a signature for about five seconds. What
+    cannot leave by then is a `TransientError` of ours instead of a refused signature.
+    """
+    limit_s = settings.http_timeout_s
     return httpx.AsyncClient(
-        timeout=httpx.Timeout(settings.http_timeout_s, connect=min(5.0, settings.http_timeout_s)),
+        timeout=httpx.Timeout(limit_s, connect=min(_CONNECT_S, limit_s), pool=min(_POOL_S, limit_s)),
         limits=httpx.Limits(max_connections=32, max_keepalive_connections=16),
         headers={"User-Agent": "crossbook", "Accept": "application/json"},
         trust_env=settings.venues != "sandbox",

@@ -9,6 +9,7 @@ from orchestration.defs.discovery.history import HistoryCounts, HistoryWindow, l
 from orchestration.defs.discovery.sources import KalshiSource, ListingSource, PolymarketSource
 from orchestration.defs.discovery.sweep import PageFailed, SweepSummary, sweep
 from orchestration.resources.platform import PlatformResource
+from streams.market.fees import kalshi_readings
 from streams.market.identity import Venue
 from streams.settings import Settings
 from streams.storage.database import Connection
@@ -133,7 +134,11 @@ async def _sweep_venue(settings: Settings, connection: Connection, venue: Venue,
                 load_series(connection, venue),
                 lambda tickers: load_events(connection, venue, tickers),
                 lambda: datetime.now(UTC),
-                settings.kalshi_account,
+                kalshi_readings(
+                    settings.kalshi_account,
+                    scales_makers=settings.kalshi_scales_makers,
+                    rebate_when=settings.kalshi_rebate_when,
+                ),
             )
         else:
             source = PolymarketSource(polymarket_client(settings, http), lambda: datetime.now(UTC))

@@ -10,7 +10,6 @@ from typing import Any, Protocol
 import orjson
 
 from streams.market.errors import MalformedFrame, NotFound
-from streams.market.fees import KalshiAccount
 from streams.market.identity import Venue
 from streams.market.listing import DiscoveredMarket
 from streams.storage.listings import EventRow
@@ -97,13 +96,13 @@ class KalshiSource:
         series: dict[str, Json],
         known_events: Callable[[Sequence[str]], Mapping[str, Json]],
         clock: Callable[[], datetime],
-        account: KalshiAccount = "direct",
+        readings: Mapping[str, Any] | None = None,
     ) -> None:
         self._client = client
         self._series = series
         self._known_events = known_events
         self._clock = clock
-        self._account = account
+        self._readings = readings
 
     async def prepare(self, kind: SweepKind) -> list[Json]:
         """A full sweep reads all series anew."""
@@ -153,7 +152,7 @@ class KalshiSource:
             _parse_into(
                 fetched,
                 payload,
-                lambda p: parse_kalshi_market(p, bare, series, now=self._clock(), account=self._account),
+                lambda p: parse_kalshi_market(p, bare, series, now=self._clock(), readings=self._readings),
             )
         if bare.get("title"):
             fetched.events.append(

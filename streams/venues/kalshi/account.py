@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from streams.venues.answers import part_of, read
+from streams.venues.answers import items_of, part_of
 from streams.venues.decimals import wire_size_e6
 from streams.venues.kalshi.orders import FillState, OrderState, parse_fill, parse_order
 from streams.venues.kalshi.portfolio import (
@@ -27,12 +27,16 @@ from streams.venues.kalshi.portfolio import (
     parse_transfer,
     transfer_body,
 )
-from streams.venues.kalshi.transport import LIST_LIMIT, Filter, KalshiTransport
+from streams.venues.kalshi.transport import LIST_LIMIT, Filter, KalshiTransport, path_part
 from streams.venues.paging import Page, all_items
 
 
 class AccountReads(KalshiTransport):
-    """Orders, fills, cash, positions and settlements of the key's primary account; times in Unix seconds."""
+    """Orders, fills, cash, positions and settlements of the key's account; times in Unix seconds.
+
+    Where the account has subaccounts, orders, fills and settlements are those of all, positions those of the primary
+    one alone: that is what the venue gives where none is named.
+    """
 
     async def orders(
         self,
@@ -51,11 +55,11 @@ class AccountReads(KalshiTransport):
             "min_ts": min_ts,
             "max_ts": max_ts,
         }
-        return await self._all("/portfolio/orders", "orders", parse_order, **filters)
+        return await self._all_once("/portfolio/orders", "orders", parse_order, lambda o: o.order_id, **filters)
 
     async def order(self, order_id: str) -> OrderState:
         """Return one of our orders. Right after a cancel it may still be said to rest."""
-        return await self._read(f"/portfolio/orders/{order_id}", lambda answer: parse_order(part_of(answer, "order")))
+        return await self._read(f"/portfolio/orders/{path_part(order_id)}", lambda a: parse_order(part_of(a, "order")))
 
     async def queue_positions(
         self, *, market_ids: Sequence[str] = (), event_ticker: str | None = None
@@ -63,14 +67,14 @@ class AccountReads(KalshiTransport):
         """Return what stands before our resting orders in some markets or in an event."""
         return await self._read(
             "/portfolio/orders/queue_positions",
-            lambda answer: [parse_queue_position(entry) for entry in answer["queue_positions"] or []],
+            lambda answer: [parse_queue_position(entry) for entry in items_of(answer, "queue_positions")],
             market_tickers=",".join(market_ids) or None,
             event_ticker=event_ticker,
         )
 
     async def queue_position(self, order_id: str) -> int:
         """Return how many contracts stand before one resting order, as `size_e6`."""
-        path = f"/portfolio/orders/{order_id}/queue_position"
+        path = f"/portfolio/orders/{path_part(order_id)}/queue_position"
         return await self._read(path, lambda answer: wire_size_e6(answer["queue_position_fp"]))
 
     async def resting_value(self) -> RestingValue:
@@ -87,7 +91,7 @@ class AccountReads(KalshiTransport):
     ) -> list[FillState]:
         """Return our executions, newest first; they carry no client_order_id."""
         filters: dict[str, Filter] = {"ticker": market_id, "order_id": order_id, "min_ts": min_ts, "max_ts": max_ts}
-        return await self._all("/portfolio/fills", "fills", parse_fill, **filters)
+        return await self._all_once("/portfolio/fills", "fills", parse_fill, lambda f: f.key, **filters)
 
     async def account_balance(self) -> Balance:
         """Return the cash with its breakdown by shard."""
@@ -101,19 +105,24 @@ class AccountReads(KalshiTransport):
         self, *, market_id: str | None = None, event_ticker: str | None = None, settlement_status: str | None = None
     ) -> Positions:
         """Return positions by market and by event; `settlement_status` unsettled (default), settled or all."""
-        pages: list[dict[str, Any]] = []
         filters: dict[str, Filter] = {
             "ticker": market_id,
             "event_ticker": event_ticker,
             "settlement_status": settlement_status,
         }
 
-        async def fetch(cursor: str) -> Page[dict[str, Any]]:
-            document = await self._get("/portfolio/positions", limit=LIST_LIMIT, **filters, cursor=cursor or None)
-            return Page([document], str(document.get("cursor") or ""))
+        async def fetch(cursor: str) -> Page[Positions]:
+            def page_of(document: dict[str, Any]) -> Page[Positions]:
+                return Page([_positions_of(document)], str(document.get("cursor") or ""))
 
-        pages += await all_items(fetch)
-        return read(pages, _positions_of)
+            path = "/portfolio/positions"
+            return await self._read(path, page_of, limit=LIST_LIMIT, **filters, cursor=cursor or None)
+
+        pages = await all_items(fetch)
+        return Positions(
+            markets=[position for page in pages for position in page.markets],
+            events=[position for page in pages for position in page.events],
+        )
 
     async def positions(self, *, market_id: str | None = None) -> list[PositionState]:
         """Return what we hold in markets that are not settled."""
@@ -128,15 +137,26 @@ class AccountReads(KalshiTransport):
 
     # -- cash between shards --------------------------------------------------------------------------------------
 
-    async def transfer(self, source: int, destination: int, amount_e6: int) -> str:
+    async def transfer(self, source: int, destination: int, amount_e6: int, *, client_transfer_id: str = "") -> str:
         """Move cash from one shard to another, once; returns the transfer's id.
 
+        Args:
+            source / destination: Shards by exchange_index.
+            amount_e6: A multiple of 0.0001 dollar.
+            client_transfer_id: Our own name of it, which the venue takes since 2026-10-15.
+
         Raises:
-            OutcomeUnknown: It may have happened; `transfers` and the balance's breakdown tell.
+            OutcomeUnknown: It may have happened; `transfers` and the balance's breakdown tell. `order_ids` has its
+                name.
         """
-        body = transfer_body(source, destination, amount_e6)
-        path = "/portfolio/intra_exchange_instance_transfer"
-        return await self._write("POST", path, lambda a: str(a["transfer_id"]), body=body, routing="unscoped")
+        return await self._write(
+            "POST",
+            "/portfolio/intra_exchange_instance_transfer",
+            lambda answer: str(answer["transfer_id"]),
+            body=transfer_body(source, destination, amount_e6, client_transfer_id),
+            routing="unscoped",
+            order_ids=[client_transfer_id] if client_transfer_id else [],
+        )
 
     async def transfers(self) -> list[ShardTransfer]:
         """Return the transfers between shards, newest first."""
@@ -154,8 +174,8 @@ class AccountReads(KalshiTransport):
         await self._write("POST", path, lambda _: None, body=body, routing="unscoped")
 
 
-def _positions_of(pages: list[dict[str, Any]]) -> Positions:
+def _positions_of(document: dict[str, Any]) -> Positions:
     return Positions(
-        markets=[parse_position(entry) for page in pages for entry in page.get("market_positions") or []],
-        events=[parse_event_position(entry) for page in pages for entry in page.get("event_positions") or []],
+        markets=[parse_position(entry) for entry in items_of(document, "market_positions")],
+        events=[parse_event_position(entry) for entry in items_of(document, "event_positions")],
     )

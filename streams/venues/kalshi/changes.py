@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from streams.market.errors import InvalidAmount, OutcomeUnknown, StreamsError
+from streams.market.errors import InvalidAmount, MalformedFrame, OutcomeUnknown, StreamsError
 from streams.market.identity import Side
+from streams.venues.answers import read
 from streams.venues.decimals import wire_size_e6
 from streams.venues.kalshi.errors import error_for, error_of
 from streams.venues.kalshi.orders import (
@@ -174,9 +175,9 @@ def _item(entry: dict[str, Any] | None, name: str, parse: Callable[[dict[str, An
             failure.order_ids = (name,)
         return BatchItem(None, failure, entry)
     try:
-        return BatchItem(parse(entry), None, entry)
-    except (InvalidAmount, KeyError, TypeError, ValueError) as error:
-        what = f"the answer for {name} cannot be read: {type(error).__name__}"
+        return BatchItem(read(entry, parse), None, entry)
+    except MalformedFrame as error:
+        what = f"the answer for {name} cannot be read: {error.reason}"
         return BatchItem(None, OutcomeUnknown(what, (name,)), entry)
 
 

@@ -10,14 +10,16 @@ Bodies come in four shapes: `{"error": {"code", "message", "details"}}`, the sam
                     Refused                understood and refused; `code` says why, nothing happened
     outcome unknown OutcomeUnknown         a write that may have happened; only reads may follow
 
-The status decides only where the body has no code we know: a proxy's page, or a code newer than this list.
+A failure inside the venue (5xx) leaves a write open whatever its body says. Else the status decides only where the body
+has no code we know: a proxy's page, or a code newer than this list.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
+
+import orjson
 
 from streams.market.errors import (
     AuthenticationFailed,
@@ -37,7 +39,8 @@ _AUTHENTICATION = frozenset(
         "token_authentication_failure",
     }
 )
-_NOT_FOUND = frozenset({"not_found", "market_not_found"})
+_NOT_FOUND = "not_found"
+"""How the codes end that say so: not_found, market_not_found and what may be added."""
 _RATE = frozenset({"too_many_requests"})
 # Known noes: nothing happened, with whatever status they come. `trading_is_paused` was seen as 409 and reported as 400.
 _REFUSED = frozenset(
@@ -69,12 +72,12 @@ _UNANSWERED_STATUS = frozenset({408, 499})
 def error_of_body(body: bytes) -> tuple[str, str]:
     """Return (code, message) of an error body of any shape; empty strings where there is none."""
     try:
-        document: Any = json.loads(body)
-    except ValueError:
+        document: Any = orjson.loads(body)
+    except orjson.JSONDecodeError:
         return "", ""
     if not isinstance(document, dict):
         return "", ""
-    return error_of(document.get("error", document))
+    return error_of(document.get("error") or document)
 
 
 def error_of(part: Any) -> tuple[str, str]:
@@ -83,9 +86,7 @@ def error_of(part: Any) -> tuple[str, str]:
         return part.strip().lower().replace(" ", "_"), part[:500]
     if not isinstance(part, dict):
         return "", ""
-    if "msg" in part and "code" not in part:
-        return "invalid_parameters", str(part["msg"])[:500]
-    parts = [str(part[name]) for name in ("message", "details") if part.get(name)]
+    parts = [str(part[name]) for name in ("message", "details", "msg") if part.get(name)]
     return str(part.get("code") or ""), ": ".join(dict.fromkeys(parts))[:500]
 
 
@@ -101,30 +102,33 @@ def error_for(code: str, message: str, status: int = 0, *, is_write: bool) -> St
     Args:
         code: The venue's word, empty where the body has none.
         message: Its text.
-        status: HTTP status; 0 for the error of one item in a batch, which has none of its own.
+        status: HTTP status; 0 for the error of one item in a batch, which has none of its own: one with a code that is
+            not known may have happened.
         is_write: Whether the call would have changed something.
     """
     text = f"{status} {code or 'without a code'}" + (f": {message}" if message else "")
     word = code.lower()
+    failed = OutcomeUnknown(text) if is_write else TransientError(text)
+    if status >= 500 or status in _UNANSWERED_STATUS:
+        return failed
     if word in _RATE:
         return RateLimited(text)
     if word in _AUTHENTICATION:
         return AuthenticationFailed(text)
-    if word in _NOT_FOUND:
+    if word.endswith(_NOT_FOUND):
         return NotFound(text)
     if word in _REFUSED:
         return Refused(code, message, status)
-    if status >= 500 or status in _UNANSWERED_STATUS or (status == 0 and _is_internal(word)):
-        return OutcomeUnknown(text) if is_write else TransientError(text)
+    return _by_status(code, message, status, text) if status else failed
+
+
+def _by_status(code: str, message: str, status: int, text: str) -> StreamsError:
     if status == 429:
         return RateLimited(text)
     if status in (401, 403):
         return AuthenticationFailed(text)
     if status == 404 and not code:
         return NotFound(text)
-    return Refused(code or f"http_{status}", message, status)
-
-
-def _is_internal(word: str) -> bool:
-    """Whether an item of a batch failed inside the venue; such codes are not listed anywhere."""
-    return not word or any(part in word for part in ("internal", "unavailable", "timeout", "unknown"))
+    # A parameter that cannot be meant is answered with a bare text.
+    unnamed = "invalid_parameters" if status == 400 and message else f"http_{status}"
+    return Refused(code or unnamed, message, status)

@@ -12,7 +12,7 @@ from streams.venues.kalshi.catalogue import Market, parse_market_state
 from streams.venues.kalshi.market_data import candles_of, trade_of
 from streams.venues.kalshi.orders import FillState, OrderState, parse_fill, parse_order
 from streams.venues.kalshi.portfolio import PositionState, parse_position
-from streams.venues.kalshi.transport import LIST_LIMIT, Filter, KalshiTransport
+from streams.venues.kalshi.transport import LIST_LIMIT, Filter, KalshiTransport, as_sent, path_part
 from streams.venues.paging import Candle, Page
 from streams.venues.times import parse_time
 
@@ -57,12 +57,12 @@ class HistoryReads(KalshiTransport):
         self, cursor: str = "", *, limit: int = LIST_LIMIT, **filters: Filter
     ) -> Page[dict[str, Any]]:
         """Return one page of archived markets as the venue's JSON; `filters` tickers, event_ticker, series_ticker."""
-        return await self._page("/historical/markets", "markets", cursor, limit=limit, **filters)
+        return await self._page("/historical/markets", "markets", as_sent, cursor, limit=limit, **filters)
 
     async def historical_market(self, market_id: str) -> Market:
         """Return one archived market."""
         return await self._read(
-            f"/historical/markets/{market_id}", lambda answer: parse_market_state(part_of(answer, "market"))
+            f"/historical/markets/{path_part(market_id)}", lambda answer: parse_market_state(part_of(answer, "market"))
         )
 
     async def historical_candlesticks(
@@ -70,7 +70,7 @@ class HistoryReads(KalshiTransport):
     ) -> list[Candle]:
         """Return the candlesticks of an archived market, oldest first; their keys lack the live ones' suffixes."""
         return await self._read(
-            f"/historical/markets/{market_id}/candlesticks",
+            f"/historical/markets/{path_part(market_id)}/candlesticks",
             lambda answer: candles_of(answer, period_interval * 60),
             start_ts=start_ts,
             end_ts=end_ts,
@@ -87,12 +87,12 @@ class HistoryReads(KalshiTransport):
     async def historical_fills(self, *, market_id: str | None = None, max_ts: int | None = None) -> list[FillState]:
         """Return our archived executions, newest first."""
         filters: dict[str, Filter] = {"ticker": market_id, "max_ts": max_ts}
-        return await self._all("/historical/fills", "fills", parse_fill, **filters)
+        return await self._all_once("/historical/fills", "fills", parse_fill, lambda f: f.key, **filters)
 
     async def historical_orders(self, *, market_id: str | None = None, max_ts: int | None = None) -> list[OrderState]:
         """Return our archived orders, newest first."""
         filters: dict[str, Filter] = {"ticker": market_id, "max_ts": max_ts}
-        return await self._all("/historical/orders", "orders", parse_order, **filters)
+        return await self._all_once("/historical/orders", "orders", parse_order, lambda o: o.order_id, **filters)
 
     async def historical_positions(
         self, *, market_id: str | None = None, event_ticker: str | None = None

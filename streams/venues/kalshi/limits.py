@@ -26,6 +26,8 @@ UNSIGNED_READS_PER_S = 3.0
 _IN_FLIGHT_S = 0.5
 # Shards known in November 2026; more of them only make our own counting coarser.
 _SHARDS = (1, 2, 3)
+_MOST_COSTS = 30
+"""So many listed costs have room in the page that all processes share."""
 _TERMS_AGE_S = 3600.0
 _RETRY_AGE_S = 60.0
 # Method and path below the base; ":name" is any one part. What the venue lists is put over it.
@@ -45,6 +47,14 @@ class BucketTerms:
 
     refill_per_s: float
     capacity: float
+
+    @classmethod
+    def of(cls, refill: Any, capacity: Any) -> BucketTerms:
+        """Return the terms of two JSON numbers; raises InvalidAmount, TypeError or ValueError where they are none."""
+        terms = cls(float(refill), float(capacity))
+        if not (terms.refill_per_s > 0 and terms.capacity > 0):
+            raise InvalidAmount(f"a bucket that never refills: {refill} a second, {capacity} at most")
+        return terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,22 +93,26 @@ def parse_limits(document: dict[str, Any]) -> AccountLimits:
 
 
 def _terms(entry: dict[str, Any]) -> BucketTerms:
-    refill, capacity = float(entry["refill_rate"]), float(entry["bucket_capacity"])
-    if not (refill > 0 and capacity > 0):
-        raise InvalidAmount(f"a bucket that never refills: {refill} a second, {capacity} at most")
-    return BucketTerms(refill, capacity)
+    return BucketTerms.of(entry["refill_rate"], entry["bucket_capacity"])
 
 
 def parse_costs(document: dict[str, Any], base_path: str = "/trade-api/v2") -> EndpointCosts:
     """Return the costs of an answer, by paths below `base_path`; raises KeyError or ValueError where it is not one."""
     return EndpointCosts(
-        default=float(document["default_cost"]),
+        default=_cost(document["default_cost"]),
         costs={
-            f"{entry['method']} {str(entry['path']).removeprefix(base_path)}": float(entry["cost"])
+            f"{entry['method']} {str(entry['path']).removeprefix(base_path)}": _cost(entry["cost"])
             for entry in document.get("endpoint_costs") or []
         },
         payload=document,
     )
+
+
+def _cost(value: Any) -> float:
+    cost = float(value)
+    if cost < 0:
+        raise InvalidAmount(f"a cost below zero: {cost}")
+    return cost
 
 
 class KalshiLimits:
@@ -124,6 +138,8 @@ class KalshiLimits:
         self._ledger = ledger or MemoryLedger()
         self._monotonic = monotonic
         self._is_signed = is_signed
+        self._listed: dict[str, float] = {}
+        self._default = DEFAULT_COST
         self._costs = _Costs(_LISTED_COSTS)
         if not is_signed:
             rate = unsigned_reads_per_s * DEFAULT_COST
@@ -145,12 +161,14 @@ class KalshiLimits:
         return self._monotonic() >= self._fresh_until and not self._recall()
 
     def learn(self, account: AccountLimits | None, costs: EndpointCosts | None) -> None:
-        """Take over what the venue said, for all users of the ledger; None where it did not: asked again soon."""
+        """Take over what the venue said, for all users of the ledger; None where it did not.
+
+        Without an account the venue is asked again soon; costs that it did not say stay as they were.
+        """
         if account is None:
             self._fresh_until = self._monotonic() + _RETRY_AGE_S
             return
-        listed = {name: cost for name, cost in (costs.costs if costs else {}).items() if _is_ours(name)}
-        default = costs.default if costs else DEFAULT_COST
+        default, listed = (costs.default, _worth_keeping(costs)) if costs else (self._default, self._listed)
         terms = [
             account.reads.refill_per_s,
             account.reads.capacity,
@@ -206,18 +224,25 @@ class KalshiLimits:
         """Take over what another process learned lately; return whether there was something."""
         with self._ledger.open() as entries:
             note: Entries | None = entries.get("account")
-        if note is None or not 0 <= self._monotonic() - float(note["at"]) < _TERMS_AGE_S:
-            return False
-        self._apply(note)
+        try:
+            if note is None or not 0 <= self._monotonic() - float(note["at"]) < _TERMS_AGE_S:
+                return False
+            self._apply(note)
+        except (InvalidAmount, KeyError, TypeError, ValueError, AttributeError):
+            return False  # not a note: the page was torn
         return True
 
     def _apply(self, note: Entries) -> None:
         read_rate, read_capacity, write_rate, write_capacity = note["terms"]
-        self._reads.rate, self._reads.capacity = read_rate, read_capacity
+        reads, writes = BucketTerms.of(read_rate, read_capacity), BucketTerms.of(write_rate, write_capacity)
+        listed = {str(name): _cost(cost) for name, cost in note["costs"].items()}
+        default, fresh_until = _cost(note["default"]), float(note["at"]) + _TERMS_AGE_S
+        self._reads.rate, self._reads.capacity = reads.refill_per_s, reads.capacity
         for bucket in self._writes.values():
-            bucket.rate, bucket.capacity = write_rate, write_capacity
-        self._costs = _Costs(_LISTED_COSTS | note["costs"], note["default"])
-        self._fresh_until = float(note["at"]) + _TERMS_AGE_S
+            bucket.rate, bucket.capacity = writes.refill_per_s, writes.capacity
+        self._listed, self._default = listed, default
+        self._costs = _Costs(_LISTED_COSTS | listed, default)
+        self._fresh_until = fresh_until
 
 
 class _Costs:
@@ -242,7 +267,21 @@ class _Costs:
         return self._default
 
 
+def _worth_keeping(costs: EndpointCosts) -> dict[str, float]:
+    """Return the listed costs that tell something: of calls this client makes, the dearest where there are many.
+
+    Those that we would assume to cost something else come first.
+    """
+    telling = {
+        name: cost
+        for name, cost in costs.costs.items()
+        if _is_ours(name) and cost != _LISTED_COSTS.get(name, costs.default)
+    }
+    dearest = sorted(telling, key=lambda name: (name not in _LISTED_COSTS, -telling[name]))
+    return {name: telling[name] for name in dearest[:_MOST_COSTS]}
+
+
 def _is_ours(name: str) -> bool:
-    """Whether a listed endpoint is one this client calls; the others need no room in the ledger."""
+    """Whether a listed endpoint is one this client calls."""
     path = name.partition(" ")[2]
     return path.startswith(("/portfolio/", "/markets", "/events", "/series", "/exchange", "/historical", "/account"))

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from streams.market.errors import InvalidAmount, MalformedFrame
-from streams.market.fees import KalshiAccount
+from streams.market.errors import InvalidAmount
 from streams.market.identity import Venue
 from streams.market.listing import DiscoveredMarket, Listing, MarketStatus, MarketTerms
 from streams.market.units import PRICE_ONE_E4, PRICE_SCALE, scaled_int
+from streams.venues.answers import read
 from streams.venues.decimals import plain_decimal
 from streams.venues.times import parse_time
 
@@ -48,7 +48,7 @@ def parse_market(
     series: Mapping[str, Any] | None = None,
     *,
     now: datetime | None = None,
-    account: KalshiAccount = "direct",
+    readings: Mapping[str, Any] | None = None,
 ) -> DiscoveredMarket:
     """Return one market of a list or of `GET /markets/{ticker}`.
 
@@ -57,31 +57,38 @@ def parse_market(
         event: Its event's JSON: title, exclusivity, series and fee overrides are not on the market.
         series: Its series' JSON, for the fee schedule and category.
         now: The instant of the reading. Kalshi does not say that a market passed its close; the time does.
-        account: How finely our balance is kept, which rounds the fees.
+        readings: What no market states of its fees: see `fees.kalshi_readings`.
 
     Raises:
         MalformedFrame: If the ticker, event or status is missing, or a number cannot be read.
     """
-    event, series = event or {}, series or {}
-    try:
-        ticker, event_ticker = _text(payload, "ticker"), _text(payload, "event_ticker")
-        if not ticker or not event_ticker:
-            raise InvalidAmount("a market without ticker or event")
-        close_time = parse_time(payload.get("close_time"))
-        return DiscoveredMarket(
-            listing=_listing(payload, event, series, close_time),
-            terms=_terms(payload, event, series, account),
-            status=_status(_text(payload, "status"), close_time, now),
-            open_time=parse_time(payload.get("open_time")),
-            expected_settle_time=_expected_settle_time(payload),
-            result=_text(payload, "result") or None,
-            settlement_e4=_settlement_e4(payload),
-            other_ids=(),
-            volatile={ours: payload[theirs] for theirs, ours in _VOLATILE.items() if payload.get(theirs) is not None},
-            payload=payload,
-        )
-    except (InvalidAmount, TypeError, KeyError, AttributeError) as error:
-        raise MalformedFrame(repr(payload)[:2000].encode(), f"market list: {error}") from None
+    found_event, found_series = event or {}, series or {}
+    return read(payload, lambda market: _discovered(market, found_event, found_series, now, readings or {}))
+
+
+def _discovered(
+    payload: dict[str, Any],
+    event: Mapping[str, Any],
+    series: Mapping[str, Any],
+    now: datetime | None,
+    readings: Mapping[str, Any],
+) -> DiscoveredMarket:
+    ticker, event_ticker = _text(payload, "ticker"), _text(payload, "event_ticker")
+    if not ticker or not event_ticker:
+        raise InvalidAmount("a market without ticker or event")
+    close_time = parse_time(payload.get("close_time"))
+    return DiscoveredMarket(
+        listing=_listing(payload, event, series, close_time),
+        terms=_terms(payload, event, series, readings),
+        status=_status(_text(payload, "status"), close_time, now),
+        open_time=parse_time(payload.get("open_time")),
+        expected_settle_time=_expected_settle_time(payload),
+        result=_text(payload, "result") or None,
+        settlement_e4=_settlement_e4(payload),
+        other_ids=(),
+        volatile={ours: payload[theirs] for theirs, ours in _VOLATILE.items() if payload.get(theirs) is not None},
+        payload=payload,
+    )
 
 
 def _listing(
@@ -104,7 +111,7 @@ def _listing(
 
 
 def _terms(
-    payload: Mapping[str, Any], event: Mapping[str, Any], series: Mapping[str, Any], account: KalshiAccount
+    payload: Mapping[str, Any], event: Mapping[str, Any], series: Mapping[str, Any], readings: Mapping[str, Any]
 ) -> MarketTerms:
     index = payload.get("exchange_index", event.get("exchange_index"))
     return MarketTerms(
@@ -112,7 +119,7 @@ def _terms(
         price_ranges=price_ranges(payload.get("price_ranges")),
         size_step_e6=10_000,
         min_size_e6=10_000,
-        fee_schedule=fee_schedule(event, series, account),
+        fee_schedule=fee_schedule(event, series, readings),
         settle_lag_s=int(payload.get("settlement_timer_seconds") or 0),
         exchange_index=index if isinstance(index, int) else None,
         is_exclusive_event=bool(event.get("mutually_exclusive")),
@@ -138,11 +145,12 @@ def _e4(entry: Mapping[str, Any], name: str) -> int:
 
 
 def fee_schedule(
-    event: Mapping[str, Any], series: Mapping[str, Any], account: KalshiAccount = "direct"
+    event: Mapping[str, Any], series: Mapping[str, Any], readings: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """Return the schedule in force: the event's overrides, else the series' own; {} where neither is known.
 
-    Type and multiplier are overridden one by one. The account is only named where it is not a direct one.
+    Type and multiplier are overridden one by one. `readings` are put beside them: see `fees.kalshi_readings`. That a
+    market's fees are waived for a time (`fee_waiver_expiration_time`) is not counted on.
 
     A fee type we do not know is kept as it is, so that whoever prices a trade refuses it.
     """
@@ -155,9 +163,7 @@ def fee_schedule(
         schedule["fee_type"] = fee_type
     if multiplier is not None:
         schedule["fee_multiplier"] = plain_decimal(multiplier)
-    if account != "direct":
-        schedule["account"] = account
-    return schedule
+    return schedule | dict(readings or {})
 
 
 def _strike(payload: Mapping[str, Any]) -> dict[str, str] | None:

@@ -8,6 +8,7 @@ from typing import Any
 from streams.market.events import BookSnapshot, TradePrint
 from streams.market.identity import Venue
 from streams.market.units import PRICE_ONE_E4
+from streams.venues.answers import items_of
 from streams.venues.decimals import wire_bound_e4, wire_price_e4, wire_size_e6
 from streams.venues.kalshi.parsing import ask_levels, bid_levels, outcome_of
 from streams.venues.paging import Candle
@@ -30,17 +31,17 @@ def book_of(market_id: str, book: dict[str, Any]) -> BookSnapshot:
 
 def books_of(answer: dict[str, Any]) -> list[BookSnapshot]:
     """Return the books of GET /markets/orderbooks; raises KeyError, InvalidAmount or ValueError."""
-    return [book_of(str(entry["ticker"]), entry["orderbook_fp"]) for entry in answer["orderbooks"]]
+    return [book_of(str(entry["ticker"]), entry["orderbook_fp"]) for entry in items_of(answer, "orderbooks")]
 
 
 def candles_of(answer: dict[str, Any], interval_s: int) -> list[Candle]:
     """Return the candlesticks of an answer; raises KeyError or InvalidAmount."""
-    return [candle_of(entry, interval_s) for entry in answer.get("candlesticks") or []]
+    return [candle_of(entry, interval_s) for entry in items_of(answer, "candlesticks")]
 
 
 def candles_by_market(answer: dict[str, Any], interval_s: int) -> dict[str, list[Candle]]:
     """Return the candlesticks of GET /markets/candlesticks by ticker; raises KeyError or InvalidAmount."""
-    return {str(entry["market_ticker"]): candles_of(entry, interval_s) for entry in answer["markets"]}
+    return {str(entry["market_ticker"]): candles_of(entry, interval_s) for entry in items_of(answer, "markets")}
 
 
 def trade_of(entry: dict[str, Any]) -> TradePrint:

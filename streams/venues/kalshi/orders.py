@@ -11,7 +11,7 @@ import orjson
 from streams.market.errors import InvalidAmount
 from streams.market.identity import Outcome, Side
 from streams.market.units import PRICE_ONE_E4, SIZE_SCALE, price_decimal
-from streams.venues.decimals import wire_cash_e6, wire_price_e4, wire_size_e6
+from streams.venues.decimals import wire_bound_e4, wire_cash_e6, wire_size_e6
 from streams.venues.kalshi.parsing import outcome_of
 from streams.venues.times import parse_time
 
@@ -19,6 +19,14 @@ TimeInForce = Literal["immediate_or_cancel", "fill_or_kill", "good_till_canceled
 Action = Literal["buy", "sell"]
 SelfTradePrevention = Literal["taker_at_cross", "maker"]
 SIZE_STEP_E6 = SIZE_SCALE // 100
+_DIRECTIONS: dict[tuple[str, str], Outcome] = {
+    ("bid", "buy"): "yes",
+    ("ask", "buy"): "no",
+    ("yes", "buy"): "yes",
+    ("yes", "sell"): "no",
+    ("no", "buy"): "no",
+    ("no", "sell"): "yes",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +71,8 @@ class OrderRequest:
 
     def document(self) -> dict[str, Any]:
         """Return the request as JSON; errors as for `body`."""
+        if not self.client_order_id:
+            raise InvalidAmount("an order without a client_order_id could not be found again")
         if self.expiration_s is not None and self.time_in_force != "good_till_canceled":
             raise InvalidAmount("an expiry needs good_till_canceled")
         if self.reduce_only and self.time_in_force != "immediate_or_cancel":
@@ -165,7 +175,7 @@ class OrderState:
 
     Attributes:
         status: resting, canceled or executed (or a newer word).
-        price_e4: The limit in YES dollars.
+        price_e4: The limit in YES dollars; 0 or 10,000 on market orders of old.
         cash_e6: What its fills cost or brought, without fees.
         fee_e6: Fees of its fills.
     """
@@ -206,6 +216,11 @@ class FillState:
     created_at: datetime | None
     payload: dict[str, Any]
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """(fill_id, order_id): both our orders may be in one match."""
+        return self.fill_id, self.order_id
+
     def price_of(self, outcome: Outcome) -> int:
         """Return the price of an outcome in this fill as `price_e4`."""
         return self.yes_price_e4 if outcome == "yes" else PRICE_ONE_E4 - self.yes_price_e4
@@ -237,8 +252,8 @@ def parse_order(document: dict[str, Any]) -> OrderState:
         client_order_id=str(document.get("client_order_id") or ""),
         market_id=str(document["ticker"]),
         status=str(document["status"]),
-        outcome=outcome_of(document.get("outcome_side") or document["side"]),
-        price_e4=wire_price_e4(document["yes_price_dollars"]),
+        outcome=direction_of(document),
+        price_e4=wire_bound_e4(document["yes_price_dollars"]),
         initial_e6=wire_size_e6(document["initial_count_fp"]),
         filled_e6=wire_size_e6(document["fill_count_fp"]),
         remaining_e6=wire_size_e6(document["remaining_count_fp"]),
@@ -255,8 +270,8 @@ def parse_fill(document: dict[str, Any]) -> FillState:
         fill_id=str(document.get("fill_id") or document["trade_id"]),
         order_id=str(document["order_id"]),
         market_id=str(document.get("ticker") or document["market_ticker"]),
-        outcome=outcome_of(document.get("outcome_side") or document["side"]),
-        yes_price_e4=wire_price_e4(document["yes_price_dollars"]),
+        outcome=direction_of(document),
+        yes_price_e4=wire_bound_e4(document["yes_price_dollars"]),
         size_e6=wire_size_e6(document["count_fp"]),
         fee_e6=cash_of(document, "fee_cost"),
         is_taker=bool(document["is_taker"]),
@@ -270,6 +285,20 @@ def _at_ms(value: Any) -> datetime | None:
 
 
 def cash_of(document: dict[str, Any], name: str) -> int:
-    """Return an amount of dollars as `cash_e6`, 0 where it is absent."""
-    value = document.get(name)
-    return wire_cash_e6(value) if value else 0
+    """Return an amount of dollars as `cash_e6`; raises KeyError where it is absent, InvalidAmount where it is none."""
+    return wire_cash_e6(document[name])
+
+
+def direction_of(document: dict[str, Any]) -> Outcome:
+    """Return which way an order or a fill goes: `yes` is buy YES or sell NO, `no` the reverse.
+
+    `outcome_side` and `book_side` carry the same bit; the deprecated `side` needs its `action` beside it.
+
+    Raises:
+        KeyError, InvalidAmount: If no words tell it.
+    """
+    if document.get("outcome_side"):
+        return outcome_of(document["outcome_side"])
+    if document.get("book_side"):
+        return _DIRECTIONS[document["book_side"], "buy"]
+    return _DIRECTIONS[document["side"], document["action"]]

@@ -1,12 +1,13 @@
 """Kalshi's public socket frames as events in YES terms. Pure; the only error is MalformedFrame.
 
-The frame of a public channel becomes one event; frames of channels we have no use for (requests for quotes, index
-feeds, the private channels on a market data socket) become `OtherChannel`, because their sequence numbers still count.
+The frame of a public channel becomes one event, our own `STALE` one an event for each market it names. Frames of
+channels we have no use for (requests for quotes, index feeds, the private channels on a market data socket) become
+`OtherChannel`, because their sequence numbers still count.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -14,6 +15,7 @@ from streams.market.errors import InvalidAmount, MalformedFrame
 from streams.market.events import (
     Acknowledgement,
     BookSnapshot,
+    BookStale,
     ChannelError,
     EventFeeChange,
     EventListed,
@@ -36,6 +38,7 @@ _frame = msgspec.json.Decoder(wire.Frame).decode
 _delta = msgspec.json.Decoder(wire.DeltaMessage).decode
 _snapshot = msgspec.json.Decoder(wire.SnapshotMessage).decode
 _poll = msgspec.json.Decoder(wire.PolledBook).decode
+_stale = msgspec.json.Decoder(wire.StaleMessage).decode
 _trade = msgspec.json.Decoder(wire.TradeMessage).decode
 _lifecycle = msgspec.json.Decoder(wire.LifecycleMessage).decode
 _ticker = msgspec.json.Decoder(wire.TickerMessage).decode
@@ -82,6 +85,9 @@ def parse_frame(raw: bytes, *, use_yes_price: bool = True) -> list[MarketEvent]:
     try:
         check_text(raw)
         frame = _frame(raw)
+        if frame.type == wire.STALE:
+            message = _stale(frame.msg)
+            return [BookStale(Venue.KALSHI, ticker, message.cause or "stale") for ticker in message.market_tickers]
         parse = _PARSERS.get(frame.type)
         if parse is None:
             return [OtherChannel(Venue.KALSHI, frame.type, frame.sid, frame.seq, bytes(frame.msg))]
@@ -313,6 +319,11 @@ def _parse_error(frame: wire.Frame, _use_yes_price: bool) -> MarketEvent:
     message = _error(frame.msg)
     remedy = _REMEDIES.get(message.code, "mend")
     return ChannelError(Venue.KALSHI, message.code, message.msg, remedy, frame.id, frame.sid, frame.seq)
+
+
+def stale_frame(market_ids: Sequence[str], cause: str) -> bytes:
+    """Return our own frame that says that a feed cannot give some books."""
+    return msgspec.json.encode({"type": wire.STALE, "msg": {"market_tickers": list(market_ids), "cause": cause}})
 
 
 _PARSERS: dict[str, Callable[[wire.Frame, bool], MarketEvent]] = {

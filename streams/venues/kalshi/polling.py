@@ -17,14 +17,17 @@ from streams.market.events import BookSnapshot, MarketEvent
 from streams.market.identity import Venue
 from streams.venues.feed import NamedMarket, RawFrame
 from streams.venues.kalshi import wire
-from streams.venues.kalshi.parsing import parse_frame
+from streams.venues.kalshi.parsing import parse_frame, stale_frame
 from streams.venues.kalshi.rest import KalshiClient
 
 _FAILURES_BEFORE_LOSS = 3
 
 
 class KalshiPollingFeed:
-    """Reads the books of the wanted markets every `interval_s`; a book that did not change gives no frame."""
+    """Reads the books of the wanted markets every `interval_s`; a book that did not change gives no frame.
+
+    One that was given and that the venue lists no more (its market went to the archive) is said to be stale.
+    """
 
     venue = Venue.KALSHI
 
@@ -36,12 +39,13 @@ class KalshiPollingFeed:
         self._clock = clock
         self._wanted: dict[str, None] = {}
         self._last: dict[str, bytes] = {}
+        self._given: set[str] = set()
         self._wake = asyncio.Event()
         self._is_open = False
 
     async def connect(self) -> None:
         """Ask whether the exchange answers; see `Feed.connect`."""
-        self._wanted, self._last = {}, {}
+        self._wanted, self._last, self._given = {}, {}, set()
         await self._client.exchange_status()
         self._is_open = True
 
@@ -55,6 +59,7 @@ class KalshiPollingFeed:
         for market in markets:
             self._wanted.pop(market.market_id, None)
             self._last.pop(market.market_id, None)
+            self._given.discard(market.market_id)
 
     async def resync(self, market_ids: Sequence[str]) -> None:
         """Have the next poll give these books whether they changed or not."""
@@ -75,9 +80,10 @@ class KalshiPollingFeed:
             self._wake.clear()
             batch: list[RawFrame] = []
             try:
-                books = await self._client.order_books(list(self._wanted)) if self._wanted else []
+                asked = list(self._wanted)
+                books = await self._client.order_books(asked)
                 failures = 0
-                batch = self._changed(books)
+                batch = self._changed(books) + self._lost(asked, books)
             except (TransientError, MalformedFrame) as error:
                 failures += 1
                 if failures >= _FAILURES_BEFORE_LOSS:
@@ -103,8 +109,18 @@ class KalshiPollingFeed:
             raw = _frame(book)
             if book.market_id in self._wanted and self._last.get(book.market_id) != raw:
                 self._last[book.market_id] = raw
+                self._given.add(book.market_id)
                 batch.append(RawFrame(raw, now))
         return batch
+
+    def _lost(self, asked: list[str], books: list[BookSnapshot]) -> list[RawFrame]:
+        lost = (self._given & set(asked)) - {book.market_id for book in books}
+        if not lost:
+            return []
+        self._given -= lost
+        for market_id in lost:
+            self._last.pop(market_id, None)
+        return [RawFrame(stale_frame(sorted(lost), "not_listed"), self._clock())]
 
     async def _pause(self) -> None:
         try:

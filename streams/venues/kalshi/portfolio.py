@@ -218,7 +218,7 @@ def parse_transfer(document: dict[str, Any]) -> ShardTransfer:
     )
 
 
-def transfer_body(source: int, destination: int, amount_e6: int) -> dict[str, Any]:
+def transfer_body(source: int, destination: int, amount_e6: int, client_transfer_id: str = "") -> dict[str, Any]:
     """Return the request that moves cash between shards.
 
     Raises:
@@ -228,13 +228,14 @@ def transfer_body(source: int, destination: int, amount_e6: int) -> dict[str, An
         raise InvalidAmount(f"not a positive multiple of 0.0001 dollar: {amount_e6}")
     if source == destination:
         raise InvalidAmount(f"a transfer from shard {source} to itself")
-    return {
+    body: dict[str, Any] = {
         "source": "event_contract",
         "destination": "event_contract",
         "source_exchange_shard": source,
         "destination_exchange_shard": destination,
         "amount": amount_e6 // _CENTICENT_E6,
     }
+    return body | {"client_transfer_id": client_transfer_id} if client_transfer_id else body
 
 
 def allocation_body(percents: dict[int, int]) -> dict[str, Any]:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from streams.market.errors import NotFound
 from streams.market.events import BookSnapshot, TradePrint
-from streams.venues.answers import document_of, part_of, read
+from streams.venues.answers import document_of, items_of, part_of, read
 from streams.venues.kalshi.catalogue import (
     Event,
     FeeChange,
@@ -27,8 +28,9 @@ from streams.venues.kalshi.exchange import (
     parse_schedule,
     parse_status,
 )
+from streams.venues.kalshi.history import HistoryReads
 from streams.venues.kalshi.market_data import book_of, books_of, candles_by_market, candles_of, trade_of
-from streams.venues.kalshi.transport import LIST_LIMIT, Filter, KalshiTransport
+from streams.venues.kalshi.transport import LIST_LIMIT, Filter, as_sent, path_part
 from streams.venues.paging import Candle, Page
 
 _BOOKS_PER_CALL = 100
@@ -37,11 +39,14 @@ _MARKETS_OF_CANDLES = 100
 _CANDLES_PER_CALL = 10_000
 
 
-class PublicReads(KalshiTransport):
+class PublicReads(HistoryReads):
     """Exchange, series, events, markets, books, trades and candlesticks.
 
     Lists of one page (`..._page`) give the venue's JSON, so that a reader of everything can set one unreadable market
     aside; all other calls give dataclasses and fail as a whole. `/series` and `/markets` may be 15 seconds old.
+
+    A market and its candlesticks are in one of two places, and the live one answers NotFound for what it has given to
+    the archive: then the archive is asked.
     """
 
     # -- exchange -------------------------------------------------------------------------------------------------
@@ -65,14 +70,16 @@ class PublicReads(KalshiTransport):
         """Return all series (one answer of many megabytes); `min_updated_ts` in Unix seconds."""
         return await self._read(
             "/series",
-            lambda answer: [parse_series(entry) for entry in answer.get("series") or [] if entry.get("ticker")],
+            lambda answer: [parse_series(entry) for entry in items_of(answer, "series") if entry.get("ticker")],
             category=category,
             min_updated_ts=min_updated_ts,
         )
 
     async def series(self, series_ticker: str) -> Series:
         """Return one series."""
-        return await self._read(f"/series/{series_ticker}", lambda answer: parse_series(part_of(answer, "series")))
+        return await self._read(
+            f"/series/{path_part(series_ticker)}", lambda answer: parse_series(part_of(answer, "series"))
+        )
 
     async def series_fee_changes(
         self, *, series_ticker: str | None = None, show_historical: bool = False
@@ -80,7 +87,7 @@ class PublicReads(KalshiTransport):
         """Return scheduled changes of series' fees; past ones too where asked for."""
         return await self._read(
             "/series/fee_changes",
-            lambda answer: [parse_series_fee_change(entry) for entry in answer["series_fee_change_arr"] or []],
+            lambda answer: [parse_series_fee_change(entry) for entry in items_of(answer, "series_fee_change_arr")],
             series_ticker=series_ticker,
             show_historical=show_historical or None,
         )
@@ -104,6 +111,7 @@ class PublicReads(KalshiTransport):
         return await self._page(
             "/events",
             "events",
+            as_sent,
             cursor,
             limit=limit,
             with_nested_markets=with_nested_markets,
@@ -125,7 +133,7 @@ class PublicReads(KalshiTransport):
     async def event(self, event_ticker: str) -> Event:
         """Return one event with its markets."""
         return await self._read(
-            f"/events/{event_ticker}",
+            f"/events/{path_part(event_ticker)}",
             lambda answer: parse_event(part_of(answer, "event"), answer.get("markets")),
             with_nested_markets=True,
         )
@@ -134,7 +142,7 @@ class PublicReads(KalshiTransport):
         self, cursor: str = "", *, limit: int = LIST_LIMIT, **filters: Filter
     ) -> Page[dict[str, Any]]:
         """Return one page of markets as the venue's JSON; `filters` are the venue's own parameters."""
-        return await self._page("/markets", "markets", cursor, limit=limit, **filters)
+        return await self._page("/markets", "markets", as_sent, cursor, limit=limit, **filters)
 
     async def markets(self, **filters: Filter) -> list[Market]:
         """Return all markets that pass the venue's own `filters` (event_ticker, series_ticker, status, tickers, ...).
@@ -145,15 +153,19 @@ class PublicReads(KalshiTransport):
         return await self._all("/markets", "markets", parse_market_state, **filters)
 
     async def market(self, market_id: str) -> Market:
-        """Return one market. A new one may be NotFound for a moment, an old one is in the archive."""
-        return await self._read(f"/markets/{market_id}", lambda answer: parse_market_state(part_of(answer, "market")))
+        """Return one market, live or archived. A new one may be NotFound for a moment."""
+        path = f"/markets/{path_part(market_id)}"
+        try:
+            return await self._read(path, lambda answer: parse_market_state(part_of(answer, "market")))
+        except NotFound:
+            return await self.historical_market(market_id)
 
     # -- books, trades, candlesticks ------------------------------------------------------------------------------
 
     async def order_book(self, market_id: str, *, depth: int = 0) -> BookSnapshot:
         """Return the book, or its best `depth` levels. It has no sequence number: it cannot be joined to the socket."""
         return await self._read(
-            f"/markets/{market_id}/orderbook",
+            f"/markets/{path_part(market_id)}/orderbook",
             lambda answer: book_of(market_id, part_of(answer, "orderbook_fp")),
             depth=depth or None,
         )
@@ -178,8 +190,7 @@ class PublicReads(KalshiTransport):
         self, cursor: str = "", *, market_id: str | None = None, limit: int = 100, **filters: Filter
     ) -> Page[TradePrint]:
         """Return one page of public trades, newest first; `filters` min_ts, max_ts, is_block_trade."""
-        page = await self._page("/markets/trades", "trades", cursor, limit=limit, ticker=market_id, **filters)
-        return Page(read(page.items, lambda items: [trade_of(item) for item in items]), page.cursor)
+        return await self._page("/markets/trades", "trades", trade_of, cursor, limit=limit, ticker=market_id, **filters)
 
     async def candlesticks(
         self,
@@ -191,15 +202,21 @@ class PublicReads(KalshiTransport):
         *,
         include_latest_before_start: bool = False,
     ) -> list[Candle]:
-        """Return candlesticks, oldest first; `period_interval` in minutes (1, 60, 1440). Sparse: no news, no candle."""
-        return await self._read(
-            f"/series/{series_ticker}/markets/{market_id}/candlesticks",
-            lambda answer: candles_of(answer, period_interval * 60),
-            start_ts=start_ts,
-            end_ts=end_ts,
-            period_interval=period_interval,
-            include_latest_before_start=include_latest_before_start or None,
-        )
+        """Return candlesticks, oldest first; `period_interval` in minutes (1, 60, 1440). Sparse: no news, no candle.
+
+        The archive does not know `include_latest_before_start`.
+        """
+        filters: dict[str, Filter] = {
+            "start_ts": start_ts,
+            "end_ts": end_ts,
+            "period_interval": period_interval,
+            "include_latest_before_start": include_latest_before_start or None,
+        }
+        path = f"/series/{path_part(series_ticker)}/markets/{path_part(market_id)}/candlesticks"
+        try:
+            return await self._read(path, lambda answer: candles_of(answer, period_interval * 60), **filters)
+        except NotFound:
+            return await self.historical_candlesticks(market_id, start_ts, end_ts, period_interval)
 
     async def candlesticks_of(
         self, market_ids: Sequence[str], start_ts: int, end_ts: int, period_interval: int = 1

@@ -7,10 +7,9 @@ becomes of it when the answer is lost is `OutcomeUnknown`, never a retry.
 from __future__ import annotations
 
 from streams.venues.kalshi.account import AccountReads
-from streams.venues.kalshi.history import HistoryReads
 from streams.venues.kalshi.public import PublicReads
 from streams.venues.kalshi.trading import Trading
 
 
-class KalshiClient(PublicReads, HistoryReads, AccountReads, Trading):
+class KalshiClient(PublicReads, AccountReads, Trading):
     """Kalshi's REST API for one key, or for a reader without one. Arguments: see `KalshiTransport`."""

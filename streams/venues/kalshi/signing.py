@@ -16,13 +16,15 @@ from streams.market.errors import ConfigurationError
 from streams.venues.credentials import KalshiCredentials
 
 WS_PATH = "/trade-api/ws/v2"
+_LEAST_RSA_BITS = 2048
 
 
 class KalshiSigner:
     """Makes the three access headers. The key is parsed once; the kind of key decides, not the PEM's banner.
 
     Raises:
-        ConfigurationError: If the PEM is not an RSA or Ed25519 private key. The message never quotes it.
+        ConfigurationError: If the PEM is not an RSA (2048 bits or more) or Ed25519 private key, or is sealed with a
+            passphrase. The message never quotes it.
     """
 
     def __init__(self, credentials: KalshiCredentials) -> None:
@@ -48,9 +50,13 @@ class KalshiSigner:
 def _signer(pem: bytes) -> Callable[[bytes], bytes]:
     try:
         key = serialization.load_pem_private_key(pem, password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except TypeError:
+        raise ConfigurationError("The Kalshi private key is sealed with a passphrase; store it without one.") from None
+    except (ValueError, UnsupportedAlgorithm):
         raise ConfigurationError("The Kalshi private key cannot be read as an unencrypted PEM.") from None
     if isinstance(key, RSAPrivateKey):
+        if key.key_size < _LEAST_RSA_BITS:
+            raise ConfigurationError(f"The Kalshi private key must have {_LEAST_RSA_BITS} bits or more.")
         rsa_key = key
         scheme = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=padding.PSS.DIGEST_LENGTH)
         return lambda text: rsa_key.sign(text, scheme, hashes.SHA256())

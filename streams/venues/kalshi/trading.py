@@ -29,7 +29,7 @@ from streams.venues.kalshi.orders import (
     parse_cancel_answer,
     parse_order_answer,
 )
-from streams.venues.kalshi.transport import KalshiTransport
+from streams.venues.kalshi.transport import KalshiTransport, path_part
 
 _ORDERS = "/portfolio/events/orders"
 _GROUPS = "/portfolio/order_groups"
@@ -47,14 +47,16 @@ class Trading(KalshiTransport):
 
     async def create_order(self, request: OrderRequest) -> OrderAnswer:
         """Send an order once; one that is lost is looked for by its client_order_id in `orders`."""
-        routing, names = _routing(request.exchange_index), [request.client_order_id]
-        return await self._write(
-            "POST", _ORDERS, parse_order_answer, body=request.body(), routing=routing, order_ids=names
-        )
+        return await self._create(request.body(), request.client_order_id, request.exchange_index)
 
     async def send_order(self, body: bytes) -> OrderAnswer:
         """Send the bytes of `OrderRequest.body` (again, within the decision's life)."""
-        return await self._write("POST", _ORDERS, parse_order_answer, body=body)
+        request = orjson.loads(body)
+        return await self._create(body, request["client_order_id"], request.get("exchange_index"))
+
+    async def _create(self, body: bytes, client_order_id: str, exchange_index: int | None) -> OrderAnswer:
+        routing, names = _routing(exchange_index), [client_order_id]
+        return await self._write("POST", _ORDERS, parse_order_answer, body=body, routing=routing, order_ids=names)
 
     async def cancel_order(self, order_id: str, market_ticker: str) -> CancelAnswer:
         """Cancel what rests of an order. The ticker routes it: without, the venue looks on shard 0 alone.
@@ -62,7 +64,7 @@ class Trading(KalshiTransport):
         Raises:
             NotFound: Nothing rests under that id: cancelled, executed or never there; only reads tell which.
         """
-        path = f"{_ORDERS}/{order_id}"
+        path = f"{_ORDERS}/{path_part(order_id)}"
         return await self._write("DELETE", path, parse_cancel_answer, order_ids=[order_id], market_ticker=market_ticker)
 
     async def cancel_all(self) -> None:
@@ -71,7 +73,7 @@ class Trading(KalshiTransport):
 
     async def amend_order(self, change: Amendment) -> AmendAnswer:
         """Change price, size or expiry of a resting order."""
-        path = f"{_ORDERS}/{change.order_id}/amend"
+        path = f"{_ORDERS}/{path_part(change.order_id)}/amend"
         return await self._write("POST", path, parse_amend_answer, body=change.document(), order_ids=[change.order_id])
 
     async def decrease_order(
@@ -79,7 +81,7 @@ class Trading(KalshiTransport):
     ) -> DecreaseAnswer:
         """Shrink a resting order by or to a number of contracts; it keeps its place in the queue."""
         body = decrease_body(market_ticker, by_e6=by_e6, to_e6=to_e6)
-        path = f"{_ORDERS}/{order_id}/decrease"
+        path = f"{_ORDERS}/{path_part(order_id)}/decrease"
         return await self._write("POST", path, parse_decrease_answer, body=body, order_ids=[order_id])
 
     async def create_orders(self, requests: Sequence[OrderRequest]) -> list[BatchItem[OrderAnswer]]:
@@ -139,27 +141,29 @@ class Trading(KalshiTransport):
 
     async def order_group(self, group_id: str) -> OrderGroup:
         """Return one group with the ids of its orders."""
-        return await self._read(f"{_GROUPS}/{group_id}", lambda answer: parse_group(answer, group_id))
+        return await self._read(f"{_GROUPS}/{path_part(group_id)}", lambda answer: parse_group(answer, group_id))
 
     async def delete_order_group(self, group_id: str, *, exchange_index: int | None = None) -> None:
         """Delete a group; its orders are cancelled."""
-        await self._group_write("DELETE", f"{_GROUPS}/{group_id}", exchange_index)
+        await self._group_write("DELETE", group_id, "", exchange_index)
 
     async def reset_order_group(self, group_id: str, *, exchange_index: int | None = None) -> None:
         """Have a group count from zero and take orders again."""
-        await self._group_write("PUT", f"{_GROUPS}/{group_id}/reset", exchange_index, b"{}")
+        await self._group_write("PUT", group_id, "/reset", exchange_index, b"{}")
 
     async def trigger_order_group(self, group_id: str, *, exchange_index: int | None = None) -> None:
         """Trip a group by hand: its orders are cancelled and it refuses new ones until it is reset."""
-        await self._group_write("PUT", f"{_GROUPS}/{group_id}/trigger", exchange_index, b"{}")
+        await self._group_write("PUT", group_id, "/trigger", exchange_index, b"{}")
 
     async def limit_order_group(self, group_id: str, limit_e6: int, *, exchange_index: int | None = None) -> None:
         """Change a group's limit; one that is passed already trips it."""
         body = orjson.dumps(group_body(limit_e6))
-        await self._group_write("PUT", f"{_GROUPS}/{group_id}/limit", exchange_index, body)
+        await self._group_write("PUT", group_id, "/limit", exchange_index, body)
 
-    async def _group_write(self, method: str, path: str, exchange_index: int | None, body: bytes | None = None) -> None:
-        routing = _routing(exchange_index or 0)
+    async def _group_write(
+        self, method: str, group_id: str, act: str, exchange_index: int | None, body: bytes | None = None
+    ) -> None:
+        routing, path = _routing(exchange_index or 0), f"{_GROUPS}/{path_part(group_id)}{act}"
         await self._send(method, path, parameters={"exchange_index": exchange_index}, body=body, routing=routing)
 
 
@@ -170,5 +174,5 @@ def _routing(exchange_index: int | None) -> Routing:
 
 
 def _check_distinct(names: Sequence[str]) -> None:
-    if not names or len(set(names)) != len(names):
+    if not names or not all(names) or len(set(names)) != len(names):
         raise InvalidAmount("a batch needs orders, each with an id of its own")

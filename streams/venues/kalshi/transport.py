@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import httpx
 import orjson
 
-from streams.market.errors import MalformedFrame, OutcomeUnknown, RateLimited, StreamsError
-from streams.venues.answers import document_of, read, read_write
+from streams.market.errors import InvalidAmount, OutcomeUnknown, RateLimited, StreamsError
+from streams.venues.answers import document_of, items_of, read, read_write
 from streams.venues.credentials import KalshiCredentials
 from streams.venues.endpoints import Endpoints
 from streams.venues.http import IsAnswer, call
@@ -57,11 +58,11 @@ class KalshiTransport:
 
     async def account_limits(self) -> AccountLimits:
         """Return tier and token buckets of the key."""
-        return read(document_of(await self._send_now("GET", "/account/limits")), parse_limits)
+        return read(document_of(await self._send("GET", "/account/limits", learns=False)), parse_limits)
 
     async def endpoint_costs(self) -> EndpointCosts:
         """Return what calls cost in tokens."""
-        return read(document_of(await self._send_now("GET", "/account/endpoint_costs")), parse_costs)
+        return read(document_of(await self._send("GET", "/account/endpoint_costs", learns=False)), parse_costs)
 
     async def _learn_limits(self) -> None:
         async with self._learning:
@@ -78,11 +79,9 @@ class KalshiTransport:
 
     # -- requests -------------------------------------------------------------------------------------------------
 
-    async def _get(self, path: str, **parameters: Filter) -> dict[str, Any]:
-        return document_of(await self._send("GET", path, parameters=parameters))
-
     async def _read(self, path: str, parse: Callable[[dict[str, Any]], Result], **parameters: Filter) -> Result:
-        return read(await self._get(path, **parameters), parse)
+        raw = await self._send("GET", path, parameters=parameters)
+        return read(document_of(raw), parse, raw)
 
     async def _write(
         self,
@@ -105,22 +104,37 @@ class KalshiTransport:
             error.order_ids = error.order_ids or tuple(order_ids)
             raise
 
-    async def _page(self, path: str, key: str, cursor: str, **parameters: Filter) -> Page[dict[str, Any]]:
-        document = await self._get(path, **parameters, cursor=cursor or None)
-        items = document.get(key) or []
-        if not isinstance(items, list):
-            raise MalformedFrame(repr(document)[:2000].encode(), f"{key} is not a list")
-        return Page(items, str(document.get("cursor") or ""))
+    async def _page(
+        self, path: str, key: str, parse: Callable[[dict[str, Any]], Result], cursor: str, **parameters: Filter
+    ) -> Page[Result]:
+        def page_of(document: dict[str, Any]) -> Page[Result]:
+            return Page([parse(item) for item in items_of(document, key)], str(document.get("cursor") or ""))
+
+        return await self._read(path, page_of, **parameters, cursor=cursor or None)
 
     async def _all(
         self, path: str, key: str, parse: Callable[[dict[str, Any]], Result], **parameters: Filter
     ) -> list[Result]:
         limit = {"limit": LIST_LIMIT} | parameters
 
-        async def fetch(cursor: str) -> Page[dict[str, Any]]:
-            return await self._page(path, key, cursor, **limit)
+        async def fetch(cursor: str) -> Page[Result]:
+            return await self._page(path, key, parse, cursor, **limit)
 
-        return read(await all_items(fetch), lambda answer: [parse(item) for item in answer])
+        return await all_items(fetch)
+
+    async def _all_once(
+        self,
+        path: str,
+        key: str,
+        parse: Callable[[dict[str, Any]], Result],
+        name: Callable[[Result], Hashable],
+        **parameters: Filter,
+    ) -> list[Result]:
+        """As `_all`, each thing once by its name, as it was read last.
+
+        Pages shift while new things come in, and a cursor that the venue forgot is answered with page one.
+        """
+        return list({name(item): item for item in await self._all(path, key, parse, **parameters)}.values())
 
     async def _send(
         self,
@@ -132,26 +146,12 @@ class KalshiTransport:
         items: int = 1,
         routing: Routing = "by_ticker",
         is_answer: IsAnswer | None = None,
-    ) -> bytes:
-        # Asked before a read and never before a write, which it would delay.
-        if self._limits.is_due() and method == "GET":
-            await self._learn_limits()
-        return await self._send_now(
-            method, path, parameters=parameters, body=body, items=items, routing=routing, is_answer=is_answer
-        )
-
-    async def _send_now(
-        self,
-        method: str,
-        path: str,
-        *,
-        parameters: Mapping[str, Filter] | None = None,
-        body: bytes | None = None,
-        items: int = 1,
-        routing: Routing = "by_ticker",
-        is_answer: IsAnswer | None = None,
+        learns: bool = True,
     ) -> bytes:
         """Send once: a write is never repeated here, whatever becomes of it."""
+        # Asked before a read and never before a write, which it would delay.
+        if learns and method == "GET" and self._limits.is_due():
+            await self._learn_limits()
         await self._limits.take(method, path, items=items, routing=routing)
         url = self._base + path
         # Signed after the wait: the venue allows a signature about five seconds.
@@ -171,6 +171,22 @@ class KalshiTransport:
         except RateLimited:
             self._limits.refused(method, routing)
             raise
+
+
+def path_part(name: str) -> str:
+    """Return an id as one part of a path, in the form that is signed and sent.
+
+    Raises:
+        InvalidAmount: If it is empty or walks up the path: a call about one order would be one about all of them.
+    """
+    if name in ("", ".", ".."):
+        raise InvalidAmount(f"not an id: {name!r}")
+    return quote(name, safe="")
+
+
+def as_sent(item: dict[str, Any]) -> dict[str, Any]:
+    """Return an item of a list as the venue's JSON."""
+    return item
 
 
 def _pairs(parameters: Mapping[str, Filter]) -> Iterable[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 
@@ -13,6 +14,7 @@ from streams.market.identity import Venue
 from streams.market.private import AccountUnread, PrivateEvent
 from streams.venues.credentials import KalshiCredentials
 from streams.venues.endpoints import Endpoints
+from streams.venues.feed import RawFrame
 from streams.venues.kalshi import commands
 from streams.venues.kalshi.signing import KalshiSigner
 from streams.venues.kalshi.user_parsing import UserFrame, parse_user_frame
@@ -27,7 +29,7 @@ class KalshiUserFeed:
     """One signed socket over all markets of the key; see `UserFeed`.
 
     `AccountUnread` is not said before the venue has confirmed every channel, so that nothing falls between the reading
-    and the events after it.
+    and the events after it. A channel that is not confirmed within `answer_limit_s` costs the connection.
     """
 
     venue = Venue.KALSHI
@@ -38,12 +40,14 @@ class KalshiUserFeed:
         credentials: KalshiCredentials,
         *,
         silence_timeout_s: float = 30.0,
+        answer_limit_s: float = 30.0,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self._url = endpoints.kalshi_ws
         self._signer = KalshiSigner(credentials)
         self._clock = clock
         self._socket = Socket(silence_timeout_s)
+        self._answer_limit_s = answer_limit_s
         self._forget()
 
     def _forget(self) -> None:
@@ -51,6 +55,7 @@ class KalshiUserFeed:
         self._channels: dict[int, str] = {}
         self._sequences: dict[int, int] = {}
         self._unread = "connected"
+        self._asked_at: float | None = None
         self._unknown = 0
 
     async def connect(self) -> None:
@@ -62,9 +67,19 @@ class KalshiUserFeed:
     async def events(self) -> AsyncIterator[PrivateEvent]:
         """See `UserFeed.events`; a fill and its order's state come in no fixed order."""
         while True:
-            for frame in await self._socket.batch():
+            for frame in await self._arrived():
                 for event in self._take(frame.raw):
                     yield event
+
+    async def _arrived(self) -> list[RawFrame]:
+        """Wait for frames, but not for ever where a channel has not been confirmed: nothing would come on it."""
+        if self._asked_at is None:
+            return await self._socket.batch()
+        try:
+            async with asyncio.timeout_at(self._asked_at + self._answer_limit_s):
+                return await self._socket.batch()
+        except TimeoutError:
+            raise TransientError(f"private channels were not confirmed for {self._answer_limit_s:g} s") from None
 
     async def close(self) -> None:
         """See `UserFeed.close`."""
@@ -72,6 +87,7 @@ class KalshiUserFeed:
 
     def _subscribe(self, channels: tuple[str, ...]) -> None:
         self._command_id += 1
+        self._asked_at = asyncio.get_running_loop().time()
         self._socket.send(orjson.dumps(commands.subscribe(self._command_id, channels)))
 
     def _take(self, raw: bytes) -> list[PrivateEvent]:
@@ -96,8 +112,12 @@ class KalshiUserFeed:
 
     def _when_complete(self) -> list[PrivateEvent]:
         open_channels = set(self._channels.values())
-        if len(open_channels) + self._unknown < len(CHANNELS) or not open_channels >= _NEEDED:
+        if len(open_channels) + self._unknown < len(CHANNELS):
             return []
+        if not open_channels >= _NEEDED:
+            missing = ", ".join(sorted(_NEEDED - open_channels))
+            raise TransientError(f"the venue does not know a private channel that is needed: {missing}")
+        self._asked_at = None
         return [AccountUnread(self.venue, self._unread)]
 
     def _has_hole(self, frame: UserFrame) -> bool:

@@ -13,6 +13,9 @@ import msgspec
 POLLED_BOOK = "crossbook_polled_book"
 """Frame type of a book read over REST where there is no key for the socket."""
 
+STALE = "crossbook_stale"
+"""Frame type of our own word in the stream: the books of `market_tickers` are not to be trusted, or not carried."""
+
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 """An id, a sequence number or a time: what a column of the warehouse can hold."""
 
@@ -61,6 +64,13 @@ class PolledBook(msgspec.Struct):
     market_ticker: str
     yes_dollars: list[tuple[str, str]]
     no_dollars: list[tuple[str, str]]
+
+
+class StaleMessage(msgspec.Struct):
+    """Our own `STALE` frame: a feed cannot give these books, and why."""
+
+    market_tickers: list[str]
+    cause: str = ""
 
 
 class TradeMessage(msgspec.Struct):

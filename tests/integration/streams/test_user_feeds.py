@@ -111,6 +111,25 @@ def test_a_channel_the_venue_does_not_know_is_done_without_unless_it_is_needed()
             await anext(feed.events())
         await feed.close()
 
+    async def use_without(at: Endpoints) -> None:
+        feed = KalshiUserFeed(at, CREDENTIALS)
+        await feed.connect()
+        with pytest.raises(TransientError, match="user_orders"):
+            await until(feed.events(), is_unread)
+        await feed.close()
+
+    async def use_unheard(at: Endpoints) -> None:
+        feed = KalshiUserFeed(at, CREDENTIALS, answer_limit_s=0.2)
+        await feed.connect()
+        with pytest.raises(TransientError, match="not confirmed"):
+            await until(feed.events(), is_unread)
+        await feed.close()
+
+    async def hush(connection: ServerConnection) -> None:
+        await connection.wait_closed()
+
+    play(PrivateVenue({"user_orders": 8}), use_without)
+    play(hush, use_unheard)
     play(PrivateVenue({"order_group_updates": 8}), use)
     play(PrivateVenue({"user_orders": 9}), use_and_fail)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -40,8 +41,19 @@ def order(**changes: Any) -> dict[str, Any]:
     return {
         "order_id": "o", "client_order_id": "mine", "ticker": "KXA-1", "status": "resting", "outcome_side": "yes",
         "yes_price_dollars": "0.4000", "initial_count_fp": "3.00", "fill_count_fp": "1.00",
-        "remaining_count_fp": "2.00",
+        "remaining_count_fp": "2.00", "taker_fill_cost_dollars": "0.40", "maker_fill_cost_dollars": "0.00",
+        "taker_fees_dollars": "0.0168", "maker_fees_dollars": "0.00",
     } | changes  # fmt: skip
+
+
+CUTOFF = {
+    "market_settled_ts": "2026-01-01T00:00:00Z", "trades_created_ts": "2026-02-01T00:00:00Z",
+    "orders_updated_ts": "2026-02-10T00:00:00Z",
+}  # fmt: skip
+FILL = {
+    "fill_id": "f", "order_id": "o", "ticker": "KXA-1", "outcome_side": "yes", "yes_price_dollars": "0.40",
+    "count_fp": "1.00", "fee_cost": "0.016800", "is_taker": True,
+}  # fmt: skip
 
 
 class Stub:
@@ -106,7 +118,9 @@ def test_an_order_whose_answer_was_lost_is_found_and_cancelled() -> None:
 )
 def test_that_nothing_rests_is_no_error(venue_order_id: str | None, orders: list[Any]) -> None:
     gone = (404, {"error": {"code": "not_found"}})
-    stub = Stub({"GET /orders": (200, {"orders": orders, "cursor": ""}), "DELETE /events/orders/o": gone})
+    listed = (200, {"orders": orders, "cursor": ""})
+    young = (200, CUTOFF | {"orders_updated_ts": "2026-01-20T00:00:00Z"})
+    stub = Stub({"GET /orders": listed, "DELETE /events/orders/o": gone, "GET /trade-api/v2/historical/cutoff": young})
     use(stub, lambda gateway: gateway.cancel(key(venue_order_id)))
 
 
@@ -127,3 +141,45 @@ def test_cash_is_told_by_shard_where_the_venue_does(breakdown: dict[int, str], p
     answer = {"balance": 8345, "balance_dollars": "83.4567", "portfolio_value": 0, "balance_breakdown": entries}
     stub = Stub({"GET /balance": (200, answer)})
     assert use(stub, lambda gateway: gateway.cash_by_shard()) == pots
+
+
+@pytest.mark.parametrize(
+    ("status", "is_final"), [("executed", True), ("canceled", True), ("resting", False), ("pending_auction", False)]
+)
+def test_an_order_has_ended_only_where_the_venue_says_so_in_a_word_we_know(status: str, is_final: bool) -> None:
+    stub = Stub(
+        {
+            "GET /orders": (200, {"orders": [order(status=status)], "cursor": ""}),
+            "GET /fills": (200, {"fills": [FILL], "cursor": ""}),
+        }
+    )
+    reading = use(stub, lambda gateway: gateway.read(key("o")))
+    assert (reading.is_found, reading.is_final, reading.status) == (True, is_final, status)
+
+
+def test_an_order_that_the_live_list_has_forgotten_is_found_in_the_archive() -> None:
+    """Orders that ended leave the live list two weeks later; then only the archive proves what became of one."""
+    stub = Stub(
+        {
+            "GET /orders": (200, {"orders": [], "cursor": ""}),
+            "GET /trade-api/v2/historical/cutoff": (200, CUTOFF),
+            "GET /trade-api/v2/historical/orders": (200, {"orders": [order(status="executed")], "cursor": ""}),
+            "GET /fills": (200, {"fills": [], "cursor": ""}),
+            "GET /trade-api/v2/historical/fills": (200, {"fills": [FILL, FILL | {"order_id": "p"}], "cursor": ""}),
+        }
+    )
+    reading = use(stub, lambda gateway: gateway.read(key(None)))
+    assert (reading.is_found, reading.is_final, reading.filled_e6, len(reading.fills)) == (True, True, 1_000_000, 1)
+    # Fills have a cutoff of their own, so both lists are asked; of the archive's only this order's count.
+    assert [name for name in stub.asked if "fills" in name] == ["GET /fills", "GET /trade-api/v2/historical/fills"]
+
+
+def test_the_archive_is_not_asked_for_an_order_that_cannot_be_there() -> None:
+    cutoff = (200, CUTOFF | {"orders_updated_ts": "2026-01-20T00:00:00Z"})
+    stub = Stub({"GET /orders": (200, {"orders": [], "cursor": ""}), "GET /trade-api/v2/historical/cutoff": cutoff})
+    assert not use(stub, lambda gateway: gateway.read(key(None))).is_found
+    assert stub.asked == ["GET /orders", "GET /trade-api/v2/historical/cutoff"]
+    fresh = replace(key(None), sent_at=datetime.now(UTC))
+    stub = Stub({"GET /orders": (200, {"orders": [], "cursor": ""})})
+    assert not use(stub, lambda gateway: gateway.read(fresh)).is_found
+    assert stub.asked == ["GET /orders"]

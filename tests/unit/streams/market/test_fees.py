@@ -19,6 +19,7 @@ from streams.market.fees import (
     PolymarketFeeSchedule,
     fee_bound_e6,
     from_json,
+    kalshi_readings,
     maker_fee_e6,
     polymarket_builder_fee_e6,
     spend_fee_bound_e6,
@@ -183,10 +184,17 @@ def test_an_event_overrides_type_and_multiplier_one_by_one() -> None:
     series = {"fee_type": "quadratic_with_maker_fees", "fee_multiplier": 0.5}
     at_rest = fee_schedule({}, series)
     assert at_rest == {"fee_type": "quadratic_with_maker_fees", "fee_multiplier": "0.5"}
-    playing = fee_schedule({"fee_multiplier_override": 1}, series, "fcm")
+    playing = fee_schedule({"fee_multiplier_override": 1}, series, kalshi_readings("fcm"))
     assert from_json("kalshi", playing) == KalshiFeeSchedule("quadratic_with_maker_fees", 1_000_000, "fcm")
     free = fee_schedule({"fee_type_override": "quadratic", "fee_multiplier_override": 0}, series)
     assert from_json("kalshi", free) == KalshiFeeSchedule("quadratic", 0)
+
+
+def test_how_the_unpublished_rules_are_read_goes_into_every_schedule() -> None:
+    assert kalshi_readings() == {}
+    other = kalshi_readings("fcm", scales_makers=False, rebate_when="passed")
+    schedule = from_json("kalshi", fee_schedule({}, {"fee_type": "quadratic", "fee_multiplier": 1}, other))
+    assert schedule == KalshiFeeSchedule("quadratic", 1_000_000, "fcm", scales_makers=False, rebate_when="passed")
 
 
 def test_a_rebate_is_paid_back_once_rounding_fees_make_a_whole_step() -> None:

@@ -17,6 +17,7 @@ from streams.recorder.pipeline import Pipeline
 from streams.recorder.sources import PARSERS
 from streams.storage.recording import RowBatch
 from streams.storage.segments import Record, RecordKind
+from streams.venues.kalshi.parsing import stale_frame
 from tests.kalshi_frames import KalshiFrames
 
 START_NS = 1_700_000_000_000_000_000
@@ -339,3 +340,15 @@ def test_a_pipeline_restored_from_its_state_goes_on_exactly_as_before(data: st.D
     if other is not None:
         expected, found = bench.take(), other.take()
         assert (found.lines, found.coverage) == (expected.lines, expected.coverage)
+
+
+def test_a_book_that_is_not_carried_says_so_in_the_coverage_whether_it_was_live_or_never_came() -> None:
+    bench = started(KalshiFrames())
+    bench.feed(RecordKind.MARKETS, orjson.dumps({"add": [["C", "", ""]], "remove": []}))
+    bench.take()
+    for _ in range(2):
+        bench.frame(stale_frame(["A", "C", "unknown"], "not_carried: 26 Subscription market limit exceeded"))
+    coverage = [(change.market_id, change.state, change.cause) for change in bench.take().coverage]
+    assert coverage == [
+        (market, "gap", "not_carried: 26 Subscription market limit exceeded") for market in ("A", "C")
+    ]  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from streams.market.errors import InvalidAmount, RateLimited, StreamsError
+from streams.market.errors import InvalidAmount, RateLimited, StreamsError, TransientError
 from streams.settings import Settings
 from streams.venues.buckets import FileLedger, Ledger, MemoryLedger
 from streams.venues.endpoints import endpoints
@@ -175,3 +175,63 @@ def test_a_429_empties_the_buckets_it_was_charged_to_and_is_not_repeated() -> No
     # A write does not wait for the account's limits to be asked.
     assert venue.asked == [ORDERS]
     assert held(ledger)["write:2"] == 0
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        b"\x00" * 4096, b"\xff\xfe", b"[]", b"5", b'{"read":', b'{"read": null, "write:0": null}', b'{"read": [1]}',
+        b'{"read": "x"}', b'{"read": ["x", {}]}', b'{"read": [-1e300, 0]}', b'{"account": {}}', b'{"account": 5}',
+        b'{"account": {"at": "now"}}', b'{"account": {"at": 0, "terms": [1], "default": 1, "costs": {}}}',
+        b'{"account": {"at": 0, "terms": [0, 0, 0, 0], "default": 10, "costs": {}}}',
+        b'{"account": {"at": 0, "terms": [10, 10, 10, 10], "default": "x", "costs": 3}}',
+    ],
+)  # fmt: skip
+def test_whatever_stands_in_the_shared_page_calls_go_on_and_wait_a_little_at_most(tmp_path: Path, page: bytes) -> None:
+    path = tmp_path / "page.json"
+    path.write_bytes(page)
+    fast = AccountLimits("fast", BucketTerms(1_000, 2_000), BucketTerms(1_000, 2_000), (), {})
+    budget = KalshiLimits(is_signed=True, ledger=FileLedger(path), account=fast, monotonic=lambda: 0.0)
+
+    async def main() -> None:
+        async with asyncio.timeout(5):
+            assert budget.is_due()
+            await budget.take("GET", "/markets")
+            await budget.take("POST", ORDERS)
+
+    asyncio.run(main())
+
+
+def test_a_budget_that_cannot_be_written_down_lets_nothing_be_sent(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    budget = limits(FileLedger(tmp_path / "file" / "page.json"))
+    with pytest.raises(TransientError, match="budget"):
+        asyncio.run(budget.take("POST", ORDERS))
+
+
+def test_a_long_list_of_costs_fits_the_shared_page_and_keeps_the_dearest(tmp_path: Path) -> None:
+    ledger = FileLedger(tmp_path / "page.json")
+    costs = {f"GET /portfolio/a_rather_long_name_of_an_endpoint_{n}/:order_id": float(n) for n in range(11, 311)}
+    costs["DELETE /portfolio/events/orders/:order_id"] = 10.0
+    limits(ledger).learn(SMALL, EndpointCosts(10.0, costs, {}))
+    other = limits(ledger)
+    assert not other.is_due()
+    asyncio.run(other.take("GET", "/portfolio/a_rather_long_name_of_an_endpoint_310/x"))
+    # As dear as usual, where we assume it to be cheap: that is worth its place too.
+    asyncio.run(other.take("DELETE", f"{ORDERS}/abc", routing=2))
+    assert held(ledger) == {"read": -5, "write:2": 90}
+
+
+def test_costs_that_could_not_be_asked_for_again_stay_as_they_were() -> None:
+    budget = limits(MemoryLedger())
+    budget.learn(SMALL, EndpointCosts(10.0, {"GET /markets": 30.0}, {}))
+    budget.learn(SMALL, None)
+    ledger = budget._ledger
+    asyncio.run(budget.take("GET", "/markets"))
+    assert held(ledger) == {"read": 70}
+
+
+def test_a_cost_below_zero_is_no_cost() -> None:
+    entry = {"method": "GET", "path": "/trade-api/v2/markets", "cost": -5}
+    with pytest.raises(InvalidAmount):
+        parse_costs({"default_cost": 10, "endpoint_costs": [entry]})

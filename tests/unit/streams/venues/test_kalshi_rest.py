@@ -146,7 +146,7 @@ def test_account_lists_walk_all_pages_and_a_repeated_cursor_ends_it() -> None:
         "is_taker": True,
         "created_time": "2026-06-11T06:29:30.164956Z",
     }
-    stub = Stub((200, {"fills": [fill], "cursor": "2"}), (200, {"fills": [fill], "cursor": ""}))
+    stub = Stub((200, {"fills": [fill], "cursor": "2"}), (200, {"fills": [fill | {"fill_id": "g"}], "cursor": ""}))
     fills = ask(stub, lambda client: client.fills(order_id="o"))
     assert len(fills) == 2
     assert (fills[0].size_e6, fills[0].fee_e6, fills[0].price_of("no")) == (2_500_000, 17_500, 5_300)

@@ -53,7 +53,7 @@ def test_there_is_a_made_up_body_for_every_call(made: dict[str, str]) -> None:
         ("err_fok", "Refused(fill_or_kill_insufficient_resting_volume)"),
         ("err_paused", "Refused(trading_is_paused)"),
         ("err_paused_as_400", "Refused(trading_is_paused)"),
-        ("err_paused_as_503", "Refused(trading_is_paused)"),
+        ("err_paused_as_503", "OutcomeUnknown"),
         ("err_legacy_route", "Refused(deprecated_v1_order_endpoint)"),
         ("err_unknown_code", "Refused(a_code_of_next_year)"),
         ("err_read_failed", "TransientError"),

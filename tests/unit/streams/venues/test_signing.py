@@ -353,6 +353,24 @@ def test_an_ed25519_key_signs_the_same_text() -> None:
     key.public_key().verify(base64.b64decode(headers["KALSHI-ACCESS-SIGNATURE"]), TEXT)
 
 
+@pytest.mark.parametrize("form", [serialization.PrivateFormat.TraditionalOpenSSL, serialization.PrivateFormat.PKCS8])
+def test_a_key_that_is_sealed_with_a_passphrase_is_refused_in_a_sentence_that_says_so(
+    form: serialization.PrivateFormat,
+) -> None:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    sealed = key.private_bytes(
+        serialization.Encoding.PEM, form, serialization.BestAvailableEncryption(b"a-good-passphrase")
+    )
+    with pytest.raises(ConfigurationError, match="sealed with a passphrase"):
+        KalshiSigner(KalshiCredentials("k", SecretStr(sealed.decode())))
+
+
+def test_an_rsa_key_too_short_for_the_venue_is_refused_before_it_is_used() -> None:
+    short = rsa.generate_private_key(public_exponent=65537, key_size=1024)
+    with pytest.raises(ConfigurationError, match="2048"):
+        KalshiSigner(kalshi(short, serialization.PrivateFormat.PKCS8))
+
+
 def test_other_keys_are_refused_without_being_quoted() -> None:
     pkcs8 = serialization.PrivateFormat.PKCS8
     sealed = Ed25519PrivateKey.generate().private_bytes(
