@@ -134,7 +134,26 @@ def test_a_polled_book_is_marked_in_its_snapshots_and_quotes() -> None:
     ):
         pipeline.consume(Record(8, 9, kind, Venue.KALSHI, 1, START_NS, orjson.dumps(body)))
     assert [(quote.is_live, quote.is_polled) for quote in seen] == [(True, True)]
-    assert columns(pipeline.take(), "book_snapshots", 3) == [("polled",)]
+    batch = pipeline.take()
+    assert columns(batch, "book_snapshots", 3, -1) == [("polled", "t")]
+    assert columns(batch, "quotes", 7, -1) == [("live", "t")]
+    # The books kept every minute and the quotes confirmed in between say it too, also in a segment that goes on.
+    again = Pipeline(PARSERS)
+    again.begin(6, 8)
+    for number, body in ((1, pipeline.dump()), (2, b"")):
+        kind = RecordKind.STATE if number == 1 else RecordKind.TICK
+        again.consume(Record(8, 9, kind, None, 0, START_NS + 60_000_000_000, body))
+    later = again.take()
+    assert columns(later, "book_snapshots", 3, -1) == [("periodic", "t")]
+    assert columns(later, "quotes", 7, -1) == [("live", "t")]
+
+
+def test_a_streamed_book_is_not_marked_as_polled() -> None:
+    bench = Bench()
+    bench.frame(KalshiFrames().snapshot("A", [("0.4000", "10.00")], [("0.6000", "5.00")]))
+    batch = bench.take()
+    assert columns(batch, "book_snapshots", 3, -1) == [("received", "f")]
+    assert columns(batch, "quotes", 7, -1) == [("live", "f")]
 
 
 def test_a_hole_makes_every_book_of_the_subscription_stale_until_its_snapshot() -> None:
