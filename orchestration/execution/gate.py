@@ -50,10 +50,11 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A denial with its reason and what was measured."""
+    """A denial with its reason and what was measured. `retry_after_s`: how long a venue asks to be left alone."""
 
     reason: Reason
     detail: str = ""
+    retry_after_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
