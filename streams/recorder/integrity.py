@@ -7,6 +7,7 @@ book of that subscription stale. Polymarket numbers nothing; each `price_change`
 
 from __future__ import annotations
 
+import json
 from typing import Literal
 
 from streams.market.book import Book, Difference
@@ -16,6 +17,29 @@ from streams.market.units import PRICE_ONE_E4
 
 CROSSED_LIMIT_NS = 2_000_000_000
 """A book crossed for longer than this is resynchronised; shorter ones are a match being reported in pieces."""
+
+
+def concerned(raw: bytes) -> tuple[set[int], set[str]] | None:
+    """Return the (subscription ids, market ids) that a frame nobody could parse names; None where it could be any."""
+    try:
+        document = json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+    subscriptions: set[int] = set()
+    markets: set[str] = set()
+    for item in document if isinstance(document, list) else [document]:
+        if not isinstance(item, dict):
+            return None
+        message = item.get("msg")
+        named = message.get("market_ticker") if isinstance(message, dict) else item.get("market")
+        if isinstance(item.get("sid"), int):
+            subscriptions.add(item["sid"])
+        elif isinstance(named, str):
+            markets.add(named)
+        else:
+            return None
+    return subscriptions, markets
+
 
 Continuity = Literal["ok", "hole", "repeated"]
 
