@@ -11,7 +11,7 @@ from orchestration.execution.dispatch import Accounts, Dispatcher, order_facts
 from orchestration.execution.flatten import Bound, end_of, flatten_step, floor_of, is_flattening
 from orchestration.execution.gate import Refusal
 from orchestration.execution.gateway import Target
-from orchestration.execution.planning import leg_book, plan_from_json, target_of
+from orchestration.execution.planning import leg_book, on_grid, plan_from_json, target_of
 from orchestration.execution.saga import (
     Finish,
     LegBook,
@@ -61,7 +61,7 @@ class Drive:
         self._accounts = accounts
         self._execution = execution
         self._id: int = execution["execution_id"]
-        self._targets = targets
+        self._targets = dict(targets)
         self._leases = leases
         self._plan = plan_from_json(execution["detail"]["plan"])
         self._dispatcher = Dispatcher(connection, accounts, leases)
@@ -176,6 +176,7 @@ class Drive:
         except StreamsError as error:
             get_logger().warning("books could not be read", execution_id=self._id, error=str(error))
             books = {}
+        self._targets = self._targets | {key: on_grid(self._targets[key], book) for key, book in books.items()}
         held = holdings(self._plan, facts)
         unconfirmed = self._unconfirmed()
         result: dict[int, LegBook | None] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -197,29 +197,13 @@ def test_a_kill_cancels_even_where_an_account_cannot_tell_its_cash(database: str
     asyncio.run(main())
 
 
-def test_an_order_another_run_has_expired_meanwhile_is_not_sent(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def main() -> None:
-        with connect(database) as connection:
-            seed_group(connection)
-            accounts, venues = make_accounts(connection, {}, 1, fake_settings())
-            set_books(venues, random.Random(5))
-            write = Dispatcher._write
-
-            def slow(self: Dispatcher, new: trading.NewIntent, *, is_first: bool) -> Any:
-                order_id = write(self, new, is_first=is_first)
-                trading.update_order(connection, order_id, "expired", reason="it was never sent")  # type: ignore[arg-type]
-                return order_id
-
-            monkeypatch.setattr(Dispatcher, "_write", slow)
-            await Desk(connection, accounts, "run").trade(seed_signal(connection, 1))
-            assert not any(fake.sent for fake in venues.values())
-            assert {row["state"] for row in rows(connection, "SELECT state FROM trading.orders")} == {"expired"}
-
-    asyncio.run(main())
+EXPIRE = "UPDATE trading.orders SET state = 'expired', reason = 'it was never sent'"
+OUTLIVE = "UPDATE trading.intents SET expires_at = clock_timestamp() - interval '1 second'"
 
 
-def test_an_order_that_outlived_its_decision_before_it_left_is_not_sent(
-    database: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("meanwhile", [EXPIRE, OUTLIVE], ids=["another run has expired it", "its decision is too old"])
+def test_an_order_that_must_not_leave_any_more_is_not_sent(
+    database: str, monkeypatch: pytest.MonkeyPatch, meanwhile: str
 ) -> None:
     async def main() -> None:
         with connect(database) as connection:
@@ -230,15 +214,42 @@ def test_an_order_that_outlived_its_decision_before_it_left_is_not_sent(
 
             def slow(self: Dispatcher, new: trading.NewIntent, *, is_first: bool) -> Any:
                 order_id = write(self, new, is_first=is_first)
-                late = datetime.now(UTC) - timedelta(seconds=1)
-                connection.execute("UPDATE trading.intents SET expires_at = %s", (late,))
+                connection.execute(meanwhile)
                 return order_id
 
             monkeypatch.setattr(Dispatcher, "_write", slow)
             outcome = await Desk(connection, accounts, "run").trade(seed_signal(connection, 1))
             assert not any(fake.sent for fake in venues.values())
+            assert {row["state"] for row in rows(connection, "SELECT state FROM trading.orders")} == {"expired"}
             assert outcome.refusal is not None
-            assert outcome.refusal.reason == "stale_book"
+            assert (outcome.state, outcome.refusal.reason) == (State.FLAT, "stale_book")
+
+    asyncio.run(main())
+
+
+class Refined(FakeVenue):
+    """Its market changes to tenths of cents after the first order; its books say so, the catalogue not yet."""
+
+    async def books(self, targets: Sequence[Target]) -> Mapping[str, BookSnapshot]:
+        found = await super().books(targets)
+        return {name: replace(book, tick_e4=10 if self.sent else 100) for name, book in found.items()}
+
+
+def test_what_mends_a_hedge_is_priced_on_the_grid_its_book_states_now(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        with connect(database) as connection:
+            seed_group(connection)
+            venues = {
+                Venue.KALSHI: FakeVenue(Venue.KALSHI, connection, 1, {"reject": 1.0}),
+                Venue.POLYMARKET: Refined(Venue.POLYMARKET, connection, 2, {}),
+            }
+            set_books(venues, random.Random(5))
+            await Desk(connection, Accounts(fake_settings(), "live", venues), "run").trade(seed_signal(connection, 1))
+            specs = list(venues[Venue.POLYMARKET].prepared.values())
+            assert [spec.action for spec in specs[:2]] == ["buy", "sell"]
+            assert [spec.target.terms.price_ranges for spec in specs[:2]] == [((0, 10_000, 100),), ((0, 10_000, 10),)]
 
     asyncio.run(main())
 
