@@ -120,7 +120,7 @@ def _decision(facts: OpeningFacts) -> Refusal | None:
     if facts.is_pair and facts.pair_state != "approved":
         return Refusal(Reason.PAIR_NOT_APPROVED, facts.pair_state or "no decision")
     if not facts.is_signal_open:
-        return Refusal(Reason.SIGNAL_CLOSED, "the episode has ended")
+        return Refusal(Reason.SIGNAL_CLOSED, "the episode has ended, or nobody watches it any more")
     if not facts.has_leases:
         return Refusal(Reason.NO_LEASE, "another run holds one of the markets")
     return None
