@@ -2,7 +2,8 @@
 
 Every setting is an environment variable: `CROSSBOOK_` plus the field's name in capitals, except `DATABASE_URL` and
 `OPENAI_API_KEY`, which keep the names people expect. A `.env` file in the working directory is read too. Unknown
-`CROSSBOOK_` variables and values that cannot be meant stop the start with one sentence that names the setting.
+`CROSSBOOK_` variables, there or in the environment, and values that cannot be meant stop the start with one sentence
+that names the setting.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfigDict
 
 from streams.market.errors import ConfigurationError
 
@@ -191,9 +192,7 @@ class Settings(BaseSettings):
     recorder_stale_after_s: float = Field(60.0, gt=0, description="A recorder without heartbeat this long alarms.")
 
     @model_validator(mode="after")
-    def _check_modes(self) -> Self:
-        if self.venues == "live" and self.trading == "live" and not self.i_understand:
-            raise ValueError("CROSSBOOK_TRADING: live orders on live venues need --i-understand")
+    def _check_levels(self) -> Self:
         if self.signal_exit_edge_usd > self.signal_entry_edge_usd:
             raise ValueError("CROSSBOOK_SIGNAL_EXIT_EDGE_USD must not exceed CROSSBOOK_SIGNAL_ENTRY_EDGE_USD")
         return self
@@ -211,6 +210,18 @@ class Settings(BaseSettings):
         return self.home.expanduser().absolute()
 
 
+def check_intent(settings: Settings) -> None:
+    """Refuse to send live orders to live venues unless that was said at this start.
+
+    Only what sends orders asks: whoever has not said it must still be able to look, and to pull the kill switch.
+
+    Raises:
+        ConfigurationError: If it was not said.
+    """
+    if settings.venues == "live" and settings.trading_mode == "live" and not settings.i_understand:
+        raise ConfigurationError("CROSSBOOK_TRADING: live orders on live venues need --i-understand.")
+
+
 def setting_name(field: str) -> str:
     """Return the environment variable of a field."""
     return _OWN_NAMES.get(field, f"CROSSBOOK_{field.upper()}")
@@ -224,9 +235,12 @@ def load_settings(**overrides: Any) -> Settings:
             it is a secret.
     """
     known = {setting_name(name) for name in Settings.model_fields}
-    for name in os.environ:
+    in_file = {name.upper() for name in DotEnvSettingsSource(Settings).env_vars}
+    for name in (*os.environ, *sorted(in_file)):
         if name.startswith("CROSSBOOK_") and name not in known:
             raise ConfigurationError(f"{name} is not a setting; see docs/reference/settings.md for the ones there are.")
+    if setting_name("i_understand") in in_file:
+        raise ConfigurationError("CROSSBOOK_I_UNDERSTAND is said at each start with --i-understand, not in a file.")
     try:
         return Settings(**overrides)
     except ValidationError as error:

@@ -27,6 +27,8 @@ KALSHI_MARKET, POLYMARKET_MARKET = "KXTEST-1", "0xtest1"
 class FakeVenue:
     """One account on one venue: cash, holdings, a book per market, and faults from a seeded source."""
 
+    is_simulated = False
+
     def __init__(self, venue: Venue, connection: Connection, seed: int, faults: Mapping[str, float]) -> None:
         self.venue = venue
         self.buys_spend_dollars = venue is Venue.POLYMARKET

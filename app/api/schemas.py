@@ -67,6 +67,7 @@ class Market(Answer):
     ask: Amount | None
     quote_state: str | None
     quoted_at: datetime | None
+    is_polled: bool | None = Field(description="The last quote came by REST polling, not a stream; null without one.")
 
 
 class MarketPair(Answer):
@@ -119,6 +120,9 @@ class Spread(Answer):
     half_life_minutes: Amount | None
     observations: int | None
     source: str
+    is_polled: bool | None = Field(
+        description="One of the books was polled; null where the row is older than the mark."
+    )
 
 
 class Opportunity(Answer):

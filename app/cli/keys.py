@@ -88,7 +88,11 @@ def _ask(name: str) -> dict[str, str]:
         return _read_fields(name, path, key_id)
     if name.startswith("polymarket-"):
         names = ("private_key", "api_key", "secret", "passphrase")
-        return {field: typer.prompt(field.replace("_", " ").capitalize(), hide_input=True) for field in names}
+        fields = {field: typer.prompt(field.replace("_", " ").capitalize(), hide_input=True) for field in names}
+        kind = str(typer.prompt("Wallet: 0 the key's own account, 1 proxy, 2 Safe, 3 deposit wallet", default="0"))
+        if kind != "0":
+            fields |= {"signature_type": kind, "funder": typer.prompt("Address of the wallet that holds the funds")}
+        return fields
     return {"value": typer.prompt("Value", hide_input=True)}
 
 

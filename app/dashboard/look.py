@@ -172,6 +172,11 @@ def chip(word: object, tone: str | None = None) -> str:
     return f'<span class="cb-chip" style="background:{background};color:{colour}">{shown}</span>'
 
 
+def polled_chip(is_polled: bool | None) -> str:
+    """Return the mark of a book that is asked for over REST as HTML, with a space before it; nothing for others."""
+    return f" {chip('polled', 'warn')}" if is_polled else ""
+
+
 def venue_chip(venue: str) -> str:
     """Return the name of a venue in its colour as HTML."""
     colour = VENUE_COLOURS.get(venue, MUTED)

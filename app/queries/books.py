@@ -41,7 +41,7 @@ def load_book(connection: Connection, venue: str, market_id: str) -> BookView | 
     """Return the current book of one market as recorded in the last day, or None if it was not recorded."""
     snapshot = connection.execute(
         """
-        SELECT received_at, bids, asks, segment_id, frame_offset, reason FROM raw.book_snapshots
+        SELECT received_at, bids, asks, segment_id, frame_offset, is_polled FROM raw.book_snapshots
         WHERE market_id = %(market_id)s AND venue = %(venue)s AND received_at > now() - interval '1 day'
         ORDER BY received_at DESC, segment_id DESC NULLS LAST, frame_offset DESC NULLS LAST LIMIT 1
         """,
@@ -72,7 +72,7 @@ def load_book(connection: Connection, venue: str, market_id: str) -> BookView | 
         updated_at=updated_at,
         state="unknown" if state is None else str(state["state"]),
         age_s=max(0.0, float(age)),
-        is_polled=snapshot["reason"] == "polled",
+        is_polled=snapshot["is_polled"],
     )
 
 

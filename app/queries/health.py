@@ -102,7 +102,7 @@ class SweepRow:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionRow:
-    """One row per venue and shard: the newest connection of the recorder."""
+    """One row per venue and shard: the recorder's newest connection; `is_polled`: books are asked for over REST."""
 
     venue: str
     shard: int
@@ -111,6 +111,7 @@ class ConnectionRow:
     ended_at: datetime | None
     frames: int
     end_reason: str
+    is_polled: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +190,8 @@ def load_sweeps(connection: Connection) -> list[SweepRow]:
 def load_connections(connection: Connection) -> list[ConnectionRow]:
     """Return the newest connection of each venue and shard."""
     query = """
-        SELECT DISTINCT ON (venue, shard) venue, shard, started_at, connected_at, ended_at, frames, end_reason
+        SELECT DISTINCT ON (venue, shard) venue, shard, started_at, connected_at, ended_at, frames, end_reason,
+            is_polled
         FROM raw.connections ORDER BY venue, shard, started_at DESC
     """
     return fetch(connection, ConnectionRow, query)

@@ -12,7 +12,10 @@ from streams.storage.database import Connection
 
 @dataclass(frozen=True, slots=True)
 class MarketRow:
-    """One row per market. Prices in dollars per YES contract; `bid`, `ask` of the last quote of the last day."""
+    """One row per market. Prices in dollars per YES contract; `bid`, `ask` of the last quote of the last day.
+
+    `is_polled`: that quote came by REST polling; null without a quote.
+    """
 
     venue: str
     market_id: str
@@ -31,6 +34,7 @@ class MarketRow:
     ask: Decimal | None
     quote_state: str | None
     quoted_at: datetime | None
+    is_polled: bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,7 @@ class PriceMinute:
 
 @dataclass(frozen=True, slots=True)
 class QuoteRow:
-    """One row per change of the best prices of one market."""
+    """One row per change of the best prices of one market; `is_polled`: read over REST, not streamed."""
 
     received_at: datetime
     bid: Decimal | None
@@ -78,6 +82,7 @@ class QuoteRow:
     ask: Decimal | None
     ask_size: Decimal | None
     state: str
+    is_polled: bool
 
 
 _MARKETS = """
@@ -88,13 +93,13 @@ SELECT s.venue, s.market_id, v.event_id, v.title, v.subtitle, v.event_title, v.c
     s.result, round(s.settlement_e4 / 10000.0, 4) AS settlement_value,
     r.market_id IS NOT NULL AS is_recorded, w.market_id IS NOT NULL AS is_watched,
     round(q.bid_e4 / 10000.0, 4) AS bid, round(q.ask_e4 / 10000.0, 4) AS ask, q.state AS quote_state,
-    q.received_at AS quoted_at
+    q.received_at AS quoted_at, q.is_polled
 FROM raw.market_state AS s
 JOIN raw.market_versions AS v ON v.version_id = s.version_id
 LEFT JOIN recorded AS r ON r.venue = s.venue AND r.market_id = s.market_id
 LEFT JOIN trading.watch_list AS w ON w.venue = s.venue AND w.market_id = s.market_id
 LEFT JOIN LATERAL (
-    SELECT bid_e4, ask_e4, state, received_at FROM raw.quotes AS x
+    SELECT bid_e4, ask_e4, state, received_at, is_polled FROM raw.quotes AS x
     WHERE r.market_id IS NOT NULL AND x.market_id = s.market_id AND x.venue = s.venue
         AND x.received_at > now() - interval '1 day'
     ORDER BY x.received_at DESC, x.segment_id DESC NULLS LAST, x.frame_offset DESC NULLS LAST LIMIT 1
@@ -186,7 +191,8 @@ def load_recent_quotes(connection: Connection, venue: str, market_id: str, minut
     query = """
         SELECT * FROM (
             SELECT received_at, round(bid_e4 / 10000.0, 4) AS bid, round(bid_size_e6 / 1000000.0, 2) AS bid_size,
-                round(ask_e4 / 10000.0, 4) AS ask, round(ask_size_e6 / 1000000.0, 2) AS ask_size, state
+                round(ask_e4 / 10000.0, 4) AS ask, round(ask_size_e6 / 1000000.0, 2) AS ask_size, state,
+                is_polled
             FROM raw.quotes
             WHERE market_id = %(market_id)s AND venue = %(venue)s
                 AND received_at > now() - make_interval(mins => %(minutes)s)

@@ -16,7 +16,8 @@ from streams.storage.database import Connection
 class SpreadMinute:
     """One row per (pair, minute). Dollars per contract, Polymarket turned to the pair's polarity.
 
-    `avg_60m`, `stddev_60m`, `z_score` and `half_life_minutes` are null below enough observations.
+    `avg_60m`, `stddev_60m`, `z_score` and `half_life_minutes` are null below enough observations. `is_polled`: one of
+    the books was polled over REST; null where the row is older than that mark.
     """
 
     pair_id: str
@@ -31,10 +32,11 @@ class SpreadMinute:
     half_life_minutes: Decimal | None
     observations: int | None
     source: str
+    is_polled: bool | None
 
 
 _COLUMNS = """pair_id, minute, kalshi_mid, polymarket_mid, mid_spread, cross_edge, avg_60m, stddev_60m, z_score,
-    half_life_minutes, observations, source"""
+    half_life_minutes, observations, source, is_polled"""
 
 
 def load_spread_history(connection: Connection, pair_id: str, hours: int) -> MartRows[SpreadMinute]:

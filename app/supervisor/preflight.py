@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from streams.market.errors import ConfigurationError
-from streams.settings import Settings, setting_name
+from streams.settings import Settings, check_intent, setting_name
 from streams.storage.database import embedded_server
 from streams.storage.embedded import binaries_dir
 
@@ -36,6 +36,7 @@ def check_all(settings: Settings) -> None:
     Raises:
         ConfigurationError: At the first one that fails.
     """
+    check_intent(settings)
     check_platform()
     check_home(settings.home_dir, settings.min_free_disk_mb)
     if settings.database_url is None:

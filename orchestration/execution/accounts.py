@@ -11,7 +11,7 @@ from orchestration.execution.live import KalshiGateway, PolymarketGateway
 from orchestration.execution.paper import PaperGateway
 from streams.market.errors import ConfigurationError
 from streams.market.identity import Venue
-from streams.settings import Settings
+from streams.settings import Settings, check_intent
 from streams.storage.database import Connection
 from streams.storage.trading import ledger_cash_e6
 from streams.venues.clients import kalshi_client, polymarket_client
@@ -23,26 +23,32 @@ from streams.venues.keystore import Keystore
 async def open_accounts(settings: Settings, connection: Connection) -> AsyncIterator[Accounts]:
     """Open the gateways of the trading mode in force and close their connections afterwards.
 
+    Polymarket has no demo exchange: beside Kalshi's demo its books are the real ones, and its fills always simulated.
+
     Raises:
-        ConfigurationError: If orders are to be sent and a key is missing, or trading is off.
+        ConfigurationError: If orders are to be sent and a key is missing or nobody said so, or trading is off.
     """
     mode = settings.trading_mode
     if mode == "off":
         raise ConfigurationError("CROSSBOOK_TRADING is off; nothing is traded.")
+    check_intent(settings)
+    simulated = set(Venue) if mode == "paper" else {Venue.POLYMARKET} if settings.venues == "demo" else set()
     keystore = Keystore(settings)
-    kalshi_key, polymarket_key = keystore.kalshi(settings.venues), keystore.polymarket(settings.venues)
-    if mode == "live" and (kalshi_key is None or polymarket_key is None):
-        missing = "kalshi" if kalshi_key is None else "polymarket"
-        raise ConfigurationError(
-            f"There is no {missing} key for {settings.venues}; store one with `crossbook keys set`."
-        )
+    kalshi, polymarket = keystore.kalshi(settings.venues), keystore.polymarket(settings.venues)
+    for venue, key in ((Venue.KALSHI, kalshi), (Venue.POLYMARKET, polymarket)):
+        if key is None and venue not in simulated:
+            raise ConfigurationError(
+                f"There is no {venue} key for {settings.venues}; store one with `crossbook keys set`."
+            )
     async with http_client(settings) as http:
-        gateways: dict[Venue, Gateway] = {Venue.KALSHI: KalshiGateway(kalshi_client(settings, http))}
-        gateways[Venue.POLYMARKET] = PolymarketGateway(polymarket_client(settings, http), polymarket_key)
-        if mode == "paper":
-            gateways = {venue: _paper(gateway, connection) for venue, gateway in gateways.items()}
+        gateways: dict[Venue, Gateway] = {
+            Venue.KALSHI: KalshiGateway(kalshi_client(settings, http)),
+            Venue.POLYMARKET: PolymarketGateway(polymarket_client(settings, http), polymarket),
+        }
+        for venue in simulated:
+            gateways[venue] = _simulated(gateways[venue], connection, mode)
         yield Accounts(settings, mode, gateways)
 
 
-def _paper(gateway: Gateway, connection: Connection) -> Gateway:
-    return PaperGateway(gateway, lambda: ledger_cash_e6(connection, gateway.venue.value, "paper"))
+def _simulated(gateway: Gateway, connection: Connection, mode: str) -> Gateway:
+    return PaperGateway(gateway, lambda: ledger_cash_e6(connection, gateway.venue.value, mode))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from orchestration.execution.dispatch import Accounts
@@ -172,7 +172,7 @@ class Desk:
             is_tradable=bool(group["is_tradable"]) and all(markets[key].status == "open" for key, _ in wanted.legs),
             is_pair=group["kind"] == "pair",
             pair_state=group["pair_state"],
-            is_signal_open=signal["closed_at"] is None and group["ended_at"] is None,
+            is_signal_open=self._is_watched(signal) and group["ended_at"] is None,
             has_leases=leases is not None,
             unknown_orders=len(trading.load_unresolved_on(self._connection, refs, mode)),
             last_execution_at=last["at"] if last else None,
@@ -185,6 +185,11 @@ class Desk:
             closing_margin_s=self._settings.closing_margin_s,
             now=datetime.now(UTC),
         )
+
+    def _is_watched(self, signal: Row) -> bool:
+        """Whether the episode is open, and its monitor has looked at it lately: one that died closes nothing."""
+        age = datetime.now(UTC) - signal["updated_at"]
+        return signal["closed_at"] is None and age < timedelta(seconds=self._settings.lease_ttl_s)
 
     async def _decide(self, wanted: Wanted) -> Decision | Refusal:
         targets = [wanted.targets[key] for key, _ in wanted.legs]

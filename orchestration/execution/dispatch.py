@@ -13,9 +13,17 @@ from datetime import UTC, datetime, timedelta
 from orchestration.execution.gate import Reason, Refusal, may_send
 from orchestration.execution.gateway import Gateway, OrderKey, OrderReading, OrderSpec, PreparedOrder, Target
 from orchestration.execution.ledger import Entry, FillFact, fill_entries, netting_target_e6, reversal_entries
+from orchestration.execution.reopening import reopen_failed, reopen_late
 from orchestration.execution.saga import OrderFact, Place, PlanLeg
 from streams.logs import get_logger
-from streams.market.errors import InvalidAmount, OutcomeUnknown, StreamsError
+from streams.market.errors import (
+    InvalidAmount,
+    OutcomeUnknown,
+    RateLimited,
+    StreamsError,
+    TransientError,
+    Unavailable,
+)
 from streams.market.fees import fee_bound_e6, spend_fee_bound_e6
 from streams.market.identity import Outcome, Venue
 from streams.market.units import PRICE_SCALE, cash_e6_of
@@ -56,9 +64,11 @@ class Dispatcher:
     async def place(
         self, execution: Row, leg: PlanLeg, target: Target, step: Place, decided_at: datetime
     ) -> Refusal | None:
-        """Write the intent of a step and send its order. Returns the gate's refusal, None when it was sent.
+        """Write the intent of a step and send its order.
 
-        Whatever the venue answers is in the order's row afterwards.
+        Returns:
+            None when it was sent: whatever the venue answered is in the order's row then. Else why nothing happened:
+            the gate's refusal, or that the venue takes no order now.
         """
         gateway = self._accounts.gateways[leg.venue]
         spec = _spec(gateway, target, leg, step)
@@ -89,8 +99,7 @@ class Dispatcher:
         written = self._write(new, is_first=not trading.load_orders(self._connection, new.execution_id))
         if isinstance(written, Refusal):
             return written
-        await self._send(gateway, prepared, written, expires_at)
-        return None
+        return await self._send(gateway, prepared, written, expires_at)
 
     def _write(self, new: trading.NewIntent, *, is_first: bool) -> Refusal | int:
         """Write intent and order under the lock a kill takes too; the last check is made inside."""
@@ -126,8 +135,12 @@ class Dispatcher:
             and used.total_e6 + new.reserved_e6 <= limits.total_e6 + _CENT_E6
         )
 
-    async def _send(self, gateway: Gateway, prepared: PreparedOrder, order_id: int, expires_at: datetime) -> None:
-        trading.mark_sent(self._connection, order_id)
+    async def _send(
+        self, gateway: Gateway, prepared: PreparedOrder, order_id: int, expires_at: datetime
+    ) -> Refusal | None:
+        if not trading.mark_sent(self._connection, order_id):
+            trading.update_order(self._connection, order_id, "expired", reason="it was never sent")
+            return Refusal(Reason.STALE_BOOK, "the decision outlived its books before its order left")
         first = True
         while True:
             try:
@@ -138,14 +151,14 @@ class Dispatcher:
                     first = False
                     continue
                 trading.update_order(self._connection, order_id, "unknown", reason=str(error))
-                return
+                return None
             except StreamsError as error:
                 # After a first sending of unknown outcome a refusal says nothing about that one: only reads do.
                 state = "rejected" if first else "unknown"
                 trading.update_order(self._connection, order_id, state, reason=str(error))
-                return
+                return _unavailable(error) if first else None
             trading.update_order(self._connection, order_id, "sent", venue_order_id=venue_order_id)
-            return
+            return None
 
     # -- following -------------------------------------------------------------------------------------------------
 
@@ -159,18 +172,13 @@ class Dispatcher:
             if reading is not None:
                 self.record(row, reading)
 
-    async def recheck(self, rows: Sequence[Row], targets: Mapping[str, Target]) -> bool:
-        """Read orders that were given up as never seen once more; returns whether one has filled or still may."""
-        is_alive = False
+    async def recheck(self, rows: Sequence[Row], targets: Mapping[str, Target]) -> None:
+        """Read orders that were given up as never seen once more; one that has filled opens its execution again."""
         for row in rows:
             reading = await self._read(row, targets)
-            if reading is None or not (reading.is_found or reading.fills):
-                continue
-            self.record(row, reading)
-            state = trading.order_state(self._connection, row["order_id"])
-            self._log.warning("an order that was given up is there", order_id=row["order_id"], state=state)
-            is_alive = is_alive or state not in ("canceled", "expired")
-        return is_alive
+            if reading is not None and (reading.is_found or reading.fills):
+                self.record(row, reading)
+                self._log.warning("an order that was given up is there", order_id=row["order_id"])
 
     async def _read(self, row: Row, targets: Mapping[str, Target]) -> OrderReading | None:
         """Ask the venue for an order, cancelled first if it rests; None when it cannot be asked."""
@@ -205,6 +213,9 @@ class Dispatcher:
                 venue_order_id=reading.venue_order_id,
                 reason=reading.status if is_final and not seen else "",
             )
+            was_given_up = row["state"] == "expired" and row["reason"] == trading.ABSENT
+            if was_given_up and trading.order_state(self._connection, order_id) != "canceled":
+                reopen_late(self._connection, row["execution_id"])
 
     def _record_absence(self, row: Row) -> None:
         """An order that the venue does not know, long after it was sent and asked for twice, never arrived."""
@@ -232,6 +243,7 @@ class Dispatcher:
             entries = fill_entries(fact)
         elif before == "provisional" and fill.state == "failed":
             entries = reversal_entries(fact)
+            reopen_failed(self._connection, row["execution_id"])
         if entries:
             self.write_entries(entries, fill.filled_at)
             self._net(fact, fill.filled_at)
@@ -271,6 +283,14 @@ class Dispatcher:
         if change:
             key = f"netting:{fact.venue}:{fact.fill_key}:{fact.order_id}:{target}"
             self.write_entries([Entry(key, "adjustment", fact.venue, fact.market_id, None, change)], at)
+
+
+def _unavailable(error: StreamsError) -> Refusal | None:
+    """Return that a venue takes no order now; None for an error that says something about this order."""
+    if not isinstance(error, TransientError):
+        return None
+    wait_s = error.retry_after_s if isinstance(error, RateLimited | Unavailable) else 0.0
+    return Refusal(Reason.VENUE_UNAVAILABLE, str(error), wait_s)
 
 
 def order_facts(rows: Sequence[Row]) -> list[OrderFact]:

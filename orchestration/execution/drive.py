@@ -11,7 +11,7 @@ from orchestration.execution.dispatch import Accounts, Dispatcher, order_facts
 from orchestration.execution.flatten import Bound, end_of, flatten_step, floor_of, is_flattening
 from orchestration.execution.gate import Refusal
 from orchestration.execution.gateway import Target
-from orchestration.execution.planning import leg_book, plan_from_json, target_of
+from orchestration.execution.planning import leg_book, on_grid, plan_from_json, target_of
 from orchestration.execution.saga import (
     Finish,
     LegBook,
@@ -29,6 +29,8 @@ from orchestration.execution.saga import (
     state_of,
     unmatched_e6,
 )
+from streams.logs import get_logger
+from streams.market.errors import StreamsError
 from streams.market.events import BookSnapshot
 from streams.market.identity import Venue
 from streams.market.units import PRICE_SCALE
@@ -37,6 +39,9 @@ from streams.storage.alerts import clear_alert, raise_alert
 from streams.storage.database import Connection, Row
 from streams.storage.leases import Lease, heartbeat
 from streams.storage.risk import current_switch
+
+_LONGEST_WAIT_S = 5.0
+"""A venue that asks to be left alone for longer is asked again after this: exposure may be open."""
 
 
 class Drive:
@@ -56,7 +61,7 @@ class Drive:
         self._accounts = accounts
         self._execution = execution
         self._id: int = execution["execution_id"]
-        self._targets = targets
+        self._targets = dict(targets)
         self._leases = leases
         self._plan = plan_from_json(execution["detail"]["plan"])
         self._dispatcher = Dispatcher(connection, accounts, leases)
@@ -109,7 +114,8 @@ class Drive:
                 self._finish(step, facts)
                 return step
             if refusal is not None:
-                await asyncio.sleep(self._accounts.settings.order_poll_ms / 1000)
+                wait_s = min(refusal.retry_after_s, _LONGEST_WAIT_S)
+                await asyncio.sleep(max(wait_s, self._accounts.settings.order_poll_ms / 1000))
 
     def _is_flattening(self, facts: Sequence[OrderFact]) -> bool:
         return self._flatten is not None or is_flattening(facts)
@@ -165,7 +171,12 @@ class Drive:
         if unmatched_e6(self._plan, facts) == 0 and not is_flattening:
             return {}
         targets = [self._targets[f"{leg.venue}:{leg.market_id}"] for leg in self._plan.legs]
-        books = await fetch_books(self._accounts, targets)
+        try:
+            books = await fetch_books(self._accounts, targets)
+        except StreamsError as error:
+            get_logger().warning("books could not be read", execution_id=self._id, error=str(error))
+            books = {}
+        self._targets = self._targets | {key: on_grid(self._targets[key], book) for key, book in books.items()}
         held = holdings(self._plan, facts)
         unconfirmed = self._unconfirmed()
         result: dict[int, LegBook | None] = {}

@@ -50,10 +50,11 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A denial with its reason and what was measured."""
+    """A denial with its reason and what was measured. `retry_after_s`: how long a venue asks to be left alone."""
 
     reason: Reason
     detail: str = ""
+    retry_after_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ def _decision(facts: OpeningFacts) -> Refusal | None:
     if facts.is_pair and facts.pair_state != "approved":
         return Refusal(Reason.PAIR_NOT_APPROVED, facts.pair_state or "no decision")
     if not facts.is_signal_open:
-        return Refusal(Reason.SIGNAL_CLOSED, "the episode has ended")
+        return Refusal(Reason.SIGNAL_CLOSED, "the episode has ended, or nobody watches it any more")
     if not facts.has_leases:
         return Refusal(Reason.NO_LEASE, "another run holds one of the markets")
     return None

@@ -109,6 +109,8 @@ class Gateway(Protocol):
     venue: Venue
     buys_spend_dollars: bool
     """Buys are given in dollars (whole cents) and fill contracts; hedges must be sized from the fills."""
+    is_simulated: bool
+    """Nothing is sent: fills are computed from real books, and what a market pays is taken as paid at once."""
 
     async def books(self, targets: Sequence[Target]) -> Mapping[str, BookSnapshot]:
         """Return books by market id, fresh from the venue. Markets without one are left out."""

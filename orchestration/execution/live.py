@@ -66,6 +66,7 @@ class KalshiGateway:
 
     venue = Venue.KALSHI
     buys_spend_dollars = False
+    is_simulated = False
 
     def __init__(self, client: KalshiClient) -> None:
         self._client = client
@@ -204,6 +205,7 @@ class PolymarketGateway:
 
     venue = Venue.POLYMARKET
     buys_spend_dollars = True
+    is_simulated = False
 
     def __init__(self, client: PolymarketClient, credentials: PolymarketCredentials | None) -> None:
         self._client = client

@@ -33,6 +33,8 @@ START_CASH_E6 = 10_000_000_000
 class PaperGateway:
     """A venue whose books are real and whose orders are not. `ledger_cash` says what the account has left."""
 
+    is_simulated = True
+
     def __init__(self, venue: Gateway, ledger_cash: Callable[[], int]) -> None:
         self.venue: Venue = venue.venue
         self.buys_spend_dollars = venue.buys_spend_dollars

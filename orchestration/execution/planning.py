@@ -97,6 +97,14 @@ def target_of(market: MarketInfo) -> Target:
     return Target(venue, market.market_id, market.terms, from_json(venue, market.terms.fee_schedule))
 
 
+def on_grid(target: Target, snapshot: BookSnapshot) -> Target:
+    """Return a market with the price grid its book states now, which the catalogue may not have seen yet."""
+    if snapshot.tick_e4 is None:
+        return target
+    ranges = ((0, PRICE_ONE_E4, snapshot.tick_e4),)
+    return replace(target, terms=replace(target.terms, price_ranges=ranges))
+
+
 def offer_of(target: Target, outcome: Outcome, snapshot: BookSnapshot) -> Offer:
     """Return what can be bought of an outcome from a book."""
     schedule = target.schedule

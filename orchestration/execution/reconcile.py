@@ -17,10 +17,9 @@ from orchestration.execution.saga import OPEN_STATES, State, holdings, locked_e6
 from streams.logs import get_logger
 from streams.market.errors import StreamsError
 from streams.storage import trading
-from streams.storage.alerts import clear_alert, raise_alert
+from streams.storage.alerts import clear_alert
 from streams.storage.database import Connection, Row
 from streams.storage.leases import release, release_dead
-from streams.storage.risk import current_switch
 
 
 @dataclass(slots=True)
@@ -81,59 +80,22 @@ async def _one(connection: Connection, accounts: Accounts, desk: Desk, row: Row,
         execution_id = row["execution_id"]
         targets = targets_of(connection, plan)
         dispatcher = Dispatcher(connection, accounts, leases)
+        was_open = trading.load_execution(connection, execution_id)["state"] in OPEN_STATES
         absent = trading.load_absent(connection, execution_id, accounts.settings.absent_recheck_s)
-        is_late = await dispatcher.recheck(absent, targets)
-        if is_late:
-            _note_late(connection, execution_id)
+        await dispatcher.recheck(absent, targets)
+        if not was_open:
+            await dispatcher.resolve(trading.load_to_follow(connection, execution_id), targets)
+            result.followed += 1
         execution = trading.load_execution(connection, execution_id)
-        if execution["state"] in OPEN_STATES:
-            result.driven += 1
-            await desk.drive(execution, targets, leases)
-            return
-        before = _failed_fills(connection, execution_id)
-        await dispatcher.resolve(trading.load_to_follow(connection, execution_id), targets)
-        result.followed += 1
-        has_failed = _failed_fills(connection, execution_id) > before
-        why = "a fill failed to settle" if has_failed else "an order that was given up has filled"
-        if not has_failed and (not is_late or execution["state"] == State.ESCALATED):
+        if execution["state"] not in OPEN_STATES:
             _settle_down(connection, execution)
-        elif current_switch(connection) == "kill":
-            _escalate(connection, execution_id, why)
-        else:
-            result.reopened += 1
-            state = State.COMPLETING if has_failed else State.UNWINDING
-            trading.change_state(connection, execution_id, state, why, {})
-            await desk.drive(trading.load_execution(connection, execution_id), targets, leases)
+            return
+        result.driven += was_open
+        result.reopened += not was_open
+        await desk.drive(execution, targets, leases)
     finally:
         for lease in leases:
             release(connection, lease)
-
-
-def _note_late(connection: Connection, execution_id: int) -> None:
-    """Raise the alarm of a late fill; the execution is open again and buys nothing any more."""
-    with connection.transaction():
-        trading.merge_detail(connection, execution_id, {"late_fill": True})
-        connection.execute(
-            "UPDATE trading.executions SET settled_at = NULL, realised_pnl_e6 = NULL WHERE execution_id = %s",
-            (execution_id,),
-        )
-        raise_alert(
-            connection,
-            "late_fill",
-            "critical",
-            f"late_fill:{execution_id}",
-            f"Execution {execution_id}: an order that its venue did not know has filled after all.",
-            {"execution_id": execution_id},
-        )
-
-
-def _failed_fills(connection: Connection, execution_id: int) -> int:
-    row = connection.execute(
-        """SELECT count(*) AS failed FROM trading.fills AS f JOIN trading.orders AS o USING (order_id)
-           JOIN trading.intents AS i USING (intent_id) WHERE i.execution_id = %s AND f.state = 'failed'""",
-        (execution_id,),
-    ).fetchone()
-    return int(row["failed"]) if row else 0
 
 
 def _settle_down(connection: Connection, execution: Row) -> None:
@@ -153,15 +115,3 @@ def _settle_down(connection: Connection, execution: Row) -> None:
             for kind in ("execution", "late_fill"):
                 clear_alert(connection, f"{kind}:{execution_id}")
     close_if_empty(connection, execution_id)
-
-
-def _escalate(connection: Connection, execution_id: int, why: str) -> None:
-    trading.change_state(connection, execution_id, State.ESCALATED, f"{why} while killed", {})
-    raise_alert(
-        connection,
-        "escalated",
-        "critical",
-        f"execution:{execution_id}",
-        f"Execution {execution_id} is ESCALATED: {why} while trading is killed.",
-        {"execution_id": execution_id},
-    )

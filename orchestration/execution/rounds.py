@@ -8,13 +8,18 @@ from orchestration.execution.commands import obey
 from orchestration.execution.dispatch import Accounts
 from orchestration.execution.reconcile import Reconciled, reconcile
 from orchestration.execution.settlement import Balance, Settled, compare_balances, ensure_deposits, settle
+from streams.logs import get_logger
+from streams.market.errors import StreamsError
+from streams.market.identity import Venue
 from streams.settings import Settings
-from streams.storage.alerts import clear_alert, raise_alert
+from streams.storage.alerts import alert_detail, clear_alert, merge_alert_detail, raise_alert
 from streams.storage.database import Connection
 from streams.storage.risk import current_switch
 from streams.storage.trading import ABSENT
 
 _BALANCE_EVERY_S = 30
+_KILL = "kill"
+"""Key of the alarm that is open while trading is killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +33,11 @@ class Round:
 
 
 async def run_round(connection: Connection, accounts: Accounts, run_id: str) -> Round:
-    """Do everything that is due. Resting orders are cancelled as they are read, whatever the switch says."""
-    await ensure_deposits(connection, accounts)
+    """Do everything that is due. Our resting orders are cancelled as they are read; a kill cancels all at first."""
     alarm_kill(connection)
+    if current_switch(connection) == "kill":
+        await cancel_resting(connection, accounts)
+    await ensure_deposits(connection, accounts)
     reconciled = await reconcile(connection, accounts, run_id)
     commands = await obey(connection, accounts, run_id)
     settled = await settle(connection, accounts)
@@ -41,9 +48,37 @@ def alarm_kill(connection: Connection) -> None:
     """Open the alarm of a kill, or close it when trading goes on."""
     if current_switch(connection) == "kill":
         message = "Trading is killed: nothing leaves; open exposure is escalated. `crossbook trade resume` lifts it."
-        raise_alert(connection, "kill", "critical", "kill", message)
+        raise_alert(connection, "kill", "critical", _KILL, message)
     else:
-        clear_alert(connection, "kill")
+        for key in (_KILL, *(f"resting:{venue}" for venue in Venue)):
+            clear_alert(connection, key)
+
+
+async def cancel_resting(connection: Connection, accounts: Accounts) -> None:
+    """Cancel all that rests on the accounts, whoever sent it; the open alarm of the kill keeps what was found.
+
+    Reads lag behind writes, so whether anything still rests is for the next round to see. What rests then, or an
+    account that does not answer, is an alarm of its own.
+    """
+    before: dict[str, str] = alert_detail(connection, _KILL).get("resting", {})
+    after: dict[str, str] = {}
+    for venue, gateway in accounts.gateways.items():
+        try:
+            found = await gateway.open_orders()
+            if found:
+                await gateway.cancel_all()
+            after[venue] = "asked" if found else "none"
+            what = f"orders still rest: {len(found)}" if found and before.get(venue) == "asked" else ""
+        except StreamsError as error:
+            get_logger().warning("resting orders could not be cancelled", venue=venue.value, error=str(error))
+            after[venue] = "unknown"
+            what = "whether orders rest is not known"
+        if what:
+            message = f"Trading is killed; on {venue} {what}. They are cancelled again until none is left."
+            raise_alert(connection, "resting", "critical", f"resting:{venue}", message)
+        else:
+            clear_alert(connection, f"resting:{venue}")
+    merge_alert_detail(connection, _KILL, {"resting": after})
 
 
 def why_due(connection: Connection, settings: Settings) -> str:
@@ -66,6 +101,9 @@ def why_due(connection: Connection, settings: Settings) -> str:
                      AND (s.status IN ('closed', 'determined', 'settled') OR v.close_time < now())) AS settling,
                EXISTS (SELECT 1 FROM trading.executions AS e WHERE e.mode = %(mode)s AND e.settled_at IS NULL
                    AND e.state = 'FLAT') AS flat,
+               (SELECT state FROM trading.switches ORDER BY switch_id DESC LIMIT 1) = 'kill'
+                   AND NOT EXISTS (SELECT 1 FROM trading.alerts WHERE dedup_key = 'kill' AND cleared_at IS NULL
+                       AND detail @> '{"resting": {"kalshi": "none", "polymarket": "none"}}') AS kill,
                NOT EXISTS (SELECT 1 FROM trading.balances
                    WHERE read_at > now() - make_interval(secs => %(every)s)) AS balances""",
         {

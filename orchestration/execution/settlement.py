@@ -131,7 +131,7 @@ def _book(
         ).fetchall()
         due = _due_e6(gateway.venue, rows, payout.settlement_e4)
         if due and (
-            only_if_flat or (payout.paid_e6 is None and gateway.venue is Venue.POLYMARKET and not _is_paper(accounts))
+            only_if_flat or (payout.paid_e6 is None and gateway.venue is Venue.POLYMARKET and not gateway.is_simulated)
         ):
             return
         entries = settlement_entries(
@@ -146,10 +146,6 @@ def _book(
     result.markets += 1
     result.entries += len(entries)
     result.paid_e6 += sum(entry.cash_e6 for entry in entries)
-
-
-def _is_paper(accounts: Accounts) -> bool:
-    return accounts.mode == "paper"
 
 
 def _due_e6(venue: Venue, rows: Sequence[Row], settlement_e4: int) -> int:

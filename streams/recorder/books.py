@@ -31,6 +31,11 @@ QuoteState = tuple[int | None, int | None, int | None, int | None, str]
 """(bid_e4, bid_size_e6, ask_e4, ask_size_e6, state) as last written."""
 
 
+def is_polling(parser: str) -> bool:
+    """Whether the frames of a parser, named as in a segment, come by REST polling."""
+    return parser.endswith("_polling")
+
+
 class MarketBook:
     """One market's book with its state.
 
@@ -75,7 +80,8 @@ class MarketBook:
 
     def as_snapshot(self) -> BookSnapshot:
         """The book as it is now."""
-        return BookSnapshot(self.venue, self.key.market_id, self.book.bid_levels(), self.book.ask_levels())
+        bids, asks = self.book.bid_levels(), self.book.ask_levels()
+        return BookSnapshot(self.venue, self.key.market_id, bids, asks, is_polled=self.is_polled)
 
 
 class ConnectionState:
@@ -87,7 +93,7 @@ class ConnectionState:
         self.number = number
         self.venue = venue
         self.parser = parser
-        self.is_polled = parser.endswith("polling")
+        self.is_polled = is_polling(parser)
         self.books: dict[str, MarketBook] = {}
         self.sequences = SequenceTracker()
         self._factory = factory

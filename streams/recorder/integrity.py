@@ -8,6 +8,7 @@ Behind the best prices a lost change shows when the level it made is removed: th
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Literal
 
@@ -23,6 +24,29 @@ ECHO_NS = 2_000_000_000
 """How long after a level went its removal may be told once more: a match may be told by a whole book and by changes,
 and the entries of the two tokens may come in two frames. Recordings of 2025 show such echoes within 10 ms."""
 _MOST_REMOVALS = 256
+
+
+def concerned(raw: bytes) -> tuple[set[int], set[str]] | None:
+    """Return the (subscription ids, market ids) that a frame nobody could parse names; None where it could be any."""
+    try:
+        document = json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+    subscriptions: set[int] = set()
+    markets: set[str] = set()
+    for item in document if isinstance(document, list) else [document]:
+        if not isinstance(item, dict):
+            return None
+        message = item.get("msg")
+        named = message.get("market_ticker") if isinstance(message, dict) else item.get("market")
+        if isinstance(item.get("sid"), int):
+            subscriptions.add(item["sid"])
+        elif isinstance(named, str):
+            markets.add(named)
+        else:
+            return None
+    return subscriptions, markets
+
 
 Continuity = Literal["ok", "hole", "repeated"]
 

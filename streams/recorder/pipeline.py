@@ -27,7 +27,7 @@ from streams.market.events import (
 from streams.market.identity import Venue
 from streams.recorder import rows
 from streams.recorder.books import ConnectionState, MarketBook, MarketKey, ParserFactory
-from streams.recorder.integrity import CROSSED_LIMIT_NS, best_prices_agree, is_difference_explained
+from streams.recorder.integrity import CROSSED_LIMIT_NS, best_prices_agree, concerned, is_difference_explained
 from streams.recorder.observer import ObserverGuard
 from streams.storage.coverage import STARTING, CoverageChange
 from streams.storage.recording import RowBatch
@@ -205,9 +205,11 @@ class Pipeline:
             events = connection.parse(record.body)
         except MalformedFrame as error:
             self._set_aside(record, error.reason)
+            self._doubt(connection, record.body)
             return
         except Exception as error:  # a parser must not end the recording; the bytes are kept with the reason
             self._set_aside(record, f"parser failed: {error!r}")
+            self._doubt(connection, record.body)
             return
         is_checked = False
         touched: dict[int, tuple[MarketBook, LevelChange]] = {}
@@ -230,6 +232,13 @@ class Pipeline:
         self._batch.lines["dead_letters"].append(
             rows.dead_letter_line(self._at, venue, reason[:500], record.body, self._place)
         )
+
+    def _doubt(self, connection: ConnectionState, raw: bytes) -> None:
+        """Make stale whatever book a frame that could not be parsed may have changed."""
+        named = concerned(raw)
+        for state in connection.books.values():
+            if named is None or state.subscription_id in named[0] or state.key.market_id in named[1]:
+                self._make_stale(state, "unreadable_frame")
 
     def _check_sequence(self, connection: ConnectionState, event: MarketEvent) -> bool:
         """Check a frame's number once; true when the event carried one."""

@@ -54,6 +54,11 @@ def number(value: int | None) -> str:
     return NULL if value is None else str(value)
 
 
+def flag(value: bool) -> str:
+    """Return a boolean column's value."""
+    return "t" if value else "f"
+
+
 def payload_json(payload: Any) -> str:
     """Return a payload (JSON text, or a value to encode) as a jsonb column's value, escaped.
 
@@ -99,7 +104,7 @@ def snapshot_line(
     """Return a line of `raw.book_snapshots`; `sides` are both sides as JSON text, best first."""
     return (
         f"{at}\t{snapshot.venue}\t{text(snapshot.market_id)}\t{reason}\t{difference or NULL}\t{sides[0]}\t{sides[1]}\t"
-        f"{sent}\t{number(snapshot.sequence)}\t{text(snapshot.venue_hash)}\t{place}\n"
+        f"{sent}\t{number(snapshot.sequence)}\t{text(snapshot.venue_hash)}\t{place}\t{flag(snapshot.is_polled)}\n"
     )
 
 
@@ -107,7 +112,7 @@ def quote_line(at: str, quote: Quote, state: str, place: str) -> str:
     """Return a line of `raw.quotes`."""
     return (
         f"{at}\t{quote.venue}\t{quote.market_id}\t{number(quote.bid_e4)}\t{number(quote.bid_size_e6)}\t"
-        f"{number(quote.ask_e4)}\t{number(quote.ask_size_e6)}\t{state}\t{place}\n"
+        f"{number(quote.ask_e4)}\t{number(quote.ask_size_e6)}\t{state}\t{place}\t{flag(quote.is_polled)}\n"
     )
 
 

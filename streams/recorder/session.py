@@ -16,7 +16,7 @@ from typing import Any
 from streams.logs import get_logger
 from streams.market.errors import AuthenticationFailed, StreamsError, TransientError
 from streams.market.identity import Venue
-from streams.recorder.books import ConnectionState
+from streams.recorder.books import ConnectionState, is_polling
 from streams.recorder.intake import Intake
 from streams.recorder.pipeline import Pipeline
 from streams.recorder.sink import Sink
@@ -139,7 +139,7 @@ class Session:
         opened = {"connection_id": connection_id, "parser": self._parser, **self._terms}
         self._intake.control(RecordKind.OPENED, self.venue, number, opened)
         args = (connection_id, self._shard, str(self.venue), self._run_id, datetime.now(UTC))
-        self._sink.call(lambda c: open_connection(c, *args))
+        self._sink.call(lambda c: open_connection(c, *args, is_polled=is_polling(self._parser)))
         feed = self._make_feed()
         try:
             ended = await self._live(feed, number, connection_id, stop)

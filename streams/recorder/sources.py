@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
+
 from streams.market.identity import Venue
 from streams.recorder.books import MarketKey, Parse, ParserFactory
 from streams.settings import Settings
@@ -55,11 +57,11 @@ PARSERS: Mapping[str, ParserFactory] = {"kalshi": _kalshi, "kalshi_polling": _ka
 
 def feed_sources(settings: Settings) -> list[FeedSource]:
     """Return both venues' feeds by the settings. Without a Kalshi key its books are polled and marked so."""
-    addresses = endpoints(settings)
-    return [_kalshi_source(settings, addresses), _polymarket_source(settings)]
+    http = http_client(settings)  # one for the life of the process, however often a feed is made anew
+    return [_kalshi_source(settings, endpoints(settings), http), _polymarket_source(settings, http)]
 
 
-def _kalshi_source(settings: Settings, addresses: Endpoints) -> FeedSource:
+def _kalshi_source(settings: Settings, addresses: Endpoints, http: httpx.AsyncClient) -> FeedSource:
     credentials = Keystore(settings).kalshi(settings.venues)
     if credentials is not None:
         return FeedSource(
@@ -70,13 +72,12 @@ def _kalshi_source(settings: Settings, addresses: Endpoints) -> FeedSource:
         )
 
     def poll() -> Feed:
-        return KalshiPollingFeed(kalshi_client(settings, http_client(settings)), interval_s=settings.polling_interval_s)
+        return KalshiPollingFeed(kalshi_client(settings, http), interval_s=settings.polling_interval_s)
 
     return FeedSource(Venue.KALSHI, "kalshi_polling", poll)
 
 
-def _polymarket_source(settings: Settings) -> FeedSource:
-    http = http_client(settings)
+def _polymarket_source(settings: Settings, http: httpx.AsyncClient) -> FeedSource:
     return FeedSource(
         Venue.POLYMARKET,
         "polymarket",

@@ -36,6 +36,22 @@ def clear_alert(connection: Connection, dedup_key: str) -> None:
     )
 
 
+def alert_detail(connection: Connection, dedup_key: str) -> dict[str, Any]:
+    """Return the detail of the open alert with this key, empty where none is open."""
+    row = connection.execute(
+        "SELECT detail FROM trading.alerts WHERE dedup_key = %s AND cleared_at IS NULL", (dedup_key,)
+    ).fetchone()
+    return {} if row is None else dict(row["detail"])
+
+
+def merge_alert_detail(connection: Connection, dedup_key: str, detail: dict[str, Any]) -> None:
+    """Add keys to the detail of the open alert with this key, if there is one."""
+    connection.execute(
+        "UPDATE trading.alerts SET detail = detail || %s WHERE dedup_key = %s AND cleared_at IS NULL",
+        (Jsonb(detail), dedup_key),
+    )
+
+
 def load_unsent_alerts(connection: Connection, limit: int = 50) -> list[Row]:
     """Return open and closed alerts that nobody was told of yet, oldest first."""
     return connection.execute(

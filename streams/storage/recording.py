@@ -25,10 +25,11 @@ _COLUMNS = {
     ),
     "book_snapshots": (
         "received_at, venue, market_id, reason, difference, bids, asks, venue_sent_at, venue_seq, venue_hash, "
-        "segment_id, frame_offset"
+        "segment_id, frame_offset, is_polled"
     ),
     "quotes": (
-        "received_at, venue, market_id, bid_e4, bid_size_e6, ask_e4, ask_size_e6, state, segment_id, frame_offset"
+        "received_at, venue, market_id, bid_e4, bid_size_e6, ask_e4, ask_size_e6, state, segment_id, frame_offset, "
+        "is_polled"
     ),
     "trades": (
         "received_at, venue, market_id, trade_id, price_e4, size_e6, taker_outcome, venue_sent_at, segment_id, "
@@ -162,12 +163,20 @@ def _copy(connection: Connection, table: str, lines: Sequence[str]) -> None:
 
 
 def open_connection(
-    connection: Connection, connection_id: str, shard: int, venue: str, run_id: str, started_at: datetime
+    connection: Connection,
+    connection_id: str,
+    shard: int,
+    venue: str,
+    run_id: str,
+    started_at: datetime,
+    *,
+    is_polled: bool = False,
 ) -> None:
-    """Note an attempt to connect."""
+    """Note an attempt to connect; `is_polled`: the books will be asked for over REST."""
     connection.execute(
-        "INSERT INTO raw.connections (connection_id, shard, venue, run_id, started_at) VALUES (%s, %s, %s, %s, %s)",
-        (connection_id, shard, venue, run_id, started_at),
+        """INSERT INTO raw.connections (connection_id, shard, venue, run_id, started_at, is_polled)
+           VALUES (%s, %s, %s, %s, %s, %s)""",
+        (connection_id, shard, venue, run_id, started_at, is_polled),
     )
 
 

@@ -187,11 +187,19 @@ def write_intent(connection: Connection, new: NewIntent) -> int:
     return int(order["order_id"])
 
 
-def mark_sent(connection: Connection, order_id: int) -> None:
-    """Note, before it happens, that the order leaves; an order without this mark was never sent."""
-    connection.execute(
-        "UPDATE trading.orders SET state = 'sent', sent_at = clock_timestamp() WHERE order_id = %s", (order_id,)
+def mark_sent(connection: Connection, order_id: int) -> bool:
+    """Note, before it happens, that the order leaves; an order without this mark was never sent.
+
+    Returns:
+        False, and the order must not leave, when its decision's life is over or another run has expired it meanwhile.
+    """
+    cursor = connection.execute(
+        """UPDATE trading.orders AS o SET state = 'sent', sent_at = clock_timestamp() FROM trading.intents AS i
+           WHERE i.intent_id = o.intent_id AND o.order_id = %s AND o.state = 'prepared'
+             AND i.expires_at > clock_timestamp()""",
+        (order_id,),
     )
+    return cursor.rowcount == 1
 
 
 def update_order(

@@ -7,8 +7,10 @@ real hosts see them, so a Polymarket prefix is never part of what is signed.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from urllib.parse import urlsplit
 
 from streams.market.errors import ConfigurationError
+from streams.market.identity import Environment
 from streams.settings import Settings
 
 
@@ -54,6 +56,7 @@ _DEMO = Endpoints(
     kalshi_ws="wss://external-api-ws.demo.kalshi.co/trade-api/ws/v2",
     **_LIVE_POLYMARKET,
 )
+_DOMAINS: dict[str, Environment] = {"kalshi.co": "demo", "kalshi.com": "live", "polymarket.com": "live"}
 _OVERRIDES = {
     "kalshi_rest": "kalshi_rest_url",
     "kalshi_ws": "kalshi_ws_url",
@@ -81,8 +84,24 @@ def endpoints(settings: Settings) -> Endpoints:
         schemes = ("ws://", "wss://") if name.endswith("_ws") else ("http://", "https://")
         if not given.startswith(schemes):
             raise ConfigurationError(f"CROSSBOOK_{setting.upper()} must start with {' or '.join(schemes)}.")
+        _check_owner(settings.venues, setting, given)
         values[name] = given
     return Endpoints(**values)
+
+
+def _check_owner(venues: Environment, setting: str, given: str) -> None:
+    """Refuse a venue's own host in another environment than its own: the mode of trading follows from that one."""
+    host = f".{(urlsplit(given).hostname or '').rstrip('.')}"
+    owner = next((place for domain, place in _DOMAINS.items() if host.endswith(f".{domain}")), None)
+    if owner is None:
+        return
+    is_shared = venues == "demo" and host.endswith(".polymarket.com")
+    if owner != venues and not is_shared:
+        raise ConfigurationError(
+            f"CROSSBOOK_{setting.upper()} is an address of {owner}, but CROSSBOOK_VENUES is {venues}."
+        )
+    if not given.startswith(("https://", "wss://")):
+        raise ConfigurationError(f"CROSSBOOK_{setting.upper()} must be encrypted: https:// or wss://.")
 
 
 def _sandbox(settings: Settings) -> Endpoints:

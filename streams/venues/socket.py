@@ -87,6 +87,8 @@ class _Listener(WSListener):
             self.arrived.clear()
         if self.is_paused and self._transport is not None and self.closed_because is None:
             self.is_paused = False
+            # While nothing was read there could be no sign of life: patience begins anew.
+            self.last_pong = self.last_sign_of_life = time.monotonic()
             self._transport.underlying_transport.resume_reading()
         return batch
 

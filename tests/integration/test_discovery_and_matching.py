@@ -21,7 +21,7 @@ from streams.storage.database import Connection, connect
 from streams.storage.listings import load_markets, resolve_market
 from streams.storage.pairs import approve_in_sandbox, find_pairs, list_pairs, propose_pairs
 from streams.storage.sweeps import last_watermark
-from streams.venues.kalshi.catalogue import Event, Series, parse_event, parse_series
+from streams.venues.kalshi.catalogue import Event, FeeChange, Series, parse_event, parse_event_fee_change, parse_series
 from streams.venues.paging import Page
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -60,6 +60,7 @@ class FakeKalshi:
         self.events: dict[str, dict[str, Any]] = {}
         self.failing: dict[str, int] = {}
         self.changed: list[dict[str, Any]] = []
+        self.fee_changes: list[dict[str, Any]] = []
 
     def put(self, event: str, title: str, *markets: dict[str, Any], exclusive: bool = False) -> None:
         self.events[event] = {
@@ -92,6 +93,9 @@ class FakeKalshi:
 
     async def event(self, event_ticker: str) -> Event:
         return parse_event(self.events[event_ticker])
+
+    async def event_fee_changes(self) -> list[FeeChange]:
+        return [parse_event_fee_change(change) for change in self.fee_changes]
 
 
 class FakeGamma:
@@ -133,6 +137,29 @@ def visit(country: str, ticker: str) -> dict[str, Any]:
         ticker, ticker.rsplit("-", 1)[0], f"Will Ada Lovelace visit {country} before {DAY}?",
         f"If Ada Lovelace visits {country} before {DAY}, then the market resolves to Yes.",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("minutes", "multiplier"),
+    [(1, "1"), (-5, "1"), (30, "0.5"), (-60, "0.5")],
+    ids=["soon", "now", "later", "long ago"],
+)
+def test_an_event_whose_fees_change_is_read_anew_though_nothing_else_of_it_changed(
+    connection: Connection, minutes: int, multiplier: str
+) -> None:
+    fake = FakeKalshi()
+    fake.put("KXV-1", "Visits", visit("France", "KXV-1-A"))
+    fake.events["KXV-1"]["fee_multiplier_override"] = 0.5
+    run_kalshi(connection, fake, full=True)
+    at = NOW + timedelta(minutes=minutes)
+    fake.fee_changes = [
+        {"id": "1", "event_ticker": "KXV-1", "fee_type_override": "quadratic", "fee_multiplier_override": 1,
+         "scheduled_ts": at.isoformat().replace("+00:00", "Z")}
+    ]  # fmt: skip
+    run_kalshi(connection, fake, full=False)
+    row = connection.execute("SELECT terms FROM raw.market_versions ORDER BY version_id DESC LIMIT 1").fetchone()
+    assert row is not None
+    assert row["terms"]["fee_schedule"]["fee_multiplier"] == multiplier
 
 
 def gamma_visit(number: int, country: str) -> dict[str, Any]:

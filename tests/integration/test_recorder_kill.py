@@ -12,15 +12,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import orjson
 import psycopg
 import pytest
 
+from streams.market.identity import Venue
 from streams.recorder.replay import replay_dead_segments
 from streams.recorder.sources import PARSERS
 from streams.storage.database import connect
 from streams.storage.leases import LeaseLost, acquire, heartbeat, release
 from streams.storage.recording import RowBatch, WatermarkMoved, commit_batch, open_segment
-from streams.storage.segments import RecordKind, SegmentReader
+from streams.storage.segments import MAGIC, RecordKind, SegmentReader, pack_head
 from tests.kalshi_frames import KalshiFrames
 from tests.proofs.segments_again import compare
 from tests.recorder_feed import LineServer
@@ -134,7 +136,7 @@ def make_segment(dsn: str, path: Path) -> int:
 
 def batch_of(segment: int, start_offset: int, end_offset: int) -> RowBatch:
     batch = RowBatch(segment, start_offset, end_offset, frames=1)
-    batch.lines["quotes"].append(f"2026-01-01 00:00:00+00\tkalshi\tA\t1\t1\t2\t2\tlive\t{segment}\t{start_offset}\n")
+    batch.lines["quotes"].append(f"2026-01-01 00:00:00+00\tkalshi\tA\t1\t1\t2\t2\tlive\t{segment}\t{start_offset}\tf\n")
     return batch
 
 
@@ -144,6 +146,26 @@ def test_a_batch_sent_twice_is_written_once(database: str, tmp_path: Path) -> No
         assert commit_batch(connection, 0, "run", batch_of(segment, 8, 20))
         assert not commit_batch(connection, 0, "run", batch_of(segment, 8, 20))
     assert fetch(database, "SELECT count(*) FROM raw.quotes") == [(1,)]
+
+
+def test_a_segment_of_polled_books_is_replayed_with_its_mark(database: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.seg"
+    message = {"market_ticker": "A", "yes_dollars": [["0.40", "1.00"]], "no_dollars": []}
+    records = [
+        (RecordKind.OPENED, {"connection_id": "c", "parser": "kalshi_polling"}),
+        (RecordKind.MARKETS, {"add": [["A", "", ""]], "remove": []}),
+        (RecordKind.FRAME, {"type": "crossbook_polled_book", "msg": message}),
+    ]
+    bodies = [(kind, orjson.dumps(body)) for kind, body in records]
+    path.write_bytes(MAGIC + b"".join(pack_head(kind, Venue.KALSHI, 1, 1, body) + body for kind, body in bodies))
+    make_segment(database, path)
+    with connect(database) as connection:
+        assert replay_dead_segments(connection, 0, PARSERS).frames == 1
+    assert fetch(database, "SELECT state, is_polled FROM raw.quotes_v1 ORDER BY frame_offset") == [
+        ("live", True),
+        ("stale", True),
+    ]
+    assert fetch(database, "SELECT reason, is_polled FROM raw.book_snapshots_v1") == [("polled", True)]
 
 
 def test_a_recorder_whose_segment_was_finished_by_another_cannot_write(database: str, tmp_path: Path) -> None:
@@ -158,7 +180,7 @@ def test_a_recorder_whose_segment_was_finished_by_another_cannot_write(database:
 def test_a_row_the_server_refuses_becomes_a_dead_letter_and_the_others_stay(database: str, tmp_path: Path) -> None:
     segment = make_segment(database, tmp_path / "a.seg")
     batch = batch_of(segment, 8, 20)
-    batch.lines["quotes"].append(f"2026-01-01 00:00:00+00\tkalshi\tA\t99999999999\t1\t2\t2\tlive\t{segment}\t9\n")
+    batch.lines["quotes"].append(f"2026-01-01 00:00:00+00\tkalshi\tA\t99999999999\t1\t2\t2\tlive\t{segment}\t9\tf\n")
     with connect(database) as connection:
         commit_batch(connection, 0, "run", batch)
     assert fetch(database, "SELECT count(*) FROM raw.quotes") == [(1,)]

@@ -1,10 +1,15 @@
 """The schema on a real server."""
 
+from datetime import UTC, datetime
+
 import psycopg
 import pytest
 
 from streams.market.errors import ConfigurationError
-from streams.storage.schema import migrate
+from streams.settings import PROJECT_ROOT
+from streams.storage.schema import create_partitions, migrate
+
+_SQL = PROJECT_ROOT / "streams" / "storage" / "migrations" / "sql"
 
 
 def test_migrating_twice_changes_nothing(database: str) -> None:
@@ -12,6 +17,55 @@ def test_migrating_twice_changes_nothing(database: str) -> None:
     with psycopg.connect(database) as connection:
         versions = connection.execute("SELECT version_num FROM trading.schema_version").fetchall()
     assert len(versions) == 1
+
+
+def test_what_was_polled_before_the_mark_is_marked_by_the_upgrade(empty_database: str) -> None:
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        for name in ("0001_raw.sql", "0001_trading.sql", "0001_roles.sql"):
+            connection.execute((_SQL / name).read_bytes())
+        connection.execute("CREATE TABLE trading.schema_version (version_num varchar(32) PRIMARY KEY)")
+        connection.execute("INSERT INTO trading.schema_version VALUES ('0001')")
+        create_partitions(connection, datetime.now(UTC).date(), 0)
+        for run, reason in (("keyless", "polled"), ("keyed", "received")):
+            row = connection.execute(
+                """INSERT INTO raw.segments (shard, run_id, path, opened_at) VALUES (0, %(run)s, %(run)s, now())
+                   RETURNING segment_id""",
+                {"run": run},
+            ).fetchone()
+            connection.execute(
+                """INSERT INTO raw.connections (connection_id, shard, venue, run_id, started_at)
+                   VALUES (%(run)s, 0, 'kalshi', %(run)s, now())""",
+                {"run": run},
+            )
+            for venue in ("kalshi", "polymarket"):
+                for number, word in enumerate((reason if venue == "kalshi" else "received", "periodic")):
+                    values = {"venue": venue, "reason": word, "segment": row and row[0], "offset": number}
+                    connection.execute(
+                        """INSERT INTO raw.book_snapshots (received_at, venue, market_id, reason, bids, asks,
+                               segment_id, frame_offset)
+                           VALUES (now(), %(venue)s, 'A', %(reason)s, '[]', '[]', %(segment)s, %(offset)s)""",
+                        values,
+                    )
+                    connection.execute(
+                        """INSERT INTO raw.quotes (received_at, venue, market_id, state, segment_id, frame_offset)
+                           VALUES (now(), %(venue)s, 'A', 'live', %(segment)s, %(offset)s)""",
+                        values,
+                    )
+    migrate(empty_database, "sandbox")
+    with psycopg.connect(empty_database) as connection:
+        for table in ("quotes_v1", "book_snapshots_v1"):
+            marked = connection.execute(
+                f"""SELECT venue, run_id, is_polled, count(*) FROM raw.{table} JOIN raw.segments USING (segment_id)
+                    GROUP BY 1, 2, 3 ORDER BY 1, 2"""
+            ).fetchall()
+            assert marked == [
+                ("kalshi", "keyed", False, 2),
+                ("kalshi", "keyless", True, 2),
+                ("polymarket", "keyed", False, 2),
+                ("polymarket", "keyless", False, 2),
+            ]
+        connections = connection.execute("SELECT connection_id, is_polled FROM raw.connections_v1").fetchall()
+    assert sorted(connections) == [("keyed", False), ("keyless", True)]
 
 
 def test_a_database_of_another_environment_is_refused(database: str) -> None:

@@ -318,6 +318,9 @@ def test_a_second_build_adds_what_came_late_and_changes_nothing_else(warehouse: 
         quote(c, late, "polymarket", "0xP1", 5900, 6100, 200)
         quote(c, new, "polymarket", "0xP1", 5900, 6100, 201)
         candle(c, "kalshi", "K1", warehouse.start - timedelta(hours=5), 4000, 4200, 4100, datetime.now(UTC))
+        # Marts of a former version get the columns that are new.
+        c.execute("ALTER TABLE analytics.quotes_1m DROP COLUMN is_polled")
+        c.execute("ALTER TABLE analytics.pair_spreads_1m DROP COLUMN is_polled, DROP COLUMN polled_observations")
     warehouse.build("--exclude-resource-type=unit_test")
     after = {
         (row["market_id"], row["minute"]): row["mid"]
@@ -332,6 +335,8 @@ def test_a_second_build_adds_what_came_late_and_changes_nothing_else(warehouse: 
         ("K1", warehouse.start - timedelta(hours=4, minutes=1)),
     }
     assert warehouse.rows("SELECT count(*) AS n FROM analytics.rolling_prices WHERE source = 'backfilled'")[0]["n"] == 3
+    newest = "SELECT is_polled FROM analytics.quotes_1m ORDER BY minute DESC LIMIT 1"
+    assert warehouse.rows(newest) == [{"is_polled": False}]
 
 
 def test_the_reader_may_read_the_marts_and_nothing_more(warehouse: Warehouse) -> None:

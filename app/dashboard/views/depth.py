@@ -61,10 +61,6 @@ def _show_books(pair: PairRow) -> None:
             _show_book(venue, book, is_turned=is_turned and venue == "polymarket")
 
 
-def _polled(book: BookView) -> str:
-    return f"{look.chip('polled', 'warn')} &nbsp;" if book.is_polled else ""
-
-
 def _show_book(venue: str, book: BookView | None, *, is_turned: bool) -> None:
     if book is None:
         show_html(look.empty(f"No book of {look.VENUE_NAMES[venue]}.", "It is not being recorded."))
@@ -72,8 +68,9 @@ def _show_book(venue: str, book: BookView | None, *, is_turned: bool) -> None:
     is_old = book.age_s > settings().quote_stale_after_s
     state = book.state if book.state != "live" or not is_old else "quiet"
     show_html(
-        f"<p style='margin:.2rem 0 .5rem'>{look.venue_chip(venue)} &nbsp;{look.chip(state)} &nbsp;"
-        f"{_polled(book)}<span style='color:{look.MUTED}'>last change {look.age(book.age_s)} ago</span></p>"
+        f"<p style='margin:.2rem 0 .5rem'>{look.venue_chip(venue)} &nbsp;{look.chip(state)}"
+        f"{look.polled_chip(book.is_polled)} &nbsp;"
+        f"<span style='color:{look.MUTED}'>last change {look.age(book.age_s)} ago</span></p>"
     )
     bids, asks = charts.turned(book) if is_turned else (book.bids, book.asks)
     rows = []

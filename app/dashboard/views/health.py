@@ -98,9 +98,12 @@ def _connections(rows: Sequence[ConnectionRow]) -> str:
         [
             look.venue_chip(row.venue),
             str(row.shard),
-            look.chip("connected", "good")
-            if row.ended_at is None and row.connected_at
-            else look.chip(row.end_reason or "connecting", "warn"),
+            (
+                look.chip("connected", "good")
+                if row.ended_at is None and row.connected_at
+                else look.chip(row.end_reason or "connecting", "warn")
+            )
+            + look.polled_chip(row.is_polled),
             look.since(row.connected_at or row.started_at),
             look.number(row.frames) if row.ended_at else "counted at its end",
         ]

@@ -76,6 +76,7 @@ def _choose(rows: list[MarketRow]) -> MarketRow | None:
             "Ask": [look.cents(row.ask) for row in rows],
             "Closes": [row.close_time for row in rows],
             "Recorded": [row.is_recorded for row in rows],
+            "Polled": [bool(row.is_polled) for row in rows],
             "Id": [row.market_id for row in rows],
         }
     )
@@ -89,6 +90,7 @@ def _choose(rows: list[MarketRow]) -> MarketRow | None:
         column_config={
             "Market": st.column_config.TextColumn(width=330),
             "Event": st.column_config.TextColumn(width=200),
+            "Polled": st.column_config.CheckboxColumn(help="Its book is asked for over REST every few seconds."),
             "Closes": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm", timezone="UTC"),
         },
     )
@@ -143,7 +145,11 @@ def _show_prices(venue: str, market_id: str) -> None:
                 [
                     ("Bid", look.cents(last.bid), f"{look.number(last.bid_size)} contracts"),
                     ("Ask", look.cents(last.ask), f"{look.number(last.ask_size)} contracts"),
-                    ("Book", look.chip(last.state), f"changed {look.since(last.received_at)}"),
+                    (
+                        "Book",
+                        look.chip(last.state) + look.polled_chip(last.is_polled),
+                        f"changed {look.since(last.received_at)}",
+                    ),
                 ]
             )
         )
@@ -163,7 +169,7 @@ def _show_prices(venue: str, market_id: str) -> None:
             else f"{last_row.volatility_60m:.4f} dollars per square root of a day, {seen}"
         )
         st.caption(
-            "Averages over 15 and 60 minutes, of the recording and of the venue's history each by itself. "
+            "Averages over 15 and 60 minutes; windows of a fresh recording reach back into the venue's history. "
             f"Realised volatility: {volatility}; last minute {look.since(last_row.minute)}."
         )
     elif not quotes:

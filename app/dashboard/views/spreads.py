@@ -55,7 +55,7 @@ def _show_pair(pair_id: str, hours: int, sigmas: float) -> None:
                 ("Spread now", look.cents(last.mid_spread), f"{look.since(last.minute)}, {look.text(last.source)}"),
                 ("z-score", _statistic(last.z_score, "{:.2f}"), f"{last.observations or 0} observations in 60 min"),
                 ("Half-life", _statistic(last.half_life_minutes, "{:.1f} min"), "of a deviation"),
-                ("Edge across books", look.cents(last.cross_edge), "buying both sides, before fees"),
+                ("Edge across books", look.cents(last.cross_edge), _edge_note(last)),
             ]
         )
     )
@@ -71,7 +71,7 @@ def _latest_table(rows: list[SpreadMinute], pairs: dict[str, PairRow]) -> str:
     cells = [
         [
             look.text(look.title(pairs[row.pair_id].kalshi_title)),
-            look.chip(pairs[row.pair_id].state),
+            look.chip(pairs[row.pair_id].state) + look.polled_chip(row.is_polled),
             look.cents(row.kalshi_mid),
             look.cents(row.polymarket_mid),
             look.cents(row.mid_spread),
@@ -88,6 +88,12 @@ def _latest_table(rows: list[SpreadMinute], pairs: dict[str, PairRow]) -> str:
         numeric=frozenset({"Kalshi", "Polymarket", "Spread", "z", "Edge before fees"}),
         is_long=True,
     )
+
+
+def _edge_note(last: SpreadMinute) -> str:
+    if last.is_polled:
+        return "before fees; one book is polled, so the two prices may never have stood together"
+    return "buying both sides, before fees"
 
 
 def _statistic(value: Decimal | None, form: str) -> str:

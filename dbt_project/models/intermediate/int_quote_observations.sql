@@ -9,6 +9,7 @@ select
     ask_size,
     book_state,
     frame_offset,
+    is_polled,
     1 as preference
 from {{ ref('stg_raw__quotes') }}
 
@@ -26,5 +27,6 @@ select
         when (bids -> 0 ->> 0)::integer >= (asks -> 0 ->> 0)::integer then 'crossed' else 'live'
     end as book_state,
     frame_offset,
+    is_polled,
     2 as preference
 from {{ ref('stg_raw__book_snapshots') }}

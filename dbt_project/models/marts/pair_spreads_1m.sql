@@ -2,7 +2,7 @@
     materialized='incremental',
     incremental_strategy='delete+insert',
     unique_key=['pair_id', 'minute'],
-    on_schema_change='fail',
+    on_schema_change='append_new_columns',
     indexes=[
         {'columns': ['pair_id', 'minute'], 'unique': true},
         {'columns': ['minute']},
@@ -51,6 +51,7 @@ joined as (
         case p.polarity when 'aligned' then q.ask else 1 - q.bid end as polymarket_ask,
         case p.polarity when 'aligned' then q.mid else 1 - q.mid end as polymarket_mid,
         case when k.source = 'recorded' and q.source = 'recorded' then 'recorded' else 'backfilled' end as source,
+        coalesce(k.is_polled or q.is_polled, false) as is_polled,
         greatest(k.loaded_at, q.loaded_at) as loaded_at
     from pairs as p
     inner join {{ ref('quotes_1m') }} as k on k.venue = 'kalshi' and k.market_id = p.kalshi_market_id
@@ -88,6 +89,7 @@ windows as (
         *,
         count(*) over hour as observations,
         count(*) filter (where source = 'recorded') over hour as recorded_observations,
+        count(*) filter (where is_polled) over hour as polled_observations,
         avg(mid_spread) over hour as average_60m,
         stddev_samp(mid_spread) over hour as deviation_60m,
         regr_slope(mid_spread, previous_spread) over hour as persistence,
@@ -117,7 +119,9 @@ select
     end as half_life_minutes,
     observations,
     recorded_observations,
+    polled_observations,
     source,
+    is_polled,
     loaded_at
 from windows
 {% if incremental %}

@@ -2,7 +2,7 @@
     materialized='incremental',
     incremental_strategy='delete+insert',
     unique_key=['venue', 'market_id', 'minute'],
-    on_schema_change='fail',
+    on_schema_change='append_new_columns',
     indexes=[
         {'columns': ['venue', 'market_id', 'minute'], 'unique': true},
         {'columns': ['minute']},
@@ -48,6 +48,7 @@ recorded as (
             or m.minute + interval '1 minute' - f.observed_at
                 > make_interval(secs => {{ var('quote_stale_after_s') }}) as is_stale,
         'recorded' as source,
+        f.is_polled,
         f.observed_at,
         null::timestamptz as loaded_at
     from followed as f
@@ -78,6 +79,7 @@ backfilled as (
         h.ask - h.bid as spread,
         false as is_stale,
         'backfilled' as source,
+        false as is_polled,
         h.minute + interval '1 minute' as observed_at,
         h.loaded_at
     from {{ ref('int_history_minutes') }} as h

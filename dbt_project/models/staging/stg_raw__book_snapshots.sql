@@ -6,5 +6,6 @@ select
     difference,
     bids,
     asks,
-    frame_offset
+    frame_offset,
+    is_polled
 from {{ source('raw', 'book_snapshots_v1') }}

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import orjson
 
-from streams.market.errors import MalformedFrame, NotFound
+from streams.logs import get_logger
+from streams.market.errors import MalformedFrame, NotFound, PermanentError
 from streams.market.identity import Venue
 from streams.market.listing import DiscoveredMarket
 from streams.storage.listings import EventRow
 from streams.storage.sweeps import SweepKind
-from streams.venues.kalshi.catalogue import Event, Series
+from streams.venues.kalshi.catalogue import Event, FeeChange, Series
 from streams.venues.kalshi.listings import parse_market as parse_kalshi_market
 from streams.venues.paging import Page
 from streams.venues.polymarket.listings import parse_market as parse_polymarket_market
 
 Json = dict[str, Any]
 _KALSHI_PHASES = ("open", "unopened")
+_FEES = "fees"
+"""Cursor of the last page of an incremental sweep: events whose fees change."""
+_FEES_AHEAD = timedelta(seconds=75)
+_FEES_BACK = timedelta(minutes=10)
 _IDS_PER_CALL = 50
 
 
@@ -69,6 +74,9 @@ class KalshiLists(Protocol):
     async def event(self, event_ticker: str) -> Event:
         """Return one event with nested markets."""
 
+    async def event_fee_changes(self) -> list[FeeChange]:
+        """Return scheduled changes of events' fee overrides."""
+
 
 class GammaLists(Protocol):
     """What discovery needs of the Polymarket client."""
@@ -115,8 +123,10 @@ class KalshiSource:
     async def page(self, cursor: str, since: datetime | None) -> FetchedPage:
         """Cursors of a full sweep carry their phase: the venue filters by one status at a time."""
         if since is not None:
+            if cursor == _FEES:
+                return await self._with_new_fees(since)
             page = await self._client.markets_page(cursor, min_updated_ts=int(since.timestamp()), mve_filter="exclude")
-            return await self._with_events(page.items, page.cursor)
+            return await self._with_events(page.items, page.cursor or _FEES)
         phase, _, inner = (cursor or f"{_KALSHI_PHASES[0]}:").partition(":")
         events = await self._client.events_page(inner, status=phase)
         fetched = FetchedPage()
@@ -130,6 +140,29 @@ class KalshiSource:
         """Return markets by ticker; those the live tier has forgotten are missing."""
         page = await self._client.markets_page("", tickers=",".join(market_ids))
         return await self._with_events(page.items, "")
+
+    async def _with_new_fees(self, since: datetime) -> FetchedPage:
+        """Read events anew whose fees change now: neither the event's list nor its markets' times tell of it.
+
+        A change counts a little before its time, so that no sweep between it and the venue's word uses the old fees.
+        """
+        fetched = FetchedPage()
+        try:
+            changes = await self._client.event_fee_changes()
+        except (PermanentError, MalformedFrame) as error:
+            get_logger().warning("changes of fees could not be read", venue=self.venue.value, error=str(error))
+            return fetched
+        first, last = since - _FEES_BACK, self._clock() + _FEES_AHEAD
+        due = [change for change in changes if change.starts_at is not None and first <= change.starts_at <= last]
+        latest = {change.event_ticker: change for change in sorted(due, key=lambda one: str(one.starts_at))}
+        for ticker, change in latest.items():
+            try:
+                event = (await self._client.event(ticker)).payload
+            except NotFound:
+                continue
+            overrides = {name: change.payload.get(name) for name in ("fee_type_override", "fee_multiplier_override")}
+            await self._add(fetched, {**event, **overrides}, event.get("markets") or [])
+        return fetched
 
     async def _with_events(self, markets: list[Json], cursor: str) -> FetchedPage:
         fetched = FetchedPage(cursor=cursor)

@@ -173,6 +173,7 @@ def check_invariants(connection: Connection, venues: Mapping[Venue, FakeVenue]) 
         ("lapsed", "lapsed"),
         ("no_edge", "edge_gone"),
         ("closed_signal", "signal_closed"),
+        ("unwatched_signal", "signal_closed"),
         ("leased", "no_lease"),
         ("closing", "closing_soon"),
         ("limit", "limit_total"),
@@ -194,6 +195,8 @@ def test_what_is_not_allowed_is_refused_with_its_reason(database: str, change: s
                 approve(connection, text_hash="other")
             elif change == "closed_signal":
                 connection.execute("UPDATE trading.signals SET closed_at = now()")
+            elif change == "unwatched_signal":
+                connection.execute("UPDATE trading.signals SET updated_at = now() - interval '1 minute'")
             elif change == "leased":
                 connection.execute(
                     """INSERT INTO trading.leases (name, holder, epoch, acquired_at, heartbeat_at, expires_at)

@@ -45,12 +45,25 @@ view.page()
     return run
 
 
+def _html(shown: AppTest) -> str:
+    return "".join(element.proto.body for element in shown.get("html"))
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_shows_what_is_seeded(open_page: Opener, seeded: str, page: str) -> None:
     shown = open_page(seeded, page)
     assert not shown.exception, shown.exception
     assert page == "overview" or not shown.error or page == "trades"
     assert shown.title[0].value.casefold() == page
+
+
+@pytest.mark.parametrize("page", ["health", "depth", "spreads"])
+def test_polled_books_are_marked_on_the_page(open_page: Opener, seeded: str, page: str) -> None:
+    assert ">polled<" not in _html(open_page(seeded, page))
+    with connect(seeded) as connection:
+        for table in ("raw.connections", "raw.book_snapshots", "analytics.pair_spreads_1m"):
+            connection.execute(f"UPDATE {table} SET is_polled = true")
+    assert ">polled<" in _html(open_page(seeded, page))
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -121,6 +134,6 @@ def test_market_texts_cannot_become_markup(open_page: Opener, seeded: str, page:
     with connect(seeded) as connection:
         connection.execute("UPDATE trading.groups SET title = '<script>alert(1)</script>'")
     shown = open_page(seeded, page)
-    html = "".join(element.proto.body for element in shown.get("html"))
+    html = _html(shown)
     assert "<script" not in html
     assert "<img" not in html

@@ -90,6 +90,28 @@ def test_a_book_is_the_snapshot_with_later_changes_laid_over(connection: Connect
     assert [price for price, _ in book.bids] == sorted((price for price, _ in book.bids), reverse=True)
 
 
+def test_a_polled_book_says_so_also_after_it_was_kept_without_a_new_poll(connection: Connection) -> None:
+    connection.execute(
+        "INSERT INTO raw.book_snapshots (received_at, venue, market_id, reason, bids, asks, is_polled) "
+        "VALUES (clock_timestamp(), 'kalshi', 'KXFED-26DEC-H0', 'periodic', '[[4000, 1000000]]', '[]', true)"
+    )
+    connection.execute(
+        "INSERT INTO raw.quotes (received_at, venue, market_id, bid_e4, bid_size_e6, state, is_polled) "
+        "VALUES (clock_timestamp(), 'kalshi', 'KXFED-26DEC-H0', 4000, 1000000, 'live', true)"
+    )
+    connection.execute("UPDATE raw.connections SET is_polled = true WHERE venue = 'kalshi'")
+    book = books.load_book(connection, "kalshi", "KXFED-26DEC-H0")
+    assert book is not None
+    assert book.is_polled
+    shown = {row.market_id: row.is_polled for row in markets.load_markets(connection, recorded_only=True).rows}
+    assert [market_id for market_id, is_polled in shown.items() if is_polled] == ["KXFED-26DEC-H0"]
+    assert {row.venue: row.is_polled for row in health.load_connections(connection)} == {
+        "kalshi": True,
+        "polymarket": False,
+    }
+    assert markets.load_recent_quotes(connection, "kalshi", "KXFED-26DEC-H0")[-1].is_polled
+
+
 def test_a_level_that_fell_to_nothing_leaves_the_book(connection: Connection) -> None:
     connection.execute(
         "INSERT INTO raw.book_deltas (received_at, venue, market_id, side, price_e4, size_change_e6, size_after_e6, "

@@ -20,7 +20,7 @@ def _minute(spread: str, mean: str | None, deviation: str | None) -> SpreadMinut
     return SpreadMinute(
         pair_id="p", minute=NOW, kalshi_mid=Decimal("0.5"), polymarket_mid=Decimal("0.49"), mid_spread=Decimal(spread),
         cross_edge=None, avg_60m=numbers[0], stddev_60m=numbers[1], z_score=None, half_life_minutes=None,
-        observations=3, source="recorded",
+        observations=3, source="recorded", is_polled=False,
     )  # fmt: skip
 
 

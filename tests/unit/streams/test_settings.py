@@ -1,9 +1,12 @@
 """Bad settings stop the start with one sentence that names the setting."""
 
+from pathlib import Path
+
 import pytest
 
+from app.supervisor.preflight import check_all
 from streams.market.errors import ConfigurationError
-from streams.settings import Settings, load_settings, setting_name
+from streams.settings import Settings, check_intent, load_settings, setting_name
 
 
 def test_the_defaults_are_the_sandbox_with_live_orders_there() -> None:
@@ -16,8 +19,16 @@ def test_on_live_venues_the_default_is_paper() -> None:
 
 
 def test_live_orders_on_live_venues_need_the_extra_flag() -> None:
-    with pytest.raises(ConfigurationError, match="--i-understand"):
-        load_settings(venues="live", trading="live")
+    with pytest.raises(ConfigurationError, match=r"CROSSBOOK_TRADING: .*--i-understand"):
+        check_all(load_settings(venues="live", trading="live"))
+    for allowed in ({"trading": "paper"}, {"trading": "live", "i_understand": True}, {}):
+        check_intent(load_settings(venues="live", **allowed))
+
+
+def test_who_only_looks_or_kills_need_not_say_that_they_understand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CROSSBOOK_VENUES", "live")
+    monkeypatch.setenv("CROSSBOOK_TRADING", "live")
+    assert load_settings().trading_mode == "live"
 
 
 @pytest.mark.parametrize(
@@ -34,6 +45,20 @@ def test_a_bad_value_names_its_setting(monkeypatch: pytest.MonkeyPatch, name: st
 def test_an_unknown_setting_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CROSSBOOK_APY_PORT", "8000")
     with pytest.raises(ConfigurationError, match="CROSSBOOK_APY_PORT is not a setting"):
+        load_settings()
+
+
+def test_an_unknown_setting_in_the_file_is_refused_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("CROSSBOOK_LIMIT_TOTAL_DOLLARS=10\nOTHER=1\n")
+    with pytest.raises(ConfigurationError, match="CROSSBOOK_LIMIT_TOTAL_DOLLARS is not a setting"):
+        load_settings()
+
+
+def test_live_orders_cannot_be_switched_on_for_good(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("CROSSBOOK_VENUES=live\nCROSSBOOK_TRADING=live\nCROSSBOOK_I_UNDERSTAND=true\n")
+    with pytest.raises(ConfigurationError, match="CROSSBOOK_I_UNDERSTAND is said at each start"):
         load_settings()
 
 

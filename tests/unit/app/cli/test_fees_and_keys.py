@@ -109,3 +109,12 @@ def test_a_key_that_could_not_sign_is_not_stored() -> None:
 @pytest.mark.parametrize("given", ["", "[]", "plain words", '{"a": {"b": "c"}}'])
 def test_input_that_is_no_key_is_refused(given: str) -> None:
     assert run("keys", "set", "kalshi", "--file", "-", given=given).exit_code == 2
+
+
+def test_a_smart_wallet_is_asked_for_with_its_funder(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = {"Wallet": "3", "Address": "0xfunder"}
+    monkeypatch.setattr("typer.prompt", lambda text, **_: answers.get(text.split()[0].rstrip(":"), "x"))
+    asked = keys._ask("polymarket-live")
+    assert (asked["signature_type"], asked["funder"], asked["secret"]) == ("3", "0xfunder", "x")
+    answers["Wallet"] = "0"
+    assert "funder" not in keys._ask("polymarket-live")

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.market.book import Book
+from streams.market.errors import MalformedFrame
 from streams.market.events import BookSnapshot, BookStale, LevelChange, MarketEvent, Quote
 from streams.market.identity import Venue
 from streams.recorder.observer import ObserverGuard
@@ -81,11 +82,10 @@ def test_acknowledgements_and_errors_of_a_subscription_take_numbers_and_make_no_
     for kind, message in (
         ("ok", {"market_tickers": ["A", "B"]}),
         ("error", {"code": 14, "msg": "Market Ticker required"}),
-        ("trade", {"is": "what another channel would say under this number"}),
+        ("another_channel", {"is": "a frame we have no use for under this number"}),
     ):
         bench.frame(frames._frame(kind, message))
     bench.frame(orjson.dumps({"type": "subscribed", "id": 9, "msg": {"channel": "trade", "sid": 2}}))
-    bench.pipeline.connections[1].sequences.observe(1, frames.sequence)  # the trade above could not be read
     bench.frame(frames.delta("A", "yes", "0.4000", "1.00"))
     assert bench.pipeline.counters["holes"] == 0
     assert bench.pipeline.stale_count == 0
@@ -114,6 +114,41 @@ def test_a_word_of_our_own_feed_makes_a_book_stale_and_asks_for_it() -> None:
     assert bench.pipeline.requests == [(1, "A")]
 
 
+def test_a_change_that_cannot_be_read_makes_the_books_of_its_subscription_stale_at_once() -> None:
+    frames = KalshiFrames()
+    bench = started(frames)
+    bench.frame(frames.delta("A", "yes", "nothing", "1.00"))
+    batch = bench.take()
+    assert len(batch.lines["dead_letters"]) == 1
+    assert columns(batch, "quotes", 2, 7) == [("A", "stale"), ("B", "stale")]
+    assert {change.cause for change in batch.coverage} == {"unreadable_frame"}
+    assert bench.pipeline.requests == [(1, "A"), (1, "B")]
+    bench.frame(frames.snapshot("A", [("0.4000", "10.00")], [("0.6000", "5.00")]))
+    assert columns(bench.take(), "quotes", 2, 7) == [("A", "live")]
+
+
+@pytest.mark.parametrize(
+    ("raw", "stale"),
+    [
+        (b"\x00not json", 2),
+        (b"[1]", 2),
+        (b'{"type": "trade", "sid": 99, "msg": {"market_ticker": 5}}', 0),
+        (b'[{"market": "A", "price": "x"}]', 1),
+        (b'{"type": "crossbook_polled_book", "msg": {"market_ticker": "B"}}', 1),
+        (b'{"type": "error"}', 2),
+    ],
+)
+def test_what_an_unreadable_frame_may_have_changed_is_stale(raw: bytes, stale: int) -> None:
+    bench = started(KalshiFrames())
+
+    def refuse(raw: bytes) -> list[MarketEvent]:
+        raise MalformedFrame(raw, "it is wrong")
+
+    bench.pipeline.connections[1].parse = refuse
+    bench.frame(raw)
+    assert bench.pipeline.stale_count == stale
+
+
 def test_a_polled_book_is_marked_in_its_snapshots_and_quotes() -> None:
     seen: list[Quote] = []
 
@@ -135,7 +170,26 @@ def test_a_polled_book_is_marked_in_its_snapshots_and_quotes() -> None:
     ):
         pipeline.consume(Record(8, 9, kind, Venue.KALSHI, 1, START_NS, orjson.dumps(body)))
     assert [(quote.is_live, quote.is_polled) for quote in seen] == [(True, True)]
-    assert columns(pipeline.take(), "book_snapshots", 3) == [("polled",)]
+    batch = pipeline.take()
+    assert columns(batch, "book_snapshots", 3, -1) == [("polled", "t")]
+    assert columns(batch, "quotes", 7, -1) == [("live", "t")]
+    # The books kept every minute and the quotes confirmed in between say it too, also in a segment that goes on.
+    again = Pipeline(PARSERS)
+    again.begin(6, 8)
+    for number, body in ((1, pipeline.dump()), (2, b"")):
+        kind = RecordKind.STATE if number == 1 else RecordKind.TICK
+        again.consume(Record(8, 9, kind, None, 0, START_NS + 60_000_000_000, body))
+    later = again.take()
+    assert columns(later, "book_snapshots", 3, -1) == [("periodic", "t")]
+    assert columns(later, "quotes", 7, -1) == [("live", "t")]
+
+
+def test_a_streamed_book_is_not_marked_as_polled() -> None:
+    bench = Bench()
+    bench.frame(KalshiFrames().snapshot("A", [("0.4000", "10.00")], [("0.6000", "5.00")]))
+    batch = bench.take()
+    assert columns(batch, "book_snapshots", 3, -1) == [("received", "f")]
+    assert columns(batch, "quotes", 7, -1) == [("live", "f")]
 
 
 def test_a_hole_makes_every_book_of_the_subscription_stale_until_its_snapshot() -> None:

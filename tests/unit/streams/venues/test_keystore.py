@@ -121,6 +121,32 @@ def test_sandbox_keys_are_made_once_and_the_venue_side_is_written(tmp_path: Path
     assert polymarket.private_key.get_secret_value() not in first.decode()
 
 
+@pytest.mark.parametrize(
+    ("venues", "setting", "address"),
+    [
+        ("sandbox", "kalshi_rest_url", "https://external-api.kalshi.com/trade-api/v2"),
+        ("sandbox", "kalshi_ws_url", "wss://external-api-ws.demo.kalshi.co/trade-api/ws/v2"),
+        ("sandbox", "polymarket_clob_url", "https://CLOB.polymarket.com"),
+        ("sandbox", "polymarket_relayer_url", "https://relayer-v2.polymarket.com."),
+        ("demo", "kalshi_rest_url", "https://api.elections.kalshi.com/trade-api/v2"),
+        ("live", "kalshi_rest_url", "https://demo-api.kalshi.co/trade-api/v2"),
+        ("live", "kalshi_rest_url", "http://external-api.kalshi.com/trade-api/v2"),
+    ],
+)
+def test_an_address_of_another_environment_is_refused(tmp_path: Path, venues: str, setting: str, address: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"CROSSBOOK_{setting.upper()}"):
+        endpoints(settings(tmp_path, venues=venues, **{setting: address}))
+
+
+def test_an_address_of_the_same_environment_or_of_nobody_is_taken(tmp_path: Path) -> None:
+    other = "https://api.elections.kalshi.com/trade-api/v2"
+    assert endpoints(settings(tmp_path, venues="live", kalshi_rest_url=other)).kalshi_rest == other
+    clob = "https://clob.polymarket.com"
+    assert endpoints(settings(tmp_path, venues="demo", polymarket_clob_url=clob)).clob == clob
+    mine = "https://notkalshi.com/trade-api/v2"
+    assert endpoints(settings(tmp_path, venues="sandbox", kalshi_rest_url=mine)).kalshi_rest == mine
+
+
 def test_the_sandbox_is_reached_on_loopback_and_overrides_win(tmp_path: Path) -> None:
     found = endpoints(settings(tmp_path, kalshi_sandbox_port=1234, polymarket_clob_url="http://127.0.0.1:9/x/"))
     assert found.kalshi_rest == "http://127.0.0.1:1234/trade-api/v2"
