@@ -37,7 +37,7 @@ def _check_money(world: World) -> None:
             assert yes == no == escrow, f"as many YES as NO, and a dollar for each: {yes} {no} {escrow}"
         else:
             value = listed.settlement_e4 or 0
-            owed = (yes * value + no * (10_000 - value)) // 10_000
+            owed = sum(p.yes_e6 * value // 10_000 + p.no_e6 * (10_000 - value) // 10_000 for p in positions)
             most = 20 + len(world.names) * exchange.payout_step_e6
             assert 0 <= escrow - owed <= most, f"what is left in escrow is owed: {escrow} {owed}"
     for account in accounts.accounts.values():
