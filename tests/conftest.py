@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from streams.storage.embedded import EmbeddedServer
 from streams.storage.schema import migrate
@@ -32,6 +33,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let the kinds with the longest files begin first, so that no worker waits for one of them at the end."""
     place = {kind: number for number, kind in enumerate(_FIRST)}
     items.sort(key=lambda item: place.get(item.path.relative_to(ROOT).parts[0], len(place)))
+
+
+# The same examples on every machine and in every run, however slow it is; the searching is done by the proofs.
+settings.register_profile(
+    "tests", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("tests")
 
 
 def _refuse_other_hosts(event: str, arguments: tuple[object, ...]) -> None:
