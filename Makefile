@@ -30,7 +30,7 @@ down: $(VENV)/.installed ## stop what runs
 	@$(BIN)/crossbook down
 
 test: $(VENV)/.installed ## run the tests
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.installed format lint types contracts definitions models test ## everything CI runs
 

@@ -4,22 +4,42 @@ from __future__ import annotations
 
 import os
 import secrets
-import socket
 import sys
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from streams.storage.embedded import EmbeddedServer
 from streams.storage.schema import migrate
+from tests.ports import free_port
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+ROOT = Path(__file__).resolve().parent
+SHARED = ROOT.parents[1] / "shared"
 
 
 IS_CI = os.environ.get("CI") == "true"
+_DURABILITY = ("fsync", "synchronous_commit", "full_page_writes")
+"""What the tests' own server need not do: their data may be lost with the machine."""
+_FIRST = ("system", "browser", "acceptance", "integration")
 _LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the kinds with the longest files begin first, so that no worker waits for one of them at the end."""
+    place = {kind: number for number, kind in enumerate(_FIRST)}
+    items.sort(key=lambda item: place.get(item.path.relative_to(ROOT).parts[0], len(place)))
+
+
+# The same examples on every machine and in every run, however slow it is; the searching is done by the proofs.
+settings.register_profile(
+    "tests", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("tests")
 
 
 def _refuse_other_hosts(event: str, arguments: tuple[object, ...]) -> None:
@@ -43,13 +63,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
-def free_port() -> int:
-    """Return a TCP port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="session")
 def postgres_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server to make databases on: `DATABASE_URL`, else an embedded one for this session."""
@@ -60,27 +73,54 @@ def postgres_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server = EmbeddedServer(home=tmp_path_factory.mktemp("postgres"), port=free_port())
     server.start()
     try:
+        with psycopg.connect(server.dsn("postgres"), autocommit=True) as connection:
+            for name in _DURABILITY:
+                connection.execute(f"ALTER SYSTEM SET {name} = off")
+            connection.execute("SELECT pg_reload_conf()")
         yield server.dsn("postgres")
     finally:
         server.destroy()
 
 
+@contextmanager
+def new_database(server: str, template: str | None = None) -> Iterator[str]:
+    """Make a database of its own, empty or a copy of another; dropped afterwards.
+
+    Args:
+        server: Address of a database of the server.
+        template: Address of the database to copy, to which nobody may be connected.
+    """
+    name = f"test_{secrets.token_hex(6)}"
+    of = f" TEMPLATE {psycopg.conninfo.conninfo_to_dict(template)['dbname']}" if template else ""
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}{of}")
+    try:
+        yield psycopg.conninfo.make_conninfo(server, dbname=name)
+    finally:
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
 @pytest.fixture
 def empty_database(postgres_dsn: str) -> Iterator[str]:
     """The address of a database of its own, without any schema; dropped afterwards."""
-    name = f"test_{secrets.token_hex(6)}"
-    with psycopg.connect(postgres_dsn, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    yield psycopg.conninfo.make_conninfo(postgres_dsn, dbname=name)
-    with psycopg.connect(postgres_dsn, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with new_database(postgres_dsn) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres_dsn: str) -> Iterator[str]:
+    """The address of a database that is migrated for the sandbox, to be copied only."""
+    with new_database(postgres_dsn) as address:
+        migrate(address, "sandbox")
+        yield address
 
 
 @pytest.fixture
-def database(empty_database: str) -> str:
-    """The address of a database of its own, migrated for the sandbox."""
-    migrate(empty_database, "sandbox")
-    return empty_database
+def database(postgres_dsn: str, migrated_template: str) -> Iterator[str]:
+    """The address of a database of its own, migrated for the sandbox; dropped afterwards."""
+    with new_database(postgres_dsn, migrated_template) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

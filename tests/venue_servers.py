@@ -41,7 +41,7 @@ def play(handler: Handler, use: Callable[[Endpoints], Awaitable[None]], *, refus
         return None if refuse is None else connection.respond(refuse, "no")
 
     async def main() -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             async with serve(
                 handler, "127.0.0.1", 0, process_request=check, ping_interval=None, close_timeout=0.2
             ) as server:

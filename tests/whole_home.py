@@ -19,6 +19,7 @@ import psutil
 
 from streams.settings import Settings, load_settings
 from streams.storage.database import Connection, connect, embedded_server
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 _PORTS = (
@@ -46,10 +47,7 @@ class Home:
         """Return a home that does not exist yet, on ports that are free now."""
         environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
         environment["CROSSBOOK_HOME"] = str(path)
-        holders = [socket.create_server(("127.0.0.1", 0)) for _ in _PORTS]
-        for name, holder in zip(_PORTS, holders, strict=True):
-            environment[f"CROSSBOOK_{name}"] = str(holder.getsockname()[1])
-            holder.close()
+        environment |= {f"CROSSBOOK_{name}": str(free_port()) for name in _PORTS}
         return cls(path, environment)
 
     def settings(self) -> Settings:
@@ -70,7 +68,7 @@ class Home:
     def ask(self, *arguments: str) -> tuple[int, Any]:
         """Run one command with `--json`; return its exit code and document."""
         command = [sys.executable, "-m", "app.cli.main", *arguments, "--json"]
-        done = subprocess.run(command, env=self.environment, cwd=ROOT, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, env=self.environment, cwd=ROOT, capture_output=True, text=True, timeout=180)
         return done.returncode, json.loads(done.stdout) if done.stdout.strip() else None
 
     def processes(self) -> list[psutil.Process]:

@@ -34,6 +34,7 @@ _MONTH_ONLY = re.compile(rf"\b{_LEAD}{_MONTH}(?![a-z])(?:\s+(?P<year>20\d\d)\b)?
 _SEASON = re.compile(r"\b20(?P<first>\d\d)\s?[-–—/]\s?(?:20)?(?P<second>\d\d)\b(?!-)")
 _YEAR_ONLY = re.compile(rf"\b{_LEAD}{_YEAR}")
 _CUMULATIVE = ("by", "on or before", "through", "until", "no later than")
+_LONG_AFTER_MONTHS = 9
 _TICKER_DAY = re.compile(r"-(\d\d)(JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)(\d\d)")
 
 
@@ -46,19 +47,23 @@ class DateMention:
     span: tuple[int, int]
 
 
-def find_dates(text: str, default_year: int | None) -> list[DateMention]:
-    """Return the dates of a folded text in reading order; a date without year takes `default_year` or is left out."""
+def find_dates(text: str, close: date | None) -> list[DateMention]:
+    """Return the dates of a folded text in reading order.
+
+    A date without year is of the year of the market's close, or of the year before when that would be long after the
+    close: a market for "by December 31" may close in the first hours of January. Without a close it is left out.
+    """
     found: list[DateMention] = []
     taken: list[tuple[int, int]] = []
     for pattern, reader in ((_ISO, _read_day), (_FULL, _read_day), (_SEASON, _read_season)):
         for match in pattern.finditer(text):
-            _add(found, taken, match, reader(match, default_year))
+            _add(found, taken, match, reader(match, close))
     for match in _MONTH_ONLY.finditer(text):
         if match["month"] == "may" and not (match["lead"] or match["year"]):
             continue
         if match["month"] == "march" and "march to" in text:
             continue
-        _add(found, taken, match, _read_month(match, default_year))
+        _add(found, taken, match, _read_month(match, close))
     for match in _YEAR_ONLY.finditer(text):
         _add(found, taken, match, _read_year(match))
     return sorted(found, key=lambda mention: mention.span)
@@ -96,9 +101,9 @@ def _lead(match: re.Match[str]) -> str:
     return re.sub(r"\s+the$", "", (match["lead"] or "").strip())
 
 
-def _read_day(match: re.Match[str], default_year: int | None) -> tuple[DateKind, date] | None:
-    year = int(match["year"]) if match["year"] else default_year
+def _read_day(match: re.Match[str], close: date | None) -> tuple[DateKind, date] | None:
     month = _MONTHS.get(match["month"]) or (int(match["month"]) if match["month"].isdigit() else 0)
+    year = _year(match, month, close)
     if year is None:
         return None
     day = _day(year, month, int(match["day"]))
@@ -110,11 +115,11 @@ def _read_day(match: re.Match[str], default_year: int | None) -> tuple[DateKind,
     return ("deadline" if lead in _CUMULATIVE else "on"), day
 
 
-def _read_month(match: re.Match[str], default_year: int | None) -> tuple[DateKind, date] | None:
-    year = int(match["year"]) if match["year"] else default_year
+def _read_month(match: re.Match[str], close: date | None) -> tuple[DateKind, date] | None:
+    month = _MONTHS[match["month"]]
+    year = _year(match, month, close)
     if year is None:
         return None
-    month = _MONTHS[match["month"]]
     lead = _lead(match)
     if lead in ("before", "prior to"):
         return "deadline", date(year, month, 1) - timedelta(days=1)
@@ -124,7 +129,7 @@ def _read_month(match: re.Match[str], default_year: int | None) -> tuple[DateKin
     return ("on" if lead == "at the end of" else "month"), last
 
 
-def _read_season(match: re.Match[str], _: int | None) -> tuple[DateKind, date] | None:
+def _read_season(match: re.Match[str], _: date | None) -> tuple[DateKind, date] | None:
     if (int(match["first"]) + 1) % 100 != int(match["second"]):
         return None
     return "year", date(2000 + int(match["second"]), 12, 31)
@@ -138,6 +143,14 @@ def _read_year(match: re.Match[str]) -> tuple[DateKind, date]:
     if lead in ("by the end of", "by end of", "by", "through"):
         return "deadline", date(year, 12, 31)
     return "year", date(year, 12, 31)
+
+
+def _year(match: re.Match[str], month: int, close: date | None) -> int | None:
+    if match["year"]:
+        return int(match["year"])
+    if close is None:
+        return None
+    return close.year - 1 if month - close.month > _LONG_AFTER_MONTHS else close.year
 
 
 def _day(year: int, month: int, day: int) -> date | None:

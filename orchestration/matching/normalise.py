@@ -97,9 +97,9 @@ def proposition(listing: Listing) -> str:
 def extract(listing: Listing) -> Features:
     """Return the features of one listing; never fails on odd texts."""
     spoken = proposition(listing)
-    default_year = listing.close_time.year if listing.close_time else None
+    close = listing.close_time.date() if listing.close_time else None
     headline = canonical(fold(spoken))
-    dates = find_dates(headline, default_year)
+    dates = find_dates(headline, close)
     undated = without_spans(headline, [mention.span for mention in dates])
     clock = _TIME_OF_DAY.search(undated)
     thresholds, bare = find_thresholds(_TIME_OF_DAY.sub(" ", undated))
@@ -125,7 +125,7 @@ def extract(listing: Listing) -> Features:
         names=_names(spoken),
         support=content_words(f"{rules} {canonical(fold(listing.event_title + ' ' + listing.subtitle))} {headline}"),
         dates=tuple(dates),
-        rule_dates=tuple(find_dates(rule_head, default_year)),
+        rule_dates=tuple(find_dates(rule_head, close)),
         thresholds=tuple(thresholds),
         stages=stages,
         teams=teams,

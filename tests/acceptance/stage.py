@@ -6,13 +6,12 @@ import base64
 import json
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import urllib.request
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from eth_account import Account
+
+from tests.ports import free_port
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -42,7 +43,7 @@ class Stage:
     path: Path
     facts: dict[str, Any]
 
-    def run(self, *command: str | Path, limit_s: float = 120) -> list[dict[str, Any]]:
+    def run(self, *command: str | Path, limit_s: float = 240) -> list[dict[str, Any]]:
         """Run a driver to its end and return its JSON lines; what it wrote to stderr is in the failure."""
         done = subprocess.run(
             [str(part) for part in command],
@@ -58,7 +59,7 @@ class Stage:
         request = urllib.request.Request(
             self.facts["admin"] + path, None if body is None else json.dumps(body).encode(), method=method
         )
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return json.loads(answer.read())
 
 
@@ -94,7 +95,7 @@ def open_stage(home: Path, profile: str = "zero") -> Iterator[Stage]:
     }
     (folder / "accounts.json").write_text(json.dumps(accounts))
     (home / "faults.json").write_text(json.dumps({"settlement": {"mined_ms": 100, "confirmed_ms": 300}}))
-    kalshi, polymarket, admin = _free_ports(3)
+    kalshi, polymarket, admin = free_port(), free_port(), free_port()
     command = [sys.executable, "-m", "streams.sandbox", "--home", home, "--catalogue", HERE / "catalogue.jsonl"]
     command += ["--kalshi-port", kalshi, "--polymarket-port", polymarket, "--admin-port", admin]
     command += ["--profile", profile, "--flow", "quiet", "--faults", home / "faults.json"]
@@ -124,7 +125,7 @@ def open_stage(home: Path, profile: str = "zero") -> Iterator[Stage]:
             yield stage
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(60)
 
 
 def _kalshi_key(key_id: str) -> dict[str, str]:
@@ -132,11 +133,3 @@ def _kalshi_key(key_id: str) -> dict[str, str]:
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     return {"key_id": key_id, "private_key_pem": pem.decode(), "public_key_pem": public.decode()}
-
-
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as open_sockets:
-        probes = [open_sockets.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]

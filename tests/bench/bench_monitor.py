@@ -31,7 +31,7 @@ from streams.storage.embedded import EmbeddedServer
 from streams.storage.schema import migrate
 from tests.bench import plain_walk
 from tests.bench.bench_edges import in_decimals
-from tests.conftest import free_port
+from tests.ports import free_port
 
 PAIRS = 200
 QUOTES_PER_S = 5_000

@@ -33,8 +33,8 @@ from streams.storage.wanted import WantedMarket
 from streams.venues.feed import FeedMarket, RawFrame
 from streams.venues.kalshi.parsing import parse_frame
 from streams.venues.socket import Socket
-from tests.conftest import free_port
 from tests.kalshi_frames import KalshiFrames
+from tests.ports import free_port
 
 MARKETS = 50
 DELTAS = 400_000

@@ -20,11 +20,13 @@ import pytest
 
 from tests.browser.chromium import EXECUTABLE, launch
 from tests.browser.screenshots import SETTLED, path_of
-from tests.conftest import free_port
+from tests.conftest import new_database
 from tests.fixtures.seed_warehouse import seed
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-START_S = 60
+START_S = 180
+LIMIT_MS = 90_000
 
 
 @dataclass
@@ -38,11 +40,11 @@ class Opened:
     def go(self, path: str) -> None:
         """Open one page of the dashboard and wait until its title stands."""
         self.page.goto(f"{self.base}/{path_of(path)}")
-        self.page.get_by_role("heading", name=path.capitalize(), exact=True).wait_for(timeout=30_000)
+        self.page.get_by_role("heading", name=path.capitalize(), exact=True).wait_for()
 
     def settle(self) -> None:
         """Wait until the page's script has run and nothing of an earlier run is left on the page."""
-        self.page.wait_for_function(SETTLED, timeout=60_000)
+        self.page.wait_for_function(SETTLED, timeout=LIMIT_MS)
 
 
 @pytest.fixture(scope="module")
@@ -63,13 +65,21 @@ def browser() -> Iterator[Any]:
         opened.close()
 
 
-@pytest.fixture
-def dashboard(database: str, tmp_path: Path) -> Iterator[str]:
-    """The address of a dashboard that runs over a seeded database."""
-    seed(database)
+@pytest.fixture(scope="module")
+def warehouse(postgres_dsn: str, migrated_template: str) -> Iterator[str]:
+    """The address of a seeded database; each test acts on rows of its own."""
+    with new_database(postgres_dsn, migrated_template) as address:
+        seed(address)
+        yield address
+
+
+@pytest.fixture(scope="module")
+def dashboard(warehouse: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a dashboard that runs over the seeded database."""
+    home = tmp_path_factory.mktemp("dashboard")
     port = free_port()
-    log = (tmp_path / "dashboard.log").open("wb")
-    environment = {**os.environ, "DATABASE_URL": database, "CROSSBOOK_HOME": str(tmp_path)}
+    log = (home / "dashboard.log").open("wb")
+    environment = {**os.environ, "DATABASE_URL": warehouse, "CROSSBOOK_HOME": str(home)}
     process = subprocess.Popen(
         [sys.executable, "-m", "streamlit", "run", "app/dashboard/main.py", "--server.port", str(port),
          "--server.address", "127.0.0.1", "--server.headless", "true"],
@@ -80,7 +90,7 @@ def dashboard(database: str, tmp_path: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=90)
         log.close()
 
 
@@ -88,6 +98,7 @@ def dashboard(database: str, tmp_path: Path) -> Iterator[str]:
 def opened(browser: Any, dashboard: str) -> Iterator[Opened]:
     """A fresh browser page on the dashboard that writes down which hosts it talks to."""
     context = browser.new_context(viewport={"width": 1440, "height": 1000})
+    context.set_default_timeout(LIMIT_MS)
     result = Opened(page=context.new_page(), base=dashboard)
 
     def note(address: str) -> None:
@@ -107,7 +118,7 @@ def _wait_until_ready(base: str, process: subprocess.Popen[bytes]) -> None:
         if process.poll() is not None:
             pytest.fail(f"the dashboard ended with {process.returncode}")
         try:
-            if httpx.get(f"{base}/_stcore/health", timeout=2).status_code == 200:
+            if httpx.get(f"{base}/_stcore/health", timeout=10).status_code == 200:
                 return
         except httpx.TransportError:
             pass

@@ -29,7 +29,7 @@ def fetch(dsn: str, query: str) -> list[tuple[Any, ...]]:
         return connection.execute(query).fetchall()
 
 
-async def until(condition: Callable[[], bool], limit_s: float = 15.0) -> None:
+async def until(condition: Callable[[], bool], limit_s: float = 90.0) -> None:
     deadline = time.monotonic() + limit_s
     while not await asyncio.to_thread(condition):
         assert time.monotonic() < deadline, "the condition did not come true in time"

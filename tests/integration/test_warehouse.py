@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -22,7 +21,7 @@ from orchestration.resources.mart_reports import chart_markdown, report_mart
 from orchestration.resources.warehouse_reference import PAGE, render_reference, sql_examples
 from streams.settings import PROJECT_ROOT, Settings, load_settings
 from streams.storage.database import connect
-from streams.storage.schema import migrate
+from tests.conftest import new_database
 
 MARTS = {
     "markets",
@@ -43,40 +42,62 @@ MARTS = {
 
 @dataclass(frozen=True)
 class Warehouse:
-    """A seeded database with the settings that build it; `start` is the first recorded minute."""
+    """A seeded database with the settings that build it.
+
+    Attributes:
+        start: The first recorded minute.
+        reported: What the Dagster run that built it first said of its outputs and checks.
+    """
 
     settings: Settings
     dsn: str
     start: datetime
+    reported: dict[str, Any] = field(default_factory=dict)
 
     def rows(self, query: str, *parameters: Any) -> list[dict[str, Any]]:
         with connect(self.dsn) as connection:
             return list(connection.execute(query, parameters or None))
 
-    def build(self, *arguments: str) -> dict[str, str]:
-        """Run `dbt build` and return the state of each node."""
-        result = invoke(self.settings, self.dsn, ["build", "--log-level=error", *arguments])
+    def dbt(self, *command: str) -> dict[str, str]:
+        """Run one dbt command and return the state of each node."""
+        result = invoke(self.settings, self.dsn, [*command, "--log-level=error"])
         assert result.exception is None, result.exception
         return {node.node.unique_id: str(node.status) for node in result.result.results}
 
 
+BUILD = """
+import json, orchestration.definitions as module
+done = module.defs().get_job_def("build_warehouse").execute_in_process()
+built = {m.asset_key.path[-1]: m.metadata for m in done.asset_materializations_for_node("warehouse")}
+checks = done.get_asset_check_evaluations()
+print(json.dumps({
+    "success": done.success,
+    "rows": built["trades"]["dagster/row_count"].value,
+    "chart": built["quotes_1m"]["chart"].value[:40],
+    "models": len(built),
+    "failed": [check.check_name for check in checks if not check.passed],
+    "checks": len(checks),
+}))
+"""
+
+
 @pytest.fixture(scope="module")
-def warehouse(postgres_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
-    name = f"test_{secrets.token_hex(6)}"
-    with psycopg.connect(postgres_dsn, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    dsn = psycopg.conninfo.make_conninfo(postgres_dsn, dbname=name)
-    migrate(dsn, "sandbox")
-    start = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=50)
-    seed(dsn, start)
-    settings = load_settings(home=tmp_path_factory.mktemp("home"), database_url=dsn)
-    built = Warehouse(settings, dsn, start)
-    states = built.build()
-    bad = {node: state for node, state in states.items() if state not in {"success", "pass"}}
-    assert not bad
-    yield built
-    with psycopg.connect(postgres_dsn, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+def warehouse(
+    postgres_dsn: str, migrated_template: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Warehouse]:
+    with new_database(postgres_dsn, migrated_template) as dsn:
+        start = datetime.now(UTC).replace(second=0, microsecond=0) - timedelta(minutes=50)
+        seed(dsn, start)
+        settings = load_settings(home=tmp_path_factory.mktemp("home"), database_url=dsn)
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", BUILD],
+            cwd=PROJECT_ROOT,
+            env={**os.environ, "CROSSBOOK_HOME": str(settings.home_dir), "DATABASE_URL": dsn},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        yield Warehouse(settings, dsn, start, json.loads(done.stdout.splitlines()[-1]))
 
 
 def seed(dsn: str, start: datetime) -> None:
@@ -321,7 +342,7 @@ def test_a_second_build_adds_what_came_late_and_changes_nothing_else(warehouse: 
         # Marts of a former version get the columns that are new.
         c.execute("ALTER TABLE analytics.quotes_1m DROP COLUMN is_polled")
         c.execute("ALTER TABLE analytics.pair_spreads_1m DROP COLUMN is_polled, DROP COLUMN polled_observations")
-    warehouse.build("--exclude-resource-type=unit_test")
+    warehouse.dbt("build", "--exclude-resource-type=unit_test")
     after = {
         (row["market_id"], row["minute"]): row["mid"]
         for row in warehouse.rows("SELECT market_id, minute, mid FROM analytics.quotes_1m")
@@ -348,30 +369,8 @@ def test_the_reader_may_read_the_marts_and_nothing_more(warehouse: Warehouse) ->
     assert row == {"reads": True, "reads_rebuilt": True, "writes": False}
 
 
-def test_a_dagster_run_reports_rows_charts_and_checks(warehouse: Warehouse, tmp_path: Path) -> None:
-    script = """
-import json, orchestration.definitions as module
-done = module.defs().get_job_def("build_warehouse").execute_in_process()
-built = {m.asset_key.path[-1]: m.metadata for m in done.asset_materializations_for_node("warehouse")}
-checks = done.get_asset_check_evaluations()
-print(json.dumps({
-    "success": done.success,
-    "rows": built["trades"]["dagster/row_count"].value,
-    "chart": built["quotes_1m"]["chart"].value[:40],
-    "models": len(built),
-    "failed": [check.check_name for check in checks if not check.passed],
-    "checks": len(checks),
-}))
-"""
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", script],
-        cwd=PROJECT_ROOT,
-        env={**os.environ, "CROSSBOOK_HOME": str(tmp_path), "DATABASE_URL": warehouse.dsn},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
+def test_a_dagster_run_reports_rows_charts_and_checks(warehouse: Warehouse) -> None:
+    found = warehouse.reported
     assert found["success"]
     assert found["rows"] == 1
     assert found["chart"].startswith("*rows per minute")
@@ -379,11 +378,15 @@ print(json.dumps({
     assert found["checks"] > 50
 
 
-def test_an_empty_database_builds_twice(empty_database: str, tmp_path: Path) -> None:
-    migrate(empty_database, "sandbox")
-    empty = Warehouse(load_settings(home=tmp_path, database_url=empty_database), empty_database, datetime.now(UTC))
+def test_the_logic_of_the_models_passes_its_unit_tests(warehouse: Warehouse) -> None:
+    found = warehouse.dbt("test", "--select=test_type:unit").items()
+    assert {state for node, state in found if node.startswith("unit_test.")} == {"pass"}
+
+
+def test_an_empty_database_builds_twice(database: str, tmp_path: Path) -> None:
+    empty = Warehouse(load_settings(home=tmp_path, database_url=database), database, datetime.now(UTC))
     for _ in range(2):
-        assert set(empty.build("--exclude-resource-type=unit_test").values()) == {"success", "pass"}
+        assert set(empty.dbt("build", "--exclude-resource-type=unit_test").values()) == {"success", "pass"}
 
 
 @pytest.mark.parametrize(("heading", "query"), sql_examples(PAGE.read_text()))

@@ -32,7 +32,7 @@ import dagster as dg
 
 @dg.op
 def nap():
-    time.sleep(60)
+    time.sleep(600)
 
 @dg.op
 def nod():
@@ -48,7 +48,7 @@ def quick():
 """
 
 
-def wait_for(condition: Callable[[], bool], limit_s: float = 60.0) -> None:
+def wait_for(condition: Callable[[], bool], limit_s: float = 150.0) -> None:
     deadline = time.monotonic() + limit_s
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
@@ -87,7 +87,7 @@ def warm(instance: Any, settings: Settings) -> Iterator[subprocess.Popen[str]]:
     assert "listens" in process.stdout.readline()
     yield process
     process.terminate()
-    process.wait(timeout=60)
+    process.wait(timeout=150)
 
 
 def new_run(instance: Any, tmp_path: Path, name: str) -> str:
@@ -137,7 +137,7 @@ def test_the_end_of_the_warm_runner_ends_its_runs(
     instance.launch_run(run_id, None)
     wait_for(lambda: status(instance, run_id) == "STARTED")
     warm.terminate()
-    warm.wait(timeout=60)
+    warm.wait(timeout=150)
     # Nobody asked Dagster to cancel it, so it counts as failed; what matters is that it ended and said so.
     assert status(instance, run_id) == "FAILURE"
     assert not socket_path(settings).exists()

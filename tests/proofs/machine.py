@@ -16,7 +16,8 @@ from typing import Any
 
 import psutil
 
-from tests.conftest import SHARED, free_port
+from tests.conftest import SHARED
+from tests.ports import free_port
 
 PORTS = (
     "DAGSTER_PORT",

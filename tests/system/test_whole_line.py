@@ -21,7 +21,7 @@ def home(tmp_path: Path) -> Iterator[Home]:
     made.clear()
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_one_command_runs_the_line_stops_cleanly_and_a_second_start_goes_on(home: Home) -> None:
     _check_first_start(home)
     _check_second_start(home)
@@ -29,7 +29,7 @@ def test_one_command_runs_the_line_stops_cleanly_and_a_second_start_goes_on(home
 
 def _check_first_start(home: Home) -> None:
     started = home.start()
-    status = _status_when(home, started, lambda found: _has_traded(found), limit_s=240)
+    status = _status_when(home, started, lambda found: _has_traded(found), limit_s=480)
 
     assert sum(status["markets"].values()) >= 600
     assert sum(status["pairs"].values()) >= 20
@@ -38,7 +38,7 @@ def _check_first_start(home: Home) -> None:
     _assert_loopback_only(home)
 
     started.terminate()
-    assert started.wait(120) == 0, home.output()
+    assert started.wait(240) == 0, home.output()
     assert home.summary()["deltas"] >= status["deltas"]
     assert home.leavings() == []
     assert home.ask("status")[0] == 3
@@ -47,12 +47,12 @@ def _check_first_start(home: Home) -> None:
 def _check_second_start(home: Home) -> None:
     before = home.summary()
     started = home.start()
-    status = _status_when(home, started, lambda found: found["deltas"] > before["deltas"], limit_s=120)
+    status = _status_when(home, started, lambda found: found["deltas"] > before["deltas"], limit_s=240)
     assert status["markets"].keys() == before["markets"].keys()
     assert {trade["id"] for trade in before["trades"]} <= {trade["id"] for trade in status["trades"]}
     assert home.ask("up")[0] == 2
     started.terminate()
-    assert started.wait(120) == 0, home.output()
+    assert started.wait(240) == 0, home.output()
     assert home.leavings() == []
 
 
@@ -66,7 +66,7 @@ def _status_when(home: Home, started: subprocess.Popen[str], is_met: Any, limit_
             found = document
             if is_met(found):
                 return found
-        time.sleep(2)
+        time.sleep(5)  # each look is a process of its own that takes a second of the machine
     raise AssertionError(f"not met within {limit_s} s: {found}\n{home.output()}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from decimal import Decimal, InvalidOperation
 
 import streamlit as st
@@ -125,7 +126,10 @@ def _show_limits() -> None:
         for place, name in enumerate(LIMIT_NAMES):
             label, unit = _LIMITS[name]
             row = limits.get(name)
-            origin = "first value" if row is None else f"set by {row.set_by}, {look.since(row.set_at)}"
+            # Not how long ago: a field whose words change is a new field, and loses what was typed.
+            origin = (
+                "first value" if row is None else f"set by {row.set_by}, {row.set_at.astimezone(UTC):%d %b %Y %H:%M}"
+            )
             typed[name] = columns[place % 2].text_input(
                 f"{label} ({unit})", value=f"{_limit_value(limits, name).normalize():f}", help=look.plain(origin)
             )

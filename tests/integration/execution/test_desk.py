@@ -71,7 +71,7 @@ def test_the_second_leg_is_decided_on_fresh_books_however_long_the_first_took(da
     async def main() -> None:
         with connect(database) as connection:
             seed_group(connection)
-            settings = fake_settings().model_copy(update={"execution_max_s": 20.0})
+            settings = fake_settings()
             venues = {venue: SlowVenue(venue, connection, index, {}) for index, venue in enumerate(Venue)}
             set_books(venues, random.Random(5))
             outcome = await Desk(connection, Accounts(settings, "live", venues), "run").trade(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 from collections.abc import Callable, Coroutine
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from app.acts import ask_flatten
+from orchestration.execution import drive
 from orchestration.execution.desk import Desk
 from orchestration.execution.dispatch import Accounts
 from orchestration.execution.gateway import OrderKey, OrderReading, PreparedOrder
@@ -18,6 +21,7 @@ from orchestration.execution.saga import State
 from orchestration.execution.settlement import compare_balances, ensure_deposits
 from streams.market.errors import OutcomeUnknown
 from streams.market.identity import Venue
+from streams.settings import Settings
 from streams.storage.database import Connection, connect
 from streams.storage.risk import set_switch
 from streams.storage.signals import load_actionable
@@ -39,11 +43,11 @@ START = 20_000_000_000
 class World:
     """A hedged pair on two fake venues."""
 
-    def __init__(self, connection: Connection, faults: dict[str, float], seed: int) -> None:
+    def __init__(self, connection: Connection, faults: dict[str, float], seed: int, settings: Settings) -> None:
         self.connection = connection
         self.accounts: Accounts
         self.venues: dict[Venue, FakeVenue]
-        self.accounts, self.venues = make_accounts(connection, faults, seed, fake_settings())
+        self.accounts, self.venues = make_accounts(connection, faults, seed, settings)
 
     async def hedge(self) -> int:
         await ensure_deposits(self.connection, self.accounts)
@@ -94,10 +98,22 @@ class World:
 Story = Callable[[World], Coroutine[Any, Any, None]]
 
 
-def play(database: str, story: Story, faults: dict[str, float] | None = None, seed: int = 1) -> None:
+def play(database: str, story: Story, faults: dict[str, float] | None = None, seed: int = 1, **settings: float) -> None:
     with connect(database) as connection:
         seed_group(connection)
-        asyncio.run(story(World(connection, faults or {}, seed)))
+        asyncio.run(story(World(connection, faults or {}, seed, fake_settings(**settings))))
+
+
+@pytest.fixture
+def hurry(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """`hurry()`: from now on an execution is overdue after some 150 looks at it, however long they take."""
+
+    def begin() -> None:
+        looks = itertools.count()
+        step = fake_settings().execution_max_s / 300  # the clock is read twice a look
+        monkeypatch.setattr(drive, "time", SimpleNamespace(monotonic=lambda: next(looks) * step))
+
+    return begin
 
 
 def test_a_flattened_hedge_holds_nothing_and_its_loss_is_the_change_of_cash(database: str) -> None:
@@ -167,9 +183,12 @@ def test_a_flatten_waits_for_the_run_that_works_on_its_markets(database: str) ->
     play(database, story)
 
 
-def test_a_hedge_with_a_leg_nobody_buys_is_kept_whole_until_somebody_does(database: str) -> None:
+def test_a_hedge_with_a_leg_nobody_buys_is_kept_whole_until_somebody_does(
+    database: str, hurry: Callable[[], None]
+) -> None:
     async def story(world: World) -> None:
         execution_id = await world.hedge()
+        hurry()
         world.take_bids(Venue.KALSHI, KALSHI_MARKET)
         ask_flatten(world.connection, execution_id, who="mara")
         await world.rounds()
@@ -186,9 +205,12 @@ def test_a_hedge_with_a_leg_nobody_buys_is_kept_whole_until_somebody_does(databa
     play(database, story)
 
 
-def test_a_leg_that_loses_its_bids_in_the_middle_is_escalated_with_an_alarm(database: str) -> None:
+def test_a_leg_that_loses_its_bids_in_the_middle_is_escalated_with_an_alarm(
+    database: str, hurry: Callable[[], None]
+) -> None:
     async def story(world: World) -> None:
         execution_id = await world.hedge()
+        hurry()
         ask_flatten(world.connection, execution_id, who="mara")
         for venue, other, market in (
             (Venue.KALSHI, Venue.POLYMARKET, POLYMARKET_MARKET),
@@ -211,9 +233,12 @@ def test_a_leg_that_loses_its_bids_in_the_middle_is_escalated_with_an_alarm(data
     play(database, story)
 
 
-def test_thin_bids_are_sold_into_piece_by_piece_and_never_below_the_bound(database: str) -> None:
+def test_thin_bids_are_sold_into_piece_by_piece_and_never_below_the_bound(
+    database: str, hurry: Callable[[], None]
+) -> None:
     async def story(world: World) -> None:
         execution_id = await world.hedge()
+        hurry()
         for levels in (levels for fake in world.venues.values() for levels in fake.asks.values()):
             for level in levels:
                 level[1] = 2_000_000
@@ -293,7 +318,7 @@ def test_whatever_the_venues_do_a_flatten_has_a_result_and_the_ledger_equals_the
             assert row["state"] in ("HEDGED", "FLAT", "ESCALATED")
         await world.assert_balanced()
 
-    play(database, story, FAULTS[name], 11)
+    play(database, story, FAULTS[name], 11, execution_max_s=1.0)  # being overdue is one of the ends that may be
 
 
 @pytest.mark.parametrize("switch", ["run", "kill"])

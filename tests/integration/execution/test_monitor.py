@@ -48,7 +48,7 @@ def quote(monitor: EdgeMonitor, market: str, bid: int, ask: int, *, is_live: boo
 
 
 def wait_for(condition: Callable[[], object], monitor: EdgeMonitor) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         monitor.on_tick(time.time_ns())

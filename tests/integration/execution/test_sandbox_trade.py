@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
@@ -42,6 +41,7 @@ from streams.venues.clients import kalshi_client, polymarket_client
 from streams.venues.http import http_client
 from streams.venues.kalshi import listings as kalshi_listings
 from streams.venues.keystore import ensure_sandbox_credentials
+from tests.ports import free_port
 
 IDS = polymarket_ids("will-it-rain")
 KALSHI = MarketRef(Venue.KALSHI, "KXRAIN-26NOV20")
@@ -122,12 +122,6 @@ class TwoMarkets:
         return acts
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 async def discover(settings: Settings, connection: Connection) -> None:
     """Store both markets as discovery would."""
     async with http_client(settings) as http:
@@ -197,7 +191,7 @@ def seed_signal(connection: Connection) -> int:
     return int(row["signal_id"])
 
 
-async def until(condition: Callable[[], Awaitable[bool]], deadline_s: float = 20) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], deadline_s: float = 90) -> None:
     end = time.monotonic() + deadline_s
     while not await condition():
         assert time.monotonic() < end, "the condition was not met in time"
@@ -298,7 +292,7 @@ def on_the_sandbox(database: str, tmp_path: Path, faults: list[dict[str, Any]], 
         kalshi_sandbox_port=free_port(),
         polymarket_sandbox_port=free_port(),
         unknown_absent_after_s=2,
-        execution_max_s=6,
+        execution_max_s=60,
     )
     ensure_sandbox_credentials(settings)
     plan = tmp_path / "faults.json"
@@ -317,7 +311,7 @@ def on_the_sandbox(database: str, tmp_path: Path, faults: list[dict[str, Any]], 
         sandbox = Sandbox(options)
         ready = asyncio.Event()
         serving = asyncio.create_task(sandbox.run(lambda document: ready.set()))
-        await asyncio.wait_for(ready.wait(), 20)
+        await asyncio.wait_for(ready.wait(), 60)
         try:
             with connect(database) as connection:
                 await discover(settings, connection)

@@ -2,40 +2,28 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
 
-import psycopg
 import pytest
 
 from streams.storage.database import Connection, connect
-from streams.storage.schema import migrate
+from tests.conftest import new_database
 from tests.fixtures.seed_warehouse import seed
 
 
 @pytest.fixture(scope="session")
-def seeded_template(postgres_dsn: str) -> Iterator[str]:
-    """The name of a database with a small consistent warehouse in it, to copy from."""
-    name = f"template_{secrets.token_hex(6)}"
-    with psycopg.connect(postgres_dsn, autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name}")
-    dsn = psycopg.conninfo.make_conninfo(postgres_dsn, dbname=name)
-    migrate(dsn, "sandbox")
-    seed(dsn)
-    yield name
-    with psycopg.connect(postgres_dsn, autocommit=True) as admin:
-        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+def seeded_template(postgres_dsn: str, migrated_template: str) -> Iterator[str]:
+    """The address of a database with a small consistent warehouse in it, to be copied only."""
+    with new_database(postgres_dsn, migrated_template) as address:
+        seed(address)
+        yield address
 
 
 @pytest.fixture
 def seeded(postgres_dsn: str, seeded_template: str) -> Iterator[str]:
     """The address of a database of its own with the seeded warehouse; dropped afterwards."""
-    name = f"test_{secrets.token_hex(6)}"
-    with psycopg.connect(postgres_dsn, autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name} TEMPLATE {seeded_template}")
-    yield psycopg.conninfo.make_conninfo(postgres_dsn, dbname=name)
-    with psycopg.connect(postgres_dsn, autocommit=True) as admin:
-        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with new_database(postgres_dsn, seeded_template) as address:
+        yield address
 
 
 @pytest.fixture

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
+from typing import Self
 
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from app.dashboard import look
 from streams.storage.database import connect
 from tests.fixtures.seed_warehouse import PAIR_IDS
 
@@ -119,6 +122,25 @@ def test_a_limit_is_saved_with_who_set_it(open_page: Opener, seeded: str) -> Non
         row = connection.execute("SELECT * FROM trading.limits ORDER BY limit_id DESC LIMIT 1").fetchone()
     assert row is not None
     assert (row["name"], str(row["value"]), row["set_by"]) == ("market_usd", "150.50", "Ada")
+
+
+def test_a_typed_limit_is_kept_however_long_the_typing_takes(
+    open_page: Opener, seeded: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Tomorrow(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return super().now(tz) + timedelta(days=1)
+
+    shown = open_page(seeded, "risk")
+    shown.text_input(key="who").set_value("Ada").run()
+    next(field for field in shown.text_input if field.label.startswith("Most in one market")).set_value("150.50")
+    monkeypatch.setattr(look, "datetime", Tomorrow)
+    next(button for button in shown.button if button.label == "Save limits").click().run()
+    with connect(seeded) as connection:
+        row = connection.execute("SELECT * FROM trading.limits ORDER BY limit_id DESC LIMIT 1").fetchone()
+    assert row is not None
+    assert (row["name"], str(row["value"])) == ("market_usd", "150.50")
 
 
 def test_a_limit_that_is_no_number_is_not_saved(open_page: Opener, seeded: str) -> None:

@@ -72,7 +72,7 @@ def test_public_reads(open_world: Any) -> None:
         async with open_world() as world:
             client, now = world.polymarket, int(time.time())
             assert await client.ok()
-            assert abs(await client.server_time() - now) < 10
+            assert now <= await client.server_time() <= time.time()
             assert await client.protocol_version() == 2
             book = await client.book(YES)
             assert (book.bids[0], book.asks[0]) == ((4_900, 50 * SHARE), (5_100, 50 * SHARE))
@@ -192,10 +192,11 @@ def test_the_dead_mans_switch_is_kept_and_mended(open_world: Any) -> None:
             switch.heartbeat_id = "another"
             await beat(world.polymarket, switch)
             assert switch.wait_s(time.monotonic()) == 0.0
+            before = time.monotonic()
             await beat(world.polymarket, switch)
-            fuse = switch.fuse(time.monotonic())
+            fuse = switch.fuse(before)
             assert fuse is not None
-            assert 9.0 < fuse.at_least_s <= 10.0
+            assert fuse.at_least_s >= 10.0
 
     asyncio.run(main())
 
@@ -222,7 +223,7 @@ def test_a_deposit_wallet_splits_and_merges_through_the_relayer(open_world: Any)
             with pytest.raises(Refused) as busy:
                 await relayer.submit(calls)
             assert busy.value.code == "wallet_busy"
-            done = await relayer.settled(taken, every_s=0.1, for_s=8.0)
+            done = await relayer.settled(taken, every_s=0.05, for_s=60.0)
             assert done.transaction_hash
             client = PolymarketClient(world.endpoints, wallet, http=world.http)
             for token in (YES, NO):
@@ -230,7 +231,7 @@ def test_a_deposit_wallet_splits_and_merges_through_the_relayer(open_world: Any)
                 assert await client.token_balance(token) == 10 * SHARE
             failing = await relayer.submit([calldata.merge_call(CONDITION, 999 * SHARE, is_neg_risk=False)])
             with pytest.raises(Refused) as failed:
-                await relayer.settled(failing, every_s=0.1, for_s=8.0)
+                await relayer.settled(failing, every_s=0.05, for_s=60.0)
             assert failed.value.code == "transaction_failed"
             ticking.cancel()
 

@@ -41,7 +41,7 @@ YES = str(10**40)
 
 async def until(events: AsyncIterator[PrivateEvent], done: Callable[[list[PrivateEvent]], bool]) -> list[PrivateEvent]:
     found: list[PrivateEvent] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         async for event in events:
             found.append(event)
             if done(found):
@@ -215,7 +215,7 @@ def test_a_polymarket_trade_is_followed_until_it_is_final(failed_share: int, end
             )  # fmt: skip
             answer = await world.polymarket.post_order(signed)
             orders, fills = OrderLives(), FillLives()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 async for event in events:
                     if isinstance(event, OrderUpdate):
                         orders.apply(event)

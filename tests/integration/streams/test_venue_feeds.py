@@ -248,14 +248,14 @@ def test_what_arrived_before_a_loss_is_handed_over_first() -> None:
 
 def test_a_silent_connection_is_lost_and_a_quiet_one_that_answers_pings_is_not() -> None:
     async def quiet(connection: ServerConnection) -> None:
-        await asyncio.sleep(0.8)
+        await asyncio.sleep(2.5)
         await connection.send(json.dumps({"type": "ok", "id": 1, "sid": 1, "seq": 1, "msg": {"market_tickers": []}}))
         # From here on nothing is read any more, so pings stay without an answer.
         connection.transport.pause_reading()
         await connection.wait_closed()
 
     async def use(at: Endpoints) -> None:
-        feed = KalshiFeed(at, CREDENTIALS, silence_timeout_s=0.3)
+        feed = KalshiFeed(at, CREDENTIALS, silence_timeout_s=1.0)
         await feed.connect()
         batches = feed.batches()
         assert len(await anext(batches)) == 1
@@ -270,14 +270,14 @@ def test_polymarket_markets_come_and_go_and_pongs_are_not_frames() -> None:
     venue = PolymarketVenue()
 
     async def use(at: Endpoints) -> None:
-        feed = PolymarketFeed(at, silence_timeout_s=0.6)
+        feed = PolymarketFeed(at, silence_timeout_s=1.5)
         await feed.connect()
         await feed.subscribe([Market("A", "yA", "nA")])
         await feed.subscribe([Market("A", "yA", "nA"), Market("B", "yB", "nB")])
         events = await read_until(feed, lambda found: len(snapshots(found)) == 2)
         assert snapshots(events) == ["A", "B"]
         assert all(isinstance(e, BookSnapshot) and e.bids == [(4_000, 1_000_000)] for e in events)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while venue.pings < 4:  # longer than the silence limit: the pongs keep the connection
                 reading = asyncio.ensure_future(anext(feed.batches()))
                 done, _ = await asyncio.wait([reading], timeout=0.1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -87,6 +88,13 @@ def test_the_same_question_in_other_words_is_the_same_contract(a: str, b: str) -
     verdict = judge_by_rules(kalshi(a), polymarket(b))
     assert (verdict.relation, verdict.polarity) == ("equivalent", "aligned")
     assert verdict.confidence >= THRESHOLD
+
+
+@pytest.mark.parametrize("words", ["by December 31", "by the end of December", "before January 1"])
+def test_a_day_without_a_year_is_of_the_year_that_ends_when_the_market_closes_just_after_it(words: str) -> None:
+    a = kalshi("Will Ada visit Iran before Jan 1, 2027?")
+    b = replace(polymarket(f"Will Ada visit Iran {words}?"), close_time=datetime(2027, 1, 1, 5, tzinfo=UTC))
+    assert judge_by_rules(a, b).relation == "equivalent"
 
 
 def test_a_denied_question_is_inverted() -> None:

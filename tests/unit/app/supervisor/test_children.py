@@ -7,7 +7,7 @@ from pathlib import Path
 from app.supervisor.children import MARKER, Child, end_leftovers, leftovers, wait_until
 
 _STUBBORN = (
-    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
 )
 
 
@@ -25,7 +25,7 @@ def _child(tmp_path: Path, code: str, stop_limit_s: float = 5) -> Child:
 def test_a_child_that_ignores_term_is_killed(tmp_path: Path) -> None:
     child = _child(tmp_path, _STUBBORN, stop_limit_s=0.2)
     child.start()
-    assert wait_until(lambda: "up" in child.log_path.read_text(), 10)
+    assert wait_until(lambda: "up" in child.log_path.read_text(), 60)
     child.stop()
     assert not child.is_running
 
@@ -34,14 +34,14 @@ def test_grandchildren_of_a_dead_supervisor_are_found_and_ended(tmp_path: Path) 
     code = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {_STUBBORN!r}], start_new_session=True)"
     child = _child(tmp_path, code)
     child.start()
-    assert wait_until(lambda: not child.is_running, 10)
-    assert wait_until(lambda: len(leftovers(tmp_path)) == 1, 10)
+    assert wait_until(lambda: not child.is_running, 60)
+    assert wait_until(lambda: len(leftovers(tmp_path)) == 1, 60)
     assert end_leftovers(tmp_path, term_limit_s=0.2) == 1
     assert leftovers(tmp_path) == []
 
 
 def test_processes_of_another_home_are_left_alone(tmp_path: Path) -> None:
-    child = _child(tmp_path, "import time; time.sleep(60)")
+    child = _child(tmp_path, "import time; time.sleep(600)")
     child.start()
     assert end_leftovers(tmp_path / "elsewhere", term_limit_s=0.1) == 0
     assert child.is_running

@@ -14,7 +14,7 @@ def test_a_signal_lets_the_work_drain_and_is_reported() -> None:
 
     async def work(stop: asyncio.Event) -> str:
         os.kill(os.getpid(), signal.SIGTERM)
-        await asyncio.wait_for(stop.wait(), 5)
+        await asyncio.wait_for(stop.wait(), 60)
         return "drained"
 
     assert run_until_signalled(work) == ("drained", True)

@@ -140,7 +140,7 @@ def test_short_markets_open_every_minute_on_both_venues_and_pay_within_their_lag
 def test_both_venues_settle_a_short_pair_alike_unless_it_is_void(bundled: Catalogue) -> None:
     flow, exchange = Flow(bundled, 9, FlowParameters(deltas_per_s=200.0, short_void_probability=0.3)), OfflineExchange()
     results: dict[str, dict[Venue, tuple[str, int]]] = {}
-    for acts in run(flow, exchange, 900, step_ms=500):
+    for acts in run(flow, exchange, 600, step_ms=500):
         for act in acts:
             if isinstance(act, DetermineMarket):
                 market = exchange.books[act.market].listing.market
@@ -188,7 +188,7 @@ def test_makers_of_the_same_contract_step_back_after_an_outside_fill(bundled: Ca
 
 
 def test_rate_and_gaps_lie_near_their_targets(bundled: Catalogue) -> None:
-    measured = simulate(bundled, 11, FlowParameters(deltas_per_s=500.0), 900, look_every_s=3)
+    measured = simulate(bundled, 11, FlowParameters(deltas_per_s=500.0), 500, look_every_s=3)
     assert (
         350 <= measured.level_changes_per_s <= 900
     )  # opening quotes and gaps come on top of the rate that was asked for
