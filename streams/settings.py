@@ -26,7 +26,12 @@ class Settings(BaseSettings):
     """Everything that can be set. Fields are grouped by room; each carries its meaning and unit."""
 
     model_config = SettingsConfigDict(
-        env_prefix="CROSSBOOK_", env_file=".env", extra="ignore", frozen=True, populate_by_name=True
+        env_prefix="CROSSBOOK_",
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
     )
 
     # -- where things are -------------------------------------------------------------------------------------------

@@ -19,10 +19,18 @@ from streams.market.errors import NotFound, TransientError
 from streams.market.identity import Venue
 from streams.settings import Settings
 from streams.storage.database import Connection, connect
-from streams.storage.listings import load_markets, resolve_market
+from streams.storage.listings import load_events, load_markets, load_series, resolve_market
 from streams.storage.pairs import approve_in_sandbox, find_pairs, list_pairs, propose_pairs
 from streams.storage.sweeps import last_watermark
-from streams.venues.kalshi.catalogue import Event, FeeChange, Series, parse_event, parse_event_fee_change, parse_series
+from streams.venues.kalshi.catalogue import (
+    Event,
+    FeeChange,
+    Series,
+    parse_event,
+    parse_event_fee_change,
+    parse_series,
+    parse_series_fee_change,
+)
 from streams.venues.paging import Page
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -62,6 +70,7 @@ class FakeKalshi:
         self.failing: dict[str, int] = {}
         self.changed: list[dict[str, Any]] = []
         self.fee_changes: list[dict[str, Any]] = []
+        self.series_changes: list[dict[str, Any]] = []
 
     def put(self, event: str, title: str, *markets: dict[str, Any], exclusive: bool = False) -> None:
         self.events[event] = {
@@ -80,23 +89,30 @@ class FakeKalshi:
         return Page(found[start : start + 2], str(start + 2) if start + 2 < len(found) else "")
 
     async def markets_page(self, cursor: str = "", *, limit: int = 100, **filters: Any) -> Page[dict[str, Any]]:
+        if "series_ticker" in filters and filters["status"] == "open":
+            theirs = [e for e in self.events.values() if e["series_ticker"] == filters["series_ticker"]]
+            return Page([market for event in theirs for market in event["markets"]], "")
         return Page(self.changed if "min_updated_ts" in filters else [], "")
 
     async def series_list(self) -> list[Series]:
-        return [
-            parse_series(
-                {"ticker": "KXS", "title": "S", "category": "Politics", "fee_type": "quadratic", "fee_multiplier": 1}
-            )
-        ]
+        return [await self.series("KXS")]
 
     async def series(self, series_ticker: str) -> Series:
-        raise NotFound(series_ticker)
+        if series_ticker != "KXS":
+            raise NotFound(series_ticker)
+        return parse_series(
+            {"ticker": "KXS", "title": "S", "category": "Politics", "fee_type": "quadratic", "fee_multiplier": 1}
+        )
 
     async def event(self, event_ticker: str) -> Event:
         return parse_event(self.events[event_ticker])
 
     async def event_fee_changes(self) -> list[FeeChange]:
         return [parse_event_fee_change(change) for change in self.fee_changes]
+
+    async def series_fee_changes(self, *, show_historical: bool = False) -> list[FeeChange]:
+        assert show_historical, "the venue's list of scheduled changes leaves out those that have just begun"
+        return [parse_series_fee_change(change) for change in self.series_changes]
 
 
 class FakeGamma:
@@ -161,6 +177,31 @@ def test_an_event_whose_fees_change_is_read_anew_though_nothing_else_of_it_chang
     row = connection.execute("SELECT terms FROM raw.market_versions ORDER BY version_id DESC LIMIT 1").fetchone()
     assert row is not None
     assert row["terms"]["fee_schedule"]["fee_multiplier"] == multiplier
+
+
+def test_a_series_whose_fees_change_takes_its_markets_with_it_and_later_sweeps_keep_the_new_fees(
+    connection: Connection,
+) -> None:
+    fake = FakeKalshi()
+    fake.put("KXV-1", "Visits", visit("France", "KXV-1-A"))
+    run_kalshi(connection, fake, full=True)
+    fake.series_changes = [
+        {"id": "1", "series_ticker": "KXS", "fee_type": "quadratic_with_maker_fees", "fee_multiplier": 2,
+         "scheduled_ts": NOW.isoformat().replace("+00:00", "Z")}
+    ]  # fmt: skip
+    run_kalshi(connection, fake, full=False)
+    [stored] = load_markets(connection, venue=Venue.KALSHI)
+    fake.series_changes = []
+    fake.changed = [visit("Norway", "KXV-1-A")]
+    source = KalshiSource(
+        fake, load_series(connection, Venue.KALSHI), lambda ids: load_events(connection, Venue.KALSHI, ids), lambda: NOW
+    )
+    asyncio.run(sweep(connection, source, full=False, now=NOW + timedelta(minutes=1), retries=0))
+    [later] = load_markets(connection, venue=Venue.KALSHI)
+    schedules = [market.terms.fee_schedule for market in (stored, later)]
+    assert [(fees["fee_type"], fees["fee_multiplier"]) for fees in schedules] == [
+        ("quadratic_with_maker_fees", "2")
+    ] * 2
 
 
 def gamma_visit(number: int, country: str) -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Protocol
 
 import orjson
@@ -17,13 +18,13 @@ from streams.storage.listings import EventRow
 from streams.storage.sweeps import SweepKind
 from streams.venues.kalshi.catalogue import Event, FeeChange, Series
 from streams.venues.kalshi.listings import parse_market as parse_kalshi_market
-from streams.venues.paging import Page
+from streams.venues.paging import Page, all_pages
 from streams.venues.polymarket.listings import parse_market as parse_polymarket_market
 
 Json = dict[str, Any]
 _KALSHI_PHASES = ("open", "unopened")
 _FEES = "fees"
-"""Cursor of the last page of an incremental sweep: events whose fees change."""
+"""Cursor of the last page of an incremental sweep: events and series whose fees change."""
 _FEES_AHEAD = timedelta(seconds=75)
 _FEES_BACK = timedelta(minutes=10)
 _IDS_PER_CALL = 50
@@ -35,6 +36,7 @@ class FetchedPage:
 
     markets: list[DiscoveredMarket] = field(default_factory=list)
     events: list[EventRow] = field(default_factory=list)
+    series: list[Json] = field(default_factory=list)
     letters: list[tuple[bytes, str]] = field(default_factory=list)
     cursor: str = ""
 
@@ -76,6 +78,9 @@ class KalshiLists(Protocol):
 
     async def event_fee_changes(self) -> list[FeeChange]:
         """Return scheduled changes of events' fee overrides."""
+
+    async def series_fee_changes(self, *, show_historical: bool = ...) -> list[FeeChange]:
+        """Return changes of series' fees, scheduled and past."""
 
 
 class GammaLists(Protocol):
@@ -142,20 +147,21 @@ class KalshiSource:
         return await self._with_events(page.items, "")
 
     async def _with_new_fees(self, since: datetime) -> FetchedPage:
-        """Read events anew whose fees change now: neither the event's list nor its markets' times tell of it.
+        """Read events and series anew whose fees change now: neither lists nor the markets' times tell of it.
 
         A change counts a little before its time, so that no sweep between it and the venue's word uses the old fees.
         """
         fetched = FetchedPage()
         try:
-            changes = await self._client.event_fee_changes()
+            of_events = await self._client.event_fee_changes()
+            of_series = await self._client.series_fee_changes(show_historical=True)
         except (PermanentError, MalformedFrame) as error:
             get_logger().warning("changes of fees could not be read", venue=self.venue.value, error=str(error))
             return fetched
         first, last = since - _FEES_BACK, self._clock() + _FEES_AHEAD
-        due = [change for change in changes if change.starts_at is not None and first <= change.starts_at <= last]
-        latest = {change.event_ticker: change for change in sorted(due, key=lambda one: str(one.starts_at))}
-        for ticker, change in latest.items():
+        for ticker, change in _latest(of_series, first, last, lambda one: one.series_ticker).items():
+            await self._reprice_series(fetched, ticker, change)
+        for ticker, change in _latest(of_events, first, last, lambda one: one.event_ticker).items():
             try:
                 event = (await self._client.event(ticker)).payload
             except NotFound:
@@ -163,6 +169,22 @@ class KalshiSource:
             overrides = {name: change.payload.get(name) for name in ("fee_type_override", "fee_multiplier_override")}
             await self._add(fetched, {**event, **overrides}, event.get("markets") or [])
         return fetched
+
+    async def _reprice_series(self, fetched: FetchedPage, ticker: str, change: FeeChange) -> None:
+        try:
+            series = (await self._client.series(ticker)).payload
+        except NotFound:
+            return
+        fees = {name: change.payload[name] for name in ("fee_type", "fee_multiplier")}
+        self._series[ticker] = {**series, **fees}
+        fetched.series.append(self._series[ticker])
+        for phase in _KALSHI_PHASES:
+            pages = all_pages(partial(self._client.markets_page, series_ticker=ticker, status=phase))
+            async for page in pages:
+                found = await self._with_events(page.items, "")
+                fetched.markets += found.markets
+                fetched.events += found.events
+                fetched.letters += found.letters
 
     async def _with_events(self, markets: list[Json], cursor: str) -> FetchedPage:
         fetched = FetchedPage(cursor=cursor)
@@ -207,6 +229,14 @@ class KalshiSource:
             except NotFound:
                 self._series[ticker] = {}
         return self._series.get(ticker, {})
+
+
+def _latest(
+    changes: Iterable[FeeChange], first: datetime, last: datetime, key: Callable[[FeeChange], str]
+) -> dict[str, FeeChange]:
+    """The last change of each ticker among those that start between two times."""
+    due = [(change.starts_at, change) for change in changes if change.starts_at and first <= change.starts_at <= last]
+    return {key(change): change for _, change in sorted(due, key=lambda one: one[0])}
 
 
 class PolymarketSource:

@@ -109,6 +109,7 @@ def _store(
     connection: Connection, source: ListingSource, fetched: FetchedPage, now: datetime, summary: SweepSummary
 ) -> None:
     with connection.transaction():
+        save_series(connection, source.venue, fetched.series, now)
         summary.events += save_events(connection, fetched.events, now)
         summary.counts.add(save_markets(connection, fetched.markets, now))
         if fetched.letters:

@@ -42,6 +42,18 @@ def test_a_bad_value_names_its_setting(monkeypatch: pytest.MonkeyPatch, name: st
     assert "\n" not in str(refused.value)
 
 
+def test_the_example_file_can_be_used_with_its_lines_as_they_are(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    example = Path(__file__).resolve().parents[3] / ".env.example"
+    lines = [line.removeprefix("# ") for line in example.read_text().splitlines() if "=" in line]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("\n".join(lines))
+    settings = load_settings()
+    assert len(lines) >= 7
+    assert (settings.trading_mode, settings.database_url, settings.openai_api_key) == ("live", None, None)
+
+
 def test_an_unknown_setting_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CROSSBOOK_APY_PORT", "8000")
     with pytest.raises(ConfigurationError, match="CROSSBOOK_APY_PORT is not a setting"):
