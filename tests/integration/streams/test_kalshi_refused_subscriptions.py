@@ -1,0 +1,164 @@
+"""Subscriptions of Kalshi's feed that the venue does not take, or does not answer, against a local WebSocket server."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from streams.market.events import BookStale
+from streams.venues.endpoints import Endpoints
+from streams.venues.kalshi.feed import KalshiFeed
+from tests.venue_servers import (
+    CREDENTIALS,
+    KalshiVenue,
+    Market,
+    play,
+    read_to_the_end,
+    read_until,
+    snapshots,
+)
+
+
+class Full(KalshiVenue):
+    """Has room for some markets per subscription; what is too much is refused whole."""
+
+    room = 3
+
+    def answers(self, command: dict[str, Any]) -> list[dict[str, Any]]:
+        if not hasattr(self, "held"):
+            self.held: set[str] = set()
+        parameters = command["params"]
+        tickers, action = set(parameters["market_tickers"]), parameters.get("action", "add_markets")
+        if action == "delete_markets":
+            self.held -= tickers
+        elif action == "add_markets":
+            if len(self.held | tickers) > self.room:
+                message = {"code": 26, "msg": "Subscription market limit exceeded"}
+                if "sids" not in parameters:
+                    return [{"type": "error", "id": command["id"], "msg": message}]
+                return [{"type": "error", "id": command["id"], "sid": 1, "seq": self.next(1), "msg": message}]
+            self.held |= tickers
+        return super().answers(command)
+
+
+def test_a_full_subscription_carries_what_fits_and_says_which_books_it_does_not() -> None:
+    venue = Full()
+
+    async def use(at: Endpoints) -> None:
+        feed = KalshiFeed(at, CREDENTIALS, market_channels=("orderbook_delta",), global_channels=())
+        await feed.connect()
+        await feed.subscribe([Market("A"), Market("B")])
+        await read_until(feed, lambda found: len(snapshots(found)) == 2)
+        await feed.subscribe([Market("C"), Market("D")])
+        events = await read_until(feed, lambda found: snapshots(found) == ["C"])
+        stale = [event for event in events if isinstance(event, BookStale)]
+        assert [event.market_id for event in stale] == ["D"]
+        assert stale[0].cause == "not_carried: 26 Subscription market limit exceeded"
+        # Nothing that is asked for later brings the refused one along, but a resync of it does.
+        await feed.resync(["A"])
+        await read_until(feed, lambda found: snapshots(found) == ["A"])
+        await feed.resync(["D"])
+        events = await read_until(feed, lambda found: any(isinstance(event, BookStale) for event in found))
+        # When another market leaves there is room.
+        await feed.unsubscribe([Market("A")])
+        await read_until(feed, lambda found: snapshots(found) == ["D"])
+        await feed.close()
+
+    play(venue, use)
+    assert venue.held == {"B", "C", "D"}
+    actions = [(c["params"].get("action"), c["params"]["market_tickers"]) for c in venue.commands]
+    assert actions == [
+        (None, ["A", "B"]), ("add_markets", ["C", "D"]), ("add_markets", ["C"]), ("get_snapshot", ["A"]),
+        ("add_markets", ["D"]), ("delete_markets", ["A"]), ("add_markets", ["D"]),
+    ]  # fmt: skip
+
+
+def test_a_first_subscription_that_is_too_large_is_halved_until_it_fits() -> None:
+    venue = Full()
+
+    async def use(at: Endpoints) -> None:
+        feed = KalshiFeed(at, CREDENTIALS, market_channels=("orderbook_delta",), global_channels=())
+        await feed.connect()
+        await feed.subscribe([Market(name) for name in "ABCDEFGH"])
+        events = await read_until(feed, lambda found: len(snapshots(found)) == 2)
+        assert sorted(event.market_id for event in events if isinstance(event, BookStale)) == list("CDEFGH")
+        await feed.resync(["C"])
+        await read_until(feed, lambda found: snapshots(found) == ["C"])
+        await feed.close()
+
+    play(venue, use)
+
+
+def test_markets_of_a_refused_command_are_said_to_be_not_carried() -> None:
+    class Refusing(KalshiVenue):
+        def answers(self, command: dict[str, Any]) -> list[dict[str, Any]]:
+            if command["params"].get("market_tickers") == ["BAD"]:
+                # Longer than any frame of a level: it names what it refuses.
+                message = {"code": 11, "msg": "Invalid parameter: " + "x" * 500}
+                return [{"type": "error", "id": command["id"], "sid": 1, "seq": self.next(1), "msg": message}]
+            return super().answers(command)
+
+    async def use(at: Endpoints) -> None:
+        feed = KalshiFeed(at, CREDENTIALS, market_channels=("orderbook_delta",), global_channels=())
+        await feed.connect()
+        await feed.subscribe([Market("A")])
+        await read_until(feed, lambda found: len(snapshots(found)) == 1)
+        await feed.subscribe([Market("BAD")])
+        events = await read_until(feed, lambda found: any(isinstance(event, BookStale) for event in found))
+        (stale,) = [event for event in events if isinstance(event, BookStale)]
+        assert stale.market_id == "BAD"
+        assert stale.cause.startswith("not_carried: 11 ")
+        await feed.subscribe([Market("B")])
+        await read_until(feed, lambda found: snapshots(found) == ["B"])
+        await feed.close()
+
+    venue = Refusing()
+    play(venue, use)
+    assert [c["params"]["market_tickers"] for c in venue.commands] == [["A"], ["BAD"], ["B"]]
+
+
+def test_a_subscription_without_an_answer_costs_the_connection_however_much_else_arrives() -> None:
+    class Deaf(KalshiVenue):
+        def answers(self, command: dict[str, Any]) -> list[dict[str, Any]]:
+            if "orderbook_delta" in command["params"]["channels"]:
+                return []
+            return super().answers(command)
+
+    venue = Deaf()
+    lifecycle = {"event_type": "activated", "market_ticker": "Z"}
+
+    async def use(at: Endpoints) -> None:
+        feed = KalshiFeed(at, CREDENTIALS, answer_limit_s=0.3)
+        await feed.connect()
+        await feed.subscribe([Market("A")])
+
+        async def talk() -> None:
+            for sequence in range(1, 10_000):
+                await asyncio.sleep(0.02)
+                venue.push({"type": "market_lifecycle_v2", "sid": 1, "seq": sequence, "msg": lifecycle})
+
+        talking = asyncio.ensure_future(talk())
+        _, reason = await read_to_the_end(feed)
+        assert "no answer to a subscription" in reason
+        talking.cancel()
+        await feed.close()
+
+    play(venue, use)
+
+
+def test_half_an_answer_to_a_subscription_is_none() -> None:
+    class Halved(KalshiVenue):
+        def answers(self, command: dict[str, Any]) -> list[dict[str, Any]]:
+            command["params"]["channels"] = command["params"]["channels"][:1]
+            return super().answers(command)
+
+    async def use(at: Endpoints) -> None:
+        feed = KalshiFeed(at, CREDENTIALS, answer_limit_s=0.2, global_channels=())
+        await feed.connect()
+        await feed.subscribe([Market("A")])
+        events, reason = await read_to_the_end(feed)
+        assert snapshots(events) == ["A"]
+        assert "no answer to a subscription" in reason
+        await feed.close()
+
+    play(Halved(), use)
