@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import httpx
@@ -14,13 +15,10 @@ import httpx
 from streams.market.identity import Venue
 from streams.recorder.books import MarketKey, Parse, ParserFactory
 from streams.settings import Settings
-from streams.venues.clients import kalshi_client, polymarket_feed
-from streams.venues.endpoints import Endpoints, endpoints
+from streams.venues.clients import kalshi_feed, polymarket_feed
 from streams.venues.feed import Feed
 from streams.venues.http import http_client
-from streams.venues.kalshi.feed import KalshiFeed
 from streams.venues.kalshi.parsing import parse_frame as parse_kalshi
-from streams.venues.kalshi.polling import KalshiPollingFeed
 from streams.venues.keystore import Keystore
 from streams.venues.polymarket.parsing import TokenRef
 from streams.venues.polymarket.parsing import parse_frame as parse_polymarket
@@ -58,29 +56,20 @@ PARSERS: Mapping[str, ParserFactory] = {"kalshi": _kalshi, "kalshi_polling": _ka
 def feed_sources(settings: Settings) -> list[FeedSource]:
     """Return both venues' feeds by the settings. Without a Kalshi key its books are polled and marked so."""
     http = http_client(settings)  # one for the life of the process, however often a feed is made anew
-    return [_kalshi_source(settings, endpoints(settings), http), _polymarket_source(settings, http)]
+    return [_kalshi_source(settings, http), _polymarket_source(settings, http)]
 
 
-def _kalshi_source(settings: Settings, addresses: Endpoints, http: httpx.AsyncClient) -> FeedSource:
-    credentials = Keystore(settings).kalshi(settings.venues)
-    if credentials is not None:
-        return FeedSource(
-            Venue.KALSHI,
-            "kalshi",
-            lambda: KalshiFeed(addresses, credentials, silence_timeout_s=settings.silence_timeout_s),
-            terms={"use_yes_price": True},
-        )
-
-    def poll() -> Feed:
-        return KalshiPollingFeed(kalshi_client(settings, http), interval_s=settings.polling_interval_s)
-
-    return FeedSource(Venue.KALSHI, "kalshi_polling", poll)
+def _kalshi_source(settings: Settings, http: httpx.AsyncClient) -> FeedSource:
+    make = partial(kalshi_feed, settings, http)
+    if Keystore(settings).kalshi(settings.venues) is None:
+        return FeedSource(Venue.KALSHI, "kalshi_polling", make)
+    return FeedSource(Venue.KALSHI, "kalshi", make, terms={"use_yes_price": True})
 
 
 def _polymarket_source(settings: Settings, http: httpx.AsyncClient) -> FeedSource:
     return FeedSource(
         Venue.POLYMARKET,
         "polymarket",
-        lambda: polymarket_feed(settings, http),
+        partial(polymarket_feed, settings, http),
         settings.book_verify_interval_s,
     )

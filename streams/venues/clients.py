@@ -9,7 +9,7 @@ import httpx
 from streams.settings import Settings
 from streams.venues.buckets import FileLedger
 from streams.venues.endpoints import endpoints
-from streams.venues.feed import Feed, UserFeed
+from streams.venues.feed import UserFeed
 from streams.venues.kalshi.feed import KalshiFeed
 from streams.venues.kalshi.limits import KalshiLimits
 from streams.venues.kalshi.polling import KalshiPollingFeed
@@ -54,15 +54,12 @@ def polymarket_client(settings: Settings, http: httpx.AsyncClient) -> Polymarket
     return PolymarketClient(endpoints(settings), credentials, http=http, limits=limits)
 
 
-def market_feeds(settings: Settings, http: httpx.AsyncClient) -> list[Feed]:
-    """Return one unconnected feed per venue: Kalshi's socket where there is a key, polled books where there is none."""
+def kalshi_feed(settings: Settings, http: httpx.AsyncClient) -> KalshiFeed | KalshiPollingFeed:
+    """Return an unconnected feed: the socket where there is a key, polled books where there is none."""
     credentials = Keystore(settings).kalshi(settings.venues)
-    kalshi: Feed
     if credentials is None:
-        kalshi = KalshiPollingFeed(kalshi_client(settings, http), interval_s=settings.polling_interval_s)
-    else:
-        kalshi = KalshiFeed(endpoints(settings), credentials, silence_timeout_s=settings.silence_timeout_s)
-    return [kalshi, polymarket_feed(settings, http)]
+        return KalshiPollingFeed(kalshi_client(settings, http), interval_s=settings.polling_interval_s)
+    return KalshiFeed(endpoints(settings), credentials, silence_timeout_s=settings.silence_timeout_s)
 
 
 def polymarket_feed(settings: Settings, http: httpx.AsyncClient) -> PolymarketFeed:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from streams.recorder.sources import feed_sources
 from streams.settings import Settings
 from streams.venues import clients
 from streams.venues.credentials import PolymarketCredentials
-from streams.venues.http import http_client
 from streams.venues.kalshi import user_parsing as kalshi
 from streams.venues.kalshi.feed import KalshiFeed
 from streams.venues.kalshi.polling import KalshiPollingFeed
@@ -114,27 +112,14 @@ def test_a_socket_that_hears_of_all_markets_names_none() -> None:
     assert "markets" not in user_hello(WALLET)
 
 
-def test_the_feeds_follow_from_the_keys_at_hand(tmp_path: Path) -> None:
+def test_the_feeds_follow_from_the_keys_at_hand_and_their_records_say_how_books_are_read(tmp_path: Path) -> None:
     settings = Settings(_env_file=None, home=tmp_path)
-
-    async def main() -> tuple[list[str], list[str]]:
-        async with http_client(settings) as http:
-            without = [type(feed).__name__ for feed in clients.market_feeds(settings, http)]
-            ensure_sandbox_credentials(settings)
-            assert clients.kalshi_client(settings, http)
-            assert clients.polymarket_client(settings, http)
-            return without, [type(feed).__name__ for feed in clients.market_feeds(settings, http)]
-
-    without, with_keys = asyncio.run(main())
-    assert without[0] == KalshiPollingFeed.__name__
-    assert with_keys[0] == KalshiFeed.__name__
-
-
-def test_each_connections_records_begin_with_what_decides_how_its_books_are_read(tmp_path: Path) -> None:
-    settings = Settings(_env_file=None, home=tmp_path)
-    assert [source.parser for source in feed_sources(settings)] == ["kalshi_polling", "polymarket"]
+    unsigned = feed_sources(settings)
+    assert [source.parser for source in unsigned] == ["kalshi_polling", "polymarket"]
+    assert isinstance(unsigned[0].make(), KalshiPollingFeed)
     ensure_sandbox_credentials(settings)
     kalshi_source, polymarket_source = feed_sources(settings)
+    assert isinstance(kalshi_source.make(), KalshiFeed)
     assert dict(kalshi_source.terms) == {"use_yes_price": True}
     assert isinstance(polymarket_source.make(), PolymarketFeed)
     assert [type(feed).__name__ for feed in clients.user_feeds(settings)] == ["KalshiUserFeed", "PolymarketUserFeed"]
