@@ -121,12 +121,13 @@ class FaultPlan:
     """All rules of a sandbox.
 
     Attributes:
+        settlement: Goes before the behaviour's; None leaves it as it is.
         clock_ms: How far each venue's clock is ahead of ours.
         has_frame_rules: Whether any rule is about frames (so that the hot path can skip the question).
     """
 
     rules: list[FaultRule] = field(default_factory=list)
-    settlement: SettlementPlan = field(default_factory=SettlementPlan)
+    settlement: SettlementPlan | None = None
     seed: int = 0
     clock_ms: dict[Venue, int] = field(default_factory=dict)
     random: random.Random = field(default_factory=random.Random)
@@ -199,7 +200,7 @@ def load_plan(path: Path) -> FaultPlan:
         raise ConfigurationError(f"The fault file {path} must be an object with seed, settlement, clock and rules.")
     try:
         rules = [parse_rule(entry) for entry in document.get("rules", [])]
-        settlement = _settlement(document.get("settlement", {}))
+        settlement = _settlement(document["settlement"]) if "settlement" in document else None
         clock = {Venue(name): int(ms) for name, ms in document.get("clock", {}).items()}
         return FaultPlan(rules, settlement, int(document.get("seed", 0)), clock)
     except (ValueError, TypeError, AttributeError, InvalidOperation) as error:

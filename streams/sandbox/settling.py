@@ -41,10 +41,10 @@ class Settling(Booking):
 
     @property
     def settlement_plan(self) -> SettlementPlan | None:
-        """The fault plan's own timing, which goes before the behaviour's where it says something or that says none."""
-        plan = self.faults.settlement
-        is_given = plan != SettlementPlan() or self.behaviour.settlement_ms == (0, 0)
-        return plan if is_given else None
+        """The fault plan's own timing, which goes before the behaviour's; where neither says any, the usual one."""
+        if self.faults.settlement is None and self.behaviour.settlement_ms == (0, 0):
+            return SettlementPlan()
+        return self.faults.settlement
 
     @property
     def needs_mining(self) -> bool:

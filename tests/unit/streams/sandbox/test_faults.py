@@ -10,7 +10,9 @@ import pytest
 
 from streams.market.errors import ConfigurationError
 from streams.market.identity import Venue
-from streams.sandbox.faults import FaultKind, FaultPlan, FaultRule, load_plan, parse_rule
+from streams.sandbox.behaviour import REALISTIC
+from streams.sandbox.exchange import Exchange
+from streams.sandbox.faults import FaultKind, FaultPlan, FaultRule, SettlementPlan, load_plan, parse_rule
 
 KINDS = get_args(FaultKind)
 
@@ -89,4 +91,14 @@ def test_a_settlement_that_cannot_be_meant_is_refused(settlement: dict[str, Any]
 def test_clocks_and_settlement_come_from_the_file_too(tmp_path: Path) -> None:
     plan = written(tmp_path, {"clock": {"kalshi": -4_000}, "settlement": {"failed_probability": "0.5"}})
     assert plan.clock_ms == {Venue.KALSHI: -4_000}
+    assert plan.settlement is not None
     assert str(plan.settlement.failed_probability) == "0.5"
+
+
+def test_a_file_that_says_the_usual_settlement_overrides_the_profile_and_one_that_says_none_does_not(
+    tmp_path: Path,
+) -> None:
+    usual = {"mined_ms": 1500, "confirmed_ms": 4000, "failed_probability": "0", "sellable": "matched"}
+    for document, is_ours in (({"settlement": usual}, True), ({"seed": 3}, False)):
+        exchange = Exchange(Venue.POLYMARKET, written(tmp_path, document), behaviour=REALISTIC)
+        assert (exchange.settlement_plan == SettlementPlan()) is is_ours
