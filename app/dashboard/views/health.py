@@ -25,7 +25,7 @@ from app.queries.health import (
 )
 
 _FRESH_S = 600
-_NAME_MAX = 44
+_NAME_MAX = 30
 _ID_MAX = 28
 
 
