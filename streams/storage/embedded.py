@@ -121,6 +121,7 @@ class EmbeddedServer:
             self._create_cluster()
         if self.running_pid() is None:
             self._refuse_taken_port()
+            self._wait_for_burial()
             self._launch()
         self._wait_until_ready()
         self._ensure_database("crossbook")
@@ -154,6 +155,16 @@ class EmbeddedServer:
         except (OSError, ValueError):
             return None
         return pid if str(self.data_dir).encode() in command else None
+
+    def _wait_for_burial(self, limit_s: float = 10.0) -> None:
+        """Wait while a killed server is still in the process table: until it is reaped its lock file counts."""
+        try:
+            pid = int((self.data_dir / "postmaster.pid").read_text().split("\n", 1)[0])
+        except (OSError, ValueError):
+            return
+        deadline = time.monotonic() + limit_s
+        while Path(f"/proc/{pid}").exists() and not _is_alive(pid) and time.monotonic() < deadline:
+            time.sleep(0.05)
 
     def _create_cluster(self) -> None:
         shutil.rmtree(self.data_dir, ignore_errors=True)
