@@ -149,21 +149,24 @@ class EmbeddedServer:
 
     def running_pid(self) -> int | None:
         """Return the process id of the server on this data folder, None when none runs."""
+        pid = self._noted_pid()
         try:
-            pid = int((self.data_dir / "postmaster.pid").read_text().split("\n", 1)[0])
             command = Path(f"/proc/{pid}/cmdline").read_bytes()
-        except (OSError, ValueError):
+        except OSError:
             return None
         return pid if str(self.data_dir).encode() in command else None
 
+    def _noted_pid(self) -> int | None:
+        """Return the process id in the lock file, whatever became of that process."""
+        try:
+            return int((self.data_dir / "postmaster.pid").read_text().split("\n", 1)[0])
+        except (OSError, ValueError):
+            return None
+
     def _wait_for_burial(self, limit_s: float = 10.0) -> None:
         """Wait while a killed server is still in the process table: until it is reaped its lock file counts."""
-        try:
-            pid = int((self.data_dir / "postmaster.pid").read_text().split("\n", 1)[0])
-        except (OSError, ValueError):
-            return
-        deadline = time.monotonic() + limit_s
-        while Path(f"/proc/{pid}").exists() and not _is_alive(pid) and time.monotonic() < deadline:
+        pid, deadline = self._noted_pid(), time.monotonic() + limit_s
+        while pid and Path(f"/proc/{pid}").exists() and not _is_alive(pid) and time.monotonic() < deadline:
             time.sleep(0.05)
 
     def _create_cluster(self) -> None:
