@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export DO_NOT_TRACK := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help up down test check setup format lint types contracts definitions models bench proof-line proof-kills proof-universe proof-recordings proof-faults docs clean proof-engine fuzz
+.PHONY: help up down test check setup format lint types contracts definitions models bench proof-line proof-kills proof-universe proof-recordings proof-faults docs clean proof-engine fuzz structure
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -79,6 +79,9 @@ proof-engine: $(VENV)/.installed ## 100,000 random sequences of events through t
 
 fuzz: $(VENV)/.installed ## a million mutated frames through both venues' socket decoders (about 4 minutes)
 	@$(BIN)/python -m tests.proofs.fuzz
+
+structure: $(VENV)/.installed ## measure rooms, circles, SQL outside the store, untyped reads and crossings
+	@$(BIN)/python -m tests.structure
 
 docs: $(VENV)/.installed ## write the generated reference pages
 	@$(BIN)/python -m app.reference
