@@ -124,6 +124,12 @@ def database(postgres_dsn: str, migrated_template: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """The loop that tests marked `anyio` run on."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
 def shared_dir() -> Path:
     """The folder of real recordings; tests that need it are skipped where it is not."""
     if not SHARED.exists():

@@ -143,7 +143,7 @@ def test_the_end_of_the_warm_runner_ends_its_runs(
     assert not socket_path(settings).exists()
 
 
-def test_without_a_warm_runner_the_stock_way_is_taken(instance: Any, tmp_path: Path) -> None:
+def test_a_launch_without_a_warm_runner_falls_back_to_the_stock_launcher(instance: Any, tmp_path: Path) -> None:
     from dagster._core.errors import DagsterInvariantViolationError
 
     run_id = new_run(instance, tmp_path, "quick")
@@ -171,7 +171,7 @@ def test_recorder_and_trade_runs_do_not_queue(instance: Any) -> None:
     assert "QUEUED_RUN_COORDINATOR" in instance.get_required_daemon_types()
 
 
-def test_nobody_listening_is_said_so(tmp_path: Path) -> None:
+def test_a_launch_is_refused_where_no_warm_runner_listens(tmp_path: Path) -> None:
     with pytest.raises(WarmRunnerUnavailable):
         request_launch(tmp_path / "none.sock", "run", [])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import rlp
 from eth_account import Account
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
@@ -19,7 +20,6 @@ from streams.sandbox.polymarket_face.contracts import (
 )
 from streams.sandbox.polymarket_face.inventory import Reverted
 from streams.sandbox.polymarket_face.orders import parsed
-from streams.sandbox.polymarket_face.rlp import decode_list
 from streams.sandbox.polymarket_face.signing import hex_bytes, word
 from streams.sandbox.server import Request, Response, Router
 
@@ -124,7 +124,7 @@ class ChainRest:
         """Carry a plain wallet's transaction out at once; its receipt is there a block later."""
         sender = _sender(raw)
         is_typed = raw[0] < 0xC0
-        fields = decode_list(raw[1:] if is_typed else raw)
+        fields = rlp.decode(raw[1:] if is_typed else raw)
         # Typed transactions begin with chain id and nonce and have two gas prices; plain ones begin with the nonce.
         nonce, to, value, data = (fields[1], *fields[5:8]) if is_typed else (fields[0], *fields[3:6])
         expected = self._nonces.get(sender.lower(), 0)

@@ -1,11 +1,15 @@
-"""Who signed what: EIP-712 digests of orders, ClobAuth messages and relayed transactions, and the recovered signer."""
+"""Who signed what: EIP-712 digests of orders, ClobAuth messages and relayed transactions, and the recovered signer.
+
+eth-account encodes the typed data, so that what our own client signs is held against code it does not share.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cache
 from typing import Any
 
+from eth_abi.exceptions import EncodingError
+from eth_account.messages import SignableMessage, encode_defunct, encode_typed_data
 from eth_keys.datatypes import Signature
 from eth_keys.exceptions import BadSignature
 from eth_utils.crypto import keccak
@@ -26,18 +30,15 @@ _ORDER_TYPE = (
 )
 _NESTED_TYPE = (
     "TypedDataSign(Order contents,string name,string version,uint256 chainId,address verifyingContract,bytes32 salt)"
-    + _ORDER_TYPE
 )
 _SAFE_TYPE = (
     "SafeTx(address to,uint256 value,bytes data,uint8 operation,uint256 safeTxGas,uint256 baseGas,uint256 gasPrice,"
     "address gasToken,address refundReceiver,uint256 nonce)"
 )
 _CALL_TYPE = "Call(address target,uint256 value,bytes data)"
-_BATCH_TYPE = "Batch(address wallet,uint256 nonce,uint256 deadline,Call[] calls)" + _CALL_TYPE
-_FULL_DOMAIN = "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
-_AUTH_DOMAIN = "EIP712Domain(string name,string version,uint256 chainId)"
-_SAFE_DOMAIN = "EIP712Domain(uint256 chainId,address verifyingContract)"
+_BATCH_TYPE = "Batch(address wallet,uint256 nonce,uint256 deadline,Call[] calls)"
 _AUTH_TYPE = "ClobAuth(address address,string timestamp,uint256 nonce,string message)"
+_NOBODY = bytes(20)
 _SESSION_MAGIC = bytes.fromhex("6492" * 16)
 # Bits 40 to 103 of a protocol v2 position id are zero; in a token id, which is a hash, they are not.
 _POSITION_ID_ZEROS = ((1 << 64) - 1) << 40
@@ -100,9 +101,9 @@ def clob_auth_digest(address: str, timestamp: str, nonce: int, chain_id: int = C
     Raises:
         ValueError: If the address is none.
     """
-    domain = keccak(_type(_AUTH_DOMAIN) + _text("ClobAuthDomain") + _text("1") + word(chain_id))
-    fields = _address(address) + _text(timestamp) + word(nonce) + _text(_AUTH_MESSAGE)
-    return _typed(domain, keccak(_type(_AUTH_TYPE) + fields))
+    domain = {"name": "ClobAuthDomain", "version": "1", "chainId": chain_id}
+    fields = {"address": address_bytes(address), "timestamp": timestamp, "nonce": nonce, "message": _AUTH_MESSAGE}
+    return _digest(_typed(domain, fields, _AUTH_TYPE))
 
 
 def order_digest_and_signer(order: dict[str, Any], *, is_neg_risk: bool) -> tuple[str, str | None]:
@@ -114,34 +115,19 @@ def order_digest_and_signer(order: dict[str, Any], *, is_neg_risk: bool) -> tupl
     Raises:
         ValueError: If a field does not fit its type.
     """
-    domain = exchange_domain(int(order["tokenId"]), is_neg_risk=is_neg_risk)
-    contents = _order_hash(order)
-    digest = _typed(domain, contents)
+    domain = _exchange_domain(int(order["tokenId"]), is_neg_risk=is_neg_risk)
+    fields = _signed_fields(order)
+    contents = _typed(domain, fields, _ORDER_TYPE)
+    digest = _digest(contents)
     signature = hex_bytes(str(order["signature"]))
     if int(order["signatureType"]) != DEPOSIT_WALLET:
         return f"0x{digest.hex()}", recovered(digest, signature)
     inner = unwrapped(signature)
-    trailer = domain + contents + _ORDER_TYPE.encode() + len(_ORDER_TYPE).to_bytes(2, "big")
+    trailer = contents.header + contents.body + _ORDER_TYPE.encode() + len(_ORDER_TYPE).to_bytes(2, "big")
     if inner[65:] != trailer:
         return f"0x{digest.hex()}", None
-    wallet = str(order["signer"])
-    nested = (
-        _type(_NESTED_TYPE)
-        + contents
-        + _text("DepositWallet")
-        + _text("1")
-        + word(CHAIN_ID)
-        + _address(wallet)
-        + word(0)
-    )
-    return f"0x{digest.hex()}", recovered(_typed(domain, keccak(nested)), inner[:65])
-
-
-def exchange_domain(token_id: int, *, is_neg_risk: bool) -> bytes:
-    """The domain separator of the exchange an asset trades on."""
-    if is_position_id(token_id):
-        return _domain("Polymarket CTF Exchange", "3", EXCHANGE_V3)
-    return _domain("Polymarket CTF Exchange", "2", NEG_RISK_EXCHANGE_V2 if is_neg_risk else EXCHANGE_V2)
+    nested = _wallet_domain(str(order["signer"])) | {"contents": fields, "salt": bytes(32)}
+    return f"0x{digest.hex()}", recovered(_digest(_typed(domain, nested, _NESTED_TYPE, _ORDER_TYPE)), inner[:65])
 
 
 def unwrapped(signature: bytes) -> bytes:
@@ -158,9 +144,12 @@ def safe_digest(wallet: str, to: str, value: int, data: bytes, operation: int, n
     Raises:
         ValueError: If a field does not fit its type.
     """
-    domain = keccak(_type(_SAFE_DOMAIN) + word(CHAIN_ID) + _address(wallet))
-    fields = _address(to) + word(value) + keccak(data) + word(operation) + word(0) * 5 + word(nonce)
-    return _typed(domain, keccak(_type(_SAFE_TYPE) + fields))
+    domain = {"chainId": CHAIN_ID, "verifyingContract": address_bytes(wallet)}
+    fields = {
+        "to": address_bytes(to), "value": value, "data": data, "operation": operation, "safeTxGas": 0, "baseGas": 0,
+        "gasPrice": 0, "gasToken": _NOBODY, "refundReceiver": _NOBODY, "nonce": nonce,
+    }  # fmt: skip
+    return _digest(_typed(domain, fields, _SAFE_TYPE))
 
 
 def batch_digest(wallet: str, nonce: int, deadline: int, calls: Iterable[tuple[str, int, bytes]]) -> Digest:
@@ -169,11 +158,9 @@ def batch_digest(wallet: str, nonce: int, deadline: int, calls: Iterable[tuple[s
     Raises:
         ValueError: If a field does not fit its type.
     """
-    hashed = b"".join(
-        keccak(_type(_CALL_TYPE) + _address(to) + word(value) + keccak(data)) for to, value, data in calls
-    )
-    fields = _address(wallet) + word(nonce) + word(deadline) + keccak(hashed)
-    return _typed(_domain("DepositWallet", "1", wallet), keccak(_type(_BATCH_TYPE) + fields))
+    listed = [{"target": address_bytes(to), "value": value, "data": data} for to, value, data in calls]
+    fields = {"wallet": address_bytes(wallet), "nonce": nonce, "deadline": deadline, "calls": listed}
+    return _digest(_typed(_wallet_domain(wallet), fields, _BATCH_TYPE, _CALL_TYPE))
 
 
 def proxy_digest(owner: str, to: str, data: bytes, terms: dict[str, Any], nonce: int) -> Digest:
@@ -189,43 +176,56 @@ def proxy_digest(owner: str, to: str, data: bytes, terms: dict[str, Any], nonce:
 
 def personal_digest(message: bytes) -> Digest:
     """The digest of a personal message."""
-    return bytes(keccak(b"\x19Ethereum Signed Message:\n" + str(len(message)).encode() + message))
+    return _digest(encode_defunct(primitive=message))
 
 
-def _order_hash(order: dict[str, Any]) -> bytes:
-    words = (
-        word(int(order["salt"])),
-        _address(order["maker"]),
-        _address(order["signer"]),
-        *(word(int(order[name])) for name in ("tokenId", "makerAmount", "takerAmount")),
-        word(0 if order["side"] == "BUY" else 1),
-        word(int(order["signatureType"])),
-        word(int(order["timestamp"])),
-        _bytes32(order["metadata"]),
-        _bytes32(order["builder"]),
-    )
-    return bytes(keccak(_type(_ORDER_TYPE) + b"".join(words)))
+def _signed_fields(order: dict[str, Any]) -> dict[str, Any]:
+    numbers = ("salt", "tokenId", "makerAmount", "takerAmount", "signatureType", "timestamp")
+    return {
+        **{name: int(order[name]) for name in numbers},
+        **{name: address_bytes(order[name]) for name in ("maker", "signer")},
+        **{name: _bytes32(order[name]) for name in ("metadata", "builder")},
+        "side": 0 if order["side"] == "BUY" else 1,
+    }
 
 
-def _typed(domain: bytes, struct: bytes) -> Digest:
-    return bytes(keccak(b"\x19\x01" + domain + struct))
+def _exchange_domain(token_id: int, *, is_neg_risk: bool) -> dict[str, Any]:
+    """The exchange an asset trades on."""
+    is_position = is_position_id(token_id)
+    contract = EXCHANGE_V3 if is_position else NEG_RISK_EXCHANGE_V2 if is_neg_risk else EXCHANGE_V2
+    return {
+        "name": "Polymarket CTF Exchange",
+        "version": "3" if is_position else "2",
+        "chainId": CHAIN_ID,
+        "verifyingContract": address_bytes(contract),
+    }
 
 
-@cache
-def _type(text: str) -> bytes:
-    return bytes(keccak(text.encode()))
+def _wallet_domain(wallet: str) -> dict[str, Any]:
+    return {
+        "name": "DepositWallet",
+        "version": "1",
+        "chainId": CHAIN_ID,
+        "verifyingContract": address_bytes(wallet),
+    }
 
 
-def _domain(name: str, version: str, contract: str) -> bytes:
-    return bytes(keccak(_type(_FULL_DOMAIN) + _text(name) + _text(version) + word(CHAIN_ID) + _address(contract)))
+def _typed(domain: dict[str, Any], fields: dict[str, Any], *types: str) -> SignableMessage:
+    """Encode fields of the first type, which may name the others; types are as the contracts write them."""
+    try:
+        return encode_typed_data(domain, dict(map(_members, types)), fields)
+    except EncodingError as error:
+        raise ValueError(str(error)) from None
 
 
-def _text(text: str) -> bytes:
-    return bytes(keccak(text.encode()))
+def _members(type_: str) -> tuple[str, list[dict[str, str]]]:
+    name, _, members = type_.removesuffix(")").partition("(")
+    pairs = (member.split(" ") for member in members.split(","))
+    return name, [{"type": kind, "name": called} for kind, called in pairs]
 
 
-def _address(text: str) -> bytes:
-    return address_bytes(text).rjust(32, b"\x00")
+def _digest(message: SignableMessage) -> Digest:
+    return bytes(keccak(b"\x19" + message.version + message.header + message.body))
 
 
 def _number(raw: bytes) -> int:

@@ -1,17 +1,13 @@
 """Ethereum's signatures of 32-byte digests: ECDSA over secp256k1, deterministic (RFC 6979), low s, v of 27 or 28.
 
-The multiplication of the curve's point is OpenSSL's, the nonce is eth-keys'; signing through eth-keys alone multiplies
-in Python, which takes milliseconds. What comes out is byte for byte the same; tests hold it against eth-keys and
-against the vectors of the venue's own SDKs.
+eth-keys signs, with libsecp256k1 (coincurve) as its backend.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
 
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256K1, derive_private_key
-from eth_account import Account
-from eth_keys.backends.native.ecdsa import deterministic_generate_k
+from eth_keys.datatypes import PrivateKey
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
@@ -19,7 +15,6 @@ from streams.market.errors import ConfigurationError
 
 _ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 """The number of points of the curve."""
-_CURVE = SECP256K1()
 
 
 def sign_digest(private_key: str, digest: bytes) -> bytes:
@@ -28,14 +23,8 @@ def sign_digest(private_key: str, digest: bytes) -> bytes:
     Raises:
         ConfigurationError: If the private key cannot be one.
     """
-    key = _key_bytes(private_key)
-    nonce: int = deterministic_generate_k(digest, key)
-    point = derive_private_key(nonce, _CURVE).public_key().public_numbers()
-    r = point.x % _ORDER
-    s = pow(nonce, -1, _ORDER) * (int.from_bytes(digest, "big") + r * int.from_bytes(key, "big")) % _ORDER
-    is_high = s * 2 >= _ORDER
-    v = 27 + ((point.y % 2) ^ is_high)
-    return r.to_bytes(32, "big") + (_ORDER - s if is_high else s).to_bytes(32, "big") + bytes([v])
+    signature = PrivateKey(_key_bytes(private_key)).sign_msg_hash(digest).to_bytes()
+    return signature[:64] + bytes([27 + signature[64]])
 
 
 def address_of(private_key: str) -> str:
@@ -44,7 +33,7 @@ def address_of(private_key: str) -> str:
     Raises:
         ConfigurationError: If it is not 32 bytes of hex.
     """
-    return str(Account.from_key(_key_bytes(private_key)).address)
+    return str(PrivateKey(_key_bytes(private_key)).public_key.to_checksum_address())
 
 
 @lru_cache(maxsize=256)

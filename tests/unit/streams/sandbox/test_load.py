@@ -209,7 +209,8 @@ def test_a_chunk_fills_in_numbers_and_times() -> None:
     assert b"2026-01-01" not in data
 
 
-def test_nothing_is_rendered_for_a_subscriber_that_has_gone() -> None:
+@pytest.mark.anyio
+async def test_nothing_is_rendered_for_a_subscriber_that_has_gone() -> None:
     exchange = Exchange(Venue.POLYMARKET, FaultPlan(), 1)
     face = LoadFace(PolymarketFace(exchange, {}, lambda: NOW_MS, lambda: None), 1, lambda: NOW_MS)
     list_with_books(exchange)
@@ -217,14 +218,11 @@ def test_nothing_is_rendered_for_a_subscriber_that_has_gone() -> None:
     class Gone(Client):
         is_open = False
 
-    async def main() -> None:
-        session = face.open_session(Request("GET", "/ws/market", [], {}))
-        assert isinstance(session, LoadSession)
-        session.on_open(Gone(asyncio.get_running_loop()))
-        session.on_text(json.dumps({"assets_ids": list(TOKENS), "type": "market"}))
-        session.play(time.monotonic() + 1.0, 1.0)
-        session.play(session.starts_at + 1.0, 1e9)
-        session.on_close()
-
-    asyncio.run(main())
+    session = face.open_session(Request("GET", "/ws/market", [], {}))
+    assert isinstance(session, LoadSession)
+    session.on_open(Gone(asyncio.get_running_loop()))
+    session.on_text(json.dumps({"assets_ids": list(TOKENS), "type": "market"}))
+    session.play(time.monotonic() + 1.0, 1.0)
+    session.play(session.starts_at + 1.0, 1e9)
+    session.on_close()
     assert face.frames_sent == 0

@@ -19,7 +19,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from eth_keys import keys
+from eth_keys.backends import CoinCurveECCBackend, NativeECCBackend
+from eth_keys.datatypes import PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
@@ -232,11 +233,15 @@ def test_amounts_are_exact_where_binary_fractions_would_lose_a_share(shared_dir:
 
 
 @given(st.integers(1, 2**256 - 1), st.binary(min_size=32, max_size=32))
-def test_signatures_are_those_of_eth_keys(key: int, digest: bytes) -> None:
+def test_signatures_are_those_of_the_curve_worked_out_in_python(key: int, digest: bytes) -> None:
     raw = (key % (ORDER_OF_CURVE - 1) + 1).to_bytes(32, "big")
-    signature = keys.PrivateKey(raw).sign_msg_hash(digest)
+    signature = PrivateKey(raw, backend=NativeECCBackend()).sign_msg_hash(digest)
     expected = signature.r.to_bytes(32, "big") + signature.s.to_bytes(32, "big") + bytes([27 + signature.v])
     assert sign_digest("0x" + raw.hex(), digest) == expected
+
+
+def test_signing_uses_the_compiled_curve() -> None:
+    assert isinstance(PrivateKey(bytes([1] * 32)).backend, CoinCurveECCBackend)
 
 
 @pytest.mark.parametrize("key", ["", "0x12", "0x" + "00" * 32, "0x" + "ff" * 32, "zz" * 32])
