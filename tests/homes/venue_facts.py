@@ -16,7 +16,8 @@ from streams.venues.keystore import Keystore
 def read_venues(settings: Settings) -> dict[str, dict[str, Any]]:
     """Return by venue `cash_e6`, `positions` (contracts in 1e-6 by "market:outcome"), ids `open_orders` and `fills`.
 
-    Only fills of markets that we hold count: a venue forgets those of a market that settled long ago.
+    Only fills of markets that we hold count, for a venue forgets those of a market that settled long ago; Kalshi's old
+    ones lie in its archive.
     """
     return asyncio.run(_read(settings))
 
@@ -30,11 +31,12 @@ async def _read_kalshi(settings: Settings, http: httpx.AsyncClient) -> dict[str,
     client = kalshi_client(settings, http)
     positions = [position for position in await client.positions() if position.contracts_e6]
     held = {position.market_id for position in positions}
+    fills = [*await client.fills(), *await client.historical_fills()]
     return {
         "cash_e6": await client.balance(),
         "positions": {f"{position.market_id}:{position.outcome}": abs(position.contracts_e6) for position in positions},
         "open_orders": sorted(order.order_id for order in await client.orders(status="resting")),
-        "fills": sorted(fill.fill_id for fill in await client.fills() if fill.market_id in held),
+        "fills": sorted({fill.fill_id for fill in fills if fill.market_id in held}),
     }
 
 
