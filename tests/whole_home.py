@@ -36,19 +36,24 @@ _PORTS = (
 
 @dataclass
 class Home:
-    """One home with ports of its own; what `up` says goes to files beside it."""
+    """One home with ports of its own; what `up` says goes to files beside it.
+
+    Commands run in `working_dir`, whose `.env` they read.
+    """
 
     path: Path
     environment: dict[str, str]
+    working_dir: Path = ROOT
     starts: list[subprocess.Popen[str]] = field(default_factory=list)
 
     @classmethod
-    def make(cls, path: Path) -> Home:
-        """Return a home that does not exist yet, on ports that are free now."""
+    def make(cls, path: Path, working_dir: Path = ROOT) -> Home:
+        """Return a home on ports that are free now; whether there is anything at `path` does not matter."""
         environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
         environment["CROSSBOOK_HOME"] = str(path)
         environment |= {f"CROSSBOOK_{name}": str(free_port()) for name in _PORTS}
-        return cls(path, environment)
+        environment["PYTHONPATH"] = str(ROOT)
+        return cls(path, environment, working_dir)
 
     def settings(self) -> Settings:
         """Return the settings of this home."""
@@ -61,14 +66,18 @@ class Home:
         err = (self.path.parent / "up.err").open("w")
         command = [sys.executable, "-m", "app.cli.main", "up", "--json", *arguments]
         with out, err:
-            started = subprocess.Popen(command, env=self.environment, cwd=ROOT, stdout=out, stderr=err, text=True)
+            started = subprocess.Popen(
+                command, env=self.environment, cwd=self.working_dir, stdout=out, stderr=err, text=True
+            )
         self.starts.append(started)
         return started
 
     def ask(self, *arguments: str) -> tuple[int, Any]:
         """Run one command with `--json`; return its exit code and document."""
         command = [sys.executable, "-m", "app.cli.main", *arguments, "--json"]
-        done = subprocess.run(command, env=self.environment, cwd=ROOT, capture_output=True, text=True, timeout=180)
+        done = subprocess.run(
+            command, env=self.environment, cwd=self.working_dir, capture_output=True, text=True, timeout=180
+        )
         return done.returncode, json.loads(done.stdout) if done.stdout.strip() else None
 
     def processes(self) -> list[psutil.Process]:
@@ -132,7 +141,7 @@ class Home:
             except psutil.Error:
                 continue
         command = [sys.executable, "-m", "app.cli.main", "reset", "--yes"]
-        subprocess.run(command, env=self.environment, cwd=ROOT, capture_output=True)
+        subprocess.run(command, env=self.environment, cwd=self.working_dir, capture_output=True)
 
 
 def wait_for(condition: Callable[[], bool], limit_s: float, poll_s: float = 0.5) -> float | None:
