@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from tests.golden.execution import gate, hedges, recordings, sets
+from tests.golden.execution import gate, gateways, hedges, recordings, sets
 from tests.golden.execution.stage import Plain
 
 PURE: Mapping[str, Callable[[], Iterable[Plain]]] = {
@@ -13,5 +13,6 @@ PURE: Mapping[str, Callable[[], Iterable[Plain]]] = {
     "plans": sets.plan_rows,
     "opportunities": sets.opportunity_rows,
     "ledger": sets.ledger_rows,
+    "gateways": gateways.rows,
     "recordings": recordings.rows,
 }

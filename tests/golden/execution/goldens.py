@@ -19,11 +19,15 @@ def write(name: str, rows: Iterable[Any]) -> int:
 
 
 def first_difference(name: str, rows: Iterable[Any]) -> str:
-    """Return where rows leave what is stored, with both lines; empty when every byte is the same."""
+    """Return where rows leave what is stored: the line, the place in it, and both lines; empty when all is the same."""
     stored = (DATA / f"{name}.jsonl").read_bytes().decode().splitlines()
     for number, (old, new) in enumerate(zip_longest(stored, _lines(rows)), start=1):
         if old != new:
-            return f"{name}.jsonl line {number}:\nstored: {old}\n   now: {new}"
+            pairs = enumerate(zip_longest(old or "", new or ""))
+            place = next(index for index, (before, after) in pairs if before != after)
+            parts = [f"...{(line or 'nothing')[max(0, place - 40) : place + 80]}" for line in (old, new)]
+            where = f"{name}.jsonl line {number}, character {place}:\nstored: {parts[0]}\n   now: {parts[1]}"
+            return f"{where}\nwhole lines:\nstored: {old}\n   now: {new}"
     return ""
 
 

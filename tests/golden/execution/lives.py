@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any
-
-from streams.storage.database import connect
 from tests.golden.execution import recordings
 from tests.golden.execution.stage import Plain
-from tests.golden.execution.stage_database import Faults, Life, record, watch_pair
-
-Story = Callable[[Life], Coroutine[Any, Any, None]]
+from tests.golden.execution.stage_database import Faults, Life, Story, live, record, watch_pair
 
 
 async def hedged_and_settled(life: Life) -> None:
@@ -176,10 +169,7 @@ def play(name: str, address: str) -> list[Plain]:
     """Play a story on an empty migrated database and return the rows it leaves."""
     if name == "watched":
         return watch_pair(address)
-    with connect(address) as connection:
-        if name == "recorded":
-            return record(connection, recordings.play()[1])
-        story, faults = STORIES[name]
-        life = Life(connection, faults, is_paper=name == "on_paper")
-        asyncio.run(story(life))
-        return life.rows()
+    if name == "recorded":
+        return record(address, recordings.play()[1])
+    story, faults = STORIES[name]
+    return live(address, story, faults, is_paper=name == "on_paper")

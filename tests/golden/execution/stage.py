@@ -1,4 +1,4 @@
-"""The only module of these golden runs that knows the project's internals: plain values in, plain values out.
+"""Plain values in, plain values out: only the modules named `stage...` here know the project's internals.
 
 A change of names or structure is followed here; the scripts and the stored answers beside it stay as they are.
 """

@@ -1,4 +1,4 @@
-"""The other module that knows internals: trades on fake venues in a real database, and its rows as plain values.
+"""Another module that knows internals: trades on fake venues in a real database, and its rows as plain values.
 
 The venues do what a script says at which order, and nothing depends on how long anything takes: a decision lives for
 ten minutes, and an order that a venue does not show twice is given up. Times and ids of others become tokens.
@@ -6,10 +6,11 @@ ten minutes, and an order that a venue does not show twice is given up. Times an
 
 from __future__ import annotations
 
+import asyncio
 import random
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -44,12 +45,12 @@ TRADING = {
     "signals": "signal_id",
     "signal_legs": "signal_id, leg_no",
     "executions": "execution_id",
-    "execution_events": "event_id",
+    "execution_events": "execution_id, event_id",
     "refusals": "refusal_id",
     "intents": "intent_id",
     "orders": "order_id",
-    "fills": "fill_id",
-    "ledger": "entry_id",
+    "fills": "order_id, venue_fill_id",
+    "ledger": 'entry_key COLLATE "C"',
     "positions": "environment, mode, venue, market_id, outcome",
     "balances": "balance_id",
     "limits": "limit_id",
@@ -61,11 +62,11 @@ TRADING = {
 RAW = {
     "segments": "segment_id",
     "book_deltas": "segment_id, frame_offset, entry_index",
-    "book_snapshots": "segment_id, frame_offset, market_id",
-    "quotes": "segment_id, frame_offset, venue, market_id, state",
+    "book_snapshots": "segment_id, frame_offset, venue, market_id, reason",
+    "quotes": "segment_id, frame_offset, venue, market_id, state, bid_e4, ask_e4, bid_size_e6, ask_size_e6",
     "trades": "segment_id, frame_offset, trade_id",
     "lifecycle_events": "segment_id, frame_offset, market_id",
-    "coverage": "coverage_id",
+    "coverage": "venue, market_id, coverage_id",
     "dead_letters": "dead_letter_id",
 }
 _OWN_NUMBERS = ("decision_id", "event_id", "refusal_id", "fill_id", "entry_id", "balance_id", "alert_id", "coverage_id")
@@ -196,6 +197,9 @@ class Life:
         return [*dump(self.connection, "trading", TRADING), {"actionable": actionable}]
 
 
+Story = Callable[[Life], Coroutine[Any, Any, None]]
+
+
 def dump(connection: Connection, schema: str, tables: Mapping[str, str]) -> list[Plain]:
     """Return the rows of tables in the order given by columns, with tokens for what differs between two runs."""
     ids: dict[str, str] = {}
@@ -228,8 +232,21 @@ def _plain(name: str, value: Any, ids: dict[str, str]) -> Any:
     return value
 
 
-def record(connection: Connection, batches: Sequence[RecordedBatch]) -> list[Plain]:
+def live(address: str, story: Story, faults: Faults, *, is_paper: bool = False) -> list[Plain]:
+    """Let a story happen on an empty database; returns the rows it leaves."""
+    with connect(address) as connection:
+        life = Life(connection, faults, is_paper=is_paper)
+        asyncio.run(story(life))
+        return life.rows()
+
+
+def record(address: str, batches: Sequence[RecordedBatch]) -> list[Plain]:
     """Write batches as a recorder does, each of them twice; returns the rows."""
+    with connect(address) as connection:
+        return _recorded(connection, batches)
+
+
+def _recorded(connection: Connection, batches: Sequence[RecordedBatch]) -> list[Plain]:
     opened = datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
     segment_id = open_segment(connection, 0, "run", Path("segment"), opened, batches[0].start_offset)
     written = []
@@ -245,12 +262,14 @@ def watch_pair(address: str) -> list[Plain]:
         seed_group(connection)
         monitor = EdgeMonitor(settings_of({"signal_min_duration_ms": 0}), address, 0)
         try:
-            for edge_e4, until in (
-                (500, "SELECT 1 FROM trading.signals"),
-                (900, "SELECT 1 FROM trading.signals WHERE peak_edge_usd > open_edge_usd"),
-                (-200, "SELECT 1 FROM trading.signals HAVING count(*) = count(closed_at)"),
+            for edge_e4, is_live, until in (
+                (500, True, "SELECT 1 FROM trading.signals"),
+                (900, True, "SELECT 1 FROM trading.signals WHERE peak_edge_usd > open_edge_usd"),
+                (-200, True, "SELECT 1 FROM trading.signals HAVING count(*) = count(closed_at)"),
+                (500, True, "SELECT 1 FROM trading.signals HAVING count(*) = 2"),
+                (500, False, "SELECT 1 FROM trading.signals HAVING count(*) = count(closed_at)"),
             ):
-                _quote(monitor, Venue.KALSHI, KALSHI_MARKET, 5_000 - edge_e4)
+                _quote(monitor, Venue.KALSHI, KALSHI_MARKET, 5_000 - edge_e4, is_live=is_live)
                 _quote(monitor, Venue.POLYMARKET, POLYMARKET_MARKET, 5_000)
                 deadline = time.monotonic() + 100
                 while connection.execute(sql.SQL(until)).fetchone() is None:  # type: ignore[arg-type]
@@ -262,7 +281,7 @@ def watch_pair(address: str) -> list[Plain]:
         return dump(connection, "trading", {name: TRADING[name] for name in ("signals", "signal_legs")})
 
 
-def _quote(monitor: EdgeMonitor, venue: Venue, market: str, bid: int) -> None:
+def _quote(monitor: EdgeMonitor, venue: Venue, market: str, bid: int, *, is_live: bool = True) -> None:
     book, size, now = Book(), 50_000_000, time.time_ns()
     book.replace(BookSnapshot(venue, market, [(bid, size)], [(bid + 100, size)]))
-    monitor.on_quote(Quote(venue, market, now, bid, size, bid + 100, size, True), book)
+    monitor.on_quote(Quote(venue, market, now, bid, size, bid + 100, size, is_live), book)
