@@ -33,6 +33,7 @@ PROFILES: dict[str, dict[str, float]] = {
     "kill": {"partial": 0.5, "kill": 0.25},
     "reduce": {"partial": 0.5, "reduce": 0.5},
     "deadline": {"unknown": 0.4, "no_bids": 0.7, "no_asks": 0.6, "late_after": 12.0},
+    "crumbs": {"crumbs": 0.9, "partial": 0.2},
     "stuck": {"unknown": 0.5, "stuck": 0.9, "late_after": 8.0},
     "no_bids": {"no_bids": 1.0, "no_asks": 0.7, "late_after": 10.0},
     "pieces": {"partial": 1.0, "no_asks": 0.5},
@@ -169,10 +170,12 @@ class World:
             return "unknown"
         if self._is("refused"):
             return "refused"
-        is_partial = self._is("partial")
-        return self._fill(
-            order, step["price_e4"], step["size_e6"] // 3 // 10_000 * 10_000 if is_partial else step["size_e6"]
-        )
+        size = step["size_e6"]
+        if self._is("partial"):
+            size = size // 3 // 10_000 * 10_000
+        if self._is("crumbs"):
+            size -= self._random.choice([0, 12_340, 20_000, 30_000])
+        return self._fill(order, step["price_e4"], max(0, size))
 
     def _fill(self, order: Plain, price_e4: int, size: int) -> str:
         cash, fee = price_e4 * size // 10_000, 7 * size // 400

@@ -87,7 +87,7 @@ async def killed_midway(life: Life) -> None:
 
 
 async def reduced_midway(life: Life) -> None:
-    life.quote()
+    life.quote(depth_e6=9_370_000)
     life.venues["polymarket"].after_send = lambda: life.switch("reduce")
     await life.trade()
     await life.trade()
