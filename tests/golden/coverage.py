@@ -20,7 +20,7 @@ def routes_asked(routes: Iterable[Route], lines: Iterable[dict[str, Any]]) -> se
     ]
     found: set[Route] = set()
     for line in lines:
-        if "ask" not in line or line["ask"].endswith(" RAW"):
+        if "status" not in line or line["ask"].endswith(" RAW"):
             continue
         port, method, target = line["ask"].split(" ", 2)
         path = target.partition("?")[0]

@@ -22,8 +22,8 @@ Step = tuple[Any, ...]
     ("full disk", true or false)
 
 `$name` in a text is what an earlier answer gave under that name. Bodies may hold {"$order": [side, maker, taker], ...},
-{"$transaction": [kind, calls, nonce], ...}, {"$chain": [...]}, {"$raw": [...]}, {"$wallet": kind}, {"$now": seconds} and
-{"$text": text}.
+{"$transaction": [kind, calls, nonce], ...}, {"$chain": [...]}, {"$raw": [...]}, {"$wallet": kind}, {"$now": seconds}
+and {"$text": text}.
 """
 
 

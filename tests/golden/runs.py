@@ -136,7 +136,8 @@ def _markets(on: Stage) -> tuple[list[str], list[str]]:
 def _listen(on: Stage, tickers: list[str], tokens: list[str]) -> dict[str, Any]:
     kalshi_ear = on.listen(KALSHI, "/trade-api/ws/v2", by="main")
     market_ear, user_ear = on.listen(POLYMARKET, "/ws/market"), on.listen(POLYMARKET, "/ws/user")
-    assert isinstance(kalshi_ear, Subscriber) and isinstance(market_ear, Subscriber)
+    assert isinstance(kalshi_ear, Subscriber)
+    assert isinstance(market_ear, Subscriber)
     for number, channels in enumerate((["orderbook_delta"], ["ticker", "trade", "market_lifecycle_v2", "fill"])):
         named = {"market_tickers": tickers} if number == 0 else {}
         kalshi_ear.send({"id": number + 1, "cmd": "subscribe", "params": {"channels": channels, **named}})

@@ -507,7 +507,7 @@ class Stage:
         ]  # fmt: skip
         connection, pipe = self._connect(port)
         connection.data_received(("\r\n".join(lines) + "\r\n\r\n").encode())
-        head, end, rest = bytes(pipe.written).partition(b"\r\n\r\n")
+        head, _, rest = bytes(pipe.written).partition(b"\r\n\r\n")
         if not head.startswith(b"HTTP/1.1 101"):
             return _answer(pipe)
         pipe.written[:] = rest

@@ -120,7 +120,8 @@ _LIFE: list[Step] = [
 ]  # fmt: skip
 
 _PUBLIC: list[Step] = [
-    *get("/exchange/status", "/exchange/schedule", "/exchange/user_data_timestamp", "/series", "/series?category=Climate",
+    *get("/exchange/status", "/exchange/schedule", "/exchange/user_data_timestamp", "/series",
+     "/series?category=Climate",
          "/series/fee_changes", "/series/KXRAIN", "/series/NONE", "/events?limit=2",
          "/events?series_ticker=KXRAIN&with_nested_markets=true", "/events?status=open", "/events/multivariate",
          "/events/fee_changes", "/events/KXRAIN-26DEC01", "/events/KXRAIN-26DEC01?with_nested_markets=true",
@@ -143,14 +144,16 @@ _BAD_READS: list[Step] = [
          "/markets?status=open&min_settled_ts=5", "/markets?min_close_ts=5&min_settled_ts=5", "/markets?status=odd",
          "/markets?min_updated_ts=5&status=open", "/markets?min_updated_ts=5&tickers=A",
          "/markets?cursor=odd", f"/markets/{NYC}/orderbook?depth=-1",
-         f"/markets/{NYC}/orderbook?depth=200", "/markets/orderbooks", f"/markets/orderbooks?tickers={','.join('A' * 200)}",
+         f"/markets/{NYC}/orderbook?depth=200", "/markets/orderbooks",
+          f"/markets/orderbooks?tickers={','.join('A' * 200)}",
          "/markets/candlesticks?start_ts=1&end_ts=2&period_interval=1",
          f"/markets/candlesticks?market_tickers={','.join('A' * 200)}&start_ts=1&end_ts=2&period_interval=1",
          f"/series/KXRAIN/markets/{NYC}/candlesticks",
          f"/series/KXRAIN/markets/{NYC}/candlesticks?start_ts=9&end_ts=2&period_interval=1",
          f"/series/KXRAIN/markets/{NYC}/candlesticks?start_ts=1&end_ts=2&period_interval=7",
          f"/series/KXRAIN/markets/{NYC}/candlesticks?start_ts=1&end_ts=1795000000&period_interval=1"),
-    *get("/portfolio/positions?count_filter=odd", f"/portfolio/fills?ticker={','.join('A' * 101)}", "/portfolio/orders/queue_positions",
+    *get("/portfolio/positions?count_filter=odd", f"/portfolio/fills?ticker={','.join('A' * 101)}",
+     "/portfolio/orders/queue_positions",
          "/portfolio/orders?event_ticker=A,B,C,D,E,F,G,H,I,J,K,L", "/portfolio/deposits?limit=501",
          "/portfolio/orders?status=odd", "/portfolio/settlements?limit=-1", by="main"),
     *get("/portfolio/balance"),
@@ -193,7 +196,8 @@ _BAD_ORDERS: list[Step] = [
     ("kalshi", "main", f"PUT {GROUPS}/none/limit", {"$text": "{"}),
     ("kalshi", "main", f"PUT {GROUPS}/none/limit", {}),
     *post({"$text": "{"}, {"amount": "x"}, {"amount": 0}, {"amount": 5, "destination_exchange_shard": 1}, *(
-        {"amount": 5, "destination_exchange_shard": 1, "source": "event_contract", "destination": "event_contract"} | more
+        {"amount": 5, "destination_exchange_shard": 1, "source": "event_contract",
+         "destination": "event_contract"} | more
         for more in ({"client_transfer_id": 5}, {"source_subaccount": 1}, {"amount": 10**9})), path=TRANSFER),
     *post({"$text": "{"}, {"allocations": 5}, {"allocations": [{"exchange_index": 0, "percent": 50}]},
           {"allocations": [], "resting_margin_reservation": "odd"}, path=ALLOCATION),
@@ -250,7 +254,8 @@ SCRIPTS: dict[str, tuple[dict[str, Any], list[Step]]] = {
             ("kalshi", "main", f"DELETE {ORDERS}"), *post(order()),
             *get("/portfolio/orders", "/portfolio/fills", by="main"), *get("/markets/trades"),
             mode("trading_paused"), *post(order()), mode("open"),
-            ("listen", "a", "kalshi", "main", "/trade-api/ws/v2"), ("listen", "b", "kalshi", "main", "/trade-api/ws/v2"),
+            ("listen", "a", "kalshi", "main", "/trade-api/ws/v2"), ("listen", "b", "kalshi", "main",
+             "/trade-api/ws/v2"),
             move("close"), *post(order()),
             ("admin", "", "PATCH /behaviour", {"kalshi_tier": "basic"}),
             *get(*["/markets?limit=1"] * 8),

@@ -117,7 +117,8 @@ _LIFE: list[Step] = [
     ("polymarket", "wallet", "POST /clob/order", order("BUY", 51, 20), "taken=orderID"),
     *post(order("SELL", 49, 5), order("BUY", 52, 30, kind="FOK"), order("SELL", 49, 8, kind="FAK"),
           order("BUY", 51, 10, outcome="no"), order("BUY", 40, 10, kind="GTD", expiration={"$now_text": 240}),
-          order("BUY", 44, 10, outer={"postOnly": True}), order("BUY", 45, 10, market=1), order("BUY", 52, 60, market=3),
+          order("BUY", 44, 10, outer={"postOnly": True}), order("BUY", 45, 10, market=1), order("BUY", 52, 60,
+           market=3),
           order("BUY", 52, 10, market=4)),
     *post(order("SELL", 45, 5, by="second"), order("BUY", 55, 5, outcome="no", by="second"), by="second"),
     *post([order("BUY", 43, 10), order("BUY", 43, 1), order("BUY", 51, 5, kind="FOK")], path="/clob/orders"),
@@ -169,9 +170,11 @@ _BY_KINDS = [
         *post(order("SELL", 49, 1, wallet=kind, outcome="no", kind="FAK")),
     )]  # fmt: skip
 _BAD_CALLS = (
-    ["adapter", "split", NEG, SHARE], ["adapter", "merge", CRYPTO, SHARE], ["adapter", "split", "0x" + "99" * 32, SHARE],
+    ["adapter", "split", NEG, SHARE], ["adapter", "merge", CRYPTO, SHARE], ["adapter", "split", "0x" + "99" * 32,
+     SHARE],
     ["nobody", "split", MARKET, SHARE], ["adapter", "odd(uint256)", 1], ["adapter", "odd()"],
-    ["collateral", "transfer(address,uint256)", "nobody", 10**15], ["collateral", "transfer(address,uint256)", "nobody"],
+    ["collateral", "transfer(address,uint256)", "nobody", 10**15], ["collateral", "transfer(address,uint256)",
+     "nobody"],
     ["neg_adapter", "convertPositions(bytes32,uint256,uint256)", ZERO32, 1, SHARE], ["adapter", "redeem", MARKET],
 )  # fmt: skip
 _INVENTORY: list[Step] = [
@@ -182,24 +185,28 @@ _INVENTORY: list[Step] = [
     *(step for number, call in enumerate(_BAD_CALLS) for step in (
         ("polymarket", "relayer", "POST /relayer/submit", {"$transaction": ["safe", [call], 3 + number]},
          "id=transactionID"), ("wait", 3_100), *get("/relayer/v1/account/transactions/$id"))),
-    *relayed({"$transaction": ["safe", [["collateral", "approve(address,uint256)", "adapter", 0]], 13]}), ("wait", 3_100),
+    *relayed({"$transaction": ["safe", [["collateral", "approve(address,uint256)", "adapter", 0]], 13]}), ("wait",
+     3_100),
     ("polymarket", "relayer", "POST /relayer/submit", {"$transaction": ["safe", [_SPLIT], 14]}, "id=transactionID"),
     ("wait", 3_100), *get("/relayer/v1/account/transactions/$id"),
     *relayed({"$transaction": ["safe", [_SPLIT], 15], "from": "0x" + "12" * 20},
-             {"$transaction": ["safe", [_SPLIT], 15], "data": "0x1234", "to": "0xA238CBeb142c10Ef7Ad8442C6D1f9E89e07e7761"},
+             {"$transaction": ["safe", [_SPLIT], 15], "data": "0x1234",
+              "to": "0xA238CBeb142c10Ef7Ad8442C6D1f9E89e07e7761"},
              {"$transaction": ["safe", [_SPLIT], 15], "signature": "0x11"},
              {"$transaction": ["deposit", [_SPLIT], 2], "deadline_s": -5},
              {"$transaction": ["proxy", [_SPLIT], 2], "data": "0x"}, {"type": "ODD", "from": "0x" + "12" * 20},
              {"type": "SAFE"}, {"$text": "5"}, {"type": "SAFE-CREATE", "from": "0x" + "34" * 20}),
     *get("/relayer/transaction?id=none", "/relayer/v1/account/transactions/none", "/relayer/nonce?address=odd",
-         f"/relayer/relay-payload?address=0x{'34' * 20}&type=PROXY", f"/relayer/deployed?address=0x{'34' * 20}&type=WALLET",
+         f"/relayer/relay-payload?address=0x{'34' * 20}&type=PROXY",
+          f"/relayer/deployed?address=0x{'34' * 20}&type=WALLET",
          f"/relayer/v1/account/transactions/params?address=0x{'34' * 20}",
          f"/relayer/deployed?address=0x{'34' * 20}&type=SAFE"),
     *_wallet_reads("$safe"),
 ]  # fmt: skip
 _WALLET = "0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A"
 _CHAIN: list[Step] = [
-    *(rpc(name) for name in ("eth_chainId", "eth_blockNumber", "eth_getBlockByNumber", "eth_gasPrice", "eth_estimateGas",
+    *(rpc(name) for name in ("eth_chainId", "eth_blockNumber", "eth_getBlockByNumber", "eth_gasPrice",
+     "eth_estimateGas",
                              "eth_getBalance", "eth_getCode", "eth_nothing", "eth_call")),
     rpc("eth_chainId", path="/rpc/"),
     rpc("eth_sendRawTransaction", {"$raw": [0, *_SPLIT]}, saves="tx=result"), rpc("eth_getTransactionReceipt", "$tx"),
@@ -222,11 +229,13 @@ _CHAIN: list[Step] = [
 ]  # fmt: skip
 
 _BAD_READS: list[Step] = [
-    *get("/clob/price?token_id=1&side=BUY", f"/clob/price?token_id={YES}&side=odd", "/clob/book", "/clob/tick-size?token_id=x",
+    *get("/clob/price?token_id=1&side=BUY", f"/clob/price?token_id={YES}&side=odd", "/clob/book",
+     "/clob/tick-size?token_id=x",
          "/clob/markets?next_cursor=odd", "/clob/markets/0x1", "/clob/markets-by-token/1", "/clob/clob-markets/0x1",
          f"/clob/prices-history?market={YES}&interval=1w&fidelity=1", f"/clob/prices-history?market={YES}",
          "/gamma/markets/keyset?limit=x", "/gamma/markets?offset=-1", "/gamma/markets/keyset?after_cursor=odd",
-         "/gamma/markets?offset=99999", "/gamma/markets?order=odd", "/gamma/markets?order=competitive", "/gamma/events?order=competitive",
+         "/gamma/markets?offset=99999", "/gamma/markets?order=odd", "/gamma/markets?order=competitive",
+          "/gamma/events?order=competitive",
          "/gamma/markets/keyset?order=competitive", "/gamma/markets/keyset?order=odd",
          "/gamma/markets/odd", "/gamma/markets/9", "/gamma/events/9", "/gamma/events/slug/none", "/gamma/tags?limit=x",
          "/gamma/comments", "/gamma/public-search", "/gamma/series/9", "/gamma/tags/none", "/gamma/markets/slug/none",
@@ -316,7 +325,8 @@ SCRIPTS: dict[str, tuple[dict[str, Any], list[Step]]] = {
     ),
     "polymarket-realistic": (
         {"profile": "realistic"},
-        [*_LIFE[:11], ("wait", 30_000), *_OWN_READS, *post(order("BUY", 51, 10, market=3), order("SELL", 49, 9, market=3)),
+        [*_LIFE[:11], ("wait", 30_000), *_OWN_READS, *post(order("BUY", 51, 10, market=3), order("SELL", 49, 9,
+         market=3)),
          *post(order("BUY", 52, 900, kind="FOK", market=3), order("BUY", 52, 50, kind="FAK", market=3)),
          *post([order("BUY", 51, 10, market=3), order("BUY", 44, 10, market=3)], path="/clob/orders"),
          *get("/gamma/markets/1001"), *post(order("BUY", 51, 20, market=1)), *get("/gamma/markets/1001"),
