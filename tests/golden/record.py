@@ -102,8 +102,8 @@ class Recorder:
             return value
         filled = {name: self._filled(one) for name, one in value.items()}
         makers = {
-            "$order": self._stage.order, "$transaction": self._stage.transaction,
-            "$chain": self._stage.chain_call, "$raw": self._stage.raw_transaction,
+            "$order": self._stage.signer.order, "$transaction": self._stage.signer.transaction,
+            "$chain": self._stage.signer.chain_call, "$raw": self._stage.signer.raw_transaction,
             "$wallet": smart_wallet, "$now": lambda seconds: self._stage.now_ms // 1000 + seconds,
             "$now_text": lambda seconds: str(self._stage.now_ms // 1000 + seconds), "$text": str,
         }  # fmt: skip

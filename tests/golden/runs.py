@@ -85,7 +85,8 @@ def _replay(home: Path) -> Lines:
         assert isinstance(ears["market"], Subscriber)
         ears["market"].send({"assets_ids": ["111", "222"], "type": "market"})
         on.advance(2_000)
-        on.ask(POLYMARKET, "POST", "/clob/order", on.order("BUY", 9_900_000, 10_000_000, tokenId="111", kind="FAK"),
+        on.ask(POLYMARKET, "POST", "/clob/order",
+               on.signer.order("BUY", 9_900_000, 10_000_000, tokenId="111", kind="FAK"),
                by="wallet")  # fmt: skip
         on.advance(6_000)
         frames = [{"frame": frame.decode()} for frame in ears["market"].take()]
