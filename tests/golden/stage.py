@@ -1,7 +1,8 @@
 """Both emulators and their admin port in this process, with a clock that is set by hand; no socket is opened.
 
 Of the golden runs only this file, `markets.py`, `signing.py` and `refusals.py` know the code's own names: when those
-move, they move with them, and the stored runs stay as they are. Requests and frames travel as bytes through the protocol that serves real connections.
+move, they move with them, and the stored runs stay as they are. Requests and frames travel as bytes through the
+protocol that serves real connections.
 """
 
 from __future__ import annotations
