@@ -47,9 +47,13 @@ _LIFE: list[Step] = [
                  kalshi.order(order_group_id="$g", price="0.5300", count="11")), ("wait", 100),
     ("admin", "", "POST /fees", {"venue": "kalshi", "series": "KXRAIN", "fee_type": "quadratic",
                                  "fee_multiplier": "2", "at_ms": 1_795_000_005_000}),
+    ("admin", "", "POST /fees", {"venue": "kalshi", "event": "KXCUP-26", "fee_type": "quadratic",
+                                 "fee_multiplier": "3", "at_ms": 1_795_000_005_000}),
     ("admin", "", "POST /fees", {"venue": "polymarket", "market_id": condition(0), "schedule": {
         "rate": "0.02", "exponent": "1", "taker_only": True}}),
     ("late markets",), ("wait", 5_000),
+    *kalshi.post(kalshi.order(ticker=kalshi.CUP_B, price="0.5100"), kalshi.order(price="0.5300", count="3")),
+    *polymarket.post(polymarket.order("BUY", 53, 10)),
     kalshi.move("tick", kalshi.CUP_A, {"tick_e4": 10}), polymarket.move("tick", condition(0), {"tick_e4": 10}),
     *kalshi.post(kalshi.order(price="0.5300")), *polymarket.post(polymarket.order("BUY", 53, 10)),
     kalshi.move("pause"), kalshi.move("reactivate"),
