@@ -1,0 +1,266 @@
+"""Both emulators and their admin port in this process, with a clock that is set by hand; no socket is opened.
+
+Of the golden runs only this file, `markets.py`, `signing.py` and `refusals.py` know the code's own names: when those
+move, they move with them, and the stored runs stay as they are. Requests and frames travel as bytes through the
+protocol that serves real connections.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from streams.market.identity import MarketRef, Venue
+from streams.sandbox.admin import AdminFace
+from streams.sandbox.behaviour import named_behaviour
+from streams.sandbox.catalogue import Catalogue, load_catalogue
+from streams.sandbox.faults import FaultPlan
+from streams.sandbox.flow import Flow
+from streams.sandbox.kalshi_face.settings import KalshiFaceSettings
+from streams.sandbox.model import PlaceOrder
+from streams.sandbox.parameters import REALISTIC_FLOW, FlowParameters
+from streams.sandbox.polymarket_face.gamma_objects import neg_risk_id
+from streams.sandbox.polymarket_face.settings import PolymarketFaceSettings
+from streams.sandbox.replay import ReplayFlow
+from streams.sandbox.server import Connection
+from streams.sandbox.service import Sandbox, SandboxOptions
+from tests.golden.clock import START_MS, Answer, HandLoop, Pipe, Subscriber, answer_of, at_once, ended
+from tests.golden.markets import NullLog, StillFlow, condition, late_listing, start, token
+from tests.golden.signing import ADMIN, KALSHI, KALSHI_PREFIX, POLYMARKET, SECRET, Signer, accounts, smart_wallet
+
+__all__ = (
+    "ADMIN", "KALSHI", "KALSHI_PREFIX", "POLYMARKET", "SECRET", "START_MS", "Answer", "Stage", "Subscriber",
+    "condition", "smart_wallet", "stage", "token",
+)  # fmt: skip
+_STEP_MS = 100
+_LONGEST_WAIT_MS = 120_000
+
+
+@dataclass
+class Stage:
+    """The emulators, what they were told, and the clock.
+
+    Attributes:
+        home: The sandbox's folder.
+        flow: What moves the markets.
+    """
+
+    home: Path
+    loop: HandLoop
+    sandbox: Sandbox
+    flow: Any
+    disk: _Disk
+    _faces: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        markets = self.sandbox.exchanges[Venue.POLYMARKET].markets
+        self.signer = Signer(lambda: self.now_ms, lambda market_id: neg_risk_id(markets[market_id]))
+
+    @property
+    def now_ms(self) -> int:
+        """The time, milliseconds."""
+        return int(self.loop.now_ms)
+
+    # -- time --
+
+    def advance(self, ms: int) -> None:
+        """Let time pass: timers at their moments, the sandbox's own step every tenth of a second."""
+        end = self.loop.now_ms + ms
+        while self.loop.now_ms < end:
+            now = min(end, (self.loop.now_ms // _STEP_MS + 1) * _STEP_MS)
+            self.loop.run_until(now)
+            if now % _STEP_MS == 0:
+                self.step()
+
+    def step(self) -> None:
+        """One step of the sandbox."""
+        ended(self.sandbox._step())
+
+    def list_late(self) -> None:
+        """List further markets, with quotes, at the next step."""
+        for listing in late_listing():
+            ref: MarketRef = listing.market.ref
+            self.flow.next_acts.append(listing)
+            self.flow.next_acts.append(PlaceOrder(ref, "maker", f"{ref.market_id[:20]}late", "bid", 4_000, 10**7))
+
+    # -- requests --
+
+    def ask(self, port: str, method: str, target: str, body: Any = None, by: str = "", **headers: str) -> Answer:
+        """Send a request and wait for its answer.
+
+        Args:
+            port: `kalshi` (targets without the prefix of its API), `polymarket` or `admin`.
+            body: JSON, or text as it is.
+            by: Who signs: an API key's name, `l1` for a wallet, `builder` or `relayer`.
+            headers: Instead of what the signature would say, `_` for `-`.
+        """
+        content = b"" if body is None else body.encode() if isinstance(body, str) else json.dumps(body).encode()
+        if port == KALSHI and target.startswith("/"):
+            target = KALSHI_PREFIX + target
+        target = target.removeprefix("!")
+        said = self.signer.headers(port, method, target, content, by) | {
+            (name.replace("_", "-") if port == KALSHI else name): value for name, value in headers.items()
+        }
+        lines = [f"{method} {target} HTTP/1.1", "host: golden", f"content-length: {len(content)}"]
+        raw = "\r\n".join([*lines, *(f"{name}: {value}" for name, value in said.items())]) + "\r\n\r\n"
+        return self.exchange(port, raw.encode() + content)
+
+    def exchange(self, port: str, raw: bytes) -> Answer:
+        """Send bytes as a request and wait for the answer."""
+        connection, pipe = self._connect(port)
+        connection.data_received(raw)
+        self.loop.run_until(self.loop.now_ms)
+        waited = 0
+        while not pipe.written and not pipe.is_closed and waited < _LONGEST_WAIT_MS:
+            self.advance(10)
+            waited += 10
+        return answer_of(pipe)
+
+    def _connect(self, port: str) -> tuple[Connection, Pipe]:
+        pipe = Pipe()
+        connection = Connection(self._faces[port], set())
+        connection.connection_made(pipe)  # type: ignore[arg-type]
+        return connection, pipe
+
+    def listen(self, port: str, path: str, by: str = "") -> Subscriber | Answer:
+        """Open a websocket; the answer where it is refused."""
+        said = self.signer.headers(port, "GET", path, b"", by)
+        lines = [
+            f"GET {path} HTTP/1.1", "host: golden", "connection: Upgrade", "upgrade: websocket",
+            "sec-websocket-version: 13", "sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==",
+            *(f"{name}: {value}" for name, value in said.items()),
+        ]  # fmt: skip
+        connection, pipe = self._connect(port)
+        connection.data_received(("\r\n".join(lines) + "\r\n\r\n").encode())
+        head, _, rest = bytes(pipe.written).partition(b"\r\n\r\n")
+        if not head.startswith(b"HTTP/1.1 101"):
+            return answer_of(pipe)
+        pipe.written[:] = rest
+        return Subscriber(connection, pipe)
+
+    # -- what is kept, what is known --
+
+    def write_snapshot(self) -> None:
+        """Write the journal's snapshot."""
+        ended(self.sandbox._write_snapshot())
+
+    def kept_lines(self) -> dict[str, list[bytes]]:
+        """The lines of every file of the journal, by the file's name."""
+        folder = self.home / "journal"
+        return {path.name: path.read_bytes().splitlines() for path in sorted(folder.iterdir()) if path.stat().st_size}
+
+    def reopened(self) -> bytes:
+        """The whole state of both exchanges after the journal is read again, as the next snapshot's line."""
+        self.sandbox._journal.close()
+        fresh = Sandbox(self.sandbox.options)
+        fresh.resume()
+        ended(fresh._write_snapshot())
+        fresh._journal.close()
+        self.sandbox._journal = _NoJournal()  # type: ignore[assignment]
+        return (self.home / "journal" / "snapshot.json").read_bytes()
+
+    def routes(self) -> set[tuple[str, str, str]]:
+        """(port, method, path) of every route; `{name}` stands for an argument."""
+        found = set()
+        for port, face in (
+            (KALSHI, self.sandbox._kalshi), (POLYMARKET, self.sandbox._polymarket), (ADMIN, self._faces[ADMIN]),
+        ):  # fmt: skip
+            router = face._router
+            found |= {(port, method, path) for method, path in router._exact}
+            for method, pattern, _ in router._patterns:
+                found.add((port, method, re.sub(r"\(\?P<(\w+)>\[\^/\]\+\)", r"{\1}", pattern.pattern)))
+        return found
+
+
+class _NoJournal:
+    """Stands where a closed journal stood."""
+
+    def close(self) -> None:
+        """It is closed."""
+
+
+@dataclass
+class _Disk:
+    """Whether what is written reaches the disk."""
+
+    is_full: bool = False
+
+    def sync(self, descriptor: int) -> None:
+        """Nothing needs to last; a full disk refuses."""
+        if self.is_full:
+            raise OSError(28, "No space left on device")
+
+
+_CATALOGUES: list[Catalogue] = []
+
+
+def _bundled() -> Catalogue:
+    if not _CATALOGUES:
+        _CATALOGUES.append(load_catalogue(None, start()))
+    return _CATALOGUES[0]
+
+
+@contextmanager
+def stage(
+    home: Path, *, kalshi: dict[str, Any] | None = None, polymarket: dict[str, Any] | None = None,
+    profile: str = "zero", seed: int | None = None, recording: Path | None = None,
+) -> Iterator[Stage]:  # fmt: skip
+    """Both emulators over still markets, over the simulated market of a seed, or over a recording.
+
+    Args:
+        home: An empty folder.
+        kalshi / polymarket: Settings of a venue by name, instead of the usual.
+        profile: `zero` (everything at once) or `realistic`.
+        seed: Of the simulated market; None for still markets.
+        recording: A file of recorded books that is played.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "accounts.json").write_text(json.dumps(accounts()))
+    loop, ids, disk = HandLoop(), random.Random(f"ids {seed}"), _Disk()
+    behaviour = named_behaviour(profile)
+    flow: Any
+    if recording is not None:
+        flow = ReplayFlow(recording)
+    elif seed is not None:
+        parameters = FlowParameters()
+        if profile == "realistic":
+            parameters = replace(parameters, **REALISTIC_FLOW)
+        flow = Flow(_bundled(), seed, parameters.under(behaviour))
+    else:
+        flow = StillFlow()
+    truth = _bundled().truth if seed is not None else None
+    options = SandboxOptions(
+        0, 0, home, lambda anchor: (flow, truth), FaultPlan(seed=seed or 0), seed or 0, "golden", behaviour,
+        kalshi=KalshiFaceSettings(**kalshi or {}), polymarket=PolymarketFaceSettings(**polymarket or {}),
+    )  # fmt: skip
+    with ExitStack() as patches:
+        for target, put in (
+            ("time.time_ns", lambda: int(loop.now_ms * 1_000_000)),
+            ("uuid.uuid4", lambda: uuid.UUID(int=ids.getrandbits(128), version=4)),
+            ("asyncio.get_running_loop", lambda: loop),
+            ("asyncio.to_thread", at_once),
+            ("os.fdatasync", disk.sync),
+            ("os.fsync", disk.sync),
+            ("streams.sandbox.server.log", NullLog()),
+            ("streams.sandbox.service.log", NullLog()),
+        ):
+            patches.enter_context(patch(target, put))
+        assert time.time_ns() // 1_000_000 == START_MS
+        sandbox = Sandbox(options)
+        made = Stage(home, loop, sandbox, flow, disk)
+        made._faces = {KALSHI: sandbox._kalshi, POLYMARKET: sandbox._polymarket, ADMIN: AdminFace(sandbox.controls)}
+        sandbox.resume()
+        try:
+            made.step()
+            yield made
+        finally:
+            sandbox._journal.close()
