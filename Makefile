@@ -50,7 +50,7 @@ definitions:
 	@home=$$(mktemp -d) && trap "rm -rf $$home" EXIT && DAGSTER_HOME=$$home $(BIN)/dagster definitions validate --module-name orchestration.definitions --log-level error
 
 models:
-	@$(BIN)/python -m orchestration.resources.dbt_project
+	@$(BIN)/python -m orchestration.dbt.project
 
 setup: $(VENV)/.installed ## install what the tests need besides Python
 	@.ci/setup

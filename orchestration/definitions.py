@@ -7,7 +7,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from orchestration.resources.platform import PlatformResource
+from orchestration.resources import PlatformResource
 
 # Every event of a run is in the event log already; the console gets what somebody should look at.
 _CONSOLE = dg.colored_console_logger.configured({"log_level": "WARNING"})

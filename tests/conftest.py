@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 
 from streams.storage.embedded import EmbeddedServer
 from streams.storage.schema import migrate
-from tests.ports import free_port
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).resolve().parent
 SHARED = ROOT.parents[1] / "shared"

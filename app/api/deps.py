@@ -11,7 +11,7 @@ from fastapi import Depends, Query, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from app.api.errors import ApiProblem
-from app.queries.reading import PAGE_LIMIT_MAX
+from app.queries.rows import PAGE_LIMIT_MAX
 from streams.settings import Settings
 from streams.storage.database import Connection
 

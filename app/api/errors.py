@@ -9,9 +9,9 @@ from fastapi.responses import JSONResponse
 from psycopg_pool import PoolTimeout
 from starlette.exceptions import HTTPException
 
-from app.acts import ActRefused, TextsChanged, UnknownSubject
 from app.api.schemas import Problem, ProblemBody
-from app.queries.reading import InvalidCursor
+from app.operator_actions import ActRefused, TextsChanged, UnknownSubject
+from app.queries.rows import InvalidCursor
 from streams.market.errors import ConfigurationError
 
 

@@ -12,7 +12,8 @@ from psycopg_pool import ConnectionPool
 
 from app.api.errors import install_handlers, problem_response
 from app.api.reference import reference_page
-from app.api.routes import acts, books, health, markets, pairs, trading
+from app.api.routes import books, health, markets, pairs, trading
+from app.api.routes import operator_actions as acts
 from app.api.schemas import ProblemBody
 from app.api.token import ensure_token
 from streams.settings import Settings

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
-from streams.storage.pairs import PairDecision
+from streams.storage.store.pairs import PairDecision
 
 T = TypeVar("T")
 

@@ -31,7 +31,7 @@ def set_key(
 ) -> None:
     """Store a key. Without --file the fields are asked for, or read from standard input where it is a pipe."""
     from streams.settings import load_settings
-    from streams.venues.keystore import Keystore
+    from streams.venues.credentials.keystore import Keystore
 
     settings = load_settings()
     full_name = f"{name}-{settings.venues}" if name in _VENUES else name
@@ -45,7 +45,7 @@ def set_key(
 def list_keys(json_output: JsonOption = False) -> None:
     """Print the names of the stored keys, nothing else of them."""
     from streams.settings import load_settings
-    from streams.venues.keystore import Keystore
+    from streams.venues.credentials.keystore import Keystore
 
     emit_lines([{"name": name} for name in Keystore(load_settings()).list()], as_json=json_output)
 
@@ -54,7 +54,7 @@ def list_keys(json_output: JsonOption = False) -> None:
 def remove_key(name: Annotated[str, typer.Argument(help="As listed.")], json_output: JsonOption = False) -> None:
     """Forget a key."""
     from streams.settings import load_settings
-    from streams.venues.keystore import Keystore
+    from streams.venues.credentials.keystore import Keystore
 
     if not Keystore(load_settings()).remove(name):
         fail(f"There is no key {name!r}.", ExitCode.ERROR)
@@ -98,7 +98,7 @@ def _ask(name: str) -> dict[str, str]:
 
 def _check(name: str, fields: dict[str, str]) -> None:
     """Refuse a key that could not sign, before it is stored; a wallet's address is derived where it is missing."""
-    from streams.venues.credentials import KalshiCredentials
+    from streams.venues.credentials.keys import KalshiCredentials
 
     if name.startswith("kalshi-"):
         from streams.venues.kalshi.signing import KalshiSigner

@@ -172,7 +172,7 @@ def _read_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 def _listing(row: dict[str, Any], venue: Venue, where: str) -> Listing:
     """Return a listing; a row without id or title ends the command with its line."""
     from streams.market.listing import Listing
-    from streams.venues.times import parse_time
+    from streams.venues.common.times import parse_time
 
     texts = {name: _first(row, names, where) for name, names in _NAMES.items()}
     if not texts["market_id"] or not texts["title"]:

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from app.cli.acting import ByOption, ReasonOption, person, refusals_as_exit_codes
+from app.cli.operator_actions import ByOption, ReasonOption, person, refusals_as_exit_codes
 from app.cli.output import ExitCode, JsonOption, emit_document, emit_lines, fail
 from app.cli.warehouse import open_warehouse
 
 if TYPE_CHECKING:
-    from streams.storage.pairs import PairDecision
+    from streams.storage.store.pairs import PairDecision
 
 PairIdArgument = Annotated[str, typer.Argument(help="Pair id, or any id of a market that stands in exactly one pair.")]
 StateOption = Annotated[
@@ -33,7 +33,7 @@ def register(cli: typer.Typer) -> None:
 def list_all(state: StateOption = None, market: MarketOption = "", as_json: JsonOption = False) -> None:
     """List pairs, most confident first."""
     from streams.settings import load_settings
-    from streams.storage.pairs import find_pairs, list_pairs
+    from streams.storage.store.pairs import find_pairs, list_pairs
 
     with open_warehouse(load_settings()) as connection:
         rows = find_pairs(connection, market) if market else list_pairs(connection, state=state)
@@ -56,9 +56,9 @@ def pause(pair: PairIdArgument, reason: ReasonOption = "", by: ByOption = "", as
 
 
 def _decide(any_id: str, decision: PairDecision, reason: str, by: str, *, as_json: bool) -> None:
-    from app.acts import decide_pair
+    from app.operator_actions import decide_pair
     from streams.settings import load_settings
-    from streams.storage.pairs import find_pairs
+    from streams.storage.store.pairs import find_pairs
 
     with refusals_as_exit_codes(), open_warehouse(load_settings()) as connection:
         found = find_pairs(connection, any_id)

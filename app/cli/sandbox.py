@@ -30,8 +30,8 @@ def sandbox(
 ) -> None:
     """Run both sandbox exchanges; prints one JSON line when they listen."""
     from streams.logs import configure_logs
-    from streams.sandbox.service import run
-    from streams.sandbox.start import options_from
+    from streams.sandbox.process.options import options_from
+    from streams.sandbox.process.process import run
     from streams.settings import load_settings
 
     given: dict[str, Any] = {

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.acting import ByOption, ReasonOption, person, refusals_as_exit_codes
+from app.cli.operator_actions import ByOption, ReasonOption, person, refusals_as_exit_codes
 from app.cli.output import JsonOption, emit_document
 from app.cli.warehouse import open_warehouse
 
 if TYPE_CHECKING:
-    from streams.storage.risk import SwitchState
+    from streams.storage.store.risk import SwitchState
 
 ExecutionArgument = Annotated[int, typer.Argument(help="Number of the trade, as the dashboard shows it.")]
 
@@ -52,7 +52,7 @@ def flatten(
     execution_id: ExecutionArgument, reason: ReasonOption = "", by: ByOption = "", json_: JsonOption = False
 ) -> None:
     """Ask for all that a trade holds to be sold, within a bound below the best bids; the next round does it."""
-    from app.acts import ask_flatten
+    from app.operator_actions import ask_flatten
     from streams.settings import load_settings
 
     who = person(by)
@@ -66,7 +66,7 @@ def flatten(
 def status(json_: JsonOption = False) -> None:
     """The switch, the limits in force, what is tied up and what is open."""
     from streams.settings import load_settings
-    from streams.storage.risk import current_limits, tied_up
+    from streams.storage.store.risk import current_limits, tied_up
 
     settings = load_settings()
     with open_warehouse(settings) as connection:
@@ -99,7 +99,7 @@ def status(json_: JsonOption = False) -> None:
 
 
 def _set(state: SwitchState, reason: str, by: str, *, as_json: bool) -> None:
-    from app.acts import set_switch
+    from app.operator_actions import set_switch
     from streams.settings import load_settings
 
     with refusals_as_exit_codes(), open_warehouse(load_settings()) as connection:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from app.dashboard import look
-from app.dashboard.session import settings
+from app.dashboard import theme as look
+from app.dashboard.data import settings
 from app.queries.health import DataAges
 from app.queries.risk import SwitchRow
 

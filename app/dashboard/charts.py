@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import plotly.graph_objects as go
 
-from app.dashboard import look
+from app.dashboard import theme as look
 from app.queries.books import BookView, Level
 from app.queries.markets import PriceMinute, QuoteRow
 from app.queries.opportunities import RefusalCount

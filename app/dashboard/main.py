@@ -12,21 +12,10 @@ _ROOT = str(Path(__file__).resolve().parents[2])
 if _ROOT not in sys.path:
     sys.path.insert(0, _ROOT)
 
-from app.dashboard import look  # noqa: E402
+from app.dashboard import theme as look
 from app.dashboard.banner import banner  # noqa: E402
-from app.dashboard.session import REFRESH, read, show_html  # noqa: E402
-from app.dashboard.views import (  # noqa: E402
-    depth,
-    health,
-    markets,
-    opportunities,
-    overview,
-    pairs,
-    portfolio,
-    risk,
-    spreads,
-    trades,
-)
+from app.dashboard.data import REFRESH, read, show_html  # noqa: E402
+from app.dashboard.pages import depth, health, markets, opportunities, overview, pairs, portfolio, risk, spreads, trades
 from app.queries.health import load_ages  # noqa: E402
 from app.queries.risk import load_switch  # noqa: E402
 from app.queries.status import load_environment  # noqa: E402

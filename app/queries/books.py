@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from app.queries.reading import scalar
+from app.queries.rows import scalar
 from streams.market.units import price_decimal, size_decimal
 from streams.storage.database import Connection
 

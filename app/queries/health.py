@@ -9,7 +9,7 @@ from typing import Any
 
 from psycopg import sql
 
-from app.queries.reading import fetch
+from app.queries.rows import fetch
 from streams.storage.database import Connection
 
 EXACT_COUNT_BELOW = 50_000

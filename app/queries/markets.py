@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from app.queries.reading import MartRows, Page, decode_cursor, fetch, fetch_mart, page_of
+from app.queries.rows import MartRows, Page, decode_cursor, fetch, fetch_mart, page_of
 from streams.storage.database import Connection
 
 

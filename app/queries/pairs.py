@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from app.queries.markets import MarketText, load_market_text
-from app.queries.reading import Page, decode_cursor, fetch, page_of
+from app.queries.rows import Page, decode_cursor, fetch, page_of
 from streams.storage.database import Connection
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
-from app.queries.reading import MartRows, fetch, fetch_mart
+from app.queries.rows import MartRows, fetch, fetch_mart
 from streams.storage.database import Connection
 
 

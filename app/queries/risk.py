@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from app.queries.reading import fetch
+from app.queries.rows import fetch
 from streams.market.units import cash_decimal
 from streams.storage.database import Connection
-from streams.storage.risk import tied_up
+from streams.storage.store.risk import tied_up
 
 
 @dataclass(frozen=True, slots=True)

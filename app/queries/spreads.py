@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import psycopg
 
-from app.queries.reading import InvalidCursor, MartRows, Page, decode_cursor, fetch_mart, page_of, scalar
+from app.queries.rows import InvalidCursor, MartRows, Page, decode_cursor, fetch_mart, page_of, scalar
 from streams.storage.database import Connection
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from app.queries.health import load_ages, load_marts
 from app.queries.pairs import count_pairs
-from app.queries.reading import scalar
 from app.queries.risk import load_switch
+from app.queries.rows import scalar
 from app.queries.trades import load_trades
 from streams.storage.database import Connection
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from app.queries.reading import Page, decode_cursor, fetch, page_of
+from app.queries.rows import Page, decode_cursor, fetch, page_of
 from streams.storage.database import Connection
 
 

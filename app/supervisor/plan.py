@@ -71,7 +71,7 @@ def warm_runner_child(settings: Settings, environment: Mapping[str, str]) -> Chi
     return _child(
         settings,
         "runner",
-        [sys.executable, "-m", "orchestration.resources.warm_runner"],
+        [sys.executable, "-m", "orchestration.runtime.warm_runner"],
         environment,
         listens,
         stop_limit_s=60,

@@ -24,8 +24,8 @@ from streams.logs import get_logger
 from streams.market.errors import ConfigurationError, StreamsError, TransientError
 from streams.settings import PROJECT_ROOT, Settings
 from streams.storage.database import connect, database_dsn, embedded_server
-from streams.storage.risk import SwitchState, current_switch, set_switch
 from streams.storage.schema import migrate
+from streams.storage.store.risk import SwitchState, current_switch, set_switch
 
 _READY_LIMIT_S = 120.0
 _RESTARTS_MAX = 5
@@ -81,13 +81,13 @@ class Supervisor:
         if settings.venues == "sandbox":
             self._step("sandbox exchanges", self._start_sandbox)
         self._step("Dagster's storage", self._prepare_dagster)
-        self._step("warehouse models", lambda: self._run_module("orchestration.resources.dbt_project"))
+        self._step("warehouse models", lambda: self._run_module("orchestration.dbt.project"))
         self._launch(plan.warm_runner_child(settings, self._environment))
         dagster = plan.dagster_children(settings, self._environment)
         for child in [*dagster[:2], *plan.face_children(settings, self._environment)]:
             self._launch(child)
         self._step("Dagster, dashboard, API", self._await_children)
-        self._step("runs of an earlier start", lambda: self._run_module("orchestration.resources.orphans"))
+        self._step("runs of an earlier start", lambda: self._run_module("orchestration.runtime.orphaned_runs"))
         self._resume_trading()
         self._launch(dagster[2])
         shown = plan.addresses(settings, self._sql_address())
@@ -117,7 +117,7 @@ class Supervisor:
         return f"postgresql://{parts.get('user')}@{parts.get('host')}:{parts.get('port', 5432)}/{parts.get('dbname')}"
 
     def _start_sandbox(self) -> None:
-        from streams.venues.keystore import ensure_sandbox_credentials
+        from streams.venues.credentials.keystore import ensure_sandbox_credentials
 
         ensure_sandbox_credentials(self._settings)
         child = plan.sandbox_child(self._settings, self._environment)
@@ -125,7 +125,7 @@ class Supervisor:
         self._await_ready(child)
 
     def _prepare_dagster(self) -> None:
-        self._environment |= json.loads(self._run_module("orchestration.resources.instance"))
+        self._environment |= json.loads(self._run_module("orchestration.runtime.instance"))
 
     def _launch(self, child: Child) -> None:
         child.start()

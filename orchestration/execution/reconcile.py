@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from orchestration.execution.desk import Desk
-from orchestration.execution.dispatch import Accounts, Dispatcher, order_facts
-from orchestration.execution.drive import close_if_empty, targets_of
-from orchestration.execution.planning import plan_from_json
-from orchestration.execution.saga import OPEN_STATES, State, holdings, locked_e6, unmatched_e6
+from orchestration.execution.decide.hedge import OPEN_STATES, State, holdings, locked_e6, unmatched_e6
+from orchestration.execution.decide.plan import plan_from_json
+from orchestration.execution.run_execution import close_if_empty, targets_of
+from orchestration.execution.send_orders import Accounts, Dispatcher, order_facts
+from orchestration.execution.trade_signal import Desk
 from streams.logs import get_logger
 from streams.market.errors import StreamsError
-from streams.storage import trading
-from streams.storage.alerts import clear_alert
 from streams.storage.database import Connection, Row
-from streams.storage.leases import release, release_dead
+from streams.storage.store import executions as trading
+from streams.storage.store.alerts import clear_alert
+from streams.storage.store.leases import release, release_dead
 
 
 @dataclass(slots=True)

@@ -8,17 +8,17 @@ from datetime import UTC, datetime, timedelta
 
 from psycopg.types.json import Jsonb
 
-from orchestration.execution.dispatch import Accounts, Dispatcher
-from orchestration.execution.drive import close_if_empty
-from orchestration.execution.gateway import Gateway, Payout
-from orchestration.execution.ledger import Entry, Lot, netting_target_e6, payout_e6, settlement_entries
-from orchestration.execution.saga import State
+from orchestration.execution.decide.hedge import State
+from orchestration.execution.decide.ledger import Entry, Lot, netting_target_e6, payout_e6, settlement_entries
+from orchestration.execution.run_execution import close_if_empty
+from orchestration.execution.send_orders import Accounts, Dispatcher
+from orchestration.execution.venues.gateway import Gateway, Payout
 from streams.logs import get_logger
 from streams.market.errors import StreamsError
 from streams.market.identity import Venue
-from streams.storage import trading
 from streams.storage.database import Connection, Row
-from streams.storage.signals import load_markets
+from streams.storage.store import executions as trading
+from streams.storage.store.signals import load_markets
 
 _LOOK_BACK = timedelta(days=7)
 

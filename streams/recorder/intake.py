@@ -15,7 +15,7 @@ from streams.market.identity import Venue
 from streams.recorder.pipeline import Pipeline
 from streams.recorder.sink import OpenSegment, Sink
 from streams.storage.segments import HEAD_SIZE, Record, RecordKind, pack_head
-from streams.venues.feed import RawFrame
+from streams.venues.common.feed import RawFrame
 
 _GATHER_FRAMES = 256
 _BATCH_ROWS = 4_000

@@ -31,7 +31,7 @@ from streams.recorder.pipeline import Pipeline
 from streams.recorder.sources import PARSERS
 from streams.storage.recording import RowBatch
 from streams.storage.segments import Record, RecordKind
-from streams.venues.kalshi.parsing import parse_frame as parse_kalshi
+from streams.venues.kalshi.types.market_frames import parse_frame as parse_kalshi
 
 Levels = dict[tuple[Side, int], int]
 _SIDES = {"bid": "BUY", "ask": "SELL", "BUY": "BUY", "SELL": "SELL"}

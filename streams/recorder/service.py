@@ -26,9 +26,9 @@ from streams.recorder.sources import PARSERS, FeedSource, feed_sources
 from streams.settings import Settings
 from streams.storage.coverage import end_foreign_shards, end_unwanted
 from streams.storage.database import Connection, connect, database_dsn
-from streams.storage.leases import Lease, LeaseLost, acquire, heartbeat, process_holder, release, release_dead
 from streams.storage.partitions import ensure_partitions
 from streams.storage.recording import end_killed_connections, unfinished_shards
+from streams.storage.store.leases import Lease, LeaseLost, acquire, heartbeat, process_holder, release, release_dead
 from streams.storage.wanted import WantedMarket, load_wanted, shard_of
 
 _WANTED_INTERVAL_S = 2.0

@@ -23,7 +23,7 @@ from streams.recorder.sink import Sink
 from streams.storage.recording import end_connection, note_connected, open_connection
 from streams.storage.segments import RecordKind
 from streams.storage.wanted import WantedMarket
-from streams.venues.feed import Feed
+from streams.venues.common.feed import Feed
 
 _FIRST_DELAY_S = 0.25
 _LONGEST_DELAY_S = 15.0

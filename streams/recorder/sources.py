@@ -15,13 +15,13 @@ import httpx
 from streams.market.identity import Venue
 from streams.recorder.books import MarketKey, Parse, ParserFactory
 from streams.settings import Settings
-from streams.venues.clients import kalshi_feed, polymarket_feed
-from streams.venues.feed import Feed
-from streams.venues.http import http_client
-from streams.venues.kalshi.parsing import parse_frame as parse_kalshi
-from streams.venues.keystore import Keystore
-from streams.venues.polymarket.parsing import TokenRef
-from streams.venues.polymarket.parsing import parse_frame as parse_polymarket
+from streams.venues.common.feed import Feed
+from streams.venues.common.http import http_client
+from streams.venues.credentials.keystore import Keystore
+from streams.venues.factory import kalshi_feed, polymarket_feed
+from streams.venues.kalshi.types.market_frames import parse_frame as parse_kalshi
+from streams.venues.polymarket.market_frames import TokenRef
+from streams.venues.polymarket.market_frames import parse_frame as parse_polymarket
 
 
 @dataclass(frozen=True, slots=True)

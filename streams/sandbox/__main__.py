@@ -10,8 +10,8 @@ from typing import Any
 
 from streams.logs import configure_logs
 from streams.market.errors import ConfigurationError
-from streams.sandbox.service import run
-from streams.sandbox.start import options_from
+from streams.sandbox.process.options import options_from
+from streams.sandbox.process.process import run
 from streams.settings import load_settings
 
 

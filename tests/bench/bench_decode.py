@@ -17,11 +17,11 @@ from typing import Any
 
 from streams.market.events import BookSnapshot, LevelChange, MarketEvent, TradePrint
 from streams.market.units import price_decimal, size_decimal
-from streams.venues.kalshi.parsing import parse_frame as parse_kalshi
-from streams.venues.polymarket.parsing import TokenRef
-from streams.venues.polymarket.parsing import parse_frame as parse_polymarket
+from streams.venues.kalshi.types.market_frames import parse_frame as parse_kalshi
+from streams.venues.polymarket.market_frames import TokenRef
+from streams.venues.polymarket.market_frames import parse_frame as parse_polymarket
 from tests.bench import plain_decode
-from tests.kalshi_frames import KalshiFrames
+from tests.support.kalshi_frames import KalshiFrames
 
 FRAMES = 20_000
 ROUNDS = 5

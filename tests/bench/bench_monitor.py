@@ -20,7 +20,7 @@ from pathlib import Path
 
 from psycopg.types.json import Jsonb
 
-from orchestration.execution.monitor import EdgeMonitor
+from orchestration.execution.edge_monitor.monitor import EdgeMonitor
 from streams.logs import configure_logs
 from streams.market.book import Book
 from streams.market.events import BookSnapshot, Quote
@@ -31,7 +31,7 @@ from streams.storage.embedded import EmbeddedServer
 from streams.storage.schema import migrate
 from tests.bench import plain_walk
 from tests.bench.bench_edges import in_decimals
-from tests.ports import free_port
+from tests.support.ports import free_port
 
 PAIRS = 200
 QUOTES_PER_S = 5_000

@@ -20,7 +20,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from streams.venues.credentials import PolymarketCredentials
+from streams.venues.credentials.keys import PolymarketCredentials
 from streams.venues.polymarket.amounts import limit_amounts
 from streams.venues.polymarket.ecdsa import address_of
 from streams.venues.polymarket.signing import SignedOrder, build_order

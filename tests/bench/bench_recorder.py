@@ -30,11 +30,11 @@ from streams.settings import load_settings
 from streams.storage.embedded import EmbeddedServer
 from streams.storage.schema import migrate
 from streams.storage.wanted import WantedMarket
-from streams.venues.feed import FeedMarket, RawFrame
-from streams.venues.kalshi.parsing import parse_frame
-from streams.venues.socket import Socket
-from tests.kalshi_frames import KalshiFrames
-from tests.ports import free_port
+from streams.venues.common.feed import FeedMarket, RawFrame
+from streams.venues.common.socket import Socket
+from streams.venues.kalshi.types.market_frames import parse_frame
+from tests.support.kalshi_frames import KalshiFrames
+from tests.support.ports import free_port
 
 MARKETS = 50
 DELTAS = 400_000

@@ -31,10 +31,10 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
 from streams.market.identity import Venue
-from streams.sandbox.catalogue import load_catalogue
-from streams.venues.credentials import KalshiCredentials
+from streams.sandbox.catalogue.load import load_catalogue
+from streams.venues.credentials.keys import KalshiCredentials
 from streams.venues.kalshi.signing import WS_PATH, KalshiSigner
-from tests.ports import free_port
+from tests.support.ports import free_port
 
 SUBSCRIBERS, MARKETS, SECONDS, BASE_FRAMES = 4, 50, 5.0, 20_000
 UNLIMITED = 1_000_000

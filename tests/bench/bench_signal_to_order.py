@@ -26,9 +26,9 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from orchestration.resources.warm_protocol import socket_path
+from orchestration.runtime.warm_protocol import socket_path
 from streams.storage.database import database_dsn
-from tests.whole_home import Home, wait_for
+from tests.support.whole_home import Home, wait_for
 
 WANTED, WANTED_NEW = 20, 3
 """Executions to wait for: of runs that stay, and of runs that were started for them."""

@@ -22,7 +22,7 @@ from tests.browser.chromium import EXECUTABLE, launch
 from tests.browser.screenshots import SETTLED, path_of
 from tests.conftest import new_database
 from tests.fixtures.seed_warehouse import seed
-from tests.ports import free_port
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 180

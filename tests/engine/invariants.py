@@ -6,9 +6,9 @@ from collections import Counter
 from typing import get_args
 
 from streams.market.identity import Outcome, Venue
-from streams.sandbox.accounts import Account, Action
-from streams.sandbox.funds import reserved_by_shard
-from streams.sandbox.records import Ticket
+from streams.sandbox.core.accounts import Account, Action
+from streams.sandbox.core.records import Ticket
+from streams.sandbox.exchange.buying_power import reserved_by_shard
 from tests.engine.stage import CONTRACT, DEPOSIT
 from tests.engine.world import World
 

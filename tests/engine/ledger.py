@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from streams.market.identity import Venue
-from streams.sandbox.exchange import Exchange
-from streams.sandbox.records import Ticket, Trade, TradeSide
+from streams.sandbox.core.records import Ticket, Trade, TradeSide
+from streams.sandbox.exchange.exchange import Exchange
 
 ONE = 10_000
 

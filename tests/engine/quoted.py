@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from streams.market.identity import MarketRef, Outcome, Venue
-from streams.sandbox.accounts import Action, Intent
-from streams.sandbox.behaviour import ZERO, Behaviour
-from streams.sandbox.exchange import Exchange
-from streams.sandbox.faults import FaultPlan
-from streams.sandbox.model import CatalogueEvent, CatalogueMarket, ListMarket, PlaceOrder
-from streams.sandbox.records import OrderRequest
+from streams.sandbox.core.accounts import Action, Intent
+from streams.sandbox.core.faults import FaultPlan
+from streams.sandbox.core.model import CatalogueEvent, CatalogueMarket, ListMarket, PlaceOrder
+from streams.sandbox.core.profile import ZERO, Behaviour
+from streams.sandbox.core.records import OrderRequest
+from streams.sandbox.exchange.exchange import Exchange
 
 NOW = 1_795_000_000_000
 START = datetime(2026, 11, 1, tzinfo=UTC)

@@ -10,23 +10,14 @@ from typing import Any
 import orjson
 
 from streams.market.identity import Venue
-from streams.sandbox.book import LevelChanged
-from streams.sandbox.exchange import Exchange
-from streams.sandbox.faults import FaultPlan, SettlementPlan
-from streams.sandbox.memory import (
-    apply_state,
-    exchange_state,
-    listing_state,
-    reopen_books,
-    restore_listing,
-    take_changes,
-)
-from streams.sandbox.model import (
+from streams.sandbox.core.book import LevelChanged
+from streams.sandbox.core.faults import FaultPlan, SettlementPlan
+from streams.sandbox.core.model import (
     CatalogueEvent,
     CatalogueMarket,
     ListMarket,
 )
-from streams.sandbox.records import (
+from streams.sandbox.core.records import (
     LifecycleMoment,
     ListedMarket,
     Listener,
@@ -35,8 +26,17 @@ from streams.sandbox.records import (
     Trade,
     TradeSide,
 )
+from streams.sandbox.exchange.exchange import Exchange
+from streams.sandbox.exchange.snapshot import (
+    apply_state,
+    exchange_state,
+    listing_state,
+    reopen_books,
+    restore_listing,
+    take_changes,
+)
+from tests.engine.collateral_return import NettingLedger
 from tests.engine.ledger import Ledger
-from tests.engine.netting import NettingLedger
 from tests.engine.reference import Reference, RestingOrder
 from tests.engine.reference import Trade as Match
 from tests.engine.rules import BARS, Rules

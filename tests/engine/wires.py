@@ -14,14 +14,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from streams.market.identity import Venue
 from streams.market.units import cash_e6_of
-from streams.sandbox.exchange import Exchange
-from streams.sandbox.kalshi_face.auth import load_key
-from streams.sandbox.kalshi_face.face import KalshiFace
-from streams.sandbox.polymarket_face.auth import PolymarketKey, hmac_signature
-from streams.sandbox.polymarket_face.face import PolymarketFace
-from streams.sandbox.records import ListedMarket
-from streams.sandbox.server import Request, Response
-from tests.engine.netting import NettingLedger
+from streams.sandbox.core.records import ListedMarket
+from streams.sandbox.exchange.exchange import Exchange
+from streams.sandbox.http.server import Request, Response
+from streams.sandbox.kalshi.app import KalshiFace
+from streams.sandbox.kalshi.auth import load_key
+from streams.sandbox.polymarket.app import PolymarketFace
+from streams.sandbox.polymarket.auth import PolymarketKey, hmac_signature
+from tests.engine.collateral_return import NettingLedger
 from tests.engine.stage import NOW
 from tests.engine.world import World
 

@@ -8,21 +8,21 @@ from typing import Any
 
 from streams.market.errors import Refused
 from streams.market.identity import MarketRef
-from streams.sandbox.accounts import Intent
-from streams.sandbox.exchange import house_order_id
-from streams.sandbox.model import (
+from streams.sandbox.core.accounts import Intent
+from streams.sandbox.core.model import (
     CancelOrder,
     ChangeTick,
     DetermineMarket,
     PlaceOrder,
     SettleMarket,
 )
-from streams.sandbox.records import (
+from streams.sandbox.core.records import (
     KEEP,
     Amendment,
     OrderRequest,
 )
-from tests.engine.netting import NettingLedger
+from streams.sandbox.exchange.exchange import house_order_id
+from tests.engine.collateral_return import NettingLedger
 from tests.engine.reference import RestingOrder, is_on_grid
 from tests.engine.stage import FUNDS, OUTSIDE, Stage, is_void, market_name
 from tests.engine.steps import MARKETS

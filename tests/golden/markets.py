@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from streams.market.identity import Venue
-from streams.sandbox.model import CatalogueEvent, CatalogueMarket, ListMarket, PlaceOrder
+from streams.sandbox.core.model import CatalogueEvent, CatalogueMarket, ListMarket, PlaceOrder
 from tests.golden.clock import START_MS
 
 CONTRACT = 1_000_000

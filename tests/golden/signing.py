@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from eth_account import Account
 
-from streams.sandbox.polymarket_face.calldata import selector
-from streams.sandbox.polymarket_face.contracts import (
+from streams.sandbox.polymarket.chain.calldata import selector
+from streams.sandbox.polymarket.contracts import (
     COLLATERAL,
     COLLATERAL_ADAPTER,
     CONDITIONAL_TOKENS,
@@ -28,7 +28,7 @@ from streams.sandbox.polymarket_face.contracts import (
     RELAY_HUB,
     SAFE_MULTISEND,
 )
-from streams.sandbox.polymarket_face.signing import (
+from streams.sandbox.polymarket.signing import (
     batch_digest,
     clob_auth_digest,
     order_digest_and_signer,
@@ -37,7 +37,7 @@ from streams.sandbox.polymarket_face.signing import (
     safe_digest,
     word,
 )
-from streams.sandbox.polymarket_face.wallets import owned_wallets
+from streams.sandbox.polymarket.wallets import owned_wallets
 from tests.golden.markets import condition, token
 
 KALSHI, POLYMARKET, ADMIN = "kalshi", "polymarket", "admin"

@@ -20,19 +20,19 @@ from typing import Any
 from unittest.mock import patch
 
 from streams.market.identity import MarketRef, Venue
-from streams.sandbox.admin import AdminFace
-from streams.sandbox.behaviour import named_behaviour
-from streams.sandbox.catalogue import Catalogue, load_catalogue
-from streams.sandbox.faults import FaultPlan
-from streams.sandbox.flow import Flow
-from streams.sandbox.kalshi_face.settings import KalshiFaceSettings
-from streams.sandbox.model import PlaceOrder
-from streams.sandbox.parameters import REALISTIC_FLOW, FlowParameters
-from streams.sandbox.polymarket_face.gamma_objects import neg_risk_id
-from streams.sandbox.polymarket_face.settings import PolymarketFaceSettings
-from streams.sandbox.replay import ReplayFlow
-from streams.sandbox.server import Connection
-from streams.sandbox.service import Sandbox, SandboxOptions
+from streams.sandbox.catalogue.load import Catalogue, load_catalogue
+from streams.sandbox.core.faults import FaultPlan
+from streams.sandbox.core.model import PlaceOrder
+from streams.sandbox.core.profile import named_behaviour
+from streams.sandbox.http.server import Connection
+from streams.sandbox.kalshi.settings import KalshiFaceSettings
+from streams.sandbox.polymarket.gamma_objects import neg_risk_id
+from streams.sandbox.polymarket.settings import PolymarketFaceSettings
+from streams.sandbox.process.admin import AdminFace
+from streams.sandbox.process.process import Sandbox, SandboxOptions
+from streams.sandbox.replay.replay import ReplayFlow
+from streams.sandbox.simulation.flow import Flow
+from streams.sandbox.simulation.parameters import REALISTIC_FLOW, FlowParameters
 from tests.golden.clock import START_MS, Answer, HandLoop, Pipe, Subscriber, answer_of, at_once, ended
 from tests.golden.markets import NullLog, StillFlow, condition, late_listing, start, token
 from tests.golden.signing import ADMIN, KALSHI, KALSHI_PREFIX, POLYMARKET, SECRET, Signer, accounts, smart_wallet
@@ -250,8 +250,8 @@ def stage(
             ("asyncio.to_thread", at_once),
             ("os.fdatasync", disk.sync),
             ("os.fsync", disk.sync),
-            ("streams.sandbox.server.log", NullLog()),
-            ("streams.sandbox.service.log", NullLog()),
+            ("streams.sandbox.http.server.log", NullLog()),
+            ("streams.sandbox.process.process.log", NullLog()),
         ):
             patches.enter_context(patch(target, put))
         assert time.time_ns() // 1_000_000 == START_MS

@@ -16,7 +16,7 @@ from psycopg import sql
 
 from streams.storage.database import Connection, connect, embedded_server
 from streams.storage.embedded import EmbeddedServer, binaries_dir
-from tests.whole_home import ROOT, Home
+from tests.support.whole_home import ROOT, Home
 
 HERE = Path(__file__).parent
 _LEFT_OUT = ("home/logs", "home/run", "home/dbt", "home/postgres", "home/dagster/storage", "pgdata/postmaster.opts")

@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 
 from streams.settings import Settings
-from streams.venues.clients import kalshi_client, polymarket_client
-from streams.venues.http import http_client
-from streams.venues.keystore import Keystore
+from streams.venues.common.http import http_client
+from streams.venues.credentials.keystore import Keystore
+from streams.venues.factory import kalshi_client, polymarket_client
 
 
 def read_venues(settings: Settings) -> dict[str, dict[str, Any]]:

@@ -21,14 +21,14 @@ import httpx
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from app.acts import set_limit
+from app.operator_actions import set_limit
 from streams.storage.database import Connection
-from streams.venues.keystore import Keystore
+from streams.venues.credentials.keystore import Keystore
 from tests.homes.archive import digest, facts_path, pack
 from tests.homes.dagster_page import stop_sensor
 from tests.homes.stored_rows import ledger, states, store_rows
 from tests.homes.venue_facts import read_venues
-from tests.whole_home import Home, wait_for
+from tests.support.whole_home import Home, wait_for
 
 HERE = Path(__file__).parent
 PERSON = "ann"

@@ -11,18 +11,19 @@ from typing import Any
 import psycopg
 import pytest
 
-from app.acts import decide_pair
-from orchestration.defs.discovery.sources import KalshiSource, PolymarketSource
-from orchestration.defs.discovery.sweep import PageFailed, sweep
-from orchestration.defs.matching.steps import build_groups, judge_candidates, refresh_candidates
+from app.operator_actions import decide_pair
+from orchestration.discovery.sources import KalshiSource, PolymarketSource
+from orchestration.discovery.sweep import PageFailed, sweep
+from orchestration.pairing.steps import build_groups, judge_candidates, refresh_candidates
 from streams.market.errors import NotFound, TransientError
 from streams.market.identity import Venue
 from streams.settings import Settings
 from streams.storage.database import Connection, connect
 from streams.storage.listings import load_events, load_markets, load_series, resolve_market
-from streams.storage.pairs import approve_in_sandbox, find_pairs, list_pairs, propose_pairs
+from streams.storage.store.pairs import approve_in_sandbox, find_pairs, list_pairs, propose_pairs
 from streams.storage.sweeps import last_watermark
-from streams.venues.kalshi.catalogue import (
+from streams.venues.common.paging import Page
+from streams.venues.kalshi.types.catalogue import (
     Event,
     FeeChange,
     Series,
@@ -31,7 +32,6 @@ from streams.venues.kalshi.catalogue import (
     parse_series,
     parse_series_fee_change,
 )
-from streams.venues.paging import Page
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 CLOSE = NOW + timedelta(days=40)

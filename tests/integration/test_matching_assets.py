@@ -18,7 +18,7 @@ from orchestration.defs.matching import assets as matching
 from orchestration.defs.matching.checks import judge_is_within_budget, no_lapsed_pair_is_tradable
 from orchestration.defs.matching.jobs import match_everything, refresh_pairs
 from orchestration.defs.matching.sensors import pairs_refresh
-from orchestration.resources.platform import PlatformResource
+from orchestration.resources import PlatformResource
 from streams.storage.database import connect
 
 NOW = datetime.now(UTC).replace(microsecond=0)

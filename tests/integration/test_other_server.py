@@ -11,7 +11,7 @@ import pytest
 from streams.storage import embedded
 from streams.storage.embedded import EmbeddedServer
 from streams.storage.schema import migrate
-from tests.ports import free_port
+from tests.support.ports import free_port
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from streams.market.book import Book
 from streams.market.events import Quote
 from streams.recorder.service import RecorderSummary, record
 from streams.settings import Settings, load_settings
-from tests.kalshi_frames import KalshiFrames
-from tests.recorder_feed import LineServer, line_source, wanted
+from tests.support.kalshi_frames import KalshiFrames
+from tests.support.recorder_feed import LineServer, line_source, wanted
 
 
 @pytest.fixture

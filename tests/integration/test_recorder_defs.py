@@ -14,17 +14,17 @@ import dagster as dg
 import psycopg
 import pytest
 
-from orchestration.defs.recorder.assets import RECORDED_KEYS, recorded_tables
-from orchestration.defs.recorder.checks import no_dead_letters, no_long_open_gaps, recorders_keep_up
-from orchestration.defs.recorder.jobs import SHARD_TAG, record_streams
-from orchestration.defs.recorder.sensors import recorder_reports, stream_supervisor
-from orchestration.defs.upkeep.jobs import upkeep
-from orchestration.defs.upkeep.sensors import recorder_watch
-from orchestration.resources.orphans import end_orphaned_runs
-from orchestration.resources.platform import PlatformResource
+from orchestration.defs.maintenance.jobs import upkeep
+from orchestration.defs.maintenance.sensors import recorder_watch
+from orchestration.defs.recording.assets import RECORDED_KEYS, recorded_tables
+from orchestration.defs.recording.checks import no_dead_letters, no_long_open_gaps, recorders_keep_up
+from orchestration.defs.recording.jobs import SHARD_TAG, record_streams
+from orchestration.defs.recording.sensors import recorder_reports, stream_supervisor
+from orchestration.resources import PlatformResource
+from orchestration.runtime.orphaned_runs import end_orphaned_runs
 from streams.storage.database import connect
-from streams.storage.leases import acquire, process_holder
 from streams.storage.partitions import drop_old_partitions, ensure_partitions, partition_names
+from streams.storage.store.leases import acquire, process_holder
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -157,8 +157,8 @@ def test_partitions_are_made_ahead_and_dropped_after_the_retention(platform: Pla
 def test_the_recorder_job_drains_when_its_run_is_terminated(database: str, tmp_path: Path) -> None:
     script = (
         "import dagster as dg\n"
-        "from orchestration.defs.recorder.jobs import record_streams\n"
-        "from orchestration.resources.platform import PlatformResource\n"
+        "from orchestration.defs.recording.jobs import record_streams\n"
+        "from orchestration.resources import PlatformResource\n"
         "with dg.DagsterInstance.ephemeral() as instance:\n"
         "    record_streams.execute_in_process(instance=instance, resources={'platform': PlatformResource()})\n"
     )

@@ -20,12 +20,12 @@ from streams.market.identity import Venue
 from streams.recorder.replay import replay_dead_segments
 from streams.recorder.sources import PARSERS
 from streams.storage.database import connect
-from streams.storage.leases import LeaseLost, acquire, heartbeat, release
 from streams.storage.recording import RowBatch, WatermarkMoved, commit_batch, open_segment
 from streams.storage.segments import MAGIC, RecordKind, SegmentReader, pack_head
-from tests.kalshi_frames import KalshiFrames
+from streams.storage.store.leases import LeaseLost, acquire, heartbeat, release
 from tests.proofs.segments_again import compare
-from tests.recorder_feed import LineServer
+from tests.support.kalshi_frames import KalshiFrames
+from tests.support.recorder_feed import LineServer
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -50,7 +50,7 @@ def start(dsn: str, home: Path, port: int, run_id: str) -> subprocess.Popen[byte
         "CROSSBOOK_FLUSH_INTERVAL_MS": "400",
         "CROSSBOOK_SEGMENT_MAX_BYTES": "400000",
     }
-    command = [sys.executable, "-m", "tests.recorder_process", str(port), run_id, "A", "B"]
+    command = [sys.executable, "-m", "tests.support.recorder_process", str(port), run_id, "A", "B"]
     return subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
 
 

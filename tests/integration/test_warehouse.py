@@ -16,9 +16,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from orchestration.resources.dbt_project import invoke, manifest_path, prepare
-from orchestration.resources.mart_reports import chart_markdown, report_mart
-from orchestration.resources.warehouse_reference import PAGE, render_reference, sql_examples
+from orchestration.dbt.project import invoke, manifest_path, prepare
+from orchestration.dbt.reference import PAGE, render_reference, sql_examples
+from orchestration.dbt.reports import chart_markdown, report_mart
 from streams.settings import PROJECT_ROOT, Settings, load_settings
 from streams.storage.database import connect
 from tests.conftest import new_database

@@ -16,8 +16,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from orchestration.resources.instance import dagster_url, prepare_instance
-from orchestration.resources.warm_protocol import (
+from orchestration.runtime.instance import dagster_url, prepare_instance
+from orchestration.runtime.warm_protocol import (
     WarmRunnerUnavailable,
     Worker,
     request_launch,
@@ -77,7 +77,7 @@ def instance(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[An
 @pytest.fixture
 def warm(instance: Any, settings: Settings) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "orchestration.resources.warm_runner", "--module=dagster"],
+        [sys.executable, "-m", "orchestration.runtime.warm_runner", "--module=dagster"],
         cwd=PROJECT_ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -163,8 +163,8 @@ def test_dagsters_tables_lie_in_their_own_schema(instance: Any, settings: Settin
 
 
 def test_recorder_and_trade_runs_do_not_queue(instance: Any) -> None:
-    from orchestration.resources.coordinator import SlotRunCoordinator
-    from orchestration.resources.launcher import WarmRunLauncher
+    from orchestration.runtime.coordinator import SlotRunCoordinator
+    from orchestration.runtime.launcher import WarmRunLauncher
 
     assert isinstance(instance.run_coordinator, SlotRunCoordinator)
     assert isinstance(instance.run_launcher, WarmRunLauncher)

@@ -9,10 +9,10 @@ from streams.market.errors import StreamsError
 from streams.market.identity import Venue
 from streams.settings import Settings
 from streams.storage.database import Connection
-from streams.venues.clients import kalshi_client, polymarket_client
-from streams.venues.http import http_client
-from streams.venues.kalshi.rest import KalshiClient
-from streams.venues.polymarket.rest import PolymarketClient
+from streams.venues.common.http import http_client
+from streams.venues.factory import kalshi_client, polymarket_client
+from streams.venues.kalshi.rest.client import KalshiClient
+from streams.venues.polymarket.client import PolymarketClient
 
 
 @dataclass(frozen=True, slots=True)

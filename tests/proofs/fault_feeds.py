@@ -25,13 +25,13 @@ from streams.recorder.books import MarketBook
 from streams.recorder.pipeline import Pipeline
 from streams.recorder.session import Session
 from streams.recorder.sources import PARSERS
-from streams.sandbox.behaviour import ZERO, Behaviour
-from streams.sandbox.faults import FaultPlan, FaultRule
+from streams.sandbox.core.faults import FaultPlan, FaultRule
+from streams.sandbox.core.profile import ZERO, Behaviour
 from streams.storage.segments import Record, RecordKind
 from streams.storage.wanted import WantedMarket
-from streams.venues.feed import Feed, RawFrame
-from streams.venues.kalshi.feed import KalshiFeed
-from streams.venues.polymarket.feed import PolymarketFeed
+from streams.venues.common.feed import Feed, RawFrame
+from streams.venues.kalshi.stream.feed import KalshiFeed
+from streams.venues.polymarket.stream.feed import PolymarketFeed
 from tests.fixtures.sandbox_world import CONDITION, TICKER, World, sandbox_world
 
 CHANGES = 300

@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from orchestration.execution.gateway import Gateway, OrderKey, OrderReading, OrderSpec, PreparedOrder, Target
-from orchestration.execution.live import KalshiGateway, PolymarketGateway
+from orchestration.execution.venues.gateway import Gateway, OrderKey, OrderReading, OrderSpec, PreparedOrder, Target
+from orchestration.execution.venues.live import KalshiGateway, PolymarketGateway
 from streams.market.errors import (
     MalformedFrame,
     NotFound,
@@ -28,10 +28,10 @@ from streams.market.errors import (
 from streams.market.fees import from_json
 from streams.market.identity import Venue
 from streams.market.listing import MarketTerms
-from streams.sandbox.behaviour import ZERO, Behaviour
-from streams.sandbox.faults import FaultPlan, FaultRule, SettlementPlan
-from streams.sandbox.records import Ticket
-from streams.venues.kalshi.orders import order_request
+from streams.sandbox.core.faults import FaultPlan, FaultRule, SettlementPlan
+from streams.sandbox.core.profile import ZERO, Behaviour
+from streams.sandbox.core.records import Ticket
+from streams.venues.kalshi.types.orders import order_request
 from streams.venues.polymarket.amounts import limit_amounts
 from streams.venues.polymarket.signing import build_order
 from tests.fixtures.sandbox_world import CONDITION, CONTRACT, TICKER, World, sandbox_world

@@ -27,8 +27,8 @@ from streams.market.identity import Venue
 from streams.recorder.pipeline import Pipeline
 from streams.recorder.sources import PARSERS
 from streams.storage.segments import Record, RecordKind
-from tests.frames import TOKENS, Decode, Frame, decoder, fixture_frames, sample_frames
 from tests.proofs.table import Table
+from tests.support.frames import TOKENS, Decode, Frame, decoder, fixture_frames, sample_frames
 
 LIMIT_S = 0.25
 HANG_S = 30

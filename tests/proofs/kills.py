@@ -23,11 +23,11 @@ import psycopg
 
 from streams.market.errors import StreamsError
 from streams.storage.database import Connection, embedded_server
-from streams.storage.leases import is_holder_dead
+from streams.storage.store.leases import is_holder_dead
 from tests.proofs.accounts import read_cash, read_fills
 from tests.proofs.segments_again import compare
 from tests.proofs.table import Table
-from tests.whole_home import Home, wait_for
+from tests.support.whole_home import Home, wait_for
 
 _OPEN = "('PLANNED', 'OPENING', 'COMPLETING', 'UNWINDING')"
 _UNRESOLVED = "('prepared', 'sent', 'unknown', 'resting')"

@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 
 from tests.conftest import SHARED
-from tests.ports import free_port
+from tests.support.ports import free_port
 
 PORTS = (
     "DAGSTER_PORT",

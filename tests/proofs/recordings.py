@@ -28,17 +28,17 @@ from streams.logs import configure_logs
 from streams.market.identity import Venue
 from streams.recorder.rebuild import rebuild
 from streams.recorder.service import RecorderSummary, record
-from streams.sandbox.faults import FaultPlan
-from streams.sandbox.model import Act, HouseFill
-from streams.sandbox.recorded_books import RecordedMarket, read_recording
-from streams.sandbox.replay import ReplayFlow
-from streams.sandbox.service import FlowSource, Sandbox, SandboxOptions
-from streams.sandbox.truth import Truth
+from streams.sandbox.catalogue.truth import Truth
+from streams.sandbox.core.faults import FaultPlan
+from streams.sandbox.core.model import Act, HouseFill
+from streams.sandbox.process.process import FlowSource, Sandbox, SandboxOptions
+from streams.sandbox.replay.recorded_books import RecordedMarket, read_recording
+from streams.sandbox.replay.replay import ReplayFlow
 from streams.settings import Settings, load_settings
 from streams.storage.database import Connection, connect, database_dsn, embedded_server
 from streams.storage.schema import migrate
 from streams.storage.wanted import WantedMarket, resolve_wanted
-from streams.venues.keystore import ensure_sandbox_credentials
+from streams.venues.credentials.keystore import ensure_sandbox_credentials
 from tests.proofs.folding import (
     Fold,
     Told,

@@ -14,9 +14,9 @@ from itertools import product
 from typing import Any
 
 from streams.market.identity import MarketRef, Venue
-from streams.sandbox.catalogue import load_catalogue
-from streams.sandbox.parameters import COINS
-from streams.sandbox.truth import Condition, Fact, Interval, is_met, parse_condition
+from streams.sandbox.catalogue.load import load_catalogue
+from streams.sandbox.catalogue.truth import Condition, Fact, Interval, is_met, parse_condition
+from streams.sandbox.simulation.parameters import COINS
 from streams.storage.database import Connection
 
 _KALSHI_SHORT = re.compile(r"KX([A-Z]+)1M-(\d\d[A-Z]{3}\d{6})-T(\d+)$")

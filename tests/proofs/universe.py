@@ -23,7 +23,7 @@ import psutil
 
 from orchestration.defs.discovery.assets import kalshi_listings, polymarket_listings
 from orchestration.defs.matching.assets import market_groups, pair_candidates, pair_verdicts, pairs
-from orchestration.resources.platform import PlatformResource
+from orchestration.resources import PlatformResource
 from streams.logs import configure_logs
 from streams.settings import load_settings
 from streams.storage.database import Connection, connect, database_dsn, embedded_server
@@ -89,7 +89,7 @@ def kept(connection: Connection) -> dict[str, Any]:
 
 def recorded_ids(folder: Path) -> Iterator[tuple[str, str]]:
     """Yield (venue, id as recorded) of every market of the lists."""
-    from streams.sandbox.catalogue import read_lines
+    from streams.sandbox.catalogue.load import read_lines
 
     for venue, key in (("kalshi", "ticker"), ("polymarket", "id")):
         for _, row in read_lines(folder / UNIVERSE / f"{venue}_markets.jsonl.gz"):

@@ -12,7 +12,7 @@ import psutil
 import psycopg
 
 from tests.proofs.accounts import Reading, read_cash
-from tests.whole_home import Home
+from tests.support.whole_home import Home
 
 _HEDGED = ("HEDGED", "SETTLED")
 

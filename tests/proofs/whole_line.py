@@ -21,7 +21,7 @@ from tests.proofs.accounts import Reading
 from tests.proofs.table import Table
 from tests.proofs.truth import load_world
 from tests.proofs.watch import Watch, decreases
-from tests.whole_home import Home
+from tests.support.whole_home import Home
 
 _MICRO = Decimal(1_000_000)
 FAULTS = {"seed": 7, "rules": [{"kind": "partial_fill", "probability": "0.1", "fraction": "0.5"}]}

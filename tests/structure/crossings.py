@@ -25,36 +25,36 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from pydantic import SecretStr
 from streamlit.logger import set_log_level
 
-from orchestration.execution.desk import Desk
-from orchestration.execution.gateway import OrderSpec, PreparedOrder
-from orchestration.execution.live import KalshiGateway
-from orchestration.execution.saga import next_step
+from orchestration.execution.decide.hedge import next_step
 from orchestration.execution.settlement import ensure_deposits
+from orchestration.execution.trade_signal import Desk
+from orchestration.execution.venues.gateway import OrderSpec, PreparedOrder
+from orchestration.execution.venues.live import KalshiGateway
 from streams.logs import configure_logs
 from streams.market.identity import Venue
 from streams.recorder.pipeline import Pipeline
 from streams.recorder.sources import PARSERS
-from streams.sandbox.behaviour import ZERO
-from streams.sandbox.exchange import Exchange
-from streams.sandbox.faults import FaultPlan
-from streams.sandbox.model import CatalogueEvent, ListMarket
-from streams.sandbox.polymarket_face.face import PolymarketFace
-from streams.sandbox.server import Connection, Request, Response
+from streams.sandbox.core.faults import FaultPlan
+from streams.sandbox.core.model import CatalogueEvent, ListMarket
+from streams.sandbox.core.profile import ZERO
+from streams.sandbox.exchange.exchange import Exchange
+from streams.sandbox.http.server import Connection, Request, Response
+from streams.sandbox.polymarket.app import PolymarketFace
 from streams.storage.database import connect
 from streams.storage.embedded import EmbeddedServer
 from streams.storage.schema import migrate
 from streams.storage.segments import Record, RecordKind
-from streams.venues.credentials import KalshiCredentials
-from streams.venues.endpoints import endpoints
+from streams.venues.common.endpoints import endpoints
+from streams.venues.credentials.keys import KalshiCredentials
 from streams.venues.kalshi.limits import KalshiLimits
-from streams.venues.kalshi.rest import KalshiClient
+from streams.venues.kalshi.rest.client import KalshiClient
 from tests.conftest import new_database
-from tests.fake_venue import FakeVenue, fake_settings, make_accounts, seed_group, seed_signal, set_books
 from tests.fixtures.seed_warehouse import seed
-from tests.kalshi_frames import KalshiFrames
-from tests.kalshi_venue import KalshiVenue, order
-from tests.ports import free_port
 from tests.structure.moves import Moves
+from tests.support.fake_venue import FakeVenue, fake_settings, make_accounts, seed_group, seed_signal, set_books
+from tests.support.kalshi_frames import KalshiFrames
+from tests.support.kalshi_venue import KalshiVenue, order
+from tests.support.ports import free_port
 from tests.unit.streams.sandbox.polymarket.conftest import NOW, market
 from tests.unit.streams.sandbox.polymarket.conftest import Desk as Signer
 
@@ -290,8 +290,8 @@ def dashboard_figure(moves: Moves, databases: Databases) -> None:
 def _draw_figure(moves: Moves) -> None:
     import streamlit as st
 
-    from app.dashboard import look
-    from app.dashboard.session import read, show_html
+    from app.dashboard import theme as look
+    from app.dashboard.data import read, show_html
     from app.queries.portfolio import load_balances, load_pnl_summary
 
     st.get_option("logger.level")  # reads the configuration, which would set the level once more

@@ -17,14 +17,14 @@ import httpx
 import pytest
 
 from streams.market.errors import ConfigurationError
-from streams.sandbox.journal import FORMAT
+from streams.sandbox.exchange.journal import FORMAT
 from streams.storage.embedded import binaries_dir
-from streams.venues.keystore import Keystore
+from streams.venues.credentials.keystore import Keystore
 from tests.homes.archive import digest, read_facts, unpack
 from tests.homes.dagster_page import sensor_states
 from tests.homes.stored_rows import ledger, lost_rows, states
 from tests.homes.venue_facts import read_venues
-from tests.whole_home import Home, wait_for
+from tests.support.whole_home import Home, wait_for
 
 NAME = "first"
 _LATER = {"HEDGED": {"HEDGED", "SETTLED"}, "SETTLED": {"SETTLED"}, "FLAT": {"FLAT"}}

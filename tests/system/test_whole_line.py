@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.whole_home import Home
+from tests.support.whole_home import Home
 
 
 @pytest.fixture

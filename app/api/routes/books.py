@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from app.api.deps import CurrentSettings, WantedPage, Warehouse
 from app.api.schemas import Listed, OrderBook
 from app.queries.books import BookView, load_book, load_recorded_ids
-from app.queries.reading import decode_cursor, encode_cursor
+from app.queries.rows import decode_cursor, encode_cursor
 from streams.market.identity import Venue
 
 router = APIRouter(tags=["books"])

@@ -5,17 +5,17 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from orchestration.defs.discovery.history import HistoryCounts, HistoryWindow, load_history
-from orchestration.defs.discovery.sources import KalshiSource, ListingSource, PolymarketSource
-from orchestration.defs.discovery.sweep import PageFailed, SweepSummary, sweep
-from orchestration.resources.platform import PlatformResource
+from orchestration.discovery.history import HistoryCounts, HistoryWindow, load_history
+from orchestration.discovery.sources import KalshiSource, ListingSource, PolymarketSource
+from orchestration.discovery.sweep import PageFailed, SweepSummary, sweep
+from orchestration.resources import PlatformResource
 from streams.market.fees import kalshi_readings
 from streams.market.identity import Venue
 from streams.settings import Settings
 from streams.storage.database import Connection
 from streams.storage.listings import load_events, load_series
-from streams.venues.clients import kalshi_client, polymarket_client
-from streams.venues.http import http_client
+from streams.venues.common.http import http_client
+from streams.venues.factory import kalshi_client, polymarket_client
 
 OWNERS = ["team:discovery"]
 FRESHNESS = dg.FreshnessPolicy.time_window(fail_window=timedelta(minutes=30), warn_window=timedelta(minutes=10))

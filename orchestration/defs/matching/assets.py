@@ -2,9 +2,9 @@
 
 import dagster as dg
 
-from orchestration.defs.matching.steps import build_groups, judge_candidates, refresh_candidates
-from orchestration.resources.platform import PlatformResource
-from streams.storage.pairs import approve_in_sandbox, list_pairs, propose_pairs
+from orchestration.pairing.steps import build_groups, judge_candidates, refresh_candidates
+from orchestration.resources import PlatformResource
+from streams.storage.store.pairs import approve_in_sandbox, list_pairs, propose_pairs
 
 OWNERS = ["team:matching"]
 KINDS = {"python", "postgres"}

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from orchestration.judging.budget import spent_today_usd
-from orchestration.resources.platform import PlatformResource
+from orchestration.resources import PlatformResource
 
 
 @dg.asset_check(asset="market_groups", blocking=True)

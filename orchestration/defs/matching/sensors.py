@@ -5,7 +5,7 @@ import time
 import dagster as dg
 
 from orchestration.defs.matching.jobs import match_everything, refresh_pairs
-from orchestration.resources.platform import PlatformResource
+from orchestration.resources import PlatformResource
 
 _ACTIVE = [
     dg.DagsterRunStatus.QUEUED,

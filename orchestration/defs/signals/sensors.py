@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import dagster as dg
 
 from orchestration.defs.trading.jobs import SIGNALS_TAG, hedged_trade
-from orchestration.execution.intake import pick_signals
-from orchestration.resources.platform import PlatformResource
+from orchestration.execution.signal_assignment import pick_signals
+from orchestration.resources import PlatformResource
 
 # Dagster's daemon looks every 5 seconds whether a tick has ended: one that ends just before leaves no hole.
 _WAIT_S = 14.4

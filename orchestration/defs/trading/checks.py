@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from orchestration.resources.platform import PlatformResource
+from orchestration.resources import PlatformResource
 
 _LEDGER = ["trading", "ledger"]
 _EXECUTIONS = ["trading", "executions"]

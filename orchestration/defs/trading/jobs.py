@@ -5,12 +5,12 @@ from typing import Any
 
 import dagster as dg
 
-from orchestration.execution.accounts import open_accounts
-from orchestration.execution.desk import Desk, Outcome
-from orchestration.execution.rounds import Round, run_round
 from orchestration.execution.settlement import ensure_deposits
-from orchestration.execution.staying import trade_and_stay
-from orchestration.resources.platform import PlatformResource
+from orchestration.execution.settlement_cycle import Round, run_round
+from orchestration.execution.trade_signal import Desk, Outcome
+from orchestration.execution.trading_context import open_accounts
+from orchestration.execution.trading_run import trade_and_stay
+from orchestration.resources import PlatformResource
 from streams.storage.database import Connection, Row
 
 SIGNALS_TAG = "crossbook/signals"

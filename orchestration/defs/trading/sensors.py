@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import dagster as dg
 
 from orchestration.defs.trading.jobs import settle_trades
-from orchestration.execution.notices import send_alerts
-from orchestration.execution.rounds import alarm_kill, why_due
-from orchestration.resources.platform import PlatformResource
+from orchestration.execution.alert_delivery import send_alerts
+from orchestration.execution.settlement_cycle import alarm_kill, why_due
+from orchestration.resources import PlatformResource
 
 _IN_PROGRESS = [
     dg.DagsterRunStatus.QUEUED,

@@ -6,10 +6,10 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import dbt_assets
 
-from orchestration.resources.dbt_build import build_warehouse
-from orchestration.resources.dbt_project import load_manifest
-from orchestration.resources.platform import PlatformResource
-from orchestration.resources.translator import WarehouseTranslator
+from orchestration.dbt.build import build_warehouse
+from orchestration.dbt.project import load_manifest
+from orchestration.dbt.translator import WarehouseTranslator
+from orchestration.resources import PlatformResource
 
 _MANIFEST = load_manifest()
 _TRANSLATOR = WarehouseTranslator()

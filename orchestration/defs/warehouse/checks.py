@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from orchestration.resources.platform import PlatformResource
+from orchestration.resources import PlatformResource
 
 _QUOTES = dg.AssetKey(["analytics", "quotes_1m"])
 

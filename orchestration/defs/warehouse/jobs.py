@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from orchestration.automation.cadences import BATCH
+from orchestration.cadences import BATCH
 from orchestration.defs.warehouse.assets import warehouse
 
 FIRST_PASS_KEYS = (

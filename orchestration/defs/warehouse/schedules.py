@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from orchestration.automation.cadences import cadences
+from orchestration.cadences import cadences
 from orchestration.defs.warehouse.jobs import build_marts, build_warehouse
 from streams.settings import load_settings
 

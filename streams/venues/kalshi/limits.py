@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from streams.market.errors import InvalidAmount
-from streams.venues.buckets import Entries, Ledger, MemoryLedger, TokenBucket, take_together
+from streams.venues.common.token_buckets import Entries, Ledger, MemoryLedger, TokenBucket, take_together
 
 Routing = Literal["by_ticker", "unscoped"] | int
 """How a write reaches its shard: routed by the venue, without shard (batches, shard 0), or a shard above 0."""

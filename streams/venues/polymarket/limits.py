@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from streams.venues.buckets import Ledger, MemoryLedger, TokenBucket, take_together
+from streams.venues.common.token_buckets import Ledger, MemoryLedger, TokenBucket, take_together
 
 _WINDOW_S = 10
 _SERVICES = {"clob": 9000, "gamma": 4000, "data": 1000, "relayer": 100, "site": 100}

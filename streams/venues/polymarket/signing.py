@@ -18,7 +18,7 @@ from typing import Any, Literal
 import orjson
 
 from streams.market.errors import ConfigurationError, InvalidAmount
-from streams.venues.credentials import PolymarketCredentials
+from streams.venues.credentials.keys import PolymarketCredentials
 from streams.venues.polymarket.amounts import CENT_E6, Amounts, OrderSide
 from streams.venues.polymarket.contracts import EXCHANGE_V2, EXCHANGE_V3, NEG_RISK_EXCHANGE_V2, POLYGON
 from streams.venues.polymarket.ecdsa import checksummed, keccak256, sign_digest

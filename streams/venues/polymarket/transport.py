@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 import httpx
 
 from streams.market.errors import AuthenticationFailed, MalformedFrame, RateLimited
-from streams.venues.answers import document_of, read
-from streams.venues.credentials import PolymarketCredentials
-from streams.venues.endpoints import Endpoints
-from streams.venues.http import call
-from streams.venues.paging import Page, all_items
+from streams.venues.common.endpoints import Endpoints
+from streams.venues.common.http import call
+from streams.venues.common.paging import Page, all_items
+from streams.venues.common.responses import document_of, read
+from streams.venues.credentials.keys import PolymarketCredentials
 from streams.venues.polymarket.errors import classify
 from streams.venues.polymarket.limits import PolymarketLimits
 from streams.venues.polymarket.signing import l2_headers

@@ -13,7 +13,7 @@ from tests.conftest import new_database
 from tests.golden.execution import goldens, lives
 from tests.golden.execution.answers import PURE
 from tests.golden.execution.stage import Plain
-from tests.ports import free_port
+from tests.support.ports import free_port
 
 
 def main() -> int:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from tests.frames import fixture_frames
 from tests.golden.execution import stage
 from tests.golden.execution.stage import Plain, RecordedBatch
-from tests.kalshi_frames import KalshiFrames
+from tests.support.frames import fixture_frames
+from tests.support.kalshi_frames import KalshiFrames
 
 START_NS = 1_700_000_000_123_456_789
 FIRST_OFFSET = 8

@@ -10,21 +10,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from orchestration.execution.flatten import Bound, flatten_step, floor_of
-from orchestration.execution.gate import OpeningFacts, Refusal, may_open, may_send
-from orchestration.execution.ledger import (
-    Entry,
-    FillFact,
-    Lot,
-    cash_of,
-    fill_entries,
-    netting_target_e6,
-    payout_e6,
-    reversal_entries,
-    settlement_entries,
-)
-from orchestration.execution.planning import Room, decide, plan_from_json, plan_to_json, wanted_of
-from orchestration.execution.saga import (
+from orchestration.execution.decide.flatten import Bound, flatten_step, floor_of
+from orchestration.execution.decide.hedge import (
     Finish,
     LegBook,
     OrderFact,
@@ -40,6 +27,19 @@ from orchestration.execution.saga import (
     state_of,
     unmatched_e6,
 )
+from orchestration.execution.decide.ledger import (
+    Entry,
+    FillFact,
+    Lot,
+    cash_of,
+    fill_entries,
+    netting_target_e6,
+    payout_e6,
+    reversal_entries,
+    settlement_entries,
+)
+from orchestration.execution.decide.plan import Room, decide, plan_from_json, plan_to_json, wanted_of
+from orchestration.execution.decide.risk_checks import OpeningFacts, Refusal, may_open, may_send
 from orchestration.opportunities.bundles import find_bundles
 from orchestration.opportunities.documents import calc_answer, edges_answer
 from orchestration.opportunities.edges import Edge, Offer, walk
@@ -54,9 +54,9 @@ from streams.recorder.pipeline import Pipeline
 from streams.recorder.sources import PARSERS
 from streams.settings import Settings
 from streams.storage.recording import RowBatch
-from streams.storage.risk import LimitValues, TiedUp
 from streams.storage.segments import Record, RecordKind, pack_head
-from streams.storage.signals import MarketInfo
+from streams.storage.store.risk import LimitValues, TiedUp
+from streams.storage.store.signals import MarketInfo
 
 Plain = dict[str, Any]
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)

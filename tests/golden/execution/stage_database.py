@@ -18,22 +18,30 @@ from typing import Any
 
 from psycopg import sql
 
-from app import acts
-from orchestration.execution.desk import Desk
-from orchestration.execution.dispatch import Accounts
-from orchestration.execution.gateway import Gateway, OrderSpec, PreparedOrder
-from orchestration.execution.monitor import EdgeMonitor
-from orchestration.execution.paper import PaperGateway
-from orchestration.execution.rounds import run_round
+from app import operator_actions as acts
+from orchestration.execution.edge_monitor.monitor import EdgeMonitor
+from orchestration.execution.send_orders import Accounts
+from orchestration.execution.settlement_cycle import run_round
+from orchestration.execution.trade_signal import Desk
+from orchestration.execution.venues.gateway import Gateway, OrderSpec, PreparedOrder
+from orchestration.execution.venues.paper import PaperGateway
 from streams.market.book import Book
 from streams.market.events import BookSnapshot, Quote
 from streams.market.identity import Venue
-from streams.storage import trading
 from streams.storage.database import Connection, connect
 from streams.storage.recording import commit_batch, open_segment
-from streams.storage.signals import load_actionable
-from tests.fake_venue import KALSHI_MARKET, POLYMARKET_MARKET, FakeVenue, approve, seed_group, seed_signal, set_books
+from streams.storage.store import executions as trading
+from streams.storage.store.signals import load_actionable
 from tests.golden.execution.stage import Plain, RecordedBatch, settings_of
+from tests.support.fake_venue import (
+    KALSHI_MARKET,
+    POLYMARKET_MARKET,
+    FakeVenue,
+    approve,
+    seed_group,
+    seed_signal,
+    set_books,
+)
 
 MARKETS = {"kalshi": KALSHI_MARKET, "polymarket": POLYMARKET_MARKET}
 Faults = Mapping[str, Mapping[str, Sequence[int]]]

@@ -11,18 +11,18 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
-from orchestration.execution.gateway import Gateway, OrderKey, OrderSpec, Target
-from orchestration.execution.live import KalshiGateway, PolymarketGateway
+from orchestration.execution.venues.gateway import Gateway, OrderKey, OrderSpec, Target
+from orchestration.execution.venues.live import KalshiGateway, PolymarketGateway
 from streams.market.errors import StreamsError
 from streams.market.fees import from_json
 from streams.market.identity import Venue
 from streams.market.listing import MarketTerms
 from streams.settings import Settings
-from streams.venues.credentials import PolymarketCredentials
-from streams.venues.endpoints import endpoints
+from streams.venues.common.endpoints import endpoints
+from streams.venues.credentials.keys import PolymarketCredentials
 from streams.venues.kalshi.limits import KalshiLimits
-from streams.venues.kalshi.rest import KalshiClient
-from streams.venues.polymarket.rest import PolymarketClient
+from streams.venues.kalshi.rest.client import KalshiClient
+from streams.venues.polymarket.client import PolymarketClient
 from tests.golden.execution.stage import Plain
 
 SENT_AT = datetime(2024, 2, 3, tzinfo=UTC)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from psycopg.types.json import Jsonb
 
-from orchestration.execution.monitor import EdgeMonitor
+from orchestration.execution.edge_monitor.monitor import EdgeMonitor
 from streams.market.book import Book
 from streams.market.events import BookSnapshot, Quote
 from streams.market.identity import Venue

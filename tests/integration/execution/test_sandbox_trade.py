@@ -14,16 +14,16 @@ from typing import Any
 import pytest
 from psycopg.types.json import Jsonb
 
-from app.acts import ask_flatten
-from orchestration.execution.accounts import open_accounts
-from orchestration.execution.desk import Desk
-from orchestration.execution.dispatch import Accounts
-from orchestration.execution.rounds import run_round
+from app.operator_actions import ask_flatten
+from orchestration.execution.send_orders import Accounts
 from orchestration.execution.settlement import ensure_deposits
+from orchestration.execution.settlement_cycle import run_round
+from orchestration.execution.trade_signal import Desk
+from orchestration.execution.trading_context import open_accounts
 from streams.market.identity import MarketRef, Venue
-from streams.sandbox.faults import load_plan
-from streams.sandbox.identifiers import polymarket_ids
-from streams.sandbox.model import (
+from streams.sandbox.core.faults import load_plan
+from streams.sandbox.core.identifiers import polymarket_ids
+from streams.sandbox.core.model import (
     Act,
     CatalogueEvent,
     CatalogueMarket,
@@ -34,14 +34,14 @@ from streams.sandbox.model import (
     PlaceOrder,
     SettleMarket,
 )
-from streams.sandbox.service import Sandbox, SandboxOptions
+from streams.sandbox.process.process import Sandbox, SandboxOptions
 from streams.settings import Settings
 from streams.storage.database import Connection, connect
-from streams.venues.clients import kalshi_client, polymarket_client
-from streams.venues.http import http_client
-from streams.venues.kalshi import listings as kalshi_listings
-from streams.venues.keystore import ensure_sandbox_credentials
-from tests.ports import free_port
+from streams.venues.common.http import http_client
+from streams.venues.credentials.keystore import ensure_sandbox_credentials
+from streams.venues.factory import kalshi_client, polymarket_client
+from streams.venues.kalshi.types import listings as kalshi_listings
+from tests.support.ports import free_port
 
 IDS = polymarket_ids("will-it-rain")
 KALSHI = MarketRef(Venue.KALSHI, "KXRAIN-26NOV20")

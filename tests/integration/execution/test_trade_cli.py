@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from app.cli import trade
 from streams.storage.database import connect
-from streams.storage.risk import current_switch
+from streams.storage.store.risk import current_switch
 
 
 @pytest.mark.parametrize(

@@ -14,16 +14,16 @@ from orchestration.defs.signals.sensors import spread_sensor
 from orchestration.defs.trading import jobs
 from orchestration.defs.trading.checks import ledger_cash_equals_venue_cash, nothing_is_escalated
 from orchestration.defs.trading.sensors import alert_sender, settlement_sensor
-from orchestration.execution.dispatch import Accounts
-from orchestration.execution.intake import pick_signals
-from orchestration.execution.notices import send_alerts
-from orchestration.execution.rounds import why_due
-from orchestration.resources.platform import PlatformResource
+from orchestration.execution.alert_delivery import send_alerts
+from orchestration.execution.send_orders import Accounts
+from orchestration.execution.settlement_cycle import why_due
+from orchestration.execution.signal_assignment import pick_signals
+from orchestration.resources import PlatformResource
 from streams.settings import Settings, load_settings
-from streams.storage.alerts import clear_alert, raise_alert
-from streams.storage.commands import finish
 from streams.storage.database import Connection, connect
-from streams.storage.risk import current_switch, set_switch
+from streams.storage.store.alerts import clear_alert, raise_alert
+from streams.storage.store.commands import finish
+from streams.storage.store.risk import current_switch, set_switch
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_signals_are_refused_once_each_while_the_switch_is_not_run(database: str
 
 
 def test_no_intent_can_be_written_after_a_kill_has_committed(database: str) -> None:
-    from streams.storage.risk import lock_acting
+    from streams.storage.store.risk import lock_acting
 
     with connect(database) as writer, connect(database) as person:
         person.execute("SET lock_timeout = '100ms'")

@@ -12,12 +12,12 @@ import pytest
 
 from streams.market.errors import NotFound, RateLimited, Refused
 from streams.market.identity import MarketRef, Venue
-from streams.sandbox.model import CloseMarket, DetermineMarket, SettleMarket
-from streams.venues.buckets import FileLedger
-from streams.venues.kalshi.changes import Amendment
+from streams.sandbox.core.model import CloseMarket, DetermineMarket, SettleMarket
+from streams.venues.common.token_buckets import FileLedger
 from streams.venues.kalshi.limits import KalshiLimits
-from streams.venues.kalshi.orders import OrderRequest
-from streams.venues.kalshi.rest import KalshiClient
+from streams.venues.kalshi.rest.client import KalshiClient
+from streams.venues.kalshi.types.order_changes import Amendment
+from streams.venues.kalshi.types.orders import OrderRequest
 from tests.fixtures import sandbox_world
 
 TICKER = "KXRAIN-26DEC01-NYC"

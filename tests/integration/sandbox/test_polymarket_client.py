@@ -13,15 +13,15 @@ from pydantic import SecretStr
 
 from streams.market.errors import NotFound, Refused
 from streams.market.identity import Venue
-from streams.sandbox.behaviour import ZERO
-from streams.sandbox.polymarket_face.wallets import owned_wallets
-from streams.venues.polymarket import calldata
+from streams.sandbox.core.profile import ZERO
+from streams.sandbox.polymarket.wallets import owned_wallets
 from streams.venues.polymarket.amounts import Amounts, limit_amounts, spend_amounts
+from streams.venues.polymarket.chain import calldata
+from streams.venues.polymarket.chain.relayer import Relayer, RelayerKey
+from streams.venues.polymarket.client import PolymarketClient
+from streams.venues.polymarket.clob.heartbeat import DeadMansSwitch, beat
+from streams.venues.polymarket.clob.orders import PostAnswer
 from streams.venues.polymarket.contracts import COLLATERAL, COLLATERAL_ADAPTER, CONDITIONAL_TOKENS, EXCHANGE_V2
-from streams.venues.polymarket.heartbeat import DeadMansSwitch, beat
-from streams.venues.polymarket.orders import PostAnswer
-from streams.venues.polymarket.relayer import Relayer, RelayerKey
-from streams.venues.polymarket.rest import PolymarketClient
 from streams.venues.polymarket.signing import SignedOrder, build_order, gtd_expiration
 from tests.fixtures.sandbox_world import CONDITION
 

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 from websockets.asyncio.client import connect
 
-from tests.ports import free_port
+from tests.support.ports import free_port
 
 
 @contextmanager

@@ -24,14 +24,14 @@ from websockets.exceptions import ConnectionClosedError
 
 from streams.market.errors import ConfigurationError, OutcomeUnknown, Refused
 from streams.market.identity import Venue
-from streams.sandbox.faults import FaultPlan, FaultRule, load_plan
-from streams.sandbox.journal import Journal
+from streams.sandbox.core.faults import FaultPlan, FaultRule, load_plan
+from streams.sandbox.exchange.journal import Journal
 from streams.settings import load_settings
-from streams.venues.credentials import KalshiCredentials
-from streams.venues.endpoints import endpoints
-from streams.venues.kalshi.orders import OrderRequest
-from streams.venues.kalshi.rest import KalshiClient
-from tests.ports import free_port
+from streams.venues.common.endpoints import endpoints
+from streams.venues.credentials.keys import KalshiCredentials
+from streams.venues.kalshi.rest.client import KalshiClient
+from streams.venues.kalshi.types.orders import OrderRequest
+from tests.support.ports import free_port
 
 
 @contextmanager

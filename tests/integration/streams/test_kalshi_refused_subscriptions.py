@@ -6,9 +6,9 @@ import asyncio
 from typing import Any
 
 from streams.market.events import BookStale
-from streams.venues.endpoints import Endpoints
-from streams.venues.kalshi.feed import KalshiFeed
-from tests.venue_servers import (
+from streams.venues.common.endpoints import Endpoints
+from streams.venues.kalshi.stream.feed import KalshiFeed
+from tests.support.venue_servers import (
     CREDENTIALS,
     KalshiVenue,
     Market,

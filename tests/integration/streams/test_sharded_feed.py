@@ -14,14 +14,14 @@ from websockets.asyncio.server import ServerConnection
 from streams.market.errors import MalformedFrame, TransientError
 from streams.market.events import BookSnapshot, BookStale
 from streams.market.identity import Venue
-from streams.venues.endpoints import Endpoints
-from streams.venues.polymarket import commands
-from streams.venues.polymarket.feed import PolymarketFeed
-from streams.venues.polymarket.probe import rest_probe
-from streams.venues.polymarket.silence import BookMark
+from streams.venues.common.endpoints import Endpoints
+from streams.venues.polymarket.stream import commands
+from streams.venues.polymarket.stream.feed import PolymarketFeed
+from streams.venues.polymarket.stream.probe import rest_probe
+from streams.venues.polymarket.stream.silence import BookMark
 from tests.fixtures.sandbox_world import CONDITION
 from tests.fixtures.sandbox_world import sandbox_world as open_world
-from tests.venue_servers import Market, PolymarketVenue, play, read_until, snapshots
+from tests.support.venue_servers import Market, PolymarketVenue, play, read_until, snapshots
 
 YES, NO = str(10**40), str(10**40 + 1)
 MARKETS = [Market(f"M{n}", f"{n}1", f"{n}2") for n in range(1, 6)]

@@ -23,18 +23,18 @@ from streams.market.private import (
     PositionUpdate,
     PrivateEvent,
 )
-from streams.sandbox.faults import FaultPlan, SettlementPlan
-from streams.venues.endpoints import Endpoints
-from streams.venues.feed import UserFeed
-from streams.venues.kalshi.orders import order_request
-from streams.venues.kalshi.user_feed import CHANNELS, KalshiUserFeed
+from streams.sandbox.core.faults import FaultPlan, SettlementPlan
+from streams.venues.common.endpoints import Endpoints
+from streams.venues.common.feed import UserFeed
+from streams.venues.kalshi.stream.user_feed import CHANNELS, KalshiUserFeed
+from streams.venues.kalshi.types.orders import order_request
 from streams.venues.polymarket.amounts import spend_amounts
 from streams.venues.polymarket.signing import build_order
-from streams.venues.polymarket.user_feed import PolymarketUserFeed
+from streams.venues.polymarket.stream.user_feed import PolymarketUserFeed
 from tests.fixtures.sandbox_world import CONDITION, CONTRACT, TICKER
 from tests.fixtures.sandbox_world import sandbox_world as open_world
-from tests.frames import WALLET
-from tests.venue_servers import CREDENTIALS, KalshiVenue, play
+from tests.support.frames import WALLET
+from tests.support.venue_servers import CREDENTIALS, KalshiVenue, play
 
 YES = str(10**40)
 

@@ -15,13 +15,13 @@ from websockets.asyncio.server import ServerConnection
 from streams.market.errors import AuthenticationFailed, TransientError
 from streams.market.events import Acknowledgement, BookSnapshot, ChannelError, LevelChange
 from streams.settings import Settings
-from streams.venues.endpoints import Endpoints, endpoints
-from streams.venues.kalshi.feed import KalshiFeed
+from streams.venues.common.endpoints import Endpoints, endpoints
 from streams.venues.kalshi.limits import KalshiLimits
-from streams.venues.kalshi.polling import KalshiPollingFeed
-from streams.venues.kalshi.rest import KalshiClient
-from streams.venues.polymarket.feed import PolymarketFeed
-from tests.venue_servers import (
+from streams.venues.kalshi.rest.client import KalshiClient
+from streams.venues.kalshi.stream.feed import KalshiFeed
+from streams.venues.kalshi.stream.polling import KalshiPollingFeed
+from streams.venues.polymarket.stream.feed import PolymarketFeed
+from tests.support.venue_servers import (
     CREDENTIALS,
     KalshiVenue,
     Market,

@@ -11,9 +11,9 @@ import pytest
 @pytest.mark.parametrize(
     ("modules", "forbidden"),
     [
-        ("app.queries.status, app.acts", ("streamlit", "fastapi", "dagster", "pandas", "plotly")),
+        ("app.queries.status, app.operator_actions", ("streamlit", "fastapi", "dagster", "pandas", "plotly")),
         ("app.api.main", ("streamlit", "dagster", "pandas")),
-        ("app.dashboard.views.overview", ("fastapi", "dagster")),
+        ("app.dashboard.pages.overview", ("fastapi", "dagster")),
     ],
 )
 def test_an_import_does_not_pull_in(modules: str, forbidden: tuple[str, ...]) -> None:

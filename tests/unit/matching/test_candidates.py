@@ -11,7 +11,7 @@ from orchestration.matching.candidates import find_candidates, find_candidates_f
 from orchestration.matching.normalise import extract
 from streams.market.identity import Venue
 from streams.market.listing import Listing
-from streams.venues.times import parse_time
+from streams.venues.common.times import parse_time
 
 
 def listing(venue: Venue, market_id: str, title: str) -> Listing:

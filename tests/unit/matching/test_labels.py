@@ -12,13 +12,13 @@ from orchestration.matching.normalise import extract
 from orchestration.matching.rules_judge import judge_by_rules, judge_features
 from streams.market.identity import Venue
 from streams.market.listing import Listing
-from streams.sandbox.catalogue import load_catalogue
-from streams.sandbox.model import CatalogueEvent, CatalogueMarket
-from streams.sandbox.parameters import COINS
-from streams.sandbox.series import ShortEvent, strikes_around
-from streams.sandbox.series import listings as series_listings
-from streams.sandbox.truth import true_pairs
-from streams.venues.times import parse_time
+from streams.sandbox.catalogue.load import load_catalogue
+from streams.sandbox.catalogue.truth import true_pairs
+from streams.sandbox.core.model import CatalogueEvent, CatalogueMarket
+from streams.sandbox.simulation.parameters import COINS
+from streams.sandbox.simulation.short_series import ShortEvent, strikes_around
+from streams.sandbox.simulation.short_series import listings as series_listings
+from streams.venues.common.times import parse_time
 
 THRESHOLD = Decimal("0.85")
 

@@ -10,7 +10,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from app.cli.main import cli
-from tests.ports import free_port
+from tests.support.ports import free_port
 
 COMMANDS = [
     ["up"], ["down"], ["reset"], ["status"], ["doctor"], ["sandbox"], ["record"], ["sql"], ["fee"], ["calc"],

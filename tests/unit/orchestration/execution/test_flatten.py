@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from orchestration.execution.flatten import Bound, flatten_step, floor_of
-from orchestration.execution.saga import (
+from orchestration.execution.decide.flatten import Bound, flatten_step, floor_of
+from orchestration.execution.decide.hedge import (
     Finish,
     LegBook,
     OrderFact,

@@ -12,16 +12,16 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
-from orchestration.execution.gateway import OrderKey, OrderSpec, Target
-from orchestration.execution.live import KalshiGateway
+from orchestration.execution.venues.gateway import OrderKey, OrderSpec, Target
+from orchestration.execution.venues.live import KalshiGateway
 from streams.market.errors import OutcomeUnknown
 from streams.market.fees import KalshiFeeSchedule
 from streams.market.identity import Venue
 from streams.market.listing import MarketTerms
 from streams.settings import Settings
-from streams.venues.endpoints import endpoints
+from streams.venues.common.endpoints import endpoints
 from streams.venues.kalshi.limits import KalshiLimits
-from streams.venues.kalshi.rest import KalshiClient
+from streams.venues.kalshi.rest.client import KalshiClient
 
 T = TypeVar("T")
 BASE = "/trade-api/v2/portfolio"

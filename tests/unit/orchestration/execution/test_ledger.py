@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestration.execution.ledger import (
+from orchestration.execution.decide.ledger import (
     FillFact,
     Lot,
     cash_of,

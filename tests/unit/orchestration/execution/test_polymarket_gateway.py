@@ -12,16 +12,16 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from orchestration.execution.gateway import OrderKey, OrderReading, OrderSpec, PreparedOrder, Target
-from orchestration.execution.live import PolymarketGateway
+from orchestration.execution.venues.gateway import OrderKey, OrderReading, OrderSpec, PreparedOrder, Target
+from orchestration.execution.venues.live import PolymarketGateway
 from streams.market.errors import InvalidAmount, Refused, StreamsError
 from streams.market.fees import PolymarketFeeSchedule
 from streams.market.identity import Venue
 from streams.market.listing import MarketTerms
 from streams.settings import Settings
-from streams.venues.credentials import PolymarketCredentials
-from streams.venues.endpoints import endpoints
-from streams.venues.polymarket.rest import PolymarketClient
+from streams.venues.common.endpoints import endpoints
+from streams.venues.credentials.keys import PolymarketCredentials
+from streams.venues.polymarket.client import PolymarketClient
 
 KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
 WALLET = PolymarketCredentials(

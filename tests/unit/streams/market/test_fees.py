@@ -27,7 +27,7 @@ from streams.market.fees import (
 )
 from streams.market.identity import Venue
 from streams.market.units import cash_e6, cash_e6_of, price_e4, size_e6
-from streams.venues.kalshi.listings import fee_schedule
+from streams.venues.kalshi.types.listings import fee_schedule
 
 KALSHI_ROWS = [
     # price, size, role, schedule, fee: ceil(k*M*C*P*(1-P), 6), then cash floored to the account's step

@@ -18,8 +18,8 @@ from streams.recorder.pipeline import Pipeline
 from streams.recorder.sources import PARSERS
 from streams.storage.recording import RowBatch
 from streams.storage.segments import Record, RecordKind
-from streams.venues.kalshi.parsing import stale_frame
-from tests.kalshi_frames import KalshiFrames
+from streams.venues.kalshi.types.market_frames import stale_frame
+from tests.support.kalshi_frames import KalshiFrames
 
 START_NS = 1_700_000_000_000_000_000
 

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from streams.market.identity import Venue
-from streams.sandbox.admin import AdminFace, Controls
-from streams.sandbox.behaviour import Behaviour
-from streams.sandbox.exchange import Exchange
-from streams.sandbox.face_faults import FaultySurface
-from streams.sandbox.faults import FaultPlan
-from streams.sandbox.model import CatalogueEvent, CatalogueMarket, ListMarket
-from streams.sandbox.server import Request, Response
+from streams.sandbox.core.faults import FaultPlan
+from streams.sandbox.core.model import CatalogueEvent, CatalogueMarket, ListMarket
+from streams.sandbox.core.profile import Behaviour
+from streams.sandbox.exchange.exchange import Exchange
+from streams.sandbox.http.fault_injection import FaultySurface
+from streams.sandbox.http.server import Request, Response
+from streams.sandbox.process.admin import AdminFace, Controls
 
 NOW_MS = 1_790_000_000_000
 MARKET = "KXRAIN-26DEC01-NYC"

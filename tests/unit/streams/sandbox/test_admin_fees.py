@@ -8,11 +8,11 @@ import orjson
 import pytest
 
 from streams.market.identity import Venue
-from streams.sandbox.admin import AdminFace, Controls
-from streams.sandbox.faults import FaultPlan
-from streams.sandbox.memory import apply_state, exchange_state, reopen_books
-from streams.sandbox.server import Request, Response
-from tests.kalshi_venue import CRYPTO, KalshiVenue
+from streams.sandbox.core.faults import FaultPlan
+from streams.sandbox.exchange.snapshot import apply_state, exchange_state, reopen_books
+from streams.sandbox.http.server import Request, Response
+from streams.sandbox.process.admin import AdminFace, Controls
+from tests.support.kalshi_venue import CRYPTO, KalshiVenue
 
 EVENT, SERIES = "KXRAIN-26DEC01", "KXRAIN"
 _IOC = {"time_in_force": "immediate_or_cancel", "price": "0.5100"}

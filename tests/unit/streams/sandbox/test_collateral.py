@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from streams.sandbox.collateral import CollateralType, Leg, collateral_type, is_ladder, least_e6, rung_of
+from streams.sandbox.core.collateral import CollateralType, Leg, collateral_type, is_ladder, least_e6, rung_of
 
 KINDS: tuple[CollateralType, ...] = ("MECNET", "DIRECNET", "")
 CONTRACT = 1_000_000

@@ -9,10 +9,10 @@ import pytest
 
 from streams.market.errors import Refused
 from streams.market.identity import MarketRef, Venue
-from streams.sandbox.exchange import Exchange
-from streams.sandbox.faults import FaultPlan, FaultRule, SettlementPlan
-from streams.sandbox.memory import apply_state, exchange_state, reopen_books
-from streams.sandbox.model import CloseMarket, DetermineMarket, SettleMarket
+from streams.sandbox.core.faults import FaultPlan, FaultRule, SettlementPlan
+from streams.sandbox.core.model import CloseMarket, DetermineMarket, SettleMarket
+from streams.sandbox.exchange.exchange import Exchange
+from streams.sandbox.exchange.snapshot import apply_state, exchange_state, reopen_books
 from tests.engine.quoted import CONTRACT, NOW, exchange, listing, request
 
 

@@ -9,11 +9,11 @@ import pytest
 
 from streams.market.errors import Refused
 from streams.market.identity import MarketRef, Venue
-from streams.sandbox.behaviour import REALISTIC, ZERO
-from streams.sandbox.exchange import Exchange
-from streams.sandbox.faults import FaultPlan, FaultRule, SettlementPlan
-from streams.sandbox.model import CancelOrder, DetermineMarket, ListMarket, PlaceOrder, SettleMarket
-from streams.sandbox.shards import EVERYWHERE, rebalanced, shard_of, split_by_share
+from streams.sandbox.core.faults import FaultPlan, FaultRule, SettlementPlan
+from streams.sandbox.core.model import CancelOrder, DetermineMarket, ListMarket, PlaceOrder, SettleMarket
+from streams.sandbox.core.profile import REALISTIC, ZERO
+from streams.sandbox.core.shards import EVERYWHERE, rebalanced, shard_of, split_by_share
+from streams.sandbox.exchange.exchange import Exchange
 from tests.engine.quoted import CONTRACT, NOW, exchange, listing, request
 
 M = MarketRef(Venue.POLYMARKET, "M")

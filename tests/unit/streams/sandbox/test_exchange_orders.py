@@ -8,10 +8,10 @@ import pytest
 
 from streams.market.errors import Refused
 from streams.market.identity import MarketRef, Venue
-from streams.sandbox.exchange import Exchange
-from streams.sandbox.faults import FaultPlan, FaultRule
-from streams.sandbox.model import CancelOrder, PlaceOrder
-from streams.sandbox.records import Amendment, ExchangeMode
+from streams.sandbox.core.faults import FaultPlan, FaultRule
+from streams.sandbox.core.model import CancelOrder, PlaceOrder
+from streams.sandbox.core.records import Amendment, ExchangeMode
+from streams.sandbox.exchange.exchange import Exchange
 from tests.engine.quoted import CONTRACT, NOW, exchange, request
 
 

@@ -8,10 +8,10 @@ import pytest
 
 from streams.market.errors import Refused
 from streams.market.identity import MarketRef, Venue
-from streams.sandbox.exchange import Exchange
-from streams.sandbox.faults import FaultPlan, SettlementPlan
-from streams.sandbox.model import ChangeTick, DetermineMarket, ListMarket, PlaceOrder, SettleMarket
-from streams.sandbox.records import Amendment
+from streams.sandbox.core.faults import FaultPlan, SettlementPlan
+from streams.sandbox.core.model import ChangeTick, DetermineMarket, ListMarket, PlaceOrder, SettleMarket
+from streams.sandbox.core.records import Amendment
+from streams.sandbox.exchange.exchange import Exchange
 from tests.engine.quoted import CONTRACT, NOW, exchange, listing, request
 
 POLYMARKET = MarketRef(Venue.POLYMARKET, "M")

@@ -10,9 +10,9 @@ import pytest
 
 from streams.market.errors import ConfigurationError
 from streams.market.identity import Venue
-from streams.sandbox.behaviour import REALISTIC
-from streams.sandbox.exchange import Exchange
-from streams.sandbox.faults import FaultKind, FaultPlan, FaultRule, SettlementPlan, load_plan, parse_rule
+from streams.sandbox.core.faults import FaultKind, FaultPlan, FaultRule, SettlementPlan, load_plan, parse_rule
+from streams.sandbox.core.profile import REALISTIC
+from streams.sandbox.exchange.exchange import Exchange
 
 KINDS = get_args(FaultKind)
 

@@ -10,11 +10,9 @@ from itertools import pairwise
 import pytest
 
 from streams.market.identity import Venue
-from streams.sandbox.calibrate import simulate
-from streams.sandbox.catalogue import Catalogue, load_catalogue
-from streams.sandbox.flow import Flow
-from streams.sandbox.measure import quantile
-from streams.sandbox.model import (
+from streams.sandbox.catalogue.load import Catalogue, load_catalogue
+from streams.sandbox.catalogue.truth import true_pairs
+from streams.sandbox.core.model import (
     Act,
     CancelOrder,
     CloseMarket,
@@ -24,10 +22,12 @@ from streams.sandbox.model import (
     PlaceOrder,
     SettleMarket,
 )
-from streams.sandbox.offline import OfflineExchange
-from streams.sandbox.parameters import FlowParameters
-from streams.sandbox.quoting import MAKER
-from streams.sandbox.truth import true_pairs
+from streams.sandbox.simulation.flow import Flow
+from streams.sandbox.simulation.parameters import FlowParameters
+from streams.sandbox.simulation.quoting import MAKER
+from tests.calibration.calibrate import simulate
+from tests.calibration.measure import quantile
+from tests.calibration.offline import OfflineExchange
 
 NOW = datetime(2026, 11, 21, 12, 0, 7, tzinfo=UTC)
 START_MS = int(NOW.timestamp() * 1000)

@@ -12,15 +12,15 @@ from random import Random
 import pytest
 
 from streams.market.errors import ConfigurationError
-from streams.sandbox.behaviour import REALISTIC, ZERO
-from streams.sandbox.catalogue import Catalogue, load_catalogue
-from streams.sandbox.episodes import catalogue_gap
-from streams.sandbox.flow import Flow
-from streams.sandbox.model import CancelOrder, PlaceOrder
-from streams.sandbox.offline import OfflineExchange
-from streams.sandbox.parameters import REALISTIC_FLOW, FlowParameters, adjusted_parameters
-from streams.sandbox.quoting import RIVAL
-from streams.sandbox.start import load_behaviour
+from streams.sandbox.catalogue.load import Catalogue, load_catalogue
+from streams.sandbox.core.model import CancelOrder, PlaceOrder
+from streams.sandbox.core.profile import REALISTIC, ZERO
+from streams.sandbox.process.options import load_behaviour
+from streams.sandbox.simulation.dislocations import catalogue_gap
+from streams.sandbox.simulation.flow import Flow
+from streams.sandbox.simulation.parameters import REALISTIC_FLOW, FlowParameters, adjusted_parameters
+from streams.sandbox.simulation.quoting import RIVAL
+from tests.calibration.offline import OfflineExchange
 
 NOW = datetime(2026, 11, 21, 12, 0, 7, tzinfo=UTC)
 START_MS = int(NOW.timestamp() * 1000)

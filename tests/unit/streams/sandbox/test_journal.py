@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from streams.market.identity import Venue
-from streams.sandbox.faults import FaultPlan
-from streams.sandbox.journal import Journal
-from streams.sandbox.replay import ReplayFlow
-from streams.sandbox.service import Sandbox, SandboxOptions
+from streams.sandbox.core.faults import FaultPlan
+from streams.sandbox.exchange.journal import Journal
+from streams.sandbox.process.process import Sandbox, SandboxOptions
+from streams.sandbox.replay.replay import ReplayFlow
 from tests.engine.quoted import NOW, exchange, request
 
 

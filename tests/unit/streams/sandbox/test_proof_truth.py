@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from streams.sandbox.catalogue import load_catalogue
-from streams.sandbox.truth import true_pairs
+from streams.sandbox.catalogue.load import load_catalogue
+from streams.sandbox.catalogue.truth import true_pairs
 from tests.proofs.truth import catalogue_world
 
 

@@ -11,11 +11,11 @@ import pytest
 
 from streams.market.errors import ConfigurationError
 from streams.market.identity import Venue
-from streams.sandbox.catalogue import load_catalogue
-from streams.sandbox.flow import Flow
-from streams.sandbox.model import ListMarket
-from streams.sandbox.parameters import FlowParameters
-from streams.sandbox.truth import true_pairs
+from streams.sandbox.catalogue.load import load_catalogue
+from streams.sandbox.catalogue.truth import true_pairs
+from streams.sandbox.core.model import ListMarket
+from streams.sandbox.simulation.flow import Flow
+from streams.sandbox.simulation.parameters import FlowParameters
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 KALSHI = {

@@ -12,10 +12,10 @@ import pytest
 
 from streams.market.errors import ConfigurationError
 from streams.market.identity import MarketRef, Venue
-from streams.sandbox.model import HouseFill, PlaceOrder
-from streams.sandbox.offline import OfflineExchange
-from streams.sandbox.recorded_books import Level, read_recording
-from streams.sandbox.replay import REPLAY, ReplayFlow
+from streams.sandbox.core.model import HouseFill, PlaceOrder
+from streams.sandbox.replay.recorded_books import Level, read_recording
+from streams.sandbox.replay.replay import REPLAY, ReplayFlow
+from tests.calibration.offline import OfflineExchange
 
 START_MS = 1_795_200_000_000
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect
 
-from streams.sandbox.server import Request, Response, Server, Session, Socket
+from streams.sandbox.http.server import Request, Response, Server, Session, Socket
 
 pytestmark = pytest.mark.anyio
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from streams.market.errors import ConfigurationError
 from streams.market.identity import MarketRef, Venue
-from streams.sandbox.truth import (
+from streams.sandbox.catalogue.truth import (
     Condition,
     Fact,
     Truth,

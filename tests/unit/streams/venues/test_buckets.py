@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.venues.buckets import FileLedger, Ledger, MemoryLedger, TokenBucket, take_together
+from streams.venues.common.token_buckets import FileLedger, Ledger, MemoryLedger, TokenBucket, take_together
 
 
 class Clock:
@@ -143,7 +143,7 @@ def run(path: Path, times: int, *, rate: float = 40.0, capacity: float = 10.0) -
     arguments = [str(path), str(rate), str(capacity), str(times)]
     root = Path(__file__).resolve().parents[4]
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.bucket_process", *arguments],
+        [sys.executable, "-m", "tests.support.bucket_process", *arguments],
         stdout=subprocess.PIPE, text=True, cwd=root, env={**os.environ, "PYTHONPATH": str(root)},
     )  # fmt: skip
 

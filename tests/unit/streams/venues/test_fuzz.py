@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from streams.market.identity import Venue
-from tests.frames import fixture_frames
 from tests.proofs.fuzz import Fuzzer
+from tests.support.frames import fixture_frames
 
 
 def test_mutated_frames_give_events_or_malformed_frame_and_nothing_else() -> None:
@@ -30,6 +30,6 @@ def test_a_decoder_that_raises_anything_else_is_found(monkeypatch: pytest.Monkey
     def broken(_raw: bytes, _tokens: object) -> list[object]:
         raise KeyError("size")
 
-    monkeypatch.setattr("streams.venues.polymarket.parsing.parse_frame", broken)
+    monkeypatch.setattr("streams.venues.polymarket.market_frames.parse_frame", broken)
     found = Fuzzer(fixture_frames(), 5).run(50)
     assert any("KeyError" in failure for failure in found.failures)

@@ -10,10 +10,10 @@ import httpx
 import pytest
 
 from streams.market.errors import OutcomeUnknown
-from streams.venues.kalshi.changes import Amendment
-from streams.venues.kalshi.orders import OrderRequest
-from streams.venues.kalshi.rest import KalshiClient
-from tests.kalshi_stub import PREFIX, Stub, ask, made
+from streams.venues.kalshi.rest.client import KalshiClient
+from streams.venues.kalshi.types.order_changes import Amendment
+from streams.venues.kalshi.types.orders import OrderRequest
+from tests.support.kalshi_stub import PREFIX, Stub, ask, made
 
 REQUEST = OrderRequest("KXA-1", "bid", 5_000, 1_250_000, "c")
 # One of the lists is the answer's own; the venue may say null for an empty one.

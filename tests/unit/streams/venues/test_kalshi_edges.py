@@ -24,13 +24,13 @@ from streams.market.errors import (
     TransientError,
 )
 from streams.settings import Settings
-from streams.venues.http import http_client
-from streams.venues.kalshi.changes import Amendment
+from streams.venues.common.http import http_client
+from streams.venues.common.paging import Page, all_items
 from streams.venues.kalshi.errors import classify, error_for
-from streams.venues.kalshi.listings import parse_market
-from streams.venues.kalshi.orders import OrderRequest, parse_fill, parse_order
-from streams.venues.paging import Page, all_items
-from tests.kalshi_stub import CREDENTIALS, KEY, PREFIX, Stub, ask, made
+from streams.venues.kalshi.types.listings import parse_market
+from streams.venues.kalshi.types.order_changes import Amendment
+from streams.venues.kalshi.types.orders import OrderRequest, parse_fill, parse_order
+from tests.support.kalshi_stub import CREDENTIALS, KEY, PREFIX, Stub, ask, made
 
 FILL = {
     "fill_id": "f", "order_id": "o", "ticker": "M", "outcome_side": "no", "yes_price_dollars": "0.47",

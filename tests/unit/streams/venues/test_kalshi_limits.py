@@ -12,12 +12,12 @@ import pytest
 
 from streams.market.errors import InvalidAmount, RateLimited, StreamsError, TransientError
 from streams.settings import Settings
-from streams.venues.buckets import FileLedger, Ledger, MemoryLedger
-from streams.venues.endpoints import endpoints
+from streams.venues.common.endpoints import endpoints
+from streams.venues.common.token_buckets import FileLedger, Ledger, MemoryLedger
 from streams.venues.kalshi.limits import AccountLimits, BucketTerms, EndpointCosts, KalshiLimits, parse_costs
-from streams.venues.kalshi.orders import OrderRequest
-from streams.venues.kalshi.rest import KalshiClient
-from tests.kalshi_stub import CREDENTIALS
+from streams.venues.kalshi.rest.client import KalshiClient
+from streams.venues.kalshi.types.orders import OrderRequest
+from tests.support.kalshi_stub import CREDENTIALS
 
 # Half a second's worth of what they hold is kept for calls in flight: they fill up to 100.
 SMALL = AccountLimits("small", BucketTerms(10, 105), BucketTerms(10, 105), (), {})

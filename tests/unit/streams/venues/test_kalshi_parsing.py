@@ -23,8 +23,8 @@ from streams.market.events import (
 )
 from streams.market.fees import from_json
 from streams.market.identity import Venue
-from streams.venues.kalshi.listings import parse_market
-from streams.venues.kalshi.parsing import parse_frame
+from streams.venues.kalshi.types.listings import parse_market
+from streams.venues.kalshi.types.market_frames import parse_frame
 
 
 def frame(kind: str, message: Any = None, **envelope: Any) -> bytes:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from streams.market.errors import InvalidAmount, MalformedFrame, NotFound, OutcomeUnknown, Refused, TransientError
-from streams.venues.kalshi.changes import Amendment
-from streams.venues.kalshi.orders import OrderRequest, order_request
-from tests.kalshi_stub import PREFIX, Stub, ask, made
+from streams.venues.kalshi.types.order_changes import Amendment
+from streams.venues.kalshi.types.orders import OrderRequest, order_request
+from tests.support.kalshi_stub import PREFIX, Stub, ask, made
 
 REQUEST = OrderRequest("KXA-1", "bid", 5_000, 1_250_000, "c")
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from streams.venues.kalshi.rest import KalshiClient
-from tests.kalshi_samples import BUILDERS, PAGE, READERS, page, read_folder
+from streams.venues.kalshi.rest.client import KalshiClient
+from tests.support.kalshi_samples import BUILDERS, PAGE, READERS, page, read_folder
 
 MADE = Path(__file__).resolve().parents[3] / "fixtures" / "kalshi"
 
@@ -23,7 +23,7 @@ def test_every_sample_gives_a_typed_result_or_the_documented_error(shared_dir: P
     readings = read_folder(folder)
     files = {path.name for pattern in ("rest_*.json", "err_*.json") for path in folder.glob(pattern)}
     assert {reading.file for reading in readings} == files - {"fee_accumulator_cases.json"}
-    assert PAGE.read_text() == page(readings), "run `python -m tests.kalshi_samples <folder>`"
+    assert PAGE.read_text() == page(readings), "run `python -m tests.support.kalshi_samples <folder>`"
 
 
 def test_there_is_a_made_up_body_for_every_call(made: dict[str, str]) -> None:

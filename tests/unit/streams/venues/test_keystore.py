@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from streams.market.errors import ConfigurationError
 from streams.settings import Settings
-from streams.venues.credentials import PolymarketCredentials
-from streams.venues.endpoints import endpoints
-from streams.venues.keystore import Keystore, ensure_sandbox_credentials
+from streams.venues.common.endpoints import endpoints
+from streams.venues.credentials.keys import PolymarketCredentials
+from streams.venues.credentials.keystore import Keystore, ensure_sandbox_credentials
 
 KALSHI = {"key_id": "key-1", "private_key_pem": "pem-text-that-is-secret"}
 

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from streams.market.errors import MalformedFrame
-from streams.venues.answers import read
-from streams.venues.polymarket import catalogue, portfolio
+from streams.venues.common.responses import read
+from streams.venues.polymarket.data import portfolio
+from streams.venues.polymarket.gamma import catalogue
 
 CONDITION = "0x" + "ab" * 32
 MARKET: dict[str, Any] = {

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from streams.market.errors import AuthenticationFailed, OutcomeUnknown, RateLimited, TransientError, Unavailable
+from streams.venues.polymarket.clob.heartbeat import DeadMansSwitch, Fuse, beat, keep_alive
 from streams.venues.polymarket.errors import HeartbeatMismatch
-from streams.venues.polymarket.heartbeat import DeadMansSwitch, Fuse, beat, keep_alive
 
 
 class Venue:

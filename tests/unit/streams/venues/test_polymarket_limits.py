@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.venues.buckets import FileLedger
+from streams.venues.common.token_buckets import FileLedger
 from streams.venues.polymarket.limits import PolymarketLimits, signer_budget
 
 

@@ -16,12 +16,12 @@ import pytest
 
 from streams.market.errors import StreamsError
 from streams.settings import Settings
-from streams.venues.answers import read
-from streams.venues.endpoints import endpoints
+from streams.venues.common.endpoints import endpoints
+from streams.venues.common.responses import read
+from streams.venues.polymarket.client import PolymarketClient
 from streams.venues.polymarket.errors import classify
 from streams.venues.polymarket.limits import PolymarketLimits
-from streams.venues.polymarket.rest import PolymarketClient
-from tests.polymarket_samples import READERS, ROWS, SCALARS, WALLET
+from tests.support.polymarket_samples import READERS, ROWS, SCALARS, WALLET
 
 ANSWERS = json.loads((Path(__file__).parents[3] / "fixtures/polymarket/answers.json").read_text())
 ODD = [

@@ -22,10 +22,10 @@ from streams.market.events import (
     VenueQuote,
 )
 from streams.market.fees import from_json
-from streams.venues.polymarket.listings import parse_market
-from streams.venues.polymarket.market_data import book_of, has_right_hash
-from streams.venues.polymarket.parsing import TokenRef, parse_frame
-from streams.venues.times import parse_time
+from streams.venues.common.times import parse_time
+from streams.venues.polymarket.clob.market_data import book_of, has_right_hash
+from streams.venues.polymarket.gamma.listings import parse_market
+from streams.venues.polymarket.market_frames import TokenRef, parse_frame
 
 TOKENS = {"11": TokenRef("M", "yes"), "22": TokenRef("M", "no")}
 

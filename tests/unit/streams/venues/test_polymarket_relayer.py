@@ -18,12 +18,12 @@ from pydantic import SecretStr
 
 from streams.market.errors import ConfigurationError, InvalidAmount, OutcomeUnknown, Refused
 from streams.settings import Settings
-from streams.venues.credentials import PolymarketCredentials
-from streams.venues.endpoints import endpoints
-from streams.venues.polymarket import calldata, envelopes
-from streams.venues.polymarket.calldata import ContractCall
+from streams.venues.common.endpoints import endpoints
+from streams.venues.credentials.keys import PolymarketCredentials
+from streams.venues.polymarket.chain import calldata, envelopes
+from streams.venues.polymarket.chain.calldata import ContractCall
+from streams.venues.polymarket.chain.relayer import RelayedTransaction, Relayer, RelayerKey, parse_transaction
 from streams.venues.polymarket.contracts import COLLATERAL, COLLATERAL_ADAPTER, CONDITIONAL_TOKENS, ZERO_ADDRESS
-from streams.venues.polymarket.relayer import RelayedTransaction, Relayer, RelayerKey, parse_transaction
 from streams.venues.polymarket.signing import l2_signature
 
 T = TypeVar("T")

@@ -25,14 +25,14 @@ from streams.market.errors import (
     Unavailable,
 )
 from streams.settings import Settings
-from streams.venues.credentials import PolymarketCredentials
-from streams.venues.endpoints import endpoints
-from streams.venues.paging import Page, all_items
+from streams.venues.common.endpoints import endpoints
+from streams.venues.common.paging import Page, all_items
+from streams.venues.credentials.keys import PolymarketCredentials
+from streams.venues.polymarket.client import PolymarketClient
+from streams.venues.polymarket.clob.market_data import clob_market_of
+from streams.venues.polymarket.clob.orders import PostAnswer, parse_trade
 from streams.venues.polymarket.ecdsa import address_of
-from streams.venues.polymarket.market_data import clob_market_of
-from streams.venues.polymarket.orders import PostAnswer, parse_trade
-from streams.venues.polymarket.parsing import TokenRef
-from streams.venues.polymarket.rest import PolymarketClient
+from streams.venues.polymarket.market_frames import TokenRef
 from streams.venues.polymarket.signing import SignedOrder, l2_signature
 
 T = TypeVar("T")

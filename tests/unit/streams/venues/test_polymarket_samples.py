@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.polymarket_samples import KINDS, PAGE, READERS, ROWS, page, read_folder, read_sample
+from tests.support.polymarket_samples import KINDS, PAGE, READERS, ROWS, page, read_folder, read_sample
 
 FIXTURES = Path(__file__).parents[3] / "fixtures/polymarket/answers.json"
 
@@ -14,7 +14,7 @@ def test_every_sample_parses_or_gives_the_documented_error(shared_dir: Path) -> 
     folder = shared_dir / "venues/polymarket-samples"
     readings = read_folder(folder)
     assert {row.file for row in readings} == {path.name for path in folder.glob("*") if path.name.startswith(KINDS)}
-    assert PAGE.read_text() == page(readings), "run `python -m tests.polymarket_samples <folder>`"
+    assert PAGE.read_text() == page(readings), "run `python -m tests.support.polymarket_samples <folder>`"
 
 
 def test_self_made_bodies_of_every_kind_are_read() -> None:

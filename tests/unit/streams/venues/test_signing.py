@@ -28,13 +28,13 @@ from pydantic import SecretStr
 from streams.market.errors import ConfigurationError, InvalidAmount, Refused
 from streams.market.units import cash_e6, price_e4
 from streams.settings import Settings
-from streams.venues.credentials import KalshiCredentials, PolymarketCredentials
-from streams.venues.endpoints import endpoints
+from streams.venues.common.endpoints import endpoints
+from streams.venues.credentials.keys import KalshiCredentials, PolymarketCredentials
 from streams.venues.kalshi.signing import KalshiSigner
 from streams.venues.polymarket.amounts import SDK_SHARE_DECIMALS, Amounts, limit_amounts, spend_amounts
+from streams.venues.polymarket.client import PolymarketClient
+from streams.venues.polymarket.clob.market_data import has_right_hash
 from streams.venues.polymarket.ecdsa import sign_digest
-from streams.venues.polymarket.market_data import has_right_hash
-from streams.venues.polymarket.rest import PolymarketClient
 from streams.venues.polymarket.signing import (
     SignedOrder,
     build_order,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from streams.venues.feed import RawFrame
-from streams.venues.socket import _Listener
+from streams.venues.common.feed import RawFrame
+from streams.venues.common.socket import _Listener
 
 
 class Transport:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from streams.market.events import BookSnapshot
 from streams.market.identity import Venue
-from streams.venues.polymarket.probe import rest_probe
-from streams.venues.polymarket.silence import BookMark, TokenSilence
+from streams.venues.polymarket.stream.probe import rest_probe
+from streams.venues.polymarket.stream.silence import BookMark, TokenSilence
 
 SECOND = 1_000_000_000
 FIRST, MOVED = BookMark("t", 1_000, 1), BookMark("t", 2_000, 2)

@@ -13,15 +13,15 @@ from streams.market.events import Acknowledgement, ChannelError
 from streams.market.private import FillUpdate, OrderUpdate
 from streams.recorder.sources import feed_sources
 from streams.settings import Settings
-from streams.venues import clients
-from streams.venues.credentials import PolymarketCredentials
-from streams.venues.kalshi import user_parsing as kalshi
-from streams.venues.kalshi.feed import KalshiFeed
-from streams.venues.kalshi.polling import KalshiPollingFeed
-from streams.venues.keystore import ensure_sandbox_credentials
-from streams.venues.polymarket import user_parsing as polymarket
-from streams.venues.polymarket.commands import user_hello
-from streams.venues.polymarket.feed import PolymarketFeed
+from streams.venues import factory as clients
+from streams.venues.credentials.keys import PolymarketCredentials
+from streams.venues.credentials.keystore import ensure_sandbox_credentials
+from streams.venues.kalshi.stream.feed import KalshiFeed
+from streams.venues.kalshi.stream.polling import KalshiPollingFeed
+from streams.venues.kalshi.types import user_frames as kalshi
+from streams.venues.polymarket.stream import user_frames as polymarket
+from streams.venues.polymarket.stream.commands import user_hello
+from streams.venues.polymarket.stream.feed import PolymarketFeed
 
 WALLET = PolymarketCredentials(SecretStr("0x1"), "0xme", "api-key", SecretStr("s"), SecretStr("p"))
 FILL = {

@@ -19,7 +19,7 @@ from streams.market.errors import (
     TransientError,
     Unavailable,
 )
-from streams.venues.http import call
+from streams.venues.common.http import call
 from streams.venues.kalshi.errors import classify as kalshi
 from streams.venues.polymarket.errors import HeartbeatMismatch
 from streams.venues.polymarket.errors import classify as polymarket

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from streams.venues.credentials import PolymarketCredentials
-from streams.venues.kalshi import commands as kalshi
-from streams.venues.polymarket import commands as polymarket
-from tests.frames import COMMANDS, Frame, fixture_frames, outcome, sample_frames, table
+from streams.venues.credentials.keys import PolymarketCredentials
+from streams.venues.kalshi.stream import commands as kalshi
+from streams.venues.polymarket.stream import commands as polymarket
+from tests.support.frames import COMMANDS, Frame, fixture_frames, outcome, sample_frames, table
 
 PAGE = Path(__file__).resolve().parents[4] / "docs" / "venues" / "frames.md"
 

@@ -14,15 +14,15 @@ import pytest
 from eth_account import Account
 
 from streams.market.identity import MarketRef, Venue
-from streams.sandbox.behaviour import ZERO, Behaviour
-from streams.sandbox.exchange import Exchange
-from streams.sandbox.faults import FaultPlan
-from streams.sandbox.model import Act, CatalogueEvent, CatalogueMarket, ListMarket, PlaceOrder
-from streams.sandbox.polymarket_face.auth import PolymarketKey, hmac_signature
-from streams.sandbox.polymarket_face.face import PolymarketFace
-from streams.sandbox.polymarket_face.settings import PolymarketFaceSettings
-from streams.sandbox.polymarket_face.signing import clob_auth_digest, order_digest_and_signer
-from streams.sandbox.server import Request, Response
+from streams.sandbox.core.faults import FaultPlan
+from streams.sandbox.core.model import Act, CatalogueEvent, CatalogueMarket, ListMarket, PlaceOrder
+from streams.sandbox.core.profile import ZERO, Behaviour
+from streams.sandbox.exchange.exchange import Exchange
+from streams.sandbox.http.server import Request, Response
+from streams.sandbox.polymarket.app import PolymarketFace
+from streams.sandbox.polymarket.auth import PolymarketKey, hmac_signature
+from streams.sandbox.polymarket.settings import PolymarketFaceSettings
+from streams.sandbox.polymarket.signing import clob_auth_digest, order_digest_and_signer
 
 NOW = 1_795_000_000_000
 SHARE = 1_000_000

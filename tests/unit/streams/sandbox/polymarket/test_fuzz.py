@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from streams.sandbox.polymarket_face.socket import MarketSession, UserSession
+from streams.sandbox.polymarket.stream.socket import MarketSession, UserSession
 
 
 def words(text: str) -> list[str]:

@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from streams.sandbox.polymarket_face.auth import hmac_signature
-from streams.sandbox.polymarket_face.keyring import KeyRing
-from streams.sandbox.polymarket_face.settings import PolymarketFaceSettings
-from streams.sandbox.polymarket_face.signing import clob_auth_digest, hex_bytes, order_digest_and_signer, recovered
-from streams.sandbox.polymarket_face.wallets import owned_wallets
-from streams.sandbox.server import Request
+from streams.sandbox.http.server import Request
+from streams.sandbox.polymarket.auth import hmac_signature
+from streams.sandbox.polymarket.keyring import KeyRing
+from streams.sandbox.polymarket.settings import PolymarketFaceSettings
+from streams.sandbox.polymarket.signing import clob_auth_digest, hex_bytes, order_digest_and_signer, recovered
+from streams.sandbox.polymarket.wallets import owned_wallets
 
 
 def test_any_wallet_makes_a_key_and_gets_an_account(desk: Any) -> None:

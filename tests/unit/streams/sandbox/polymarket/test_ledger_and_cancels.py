@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from streams.market.identity import MarketRef, Venue
-from streams.sandbox.behaviour import ZERO
-from streams.sandbox.faults import SettlementPlan
-from streams.sandbox.model import CatalogueEvent, ChangeTick, DetermineMarket, ListMarket
-from streams.sandbox.polymarket_face.socket import MarketSession, UserSession
+from streams.sandbox.core.faults import SettlementPlan
+from streams.sandbox.core.model import CatalogueEvent, ChangeTick, DetermineMarket, ListMarket
+from streams.sandbox.core.profile import ZERO
+from streams.sandbox.polymarket.stream.socket import MarketSession, UserSession
 
 ORDER_KEYS = {
     "id", "status", "owner", "maker_address", "market", "asset_id", "side", "original_size", "size_matched", "price",

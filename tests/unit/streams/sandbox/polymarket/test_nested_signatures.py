@@ -11,7 +11,7 @@ from eth_account import Account
 from eth_account.messages import encode_typed_data
 from eth_utils.crypto import keccak
 
-from streams.sandbox.polymarket_face.wallets import owned_wallets
+from streams.sandbox.polymarket.wallets import owned_wallets
 
 ORDER = (
     ("salt", "uint256"), ("maker", "address"), ("signer", "address"), ("tokenId", "uint256"),

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from streams.market.identity import MarketRef, Venue
-from streams.sandbox.behaviour import REALISTIC, ZERO
-from streams.sandbox.model import CatalogueEvent, ChangeTick, CloseMarket, ListMarket
-from streams.sandbox.polymarket_face.limits import EdgeWindows
-from streams.sandbox.polymarket_face.settings import PolymarketFaceSettings
-from streams.sandbox.polymarket_face.socket import MarketSession
-from streams.sandbox.server import Request
+from streams.sandbox.core.model import CatalogueEvent, ChangeTick, CloseMarket, ListMarket
+from streams.sandbox.core.profile import REALISTIC, ZERO
+from streams.sandbox.http.server import Request
+from streams.sandbox.polymarket.limits import EdgeWindows
+from streams.sandbox.polymarket.settings import PolymarketFaceSettings
+from streams.sandbox.polymarket.stream.socket import MarketSession
 
 SHARE = 1_000_000
 RESTING = ("BUY", 4_000_000, 10_000_000)

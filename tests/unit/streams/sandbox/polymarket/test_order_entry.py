@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from streams.sandbox.behaviour import REALISTIC, ZERO
-from streams.sandbox.faults import FaultRule
-from streams.sandbox.polymarket_face.contracts import COLLATERAL, EXCHANGE_V2
-from streams.sandbox.polymarket_face.settings import PolymarketFaceSettings
-from streams.sandbox.polymarket_face.wallets import owned_wallets
+from streams.sandbox.core.faults import FaultRule
+from streams.sandbox.core.profile import REALISTIC, ZERO
+from streams.sandbox.polymarket.contracts import COLLATERAL, EXCHANGE_V2
+from streams.sandbox.polymarket.settings import PolymarketFaceSettings
+from streams.sandbox.polymarket.wallets import owned_wallets
 
 KEYS = {"errorMsg", "orderID", "takingAmount", "makingAmount", "status", "success"}
 

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from streams.market.identity import MarketRef, Venue
-from streams.sandbox.model import CloseMarket, DetermineMarket, SettleMarket
+from streams.sandbox.core.model import CloseMarket, DetermineMarket, SettleMarket
 
 
 def settle(desk: Any, number: int = 0, settlement_e4: int = 10_000) -> None:

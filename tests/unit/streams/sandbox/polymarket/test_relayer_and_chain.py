@@ -11,11 +11,13 @@ import pytest
 from eth_account import Account
 
 from streams.market.identity import MarketRef, Venue
-from streams.sandbox.behaviour import ZERO
-from streams.sandbox.model import CloseMarket, DetermineMarket, SettleMarket
-from streams.sandbox.polymarket_face.auth import PolymarketKey, hmac_signature
-from streams.sandbox.polymarket_face.calldata import selector
-from streams.sandbox.polymarket_face.contracts import (
+from streams.sandbox.core.model import CloseMarket, DetermineMarket, SettleMarket
+from streams.sandbox.core.profile import ZERO
+from streams.sandbox.http.server import Request
+from streams.sandbox.polymarket.app import PolymarketFace
+from streams.sandbox.polymarket.auth import PolymarketKey, hmac_signature
+from streams.sandbox.polymarket.chain.calldata import selector
+from streams.sandbox.polymarket.contracts import (
     COLLATERAL,
     COLLATERAL_ADAPTER,
     CONDITIONAL_TOKENS,
@@ -28,11 +30,9 @@ from streams.sandbox.polymarket_face.contracts import (
     RELAY_HUB,
     SAFE_MULTISEND,
 )
-from streams.sandbox.polymarket_face.face import PolymarketFace
-from streams.sandbox.polymarket_face.gamma_objects import neg_risk_id
-from streams.sandbox.polymarket_face.signing import batch_digest, personal_digest, proxy_digest, safe_digest, word
-from streams.sandbox.polymarket_face.wallets import owned_wallets
-from streams.sandbox.server import Request
+from streams.sandbox.polymarket.gamma_objects import neg_risk_id
+from streams.sandbox.polymarket.signing import batch_digest, personal_digest, proxy_digest, safe_digest, word
+from streams.sandbox.polymarket.wallets import owned_wallets
 
 SHARE = 1_000_000
 SPLIT = "splitPosition(address,bytes32,bytes32,uint256[],uint256)"

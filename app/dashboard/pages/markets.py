@@ -1,0 +1,181 @@
+"""Which markets there are, and what one of them says and costs."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from app.dashboard import charts
+from app.dashboard import theme as look
+from app.dashboard.data import REFRESH, act, person, read, show_chart, show_html
+from app.operator_actions import unwatch_market, watch_market
+from app.queries.markets import (
+    MarketRow,
+    load_categories,
+    load_market_text,
+    load_markets,
+    load_prices,
+    load_recent_quotes,
+)
+from streams.market.identity import Venue
+
+_SHOWN_MAX = 500
+_STATUSES = ("open", "unopened", "paused", "closed", "determined", "settled")
+
+
+def page() -> None:
+    """Draw the list with its filters and the chosen market below."""
+    st.title("Markets", anchor=False)
+    rows = _filtered()
+    if not rows:
+        show_html(
+            look.empty(
+                "No market fits.",
+                "Widen the filters; right after the start the first discovery may still be running.",
+            )
+        )
+        return
+    chosen = _choose(rows)
+    if chosen is None:
+        st.caption("Choose a row to see its rules, quotes and averages.")
+        return
+    _show_detail(chosen)
+
+
+def _filtered() -> list[MarketRow]:
+    search, venue, status, category, recorded = st.columns([4, 2, 2, 2, 1.6], vertical_alignment="bottom")
+    words = search.text_input("Search", placeholder="Title, event or id", key="market-search")
+    names: dict[str | None, str] = {None: "Both venues"}
+    names.update(look.VENUE_NAMES)
+    venue_choice = venue.selectbox("Venue", list(names), format_func=lambda key: names[key], key="market-venue")
+    status_choice = status.selectbox("Status", [None, *_STATUSES], format_func=lambda key: key or "Any status")
+    categories = [None, *read(load_categories, slow=True)]
+    category_choice = category.selectbox("Category", categories, format_func=lambda key: key or "Any category")
+    only_recorded = recorded.toggle("Recorded", help="Only markets whose books are being recorded.")
+    found = read(
+        load_markets,
+        venue=venue_choice,
+        status=status_choice,
+        category=category_choice,
+        search=words,
+        recorded_only=only_recorded,
+        limit=_SHOWN_MAX,
+    )
+    more = f"the first {_SHOWN_MAX}; narrow the search for others" if found.next_cursor else "all that fit"
+    st.caption(f"{len(found.rows)} markets, {more}.")
+    return list(found.rows)
+
+
+def _choose(rows: list[MarketRow]) -> MarketRow | None:
+    frame = pd.DataFrame(
+        {
+            "Venue": [look.VENUE_NAMES.get(row.venue, row.venue) for row in rows],
+            "Market": [look.title(row.title) for row in rows],
+            "Event": [row.event_title for row in rows],
+            "Status": [row.status for row in rows],
+            "Bid": [look.cents(row.bid) for row in rows],
+            "Ask": [look.cents(row.ask) for row in rows],
+            "Closes": [row.close_time for row in rows],
+            "Recorded": [row.is_recorded for row in rows],
+            "Polled": [bool(row.is_polled) for row in rows],
+            "Id": [row.market_id for row in rows],
+        }
+    )
+    event = st.dataframe(
+        frame,
+        hide_index=True,
+        height=330,
+        on_select="rerun",
+        selection_mode="single-row",
+        key="market-table",
+        column_config={
+            "Market": st.column_config.TextColumn(width=330),
+            "Event": st.column_config.TextColumn(width=200),
+            "Polled": st.column_config.CheckboxColumn(help="Its book is asked for over REST every few seconds."),
+            "Closes": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm", timezone="UTC"),
+        },
+    )
+    selected = list(event.selection.rows)
+    return rows[selected[0]] if selected and selected[0] < len(rows) else None
+
+
+def _show_detail(row: MarketRow) -> None:
+    text = read(load_market_text, row.venue, row.market_id)
+    if text is None:
+        show_html(look.empty("This market is gone.", "Choose another one."))
+        return
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        _show_prices(row.venue, row.market_id)
+    with right:
+        colour = look.VENUE_COLOURS.get(row.venue, look.MUTED)
+        closes = "–" if text.close_time is None else f"{text.close_time:%d %b %Y %H:%M} UTC"
+        meta = f"{look.text(row.market_id)} · closes {closes} · {look.chip(text.status)}"
+        show_html(
+            f'<div class="cb-card" style="--cb-venue:{colour}"><div class="cb-venue">'
+            f'{look.text(look.VENUE_NAMES.get(row.venue, row.venue))}</div><div class="cb-title">'
+            f'{look.text(look.title(text.title))}</div><div class="cb-meta">{meta}</div><div class="cb-rules">'
+            f"{look.text(text.rules)}</div></div>"
+        )
+        _show_watch_button(row)
+
+
+def _show_watch_button(row: MarketRow) -> None:
+    venue = Venue(row.venue)
+    if row.is_watched:
+        if st.button("Stop watching", icon=":material/visibility_off:") and act(
+            unwatch_market, venue, row.market_id, done="Taken off the watch list."
+        ):
+            st.rerun()
+    elif st.button(
+        "Watch: record its book",
+        icon=":material/visibility:",
+        disabled=not person(),
+        help=None if person() else "Give your name in the sidebar first.",
+    ) and act(watch_market, venue, row.market_id, who=person(), done="On the watch list; recording starts shortly."):
+        st.rerun()
+
+
+@st.fragment(run_every=REFRESH)
+def _show_prices(venue: str, market_id: str) -> None:
+    quotes = read(load_recent_quotes, venue, market_id, 30)
+    if quotes:
+        last = quotes[-1]
+        show_html(
+            look.tiles(
+                [
+                    ("Bid", look.cents(last.bid), f"{look.number(last.bid_size)} contracts"),
+                    ("Ask", look.cents(last.ask), f"{look.number(last.ask_size)} contracts"),
+                    (
+                        "Book",
+                        look.chip(last.state) + look.polled_chip(last.is_polled),
+                        f"changed {look.since(last.received_at)}",
+                    ),
+                ]
+            )
+        )
+        st.subheader("Best prices, last 30 minutes", anchor=False)
+        show_chart(charts.quote_chart(quotes, venue), f"quotes-{market_id}")
+    hours = st.segmented_control("Window", [6, 24, 168], default=24, format_func=_hours, key="market-hours")
+    prices = read(load_prices, venue, market_id, hours or 24)
+    if prices.problem:
+        show_html(look.empty("No averages yet.", prices.problem))
+    elif prices.rows:
+        show_chart(charts.price_chart(prices.rows, venue), f"prices-{market_id}")
+        last_row = prices.rows[-1]
+        seen = f"{last_row.observations or 0} observations in the last 60 minutes"
+        volatility = (
+            f"not shown with {seen}"
+            if last_row.volatility_60m is None
+            else f"{last_row.volatility_60m:.4f} dollars per square root of a day, {seen}"
+        )
+        st.caption(
+            "Averages over 15 and 60 minutes; windows of a fresh recording reach back into the venue's history. "
+            f"Realised volatility: {volatility}; last minute {look.since(last_row.minute)}."
+        )
+    elif not quotes:
+        show_html(look.empty("Not recorded.", "Watch this market, or approve a pair it is in, to record its book."))
+
+
+def _hours(value: int) -> str:
+    return {6: "6 hours", 24: "1 day", 168: "7 days"}[value]

@@ -1,0 +1,107 @@
+"""Where the same dollar was cheaper, and why each chance was or was not taken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from app.dashboard import charts
+from app.dashboard import theme as look
+from app.dashboard.data import REFRESH, read, show_chart, show_html
+from app.queries.opportunities import OpportunityRow, load_opportunities, load_refusal_counts
+
+_KINDS = ("pair", "ladder", "event", "set")
+_ALL = "all"
+_OUTCOMES = ("traded", "refused", "open", "passed")
+
+
+def page() -> None:
+    """Draw the episodes with their outcome and the counts of reasons."""
+    st.title("Opportunities", anchor=False)
+    outcome, kind, reason = st.columns([4, 2, 2], vertical_alignment="bottom")
+    chosen_outcome = outcome.segmented_control("Outcome", [_ALL, *_OUTCOMES], default=_ALL)
+    chosen_kind = kind.selectbox("Kind", [None, *_KINDS], format_func=_any("any kind"))
+    reasons = [None, *(row.reason for row in read(load_refusal_counts))]
+    chosen_reason = reason.selectbox("Refused for", reasons, format_func=_any("any reason"))
+    _live(None if chosen_outcome == _ALL else chosen_outcome, chosen_kind, chosen_reason)
+
+
+@st.fragment(run_every=REFRESH)
+def _live(outcome: str | None, kind: str | None, reason: str | None) -> None:
+    rows = read(load_opportunities, outcome=outcome, kind=kind, reason=reason, limit=60).rows
+    counts = read(load_refusal_counts)
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        st.subheader("Why chances were refused", anchor=False)
+        if counts:
+            show_chart(charts.refusal_chart(counts), "refusals")
+        else:
+            show_html(look.empty("Nothing was refused yet.", "Each refusal will be counted here by its reason."))
+    with right:
+        st.subheader("Shown below", anchor=False)
+        show_html(_summary(list(rows)))
+    with st.container():
+        if rows:
+            show_html(_table(list(rows)))
+            st.caption("Edges per contract, net of both venues' fees and limited by depth; the newest 60 that fit.")
+        else:
+            show_html(
+                look.empty(
+                    "No opportunity fits.",
+                    "They appear while books of related markets are recorded and an edge passes the entry level.",
+                )
+            )
+
+
+def _summary(rows: list[OpportunityRow]) -> str:
+    best = max((row.peak_edge_usd for row in rows), default=None)
+    counted = [(name, sum(row.outcome == name for row in rows)) for name in _OUTCOMES]
+    tiles = [(name.capitalize(), look.number(count), f"of {len(rows)}") for name, count in counted]
+    return look.tiles([*tiles, ("Best edge", look.cents(best), "per contract, net of fees")])
+
+
+def _table(rows: list[OpportunityRow]) -> str:
+    cells = [
+        [
+            str(row.signal_id),
+            look.clock(row.opened_at),
+            look.text(look.title(row.title)),
+            "<br>".join(
+                f"{leg['outcome'].upper()} {look.venue_chip(leg['venue'])} "
+                f"<span style='color:{look.MUTED}'>{float(leg['limit_price']) * 100:g}¢</span>"
+                for leg in row.legs
+            ),
+            look.age(row.duration_s) + (" …" if row.closed_at is None else ""),
+            look.cents(row.peak_edge_usd),
+            look.number(row.contracts),
+            look.money(row.profit_usd),
+            f"{look.chip(row.outcome)}<br>{_why(row)}",
+        ]
+        for row in rows
+    ]
+    return look.table(
+        ["#", "Opened", "What", "Legs", "Lasted", "Peak edge", "Contracts", "Locked", "Outcome and reason"],
+        cells,
+        numeric=frozenset({"Lasted", "Peak edge", "Contracts", "Locked"}),
+        is_long=True,
+    )
+
+
+def _why(row: OpportunityRow) -> str:
+    if row.refusal_reason and row.outcome != "traded":
+        times = sum(row.refusals.values())
+        again = f" ({times} times)" if times > 1 else ""
+        detail = f": {look.text(row.refusal_detail)}" if row.refusal_detail else ""
+        words = f"{look.text(row.refusal_reason.replace('_', ' '))}{detail}{again}"
+    elif not row.is_tradable:
+        words = "recorded and shown only"
+    elif row.close_reason:
+        words = f"ended: {look.text(row.close_reason.replace('_', ' '))}"
+    else:
+        words = ""
+    return f"<span style='color:{look.MUTED};font-size:.8rem'>{words}</span>"
+
+
+def _any(word: str) -> Callable[[str | None], str]:
+    return lambda key: (key or word).replace("_", " ")

@@ -1,0 +1,190 @@
+"""Which markets settle alike, and a person's decision on each."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from app.dashboard import theme as look
+from app.dashboard.data import act, person, read, show_html
+from app.dashboard.differences import mark_differences
+from app.operator_actions import decide_pair
+from app.queries.markets import MarketText
+from app.queries.pairs import PairDetail, PairRow, Verdict, count_pairs, load_pair, load_pairs
+from streams.storage.store.pairs import PairDecision
+
+_ALL = "all"
+_STATES = ("proposed", "approved", "paused", "rejected", "lapsed")
+_ACTS: tuple[tuple[PairDecision, str, str, str], ...] = (
+    ("approve", "Approve", ":material/check:", "Approved: it may be traded."),
+    ("reject", "Reject", ":material/close:", "Rejected: it will not be traded."),
+    ("pause", "Pause", ":material/pause:", "Paused: nothing new opens on it."),
+)
+
+
+def page() -> None:
+    """Draw the list by state and the review of the chosen pair."""
+    st.title("Pairs", anchor=False)
+    counts = read(count_pairs)
+    if not counts:
+        show_html(
+            look.empty(
+                "No pairs yet.",
+                "They appear when discovery, candidates and verdicts have run: the first pass takes a minute or two.",
+            )
+        )
+        return
+    state = st.segmented_control(
+        "State",
+        [_ALL, *_STATES],
+        default=next(state for state in _STATES if counts.get(state)),
+        format_func=lambda key: f"{key} ({sum(counts.values()) if key == _ALL else counts.get(key, 0)})",
+        key="pair-state",
+        label_visibility="collapsed",
+    )
+    rows = list(read(load_pairs, state=None if state == _ALL else state, limit=500).rows)
+    if not rows:
+        show_html(look.empty("No pair in this state.", "Choose another state above."))
+        return
+    chosen = _choose(rows)
+    detail = read(load_pair, chosen.pair_id)
+    if detail is not None:
+        _review(detail)
+
+
+def _choose(rows: list[PairRow]) -> PairRow:
+    frame = pd.DataFrame(
+        {
+            "Kalshi": [look.title(row.kalshi_title) for row in rows],
+            "Polymarket": [row.polymarket_title for row in rows],
+            "Relation": [row.relation.replace("_", " ") for row in rows],
+            "Confidence": [None if row.confidence is None else float(row.confidence) for row in rows],
+            "Judge": [row.judge or "" for row in rows],
+            "State": [row.state for row in rows],
+            "Decided by": [row.decided_by or "" for row in rows],
+        }
+    )
+    event = st.dataframe(
+        frame,
+        hide_index=True,
+        height=min(300, 38 + 35 * len(rows)),
+        on_select="rerun",
+        selection_mode="single-row",
+        selection_default={"selection": {"rows": [0]}},
+        key="pair-table",
+        column_config={
+            "Confidence": st.column_config.ProgressColumn(min_value=0, max_value=1, format="%.2f", width=110),
+            "Kalshi": st.column_config.TextColumn(width=300),
+            "Polymarket": st.column_config.TextColumn(width=300),
+        },
+    )
+    selected = list(event.selection.rows)
+    return rows[selected[0]] if selected and selected[0] < len(rows) else rows[0]
+
+
+def _review(detail: PairDetail) -> None:
+    pair = detail.pair
+    st.subheader("Review", anchor=False)
+    if pair.state == "lapsed":
+        st.warning("A text changed after this pair was decided on: read both again and decide anew.")
+    show_html(_verdict_line(detail))
+    if detail.kalshi is not None and detail.polymarket is not None:
+        left, right = st.columns(2, gap="medium")
+        marked = mark_differences(detail.kalshi.rules, detail.polymarket.rules)
+        titles = mark_differences(detail.kalshi.title, detail.polymarket.title)
+        with left:
+            show_html(_card(detail.kalshi, titles[0], marked[0]))
+        with right:
+            show_html(_card(detail.polymarket, titles[1], marked[1]))
+        st.caption("Marked: words the other text does not have.")
+    else:
+        show_html(look.empty("A text is missing.", "Wait for the next discovery before deciding."))
+    if detail.verdict is not None:
+        _show_verdict(detail.verdict)
+    _show_decision(pair)
+    if detail.decisions:
+        rows = [
+            [look.clock(d.decided_at), look.chip(d.decision), look.text(d.decided_by), look.text(d.reason)]
+            for d in detail.decisions
+        ]
+        show_html(look.table(["When (UTC)", "Decision", "By", "Reason"], rows))
+
+
+def _verdict_line(detail: PairDetail) -> str:
+    pair, verdict = detail.pair, detail.verdict
+    if verdict is None:
+        return f"<p>{look.chip(pair.state)} no verdict is stored</p>"
+    judge = "the deterministic rule judge" if verdict.judge == "rules" else f"the model {verdict.judge}"
+    return (
+        f"<p style='margin:.2rem 0 .6rem'>{look.chip(pair.state)} &nbsp;{look.chip(verdict.relation, 'info')} &nbsp;"
+        f"{look.chip(verdict.polarity or 'no polarity', 'mute')} &nbsp;confidence <b>{verdict.confidence:.2f}</b> by "
+        f"{look.text(judge)}, {look.since(verdict.judged_at)}</p>"
+    )
+
+
+def _card(market: MarketText, title: str, rules: str) -> str:
+    colour = look.VENUE_COLOURS.get(market.venue, look.MUTED)
+    closes = "–" if market.close_time is None else f"{market.close_time:%d %b %Y %H:%M} UTC"
+    meta = " · ".join(
+        part
+        for part in (
+            look.text(market.event_title) if market.event_title else "",
+            f"closes {closes}",
+            f"YES means: {look.text(market.yes_means)}" if market.yes_means else "",
+            look.text(market.market_id),
+        )
+        if part
+    )
+    return (
+        f'<div class="cb-card" style="--cb-venue:{colour}"><div class="cb-venue">'
+        f'{look.text(look.VENUE_NAMES[market.venue])}</div><div class="cb-title">{title}</div>'
+        f'<div class="cb-meta">{meta}</div><div class="cb-rules">{rules or "This venue states no rules."}</div></div>'
+    )
+
+
+def _show_verdict(verdict: Verdict) -> None:
+    st.subheader("What differs, according to the verdict", anchor=False)
+    if verdict.differences:
+        rows = [_difference_row(entry) for entry in verdict.differences]
+        show_html(look.table(["Clause", "Kalshi", "Polymarket", "Weight"], rows))
+    else:
+        show_html(look.empty("No differing clause was found.", "Read both texts all the same before approving."))
+    for label, words in (("Why", verdict.explanation), ("Basis risk", verdict.basis_risk)):
+        if words:
+            show_html(f"<p style='margin:.5rem 0'><b>{label}:</b> {look.text(words)}</p>")
+
+
+def _difference_row(entry: Any) -> list[str]:
+    if not isinstance(entry, dict):
+        return [look.text(entry), "", "", ""]
+    clause = next((entry[key] for key in ("clause", "field", "kind", "name", "what") if entry.get(key)), "")
+    a = next((entry[key] for key in ("a", "a_quote", "quote_a", "kalshi") if entry.get(key)), None)
+    b = next((entry[key] for key in ("b", "b_quote", "quote_b", "polymarket") if entry.get(key)), None)
+    if not clause and a is None and b is None:
+        return [look.text(json.dumps(entry, ensure_ascii=False)), "", "", ""]
+    weight = look.chip("may settle differently", "bad") if entry.get("is_decisive") else look.chip("wording", "mute")
+    return [look.text(clause), look.text(a), look.text(b), weight]
+
+
+def _show_decision(pair: PairRow) -> None:
+    st.subheader("Decide", anchor=False)
+    name = person()
+    reason = st.text_input("Reason", key=f"reason-{pair.pair_id}", max_chars=1000, placeholder="Why, in a few words")
+    hint = st.empty()  # stands there with or without words, so that the buttons keep their place on the page
+    if not name:
+        hint.caption("Give your name in the sidebar to decide: decisions carry a person's name.")
+    hashes = (pair.kalshi_text_hash, pair.polymarket_text_hash)
+    columns = st.columns([1, 1, 1, 4])
+    for column, (decision, label, icon, done) in zip(columns, _ACTS, strict=False):
+        if column.button(
+            label,
+            icon=icon,
+            width="stretch",
+            type="primary" if decision == "approve" else "secondary",
+            disabled=not name,
+            key=f"{decision}-{pair.pair_id}",
+        ) and act(decide_pair, pair.pair_id, decision, who=name, reason=reason, seen_hashes=hashes, done=done):
+            st.rerun()

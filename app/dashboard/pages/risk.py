@@ -1,0 +1,164 @@
+"""How much may be at stake, how much is, and how to stop."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from decimal import Decimal, InvalidOperation
+
+import streamlit as st
+
+from app.dashboard import theme as look
+from app.dashboard.data import REFRESH, act, person, read, settings, show_html
+from app.operator_actions import LIMIT_NAMES, set_limit, set_switch
+from app.queries.risk import Exposure, LimitRow, load_exposure, load_limits, load_switch, load_switch_history
+from streams.storage.store.risk import SwitchState
+
+_SWITCHES: tuple[tuple[SwitchState, str, str, str], ...] = (
+    ("pause", "Pause", ":material/pause:", "Nothing new opens; open trades finish."),
+    ("reduce", "Reduce", ":material/trending_down:", "Only orders that lower exposure are sent."),
+    (
+        "kill",
+        "Kill",
+        ":material/dangerous:",
+        "Nothing leaves. Resting orders are cancelled, exposure is escalated.",
+    ),
+    ("run", "Resume", ":material/play_arrow:", "Trading runs again within the limits."),
+)
+_LIMITS = {
+    "order_contracts": ("Largest order", "contracts"),
+    "market_usd": ("Most in one market", "dollars"),
+    "pair_usd": ("Most in one pair or set", "dollars"),
+    "total_usd": ("Most in everything", "dollars"),
+    "daily_loss_usd": ("Most lost in a UTC day", "dollars"),
+}
+
+
+def page() -> None:
+    """Draw the switch, the exposure and the limits."""
+    st.title("Risk", anchor=False)
+    st.subheader("Trading switch", anchor=False)
+    _show_switch()
+    st.subheader("Exposure", anchor=False)
+    _show_exposure()
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        st.subheader("Limits", anchor=False)
+        _show_limits()
+    with right:
+        st.subheader("Who switched when", anchor=False)
+        rows = [
+            [look.clock(row.set_at), look.chip(row.state), look.text(row.set_by), look.text(row.reason)]
+            for row in read(load_switch_history, 12)
+        ]
+        show_html(look.table(["When (UTC)", "Switch", "By", "Reason"], rows))
+
+
+def _show_switch() -> None:
+    current = read(load_switch)
+    state = "unknown" if current is None else current.state
+    by = "" if current is None else f" since {look.clock(current.set_at)} UTC, by {look.text(current.set_by)}"
+    show_html(f"<p style='margin:.1rem 0 .5rem'>Now: {look.chip(state)}{by}</p>")
+    for column, (target, label, icon, meaning) in zip(st.columns(4), _SWITCHES, strict=True):
+        with column:
+            if st.button(
+                label,
+                icon=icon,
+                key=f"switch-{target}",
+                width="stretch",
+                type="primary" if target == "kill" else "secondary",
+                disabled=state == target,
+            ):
+                _confirm(target, label, meaning)
+            st.caption(meaning)
+
+
+@st.dialog("Change the trading switch")
+def _confirm(target: SwitchState, label: str, meaning: str) -> None:
+    st.write(f"**{label}.** {meaning}")
+    # Whoever must stop trading in a hurry is not sent to another field first.
+    who = st.text_input("Who", value=person(), max_chars=80, key="switch-who", placeholder="Your name")
+    reason = st.text_input("Reason", max_chars=1000, key="switch-reason")
+    if st.button(f"Confirm: {label.lower()}", type="primary", key="switch-confirm") and act(
+        set_switch, target, who=who, reason=reason, done=f"Switch set to {target}."
+    ):
+        st.rerun()
+
+
+@st.fragment(run_every=REFRESH)
+def _show_exposure() -> None:
+    at_stake, limits = read(load_exposure, settings().trading_mode), read(load_limits)
+    show_html(
+        look.tiles(
+            [
+                _used("Tied up in open trades", at_stake.total_usd, limits, "total_usd"),
+                _used("Largest pair or set", at_stake.largest_group_usd, limits, "pair_usd"),
+                _used("Largest market", at_stake.largest_market_usd, limits, "market_usd"),
+                _used("Lost today", max(Decimal(0), -at_stake.realised_today_usd), limits, "daily_loss_usd"),
+                ("Unresolved orders", str(at_stake.unresolved_orders), f"{look.money(at_stake.reserved_usd)} reserved"),
+                ("Escalated", _escalated(at_stake), "wait for a person"),
+            ]
+        )
+    )
+
+
+def _escalated(at_stake: Exposure) -> str:
+    return look.chip(at_stake.escalated, "bad") if at_stake.escalated else "0"
+
+
+def _used(label: str, value: Decimal, limits: dict[str, LimitRow], name: str) -> tuple[str, str, str]:
+    limit = _limit_value(limits, name)
+    share = float(value / limit) if limit else 1.0
+    return label, look.money(value), f"of {look.money(limit)} allowed{look.usage_bar(share)}"
+
+
+def _limit_value(limits: dict[str, LimitRow], name: str) -> Decimal:
+    if name in limits:
+        return limits[name].value
+    first: Decimal = getattr(settings(), f"limit_{name}")
+    return first
+
+
+def _show_limits() -> None:
+    limits = read(load_limits)
+    with st.form("limits", border=True):
+        typed: dict[str, str] = {}
+        columns = st.columns(2)
+        for place, name in enumerate(LIMIT_NAMES):
+            label, unit = _LIMITS[name]
+            row = limits.get(name)
+            # Not how long ago: a field whose words change is a new field, and loses what was typed.
+            origin = (
+                "first value" if row is None else f"set by {row.set_by}, {row.set_at.astimezone(UTC):%d %b %Y %H:%M}"
+            )
+            typed[name] = columns[place % 2].text_input(
+                f"{label} ({unit})", value=f"{_limit_value(limits, name).normalize():f}", help=look.plain(origin)
+            )
+        reason = st.text_input("Reason", max_chars=1000, placeholder="Why the limits change")
+        if not person():
+            st.caption("Give your name in the sidebar to change a limit.")
+        if st.form_submit_button("Save limits", type="primary", disabled=not person()):
+            _save(typed, limits, reason)
+
+
+def _save(typed: dict[str, str], limits: dict[str, LimitRow], reason: str) -> None:
+    changes: list[tuple[str, Decimal]] = []
+    for name, text in typed.items():
+        try:
+            value = Decimal(text.strip().replace(",", "").removeprefix("$"))
+        except InvalidOperation:
+            st.error(f"{_LIMITS[name][0]}: {look.plain(text)} is not a number; nothing was saved.")
+            return
+        if not value.is_finite() or value < 0:
+            st.error(f"{_LIMITS[name][0]} must be at least 0; nothing was saved.")
+            return
+        if value != _limit_value(limits, name):
+            changes.append((name, value))
+    if not changes:
+        st.info("Nothing changed.")
+        return
+    saved = [
+        act(set_limit, name, value, who=person(), reason=reason, done=f"{_LIMITS[name][0]} is now {value:f}.")
+        for name, value in changes
+    ]
+    if all(saved):
+        st.rerun()

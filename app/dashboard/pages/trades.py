@@ -1,0 +1,213 @@
+"""What was traded, and everything that happened in one trade."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from app.dashboard import theme as look
+from app.dashboard.data import REFRESH, act, person, read, show_html
+from app.operator_actions import ask_flatten
+from app.queries.trades import FillRow, OrderRow, TradeDetail, TradeRow, count_trade_states, load_trade, load_trades
+
+_ALL = "all"
+
+
+def page() -> None:
+    """Draw the list of trades and the chosen one."""
+    st.title("Trades", anchor=False)
+    counts = read(count_trade_states)
+    if not counts:
+        show_html(
+            look.empty(
+                "No trades yet.",
+                "A trade starts when an opportunity on an approved pair passes the gate; see Opportunities.",
+            )
+        )
+        return
+    state = st.segmented_control(
+        "State",
+        [_ALL, *counts],
+        default=_ALL,
+        format_func=lambda key: f"{key.lower()} ({counts.get(key, sum(counts.values()))})",
+        label_visibility="collapsed",
+        key="trade-state",
+    )
+    rows = list(read(load_trades, state=None if state in (None, _ALL) else state, limit=300).rows)
+    if not rows:
+        show_html(look.empty("No trade in this state.", "Choose another state above."))
+        return
+    chosen = _choose(rows)
+    _show_trade(chosen.execution_id)
+
+
+def _choose(rows: list[TradeRow]) -> TradeRow:
+    frame = pd.DataFrame(
+        {
+            "#": [row.execution_id for row in rows],
+            "Started (UTC)": [look.clock(row.started_at) for row in rows],
+            "What": [look.title(row.title) for row in rows],
+            "State": [row.state.lower() for row in rows],
+            "Contracts": [look.number(row.contracts) for row in rows],
+            "Edge": [look.cents(row.edge_usd) for row in rows],
+            "Fees": [look.money(row.fees_usd) for row in rows],
+            "Expected PnL": [look.money(row.expected_pnl_usd, signed=True) for row in rows],
+            "Realised PnL": [look.money(row.realised_pnl_usd, signed=True) for row in rows],
+        }
+    )
+    event = st.dataframe(
+        frame.style.map(_tone, subset=["Expected PnL", "Realised PnL"]),
+        hide_index=True,
+        height=min(320, 38 + 35 * len(rows)),
+        on_select="rerun",
+        selection_mode="single-row",
+        selection_default={"selection": {"rows": [0]}},
+        key="trade-table",
+        column_config={"What": st.column_config.TextColumn(width=290)},
+    )
+    selected = list(event.selection.rows)
+    return rows[selected[0]] if selected and selected[0] < len(rows) else rows[0]
+
+
+def _tone(cell: object) -> str:
+    sign = str(cell)[:1]
+    return f"color: {look.BAD if sign == '-' else look.GOOD if sign == '+' else look.MUTED}"
+
+
+@st.fragment(run_every=REFRESH)
+def _show_trade(execution_id: int) -> None:
+    detail = read(load_trade, execution_id)
+    if detail is None:
+        show_html(look.empty("This trade is gone.", "Choose another one."))
+        return
+    trade = detail.trade
+    st.subheader(f"Trade {trade.execution_id}", anchor=False)
+    show_html(
+        f"<p style='margin:.1rem 0 .6rem'>{look.chip(trade.state)} &nbsp;<b>{look.text(look.title(trade.title))}</b> "
+        f"<span style='color:{look.MUTED}'>{look.text(trade.kind)}, opportunity {trade.signal_id}, "
+        f"{look.text(trade.environment)} {look.text(trade.mode)}</span></p>"
+    )
+    show_html(_figures(detail))
+    if trade.state.upper() == "ESCALATED":
+        st.error(
+            "This hedge needs a person: part of it is exposed. Check the orders below against the venue, then flatten.",
+            icon=":material/warning:",
+        )
+    left, right = st.columns([3, 1.6], gap="large")
+    with left:
+        st.subheader("Legs", anchor=False)
+        show_html(_legs(trade))
+        st.subheader("Orders", anchor=False)
+        show_html(_orders(detail.orders))
+        st.subheader("Fills", anchor=False)
+        show_html(_fills(detail.fills))
+    with right:
+        st.subheader("Timeline", anchor=False)
+        show_html(_timeline(detail))
+        _show_flatten(trade)
+
+
+def _figures(detail: TradeDetail) -> str:
+    trade = detail.trade
+    took = "–" if trade.flat_at is None else f"{(trade.flat_at - trade.started_at).total_seconds():.2f} s"
+    return look.tiles(
+        [
+            ("Cost", look.money(trade.cost_usd), f"fees {look.money(trade.fees_usd)}"),
+            ("Edge at decision", look.cents(trade.edge_usd), f"{look.number(trade.contracts)} contracts"),
+            ("Locked in by fills", look.pnl(trade.expected_pnl_usd), "expected PnL"),
+            ("Realised", look.pnl(trade.realised_pnl_usd), _ended(trade)),
+            ("Time to hedge", took, f"started {look.clock(trade.started_at)} UTC"),
+        ]
+    )
+
+
+def _ended(trade: TradeRow) -> str:
+    if trade.settled_at is None:
+        return "not settled yet"
+    return f"{'closed' if trade.state == 'FLAT' else 'settled'} {look.clock(trade.settled_at)}"
+
+
+def _legs(trade: TradeRow) -> str:
+    rows = [
+        [
+            look.venue_chip(leg["venue"]),
+            look.chip(leg["outcome"].upper(), "info"),
+            look.text(look.title(leg["title"])),
+            f"{float(leg['filled']):g} of {float(leg['contracts']):g}",
+        ]
+        for leg in trade.legs
+    ]
+    return look.table(["Venue", "Buys", "Market", "Held of planned"], rows, numeric=frozenset({"Held of planned"}))
+
+
+def _orders(orders: tuple[OrderRow, ...]) -> str:
+    if not orders:
+        return look.empty("No order was written.", "The timeline says why.")
+    rows = [
+        [
+            str(order.order_id),
+            look.text(order.purpose),
+            f"{look.text(order.action)} {order.outcome.upper()} {look.venue_chip(order.venue)}",
+            look.chip(order.state) + _reason(order),
+            look.cents(order.limit_price),
+            look.cents(order.average_price),
+            f"{look.number(order.filled)} / {look.number(order.contracts)}",
+            look.money(order.fee_usd),
+            _latency(order),
+        ]
+        for order in orders
+    ]
+    columns = ["#", "Purpose", "Order", "State", "Limit", "Average", "Filled", "Fee", "Answer"]
+    return look.table(columns, rows, numeric=frozenset({"Limit", "Average", "Filled", "Fee", "Answer"}))
+
+
+def _reason(order: OrderRow) -> str:
+    return f"<br><small>{look.text(order.reason)}</small>" if order.reason not in ("", order.state) else ""
+
+
+def _latency(order: OrderRow) -> str:
+    if order.sent_at is None or order.answered_at is None:
+        return "–"
+    return f"{(order.answered_at - order.sent_at).total_seconds() * 1000:.0f} ms"
+
+
+def _fills(fills: tuple[FillRow, ...]) -> str:
+    if not fills:
+        return look.empty("Nothing was filled.", "Orders without a fill cost nothing.")
+    rows = [
+        [
+            look.clock(fill.filled_at, millis=True),
+            f"{look.text(fill.action)} {fill.outcome.upper()} {look.venue_chip(fill.venue)}",
+            look.number(fill.contracts),
+            look.money(fill.cash_usd),
+            look.money(fill.fee_usd),
+            look.chip(fill.state),
+        ]
+        for fill in fills
+    ]
+    return look.table(
+        ["At (UTC)", "Fill", "Contracts", "Cash", "Fee", "State"], rows, numeric=frozenset({"Contracts", "Cash", "Fee"})
+    )
+
+
+def _timeline(detail: TradeDetail) -> str:
+    if not detail.events:
+        return look.empty("No event yet.", "The run has not written its first step.")
+    steps = "".join(
+        f'<div><span class="cb-at">{look.clock(event.happened_at, millis=True)}</span>{look.text(event.what)} '
+        f"{look.chip(event.state)}</div>"
+        for event in detail.events
+    )
+    refused = "".join(f"<div>{look.text(reason)}</div>" for reason in detail.refusals)
+    return f'<div class="cb-line">{steps}{refused}</div>'
+
+
+def _show_flatten(trade: TradeRow) -> None:
+    if trade.settled_at is not None:
+        return
+    with st.popover("Flatten this trade", icon=":material/south:"):
+        st.write("Sells what is held, down to a bound below the best bids, through the path that only lowers exposure.")
+        if not person():
+            st.caption("Give your name in the sidebar first.")
+        if st.button("Flatten now", type="primary", disabled=not person(), key=f"flatten-{trade.execution_id}"):
+            act(ask_flatten, trade.execution_id, who=person(), done="Asked for; the desk takes it up.")

@@ -1,0 +1,94 @@
+"""One dbt build inside a Dagster run: dbt's events become outputs and check results, marts get counts and a chart.
+
+A data test that fails is a failed asset check and keeps what is below it from being built; only a model that could not
+be built fails the run. Unit tests prove logic, not data, so they run with the tests and not here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster_dbt.asset_utils import get_subset_selection_for_context
+from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
+
+from orchestration.dbt.project import invoke, target_dir
+from orchestration.dbt.reports import chart_markdown, report_mart
+from orchestration.dbt.translator import WarehouseTranslator
+from orchestration.resources import PlatformResource
+
+_RESULT_EVENTS = {"LogModelResult", "LogTestResult"}
+
+
+class WarehouseBuildFailed(dg.Failure):
+    """At least one model could not be built."""
+
+
+def build_warehouse(
+    context: dg.AssetExecutionContext,
+    platform: PlatformResource,
+    manifest: Mapping[str, Any],
+    translator: WarehouseTranslator,
+) -> Iterator[Any]:
+    """Build the selected models, then yield one output per model built and one check result per test run.
+
+    Raises:
+        WarehouseBuildFailed: If a model could not be built; what was built is yielded before.
+    """
+    from dbt_common.events.functions import msg_to_dict
+
+    settings, dsn = platform.settings(), platform.dsn()
+    selection, indirect = get_subset_selection_for_context(
+        context=context,
+        manifest=manifest,
+        select="fqn:*",
+        exclude=None,
+        selector=None,
+        dagster_dbt_translator=translator,
+        current_dbt_indirect_selection_env=None,
+    )
+    finished: list[dict[str, Any]] = []
+
+    def keep(event: Any) -> None:
+        if event.info.name in _RESULT_EVENTS:
+            finished.append(msg_to_dict(event))
+
+    command = ["build", "--exclude-resource-type=unit_test", "--log-level=warn", *selection]
+    if indirect is not None:
+        command.append(f"--indirect-selection={indirect}")
+    result = invoke(settings, dsn, command, on_event=[keep])
+    with platform.connect() as connection:
+        for raw in finished:
+            for event in _events(raw, manifest, translator, context, target_dir(settings)):
+                yield _with_report(event, raw["data"]["node_info"], connection)
+    if result.exception is not None:
+        raise WarehouseBuildFailed(f"dbt did not run: {result.exception}")
+    failed = [
+        f"{node.node.name}: {node.message}"
+        for node in getattr(result.result, "results", [])
+        if str(node.status) == "error"
+    ]
+    if failed:
+        raise WarehouseBuildFailed("; ".join(failed)[:4000])
+
+
+def _events(
+    raw: dict[str, Any],
+    manifest: Mapping[str, Any],
+    translator: WarehouseTranslator,
+    context: dg.AssetExecutionContext,
+    target: Path,
+) -> Iterator[Any]:
+    message = DbtCoreCliEventMessage(raw_event=raw, event_history_metadata={})
+    yield from message.to_default_asset_events(manifest, translator, context, target)
+
+
+def _with_report(event: Any, node: Mapping[str, Any], connection: Any) -> Any:
+    """Add row count and chart to the output of a mart."""
+    if not isinstance(event, dg.Output) or node["node_relation"]["schema"] != "analytics":
+        return event
+    report = report_mart(connection, node["node_name"])
+    metadata: dict[str, Any] = {"dagster/row_count": report.rows, "chart": dg.MetadataValue.md(chart_markdown(report))}
+    return event.with_metadata({**event.metadata, **metadata})

@@ -1,0 +1,148 @@
+"""The dbt project as our processes run it: where it is, its environment, its manifest, and one way to invoke dbt.
+
+dbt runs inside the calling process: a run that was forked from the warm runner has dbt imported already, which saves
+the four seconds a `dbt` command needs to start. Nothing is ever written into the source tree: target and logs are in
+`CROSSBOOK_HOME/dbt`. This module knows nothing of Dagster. `python -m orchestration.dbt.project` prepares the
+manifest; it must have run before the code server starts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from psycopg.conninfo import conninfo_to_dict
+
+from streams.market.errors import ConfigurationError
+from streams.settings import PROJECT_ROOT, Settings, load_settings
+from streams.storage.database import database_dsn
+
+if TYPE_CHECKING:
+    from dbt.cli.main import dbtRunnerResult
+
+PROJECT_DIR = PROJECT_ROOT / "dbt_project"
+
+
+def target_dir(settings: Settings) -> Path:
+    """Return the folder of dbt's artifacts."""
+    return settings.home_dir / "dbt" / "target"
+
+
+def manifest_path(settings: Settings) -> Path:
+    """Return the path of the manifest (which exists after `prepare`)."""
+    return target_dir(settings) / "manifest.json"
+
+
+def dbt_environment(dsn: str) -> dict[str, str]:
+    """Return the variables profiles.yml reads, for an address in either form PostgreSQL knows."""
+    parts = conninfo_to_dict(dsn)
+    return {
+        "DBT_CROSSBOOK_HOST": str(parts.get("host") or "127.0.0.1"),
+        "DBT_CROSSBOOK_PORT": str(parts.get("port") or 5432),
+        "DBT_CROSSBOOK_USER": str(parts.get("user") or "crossbook"),
+        "DBT_ENV_SECRET_CROSSBOOK_PASSWORD": str(parts.get("password") or ""),
+        "DBT_CROSSBOOK_DATABASE": str(parts.get("dbname") or "crossbook"),
+        "DBT_CROSSBOOK_SSLMODE": str(parts.get("sslmode") or "prefer"),
+        "DO_NOT_TRACK": "1",
+    }
+
+
+def dbt_options(settings: Settings) -> list[str]:
+    """Return the options every invocation has in common; they decide whether a parse can be reused."""
+    folder = settings.home_dir / "dbt"
+    return [
+        f"--project-dir={PROJECT_DIR}",
+        f"--profiles-dir={PROJECT_DIR}",
+        f"--target-path={folder / 'target'}",
+        f"--log-path={folder / 'logs'}",
+        "--log-level-file=none",
+        "--no-use-colors",
+        "--vars=" + json.dumps({"quote_stale_after_s": settings.quote_stale_after_s}),
+    ]
+
+
+def invoke(
+    settings: Settings,
+    dsn: str,
+    command: Sequence[str],
+    *,
+    on_event: Sequence[Callable[[Any], None]] = (),
+) -> dbtRunnerResult:
+    """Run one dbt command in this process and return its result; a failing node is in the result, not raised."""
+    from dbt.cli.main import dbtRunner
+
+    target_dir(settings).mkdir(parents=True, exist_ok=True)
+    with _environment(dbt_environment(dsn)):
+        return dbtRunner(callbacks=list(on_event)).invoke([*command, *dbt_options(settings)])
+
+
+def prepare(settings: Settings) -> Path:
+    """Parse the project into the manifest unless the one there is of the same project, and return its path.
+
+    Raises:
+        ConfigurationError: If the project cannot be parsed.
+    """
+    try:
+        dsn = database_dsn(settings)
+    except ConfigurationError:
+        dsn = ""
+    stamp = target_dir(settings) / "prepared"
+    digest = _project_digest(settings, dsn)
+    if manifest_path(settings).exists() and stamp.exists() and stamp.read_text() == digest:
+        return manifest_path(settings)
+    result = invoke(settings, dsn, ["parse", "--log-level=error"])
+    if not result.success:
+        raise ConfigurationError(f"The dbt project cannot be parsed: {result.exception}")
+    stamp.write_text(digest)
+    return manifest_path(settings)
+
+
+def load_manifest() -> dict[str, Any]:
+    """Return the manifest of this process's home; parses the project first where nobody has prepared it.
+
+    Raises:
+        ConfigurationError: If the settings or the project cannot be used.
+    """
+    settings = load_settings()
+    path = manifest_path(settings)
+    if not path.exists():
+        path = prepare(settings)
+    manifest: dict[str, Any] = json.loads(path.read_bytes())
+    return manifest
+
+
+def _project_digest(settings: Settings, dsn: str) -> str:
+    digest = hashlib.sha256(json.dumps([dbt_options(settings), sorted(dbt_environment(dsn).items())]).encode())
+    for path in sorted(PROJECT_DIR.rglob("*")):
+        if path.suffix in {".sql", ".yml"}:
+            digest.update(str(path.relative_to(PROJECT_DIR)).encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    """Set variables for the time of one invocation: dbt reads its profile from the process environment only."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+if __name__ == "__main__":
+    try:
+        print(prepare(load_settings()))
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,46 @@
+"""The job that hosts a recorder: one long run per shard, kept alive by `stream_supervisor`."""
+
+import dagster as dg
+
+from orchestration.resources import PlatformResource
+from streams.logs import configure_logs
+from streams.recorder.observer import Observer
+from streams.recorder.running import run_until_signalled
+from streams.recorder.service import record
+
+SHARD_TAG = "crossbook/shard"
+
+
+class ShardConfig(dg.Config):
+    """Which shard of how many to record."""
+
+    shard: int = 0
+    shards: int = 1
+
+
+@dg.op
+def record_shard(context: dg.OpExecutionContext, config: ShardConfig, platform: PlatformResource) -> None:
+    """Record the order books of one shard until the run is terminated, then drain to the warehouse."""
+    from orchestration.execution.edge_monitor.monitor import EdgeMonitor
+
+    settings = platform.settings()
+    configure_logs(settings.log_level)
+    observers: list[Observer] = [EdgeMonitor(settings, platform.dsn(), config.shard)]
+    ended = run_until_signalled(
+        lambda stop: record(settings, config.shard, config.shards, context.run_id, observers, stop)
+    )
+    summary = ended.result
+    context.add_output_metadata({"rows": summary.rows, "replayed_frames": summary.replayed_frames, **summary.counters})
+    context.log.info(f"shard {config.shard}: {summary.rows} rows, {summary.counters}")
+    if ended.was_signalled:
+        raise dg.DagsterExecutionInterruptedError
+
+
+@dg.job(
+    tags={"crossbook/slot": "recorder"},
+    description="Records books, trades and quotes of one shard of the wanted markets, for as long as it runs.",
+    executor_def=dg.in_process_executor,
+)
+def record_streams() -> None:
+    """Host the recorder of one shard."""
+    record_shard()

@@ -1,0 +1,132 @@
+"""Loading price history: hourly over the whole window, by the minute for pairs in its last hours."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+from streams.market.errors import MalformedFrame, PermanentError, TransientError
+from streams.market.identity import Venue
+from streams.storage.candles import history_markets, save_candles
+from streams.storage.database import Connection
+from streams.venues.common.paging import Candle
+
+_HOUR_MINUTES = 60
+_MINUTE_WINDOW = timedelta(hours=3)
+_CONCURRENCY = 8
+_ATTEMPTS = 3
+_BATCH = 24
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryWindow:
+    """A stretch of one venue's history."""
+
+    venue: Venue
+    start: datetime
+    end: datetime
+
+
+@dataclass
+class HistoryCounts:
+    """What a load wrote and left. `not_reached` counts requests that were not made within the time."""
+
+    candles: int = 0
+    requests: int = 0
+    not_reached: int = 0
+
+
+class CandleClient(Protocol):
+    """What loading needs of the Kalshi client."""
+
+    async def candlesticks(
+        self, series_ticker: str, market_id: str, start_ts: int, end_ts: int, period_interval: int = ...
+    ) -> list[Candle]:
+        """Return candlesticks of a market."""
+
+
+class PriceClient(Protocol):
+    """What loading needs of the Polymarket client."""
+
+    async def prices_history(self, token_id: str, start_ts: int, end_ts: int, fidelity: int = ...) -> list[Candle]:
+        """Return prices of a token."""
+
+
+async def load_history(
+    connection: Connection,
+    window: HistoryWindow,
+    kalshi: CandleClient,
+    polymarket: PriceClient,
+    *,
+    limit: int,
+    budget_s: float,
+) -> HistoryCounts:
+    """Load a window for up to `limit` markets, pairs first, for about `budget_s` seconds."""
+    markets = history_markets(connection, window.venue, limit, window.end)
+    gate = asyncio.Semaphore(_CONCURRENCY)
+    counts = HistoryCounts()
+    started = time.monotonic()
+
+    async def fetch(market: dict[str, Any], minutes: int, start: datetime) -> list[tuple[Any, ...]]:
+        async with gate:
+            candles = await _fetch(window, market, minutes, start, kalshi, polymarket)
+        loaded_at = datetime.now(UTC)
+        return [_row(window.venue, market["market_id"], candle, loaded_at) for candle in candles]
+
+    recent = max(window.start, window.end - _MINUTE_WINDOW)
+    wanted = [(market, _HOUR_MINUTES, window.start) for market in markets if market["is_paired"]]
+    wanted += [(market, 1, recent) for market in markets if market["is_paired"]]
+    wanted += [(market, _HOUR_MINUTES, window.start) for market in markets if not market["is_paired"]]
+    for start in range(0, len(wanted), _BATCH):
+        if time.monotonic() - started > budget_s:
+            counts.not_reached = len(wanted) - start
+            break
+        batch = await asyncio.gather(*(fetch(*item) for item in wanted[start : start + _BATCH]))
+        counts.candles += save_candles(connection, [row for rows in batch for row in rows])
+        counts.requests += len(batch)
+    return counts
+
+
+async def _fetch(
+    window: HistoryWindow,
+    market: dict[str, Any],
+    minutes: int,
+    start: datetime,
+    kalshi: CandleClient,
+    polymarket: PriceClient,
+) -> Sequence[Candle]:
+    first, last = int(start.timestamp()), int(window.end.timestamp())
+    for attempt in range(_ATTEMPTS):
+        try:
+            if window.venue is Venue.KALSHI:
+                return await kalshi.candlesticks(market["series_id"], market["market_id"], first, last, minutes)
+            return await polymarket.prices_history(market["yes_token"], first, last, minutes)
+        except (PermanentError, MalformedFrame):
+            return []
+        except TransientError:
+            if attempt + 1 == _ATTEMPTS:
+                raise
+            await asyncio.sleep(0.5 * 2**attempt)
+    return []
+
+
+def _row(venue: Venue, market_id: str, candle: Candle, loaded_at: datetime) -> tuple[Any, ...]:
+    return (
+        str(venue),
+        market_id,
+        candle.interval_s,
+        candle.bucket_start,
+        candle.bid_close_e4,
+        candle.ask_close_e4,
+        candle.price_open_e4,
+        candle.price_high_e4,
+        candle.price_low_e4,
+        candle.price_close_e4,
+        candle.volume_e6,
+        candle.payload,
+        loaded_at,
+    )

@@ -1,0 +1,309 @@
+"""The two venues' market lists, a page at a time, behind one protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Protocol
+
+import orjson
+
+from streams.logs import get_logger
+from streams.market.errors import MalformedFrame, NotFound, PermanentError
+from streams.market.identity import Venue
+from streams.market.listing import DiscoveredMarket
+from streams.storage.listings import EventRow
+from streams.storage.sweeps import SweepKind
+from streams.venues.common.paging import Page, all_pages
+from streams.venues.kalshi.types.catalogue import Event, FeeChange, Series
+from streams.venues.kalshi.types.listings import parse_market as parse_kalshi_market
+from streams.venues.polymarket.gamma.listings import parse_market as parse_polymarket_market
+
+Json = dict[str, Any]
+_KALSHI_PHASES = ("open", "unopened")
+_FEES = "fees"
+"""Cursor of the last page of an incremental sweep: events and series whose fees change."""
+_FEES_AHEAD = timedelta(seconds=75)
+_FEES_BACK = timedelta(minutes=10)
+_IDS_PER_CALL = 50
+
+
+@dataclass
+class FetchedPage:
+    """One page, parsed. `letters` are entries that did not parse: (bytes, reason)."""
+
+    markets: list[DiscoveredMarket] = field(default_factory=list)
+    events: list[EventRow] = field(default_factory=list)
+    series: list[Json] = field(default_factory=list)
+    letters: list[tuple[bytes, str]] = field(default_factory=list)
+    cursor: str = ""
+
+
+class ListingSource(Protocol):
+    """Where a venue's markets come from."""
+
+    @property
+    def venue(self) -> Venue:
+        """Whose markets."""
+
+    async def prepare(self, kind: SweepKind) -> list[Json]:
+        """Load what all pages need; returns the series to keep."""
+
+    async def page(self, cursor: str, since: datetime | None) -> FetchedPage:
+        """Return one page: of everything, or of what changed since."""
+
+    async def by_id(self, market_ids: Sequence[str]) -> FetchedPage:
+        """Return the named markets, whatever their state."""
+
+
+class KalshiLists(Protocol):
+    """What discovery needs of the Kalshi client."""
+
+    async def events_page(self, cursor: str = ..., *, status: str | None = ...) -> Page[Json]:
+        """Return one page of events with nested markets."""
+
+    async def markets_page(self, cursor: str = ..., *, limit: int = ..., **filters: str | int | None) -> Page[Json]:
+        """Return one page of markets."""
+
+    async def series_list(self) -> list[Series]:
+        """Return all series."""
+
+    async def series(self, series_ticker: str) -> Series:
+        """Return one series."""
+
+    async def event(self, event_ticker: str) -> Event:
+        """Return one event with nested markets."""
+
+    async def event_fee_changes(self) -> list[FeeChange]:
+        """Return scheduled changes of events' fee overrides."""
+
+    async def series_fee_changes(self, *, show_historical: bool = ...) -> list[FeeChange]:
+        """Return changes of series' fees, scheduled and past."""
+
+
+class GammaLists(Protocol):
+    """What discovery needs of the Polymarket client."""
+
+    async def gamma_markets_page(self, cursor: str = ..., *, limit: int = ..., **filters: Any) -> Page[Json]:
+        """Return one page of markets."""
+
+
+class KalshiSource:
+    """Kalshi: events with nested markets in a full sweep, changed markets in an incremental one.
+
+    Args:
+        client: The venue's client.
+        series: Known series by ticker; new ones are added.
+        known_events: Reads payloads of known events by ticker.
+        clock: The present, aware UTC.
+        account: How finely our balance is kept, which rounds the fees.
+    """
+
+    venue = Venue.KALSHI
+
+    def __init__(
+        self,
+        client: KalshiLists,
+        series: dict[str, Json],
+        known_events: Callable[[Sequence[str]], Mapping[str, Json]],
+        clock: Callable[[], datetime],
+        readings: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._client = client
+        self._series = series
+        self._known_events = known_events
+        self._clock = clock
+        self._readings = readings
+
+    async def prepare(self, kind: SweepKind) -> list[Json]:
+        """A full sweep reads all series anew."""
+        if kind == "incremental" and self._series:
+            return []
+        series = {item.ticker: item.payload for item in await self._client.series_list()}
+        self._series.update(series)
+        return list(series.values())
+
+    async def page(self, cursor: str, since: datetime | None) -> FetchedPage:
+        """Cursors of a full sweep carry their phase: the venue filters by one status at a time."""
+        if since is not None:
+            if cursor == _FEES:
+                return await self._with_new_fees(since)
+            page = await self._client.markets_page(cursor, min_updated_ts=int(since.timestamp()), mve_filter="exclude")
+            return await self._with_events(page.items, page.cursor or _FEES)
+        phase, _, inner = (cursor or f"{_KALSHI_PHASES[0]}:").partition(":")
+        events = await self._client.events_page(inner, status=phase)
+        fetched = FetchedPage()
+        for event in events.items:
+            await self._add(fetched, event, event.get("markets") or [])
+        later = _KALSHI_PHASES[_KALSHI_PHASES.index(phase) + 1 :]
+        fetched.cursor = f"{phase}:{events.cursor}" if events.cursor else f"{later[0]}:" if later else ""
+        return fetched
+
+    async def by_id(self, market_ids: Sequence[str]) -> FetchedPage:
+        """Return markets by ticker; those the live tier has forgotten are missing."""
+        page = await self._client.markets_page("", tickers=",".join(market_ids))
+        return await self._with_events(page.items, "")
+
+    async def _with_new_fees(self, since: datetime) -> FetchedPage:
+        """Read events and series anew whose fees change now: neither lists nor the markets' times tell of it.
+
+        A change counts a little before its time, so that no sweep between it and the venue's word uses the old fees.
+        """
+        fetched = FetchedPage()
+        try:
+            of_events = await self._client.event_fee_changes()
+            of_series = await self._client.series_fee_changes(show_historical=True)
+        except (PermanentError, MalformedFrame) as error:
+            get_logger().warning("changes of fees could not be read", venue=self.venue.value, error=str(error))
+            return fetched
+        first, last = since - _FEES_BACK, self._clock() + _FEES_AHEAD
+        for ticker, change in _latest(of_series, first, last, lambda one: one.series_ticker).items():
+            await self._reprice_series(fetched, ticker, change)
+        for ticker, change in _latest(of_events, first, last, lambda one: one.event_ticker).items():
+            try:
+                event = (await self._client.event(ticker)).payload
+            except NotFound:
+                continue
+            overrides = {name: change.payload.get(name) for name in ("fee_type_override", "fee_multiplier_override")}
+            await self._add(fetched, {**event, **overrides}, event.get("markets") or [])
+        return fetched
+
+    async def _reprice_series(self, fetched: FetchedPage, ticker: str, change: FeeChange) -> None:
+        try:
+            series = (await self._client.series(ticker)).payload
+        except NotFound:
+            return
+        fees = {name: change.payload[name] for name in ("fee_type", "fee_multiplier")}
+        self._series[ticker] = {**series, **fees}
+        fetched.series.append(self._series[ticker])
+        for phase in _KALSHI_PHASES:
+            pages = all_pages(partial(self._client.markets_page, series_ticker=ticker, status=phase))
+            async for page in pages:
+                found = await self._with_events(page.items, "")
+                fetched.markets += found.markets
+                fetched.events += found.events
+                fetched.letters += found.letters
+
+    async def _with_events(self, markets: list[Json], cursor: str) -> FetchedPage:
+        fetched = FetchedPage(cursor=cursor)
+        tickers = list(dict.fromkeys(str(market.get("event_ticker") or "") for market in markets))
+        known = dict(self._known_events(tickers))
+        for ticker in tickers:
+            if ticker and ticker not in known:
+                try:
+                    known[ticker] = (await self._client.event(ticker)).payload
+                except NotFound:
+                    known[ticker] = {}
+            theirs = [market for market in markets if market.get("event_ticker") == ticker]
+            await self._add(fetched, known.get(ticker) or {"event_ticker": ticker}, theirs)
+        return fetched
+
+    async def _add(self, fetched: FetchedPage, event: Json, markets: list[Json]) -> None:
+        series = await self._series_of(str(event.get("series_ticker") or ""))
+        bare = {key: value for key, value in event.items() if key != "markets"}
+        for payload in markets:
+            _parse_into(
+                fetched,
+                payload,
+                lambda p: parse_kalshi_market(p, bare, series, now=self._clock(), readings=self._readings),
+            )
+        if bare.get("title"):
+            fetched.events.append(
+                EventRow(
+                    venue=Venue.KALSHI,
+                    event_id=str(bare.get("event_ticker") or ""),
+                    series_id=str(bare.get("series_ticker") or ""),
+                    title=str(bare["title"]),
+                    category=str(bare.get("category") or ""),
+                    is_exclusive=bool(bare.get("mutually_exclusive")),
+                    payload=bare,
+                )
+            )
+
+    async def _series_of(self, ticker: str) -> Json:
+        if ticker and ticker not in self._series:
+            try:
+                self._series[ticker] = (await self._client.series(ticker)).payload
+            except NotFound:
+                self._series[ticker] = {}
+        return self._series.get(ticker, {})
+
+
+def _latest(
+    changes: Iterable[FeeChange], first: datetime, last: datetime, key: Callable[[FeeChange], str]
+) -> dict[str, FeeChange]:
+    """The last change of each ticker among those that start between two times."""
+    due = [(change.starts_at, change) for change in changes if change.starts_at and first <= change.starts_at <= last]
+    return {key(change): change for _, change in sorted(due, key=lambda one: one[0])}
+
+
+class PolymarketSource:
+    """Polymarket: Gamma's keyset list, all of it or what started since.
+
+    Gamma has no "updated since"; changed texts of older markets are found by the daily full sweep.
+    """
+
+    venue = Venue.POLYMARKET
+
+    def __init__(self, client: GammaLists, clock: Callable[[], datetime]) -> None:
+        self._client = client
+        self._clock = clock
+
+    async def prepare(self, kind: SweepKind) -> list[Json]:
+        """Gamma's markets carry what they need."""
+        return []
+
+    async def page(self, cursor: str, since: datetime | None) -> FetchedPage:
+        """Return one page of markets that are not closed."""
+        filters: Json = {"closed": "false"}
+        if since is not None:
+            filters["start_date_min"] = since.strftime("%Y-%m-%dT%H:%M:%SZ")
+        page = await self._client.gamma_markets_page(cursor, **filters)
+        return self._parsed(page.items, page.cursor)
+
+    async def by_id(self, market_ids: Sequence[str]) -> FetchedPage:
+        """Return markets by condition id, open and closed ones."""
+        fetched = FetchedPage()
+        for closed in ("true", "false"):
+            page = await self._client.gamma_markets_page("", condition_ids=list(market_ids), closed=closed)
+            found = self._parsed(page.items, "")
+            fetched.markets += found.markets
+            fetched.events += found.events
+            fetched.letters += found.letters
+        return fetched
+
+    def _parsed(self, items: list[Json], cursor: str) -> FetchedPage:
+        fetched = FetchedPage(cursor=cursor)
+        for payload in items:
+            before = len(fetched.markets)
+            _parse_into(fetched, payload, lambda p: parse_polymarket_market(p, now=self._clock()))
+            if len(fetched.markets) > before:
+                fetched.events.append(_gamma_event(fetched.markets[-1], payload))
+        return fetched
+
+
+def _gamma_event(market: DiscoveredMarket, payload: Json) -> EventRow:
+    nested = payload.get("events") or [{}]
+    return EventRow(
+        venue=Venue.POLYMARKET,
+        event_id=market.listing.event_id,
+        series_id=market.terms.series_id,
+        title=market.listing.event_title or market.listing.title,
+        category=market.listing.category,
+        is_exclusive=market.terms.is_exclusive_event,
+        payload={key: value for key, value in nested[0].items() if key != "markets"},
+    )
+
+
+def _parse_into(fetched: FetchedPage, payload: Json, parse: Callable[[Json], DiscoveredMarket]) -> None:
+    try:
+        fetched.markets.append(parse(payload))
+    except MalformedFrame as error:
+        fetched.letters.append((orjson.dumps(payload), error.reason))
+
+
+def batches(market_ids: Sequence[str]) -> list[Sequence[str]]:
+    """Split ids into what one call may ask for."""
+    return [market_ids[start : start + _IDS_PER_CALL] for start in range(0, len(market_ids), _IDS_PER_CALL)]

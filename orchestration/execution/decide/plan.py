@@ -1,0 +1,263 @@
+"""From a signal and fresh books to a plan, or a refusal. PURE but for its input types; nothing here asks or writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from orchestration.execution.decide.hedge import LegBook, Plan, PlanLeg
+from orchestration.execution.decide.risk_checks import Reason, Refusal
+from orchestration.execution.venues.gateway import Target
+from orchestration.opportunities.bundles import LegKey, guaranteed_payoff_e4
+from orchestration.opportunities.edges import Edge, Offer
+from orchestration.opportunities.outcomes import InvalidSet, OutcomeCase, normal_cases, parse_outcomes
+from orchestration.opportunities.sizing import Cap, size_bundle
+from streams.market.book import Book
+from streams.market.events import BookSnapshot, Levels
+from streams.market.fees import from_json
+from streams.market.identity import Outcome, Venue
+from streams.market.taker_fees import taker_fees
+from streams.market.units import CASH_SCALE, PRICE_ONE_E4, PRICE_SCALE, cash_decimal
+from streams.settings import Settings
+from streams.storage.store.risk import LimitValues, TiedUp
+from streams.storage.store.signals import MarketInfo
+
+_CAP_REASONS = {
+    "limit_order": Reason.LIMIT_ORDER,
+    "limit_market": Reason.LIMIT_MARKET,
+    "limit_pair": Reason.LIMIT_PAIR,
+    "limit_total": Reason.LIMIT_TOTAL,
+    "balance": Reason.BALANCE,
+    "provisional_cap": Reason.PROVISIONAL_CAP,
+    "exposure_budget": Reason.BELOW_MINIMUM,
+    "below_minimum": Reason.BELOW_MINIMUM,
+    "depth": Reason.BELOW_MINIMUM,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a signal asks for: legs as (market key, outcome), the group's outcomes, and who the markets are."""
+
+    group_id: str
+    legs: tuple[LegKey, ...]
+    cases: tuple[OutcomeCase, ...]
+    targets: Mapping[str, Target]
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What limits, cash and budgets leave.
+
+    Attributes:
+        cash_e6: What orders can use by venue and exchange shard (None: the venue has one pot).
+    """
+
+    limits: LimitValues
+    used: TiedUp
+    cash_e6: Mapping[Venue, Mapping[int | None, int]]
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A plan with the edge it is decided on, legs in the same order."""
+
+    plan: Plan
+    edge: Edge
+    binding: str
+
+
+def wanted_of(
+    signal: Mapping[str, Any], group: Mapping[str, Any], markets: Mapping[str, MarketInfo]
+) -> Wanted | Refusal:
+    """Return what a signal asks for; a refusal when a market or the outcomes are not known."""
+    targets: dict[str, Target] = {}
+    for item in group["markets"]:
+        key = f"{item['venue']}:{item['market_id']}"
+        if key in markets:
+            targets[key] = target_of(markets[key])
+    legs: list[LegKey] = [(f"{leg['venue']}:{leg['market_id']}", leg["outcome"]) for leg in signal["legs"]]
+    missing = [key for key, _ in legs if key not in targets]
+    if missing:
+        return Refusal(Reason.NOT_TRADABLE, f"terms are not known: {', '.join(missing)}")
+    known = {f"{item['venue']}:{item['market_id']}" for item in group["markets"]}
+    try:
+        cases = parse_outcomes(group["outcomes"], known)
+    except InvalidSet as error:
+        return Refusal(Reason.NOT_TRADABLE, str(error))
+    return Wanted(str(group["group_id"]), tuple(legs), cases, targets)
+
+
+def target_of(market: MarketInfo) -> Target:
+    """Return a market as orders need it."""
+    venue = Venue(market.venue)
+    return Target(venue, market.market_id, market.terms, from_json(venue, market.terms.fee_schedule))
+
+
+def on_grid(target: Target, snapshot: BookSnapshot) -> Target:
+    """Return a market with the price grid its book states now, which the catalogue may not have seen yet."""
+    if snapshot.tick_e4 is None:
+        return target
+    ranges = ((0, PRICE_ONE_E4, snapshot.tick_e4),)
+    return replace(target, terms=replace(target.terms, price_ranges=ranges))
+
+
+def offer_of(target: Target, outcome: Outcome, snapshot: BookSnapshot) -> Offer:
+    """Return what can be bought of an outcome from a book."""
+    schedule = target.schedule
+    return Offer(
+        key=f"{target.venue}:{target.market_id}:{outcome}",
+        levels=book_of(snapshot).offers(outcome),
+        fees=taker_fees(schedule),
+        size_step_e6=target.terms.size_step_e6,
+        min_size_e6=target.terms.min_size_e6,
+        min_notional_e6=target.terms.min_notional_e6,
+    )
+
+
+def book_of(snapshot: BookSnapshot) -> Book:
+    """Return a snapshot as a book."""
+    book = Book()
+    book.replace(snapshot)
+    return book
+
+
+def leg_book(snapshot: BookSnapshot, outcome: Outcome, sellable_e6: int) -> LegBook | None:
+    """Return a leg's book in prices of its outcome; None for a crossed one, which is not to be trusted."""
+    book = book_of(snapshot)
+    if book.is_crossed:
+        return None
+    bids: Levels
+    if outcome == "yes":
+        bids = book.bid_levels()
+    else:
+        bids = [(PRICE_ONE_E4 - price, size) for price, size in book.ask_levels()]
+    return LegBook(book.offers(outcome), bids, sellable_e6)
+
+
+def decide(wanted: Wanted, books: Mapping[str, BookSnapshot], room: Room) -> Decision | Refusal:
+    """Return the plan on fresh books within everything that limits it, or the reason there is none."""
+    legs = [(key, outcome) for key, outcome in wanted.legs]
+    if any(key not in books or book_of(books[key]).is_crossed for key, _ in legs):
+        return Refusal(Reason.STALE_BOOK, "a leg has no book that can be trusted")
+    legs.sort(key=lambda leg: _eagerness(wanted.targets[leg[0]], books[leg[0]], leg[1]))
+    offers = [offer_of(wanted.targets[key], outcome, books[key]) for key, outcome in legs]
+    payoff = guaranteed_payoff_e4(legs, wanted.cases)
+    settings = room.settings
+    sized = size_bundle(
+        offers,
+        payoff,
+        threshold_e4=int(settings.signal_exit_edge_usd * PRICE_SCALE),
+        max_contracts_e6=room.limits.order_contracts_e6,
+        caps=_caps(wanted, legs, room),
+    )
+    if sized.edge is None:
+        reason = _CAP_REASONS.get(sized.binding, Reason.ERROR)
+        top = sum(offer.levels[0][0] for offer in offers if offer.levels)
+        if any(not offer.levels for offer in offers) or payoff - top <= 0:
+            return Refusal(Reason.EDGE_GONE, f"best prices sum to {top} of {payoff}")
+        if sized.binding == "below_minimum":
+            return Refusal(_gone_or_small(offers, payoff, settings), "no size that every leg accepts earns enough")
+        return Refusal(reason, "nothing is left of it")
+    if sized.edge.profit_e6 < int(settings.signal_min_profit_usd * CASH_SCALE):
+        return Refusal(Reason.EDGE_GONE, f"locked profit would be ${cash_decimal(sized.edge.profit_e6)}")
+    return Decision(_plan(wanted, legs, sized.edge, settings), sized.edge, sized.binding)
+
+
+def _gone_or_small(offers: Sequence[Offer], payoff: int, settings: Settings) -> Reason:
+    """Tell an edge that fees eat from one that is only too small for the minimum sizes."""
+    fees = sum(offer.fees.of(offer.levels[0][0], CASH_SCALE) for offer in offers)
+    edge_e6 = (payoff - sum(offer.levels[0][0] for offer in offers)) * 100 - fees
+    return Reason.BELOW_MINIMUM if edge_e6 > settings.signal_exit_edge_usd * CASH_SCALE else Reason.EDGE_GONE
+
+
+def _eagerness(target: Target, snapshot: BookSnapshot, outcome: Outcome) -> tuple[int, int]:
+    """Sort key of the firing order: where buys spend dollars and may be held back first, then the thinner book."""
+    depth = sum(size for _, size in book_of(snapshot).offers(outcome)[:3])
+    return (0 if target.venue is Venue.POLYMARKET else 1, depth)
+
+
+def _caps(wanted: Wanted, legs: Sequence[LegKey], room: Room) -> list[Cap]:
+    every = tuple(range(len(legs)))
+    limits, used, settings = room.limits, room.used, room.settings
+    caps = [
+        Cap("limit_pair", limits.pair_e6 - used.by_group_e6.get(wanted.group_id, 0), every),
+        Cap("limit_total", limits.total_e6 - used.total_e6, every),
+        Cap("exposure_budget", int(settings.exposure_budget_usd * CASH_SCALE), (0,)),
+    ]
+    for index, (key, _) in enumerate(legs):
+        target = wanted.targets[key]
+        held = used.by_market_e6.get((target.venue.value, target.market_id), 0)
+        caps.append(Cap("limit_market", limits.market_e6 - held, (index,)))
+    for venue, pots in room.cash_e6.items():
+        mine = tuple(index for index, (key, _) in enumerate(legs) if wanted.targets[key].venue is venue)
+        shards = [_shard(wanted.targets[legs[index][0]], pots) for index in mine]
+        caps += [
+            Cap("balance", pots.get(shard, 0), tuple(i for i, own in zip(mine, shards, strict=True) if own == shard))
+            for shard in dict.fromkeys(shards)
+        ]
+        if mine and venue is Venue.POLYMARKET:
+            left = int(settings.provisional_cap_usd * CASH_SCALE) - used.provisional_e6
+            caps.append(Cap("provisional_cap", left, mine))
+    return caps
+
+
+def _shard(target: Target, pots: Mapping[int | None, int]) -> int | None:
+    """The pot that pays for a market's orders; where its shard is not known, the one with the least in it."""
+    if None in pots:
+        return None
+    shard = target.terms.exchange_index
+    return min(pots, key=lambda own: pots[own]) if shard is None else shard
+
+
+def _plan(wanted: Wanted, legs: Sequence[LegKey], edge: Edge, settings: Settings) -> Plan:
+    cases = normal_cases(wanted.cases)
+    plan_legs: list[PlanLeg] = []
+    for number, ((key, outcome), taken) in enumerate(zip(legs, edge.legs, strict=True)):
+        target = wanted.targets[key]
+        plan_legs.append(
+            PlanLeg(
+                leg_no=number,
+                venue=target.venue,
+                market_id=target.market_id,
+                outcome=outcome,
+                limit_price_e4=taken.limit_price_e4,
+                pays_e4=tuple(case.pays(key, outcome) for case in cases),
+                cost_e6=taken.cost_e6,
+                size_step_e6=target.terms.size_step_e6,
+                # The venue's minimum size is for resting orders; orders that mend a hedge do not rest.
+                min_size_e6=target.terms.size_step_e6,
+                min_notional_e6=target.terms.min_notional_e6,
+            )
+        )
+    return Plan(
+        legs=tuple(plan_legs),
+        size_e6=edge.size_e6,
+        slippage_e4=int(settings.slippage_max_usd * PRICE_SCALE),
+        exposure_budget_e6=int(settings.exposure_budget_usd * CASH_SCALE),
+        exposure_budget_e6_s=int(settings.exposure_budget_usd_s * CASH_SCALE),
+        dust_e6=int(settings.dust_exposure_usd * CASH_SCALE),
+    )
+
+
+def plan_to_json(plan: Plan) -> dict[str, Any]:
+    """Return the plan as it is kept in `trading.executions.detail`."""
+    return asdict(plan)
+
+
+def plan_from_json(raw: Mapping[str, Any]) -> Plan:
+    """Return the plan a former run wrote."""
+    legs = tuple(
+        PlanLeg(**{**leg, "venue": Venue(leg["venue"]), "pays_e4": tuple(leg["pays_e4"])}) for leg in raw["legs"]
+    )
+    return replace(Plan(**{**raw, "legs": ()}), legs=legs)
+
+
+def annual_days(markets: Sequence[MarketInfo], now: datetime) -> datetime | None:
+    """Return when the last cash of these markets is expected back, None when a market does not say."""
+    ends = [market.expected_settle_time or market.close_time for market in markets]
+    known = [end for end in ends if end is not None]
+    return max(known) if len(known) == len(ends) and known else None

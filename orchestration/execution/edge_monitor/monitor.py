@@ -1,0 +1,317 @@
+"""The edge monitor: an observer in the recording run that turns quotes into episodes of opportunities.
+
+A quote only marks the bundles it touches; each tick evaluates marked bundles within a budget of time: first a test on
+the best prices and unrounded fees, which needs no sorting and ends most of them, then a walk over the books. SQL
+happens in a writer thread behind a bounded queue, so that recording never waits for it.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import psycopg
+
+from orchestration.execution.edge_monitor.watchlist import Universe, UniverseLoader, Watched
+from orchestration.opportunities.edges import Edge, Offer, may_earn, walk
+from orchestration.opportunities.returns import annualised_return, days_between
+from streams.logs import get_logger
+from streams.market.book import Book
+from streams.market.events import Quote
+from streams.market.identity import Outcome
+from streams.market.units import CASH_SCALE, PRICE_SCALE
+from streams.settings import Settings
+from streams.storage.database import Connection, connect
+from streams.storage.store import signals
+from streams.storage.store.signals import Episode, SignalLeg
+
+EpisodeKey = tuple[str, str]
+
+DEPTH = 12
+_BUDGET_NS = 15_000_000
+_RELOAD_S = 3.0
+_UPDATE_NS = 1_000_000_000
+_CONFIRM_NS = 5_000_000_000
+_QUEUE_SIZE = 2_000
+
+
+@dataclass(slots=True)
+class _Running:
+    """An opportunity above the entry level (waiting) or an open episode."""
+
+    since_ns: int
+    open_edge: Decimal
+    peak: Decimal
+    is_tradable: bool
+    is_open: bool = False
+    written_edge: Decimal = Decimal(0)
+    updated_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    """One thing for the writer: `kind` is open, update, peak or close."""
+
+    kind: str
+    key: EpisodeKey
+    at: datetime
+    edge_usd: Decimal | None = None
+    episode: Episode | None = None
+    reason: str = ""
+
+
+class EdgeMonitor:
+    """Watches the books of one shard. Implements `streams.recorder.observer.Observer`.
+
+    Attributes:
+        looks: Bundles looked at.
+        evaluations: Walks made: looks that the best prices did not end.
+        dropped: Writes lost because the queue was full; their episodes are forgotten and seen anew.
+    """
+
+    def __init__(self, settings: Settings, dsn: str, shard: int) -> None:
+        self._settings = settings
+        self._entry = settings.signal_entry_edge_usd
+        self._exit = settings.signal_exit_edge_usd
+        self._exit_e4 = int(settings.signal_exit_edge_usd * PRICE_SCALE)
+        self._least_profit_e6 = int(settings.signal_min_profit_usd * CASH_SCALE)
+        self._hold_ns = settings.signal_min_duration_ms * 1_000_000
+        self._universe = Universe()
+        self._next_universe: Universe | None = None
+        self._books: dict[str, Book | None] = {}
+        self._dirty: dict[EpisodeKey, None] = {}
+        self._running: dict[EpisodeKey, _Running] = {}
+        self.looks = 0
+        self.evaluations = 0
+        self.dropped = 0
+        self._writer = _Writer(dsn, shard, settings.venues, self)
+        self._writer.start()
+
+    # -- the recorder's thread -----------------------------------------------------------------------------------------
+
+    @property
+    def watches(self) -> int:
+        """How many bundles are watched now."""
+        return len(self._universe.watched)
+
+    def on_quote(self, quote: Quote, book: Book) -> None:
+        """Keep which book is the market's and mark what it touches."""
+        market = f"{quote.venue}:{quote.market_id}"
+        self._books[market] = book if quote.is_live else None
+        for key in self._universe.by_market.get(market, ()):
+            self._dirty[key] = None
+
+    def on_tick(self, now_ns: int) -> None:
+        """Evaluate what is marked, and what waits or is open, within the budget."""
+        self._take_universe()
+        for key, running in self._running.items():
+            # The edge of an open episode moves with quotes alone; one that waits must hold at every look.
+            if not running.is_open or now_ns - running.updated_ns >= _UPDATE_NS:
+                self._dirty[key] = None
+        end = time.perf_counter_ns() + _BUDGET_NS
+        while self._dirty and time.perf_counter_ns() < end:
+            key = next(iter(self._dirty))
+            del self._dirty[key]
+            watched = self._universe.watched.get(key)
+            if watched is None:
+                self._end(key, now_ns, "group_ended", None)
+            else:
+                self._evaluate(watched, now_ns)
+
+    def close(self) -> None:
+        """End all episodes: nobody watches them any more."""
+        now_ns = time.time_ns()
+        for key in list(self._running):
+            self._end(key, now_ns, "monitor_stopped", None)
+        self._writer.stop()
+
+    def replace_universe(self, universe: Universe) -> None:
+        """Hand over a new set of bundles from another thread; the next tick takes it."""
+        self._next_universe = universe
+
+    def _take_universe(self) -> None:
+        universe, self._next_universe = self._next_universe, None
+        if universe is None:
+            return
+        for key in universe.watched:
+            if key not in self._universe.watched:
+                self._dirty[key] = None
+        self._universe = universe
+
+    def _evaluate(self, watched: Watched, now_ns: int) -> None:
+        key = watched.key
+        self.looks += 1
+        tops = []
+        top = payoff = watched.bundle.payoff_e4
+        for (market, outcome), rules in zip(watched.bundle.legs, watched.rules, strict=True):
+            book = self._books.get(market)
+            if book is None or book.is_crossed:
+                self._end(key, now_ns, "stale", None)
+                return
+            price, size = _best(book, outcome)
+            top -= price
+            tops.append((price, size, rules.fees))
+        if top <= self._exit_e4:
+            self._end(key, now_ns, "edge_below_exit", Decimal(top).scaleb(-4))
+            return
+        edge = self._walk(watched) if may_earn(tops, payoff, self._exit_e4) else None
+        if edge is None or edge.best_edge_usd < self._exit:
+            self._end(key, now_ns, "edge_below_exit", None if edge is None else edge.best_edge_usd)
+            return
+        self._note(watched, edge, now_ns)
+
+    def _walk(self, watched: Watched) -> Edge | None:
+        self.evaluations += 1
+        offers = []
+        for (market, outcome), rules in zip(watched.bundle.legs, watched.rules, strict=True):
+            book = self._books[market]
+            levels = book.offers(outcome)[:DEPTH] if book is not None else []
+            offers.append(Offer("", levels, rules.fees, rules.size_step_e6, rules.min_size_e6, rules.min_notional_e6))
+        return walk(offers, watched.bundle.payoff_e4, threshold_e4=self._exit_e4)
+
+    def _note(self, watched: Watched, edge: Edge, now_ns: int) -> None:
+        """Follow an edge above the exit level: start waiting, open after the least time, keep the peak."""
+        key, usd = watched.key, edge.best_edge_usd
+        running = self._running.get(key)
+        is_enough = usd >= self._entry and edge.profit_e6 >= self._least_profit_e6
+        if running is None:
+            if is_enough:
+                self._running[key] = _Running(now_ns, usd, usd, watched.is_tradable)
+            return
+        if running.is_tradable != watched.is_tradable:
+            # A decision on the pair begins a new episode, which may be traded or not from its start.
+            self._end(key, now_ns, "decision_changed", usd)
+            return
+        if not running.is_open:
+            if not is_enough:
+                del self._running[key]
+            elif now_ns - running.since_ns >= self._hold_ns:
+                running.is_open, running.open_edge, running.peak = True, usd, usd
+                self._put_edge("open", watched, edge, now_ns)
+            return
+        if usd > running.peak:
+            running.peak = usd
+            self._put_edge("peak", watched, edge, now_ns)
+        elif now_ns - running.updated_ns >= (_UPDATE_NS if usd != running.written_edge else _CONFIRM_NS):
+            self._put_edge("update", watched, edge, now_ns)
+
+    def _put_edge(self, kind: str, watched: Watched, edge: Edge, now_ns: int) -> None:
+        running = self._running[watched.key]
+        running.updated_ns, running.written_edge = now_ns, edge.best_edge_usd
+        episode = None if kind == "update" else _episode(watched, edge, running, now_ns)
+        self._put(_Write(kind, watched.key, _time(now_ns), edge.best_edge_usd, episode))
+
+    def _end(self, key: EpisodeKey, now_ns: int, reason: str, edge_usd: Decimal | None) -> None:
+        running = self._running.pop(key, None)
+        if running is not None and running.is_open:
+            self._put(_Write("close", key, _time(now_ns), edge_usd, None, reason))
+
+    def _put(self, write: _Write) -> None:
+        try:
+            self._writer.queue.put_nowait(write)
+        except queue.Full:
+            self.dropped += 1
+            self._running.pop(write.key, None)
+
+
+class _Writer(threading.Thread):
+    """Owns the connection: loads groups every few seconds and writes episodes in order."""
+
+    def __init__(self, dsn: str, shard: int, environment: str, monitor: EdgeMonitor) -> None:
+        super().__init__(name="edge-monitor-writer", daemon=True)
+        self.queue: queue.Queue[_Write | None] = queue.Queue(_QUEUE_SIZE)
+        self._dsn, self._shard, self._environment = dsn, shard, environment
+        self._monitor = monitor
+        self._loader = UniverseLoader()
+        self._ids: dict[EpisodeKey, int] = {}
+        self._log = get_logger()
+
+    def stop(self) -> None:
+        """Write what is queued and end."""
+        self.queue.put(None)
+        self.join(timeout=10)
+
+    def run(self) -> None:
+        """Work until stopped; a lost connection is replaced, and what was open is then closed as unwatched."""
+        while True:
+            try:
+                with connect(self._dsn, application="crossbook-edge-monitor") as connection:
+                    signals.close_orphans(connection, self._shard, datetime.now(UTC))
+                    self._ids.clear()
+                    if self._work(connection):
+                        return
+            except psycopg.OperationalError as error:
+                self._log.warning("the edge monitor lost its database", error=str(error))
+                time.sleep(1)
+
+    def _work(self, connection: Connection) -> bool:
+        reload_at = 0.0
+        while True:
+            if time.monotonic() >= reload_at:
+                self._monitor.replace_universe(self._loader.load(connection))
+                reload_at = time.monotonic() + _RELOAD_S
+            try:
+                write = self.queue.get(timeout=max(0.01, reload_at - time.monotonic()))
+            except queue.Empty:
+                continue
+            if write is None:
+                return True
+            self._write(connection, write)
+
+    def _write(self, connection: Connection, write: _Write) -> None:
+        if write.kind == "open" and write.episode is not None:
+            signal_id = signals.open_signal(connection, write.episode, self._shard, self._environment)
+            if signal_id is not None:
+                self._ids[write.key] = signal_id
+            return
+        known = self._ids.get(write.key)
+        if known is None:
+            return
+        if write.kind == "close":
+            signals.close_signal(connection, known, write.reason, write.at, write.edge_usd)
+            del self._ids[write.key]
+        elif write.edge_usd is not None:
+            signals.update_signal(connection, known, write.edge_usd, write.episode, write.at)
+
+
+def _best(book: Book, outcome: Outcome) -> tuple[int, int]:
+    """Return the cheapest (price_e4, size_e6) an outcome is offered at; a dollar where nobody offers."""
+    if outcome == "yes":
+        price = book.best_ask
+        return (PRICE_SCALE, 0) if price is None else (price, book.asks[price])
+    price = book.best_bid
+    return (PRICE_SCALE, 0) if price is None else (PRICE_SCALE - price, book.bids[price])
+
+
+def _episode(watched: Watched, edge: Edge, running: _Running, now_ns: int) -> Episode:
+    at = _time(now_ns)
+    annual = None
+    if watched.cash_back_at is not None:
+        annual = annualised_return(edge.profit_e6, edge.cost_e6 + edge.fee_e6, days_between(at, watched.cash_back_at))
+    legs = tuple(
+        SignalLeg(market.partition(":")[0], market.partition(":")[2], outcome, taken.limit_price_e4, taken.size_e6)
+        for (market, outcome), taken in zip(watched.bundle.legs, edge.legs, strict=True)
+    )
+    return Episode(
+        group_id=watched.group_id,
+        leg_set=watched.bundle.leg_set,
+        is_tradable=watched.is_tradable,
+        at=at,
+        open_edge_usd=running.open_edge,
+        edge_usd=edge.best_edge_usd,
+        peak_edge_usd=running.peak,
+        contracts_e6=edge.size_e6,
+        cost_e6=edge.cost_e6,
+        fee_e6=edge.fee_e6,
+        profit_e6=edge.profit_e6,
+        annualised_return=annual,
+        legs=legs,
+    )
+
+
+def _time(now_ns: int) -> datetime:
+    return datetime.fromtimestamp(now_ns / 1e9, tz=UTC)

@@ -1,0 +1,143 @@
+"""What the desk needs from a venue, whichever it is: the seam between deciding and sending.
+
+Implemented by `live` (the venues' REST clients), `paper` (simulated fills against real books) and the fakes of tests.
+Errors are those of `streams.market.errors`: Refused (nothing happened), TransientError (nothing happened, try again),
+OutcomeUnknown (only reads may follow).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from orchestration.execution.decide.hedge import Action
+from streams.market.events import BookSnapshot
+from streams.market.fees import FeeSchedule
+from streams.market.identity import Outcome, Venue
+from streams.market.listing import MarketTerms
+from streams.storage.store.executions import NewFill
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A market as an order needs to know it."""
+
+    venue: Venue
+    market_id: str
+    terms: MarketTerms
+    schedule: FeeSchedule
+
+
+@dataclass(frozen=True, slots=True)
+class OrderSpec:
+    """One order that takes what is there: contracts at a limit, or dollars (`spend_e6`) where buys spend dollars."""
+
+    target: Target
+    outcome: Outcome
+    action: Action
+    limit_price_e4: int
+    size_e6: int
+    spend_e6: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedOrder:
+    """An order ready to be sent: the id that makes a second sending recognisable, and the exact request (JSON)."""
+
+    client_order_id: str
+    request: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class OrderKey:
+    """How to find an order again."""
+
+    client_order_id: str
+    venue_order_id: str | None
+    target: Target
+    outcome: Outcome
+    action: Action
+    sent_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OrderReading:
+    """What a venue says about an order now.
+
+    Attributes:
+        is_found: The venue knows it. Not found proves nothing by itself: reads lag behind writes.
+        is_final: No more of it can fill.
+        filled_e6: Contracts filled as the order says, None where only its fills say it.
+        fills: All its fills that can be seen; may still lag behind `filled_e6`.
+    """
+
+    is_found: bool
+    is_final: bool = False
+    venue_order_id: str | None = None
+    filled_e6: int | None = None
+    fills: tuple[NewFill, ...] = ()
+    status: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenOrder:
+    """An order of the account that may still fill, whoever sent it. `client_order_id` is empty where it has none."""
+
+    venue_order_id: str
+    client_order_id: str
+    market_id: str
+    remaining_e6: int
+    payload: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Payout:
+    """A market that paid: what one YES was worth, what the venue says it paid us now (None: it does not say)."""
+
+    market_id: str
+    settlement_e4: int
+    paid_e6: int | None
+    settled_at: datetime
+    payload: dict[str, Any] = field(default_factory=dict)
+
+
+class Gateway(Protocol):
+    """One venue account."""
+
+    venue: Venue
+    buys_spend_dollars: bool
+    """Buys are given in dollars (whole cents) and fill contracts; hedges must be sized from the fills."""
+    is_simulated: bool
+    """Nothing is sent: fills are computed from real books, and what a market pays is taken as paid at once."""
+
+    async def books(self, targets: Sequence[Target]) -> Mapping[str, BookSnapshot]:
+        """Return books by market id, fresh from the venue. Markets without one are left out."""
+
+    def prepare(self, spec: OrderSpec) -> PreparedOrder:
+        """Build (and sign) an order. Called once per intent, before anything is written or sent."""
+
+    async def send(self, order: PreparedOrder) -> str | None:
+        """Send it once; returns the venue's id where the answer has one."""
+
+    async def read(self, key: OrderKey) -> OrderReading:
+        """Ask the venue what became of an order."""
+
+    async def cancel(self, key: OrderKey) -> None:
+        """Ask for a cancel of what may rest; no error when there is nothing to cancel."""
+
+    async def cancel_all(self) -> None:
+        """Ask for a cancel of everything that rests on the account; `open_orders` tells what became of it."""
+
+    async def open_orders(self) -> Sequence[OpenOrder]:
+        """Return what may still fill on the account, also what others than us have sent. Reads lag behind writes."""
+
+    async def cash_e6(self) -> int:
+        """Return the account's cash."""
+
+    async def cash_by_shard(self) -> Mapping[int | None, int]:
+        """Return the cash that orders can use, by exchange shard; under None where the venue has one pot."""
+
+    async def payouts(self, markets: Mapping[str, int | None], since: datetime) -> Sequence[Payout]:
+        """Return which of the held markets have paid since; values are what one YES pays where we know it already."""

@@ -1,0 +1,387 @@
+"""The two venues as gateways: orders built once, sent as the same bytes, found again by ids known beforehand.
+
+Kalshi: immediate-or-cancel limits under our client_order_id; what became of one is read from the lists of orders and
+fills. Polymarket: fill-and-kill orders whose id is the hash of what was signed; a match is provisional until its trade
+is CONFIRMED or FAILED.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+
+import orjson
+
+from orchestration.execution.venues.gateway import (
+    OpenOrder,
+    OrderKey,
+    OrderReading,
+    OrderSpec,
+    Payout,
+    PreparedOrder,
+    Target,
+)
+from streams.market.errors import (
+    AuthenticationFailed,
+    InvalidAmount,
+    MalformedFrame,
+    NotFound,
+    Refused,
+    StreamsError,
+)
+from streams.market.events import BookSnapshot
+from streams.market.fees import maker_fee_e6, taker_fee_e6
+from streams.market.identity import Venue
+from streams.market.units import PRICE_ONE_E4, cash_e6_of
+from streams.storage.store.executions import FillState, NewFill
+from streams.venues.credentials.keys import PolymarketCredentials
+from streams.venues.kalshi.rest.client import KalshiClient
+from streams.venues.kalshi.types.orders import FillState as KalshiFill
+from streams.venues.kalshi.types.orders import OrderState, order_request
+from streams.venues.kalshi.types.portfolio import SettlementState
+from streams.venues.polymarket.amounts import limit_amounts, spend_amounts
+from streams.venues.polymarket.client import PolymarketClient
+from streams.venues.polymarket.clob.account import asset_of
+from streams.venues.polymarket.clob.orders import FillState as TokenFill
+from streams.venues.polymarket.clob.orders import TradeState
+from streams.venues.polymarket.gamma.listings import parse_market
+from streams.venues.polymarket.market_frames import TokenRef
+from streams.venues.polymarket.signing import build_order
+
+_CLOCK_SLACK = timedelta(seconds=30)
+# Ended orders stay in Kalshi's live list for two weeks, fills for two months or more; younger ones are never archived.
+_ARCHIVED_AFTER = timedelta(days=1)
+_KALSHI_ENDED = frozenset({"executed", "canceled"})
+_TRADE_STATES: dict[str, FillState] = {"CONFIRMED": "confirmed", "FAILED": "failed"}
+# UNMATCHED: marketable, found nothing after its delay, and rests since; it is cancelled like a LIVE one.
+_RESTING = frozenset({"LIVE", "UNMATCHED"})
+
+
+class KalshiGateway:
+    """Kalshi through its REST client."""
+
+    venue = Venue.KALSHI
+    buys_spend_dollars = False
+    is_simulated = False
+
+    def __init__(self, client: KalshiClient) -> None:
+        self._client = client
+
+    async def books(self, targets: Sequence[Target]) -> Mapping[str, BookSnapshot]:
+        """Return the books of all targets in one call."""
+        books = await self._client.order_books([target.market_id for target in targets])
+        return {book.market_id: book for book in books}
+
+    def prepare(self, spec: OrderSpec) -> PreparedOrder:
+        """Build an immediate-or-cancel order under a new client_order_id."""
+        client_order_id = str(uuid.uuid4())
+        request = order_request(
+            spec.target.market_id,
+            outcome=spec.outcome,
+            action=spec.action,
+            price_e4=spec.limit_price_e4,
+            size_e6=spec.size_e6,
+            client_order_id=client_order_id,
+        )
+        return PreparedOrder(client_order_id, {"body": request.body().decode()})
+
+    async def send(self, order: PreparedOrder) -> str | None:
+        """Send the stored bytes once."""
+        answer = await self._client.send_order(str(order.request["body"]).encode())
+        return answer.order_id
+
+    async def read(self, key: OrderKey) -> OrderReading:
+        """Find the order by its client id among those of its market, and its fills by its id.
+
+        Only words that are known to end an order make the reading final.
+        """
+        found = await self._find(key)
+        if found is None:
+            return OrderReading(is_found=False)
+        fills = await self._fills(found, key)
+        is_buy = key.action == "buy"
+        return OrderReading(
+            is_found=True,
+            is_final=found.status in _KALSHI_ENDED,
+            venue_order_id=found.order_id,
+            filled_e6=found.filled_e6,
+            fills=tuple(
+                NewFill(
+                    venue_fill_id=fill.fill_id,
+                    contracts_e6=fill.size_e6,
+                    cash_e6=cash_e6_of(fill.price_of(key.outcome), fill.size_e6, paying=is_buy),
+                    fee_e6=fill.fee_e6,
+                    state="confirmed",
+                    filled_at=fill.created_at or datetime.now(UTC),
+                    payload=fill.payload,
+                )
+                for fill in fills
+            ),
+            status=found.status,
+        )
+
+    async def cancel(self, key: OrderKey) -> None:
+        """Cancel what rests, found by its client id where ours is all we have; that there is nothing is no error."""
+        order_id = key.venue_order_id
+        if order_id is None:
+            found = await self._find(key)
+            order_id = found.order_id if found is not None and found.status == "resting" else None
+        if order_id is None:
+            return
+        try:
+            await self._client.cancel_order(order_id, key.target.market_id)
+        except NotFound:
+            return
+
+    async def _find(self, key: OrderKey) -> OrderState | None:
+        since = int((key.sent_at - _CLOCK_SLACK).timestamp())
+        orders = await self._client.orders(market_id=key.target.market_id, min_ts=since)
+        found = next((order for order in orders if order.client_order_id == key.client_order_id), None)
+        if found is not None or not _may_be_archived(key):
+            return found
+        cutoff = (await self._client.historical_cutoff()).orders_at
+        if cutoff is None or key.sent_at >= cutoff:
+            return None
+        archived = await self._client.historical_orders(market_id=key.target.market_id)
+        return next((order for order in archived if order.client_order_id == key.client_order_id), None)
+
+    async def _fills(self, order: OrderState, key: OrderKey) -> list[KalshiFill]:
+        """Return an order's fills, with those that the live list has given to the archive."""
+        fills = {fill.key: fill for fill in await self._client.fills(order_id=order.order_id)}
+        if sum(fill.size_e6 for fill in fills.values()) < order.filled_e6 and _may_be_archived(key):
+            archived = await self._client.historical_fills(market_id=key.target.market_id)
+            fills |= {fill.key: fill for fill in archived if fill.order_id == order.order_id}
+        return list(fills.values())
+
+    async def cancel_all(self) -> None:
+        """Cancel what rests on all shards; what is sent within the next minute may die too."""
+        await self._client.cancel_all()
+
+    async def open_orders(self) -> Sequence[OpenOrder]:
+        """Return the orders listed as resting."""
+        return [
+            OpenOrder(order.order_id, order.client_order_id, order.market_id, order.remaining_e6, order.payload)
+            for order in await self._client.orders(status="resting")
+        ]
+
+    async def cash_e6(self) -> int:
+        """Return the account's cash."""
+        return await self._client.balance()
+
+    async def cash_by_shard(self) -> Mapping[int | None, int]:
+        """Return each shard's cash; an order is only paid with its own market's."""
+        balance = await self._client.account_balance()
+        shards: dict[int | None, int] = dict(balance.by_shard.items())
+        return shards or {None: balance.cash_e6}
+
+    async def payouts(self, markets: Mapping[str, int | None], since: datetime) -> Sequence[Payout]:
+        """Return the settlements of held markets. What was paid is only stated in whole cents, so it is left open."""
+        rows = await self._client.settlements(min_ts=int(since.timestamp()))
+        result: list[Payout] = []
+        for row in rows:
+            value = _value_e4(row, markets.get(row.market_id)) if row.market_id in markets else None
+            if value is not None:
+                result.append(Payout(row.market_id, value, None, row.settled_at or datetime.now(UTC), row.payload))
+        return result
+
+
+def _may_be_archived(key: OrderKey) -> bool:
+    return datetime.now(UTC) - key.sent_at > _ARCHIVED_AFTER
+
+
+def _value_e4(row: SettlementState, known: int | None) -> int | None:
+    """Return what one YES paid; for scalar results the market's own value is finer than the settlement's cents."""
+    if row.result in ("yes", "no"):
+        return PRICE_ONE_E4 if row.result == "yes" else 0
+    return known if known is not None else row.value_e4
+
+
+class PolymarketGateway:
+    """Polymarket through its REST client and the account's signing key."""
+
+    venue = Venue.POLYMARKET
+    buys_spend_dollars = True
+    is_simulated = False
+
+    def __init__(self, client: PolymarketClient, credentials: PolymarketCredentials | None) -> None:
+        self._client = client
+        self._key = credentials
+        self._ticks: dict[str, int] = {}
+
+    @property
+    def _credentials(self) -> PolymarketCredentials:
+        if self._key is None:
+            raise AuthenticationFailed("this needs a Polymarket key")
+        return self._key
+
+    async def books(self, targets: Sequence[Target]) -> Mapping[str, BookSnapshot]:
+        """Return the books of all targets in one call, asked by their YES tokens; each says its grid of today."""
+        tokens = {target.terms.yes_token: TokenRef(target.market_id, "yes") for target in targets}
+        books = await self._client.books(list(tokens), tokens)
+        self._ticks |= {book.market_id: book.tick_e4 for book in books if book.tick_e4}
+        return {book.market_id: book for book in books}
+
+    def prepare(self, spec: OrderSpec) -> PreparedOrder:
+        """Build and sign a fill-and-kill order; its id is the hash of what was signed."""
+        terms = spec.target.terms
+        # A grid becomes finer while a market is traded; the book knows before the catalogue does.
+        tick = self._ticks.get(spec.target.market_id) or _tick_e4(spec)
+        if spec.spend_e6 is not None:
+            amounts = spend_amounts(spec.spend_e6, spec.limit_price_e4, tick)
+        else:
+            amounts = limit_amounts("BUY" if spec.action == "buy" else "SELL", spec.limit_price_e4, spec.size_e6, tick)
+        signed = build_order(
+            self._credentials,
+            token_id=terms.yes_token if spec.outcome == "yes" else terms.no_token,
+            side="BUY" if spec.action == "buy" else "SELL",
+            amounts=amounts,
+            order_type="FAK",
+            is_neg_risk=terms.is_neg_risk,
+            salt=secrets.randbits(52),
+            timestamp_ms=time.time_ns() // 1_000_000,
+        )
+        return PreparedOrder(signed.order_id, {"body": signed.content().decode()})
+
+    async def send(self, order: PreparedOrder) -> str | None:
+        """Send the stored bytes once. That they are there already is no refusal: reads tell what became of them."""
+        content = str(order.request["body"]).encode()
+        try:
+            answer = await self._client.send_order(content)
+        except Refused as refused:
+            if refused.code == "duplicate_order":
+                return order.client_order_id
+            if refused.code == "insufficient_balance":
+                await self._renew_balance(content)
+            raise
+        return answer.order_id or order.client_order_id
+
+    async def _renew_balance(self, content: bytes) -> None:
+        """Have the venue read the chain: its checks go by a cache that a settlement does not empty."""
+        order = orjson.loads(content)["order"]
+        with suppress(StreamsError):
+            if order["side"] == "BUY":
+                await self._client.update_balance_allowance("COLLATERAL")
+            else:
+                await self._client.update_balance_allowance(asset_of(order["tokenId"]), order["tokenId"])
+
+    async def read(self, key: OrderKey) -> OrderReading:
+        """Read the order by its hash (or the id the venue gave it) and its trades by market."""
+        after = int((key.sent_at - _CLOCK_SLACK).timestamp())
+        try:
+            order = await self._client.order(_order_id(key))
+        except NotFound:
+            order = None
+        trades = await self._client.trades(market=key.target.market_id, after=after)
+        fills = [fill for trade in trades for fill in _fills_of(trade, key)]
+        if order is None:
+            return OrderReading(is_found=False, fills=tuple(fills))
+        return OrderReading(
+            is_found=True,
+            is_final=_is_over(order.status),
+            venue_order_id=order.order_id,
+            filled_e6=order.matched_e6,
+            fills=tuple(fills),
+            status="resting" if order.status in _RESTING else order.status.lower(),
+        )
+
+    async def cancel(self, key: OrderKey) -> None:
+        """Cancel what rests; ids that cannot be cancelled or are not known are left to the next reading."""
+        with suppress(NotFound):
+            await self._client.cancel(_order_id(key))
+
+    async def cancel_all(self) -> None:
+        """Cancel what rests under the API key."""
+        await self._client.cancel_all()
+
+    async def open_orders(self) -> Sequence[OpenOrder]:
+        """Return the resting orders; their ids are the hashes of what was signed."""
+        return [
+            OpenOrder(
+                order.order_id, order.order_id, order.market_id, order.original_e6 - order.matched_e6, order.payload
+            )
+            for order in await self._client.open_orders()
+        ]
+
+    async def cash_e6(self) -> int:
+        """Return the wallet's cash."""
+        return await self._client.balance()
+
+    async def cash_by_shard(self) -> Mapping[int | None, int]:
+        """Return the wallet's cash, which is one pot."""
+        return {None: await self.cash_e6()}
+
+    async def payouts(self, markets: Mapping[str, int | None], since: datetime) -> Sequence[Payout]:
+        """Return resolved markets with what their redemptions paid; None where none was seen yet."""
+        rows = await self._client.activity(self._credentials.wallet, type="REDEEM", start=int(since.timestamp()))
+        paid: dict[str, int] = {}
+        at: dict[str, datetime] = {}
+        for row in rows:
+            if row.kind == "REDEEM" and row.market_id in markets:
+                paid[row.market_id] = paid.get(row.market_id, 0) + row.cash_e6
+                at[row.market_id] = max(row.happened_at, at.get(row.market_id, row.happened_at))
+        result: list[Payout] = []
+        for market_id, known in markets.items():
+            value = known if known is not None else await self._resolution(market_id, is_likely=market_id in paid)
+            if value is not None:
+                when = at.get(market_id, datetime.now(UTC))
+                result.append(Payout(market_id, value, paid.get(market_id), when))
+        return result
+
+    async def _resolution(self, market_id: str, *, is_likely: bool) -> int | None:
+        """Ask the catalogue what one YES pays, where a redemption says that it is decided."""
+        if not is_likely:
+            return None
+        page = await self._client.gamma_markets_page(condition_ids=market_id, closed=True)
+        for payload in page.items:
+            try:
+                market = parse_market(payload)
+            except MalformedFrame:
+                continue
+            if market.listing.market_id == market_id:
+                return market.settlement_e4
+        return None
+
+
+def _is_over(status: str) -> bool:
+    """Whether no more of an order can fill; a killed one may carry the reason behind CANCELED_."""
+    return status in ("MATCHED", "INVALID") or status.startswith("CANCELED")
+
+
+def _order_id(key: OrderKey) -> str:
+    return key.venue_order_id or key.client_order_id
+
+
+def _tick_e4(spec: OrderSpec) -> int:
+    """Return the step of the price grid at the order's price."""
+    for start, end, step in spec.target.terms.price_ranges:
+        if start <= spec.limit_price_e4 <= end:
+            return step
+    raise InvalidAmount(f"no price range holds {spec.limit_price_e4}")
+
+
+def _fills_of(trade: TradeState, key: OrderKey) -> list[NewFill]:
+    """Return our order's fills in a trade. The fee is not stated by the venue; it follows from the schedule."""
+    return [
+        NewFill(
+            venue_fill_id=trade.trade_id,
+            contracts_e6=fill.size_e6,
+            cash_e6=fill.cash_e6,
+            fee_e6=_fee_e6(fill, key),
+            state=_TRADE_STATES.get(trade.status, "provisional"),
+            filled_at=trade.matched_at or datetime.now(UTC),
+            payload=orjson.loads(orjson.dumps(trade.payload)),
+        )
+        for fill in trade.fills
+        if fill.order_id in (key.client_order_id, key.venue_order_id)
+    ]
+
+
+def _fee_e6(fill: TokenFill, key: OrderKey) -> int:
+    """Return the fee of a fill: a taker's is charged for each maker it met, at that maker's price."""
+    fee_of = taker_fee_e6 if fill.is_taker else maker_fee_e6
+    schedule, is_buy = key.target.schedule, key.action == "buy"
+    return sum(fee_of(price, size, schedule, is_buy=is_buy) for price, size in fill.pieces)

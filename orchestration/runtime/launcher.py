@@ -1,0 +1,104 @@
+"""The run launcher: hands a run to the warm runner, which forks; takes the stock way when there is none.
+
+A run's process is remembered in the run's tags as (pid, start time), so that terminating it and asking after its health
+work from any process, whether or not the warm runner still lives.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+from dagster._core.errors import DagsterUserCodeUnreachableError
+from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, WorkerStatus
+from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult, ExecuteRunArgs
+from dagster._serdes import ConfigurableClass, ConfigurableClassData, deserialize_value
+
+from orchestration.runtime.warm_protocol import WarmRunnerUnavailable, Worker, request_launch, socket_path
+from streams.settings import load_settings
+
+PID_TAG = "crossbook/worker_pid"
+STARTED_TAG = "crossbook/worker_started"
+
+
+class WarmRunLauncher(dg.DefaultRunLauncher, ConfigurableClass):
+    """A launcher over a process that has everything imported: 0.5 s to the first op in place of 4 to 6 s."""
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData, config_value: Mapping[str, Any]) -> WarmRunLauncher:
+        """Build it from dagster.yaml; there is nothing to configure."""
+        return cls(inst_data=inst_data)
+
+    def launch_run(self, context: LaunchRunContext) -> None:
+        """Fork a process for the run, or launch it through the code server if the warm runner refuses."""
+        run = context.dagster_run
+        origin = run.job_code_origin
+        try:
+            if origin is None:
+                raise WarmRunnerUnavailable("the run has no code origin")
+            command = ExecuteRunArgs(
+                job_origin=origin,
+                run_id=run.run_id,
+                instance_ref=self._instance.get_ref(),
+                set_exit_code_on_failure=True,
+            ).get_command_args()
+            arguments = command[command.index("api") :]
+            worker = request_launch(socket_path(load_settings()), run.run_id, arguments)
+        except WarmRunnerUnavailable as error:
+            self._instance.report_engine_event(
+                f"The warm runner does not take the run ({error}); it is launched by the code server.", run
+            )
+            super().launch_run(context)
+            return
+        self._instance.add_run_tags(run.run_id, {PID_TAG: str(worker.pid), STARTED_TAG: str(worker.started)})
+        self._run_ids.add(run.run_id)
+
+    def terminate(self, run_id: str) -> bool:
+        """Ask the run's process to end; False if it has ended before."""
+        run = self._instance.get_run_by_id(run_id)
+        worker = _worker_of(run)
+        if run is None or worker is None:
+            return bool(super().terminate(run_id))  # type: ignore[no-untyped-call]
+        if run.is_finished:
+            return False
+        self._instance.report_run_canceling(run)
+        if not worker.is_alive():
+            self._instance.report_run_canceled(run, message="The run's process had ended before.")
+            return False
+        os.kill(worker.pid, signal.SIGTERM)
+        return True
+
+    @property
+    def supports_check_run_worker_health(self) -> bool:
+        """Yes: run monitoring ends runs whose process is gone."""
+        return True
+
+    def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
+        """Say whether the run's process still lives; of runs of the stock launcher, whether the code server has it."""
+        worker = _worker_of(run)
+        if worker is None:
+            return self._health_at_code_server(run)
+        if worker.is_alive():
+            return CheckRunHealthResult(WorkerStatus.RUNNING, run_worker_id=str(worker.pid))
+        return CheckRunHealthResult(WorkerStatus.FAILED, f"process {worker.pid} is gone", run_worker_id=str(worker.pid))
+
+    def _health_at_code_server(self, run: dg.DagsterRun) -> CheckRunHealthResult:
+        client = self._get_grpc_client_for_termination(run.run_id)  # type: ignore[no-untyped-call]
+        if client is None:
+            return CheckRunHealthResult(WorkerStatus.RUNNING, "not known yet where it runs")
+        try:
+            answer = client.can_cancel_execution(CanCancelExecutionRequest(run_id=run.run_id), timeout=5)
+        except DagsterUserCodeUnreachableError:
+            return CheckRunHealthResult(WorkerStatus.RUNNING, "the code server does not answer", transient=True)
+        if deserialize_value(answer, CanCancelExecutionResult).can_cancel:
+            return CheckRunHealthResult(WorkerStatus.RUNNING)
+        return CheckRunHealthResult(WorkerStatus.FAILED, "the code server has no process of the run")
+
+
+def _worker_of(run: dg.DagsterRun | None) -> Worker | None:
+    if run is None or PID_TAG not in run.tags:
+        return None
+    return Worker(int(run.tags[PID_TAG]), int(run.tags[STARTED_TAG]))

@@ -1,0 +1,64 @@
+"""Ends runs whose process did not survive: called before any sensor or daemon is on.
+
+`python -m orchestration.runtime.orphaned_runs` does it for the instance of `DAGSTER_HOME` and prints the ended run ids.
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from streams.settings import load_settings
+from streams.storage.database import Connection, connect, database_dsn
+from streams.storage.store.leases import is_holder_dead
+
+_LAUNCHED = [
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+_SLOTS_OF_SENSORS = ("recorder", "trade")
+
+
+def end_orphaned_runs(instance: dg.DagsterInstance, connection: Connection | None = None) -> list[str]:
+    """End each unfinished run that holds no live lease and return their ids.
+
+    Leases are read on `connection`, default one to the warehouse of this process's settings.
+
+    Runs of recorders and trades that still wait in the queue are ended too: their sensors ask again for what is needed.
+    Other queued runs stay queued.
+    """
+    if connection is None:
+        with connect(database_dsn(load_settings())) as own:
+            return end_orphaned_runs(instance, own)
+    alive = _runs_with_live_leases(connection)
+    ended = []
+    for run in instance.get_runs(dg.RunsFilter(statuses=[*_LAUNCHED, dg.DagsterRunStatus.QUEUED])):
+        is_queued = run.status == dg.DagsterRunStatus.QUEUED
+        if run.run_id in alive or (is_queued and run.tags.get("crossbook/slot") not in _SLOTS_OF_SENSORS):
+            continue
+        if is_queued or run.status == dg.DagsterRunStatus.CANCELING:
+            instance.report_run_canceled(run, message="Ended at the next start: nothing was running it any more.")
+        else:
+            instance.report_run_failed(run, message="Ended at the next start: its process did not survive.")
+        ended.append(run.run_id)
+    return ended
+
+
+def _runs_with_live_leases(connection: Connection) -> set[str]:
+    rows = connection.execute(
+        """SELECT run_id, holder FROM trading.leases
+           WHERE released_at IS NULL AND expires_at >= clock_timestamp() AND run_id <> ''"""
+    ).fetchall()
+    return {row["run_id"] for row in rows if not is_holder_dead(row["holder"])}
+
+
+def main() -> None:
+    """End the orphaned runs of this instance; one run id a line."""
+    with dg.DagsterInstance.get() as instance:
+        for run_id in end_orphaned_runs(instance):
+            print(run_id)
+
+
+if __name__ == "__main__":
+    main()

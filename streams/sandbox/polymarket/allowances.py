@@ -1,0 +1,82 @@
+"""What wallets allow the venue's contracts to move: dollars by amount, outcome tokens altogether.
+
+Wallets start with everything approved, as the accounts of the venue's own interface do. `approve` and
+`setApprovalForAll` through the relayer or the chain change it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from streams.sandbox.exchange.exchange import Exchange
+from streams.sandbox.polymarket.contracts import (
+    AUTO_REDEEMER,
+    BINARY_MODULE,
+    COLLATERAL,
+    COLLATERAL_ADAPTER,
+    CONDITIONAL_TOKENS,
+    EXCHANGE_V2,
+    EXCHANGE_V3,
+    NEG_RISK_COLLATERAL_ADAPTER,
+    NEG_RISK_EXCHANGE_V2,
+    NEG_RISK_MODULE,
+    PERPS_DEPOSIT,
+    POSITION_MANAGER,
+    ROUTER,
+    UNLIMITED,
+)
+
+DOLLAR_SPENDERS = (
+    EXCHANGE_V2, NEG_RISK_EXCHANGE_V2, COLLATERAL_ADAPTER, NEG_RISK_COLLATERAL_ADAPTER, ROUTER, EXCHANGE_V3,
+    PERPS_DEPOSIT,
+)  # fmt: skip
+TOKEN_OPERATORS = (
+    EXCHANGE_V2, NEG_RISK_EXCHANGE_V2, COLLATERAL_ADAPTER, NEG_RISK_COLLATERAL_ADAPTER, AUTO_REDEEMER, BINARY_MODULE,
+    NEG_RISK_MODULE,
+)  # fmt: skip
+POSITION_OPERATORS = (ROUTER, EXCHANGE_V3, AUTO_REDEEMER)
+
+
+class Allowances:
+    """Allowances of all wallets; only changes are kept, in the exchange's face state."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    def amount(self, wallet: str, token: str, spender: str) -> int:
+        """What a spender may take of a token (1e-6 dollars, or unlimited)."""
+        return int(self._state.get(_name(wallet, token, spender), UNLIMITED))
+
+    def set(self, wallet: str, token: str, spender: str, amount: int) -> None:
+        """Approve."""
+        self._state[_name(wallet, token, spender)] = str(amount)
+        self._exchange.changes.face = True
+
+    def by_spender(self, wallet: str, token: str) -> dict[str, str]:
+        """{exchange: amount}, as balance-allowance shows it."""
+        spenders = (EXCHANGE_V3,) if token == POSITION_MANAGER else (EXCHANGE_V2, NEG_RISK_EXCHANGE_V2)
+        return {spender: str(self.amount(wallet, token, spender)) for spender in spenders}
+
+    def rows(self, wallet: str) -> list[dict[str, Any]]:
+        """The catalogue of `/v2/approvals`."""
+        pairs = [
+            *((COLLATERAL, spender, "ERC20") for spender in DOLLAR_SPENDERS),
+            *((CONDITIONAL_TOKENS, spender, "ERC1155") for spender in TOKEN_OPERATORS),
+            *((POSITION_MANAGER, spender, "ERC1155") for spender in POSITION_OPERATORS),
+        ]
+        return [self._row(wallet, token, spender, standard) for token, spender, standard in pairs]
+
+    def _row(self, wallet: str, token: str, spender: str, standard: str) -> dict[str, Any]:
+        amount = self.amount(wallet, token, spender)
+        shown = "max" if amount == UNLIMITED else str(amount)
+        row: dict[str, Any] = {"token": token, "spender": spender, "standard": standard, "approved": amount > 0}
+        return {**row, "amount": shown} if standard == "ERC20" else row
+
+    @property
+    def _state(self) -> dict[str, str]:
+        state: dict[str, str] = self._exchange.face_state.setdefault("allowances", {})
+        return state
+
+
+def _name(wallet: str, token: str, spender: str) -> str:
+    return f"{wallet.lower()}:{token.lower()}:{spender.lower()}"

@@ -1,0 +1,48 @@
+"""Fees of Polymarket markets that were changed after their listing: the venue has no list and no frame for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from streams.market.fees import from_json
+from streams.market.identity import Venue
+from streams.sandbox.exchange.exchange import Exchange
+
+_STATE = "fee_schedules"
+
+
+class MarketFees:
+    """Keeps changed schedules in the exchange's face state; fills and every object that names fees follow them."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._is_restored = False
+
+    def change(self, market_id: str, data: Mapping[str, Any]) -> None:
+        """Give a listed market another schedule, from its next fill on.
+
+        Args:
+            market_id: The condition id.
+            data: `{"rate", "exponent", "taker_only"}`; {} for no fees.
+
+        Raises:
+            InvalidAmount: If a number cannot be one.
+        """
+        self._exchange.markets[market_id].schedule = from_json(Venue.POLYMARKET, data)
+        self._exchange.face_state.setdefault(_STATE, {})[market_id] = dict(data)
+        self._exchange.changes.face = True
+
+    def restore(self) -> None:
+        """Bring back, once, what was changed before a restart."""
+        if self._is_restored:
+            return
+        self._is_restored = True
+        for market_id, data in self._exchange.face_state.get(_STATE, {}).items():
+            if market_id in self._exchange.markets:
+                self._exchange.markets[market_id].schedule = from_json(Venue.POLYMARKET, data)
+
+    def forget(self, market_id: str) -> None:
+        """Drop what was kept of a market."""
+        if self._exchange.face_state.get(_STATE, {}).pop(market_id, None) is not None:
+            self._exchange.changes.face = True

@@ -1,0 +1,132 @@
+"""Books, and the ids and words of events and tags, as every part of the venue shows them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from streams.market.identity import Outcome, Side
+from streams.market.units import PRICE_ONE_E4
+from streams.sandbox.core.records import ListedMarket
+from streams.sandbox.polymarket.formats import PRICES, size
+
+
+def token_of(listed: ListedMarket, outcome: Outcome) -> str:
+    """The token id of an outcome."""
+    return listed.market.yes_token if outcome == "yes" else listed.market.no_token
+
+
+def best(listed: ListedMarket, outcome: Outcome) -> tuple[int, int]:
+    """(best bid, best ask) of an outcome's mirrored book; 0 and 10,000 where a side is empty."""
+    bid, ask = listed.book.best_bid or 0, listed.book.best_ask or PRICE_ONE_E4
+    return (bid, ask) if outcome == "yes" else (PRICE_ONE_E4 - ask, PRICE_ONE_E4 - bid)
+
+
+def has_book(listed: ListedMarket) -> bool:
+    """Whether a market still has order books: until it closes."""
+    return listed.status in ("open", "paused")
+
+
+def levels(listed: ListedMarket, outcome: Outcome, side: Side) -> list[dict[str, str]]:
+    """One side of an outcome's book, worst first (best last), as it is served."""
+    if outcome == "yes":
+        return [{"price": PRICES[p], "size": size(s)} for p, s in reversed(listed.book.levels(side))]
+    mirrored: Side = "ask" if side == "bid" else "bid"
+    return [{"price": PRICES[PRICE_ONE_E4 - p], "size": size(s)} for p, s in reversed(listed.book.levels(mirrored))]
+
+
+def last_trade_price(listed: ListedMarket) -> str:
+    """Three decimals; of the outcome that was traded last, which need not be this one."""
+    if not listed.last_price_e4:
+        return ""
+    price = PRICE_ONE_E4 - listed.last_price_e4 if listed.last_was_no else listed.last_price_e4
+    return f"{price // 10_000}.{price % 10_000 // 10:03d}"
+
+
+def book_object(listed: ListedMarket, outcome: Outcome, now_ms: int) -> dict[str, Any]:
+    """`GET /book`, with the hash over exactly this text."""
+    book: dict[str, Any] = {
+        "market": listed.market_id,
+        "asset_id": token_of(listed, outcome),
+        "timestamp": str(now_ms),
+        "hash": "",
+        "bids": levels(listed, outcome, "bid"),
+        "asks": levels(listed, outcome, "ask"),
+        "min_order_size": size(listed.market.min_size_e6),
+        "tick_size": PRICES[listed.tick_e4],
+        "neg_risk": listed.market.is_neg_risk,
+        "last_trade_price": last_trade_price(listed),
+    }
+    book["hash"] = hashlib.sha1(orjson.dumps(book), usedforsecurity=False).hexdigest()
+    return book
+
+
+def book_event(listed: ListedMarket, outcome: Outcome, now_ms: int) -> dict[str, Any]:
+    """The market socket's `book`: the same book without two keys."""
+    book = book_object(listed, outcome, now_ms)
+    del book["min_order_size"], book["neg_risk"]
+    return {**book, "event_type": "book"}
+
+
+def game_start_ms(listed: ListedMarket) -> int | None:
+    """When the game of a sports market begins, None without one."""
+    text = listed.market.extra.get("gameStartTime")
+    return int(datetime.fromisoformat(str(text)).timestamp() * 1000) if text else None
+
+
+def event_slug(listed: ListedMarket) -> str:
+    """The event's slug: its own, or made from its id or title."""
+    event = listed.event
+    given = event.extra.get("slug")
+    return str(given) if given else slug_text(event.title if event.event_id.isdecimal() else event.event_id)
+
+
+def slug_text(text: str) -> str:
+    """Lower case, digits and hyphens."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def event_number(event_id: str) -> str:
+    """An event's id as the venue writes it: digits; other ids are hashed."""
+    if event_id.isdecimal():
+        return event_id
+    return str(100_000 + int.from_bytes(hashlib.sha256(event_id.encode()).digest()[:4]) % 900_000_000)
+
+
+def tag_objects(listed: ListedMarket) -> list[dict[str, Any]]:
+    """The tags of a market's event: its category and the umbrella tag."""
+    return [tag_object(name) for name in (listed.event.category or listed.market.category, "All") if name]
+
+
+def tag_slugs(listed: ListedMarket) -> list[str]:
+    """The slugs of the tags, without the umbrella tag."""
+    category = listed.event.category or listed.market.category
+    return [category.lower()] if category else []
+
+
+def tag_object(label: str) -> dict[str, Any]:
+    """One tag; its id follows from its label."""
+    return {
+        "id": tag_id(label),
+        "label": label,
+        "slug": slug_text(label),
+        "forceShow": False,
+        "publishedAt": "2023-10-25 18:55:50.674+00",
+        "createdAt": "2023-10-25T18:55:50.681Z",
+        "updatedAt": "2026-04-17T20:39:54.201881Z",
+        "requiresTranslation": False,
+    }
+
+
+def tag_id(label: str) -> str:
+    """A tag's id: digits."""
+    return str(1 + int.from_bytes(hashlib.sha256(label.lower().encode()).digest()[:2]))
+
+
+def series_number(series_id: str) -> str:
+    """A series' id: digits."""
+    return str(10_000 + int.from_bytes(hashlib.sha256(series_id.encode()).digest()[:2]))

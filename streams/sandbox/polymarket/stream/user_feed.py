@@ -1,0 +1,93 @@
+"""The user socket's frames: own orders as they are placed, matched and cancelled, own trades step by step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from streams.sandbox.core.records import ListedMarket, OrderRequest, Ticket, Trade, TradeSide
+from streams.sandbox.exchange.exchange import Exchange
+from streams.sandbox.polymarket.clob.order_form import UNMATCHED_FAK
+from streams.sandbox.polymarket.formats import PRICES, size
+from streams.sandbox.polymarket.own_objects import order_object, trade_object
+from streams.sandbox.polymarket.stream.socket import UserSession
+
+
+class UserFeed:
+    """Every logged-in user socket. The two kinds of events have no order among each other."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self.sessions: dict[UserSession, None] = {}
+
+    def tell_order(self, ticket: Ticket, listed: ListedMarket, now_ms: int) -> None:
+        """PLACEMENT when it appears, UPDATE for every match, CANCELLATION when it ends unfilled."""
+        if not self.sessions:
+            return
+        if ticket.reason == "immediate" and not ticket.filled_e6:
+            self.killed(ticket.request, listed, UNMATCHED_FAK, now_ms)
+            return
+        order = order_object(ticket, listed)
+        body = {
+            **order,
+            "event_type": "order",
+            "type": _kind(ticket),
+            "order_owner": order["owner"],
+            "created_at": str(order["created_at"]),
+            "timestamp": str(now_ms),
+            "associate_trades": order["associate_trades"] or None,
+        }
+        self._send(ticket.request.account_id, listed.market_id, body)
+
+    def killed(self, request: OrderRequest, listed: ListedMarket, reason: str, now_ms: int) -> None:
+        """A fill-or-kill order that was killed: a cancellation with the reason in its status and empty amounts."""
+        extra = request.extra
+        body = {
+            "id": request.order_id,
+            "owner": extra["owner"],
+            "market": request.market_id,
+            "asset_id": extra["token"],
+            "side": request.intent.action.upper(),
+            "order_owner": extra["owner"],
+            "original_size": size(request.size_e6),
+            "size_matched": "",
+            "price": PRICES[extra["price"]],
+            "associate_trades": [],
+            "outcome": "",
+            "type": "CANCELLATION",
+            "created_at": "",
+            "expiration": extra["expiration"],
+            "order_type": extra["kind"],
+            "status": f"CANCELED_{reason}",
+            "maker_address": extra["maker"],
+            "timestamp": str(now_ms),
+            "event_type": "order",
+        }
+        self._send(request.account_id, listed.market_id, body)
+
+    def tell_trade(self, trade: Trade, side: TradeSide, listed: ListedMarket, now_ms: int) -> None:
+        """A trade matched or moved on towards settlement; one event per step, with the same id."""
+        if not self.sessions:
+            return
+        ticket = self._exchange.tickets.get(side.order_id)
+        body = {
+            **trade_object(self._exchange, trade, side, listed),
+            "event_type": "trade",
+            "type": "TRADE",
+            "timestamp": str(now_ms),
+            "trade_owner": ticket.request.extra["owner"] if ticket is not None else "",
+        }
+        self._send(side.account_id, listed.market_id, body)
+
+    def _send(self, account_id: str, market_id: str, body: dict[str, Any]) -> None:
+        frame = orjson.dumps(body)
+        for session in self.sessions:
+            if session.wants(account_id, market_id):
+                session.send(frame)
+
+
+def _kind(ticket: Ticket) -> str:
+    if ticket.status.startswith("canceled"):
+        return "CANCELLATION"
+    return "UPDATE" if ticket.filled_e6 else "PLACEMENT"

@@ -1,0 +1,290 @@
+"""The admin port: what a test or a person may tell the sandbox that no venue would let them.
+
+JSON in and out, on 127.0.0.1 only, without any authentication. The routes are listed in `docs/sandbox.md`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from itertools import count
+from typing import Any, get_args
+
+import orjson
+
+from streams.market.errors import Refused
+from streams.market.identity import MarketRef, Side, Venue
+from streams.market.units import PRICE_ONE_E4
+from streams.sandbox.core.faults import SOCKET_KINDS, FaultPlan, parse_rule
+from streams.sandbox.core.model import (
+    Act,
+    CancelOrder,
+    ChangeTick,
+    DetermineMarket,
+    PlaceOrder,
+    SettleMarket,
+)
+from streams.sandbox.core.profile import Behaviour, adjusted, behaviour_state
+from streams.sandbox.core.records import ExchangeMode
+from streams.sandbox.exchange.exchange import Exchange, house_order_id
+from streams.sandbox.http.fault_injection import FaultySurface
+from streams.sandbox.http.server import Request, Response, Router, Session
+from streams.sandbox.process.admin_fees import change_fees
+
+HOUSE = "house-admin"
+
+
+@dataclass(slots=True)
+class Controls:
+    """What the admin port moves.
+
+    Attributes:
+        venue_ms: The time on a venue's clock.
+        forget_orders: Tells the flow that its orders are gone.
+        set_behaviour: Makes exchanges and flow act by another behaviour.
+        is_flow_running: Whether the flow acts.
+    """
+
+    exchanges: dict[Venue, Exchange]
+    surfaces: dict[Venue, FaultySurface]
+    faults: FaultPlan
+    venue_ms: Callable[[Venue], int]
+    commit: Callable[[], None]
+    forget_orders: Callable[[], None]
+    set_behaviour: Callable[[Behaviour], None]
+    is_flow_running: bool = True
+
+
+class AdminFace:
+    """Serves the admin port."""
+
+    def __init__(self, controls: Controls) -> None:
+        self._controls = controls
+        self._numbers = count(1)
+        self._prefix = f"a{controls.venue_ms(Venue.KALSHI):x}"
+        self._router = router = Router()
+        router.add("GET", "/faults", self._list_faults)
+        router.add("POST", "/faults", self._add_faults)
+        router.add("DELETE", "/faults", self._remove_faults)
+        router.add("POST", "/mode", self._set_mode)
+        router.add("POST", "/clock", self._set_clock)
+        router.add("GET", "/behaviour", self._show_behaviour)
+        router.add("PATCH", "/behaviour", self._change_behaviour)
+        router.add("POST", "/flow", self._run_flow)
+        router.add("GET", "/markets/{venue}/{market_id}", self._show_market)
+        router.add("POST", "/markets/{venue}/{market_id}/{action}", self._move_market)
+        router.add("POST", "/fees", self._change_fees)
+        router.add("POST", "/orders", self._place)
+        router.add("DELETE", "/orders/{venue}/{order_key}", self._cancel)
+        router.add("GET", "/truth/{venue}", self._truth)
+
+    def handle(self, request: Request) -> Response:
+        """Answer a request; 400 with a sentence for what cannot be meant, 404 for what is not there."""
+        found = self._router.find(request.method, request.path)
+        if found is None:
+            return _error(404, f"There is no {request.method} {request.path}.")
+        handler, arguments = found
+        try:
+            response = handler(request, **arguments)
+        except LookupError as error:
+            return _error(404, str(error.args[0]))
+        except (ValueError, TypeError) as error:
+            return _error(400, str(error))
+        except Refused as error:
+            return _error(409, str(error))
+        self._controls.commit()
+        return response
+
+    def open_session(self, request: Request) -> Session | Response:
+        """There are no sockets here."""
+        return _error(404, "The admin port has no sockets.")
+
+    # -- faults, clock, behaviour, flow -----------------------------------------------------------------------------
+
+    def _list_faults(self, request: Request) -> Response:
+        faults = self._controls.faults
+        return Response(200, {"seed": faults.seed, "rules": [rule.state() for rule in faults.rules]})
+
+    def _add_faults(self, request: Request) -> Response:
+        """One rule, or {"rules": [...]}. Rules about sockets get their chance at the open ones too."""
+        document = _object(request)
+        rules = [parse_rule(entry) for entry in document.get("rules", [document])]
+        added = self._controls.faults.add(rules)
+        for rule in added:
+            if rule.kind in SOCKET_KINDS:
+                for surface in self._controls.surfaces.values():
+                    surface.reconsider_sockets(rule)
+        return Response(200, {"rules": [rule.state() for rule in added]})
+
+    def _remove_faults(self, request: Request) -> Response:
+        """All, or the one whose id is given as `?id=`."""
+        gone = self._controls.faults.remove(request.param("id"))
+        if request.param("id") and not gone:
+            raise LookupError(f"There is no fault rule {request.param('id')}.")
+        return Response(200, {"removed": gone})
+
+    def _set_mode(self, request: Request) -> Response:
+        """`for_ms` ends it by itself, in the mode `then` (open)."""
+        document = _object(request)
+        venue, mode, then = (
+            _venue(document.get("venue")),
+            _mode(document.get("mode")),
+            _mode(document.get("then", "open")),
+        )
+        now = self._controls.venue_ms(venue)
+        until = now + _integer(document, "for_ms") if "for_ms" in document else None
+        self._controls.exchanges[venue].set_mode(mode, now, until_ms=until, then=then)
+        return Response(200, {"venue": venue.value, "mode": mode, "until_ms": until})
+
+    def _set_clock(self, request: Request) -> Response:
+        document = _object(request)
+        venue, skew = _venue(document.get("venue")), _integer(document, "skew_ms")
+        self._controls.faults.clock_ms[venue] = skew
+        return Response(200, {"venue": venue.value, "skew_ms": skew, "now_ms": self._controls.venue_ms(venue)})
+
+    def _show_behaviour(self, request: Request) -> Response:
+        return Response(200, behaviour_state(self._controls.exchanges[Venue.KALSHI].behaviour))
+
+    def _change_behaviour(self, request: Request) -> Response:
+        behaviour = adjusted(self._controls.exchanges[Venue.KALSHI].behaviour, _object(request))
+        self._controls.set_behaviour(behaviour)
+        return self._show_behaviour(request)
+
+    def _run_flow(self, request: Request) -> Response:
+        """Stop or go. `clear` takes the makers' orders off every book."""
+        document = _object(request)
+        if not isinstance(document.get("running"), bool):
+            raise ValueError("running is true or false")
+        self._controls.is_flow_running = document["running"]
+        if document.get("clear"):
+            for venue, exchange in self._controls.exchanges.items():
+                for order in [order for order in exchange.engine.orders.values() if order.is_house]:
+                    act = CancelOrder(MarketRef(venue, order.market_id), order.account, order.client_order_id)
+                    exchange.apply(act, self._controls.venue_ms(venue))
+            self._controls.forget_orders()
+        return Response(200, {"running": self._controls.is_flow_running})
+
+    # -- markets and orders -----------------------------------------------------------------------------------------
+
+    def _show_market(self, request: Request, venue: str, market_id: str) -> Response:
+        listed = self._exchange(venue).markets.get(market_id)
+        if listed is None:
+            raise LookupError(f"There is no market {market_id}.")
+        book = listed.book
+        state = {
+            "status": listed.status,
+            "bids": book.levels("bid"),
+            "asks": book.levels("ask"),
+            "result": listed.result,
+            "settlement_e4": listed.settlement_e4,
+        }
+        return Response(200, state)
+
+    def _move_market(self, request: Request, venue: str, market_id: str, action: str) -> Response:
+        exchange, ref = self._exchange(venue), MarketRef(_venue(venue), market_id)
+        if market_id not in exchange.markets:
+            raise LookupError(f"There is no market {market_id}.")
+        document, now = _object(request), self._controls.venue_ms(ref.venue)
+        if action == "pause":
+            exchange.pause_market(market_id, now)
+        elif action == "reactivate":
+            exchange.reactivate_market(market_id, now)
+        elif action == "close":
+            exchange.close_early(market_id, now)
+        elif action == "change-close":
+            exchange.change_close(market_id, _integer(document, "close_ms"), now)
+        else:
+            exchange.apply(_market_act(ref, action, document), now)
+        return self._show_market(request, venue, market_id)
+
+    def _change_fees(self, request: Request) -> Response:
+        """Of a Kalshi series or event (`at_ms` says when), or of a Polymarket market."""
+        document = _object(request)
+        venue = _venue(document.get("venue"))
+        answer = change_fees(self._controls.surfaces[venue], document, self._controls.venue_ms(venue))
+        return Response(200, answer)
+
+    def _place(self, request: Request) -> Response:
+        """A house order in YES terms; `is_immediate` cancels what does not trade at once."""
+        document = _object(request)
+        ref = MarketRef(_venue(document.get("venue")), str(document.get("market_id", "")))
+        if ref.market_id not in self._controls.exchanges[ref.venue].markets:
+            raise LookupError(f"There is no market {ref.market_id}.")
+        if document.get("side") not in get_args(Side):
+            raise ValueError("side is bid or ask")
+        key = f"{self._prefix}.{next(self._numbers)}"
+        act = PlaceOrder(
+            ref, HOUSE, key, document["side"], _integer(document, "price_e4"), _integer(document, "size_e6"),
+            is_immediate=bool(document.get("is_immediate")),
+        )  # fmt: skip
+        self._controls.exchanges[ref.venue].apply(act, self._controls.venue_ms(ref.venue))
+        return Response(200, {"order_key": key})
+
+    def _cancel(self, request: Request, venue: str, order_key: str) -> Response:
+        exchange = self._exchange(venue)
+        order = exchange.engine.orders.get(house_order_id(HOUSE, order_key))
+        if order is None:
+            raise LookupError(f"No order {order_key} rests.")
+        ref = MarketRef(exchange.venue, order.market_id)
+        exchange.apply(CancelOrder(ref, HOUSE, order_key), self._controls.venue_ms(ref.venue))
+        return Response(200, {"order_key": order_key})
+
+    def _truth(self, request: Request, venue: str) -> Response:
+        """Every order and trade from outside as the engine knows them, and the accounts: what really happened."""
+        exchange = self._exchange(venue)
+        accounts = [asdict(account) for account in exchange.accounts.accounts.values() if not account.is_house]
+        state = {
+            "orders": [ticket.state() for ticket in exchange.tickets.values()],
+            "trades": [trade.state() for trade in exchange.trades.values()],
+            "accounts": accounts,
+        }
+        return Response(200, orjson.dumps(state, option=orjson.OPT_NON_STR_KEYS))
+
+    def _exchange(self, venue: str) -> Exchange:
+        return self._controls.exchanges[_venue(venue)]
+
+
+def _market_act(ref: MarketRef, action: str, document: dict[str, Any]) -> Act:
+    if action == "settle":
+        return SettleMarket(ref)
+    if action == "tick":
+        return ChangeTick(ref, _integer(document, "tick_e4"))
+    if action == "determine":
+        settlement = _integer(document, "settlement_e4")
+        return DetermineMarket(ref, settlement, document.get("result") or _usual_result(settlement))
+    raise LookupError(f"Nobody can {action} a market.")
+
+
+def _usual_result(settlement_e4: int) -> Any:
+    return "yes" if settlement_e4 == PRICE_ONE_E4 else "no" if settlement_e4 == 0 else "scalar"
+
+
+def _object(request: Request) -> dict[str, Any]:
+    document = orjson.loads(request.body or b"{}")
+    if not isinstance(document, dict):
+        raise ValueError("the body must be a JSON object")
+    return document
+
+
+def _venue(name: Any) -> Venue:
+    if name not in tuple(Venue):
+        raise LookupError(f"There is no venue {name!r}; known are {', '.join(Venue)}.")
+    return Venue(name)
+
+
+def _mode(name: Any) -> ExchangeMode:
+    if name not in get_args(ExchangeMode):
+        raise ValueError(f"a mode is one of {', '.join(get_args(ExchangeMode))}")
+    mode: ExchangeMode = name
+    return mode
+
+
+def _integer(document: dict[str, Any], name: str) -> int:
+    value = document.get(name)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"{name} must be an integer")
+    return value
+
+
+def _error(status: int, message: str) -> Response:
+    return Response(status, {"error": message})

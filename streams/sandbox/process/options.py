@@ -1,0 +1,132 @@
+"""From settings to a running sandbox: which flow moves the markets, which faults occur, where the files are."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from streams.market.errors import ConfigurationError
+from streams.sandbox.catalogue.truth import Truth
+from streams.sandbox.core.faults import FaultPlan, load_plan
+from streams.sandbox.core.profile import Behaviour, adjusted, named_behaviour
+from streams.sandbox.kalshi.settings import KalshiFaceSettings
+from streams.sandbox.polymarket.settings import PolymarketFaceSettings
+from streams.sandbox.process.process import FlowSource, SandboxOptions
+from streams.sandbox.process.venue_settings import Settings as FaceSettings
+from streams.sandbox.process.venue_settings import settings_of
+from streams.sandbox.simulation.parameters import REALISTIC_FLOW, FlowParameters, adjusted_parameters
+from streams.settings import Settings
+
+
+def options_from(settings: Settings, *, flow: str = "", load: int | None = None) -> SandboxOptions:
+    """Build the options from the settings.
+
+    Args:
+        settings: Ports, seed, profile and files.
+        flow: The flow's parameters by name (`named_flow`), empty for the usual ones.
+        load: Frames a second for every subscriber in load mode.
+
+    Raises:
+        ConfigurationError: If a name is unknown or a file cannot be used.
+    """
+    parameters = named_flow(flow)
+    kalshi, polymarket = KalshiFaceSettings(), PolymarketFaceSettings()
+    behaviour = named_behaviour(settings.sandbox_profile)
+    if behaviour.name == "realistic":
+        parameters = replace(parameters, **REALISTIC_FLOW)
+    if settings.sandbox_behaviour is not None:
+        behaviour, parameters = load_behaviour(settings.sandbox_behaviour, behaviour, parameters)
+        kalshi = load_face(settings.sandbox_behaviour, "kalshi", KalshiFaceSettings)
+        polymarket = load_face(settings.sandbox_behaviour, "polymarket", PolymarketFaceSettings)
+    parameters = parameters.under(behaviour)
+
+    def make_flow(anchor: datetime) -> tuple[FlowSource, Truth | None]:
+        return build_flow(settings, anchor, parameters)
+
+    moved_by = settings.sandbox_replay or settings.sandbox_catalogue or "bundled"
+    return SandboxOptions(
+        kalshi_port=settings.kalshi_sandbox_port,
+        polymarket_port=settings.polymarket_sandbox_port,
+        home=settings.home_dir / "sandbox",
+        make_flow=make_flow,
+        faults=FaultPlan(seed=settings.sandbox_seed)
+        if settings.sandbox_faults is None
+        else load_plan(settings.sandbox_faults),
+        seed=settings.sandbox_seed,
+        source=f"{moved_by} {settings.sandbox_seed} {flow or 'usual'}{' load' if load else ''}",
+        behaviour=behaviour,
+        admin_port=settings.sandbox_admin_port,
+        load_frames_per_s=load,
+        kalshi=kalshi,
+        polymarket=polymarket,
+    )
+
+
+def load_behaviour(path: Path, behaviour: Behaviour, parameters: FlowParameters) -> tuple[Behaviour, FlowParameters]:
+    """Apply a behaviour file: fields of `Behaviour` by name, and under `flow` those of `FlowParameters`.
+
+    What it has under `kalshi` and `polymarket` is `load_face`'s.
+
+    Raises:
+        ConfigurationError: If it cannot be read or a figure cannot be meant.
+    """
+    try:
+        document = json.loads(path.read_text())
+        if not isinstance(document, dict) or not isinstance(document.get("flow", {}), dict):
+            raise ValueError("it must be a JSON object")
+        flow = document.pop("flow", {})
+        for face in ("kalshi", "polymarket"):
+            document.pop(face, None)
+        return adjusted(behaviour, document), adjusted_parameters(parameters, flow)
+    except OSError as error:
+        raise ConfigurationError(f"The behaviour file {path} cannot be read: {error.strerror}.") from None
+    except ValueError as error:
+        raise ConfigurationError(f"The behaviour file {path} cannot be used: {error}.") from None
+
+
+def load_face(path: Path, name: str, kind: type[FaceSettings]) -> FaceSettings:
+    """The part of a behaviour file that says how a face answers open questions (`kalshi`, `polymarket`).
+
+    Raises:
+        ConfigurationError: If a setting cannot be meant.
+    """
+    try:
+        return settings_of(kind, json.loads(path.read_text()).get(name, {}))
+    except (ValueError, AttributeError) as error:
+        raise ConfigurationError(f"The behaviour file {path} cannot be used: {error}.") from None
+
+
+def build_flow(settings: Settings, anchor: datetime, parameters: FlowParameters) -> tuple[FlowSource, Truth | None]:
+    """Return what moves the markets, and the truth of its catalogue (None for a replay).
+
+    Raises:
+        ConfigurationError: If a file cannot be used.
+    """
+    if settings.sandbox_replay is not None:
+        from streams.sandbox.replay.replay import ReplayFlow
+
+        return ReplayFlow(settings.sandbox_replay), None
+    from streams.sandbox.catalogue.load import load_catalogue
+    from streams.sandbox.simulation.flow import Flow
+
+    catalogue = load_catalogue(settings.sandbox_catalogue, anchor, settings.sandbox_truth)
+    return Flow(catalogue, settings.sandbox_seed, parameters), catalogue.truth
+
+
+def named_flow(name: str) -> FlowParameters:
+    """Return the parameters of a flow: empty or `usual`, `quiet` (few changes, few gaps), `busy` (many of both).
+
+    Raises:
+        ConfigurationError: If there is no such flow.
+    """
+    usual = FlowParameters()
+    flows = {
+        "usual": usual,
+        "quiet": replace(usual, deltas_per_s=100.0, takers_per_s=1.0, gap_share=0.02, short_gaps_per_life=0.3),
+        "busy": replace(usual, deltas_per_s=4_000.0, takers_per_s=40.0, gap_share=0.25, short_gaps_per_life=3.0),
+    }
+    if (name or "usual") not in flows:
+        raise ConfigurationError(f"There is no sandbox flow {name!r}; known are {', '.join(flows)}.")
+    return flows[name or "usual"]

@@ -1,0 +1,376 @@
+"""One process with both sandbox exchanges: clock, flow, journal, two ports."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import uvloop
+
+from streams.logs import get_logger
+from streams.market.errors import ConfigurationError
+from streams.market.identity import MarketRef, Venue
+from streams.market.units import cash_e6
+from streams.sandbox.catalogue.truth import Truth, contract_key
+from streams.sandbox.core.candles import PastKey
+from streams.sandbox.core.faults import FaultPlan
+from streams.sandbox.core.model import Act, HouseFill
+from streams.sandbox.core.profile import ZERO, Behaviour
+from streams.sandbox.exchange.exchange import Exchange
+from streams.sandbox.exchange.journal import Journal, Recovered, snapshot_line
+from streams.sandbox.exchange.snapshot import (
+    apply_state,
+    exchange_state,
+    listing_state,
+    reopen_books,
+    restore_listing,
+    take_changes,
+)
+from streams.sandbox.http.server import Face, Server
+from streams.sandbox.kalshi.app import KalshiFace
+from streams.sandbox.kalshi.auth import KalshiKey, load_key
+from streams.sandbox.kalshi.settings import KalshiFaceSettings
+from streams.sandbox.polymarket.app import PolymarketFace
+from streams.sandbox.polymarket.auth import PolymarketKey
+from streams.sandbox.polymarket.settings import PolymarketFaceSettings
+from streams.sandbox.process.admin import AdminFace, Controls
+from streams.sandbox.process.load_mode import LoadFace
+
+STEP_S = 0.1
+SNAPSHOT_S = 15.0
+_ACTS_AT_ONCE = 2_000
+_OPENING_MS = 10_000
+log = get_logger(room="sandbox")
+
+
+class FlowSource(Protocol):
+    """What moves the markets: the seeded flow or a replay."""
+
+    def step(self, now_ms: int, fills: Sequence[HouseFill]) -> list[Act]:
+        """Return what happens up to now."""
+
+    def snapshot(self) -> dict[str, Any]:
+        """The whole state as JSON values."""
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a snapshot."""
+
+    def forget_orders(self) -> None:
+        """Take all house orders for gone."""
+
+    def follow(self, behaviour: Behaviour) -> None:
+        """Let makers and rivals act by another behaviour."""
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxOptions:
+    """What `crossbook sandbox` can be told.
+
+    Attributes:
+        home: Folder of journal and accounts (`accounts.json`).
+        make_flow: Builds the flow and its truth for the anchor moment; it is asked again at every start.
+        source: What the flow is made from, in words; a journal is only resumed with the same.
+        behaviour: Times and chances of the exchanges.
+        load_frames_per_s: Frames a second for every market-data subscriber in load mode, None for the ordinary mode.
+        admin_port: Port of the admin interface, 0 for any free one, None for none.
+    """
+
+    kalshi_port: int
+    polymarket_port: int
+    home: Path
+    make_flow: Callable[[datetime], tuple[FlowSource, Truth | None]]
+    faults: FaultPlan
+    seed: int = 0
+    source: str = ""
+    behaviour: Behaviour = ZERO
+    admin_port: int | None = None
+    load_frames_per_s: int | None = None
+    kalshi: KalshiFaceSettings = field(default_factory=KalshiFaceSettings)
+    polymarket: PolymarketFaceSettings = field(default_factory=PolymarketFaceSettings)
+
+
+class Sandbox:
+    """Both exchanges with everything around them."""
+
+    def __init__(self, options: SandboxOptions) -> None:
+        self.options = options
+        self.exchanges = {venue: Exchange(venue, options.faults, options.seed, options.behaviour) for venue in Venue}
+        accounts = load_accounts(options.home / "accounts.json")
+        self._kalshi = KalshiFace(
+            self.exchanges[Venue.KALSHI],
+            accounts.kalshi,
+            lambda: self.venue_ms(Venue.KALSHI),
+            self.commit,
+            options.kalshi,
+        )
+        self._polymarket = PolymarketFace(
+            self.exchanges[Venue.POLYMARKET],
+            accounts.polymarket,
+            lambda: self.venue_ms(Venue.POLYMARKET),
+            self.commit,
+            options.polymarket,
+        )
+        self.controls = Controls(
+            self.exchanges,
+            {Venue.KALSHI: self._kalshi, Venue.POLYMARKET: self._polymarket},
+            options.faults,
+            self.venue_ms,
+            self.commit,
+            lambda: self._flow.forget_orders(),
+            self.set_behaviour,
+        )
+        self._accounts = accounts
+        self._journal = Journal(options.home / "journal")
+        self._flow: FlowSource
+        self._anchor_ms = 0
+        self._stop = asyncio.Event()
+
+    async def run(self, announce: Callable[[dict[str, Any]], None]) -> None:
+        """Serve until `stop`; `announce` gets the ready document once both ports listen.
+
+        Raises:
+            ConfigurationError: If a port is taken, or a file cannot be used.
+        """
+        servers = {
+            "CROSSBOOK_KALSHI_SANDBOX_PORT": Server(self._served(self._kalshi), self.options.kalshi_port),
+            "CROSSBOOK_POLYMARKET_SANDBOX_PORT": Server(self._served(self._polymarket), self.options.polymarket_port),
+        }
+        if self.options.admin_port is not None:
+            servers["CROSSBOOK_SANDBOX_ADMIN_PORT"] = Server(AdminFace(self.controls), self.options.admin_port)
+        is_new = self.resume()
+        if self.options.load_frames_per_s:
+            self._open_books()
+        await self._step()
+        await self._write_snapshot()
+        for name, server in servers.items():
+            try:
+                await server.start()
+            except OSError as error:
+                raise ConfigurationError(f"{name}: the port cannot be opened ({error.strerror}).") from None
+        announce(self._ready(is_new, *(server.port for server in servers.values())))
+        try:
+            await self._loop()
+        finally:
+            for server in servers.values():
+                await server.stop()
+            self.commit()
+            await self._write_snapshot()
+            self._journal.close()
+
+    def _served(self, face: KalshiFace | PolymarketFace) -> Face:
+        wanted = self.options.load_frames_per_s
+        return LoadFace(face, wanted, lambda: self.venue_ms(face.venue)) if wanted else face
+
+    def _open_books(self) -> None:
+        """Let the flow fill the books at once and stop it: in load mode they stand still."""
+        start = now_ms()
+        for passed in range(0, _OPENING_MS, int(STEP_S * 1000)):
+            for act in self._flow.step(start + passed, ()):
+                self.exchanges[_ref(act).venue].apply(act, start)
+        self.controls.is_flow_running = False
+
+    def venue_ms(self, venue: Venue) -> int:
+        """The time on a venue's clock, which may be off."""
+        return now_ms() + self.options.faults.clock_ms.get(venue, 0)
+
+    def set_behaviour(self, behaviour: Behaviour) -> None:
+        """Make exchanges and flow act by another behaviour from now on."""
+        for exchange in self.exchanges.values():
+            exchange.behaviour = behaviour
+        self._flow.follow(behaviour)
+
+    def stop(self) -> None:
+        """Ask `run` to finish."""
+        self._stop.set()
+
+    def resume(self) -> bool:
+        """Bring everything back from the journal; True at a first start."""
+        found = self._journal.recover()
+        first = found.snapshot is None
+        if found.snapshot is not None and found.snapshot["source"] != self.options.source:
+            raise ConfigurationError(
+                f"The sandbox in {self.options.home} was started with {found.snapshot['source']!r}, not "
+                f"{self.options.source!r}; go on with that, use another CROSSBOOK_HOME, or `crossbook reset`."
+            )
+        self._anchor_ms = now_ms() if found.snapshot is None else int(found.snapshot["anchor_ms"])
+        self._flow, truth = self.options.make_flow(datetime.fromtimestamp(self._anchor_ms / 1000, UTC))
+        if truth is not None:
+            self._tie_pasts(truth)
+        for name, cash in self._accounts.cash_e6.items():
+            venue = Venue(name.partition(":")[0])
+            self.exchanges[venue].accounts.open_account(name, cash)
+        if found.snapshot is not None:
+            self._restore(found, found.snapshot)
+        return first
+
+    def commit(self) -> None:
+        """Put what changed since the last commit on disk; what does not fit there is tried again the next time.
+
+        Raises:
+            OSError: If it cannot be written.
+        """
+        for exchange in self.exchanges.values():
+            if exchange.changes.listings:
+                fresh = [exchange.markets[market_id] for market_id in exchange.changes.listings]
+                self._journal.add_listings([listing_state(listed) for listed in fresh])
+                exchange.changes.listings.clear()
+            pending = exchange.changes
+            record = take_changes(exchange)
+            if record is None:
+                continue
+            try:
+                self._journal.append(record)
+            except OSError:
+                exchange.changes = pending
+                raise
+
+    def _restore(self, found: Recovered, snapshot: dict[str, Any]) -> None:
+        for listing in found.listings:
+            restore_listing(self.exchanges[Venue(listing["market"]["venue"])], listing)
+        for venue, exchange in self.exchanges.items():
+            apply_state(exchange, snapshot["exchanges"][venue])
+        for record in found.tail:
+            apply_state(self.exchanges[Venue(record["venue"])], record)
+        left_out = 0
+        for venue, exchange in self.exchanges.items():
+            left_out += reopen_books(exchange, snapshot["exchanges"][venue]["house"], now_ms())
+        self._flow.restore(snapshot["flow"])
+        kept = [listing_state(listed) for exchange in self.exchanges.values() for listed in exchange.markets.values()]
+        if len(kept) < len(found.listings):
+            self._journal.replace_listings(kept)
+        log.info("resumed", markets=sum(len(e.markets) for e in self.exchanges.values()), quotes_left_out=left_out)
+
+    def _tie_pasts(self, truth: Truth) -> None:
+        for ref, condition in truth.conditions.items():
+            fact, names, is_complement = contract_key(truth.facts[condition.fact_id], condition)
+            self.exchanges[ref.venue].past_keys[ref.market_id] = PastKey(f"{fact}:{names}", is_complement)
+
+    async def _loop(self) -> None:
+        next_snapshot = time.monotonic() + SNAPSHOT_S
+        while not self._stop.is_set():
+            started = time.monotonic()
+            await self._step()
+            if started >= next_snapshot:
+                await self._write_snapshot()
+                finished = time.monotonic()
+                # A large catalogue takes longer to write: then less often, so that it stays a small share of the time.
+                next_snapshot = finished + max(SNAPSHOT_S, 60 * (finished - started))
+            pause = max(0.005, STEP_S - (time.monotonic() - started))
+            try:
+                await asyncio.wait_for(self._stop.wait(), pause)
+            except TimeoutError:
+                continue
+
+    async def _step(self) -> None:
+        for venue, exchange in self.exchanges.items():
+            exchange.tick(self.venue_ms(venue))
+        self._kalshi.tick(self.venue_ms(Venue.KALSHI))
+        self._polymarket.tick(self.venue_ms(Venue.POLYMARKET))
+        if not self.controls.is_flow_running:
+            self.commit()
+            return
+        fills = [fill for exchange in self.exchanges.values() for fill in exchange.drain_house_fills()]
+        acts = self._flow.step(now_ms(), fills)
+        for index, act in enumerate(acts):
+            venue = _ref(act).venue
+            self.exchanges[venue].apply(act, self.venue_ms(venue))
+            if index % _ACTS_AT_ONCE == _ACTS_AT_ONCE - 1:
+                # A start brings tens of thousands of acts; requests are answered in between.
+                await asyncio.sleep(0)
+        self.commit()
+
+    async def _write_snapshot(self) -> None:
+        self.commit()
+        state = {
+            "anchor_ms": self._anchor_ms,
+            "source": self.options.source,
+            "written_ms": now_ms(),
+            "flow": self._flow.snapshot(),
+            "exchanges": {venue.value: exchange_state(exchange) for venue, exchange in self.exchanges.items()},
+        }
+        generation = self._journal.begin_snapshot()
+        line = snapshot_line(generation, state)
+        await asyncio.to_thread(self._journal.write_snapshot, generation, line)
+
+    def _ready(self, is_new: bool, kalshi: int, polymarket: int, admin: int | None = None) -> dict[str, Any]:
+        return {
+            "state": "ready",
+            "kalshi": f"http://127.0.0.1:{kalshi}/trade-api/v2",
+            "polymarket": f"http://127.0.0.1:{polymarket}",
+            **({} if admin is None else {"admin": f"http://127.0.0.1:{admin}"}),
+            "profile": self.options.behaviour.name,
+            "markets": {venue.value: len(exchange.markets) for venue, exchange in self.exchanges.items()},
+            "anchor": datetime.fromtimestamp(self._anchor_ms / 1000, UTC).isoformat(),
+            "is_new": is_new,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedAccounts:
+    """The venue-side half of the accounts: keys by key id, starting cash by account id."""
+
+    kalshi: dict[str, KalshiKey]
+    polymarket: dict[str, PolymarketKey]
+    cash_e6: dict[str, int]
+
+
+def load_accounts(path: Path) -> LoadedAccounts:
+    """Read accounts.json; without the file nobody can trade, and market data is served all the same.
+
+    Raises:
+        ConfigurationError: If the file is there and cannot be used.
+    """
+    if not path.exists():
+        return LoadedAccounts({}, {}, {})
+    try:
+        document = json.loads(path.read_text())
+        kalshi = {
+            row["key_id"]: load_key(row["key_id"], row["public_key_pem"], row.get("scopes", ("read", "write")))
+            for row in document.get("kalshi", [])
+        }
+        polymarket = {
+            row["api_key"]: PolymarketKey(
+                row["address"], row["api_key"], row["secret"], row["passphrase"], relayer_key=row.get("relayer_key", "")
+            )
+            for row in document.get("polymarket", [])
+        }
+        cash = {kalshi[row["key_id"]].account_id: cash_e6(row["cash_usd"]) for row in document.get("kalshi", [])}
+        for row in document.get("polymarket", []):
+            cash[polymarket[row["api_key"]].account_id] = cash_e6(row["cash_usd"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigurationError(f"The accounts file {path} cannot be used: {type(error).__name__} {error}.") from None
+    return LoadedAccounts(kalshi, polymarket, cash)
+
+
+def now_ms() -> int:
+    """The wall clock in milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+def _ref(act: Act) -> MarketRef:
+    return act.market if isinstance(act.market, MarketRef) else act.market.ref
+
+
+def run(options: SandboxOptions, announce: Callable[[dict[str, Any]], None]) -> None:
+    """Run a sandbox in this process until SIGTERM or SIGINT.
+
+    Raises:
+        ConfigurationError: If it cannot start; one sentence.
+    """
+
+    async def main() -> None:
+        sandbox = Sandbox(options)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, sandbox.stop)
+        await sandbox.run(announce)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())

@@ -1,0 +1,181 @@
+"""What a Kalshi account holds and has done, and cash moved between its shards. Reads lag writes by some 400 ms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from streams.venues.common.decimals import wire_size_e6
+from streams.venues.common.paging import Page, all_items
+from streams.venues.common.responses import items_of, part_of
+from streams.venues.kalshi.rest.transport import LIST_LIMIT, Filter, KalshiTransport, path_part
+from streams.venues.kalshi.types.orders import FillState, OrderState, parse_fill, parse_order
+from streams.venues.kalshi.types.portfolio import (
+    Balance,
+    Positions,
+    PositionState,
+    QueuePosition,
+    RestingValue,
+    SettlementState,
+    ShardTransfer,
+    allocation_body,
+    parse_allocation,
+    parse_balance,
+    parse_event_position,
+    parse_position,
+    parse_queue_position,
+    parse_resting_value,
+    parse_settlement,
+    parse_transfer,
+    transfer_body,
+)
+
+
+class AccountReads(KalshiTransport):
+    """Orders, fills, cash, positions and settlements of the key's account; times in Unix seconds.
+
+    Where the account has subaccounts, orders, fills and settlements are those of all, positions those of the primary
+    one alone: that is what the venue gives where none is named.
+    """
+
+    async def orders(
+        self,
+        *,
+        market_id: str | None = None,
+        event_tickers: Sequence[str] = (),
+        status: str | None = None,
+        min_ts: int | None = None,
+        max_ts: int | None = None,
+    ) -> list[OrderState]:
+        """Return our orders, newest first. There is no filter by client_order_id."""
+        filters: dict[str, Filter] = {
+            "ticker": market_id,
+            "event_ticker": ",".join(event_tickers) or None,
+            "status": status,
+            "min_ts": min_ts,
+            "max_ts": max_ts,
+        }
+        return await self._all_once("/portfolio/orders", "orders", parse_order, lambda o: o.order_id, **filters)
+
+    async def order(self, order_id: str) -> OrderState:
+        """Return one of our orders. Right after a cancel it may still be said to rest."""
+        return await self._read(f"/portfolio/orders/{path_part(order_id)}", lambda a: parse_order(part_of(a, "order")))
+
+    async def queue_positions(
+        self, *, market_ids: Sequence[str] = (), event_ticker: str | None = None
+    ) -> list[QueuePosition]:
+        """Return what stands before our resting orders in some markets or in an event."""
+        return await self._read(
+            "/portfolio/orders/queue_positions",
+            lambda answer: [parse_queue_position(entry) for entry in items_of(answer, "queue_positions")],
+            market_tickers=",".join(market_ids) or None,
+            event_ticker=event_ticker,
+        )
+
+    async def queue_position(self, order_id: str) -> int:
+        """Return how many contracts stand before one resting order, as `size_e6`."""
+        path = f"/portfolio/orders/{path_part(order_id)}/queue_position"
+        return await self._read(path, lambda answer: wire_size_e6(answer["queue_position_fp"]))
+
+    async def resting_value(self) -> RestingValue:
+        """Return what all our resting orders are worth."""
+        return await self._read("/portfolio/summary/total_resting_order_value", parse_resting_value)
+
+    async def fills(
+        self,
+        *,
+        market_id: str | None = None,
+        order_id: str | None = None,
+        min_ts: int | None = None,
+        max_ts: int | None = None,
+    ) -> list[FillState]:
+        """Return our executions, newest first; they carry no client_order_id."""
+        filters: dict[str, Filter] = {"ticker": market_id, "order_id": order_id, "min_ts": min_ts, "max_ts": max_ts}
+        return await self._all_once("/portfolio/fills", "fills", parse_fill, lambda f: f.key, **filters)
+
+    async def account_balance(self) -> Balance:
+        """Return the cash with its breakdown by shard."""
+        return await self._read("/portfolio/balance", parse_balance)
+
+    async def balance(self) -> int:
+        """Return the cash as `cash_e6`, over all shards."""
+        return (await self.account_balance()).cash_e6
+
+    async def holdings(
+        self, *, market_id: str | None = None, event_ticker: str | None = None, settlement_status: str | None = None
+    ) -> Positions:
+        """Return positions by market and by event; `settlement_status` unsettled (default), settled or all."""
+        filters: dict[str, Filter] = {
+            "ticker": market_id,
+            "event_ticker": event_ticker,
+            "settlement_status": settlement_status,
+        }
+
+        async def fetch(cursor: str) -> Page[Positions]:
+            def page_of(document: dict[str, Any]) -> Page[Positions]:
+                return Page([_positions_of(document)], str(document.get("cursor") or ""))
+
+            path = "/portfolio/positions"
+            return await self._read(path, page_of, limit=LIST_LIMIT, **filters, cursor=cursor or None)
+
+        pages = await all_items(fetch)
+        return Positions(
+            markets=[position for page in pages for position in page.markets],
+            events=[position for page in pages for position in page.events],
+        )
+
+    async def positions(self, *, market_id: str | None = None) -> list[PositionState]:
+        """Return what we hold in markets that are not settled."""
+        return (await self.holdings(market_id=market_id)).markets
+
+    async def settlements(
+        self, *, market_id: str | None = None, min_ts: int | None = None, max_ts: int | None = None
+    ) -> list[SettlementState]:
+        """Return what settled markets paid, newest first."""
+        filters: dict[str, Filter] = {"ticker": market_id, "min_ts": min_ts, "max_ts": max_ts}
+        return await self._all("/portfolio/settlements", "settlements", parse_settlement, **filters)
+
+    # -- cash between shards --------------------------------------------------------------------------------------
+
+    async def transfer(self, source: int, destination: int, amount_e6: int, *, client_transfer_id: str = "") -> str:
+        """Move cash from one shard to another, once; returns the transfer's id.
+
+        Args:
+            source / destination: Shards by exchange_index.
+            amount_e6: A multiple of 0.0001 dollar.
+            client_transfer_id: Our own name of it, which the venue takes since 2026-10-15.
+
+        Raises:
+            OutcomeUnknown: It may have happened; `transfers` and the balance's breakdown tell. `order_ids` has its
+                name.
+        """
+        return await self._write(
+            "POST",
+            "/portfolio/intra_exchange_instance_transfer",
+            lambda answer: str(answer["transfer_id"]),
+            body=transfer_body(source, destination, amount_e6, client_transfer_id),
+            routing="unscoped",
+            order_ids=[client_transfer_id] if client_transfer_id else [],
+        )
+
+    async def transfers(self) -> list[ShardTransfer]:
+        """Return the transfers between shards, newest first."""
+        # This list's own limit is not known to reach a thousand.
+        return await self._all("/portfolio/intra_exchange_instance_transfers", "transfers", parse_transfer, limit=100)
+
+    async def target_allocation(self) -> dict[int, int]:
+        """Return the percent of cash the venue keeps on each shard, by exchange_index."""
+        return await self._read("/portfolio/target_balance_allocation", parse_allocation)
+
+    async def set_target_allocation(self, percents: Mapping[int, int]) -> None:
+        """Set the percent of cash for each shard; the venue moves it every ten seconds."""
+        body = allocation_body(dict(percents))
+        path = "/portfolio/target_balance_allocation"
+        await self._write("POST", path, lambda _: None, body=body, routing="unscoped")
+
+
+def _positions_of(document: dict[str, Any]) -> Positions:
+    return Positions(
+        markets=[parse_position(entry) for entry in items_of(document, "market_positions")],
+        events=[parse_event_position(entry) for entry in items_of(document, "event_positions")],
+    )

@@ -1,0 +1,237 @@
+"""Kalshi's public reads. Without a key they are unsigned and slow; with one they count against its budget."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from streams.market.errors import NotFound
+from streams.market.events import BookSnapshot, TradePrint
+from streams.venues.common.paging import Candle, Page
+from streams.venues.common.responses import document_of, items_of, part_of, read
+from streams.venues.kalshi.rest.history import HistoryReads
+from streams.venues.kalshi.rest.transport import LIST_LIMIT, Filter, as_sent, path_part
+from streams.venues.kalshi.types.catalogue import (
+    Event,
+    FeeChange,
+    Market,
+    Series,
+    parse_event,
+    parse_event_fee_change,
+    parse_market_state,
+    parse_series,
+    parse_series_fee_change,
+)
+from streams.venues.kalshi.types.exchange import (
+    ExchangeSchedule,
+    ExchangeStatus,
+    is_status,
+    parse_as_of,
+    parse_schedule,
+    parse_status,
+)
+from streams.venues.kalshi.types.market_data import book_of, books_of, candles_by_market, candles_of, trade_of
+
+_BOOKS_PER_CALL = 100
+_EVENTS_PER_PAGE = 200
+_MARKETS_OF_CANDLES = 100
+_CANDLES_PER_CALL = 10_000
+
+
+class PublicReads(HistoryReads):
+    """Exchange, series, events, markets, books, trades and candlesticks.
+
+    Lists of one page (`..._page`) give the venue's JSON, so that a reader of everything can set one unreadable market
+    aside; all other calls give dataclasses and fail as a whole. `/series` and `/markets` may be 15 seconds old.
+
+    A market and its candlesticks are in one of two places, and the live one answers NotFound for what it has given to
+    the archive: then the archive is asked.
+    """
+
+    # -- exchange -------------------------------------------------------------------------------------------------
+
+    async def exchange_status(self) -> ExchangeStatus:
+        """Return whether the exchange and its shards are open, also where the answer comes as 500, 503 or 504."""
+        raw = await self._send("GET", "/exchange/status", is_answer=is_status)
+        return read(document_of(raw), parse_status)
+
+    async def exchange_schedule(self) -> ExchangeSchedule:
+        """Return trading hours and announced maintenance."""
+        return await self._read("/exchange/schedule", parse_schedule)
+
+    async def user_data_timestamp(self) -> datetime:
+        """Return the instant up to which reads of the account have caught up with writes."""
+        return await self._read("/exchange/user_data_timestamp", parse_as_of)
+
+    # -- series, events, markets ----------------------------------------------------------------------------------
+
+    async def series_list(self, *, category: str | None = None, min_updated_ts: int | None = None) -> list[Series]:
+        """Return all series (one answer of many megabytes); `min_updated_ts` in Unix seconds."""
+        return await self._read(
+            "/series",
+            lambda answer: [parse_series(entry) for entry in items_of(answer, "series") if entry.get("ticker")],
+            category=category,
+            min_updated_ts=min_updated_ts,
+        )
+
+    async def series(self, series_ticker: str) -> Series:
+        """Return one series."""
+        return await self._read(
+            f"/series/{path_part(series_ticker)}", lambda answer: parse_series(part_of(answer, "series"))
+        )
+
+    async def series_fee_changes(
+        self, *, series_ticker: str | None = None, show_historical: bool = False
+    ) -> list[FeeChange]:
+        """Return scheduled changes of series' fees; past ones too where asked for."""
+        return await self._read(
+            "/series/fee_changes",
+            lambda answer: [parse_series_fee_change(entry) for entry in items_of(answer, "series_fee_change_arr")],
+            series_ticker=series_ticker,
+            show_historical=show_historical or None,
+        )
+
+    async def event_fee_changes(self, *, event_ticker: str | None = None) -> list[FeeChange]:
+        """Return scheduled changes of events' fee overrides."""
+        return await self._all(
+            "/events/fee_changes", "event_fee_changes", parse_event_fee_change, event_ticker=event_ticker
+        )
+
+    async def events_page(
+        self,
+        cursor: str = "",
+        *,
+        with_nested_markets: bool = True,
+        status: str | None = None,
+        limit: int = _EVENTS_PER_PAGE,
+        **filters: Filter,
+    ) -> Page[dict[str, Any]]:
+        """Return one page of events as the venue's JSON; `filters` are its own (series_ticker, min_updated_ts, ...)."""
+        return await self._page(
+            "/events",
+            "events",
+            as_sent,
+            cursor,
+            limit=limit,
+            with_nested_markets=with_nested_markets,
+            status=status,
+            **filters,
+        )
+
+    async def events(self, *, with_nested_markets: bool = False, **filters: Filter) -> list[Event]:
+        """Return all events that pass the venue's own `filters` (status, series_ticker, tickers, ...). No combos."""
+        return await self._all(
+            "/events",
+            "events",
+            parse_event,
+            limit=_EVENTS_PER_PAGE,
+            with_nested_markets=with_nested_markets,
+            **filters,
+        )
+
+    async def event(self, event_ticker: str) -> Event:
+        """Return one event with its markets."""
+        return await self._read(
+            f"/events/{path_part(event_ticker)}",
+            lambda answer: parse_event(part_of(answer, "event"), answer.get("markets")),
+            with_nested_markets=True,
+        )
+
+    async def markets_page(
+        self, cursor: str = "", *, limit: int = LIST_LIMIT, **filters: Filter
+    ) -> Page[dict[str, Any]]:
+        """Return one page of markets as the venue's JSON; `filters` are the venue's own parameters."""
+        return await self._page("/markets", "markets", as_sent, cursor, limit=limit, **filters)
+
+    async def markets(self, **filters: Filter) -> list[Market]:
+        """Return all markets that pass the venue's own `filters` (event_ticker, series_ticker, status, tickers, ...).
+
+        `status` is one of unopened, open, paused, closed, settled, which are not the words of the answer. Families of
+        time filters exclude each other.
+        """
+        return await self._all("/markets", "markets", parse_market_state, **filters)
+
+    async def market(self, market_id: str) -> Market:
+        """Return one market, live or archived. A new one may be NotFound for a moment."""
+        path = f"/markets/{path_part(market_id)}"
+        try:
+            return await self._read(path, lambda answer: parse_market_state(part_of(answer, "market")))
+        except NotFound:
+            return await self.historical_market(market_id)
+
+    # -- books, trades, candlesticks ------------------------------------------------------------------------------
+
+    async def order_book(self, market_id: str, *, depth: int = 0) -> BookSnapshot:
+        """Return the book, or its best `depth` levels. It has no sequence number: it cannot be joined to the socket."""
+        return await self._read(
+            f"/markets/{path_part(market_id)}/orderbook",
+            lambda answer: book_of(market_id, part_of(answer, "orderbook_fp")),
+            depth=depth or None,
+        )
+
+    async def order_books(self, market_ids: Sequence[str]) -> list[BookSnapshot]:
+        """Return the books of many markets, a hundred to a call; unknown ones are missing from the answer."""
+        books: list[BookSnapshot] = []
+        for start in range(0, len(market_ids), _BOOKS_PER_CALL):
+            # Repeated, not joined by commas: those answer with one book.
+            names = market_ids[start : start + _BOOKS_PER_CALL]
+            books += await self._read("/markets/orderbooks", books_of, tickers=names)
+        return books
+
+    async def trades(
+        self, *, market_id: str | None = None, min_ts: int | None = None, max_ts: int | None = None
+    ) -> list[TradePrint]:
+        """Return public trades, newest first, over all pages; give `min_ts` (Unix seconds) or it is all there are."""
+        filters: dict[str, Filter] = {"ticker": market_id, "min_ts": min_ts, "max_ts": max_ts}
+        return await self._all("/markets/trades", "trades", trade_of, **filters)
+
+    async def trades_page(
+        self, cursor: str = "", *, market_id: str | None = None, limit: int = 100, **filters: Filter
+    ) -> Page[TradePrint]:
+        """Return one page of public trades, newest first; `filters` min_ts, max_ts, is_block_trade."""
+        return await self._page("/markets/trades", "trades", trade_of, cursor, limit=limit, ticker=market_id, **filters)
+
+    async def candlesticks(
+        self,
+        series_ticker: str,
+        market_id: str,
+        start_ts: int,
+        end_ts: int,
+        period_interval: int = 1,
+        *,
+        include_latest_before_start: bool = False,
+    ) -> list[Candle]:
+        """Return candlesticks, oldest first; `period_interval` in minutes (1, 60, 1440). Sparse: no news, no candle.
+
+        The archive does not know `include_latest_before_start`.
+        """
+        filters: dict[str, Filter] = {
+            "start_ts": start_ts,
+            "end_ts": end_ts,
+            "period_interval": period_interval,
+            "include_latest_before_start": include_latest_before_start or None,
+        }
+        path = f"/series/{path_part(series_ticker)}/markets/{path_part(market_id)}/candlesticks"
+        try:
+            return await self._read(path, lambda answer: candles_of(answer, period_interval * 60), **filters)
+        except NotFound:
+            return await self.historical_candlesticks(market_id, start_ts, end_ts, period_interval)
+
+    async def candlesticks_of(
+        self, market_ids: Sequence[str], start_ts: int, end_ts: int, period_interval: int = 1
+    ) -> dict[str, list[Candle]]:
+        """Return the candlesticks of many markets by ticker, as many calls as the venue's bounds ask for."""
+        periods = max(1, -(-(end_ts - start_ts) // (period_interval * 60)) + 1)
+        at_once = max(1, min(_MARKETS_OF_CANDLES, _CANDLES_PER_CALL // periods))
+        found: dict[str, list[Candle]] = {}
+        for start in range(0, len(market_ids), at_once):
+            found |= await self._read(
+                "/markets/candlesticks",
+                lambda answer: candles_by_market(answer, period_interval * 60),
+                market_tickers=",".join(market_ids[start : start + at_once]),
+                start_ts=start_ts,
+                end_ts=end_ts,
+                period_interval=period_interval,
+            )
+        return found

@@ -1,0 +1,201 @@
+"""One signed, budgeted request to Kalshi, its pages, and the errors it ends in. The calls are in the modules beside."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import httpx
+import orjson
+
+from streams.market.errors import InvalidAmount, OutcomeUnknown, RateLimited, StreamsError
+from streams.venues.common.endpoints import Endpoints
+from streams.venues.common.http import IsAnswer, call
+from streams.venues.common.paging import Page, all_items
+from streams.venues.common.responses import document_of, items_of, read, read_write
+from streams.venues.credentials.keys import KalshiCredentials
+from streams.venues.kalshi.errors import classify
+from streams.venues.kalshi.limits import AccountLimits, EndpointCosts, KalshiLimits, Routing, parse_costs, parse_limits
+from streams.venues.kalshi.signing import KalshiSigner
+
+Result = TypeVar("Result")
+Filter = str | int | bool | Sequence[str] | None
+"""A parameter's value; a sequence repeats the parameter, None leaves it out."""
+LIST_LIMIT = 1000
+
+
+class KalshiTransport:
+    """What every group of calls is built on.
+
+    Args:
+        endpoints: Where the venue is.
+        credentials: The key; None reads public data unsigned.
+        http: The transport, owned by the caller.
+        clock: Wall clock in nanoseconds, for signatures.
+        limits: Request budget; default that of the key as the venue states it, counted in this object alone.
+    """
+
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        credentials: KalshiCredentials | None,
+        *,
+        http: httpx.AsyncClient,
+        clock: Callable[[], int] = time.time_ns,
+        limits: KalshiLimits | None = None,
+    ) -> None:
+        self._base = endpoints.kalshi_rest
+        self._signer = KalshiSigner(credentials) if credentials is not None else None
+        self._http = http
+        self._clock = clock
+        self._limits = limits or KalshiLimits(is_signed=credentials is not None)
+        self._learning = asyncio.Lock()
+
+    # -- the key's own limits -------------------------------------------------------------------------------------
+
+    async def account_limits(self) -> AccountLimits:
+        """Return tier and token buckets of the key."""
+        return read(document_of(await self._send("GET", "/account/limits", learns=False)), parse_limits)
+
+    async def endpoint_costs(self) -> EndpointCosts:
+        """Return what calls cost in tokens."""
+        return read(document_of(await self._send("GET", "/account/endpoint_costs", learns=False)), parse_costs)
+
+    async def _learn_limits(self) -> None:
+        async with self._learning:
+            if not self._limits.is_due():
+                return
+            account = costs = None
+            try:
+                account = await self.account_limits()
+                costs = await self.endpoint_costs()
+            except StreamsError:
+                # Not served or not now: what is assumed stays in force.
+                pass
+            self._limits.learn(account, costs)
+
+    # -- requests -------------------------------------------------------------------------------------------------
+
+    async def _read(self, path: str, parse: Callable[[dict[str, Any]], Result], **parameters: Filter) -> Result:
+        raw = await self._send("GET", path, parameters=parameters)
+        return read(document_of(raw), parse, raw)
+
+    async def _write(
+        self,
+        method: str,
+        path: str,
+        parse: Callable[[dict[str, Any]], Result],
+        *,
+        body: bytes | Mapping[str, Any] | None = None,
+        items: int = 1,
+        routing: Routing = "by_ticker",
+        order_ids: Sequence[str] = (),
+        **parameters: Filter,
+    ) -> Result:
+        """Send a write and read its answer; `order_ids` are what a lost one is looked for by."""
+        content = body if body is None or isinstance(body, bytes) else orjson.dumps(body)
+        try:
+            raw = await self._send(method, path, parameters=parameters, body=content, items=items, routing=routing)
+            return read_write(raw, parse)
+        except OutcomeUnknown as error:
+            error.order_ids = error.order_ids or tuple(order_ids)
+            raise
+
+    async def _page(
+        self, path: str, key: str, parse: Callable[[dict[str, Any]], Result], cursor: str, **parameters: Filter
+    ) -> Page[Result]:
+        def page_of(document: dict[str, Any]) -> Page[Result]:
+            return Page([parse(item) for item in items_of(document, key)], str(document.get("cursor") or ""))
+
+        return await self._read(path, page_of, **parameters, cursor=cursor or None)
+
+    async def _all(
+        self, path: str, key: str, parse: Callable[[dict[str, Any]], Result], **parameters: Filter
+    ) -> list[Result]:
+        limit = {"limit": LIST_LIMIT} | parameters
+
+        async def fetch(cursor: str) -> Page[Result]:
+            return await self._page(path, key, parse, cursor, **limit)
+
+        return await all_items(fetch)
+
+    async def _all_once(
+        self,
+        path: str,
+        key: str,
+        parse: Callable[[dict[str, Any]], Result],
+        name: Callable[[Result], Hashable],
+        **parameters: Filter,
+    ) -> list[Result]:
+        """As `_all`, each thing once by its name, as it was read last.
+
+        Pages shift while new things come in, and a cursor that the venue forgot is answered with page one.
+        """
+        return list({name(item): item for item in await self._all(path, key, parse, **parameters)}.values())
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        parameters: Mapping[str, Filter] | None = None,
+        body: bytes | None = None,
+        items: int = 1,
+        routing: Routing = "by_ticker",
+        is_answer: IsAnswer | None = None,
+        learns: bool = True,
+    ) -> bytes:
+        """Send once: a write is never repeated here, whatever becomes of it."""
+        # Asked before a read and never before a write, which it would delay.
+        if learns and method == "GET" and self._limits.is_due():
+            await self._learn_limits()
+        await self._limits.take(method, path, items=items, routing=routing)
+        url = self._base + path
+        # Signed after the wait: the venue allows a signature about five seconds.
+        headers = self._signer.headers(method, url, self._clock() // 1_000_000) if self._signer is not None else {}
+        try:
+            return await call(
+                self._http,
+                method,
+                url,
+                classify=classify,
+                parameters=list(_pairs(parameters or {})),
+                headers=headers,
+                body=body,
+                is_write=method != "GET",
+                is_answer=is_answer,
+            )
+        except RateLimited:
+            self._limits.refused(method, routing)
+            raise
+
+
+def path_part(name: str) -> str:
+    """Return an id as one part of a path, in the form that is signed and sent.
+
+    Raises:
+        InvalidAmount: If it is empty or walks up the path: a call about one order would be one about all of them.
+    """
+    if name in ("", ".", ".."):
+        raise InvalidAmount(f"not an id: {name!r}")
+    return quote(name, safe="")
+
+
+def as_sent(item: dict[str, Any]) -> dict[str, Any]:
+    """Return an item of a list as the venue's JSON."""
+    return item
+
+
+def _pairs(parameters: Mapping[str, Filter]) -> Iterable[tuple[str, str]]:
+    for name, value in parameters.items():
+        if value is None:
+            continue
+        if isinstance(value, bool):
+            yield name, str(value).lower()
+        elif isinstance(value, str | int):
+            yield name, str(value)
+        else:
+            yield from ((name, part) for part in value)

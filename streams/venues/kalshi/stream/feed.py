@@ -1,0 +1,326 @@
+"""Kalshi's market data socket: order books and trades of wanted markets, and the life cycle of all."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import orjson
+
+from streams.logs import get_logger
+from streams.market.errors import AuthenticationFailed, MalformedFrame, TransientError
+from streams.market.events import Acknowledgement, ChannelError, MarketEvent
+from streams.market.identity import Venue
+from streams.venues.common.endpoints import Endpoints
+from streams.venues.common.feed import NamedMarket, RawFrame
+from streams.venues.common.socket import Socket
+from streams.venues.credentials.keys import KalshiCredentials
+from streams.venues.kalshi.signing import KalshiSigner
+from streams.venues.kalshi.stream import commands
+from streams.venues.kalshi.types.market_frames import parse_frame, stale_frame
+
+BOOK_CHANNEL = "orderbook_delta"
+_TICKERS_PER_COMMAND = 500
+_CONTROL_WORDS = (b"subscribed", b'"error"', b'"channel"')
+_RESUBSCRIPTIONS = 5
+_ATTEMPTS = 4
+_COMMANDS_KEPT = 1000
+_NOT_CARRIED = "not_carried"
+_PAUSES_S = {"ask_again": 1.0, "slow_down": 5.0}
+
+
+class _Sent(NamedTuple):
+    """A command that can be sent again, and how often it was."""
+
+    make: Callable[..., dict[str, Any]]
+    arguments: tuple[Any, ...]
+    attempts: int
+
+
+class KalshiFeed:
+    """One signed socket with one subscription per channel. Markets come and go in place; the subscription ids stay.
+
+    Commands that need a subscription id wait for it: they are sent when the venue's `subscribed` has been read from
+    `frames` or `batches`. A subscription that the venue ends is opened anew on the same connection; the sixth time the
+    connection is given up, and so it is when opening one is not answered within `answer_limit_s`.
+
+    One connection has one subscription to a channel, so a market that the venue does not add to it (it is full, or the
+    command is refused) is not carried. A `STALE` frame of our own says so of its book; `resync` asks for it again, and
+    so does the leaving of other markets.
+
+    Args:
+        market_channels: Channels of the wanted markets, one of them the book's.
+        global_channels: Channels that take no markets.
+    """
+
+    venue = Venue.KALSHI
+
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        credentials: KalshiCredentials | None,
+        *,
+        silence_timeout_s: float = 30.0,
+        answer_limit_s: float = 30.0,
+        clock: Callable[[], int] = time.time_ns,
+        market_channels: Sequence[str] = (BOOK_CHANNEL, "trade"),
+        global_channels: Sequence[str] = ("market_lifecycle_v2",),
+    ) -> None:
+        self._url = endpoints.kalshi_ws
+        self._credentials = credentials
+        self._clock = clock
+        self._market_channels = tuple(market_channels)
+        self._global_channels = tuple(global_channels)
+        self._socket = Socket(silence_timeout_s)
+        self._answer_limit_s = answer_limit_s
+        self._timers: set[asyncio.TimerHandle] = set()
+        self._forget()
+
+    def _forget(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+        self._wanted: dict[str, None] = {}
+        self._requested: dict[str, set[str]] = {}
+        self._left_out: dict[str, set[str]] = {}
+        self._own_frames: list[bytes] = []
+        self._unanswered: dict[int, float] = {}
+        self._sids: dict[str, int] = {}
+        self._opening: set[str] = set()
+        self._sent: dict[int, _Sent] = {}
+        self._command_id = 0
+        self._resubscriptions = 0
+        self._ended: str | None = None
+
+    async def connect(self) -> None:
+        """Open the socket and subscribe to the channels without markets; see `Feed.connect`."""
+        if self._credentials is None:
+            raise AuthenticationFailed("Kalshi's socket needs a key; without one use the polling feed")
+        headers = KalshiSigner(self._credentials).headers("GET", self._url, self._clock() // 1_000_000)
+        self._forget()
+        await self._socket.connect(self._url, headers)
+        if self._global_channels:
+            self._open(self._global_channels)
+
+    async def subscribe(self, markets: Sequence[NamedMarket]) -> None:
+        """See `Feed.subscribe`."""
+        self._wanted |= dict.fromkeys(market.market_id for market in markets)
+        self._bring_up_to_date()
+
+    async def unsubscribe(self, markets: Sequence[NamedMarket]) -> None:
+        """See `Feed.unsubscribe`."""
+        for market in markets:
+            self._wanted.pop(market.market_id, None)
+        self._bring_up_to_date()
+
+    async def resync(self, market_ids: Sequence[str]) -> None:
+        """Ask for snapshots in place, in sequence with the deltas. Markets not yet requested will get one anyway.
+
+        Subscribing again would not help: the venue acknowledges it and sends no book. Markets that the venue did not
+        take are asked for once more.
+        """
+        sid, requested = self._sids.get(BOOK_CHANNEL), set(self._requested.get(BOOK_CHANNEL, ()))
+        for left_out in self._left_out.values():
+            left_out.difference_update(market_ids)
+        self._bring_up_to_date()
+        if sid is None:
+            return
+        for chunk in _chunks([ticker for ticker in dict.fromkeys(market_ids) if ticker in requested]):
+            self._send(commands.update, sid, chunk, "get_snapshot")
+
+    async def list_subscriptions(self) -> None:
+        """Ask what is subscribed; channels that the venue does not name are opened anew when the answer is read."""
+        self._send(commands.list_subscriptions)
+
+    async def frames(self) -> AsyncIterator[RawFrame]:
+        """See `Feed.frames`."""
+        async for batch in self.batches():
+            for frame in batch:
+                yield frame
+
+    async def batches(self) -> AsyncIterator[list[RawFrame]]:
+        """See `Feed.batches`."""
+        while True:
+            if self._ended is not None:
+                raise TransientError(self._ended)
+            batch = await self._arrived()
+            for frame in batch:
+                # Deltas are nearly all frames and never look like this, so only control frames are parsed twice.
+                if any(word in frame.raw for word in _CONTROL_WORDS):
+                    with suppress(TransientError):  # the frames at hand come first; the next batch says that it is gone
+                        self._note(frame.raw)
+            if self._own_frames:
+                batch = batch + [RawFrame(raw, batch[-1].received_ns) for raw in self._own_frames]
+                self._own_frames = []
+            yield batch
+
+    async def _arrived(self) -> list[RawFrame]:
+        """Wait for frames, but not for ever where an answer is due: what arrived before it is read first."""
+        if not self._unanswered:
+            return await self._socket.batch()
+        due = next(iter(self._unanswered.values())) + self._answer_limit_s
+        try:
+            async with asyncio.timeout_at(due):
+                return await self._socket.batch()
+        except TimeoutError:
+            raise TransientError(f"no answer to a subscription for {self._answer_limit_s:g} s") from None
+
+    def parse(self, raw: bytes) -> list[MarketEvent]:
+        """See `Feed.parse`."""
+        return parse_frame(raw, use_yes_price=True)
+
+    async def close(self) -> None:
+        """See `Feed.close`."""
+        self._forget()
+        await self._socket.close()
+
+    # -- what the venue answers -------------------------------------------------------------------------------------
+
+    def _note(self, raw: bytes) -> None:
+        try:
+            events = parse_frame(raw)
+        except MalformedFrame:
+            return
+        for event in events:
+            if isinstance(event, Acknowledgement):
+                self._on_acknowledgement(event)
+            elif isinstance(event, ChannelError):
+                self._on_error(event)
+
+    def _on_acknowledgement(self, event: Acknowledgement) -> None:
+        if event.kind == "subscribed" and event.channel is not None and event.subscription_id is not None:
+            self._sids[event.channel] = event.subscription_id
+            self._opening.discard(event.channel)
+            self._forget_answered(commands.subscribe)
+            self._bring_up_to_date()
+        elif event.kind == "listed":
+            self._forget_answered(commands.list_subscriptions)
+            theirs = {sid for _, sid in event.subscriptions}
+            for sid in [sid for sid in self._sids.values() if sid not in theirs]:
+                self._reopen(sid, "the venue does not know it")
+
+    def _forget_answered(self, make: Callable[..., dict[str, Any]]) -> None:
+        """Wait no more for commands of a kind, but for subscriptions some of whose channels are not open."""
+        for command_id in list(self._unanswered):
+            sent = self._sent.get(command_id)
+            channels = sent.arguments[0] if sent is not None and sent.make is commands.subscribe else ()
+            if sent is None or (sent.make is make and self._opening.isdisjoint(channels)):
+                del self._unanswered[command_id]
+
+    def _on_error(self, error: ChannelError) -> None:
+        """Do what the error asks for; a command that was wrong is not repeated, and the book it was for stays stale."""
+        said = f"{error.code} {error.message}"
+        sent = self._sent.pop(error.command_id or 0, None)
+        self._unanswered.pop(error.command_id or 0, None)
+        if error.remedy == "resubscribe":
+            if error.subscription_id is None:
+                self._ended = f"the venue ended a subscription: {said}"
+            else:
+                self._reopen(error.subscription_id, said)
+        elif error.remedy == "list":
+            self._send(commands.list_subscriptions)
+        elif error.remedy == "authenticate":
+            self._ended = f"the venue wants a key for a channel: {said}"
+        elif error.remedy in _PAUSES_S and sent is not None:
+            if sent.attempts >= _ATTEMPTS:
+                self._ended = f"the venue refused a command {sent.attempts} times: {said}"
+            else:
+                self._send_later(_PAUSES_S[error.remedy] * sent.attempts, sent)
+        elif sent is not None:
+            self._on_refusal(sent, said, is_full=error.remedy == "fewer_markets")
+
+    def _on_refusal(self, sent: _Sent, said: str, *, is_full: bool) -> None:
+        """Do without what the venue does not take; of a command that was too large the first half is tried again."""
+        is_opening = sent.make is commands.subscribe
+        if not is_opening and sent.arguments[2:] != ("add_markets",):
+            return
+        where, tickers, *rest = sent.arguments
+        channels = where if is_opening else [name for name, sid in self._sids.items() if sid == where]
+        kept = tickers[: len(tickers) // 2] if is_full else []
+        self._leave_out(channels, tickers[len(kept) :], said)
+        if kept:
+            self._send(sent.make, where, kept, *rest)
+        elif is_opening and BOOK_CHANNEL in channels:
+            self._ended = f"the venue refused the subscription: {said}"
+
+    def _leave_out(self, channels: Sequence[str], tickers: Sequence[str], said: str) -> None:
+        get_logger(venue=str(self.venue)).error(
+            "not carried by the venue", channels=list(channels), markets=len(tickers), first=tickers[:3], reason=said
+        )
+        for channel in channels:
+            self._left_out.setdefault(channel, set()).update(tickers)
+            self._requested.get(channel, set()).difference_update(tickers)
+        if BOOK_CHANNEL in channels and tickers:
+            self._own_frames.append(stale_frame(tickers, f"{_NOT_CARRIED}: {said}"[:200]))
+
+    def _reopen(self, sid: int, said: str) -> None:
+        channel = next((name for name, known in self._sids.items() if known == sid), None)
+        if channel is None:
+            return
+        self._resubscriptions += 1
+        if self._resubscriptions > _RESUBSCRIPTIONS:
+            self._ended = f"the venue ended {channel} again and again: {said}"
+            return
+        del self._sids[channel]
+        self._requested.pop(channel, None)
+        self._left_out.pop(channel, None)
+        if channel in self._global_channels:
+            self._open((channel,))
+        else:
+            self._bring_up_to_date()
+
+    # -- what we ask for --------------------------------------------------------------------------------------------
+
+    def _bring_up_to_date(self) -> None:
+        """Send what makes the venue's list of markets the wanted one, as far as that can be sent now."""
+        wanted = list(self._wanted)
+        closed = [name for name in self._market_channels if name not in self._sids and name not in self._opening]
+        if closed and wanted:
+            self._open(tuple(closed), wanted[:_TICKERS_PER_COMMAND])
+        changes: list[tuple[str, list[str], str]] = []
+        for channel in self._market_channels:
+            requested = self._requested.get(channel)
+            if channel not in self._sids or requested is None:
+                continue
+            removed = [ticker for ticker in requested if ticker not in self._wanted]
+            left_out = self._left_out.setdefault(channel, set())
+            if removed:
+                left_out.clear()  # there is room now
+            added = [ticker for ticker in wanted if ticker not in requested and ticker not in left_out]
+            self._requested[channel] = set(wanted) - left_out
+            changes += [(channel, chunk, "delete_markets") for chunk in _chunks(removed)]
+            changes += [(channel, chunk, "add_markets") for chunk in _chunks(added)]
+        for channel, chunk, action in changes:
+            self._send(commands.update, self._sids[channel], chunk, action)
+
+    def _open(self, channels: tuple[str, ...], tickers: Sequence[str] = ()) -> None:
+        self._opening |= set(channels)
+        if tickers:
+            self._requested |= {channel: set(tickers) for channel in channels}
+        self._send(commands.subscribe, channels, list(tickers))
+
+    def _send(self, make: Callable[..., dict[str, Any]], *arguments: Any, attempts: int = 0) -> None:
+        self._command_id += 1
+        self._sent[self._command_id] = _Sent(make, arguments, attempts + 1)
+        self._sent.pop(self._command_id - _COMMANDS_KEPT, None)
+        if make is not commands.update:
+            self._unanswered[self._command_id] = asyncio.get_running_loop().time()
+        self._socket.send(orjson.dumps(make(self._command_id, *arguments)))
+
+    def _send_later(self, pause_s: float, sent: _Sent) -> None:
+        def send() -> None:
+            self._timers.discard(timer)
+            if sent.make is commands.update and sent.arguments[0] not in self._sids.values():
+                return  # the subscription was opened anew meanwhile, with all wanted markets
+            with suppress(TransientError):  # whoever reads the frames is told
+                self._send(sent.make, *sent.arguments, attempts=sent.attempts)
+
+        timer = asyncio.get_running_loop().call_later(pause_s, send)
+        self._timers.add(timer)
+
+
+def _chunks(tickers: list[str]) -> list[list[str]]:
+    return [tickers[start : start + _TICKERS_PER_COMMAND] for start in range(0, len(tickers), _TICKERS_PER_COMMAND)]

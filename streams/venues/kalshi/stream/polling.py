@@ -1,0 +1,139 @@
+"""Kalshi's books over REST for readers without a key: the socket refuses them.
+
+A polled book is framed as our own `POLLED_BOOK` frame, so that segments say what it is and parse like any other. There
+are no trades, no sequence and nothing between two polls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+
+import orjson
+
+from streams.market.errors import MalformedFrame, TransientError
+from streams.market.events import BookSnapshot, MarketEvent
+from streams.market.identity import Venue
+from streams.venues.common.feed import NamedMarket, RawFrame
+from streams.venues.kalshi.rest.client import KalshiClient
+from streams.venues.kalshi.types import wire
+from streams.venues.kalshi.types.market_frames import parse_frame, stale_frame
+
+_FAILURES_BEFORE_LOSS = 3
+
+
+class KalshiPollingFeed:
+    """Reads the books of the wanted markets every `interval_s`; a book that did not change gives no frame.
+
+    One that was given and that the venue lists no more (its market went to the archive) is said to be stale.
+    """
+
+    venue = Venue.KALSHI
+
+    def __init__(
+        self, client: KalshiClient, *, interval_s: float = 2.0, clock: Callable[[], int] = time.time_ns
+    ) -> None:
+        self._client = client
+        self._interval_s = interval_s
+        self._clock = clock
+        self._wanted: dict[str, None] = {}
+        self._last: dict[str, bytes] = {}
+        self._given: set[str] = set()
+        self._wake = asyncio.Event()
+        self._is_open = False
+
+    async def connect(self) -> None:
+        """Ask whether the exchange answers; see `Feed.connect`."""
+        self._wanted, self._last, self._given = {}, {}, set()
+        await self._client.exchange_status()
+        self._is_open = True
+
+    async def subscribe(self, markets: Sequence[NamedMarket]) -> None:
+        """See `Feed.subscribe`."""
+        self._wanted |= dict.fromkeys(market.market_id for market in markets)
+        self._wake.set()
+
+    async def unsubscribe(self, markets: Sequence[NamedMarket]) -> None:
+        """See `Feed.unsubscribe`."""
+        for market in markets:
+            self._wanted.pop(market.market_id, None)
+            self._last.pop(market.market_id, None)
+            self._given.discard(market.market_id)
+
+    async def resync(self, market_ids: Sequence[str]) -> None:
+        """Have the next poll give these books whether they changed or not."""
+        for market_id in market_ids:
+            self._last.pop(market_id, None)
+        self._wake.set()
+
+    async def frames(self) -> AsyncIterator[RawFrame]:
+        """See `Feed.frames`."""
+        async for batch in self.batches():
+            for frame in batch:
+                yield frame
+
+    async def batches(self) -> AsyncIterator[list[RawFrame]]:
+        """See `Feed.batches`."""
+        failures = 0
+        while self._is_open:
+            self._wake.clear()
+            batch: list[RawFrame] = []
+            try:
+                asked = list(self._wanted)
+                books = await self._client.order_books(asked)
+                failures = 0
+                batch = self._changed(books) + self._lost(asked, books)
+            except (TransientError, MalformedFrame) as error:
+                failures += 1
+                if failures >= _FAILURES_BEFORE_LOSS:
+                    raise TransientError(f"{failures} polls in a row failed: {error}") from error
+            if batch:
+                yield batch
+            await self._pause()
+        raise TransientError("the polling feed is closed")
+
+    def parse(self, raw: bytes) -> list[MarketEvent]:
+        """See `Feed.parse`."""
+        return parse_frame(raw)
+
+    async def close(self) -> None:
+        """See `Feed.close`."""
+        self._is_open = False
+        self._wake.set()
+
+    def _changed(self, books: list[BookSnapshot]) -> list[RawFrame]:
+        batch = []
+        now = self._clock()
+        for book in books:
+            raw = _frame(book)
+            if book.market_id in self._wanted and self._last.get(book.market_id) != raw:
+                self._last[book.market_id] = raw
+                self._given.add(book.market_id)
+                batch.append(RawFrame(raw, now))
+        return batch
+
+    def _lost(self, asked: list[str], books: list[BookSnapshot]) -> list[RawFrame]:
+        lost = (self._given & set(asked)) - {book.market_id for book in books}
+        if not lost:
+            return []
+        self._given -= lost
+        for market_id in lost:
+            self._last.pop(market_id, None)
+        return [RawFrame(stale_frame(sorted(lost), "not_listed"), self._clock())]
+
+    async def _pause(self) -> None:
+        try:
+            async with asyncio.timeout(self._interval_s):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+
+def _frame(book: BookSnapshot) -> bytes:
+    message = {
+        "market_ticker": book.market_id,
+        "yes_dollars": book.payload.get("yes_dollars") or [],
+        "no_dollars": book.payload.get("no_dollars") or [],
+    }
+    return orjson.dumps({"type": wire.POLLED_BOOK, "msg": message})

@@ -1,0 +1,264 @@
+"""Kalshi's cash, positions, settlements and what else an account holds, in integer units. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from streams.market.errors import InvalidAmount
+from streams.market.identity import Outcome
+from streams.venues.common.decimals import wire_cash_e6, wire_size_e6
+from streams.venues.common.times import parse_time
+from streams.venues.kalshi.types.orders import cash_of
+
+_CENT_E6 = 10_000
+_CENTICENT_E6 = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """The cash of an account.
+
+    Attributes:
+        cash_e6: Over all shards; an order can only use what lies on its market's shard.
+        portfolio_value_e6: What the venue values the holdings at, in whole cents.
+        by_shard: Cash by exchange_index; empty where the venue states no breakdown.
+        updated_at: When it last changed.
+    """
+
+    cash_e6: int
+    portfolio_value_e6: int
+    by_shard: dict[int, int]
+    updated_at: datetime | None
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PositionState:
+    """What we hold of one market: contracts above zero are YES, below zero NO."""
+
+    market_id: str
+    contracts_e6: int
+    exposure_e6: int
+    traded_e6: int
+    realised_e6: int
+    fee_e6: int
+    exchange_index: int | None
+    updated_at: datetime | None
+    payload: dict[str, Any]
+
+    @property
+    def outcome(self) -> Outcome:
+        """The outcome held."""
+        return "yes" if self.contracts_e6 >= 0 else "no"
+
+
+@dataclass(frozen=True, slots=True)
+class EventPositionState:
+    """What we hold of all markets of one event together."""
+
+    event_id: str
+    cost_e6: int
+    contracts_e6: int
+    exposure_e6: int
+    realised_e6: int
+    fee_e6: int
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Positions:
+    """Positions by market and by event, as one list answers them."""
+
+    markets: list[PositionState]
+    events: list[EventPositionState]
+
+
+@dataclass(frozen=True, slots=True)
+class SettlementState:
+    """What one market paid us when it settled. `revenue_e6` and `value_e4` are whole cents, as the venue states them.
+
+    Attributes:
+        result: yes, no or scalar (also how voids settle).
+        yes_e6 / no_e6: Contracts held.
+        yes_cost_e6 / no_cost_e6: What they had cost.
+    """
+
+    market_id: str
+    event_id: str
+    result: str
+    yes_e6: int
+    no_e6: int
+    yes_cost_e6: int
+    no_cost_e6: int
+    revenue_e6: int
+    value_e4: int | None
+    fee_e6: int
+    settled_at: datetime | None
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class QueuePosition:
+    """How many contracts stand before one of our resting orders."""
+
+    order_id: str
+    market_id: str
+    ahead_e6: int
+
+
+@dataclass(frozen=True, slots=True)
+class RestingValue:
+    """What our resting orders are worth: whole cents in sum, by shard exact."""
+
+    value_e6: int
+    by_shard: dict[int, int]
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ShardTransfer:
+    """Cash moved from one shard to another."""
+
+    transfer_id: str
+    source: int
+    destination: int
+    amount_e6: int
+    status: str
+    created_at: datetime | None
+    payload: dict[str, Any]
+
+
+def parse_balance(document: dict[str, Any]) -> Balance:
+    """Return GET /portfolio/balance: the exact string where there is one, else whole cents."""
+    exact = document.get("balance_dollars")
+    return Balance(
+        cash_e6=wire_cash_e6(exact) if exact else int(document["balance"]) * _CENT_E6,
+        portfolio_value_e6=int(document.get("portfolio_value") or 0) * _CENT_E6,
+        by_shard=_by_shard(document.get("balance_breakdown")),
+        updated_at=_at_s(document.get("updated_ts")),
+        payload=document,
+    )
+
+
+def parse_position(document: dict[str, Any]) -> PositionState:
+    """Return one entry of `market_positions`."""
+    return PositionState(
+        market_id=str(document["ticker"]),
+        contracts_e6=wire_size_e6(document["position_fp"]),
+        exposure_e6=cash_of(document, "market_exposure_dollars"),
+        traded_e6=cash_of(document, "total_traded_dollars"),
+        realised_e6=cash_of(document, "realized_pnl_dollars"),
+        fee_e6=cash_of(document, "fees_paid_dollars"),
+        exchange_index=document.get("exchange_index"),
+        updated_at=parse_time(document.get("last_updated_ts")),
+        payload=document,
+    )
+
+
+def parse_event_position(document: dict[str, Any]) -> EventPositionState:
+    """Return one entry of `event_positions`."""
+    return EventPositionState(
+        event_id=str(document["event_ticker"]),
+        cost_e6=cash_of(document, "total_cost_dollars"),
+        contracts_e6=wire_size_e6(document["total_cost_shares_fp"]),
+        exposure_e6=cash_of(document, "event_exposure_dollars"),
+        realised_e6=cash_of(document, "realized_pnl_dollars"),
+        fee_e6=cash_of(document, "fees_paid_dollars"),
+        payload=document,
+    )
+
+
+def parse_settlement(document: dict[str, Any]) -> SettlementState:
+    """Return one entry of GET /portfolio/settlements."""
+    value = document.get("value")
+    return SettlementState(
+        market_id=str(document["ticker"]),
+        event_id=str(document.get("event_ticker") or ""),
+        result=str(document["market_result"]),
+        yes_e6=wire_size_e6(document["yes_count_fp"]),
+        no_e6=wire_size_e6(document["no_count_fp"]),
+        yes_cost_e6=cash_of(document, "yes_total_cost_dollars"),
+        no_cost_e6=cash_of(document, "no_total_cost_dollars"),
+        revenue_e6=int(document["revenue"]) * _CENT_E6,
+        value_e4=None if value is None else int(value) * 100,
+        fee_e6=cash_of(document, "fee_cost"),
+        settled_at=parse_time(document.get("settled_time")),
+        payload=document,
+    )
+
+
+def parse_queue_position(document: dict[str, Any]) -> QueuePosition:
+    """Return one entry of `queue_positions`."""
+    return QueuePosition(
+        str(document["order_id"]), str(document["market_ticker"]), wire_size_e6(document["queue_position_fp"])
+    )
+
+
+def parse_resting_value(document: dict[str, Any]) -> RestingValue:
+    """Return GET /portfolio/summary/total_resting_order_value."""
+    return RestingValue(
+        value_e6=int(document["total_resting_order_value"]) * _CENT_E6,
+        by_shard=_by_shard(document.get("resting_order_value_breakdown")),
+        payload=document,
+    )
+
+
+def parse_transfer(document: dict[str, Any]) -> ShardTransfer:
+    """Return one transfer between shards; its amount is read in dollars, though it was asked for in centicents."""
+    return ShardTransfer(
+        transfer_id=str(document["transfer_id"]),
+        source=int(document["source_exchange_shard"]),
+        destination=int(document["destination_exchange_shard"]),
+        amount_e6=wire_cash_e6(document["amount"]),
+        status=str(document["status"]),
+        created_at=_at_s(document.get("created_ts")),
+        payload=document,
+    )
+
+
+def transfer_body(source: int, destination: int, amount_e6: int, client_transfer_id: str = "") -> dict[str, Any]:
+    """Return the request that moves cash between shards.
+
+    Raises:
+        InvalidAmount: If it is not a positive whole number of centicents (0.0001 dollar), or goes nowhere.
+    """
+    if amount_e6 <= 0 or amount_e6 % _CENTICENT_E6:
+        raise InvalidAmount(f"not a positive multiple of 0.0001 dollar: {amount_e6}")
+    if source == destination:
+        raise InvalidAmount(f"a transfer from shard {source} to itself")
+    body: dict[str, Any] = {
+        "source": "event_contract",
+        "destination": "event_contract",
+        "source_exchange_shard": source,
+        "destination_exchange_shard": destination,
+        "amount": amount_e6 // _CENTICENT_E6,
+    }
+    return body | {"client_transfer_id": client_transfer_id} if client_transfer_id else body
+
+
+def allocation_body(percents: dict[int, int]) -> dict[str, Any]:
+    """Return the request that sets which share of the cash each shard is to hold.
+
+    Raises:
+        InvalidAmount: If the shares are not from 0 to 100 or do not sum up to 100.
+    """
+    if any(not 0 <= percent <= 100 for percent in percents.values()) or sum(percents.values()) != 100:
+        raise InvalidAmount(f"shares of shards must sum up to 100: {percents}")
+    return {
+        "allocations": [{"exchange_index": index, "percent": percent} for index, percent in sorted(percents.items())]
+    }
+
+
+def parse_allocation(document: dict[str, Any]) -> dict[int, int]:
+    """Return percent by exchange_index."""
+    return {int(entry["exchange_index"]): int(entry["percent"]) for entry in document["allocations"]}
+
+
+def _by_shard(entries: Any) -> dict[int, int]:
+    return {int(entry["exchange_index"]): wire_cash_e6(entry["balance"]) for entry in entries or []}
+
+
+def _at_s(value: Any) -> datetime | None:
+    return datetime.fromtimestamp(value, UTC) if isinstance(value, int) and value > 0 else None

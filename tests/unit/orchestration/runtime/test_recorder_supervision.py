@@ -1,0 +1,57 @@
+"""Which recorder runs are started and which are declared dead."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import Any
+
+from orchestration.runtime.recorder_supervision import RecorderRun, decide
+from streams.storage.store.leases import process_holder
+
+
+def lease(**changes: Any) -> dict[str, Any]:
+    return {
+        "holder": process_holder(),
+        "run_id": "a",
+        "is_alive": True,
+        "released_at": None,
+        "age_s": 1.0,
+        **changes,
+    }
+
+
+DEAD = f"{socket.gethostname()}:{os.getpid()}:1.00"
+
+
+def test_a_shard_nobody_ever_recorded_is_started() -> None:
+    assert decide(None, []).start
+
+
+def test_nothing_is_started_while_the_lease_lives() -> None:
+    assert not decide(lease(), [RecorderRun("a", 500)]).start
+
+
+def test_a_dead_process_is_replaced_before_its_lease_expires() -> None:
+    decision = decide(lease(holder=DEAD), [RecorderRun("a", 500)])
+    assert (decision.start, decision.dead_run_ids) == (True, ["a"])
+
+
+def test_an_expired_lease_of_another_host_is_replaced() -> None:
+    decision = decide(lease(holder="elsewhere:1:1.00", is_alive=False, age_s=20), [RecorderRun("a", 500)])
+    assert (decision.start, decision.dead_run_ids) == (True, ["a"])
+
+
+def test_a_young_run_without_a_lease_is_waited_for() -> None:
+    decision = decide(lease(holder=DEAD), [RecorderRun("a", 500), RecorderRun("b", 3)])
+    assert (decision.start, decision.dead_run_ids) == (False, ["a"])
+
+
+def test_a_run_that_never_took_the_lease_is_dead() -> None:
+    decision = decide(None, [RecorderRun("b", 61)])
+    assert (decision.start, decision.dead_run_ids) == (True, ["b"])
+
+
+def test_a_run_that_has_just_released_its_lease_may_finish() -> None:
+    decision = decide(lease(is_alive=False, released_at="now", age_s=2), [RecorderRun("a", 500)])
+    assert (decision.start, decision.dead_run_ids) == (False, [])
