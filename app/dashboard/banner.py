@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from app.dashboard import theme as look
+from app.dashboard import theme
 from app.dashboard.data import settings
 from app.queries.health import DataAges
 from app.queries.risk import SwitchRow
 
 _MODES = {
-    ("sandbox", "live"): ("SANDBOX", "Orders go to the two local exchanges. No real money.", look.ACCENT, "#F3F5FE"),
-    ("demo", "live"): ("DEMO", "Orders go to Kalshi's demo exchange. No real money.", look.ACCENT, "#F3F5FE"),
-    ("live", "live"): ("LIVE", "Orders go to the real exchanges. Real money.", look.BAD, "#FEF4F5"),
+    ("sandbox", "live"): ("SANDBOX", "Orders go to the two local exchanges. No real money.", theme.ACCENT, "#F3F5FE"),
+    ("demo", "live"): ("DEMO", "Orders go to Kalshi's demo exchange. No real money.", theme.ACCENT, "#F3F5FE"),
+    ("live", "live"): ("LIVE", "Orders go to the real exchanges. Real money.", theme.BAD, "#FEF4F5"),
 }
 _SWITCHES = {
     "run": "Trading runs",
@@ -36,8 +36,8 @@ def banner(environment: str, switch: SwitchRow | None, ages: DataAges) -> str:
         )
     )
     return (
-        f'<div class="cb-banner" style="--cb-mode:{colour};--cb-soft:{soft}"><span class="cb-mode">{look.text(name)}'
-        f"</span><span>{look.text(meaning)}</span>{look.chip(_SWITCHES.get(state, state), _tone(state))}"
+        f'<div class="cb-banner" style="--cb-mode:{colour};--cb-soft:{soft}"><span class="cb-mode">{theme.text(name)}'
+        f"</span><span>{theme.text(meaning)}</span>{theme.chip(_SWITCHES.get(state, state), _tone(state))}"
         f'<span class="cb-ages">{shown}</span></div>'
     )
 
@@ -46,8 +46,8 @@ def _quiet_mode(environment: str, trading: str) -> tuple[str, str, str, str]:
     books = {"sandbox": "local exchanges", "demo": "the demo exchange", "live": "the real exchanges"}
     where = books.get(environment, "an unknown place")
     if trading == "paper":
-        return f"PAPER · {environment.upper()}", f"Books of {where}, fills are simulated.", look.WARN, "#FEF9EF"
-    return f"RECORDING · {environment.upper()}", f"Books of {where}; trading is off.", look.MUTED, "#F7F8FB"
+        return f"PAPER · {environment.upper()}", f"Books of {where}, fills are simulated.", theme.WARN, "#FEF9EF"
+    return f"RECORDING · {environment.upper()}", f"Books of {where}; trading is off.", theme.MUTED, "#F7F8FB"
 
 
 def _tone(state: str) -> str:
@@ -57,6 +57,6 @@ def _tone(state: str) -> str:
 def _age(value: object, limit: float) -> str:
     seconds = None if value is None else float(str(value))
     is_stale = seconds is None or seconds > limit
-    colour = look.WARN if is_stale else look.GOOD
+    colour = theme.WARN if is_stale else theme.GOOD
     note = " (stale)" if is_stale and seconds is not None else ""
-    return f'<b style="color:{colour}">{look.age(seconds)}{note}</b>'
+    return f'<b style="color:{colour}">{theme.age(seconds)}{note}</b>'

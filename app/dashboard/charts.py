@@ -10,15 +10,15 @@ from typing import Any, TypeVar
 
 import plotly.graph_objects as go
 
-from app.dashboard import theme as look
+from app.dashboard import theme
 from app.queries.books import BookView, Level
 from app.queries.markets import PriceMinute, QuoteRow
 from app.queries.opportunities import RefusalCount
 from app.queries.portfolio import PnlDay, PnlPoint
 from app.queries.spreads import SpreadMinute
 
-_FONT = {"color": look.INK, "size": 13, "family": '"Source Sans", Arial, sans-serif'}
-_SMALL = {"size": 12, "color": look.MUTED}
+_FONT = {"color": theme.INK, "size": 13, "family": '"Source Sans", Arial, sans-serif'}
+_SMALL = {"size": 12, "color": theme.MUTED}
 
 _SHORTEST = timedelta(minutes=2)
 _FEW = 12
@@ -43,10 +43,10 @@ def spread_chart(rows: Sequence[SpreadMinute], sigmas: float) -> go.Figure:
     cut = _with_gaps(rows)
     means = [None if row is None else row.avg_60m for row in cut]
     figure.add_scatter(x=_minutes(cut), y=_cents(means), mode="lines", name="mean of 60 min",
-                       line={"color": look.ACCENT, "width": 1.5, "dash": "dot"})  # fmt: skip
+                       line={"color": theme.ACCENT, "width": 1.5, "dash": "dot"})  # fmt: skip
     for source, name, colour in (
         ("backfilled", "spread, backfilled", "#A9B2C3"),
-        ("recorded", "spread, recorded", look.INK),
+        ("recorded", "spread, recorded", theme.INK),
     ):
         shown = [row.mid_spread if row is not None and row.source == source else None for row in cut]
         if any(value is not None for value in shown):
@@ -54,7 +54,7 @@ def spread_chart(rows: Sequence[SpreadMinute], sigmas: float) -> go.Figure:
                                line={"color": colour, "width": 1.6})  # fmt: skip
     outside = [row for row in rows if row.z_score is not None and abs(row.z_score) >= Decimal(str(sigmas))]
     figure.add_scatter(x=[row.minute for row in outside], y=_cents(row.mid_spread for row in outside), mode="markers",
-                       name="outside the band", marker={"color": look.BAD, "size": 5})  # fmt: skip
+                       name="outside the band", marker={"color": theme.BAD, "size": 5})  # fmt: skip
     _fit_times(figure, minutes)
     figure.add_hline(y=0, line_color="#C9D1E0", line_width=1)
     return figure
@@ -68,8 +68,8 @@ def mids_chart(rows: Sequence[SpreadMinute]) -> go.Figure:
         ("kalshi", [None if row is None else row.kalshi_mid for row in cut]),
         ("polymarket", [None if row is None else row.polymarket_mid for row in cut]),
     ):
-        figure.add_scatter(x=_minutes(cut), y=_cents(values), mode=_mode(values), name=look.VENUE_NAMES[venue],
-                           marker_size=5, line={"color": look.VENUE_COLOURS[venue], "width": 1.8})  # fmt: skip
+        figure.add_scatter(x=_minutes(cut), y=_cents(values), mode=_mode(values), name=theme.VENUE_NAMES[venue],
+                           marker_size=5, line={"color": theme.VENUE_COLOURS[venue], "width": 1.8})  # fmt: skip
     _fit_times(figure, [row.minute for row in rows])
     return figure
 
@@ -78,7 +78,7 @@ def price_chart(rows: Sequence[PriceMinute], venue: str) -> go.Figure:
     """Draw bid to ask as a band with the rolling averages of one market."""
     figure = _figure(height=340, unit="price of YES (¢)")
     minutes = [row.minute for row in rows]
-    colour = look.VENUE_COLOURS.get(venue, look.ACCENT)
+    colour = theme.VENUE_COLOURS.get(venue, theme.ACCENT)
     figure.add_scatter(x=minutes, y=_cents(row.ask for row in rows), mode="lines", line_width=0, showlegend=False,
                        hoverinfo="skip")  # fmt: skip
     figure.add_scatter(x=minutes, y=_cents(row.bid for row in rows), mode="lines", line_width=0, fill="tonexty",
@@ -90,7 +90,7 @@ def price_chart(rows: Sequence[PriceMinute], venue: str) -> go.Figure:
     figure.add_scatter(x=minutes, y=_cents(row.avg_15m for row in rows), mode="lines", name="average 15 min",
                        line={"color": "#E08A00", "width": 1.5})  # fmt: skip
     figure.add_scatter(x=minutes, y=_cents(row.avg_60m for row in rows), mode="lines", name="average 60 min",
-                       line={"color": look.ACCENT, "width": 1.8, "dash": "dot"})  # fmt: skip
+                       line={"color": theme.ACCENT, "width": 1.8, "dash": "dot"})  # fmt: skip
     return figure
 
 
@@ -98,7 +98,7 @@ def quote_chart(rows: Sequence[QuoteRow], venue: str) -> go.Figure:
     """Draw the best prices of one market as they changed."""
     figure = _figure(height=260, unit="best prices (¢)")
     times = [row.received_at for row in rows]
-    colour = look.VENUE_COLOURS.get(venue, look.ACCENT)
+    colour = theme.VENUE_COLOURS.get(venue, theme.ACCENT)
     for name, values, dash in (
         ("ask", [row.ask for row in rows], "dot"),
         ("bid", [row.bid for row in rows], "solid"),
@@ -116,14 +116,14 @@ def depth_chart(books: Sequence[tuple[BookView, bool]]) -> go.Figure:
     figure.update_layout(hovermode="closest")
     for book, is_turned in books:
         bids, asks = turned(book) if is_turned else (book.bids, book.asks)
-        colour = look.VENUE_COLOURS[book.venue]
+        colour = theme.VENUE_COLOURS[book.venue]
         for side, levels in (("bids", bids), ("asks", asks)):
             if not levels:
                 continue
             sizes = list(accumulate(float(size) for _, size in levels))
             figure.add_scatter(
                 x=[float(price * 100) for price, _ in levels], y=sizes, mode="lines", fill="tozeroy",
-                fillcolor=_faint(colour), name=f"{look.VENUE_NAMES[book.venue]} {side}",
+                fillcolor=_faint(colour), name=f"{theme.VENUE_NAMES[book.venue]} {side}",
                 line={"color": colour, "width": 2, "shape": "hv", "dash": "solid" if side == "bids" else "dot"},
             )  # fmt: skip
     return figure
@@ -142,11 +142,11 @@ def pnl_curve(points: Sequence[PnlPoint]) -> go.Figure:
     figure.update_yaxes(tickformat="$,.2~f")
     figure.add_scatter(
         x=[point.settled_at for point in points], y=[float(point.total_usd) for point in points], name="total",
-        mode="lines+markers", line={"color": look.ACCENT, "width": 2, "shape": "hv"}, fill="tozeroy",
+        mode="lines+markers", line={"color": theme.ACCENT, "width": 2, "shape": "hv"}, fill="tozeroy",
         fillcolor="rgba(59,76,202,.08)",
         cliponaxis=False,
         marker={"size": 8, "color": [_pnl_colour(point) for point in points]},
-        customdata=[[p.execution_id, look.money(p.realised_pnl_usd, signed=True)] for p in points],
+        customdata=[[p.execution_id, theme.money(p.realised_pnl_usd, signed=True)] for p in points],
         hovertemplate="trade %{customdata[0]}: %{customdata[1]}<br>total $%{y:.2f}<extra></extra>",
     )  # fmt: skip
     _fit_times(figure, [point.settled_at for point in points])
@@ -159,7 +159,7 @@ def pnl_days(rows: Sequence[PnlDay]) -> go.Figure:
     figure.update_yaxes(tickformat="$,.2~f")
     values = [float(row.realised_pnl_usd) for row in rows]
     figure.add_bar(x=[f"{row.day:%d %b}" for row in rows], y=values, name="realised PnL",
-                   marker_color=[look.GOOD if value >= 0 else look.BAD for value in values])  # fmt: skip
+                   marker_color=[theme.GOOD if value >= 0 else theme.BAD for value in values])  # fmt: skip
     figure.update_layout(bargap=0.45)
     figure.update_xaxes(type="category", tickangle=0, nticks=8, range=[-0.5, max(len(rows), 5) - 0.5])
     return figure
@@ -169,7 +169,7 @@ def refusal_chart(rows: Sequence[RefusalCount]) -> go.Figure:
     """Draw how often each reason kept an opportunity from being taken."""
     figure = _figure(height=max(160, 34 * len(rows) + 60), unit="", suffix="")
     figure.add_bar(y=[row.reason.replace("_", " ") for row in rows], x=[row.refusals for row in rows],
-                   orientation="h", marker_color=look.ACCENT, text=[row.refusals for row in rows],
+                   orientation="h", marker_color=theme.ACCENT, text=[row.refusals for row in rows],
                    textposition="outside", cliponaxis=False)  # fmt: skip
     figure.update_yaxes(autorange="reversed", showgrid=False)
     figure.update_xaxes(showgrid=True, type="linear", rangemode="tozero")
@@ -181,7 +181,7 @@ def _figure(*, height: int, unit: str, suffix: str = "¢") -> go.Figure:
     figure = go.Figure()
     figure.update_layout(
         height=height, margin={"l": 8, "r": 12, "t": 34, "b": 8}, template="plotly_white", hovermode="x unified",
-        font=_FONT, paper_bgcolor=look.PAPER, plot_bgcolor=look.PAPER,
+        font=_FONT, paper_bgcolor=theme.PAPER, plot_bgcolor=theme.PAPER,
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "title_text": ""}, uirevision="keep",
     )  # fmt: skip
     figure.update_yaxes(
@@ -190,14 +190,14 @@ def _figure(*, height: int, unit: str, suffix: str = "¢") -> go.Figure:
         gridcolor="#EEF1F6",
         zeroline=False,
     )
-    figure.update_xaxes(gridcolor="#F4F6FA", linecolor=look.LINE, zeroline=False)
+    figure.update_xaxes(gridcolor="#F4F6FA", linecolor=theme.LINE, zeroline=False)
     return figure
 
 
 def _pnl_colour(point: PnlPoint) -> str:
     if not point.realised_pnl_usd:
         return "#A9B2C3"
-    return look.GOOD if point.realised_pnl_usd > 0 else look.BAD
+    return theme.GOOD if point.realised_pnl_usd > 0 else theme.BAD
 
 
 def _fit_times(figure: go.Figure, times: Sequence[datetime]) -> None:

@@ -9,7 +9,7 @@ import psycopg
 import streamlit as st
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from app.dashboard import theme as look
+from app.dashboard import theme
 from app.operator_actions import ActRefused
 from streams.market.errors import ConfigurationError
 from streams.settings import Settings, load_settings
@@ -53,13 +53,13 @@ def act(function: Callable[..., object], *arguments: Any, done: str, **options: 
         with _pool(_dsn()).connection() as connection:
             function(connection, *arguments, **options)
     except (ActRefused, ConfigurationError) as error:
-        st.error(look.plain(str(error)), icon=":material/block:")
+        st.error(theme.plain(str(error)), icon=":material/block:")
         return False
     except (psycopg.Error, PoolTimeout):
         st.error("The warehouse does not answer: nothing was written. Try again.", icon=":material/cloud_off:")
         return False
     st.cache_data.clear()
-    st.toast(look.plain(done), icon=":material/check_circle:")
+    st.toast(theme.plain(done), icon=":material/check_circle:")
     return True
 
 

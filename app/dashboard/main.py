@@ -12,10 +12,21 @@ _ROOT = str(Path(__file__).resolve().parents[2])
 if _ROOT not in sys.path:
     sys.path.insert(0, _ROOT)
 
-from app.dashboard import theme as look
+from app.dashboard import theme  # noqa: E402
 from app.dashboard.banner import banner  # noqa: E402
 from app.dashboard.data import REFRESH, read, show_html  # noqa: E402
-from app.dashboard.pages import depth, health, markets, opportunities, overview, pairs, portfolio, risk, spreads, trades
+from app.dashboard.pages import (  # noqa: E402
+    depth,
+    health,
+    markets,
+    opportunities,
+    overview,
+    pairs,
+    portfolio,
+    risk,
+    spreads,
+    trades,
+)
 from app.queries.health import load_ages  # noqa: E402
 from app.queries.risk import load_switch  # noqa: E402
 from app.queries.status import load_environment  # noqa: E402
@@ -44,9 +55,9 @@ def _show_banner() -> None:
 
 def main() -> None:
     """Draw the navigation, the banner and the chosen page."""
-    st.set_page_config(page_title="Crossbook", page_icon=look.ICON, layout="wide")
-    st.logo(look.LOGO, size="large")
-    show_html(look.STYLE)
+    st.set_page_config(page_title="Crossbook", page_icon=theme.ICON, layout="wide")
+    st.logo(theme.LOGO, size="large")
+    show_html(theme.STYLE)
     router = st.navigation(
         {
             section: [

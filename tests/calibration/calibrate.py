@@ -1,7 +1,7 @@
 """Runs the flow against offline books and writes what came out into the documentation.
 
-`python -m tests.calibration.calibrate [--hours 1] [--seed 20260324] [--docs docs]` rewrites the tables between the marks
-in `docs/sandbox.md` and the plots beside it, and prints the figures next to their targets.
+`python -m tests.calibration.calibrate [--hours 1] [--seed 20260324] [--docs docs]` rewrites the tables between the
+marks in `docs/sandbox.md` and the plots beside it, and prints the figures next to their targets.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from streams.sandbox.catalogue.load import Catalogue, load_catalogue
 from streams.sandbox.catalogue.truth import true_pairs
+from streams.sandbox.simulation import parameters
 from streams.sandbox.simulation.flow import Flow
 from streams.sandbox.simulation.parameters import FlowParameters
 from tests.calibration.charts import Marker, histogram
@@ -100,7 +101,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def parameter_rows() -> list[tuple[str, str, str]]:
     """(name, value, meaning) of every parameter, the meaning taken from the source beside it."""
-    source = (Path(__file__).parent / "parameters.py").read_text(encoding="utf-8")
+    source = Path(parameters.__file__).read_text(encoding="utf-8")
     body = source[source.index("class FlowParameters") :]
     meanings: dict[str, str] = {}
     waiting: list[str] = []

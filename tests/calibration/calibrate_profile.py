@@ -1,9 +1,9 @@
 """Measures the profile `realistic` in a running sandbox's parts and writes what came out into the documentation.
 
-`python -m tests.calibration.calibrate_profile [--seconds 45] [--hours 0.5] [--docs docs]` rewrites the tables between the
-marks `profile` and `behaviour` in `docs/sandbox.md` and the plots beside it. Answers and frames are timed on loopback
-connections to the real faces; settlements are those of the real exchange on a clock of their own; gaps those of the
-real flow.
+`python -m tests.calibration.calibrate_profile [--seconds 45] [--hours 0.5] [--docs docs]` rewrites the tables between
+the marks `profile` and `behaviour` in `docs/sandbox.md` and the plots beside it. Answers and frames are timed on
+loopback connections to the real emulators; settlements are those of the real exchange on a clock of their own; gaps
+those of the real flow.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from streams.venues.polymarket.market_frames import TokenRef
 from streams.venues.polymarket.stream import reference
 from streams.venues.polymarket.stream import user_frames as polymarket_user
 
-FIXTURES = Path(__file__).parent / "fixtures" / "frames"
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "frames"
 WALLET = PolymarketCredentials(SecretStr("0x1"), "0xme", "api-key", SecretStr("s"), SecretStr("p"))
 TOKENS = {"7001": TokenRef("0x" + "5e" * 32, "yes"), "7002": TokenRef("0x" + "5e" * 32, "no")}
 COMMANDS = ("ws_cmd_", "ws_market_subscribe", "ws_user_subscribe", "rtds_subscribe")

@@ -29,7 +29,7 @@ from streams.venues.kalshi.types.order_changes import Amendment, BatchItem
 from streams.venues.kalshi.types.orders import OrderRequest
 from streams.venues.kalshi.types.portfolio import Positions
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "venues" / "kalshi-samples.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "venues" / "kalshi-samples.md"
 Call = Callable[[KalshiClient, Any], Awaitable[Any]]
 ORDER = OrderRequest("KXA-1", "bid", 5_000, 1_000_000, "c")
 # How a request names its shard is ours to choose, and what is absent is what is false.

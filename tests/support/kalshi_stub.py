@@ -57,7 +57,7 @@ def ask(
     return asyncio.run(main())
 
 
-FIXTURES = Path(__file__).resolve().parent / "fixtures" / "kalshi" / "index.json"
+FIXTURES = Path(__file__).resolve().parents[1] / "fixtures" / "kalshi" / "index.json"
 
 
 def made(name: str) -> tuple[int, Any]:

@@ -34,7 +34,7 @@ from streams.venues.polymarket.gamma.catalogue import GammaEvent, SearchResult
 from streams.venues.polymarket.gamma.listings import parse_market
 from streams.venues.polymarket.signing import SignedOrder, build_order
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "venues" / "polymarket-samples.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "venues" / "polymarket-samples.md"
 KINDS = ("gamma_", "clob_", "data_", "geoblock")
 # A public test key of a development chain, with which the samples of requests were signed.
 WALLET = PolymarketCredentials(

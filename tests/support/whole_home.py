@@ -21,7 +21,7 @@ from streams.settings import Settings, load_settings
 from streams.storage.database import Connection, connect, embedded_server
 from tests.support.ports import free_port
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 _PORTS = (
     "DAGSTER_PORT",
     "DASHBOARD_PORT",

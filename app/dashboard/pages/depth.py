@@ -6,8 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import streamlit as st
 
-from app.dashboard import charts
-from app.dashboard import theme as look
+from app.dashboard import charts, theme
 from app.dashboard.data import REFRESH, read, settings, show_chart, show_html
 from app.queries.books import BookView, load_book
 from app.queries.pairs import PairRow, load_pairs
@@ -20,7 +19,7 @@ def page() -> None:
     st.title("Depth", anchor=False)
     pairs = [row for row in read(load_pairs, limit=500).rows if row.state != "rejected"]
     if not pairs:
-        show_html(look.empty("No pairs yet.", "Books are shown per pair; the first pass proposes pairs."))
+        show_html(theme.empty("No pairs yet.", "Books are shown per pair; the first pass proposes pairs."))
         return
     pairs.sort(key=_rank)
     chosen = st.selectbox("Pair", pairs, format_func=_label, key="depth-pair")
@@ -34,7 +33,7 @@ def _rank(row: PairRow) -> tuple[object, ...]:
 
 
 def _label(row: PairRow) -> str:
-    return f"{look.title(row.kalshi_title)} ({row.state if row.is_open else 'closed'})"
+    return f"{theme.title(row.kalshi_title)} ({row.state if row.is_open else 'closed'})"
 
 
 @st.fragment(run_every=REFRESH)
@@ -45,7 +44,7 @@ def _show_books(pair: PairRow) -> None:
     books = [(book, turned) for book, turned in ((kalshi, False), (polymarket, is_turned)) if book is not None]
     if not books:
         show_html(
-            look.empty(
+            theme.empty(
                 "Neither book was recorded in the last day.",
                 "Approve the pair, or put its markets on the watch list; the recorder follows within seconds.",
             )
@@ -64,23 +63,23 @@ def _show_books(pair: PairRow) -> None:
 
 def _show_book(venue: str, book: BookView | None, *, is_turned: bool) -> None:
     if book is None:
-        show_html(look.empty(f"No book of {look.VENUE_NAMES[venue]}.", "It is not being recorded."))
+        show_html(theme.empty(f"No book of {theme.VENUE_NAMES[venue]}.", "It is not being recorded."))
         return
     is_old = book.age_s > settings().quote_stale_after_s
     state = book.state if book.state != "live" or not is_old else "quiet"
     show_html(
-        f"<p style='margin:.2rem 0 .5rem'>{look.venue_chip(venue)} &nbsp;{look.chip(state)}"
-        f"{look.polled_chip(book.is_polled)} &nbsp;"
-        f"<span style='color:{look.MUTED}'>last change {look.age(book.age_s)} ago</span></p>"
+        f"<p style='margin:.2rem 0 .5rem'>{theme.venue_chip(venue)} &nbsp;{theme.chip(state)}"
+        f"{theme.polled_chip(book.is_polled)} &nbsp;"
+        f"<span style='color:{theme.MUTED}'>last change {theme.age(book.age_s)} ago</span></p>"
     )
     bids, asks = charts.turned(book) if is_turned else (book.bids, book.asks)
     rows = []
     for level in range(min(_LEVELS, max(len(bids), len(asks)))):
         bid = bids[level] if level < len(bids) else (None, None)
         ask = asks[level] if level < len(asks) else (None, None)
-        rows.append([look.number(bid[1]), look.cents(bid[0]), look.cents(ask[0]), look.number(ask[1])])
+        rows.append([theme.number(bid[1]), theme.cents(bid[0]), theme.cents(ask[0]), theme.number(ask[1])])
     if not rows:
-        show_html(look.empty("The book is empty.", "Nobody quotes this market now; after its close nobody can."))
+        show_html(theme.empty("The book is empty.", "Nobody quotes this market now; after its close nobody can."))
         return
     columns = ["Bid size", "Bid", "Ask", "Ask size"]
-    show_html(look.table(columns, rows, numeric=frozenset(columns)))
+    show_html(theme.table(columns, rows, numeric=frozenset(columns)))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from app.dashboard import theme as look
+from app.dashboard import theme
 from app.dashboard.data import REFRESH, read, show_html
 from app.queries.health import (
     AlertRow,
@@ -58,127 +58,129 @@ def _live() -> None:
 
 def _alerts(rows: Sequence[AlertRow]) -> str:
     if not rows:
-        return look.empty("No alerts.", "Escalated trades, silent recorders and kills would be listed here.")
+        return theme.empty("No alerts.", "Escalated trades, silent recorders and kills would be listed here.")
     cells = [
         [
-            look.chip(row.severity),
-            look.text(row.message),
-            look.since(row.raised_at),
+            theme.chip(row.severity),
+            theme.text(row.message),
+            theme.since(row.raised_at),
             "sent" if row.sent_at else "not sent yet",
-            look.chip("open", "bad") if row.cleared_at is None else look.chip("cleared", "mute"),
+            theme.chip("open", "bad") if row.cleared_at is None else theme.chip("cleared", "mute"),
         ]
         for row in rows
     ]
-    return look.table(["Severity", "What", "Raised", "Sender", "State"], cells)
+    return theme.table(["Severity", "What", "Raised", "Sender", "State"], cells)
 
 
 def _leases(rows: Sequence[LeaseRow]) -> str:
     if not rows:
-        return look.empty("No process holds a lease.", "The recorder takes one at its start; see Dagster's runs.")
+        return theme.empty("No process holds a lease.", "The recorder takes one at its start; see Dagster's runs.")
     cells = [
         [
-            look.text(row.name if len(row.name) <= _NAME_MAX else f"{row.name[:_NAME_MAX]}…"),
-            look.chip("alive", "good")
+            theme.text(row.name if len(row.name) <= _NAME_MAX else f"{row.name[:_NAME_MAX]}…"),
+            theme.chip("alive", "good")
             if row.is_alive
-            else look.chip("released", "mute")
+            else theme.chip("released", "mute")
             if row.is_released
-            else look.chip("dead", "bad"),
-            look.age(row.age_s) + " ago",
+            else theme.chip("dead", "bad"),
+            theme.age(row.age_s) + " ago",
             str(row.epoch),
         ]
         for row in rows
     ]
-    return look.table(["Lease", "State", "Heartbeat", "Epoch"], cells, numeric=frozenset({"Epoch"}), is_long=True)
+    return theme.table(["Lease", "State", "Heartbeat", "Epoch"], cells, numeric=frozenset({"Epoch"}), is_long=True)
 
 
 def _connections(rows: Sequence[ConnectionRow]) -> str:
     if not rows:
-        return look.empty("Never connected.", "The recorder connects once there are markets to record.")
+        return theme.empty("Never connected.", "The recorder connects once there are markets to record.")
     cells = [
         [
-            look.venue_chip(row.venue),
+            theme.venue_chip(row.venue),
             str(row.shard),
             (
-                look.chip("connected", "good")
+                theme.chip("connected", "good")
                 if row.ended_at is None and row.connected_at
-                else look.chip(row.end_reason or "connecting", "warn")
+                else theme.chip(row.end_reason or "connecting", "warn")
             )
-            + look.polled_chip(row.is_polled),
-            look.since(row.connected_at or row.started_at),
-            look.number(row.frames) if row.ended_at else "counted at its end",
+            + theme.polled_chip(row.is_polled),
+            theme.since(row.connected_at or row.started_at),
+            theme.number(row.frames) if row.ended_at else "counted at its end",
         ]
         for row in rows
     ]
-    return look.table(["Venue", "Shard", "State", "Since", "Frames"], cells, numeric=frozenset({"Frames", "Shard"}))
+    return theme.table(["Venue", "Shard", "State", "Since", "Frames"], cells, numeric=frozenset({"Frames", "Shard"}))
 
 
 def _sweeps(rows: Sequence[SweepRow]) -> str:
     if not rows:
-        return look.empty("No discovery yet.", "The first pass starts it; look into Dagster's runs if it does not.")
+        return theme.empty("No discovery yet.", "The first pass starts it; look into Dagster's runs if it does not.")
     cells = [
         [
-            look.venue_chip(row.venue),
-            look.text(row.kind),
-            look.chip("failed", "bad")
+            theme.venue_chip(row.venue),
+            theme.text(row.kind),
+            theme.chip("failed", "bad")
             if row.error
-            else look.chip("done", "good")
+            else theme.chip("done", "good")
             if row.ended_at
-            else look.chip("running", "info"),
-            look.number(row.markets_seen),
-            look.number(row.markets_new),
-            look.since(row.ended_at or row.started_at),
+            else theme.chip("running", "info"),
+            theme.number(row.markets_seen),
+            theme.number(row.markets_new),
+            theme.since(row.ended_at or row.started_at),
         ]
         for row in rows
     ]
     failed = "".join(
-        f"<p style='color:{look.BAD};margin:.3rem 0'>{look.text(row.venue)}: {look.text(row.error)}</p>"
+        f"<p style='color:{theme.BAD};margin:.3rem 0'>{theme.text(row.venue)}: {theme.text(row.error)}</p>"
         for row in rows
         if row.error
     )
     columns = ["Venue", "Kind", "State", "Markets", "New", "When"]
-    return look.table(columns, cells, numeric=frozenset({"Markets", "New"})) + failed
+    return theme.table(columns, cells, numeric=frozenset({"Markets", "New"})) + failed
 
 
 def _marts(rows: Sequence[MartRow]) -> str:
     if not rows:
-        return look.empty("The warehouse models have not been built yet.", "The first pass builds them.")
+        return theme.empty("The warehouse models have not been built yet.", "The first pass builds them.")
     cells = [
         [
-            look.text(row.name),
-            look.number(row.rows),
-            "–" if row.age_s is None else look.chip(look.age(row.age_s), "good" if row.age_s < _FRESH_S else "warn"),
+            theme.text(row.name),
+            theme.number(row.rows),
+            "–" if row.age_s is None else theme.chip(theme.age(row.age_s), "good" if row.age_s < _FRESH_S else "warn"),
         ]
         for row in rows
     ]
-    return look.table(["Mart", "Rows", "Newest row"], cells, numeric=frozenset({"Rows"}))
+    return theme.table(["Mart", "Rows", "Newest row"], cells, numeric=frozenset({"Rows"}))
 
 
 def _dead_letters() -> str:
     rows = read(load_dead_letters)
     if not rows:
-        return look.empty("Everything that arrived could be read.", "Frames that do not parse are counted here.")
+        return theme.empty("Everything that arrived could be read.", "Frames that do not parse are counted here.")
     cells = [
-        [look.venue_chip(row.venue), look.text(row.source), look.text(row.reason), str(row.letters),
-         look.since(row.last_at)]
+        [theme.venue_chip(row.venue), theme.text(row.source), theme.text(row.reason), str(row.letters),
+         theme.since(row.last_at)]
         for row in rows
     ]  # fmt: skip
-    return look.table(["Venue", "Source", "Reason", "Count", "Last"], cells, numeric=frozenset({"Count"}))
+    return theme.table(["Venue", "Source", "Reason", "Count", "Last"], cells, numeric=frozenset({"Count"}))
 
 
 def _show_gaps() -> None:
     causes = read(load_gap_causes)
     if not causes:
-        show_html(look.empty("No gap in the recording.", "Disconnects and sequence holes would be listed with causes."))
+        show_html(
+            theme.empty("No gap in the recording.", "Disconnects and sequence holes would be listed with causes.")
+        )
         return
     left, right = st.columns([2, 3], gap="large")
     with left:
-        cells = [[look.text(r.cause), str(r.open), str(r.total), look.age(r.seconds)] for r in causes]
+        cells = [[theme.text(r.cause), str(r.open), str(r.total), theme.age(r.seconds)] for r in causes]
         columns = ["Cause", "Open", "All", "Market time"]
-        show_html(look.table(columns, cells, numeric=frozenset(columns[1:])))
+        show_html(theme.table(columns, cells, numeric=frozenset(columns[1:])))
     with right:
         gaps = [
-            [look.venue_chip(gap.venue), look.text(gap.market_id[:_ID_MAX]), look.text(gap.cause),
-             look.clock(gap.started_at), look.age(gap.duration_s) if gap.ended_at else look.chip("open", "warn")]
+            [theme.venue_chip(gap.venue), theme.text(gap.market_id[:_ID_MAX]), theme.text(gap.cause),
+             theme.clock(gap.started_at), theme.age(gap.duration_s) if gap.ended_at else theme.chip("open", "warn")]
             for gap in read(load_gaps, 12)
         ]  # fmt: skip
-        show_html(look.table(["Venue", "Market", "Cause", "From (UTC)", "Lasted"], gaps))
+        show_html(theme.table(["Venue", "Market", "Cause", "From (UTC)", "Lasted"], gaps))

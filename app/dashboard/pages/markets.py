@@ -5,8 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from app.dashboard import charts
-from app.dashboard import theme as look
+from app.dashboard import charts, theme
 from app.dashboard.data import REFRESH, act, person, read, show_chart, show_html
 from app.operator_actions import unwatch_market, watch_market
 from app.queries.markets import (
@@ -29,7 +28,7 @@ def page() -> None:
     rows = _filtered()
     if not rows:
         show_html(
-            look.empty(
+            theme.empty(
                 "No market fits.",
                 "Widen the filters; right after the start the first discovery may still be running.",
             )
@@ -46,7 +45,7 @@ def _filtered() -> list[MarketRow]:
     search, venue, status, category, recorded = st.columns([4, 2, 2, 2, 1.6], vertical_alignment="bottom")
     words = search.text_input("Search", placeholder="Title, event or id", key="market-search")
     names: dict[str | None, str] = {None: "Both venues"}
-    names.update(look.VENUE_NAMES)
+    names.update(theme.VENUE_NAMES)
     venue_choice = venue.selectbox("Venue", list(names), format_func=lambda key: names[key], key="market-venue")
     status_choice = status.selectbox("Status", [None, *_STATUSES], format_func=lambda key: key or "Any status")
     categories = [None, *read(load_categories, slow=True)]
@@ -69,12 +68,12 @@ def _filtered() -> list[MarketRow]:
 def _choose(rows: list[MarketRow]) -> MarketRow | None:
     frame = pd.DataFrame(
         {
-            "Venue": [look.VENUE_NAMES.get(row.venue, row.venue) for row in rows],
-            "Market": [look.title(row.title) for row in rows],
+            "Venue": [theme.VENUE_NAMES.get(row.venue, row.venue) for row in rows],
+            "Market": [theme.title(row.title) for row in rows],
             "Event": [row.event_title for row in rows],
             "Status": [row.status for row in rows],
-            "Bid": [look.cents(row.bid) for row in rows],
-            "Ask": [look.cents(row.ask) for row in rows],
+            "Bid": [theme.cents(row.bid) for row in rows],
+            "Ask": [theme.cents(row.ask) for row in rows],
             "Closes": [row.close_time for row in rows],
             "Recorded": [row.is_recorded for row in rows],
             "Polled": [bool(row.is_polled) for row in rows],
@@ -102,20 +101,20 @@ def _choose(rows: list[MarketRow]) -> MarketRow | None:
 def _show_detail(row: MarketRow) -> None:
     text = read(load_market_text, row.venue, row.market_id)
     if text is None:
-        show_html(look.empty("This market is gone.", "Choose another one."))
+        show_html(theme.empty("This market is gone.", "Choose another one."))
         return
     left, right = st.columns([3, 2], gap="large")
     with left:
         _show_prices(row.venue, row.market_id)
     with right:
-        colour = look.VENUE_COLOURS.get(row.venue, look.MUTED)
+        colour = theme.VENUE_COLOURS.get(row.venue, theme.MUTED)
         closes = "–" if text.close_time is None else f"{text.close_time:%d %b %Y %H:%M} UTC"
-        meta = f"{look.text(row.market_id)} · closes {closes} · {look.chip(text.status)}"
+        meta = f"{theme.text(row.market_id)} · closes {closes} · {theme.chip(text.status)}"
         show_html(
             f'<div class="cb-card" style="--cb-venue:{colour}"><div class="cb-venue">'
-            f'{look.text(look.VENUE_NAMES.get(row.venue, row.venue))}</div><div class="cb-title">'
-            f'{look.text(look.title(text.title))}</div><div class="cb-meta">{meta}</div><div class="cb-rules">'
-            f"{look.text(text.rules)}</div></div>"
+            f'{theme.text(theme.VENUE_NAMES.get(row.venue, row.venue))}</div><div class="cb-title">'
+            f'{theme.text(theme.title(text.title))}</div><div class="cb-meta">{meta}</div><div class="cb-rules">'
+            f"{theme.text(text.rules)}</div></div>"
         )
         _show_watch_button(row)
 
@@ -142,14 +141,14 @@ def _show_prices(venue: str, market_id: str) -> None:
     if quotes:
         last = quotes[-1]
         show_html(
-            look.tiles(
+            theme.tiles(
                 [
-                    ("Bid", look.cents(last.bid), f"{look.number(last.bid_size)} contracts"),
-                    ("Ask", look.cents(last.ask), f"{look.number(last.ask_size)} contracts"),
+                    ("Bid", theme.cents(last.bid), f"{theme.number(last.bid_size)} contracts"),
+                    ("Ask", theme.cents(last.ask), f"{theme.number(last.ask_size)} contracts"),
                     (
                         "Book",
-                        look.chip(last.state) + look.polled_chip(last.is_polled),
-                        f"changed {look.since(last.received_at)}",
+                        theme.chip(last.state) + theme.polled_chip(last.is_polled),
+                        f"changed {theme.since(last.received_at)}",
                     ),
                 ]
             )
@@ -159,7 +158,7 @@ def _show_prices(venue: str, market_id: str) -> None:
     hours = st.segmented_control("Window", [6, 24, 168], default=24, format_func=_hours, key="market-hours")
     prices = read(load_prices, venue, market_id, hours or 24)
     if prices.problem:
-        show_html(look.empty("No averages yet.", prices.problem))
+        show_html(theme.empty("No averages yet.", prices.problem))
     elif prices.rows:
         show_chart(charts.price_chart(prices.rows, venue), f"prices-{market_id}")
         last_row = prices.rows[-1]
@@ -171,10 +170,10 @@ def _show_prices(venue: str, market_id: str) -> None:
         )
         st.caption(
             "Averages over 15 and 60 minutes; windows of a fresh recording reach back into the venue's history. "
-            f"Realised volatility: {volatility}; last minute {look.since(last_row.minute)}."
+            f"Realised volatility: {volatility}; last minute {theme.since(last_row.minute)}."
         )
     elif not quotes:
-        show_html(look.empty("Not recorded.", "Watch this market, or approve a pair it is in, to record its book."))
+        show_html(theme.empty("Not recorded.", "Watch this market, or approve a pair it is in, to record its book."))
 
 
 def _hours(value: int) -> str:

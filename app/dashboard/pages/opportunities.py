@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from app.dashboard import charts
-from app.dashboard import theme as look
+from app.dashboard import charts, theme
 from app.dashboard.data import REFRESH, read, show_chart, show_html
 from app.queries.opportunities import OpportunityRow, load_opportunities, load_refusal_counts
 
@@ -37,7 +36,7 @@ def _live(outcome: str | None, kind: str | None, reason: str | None) -> None:
         if counts:
             show_chart(charts.refusal_chart(counts), "refusals")
         else:
-            show_html(look.empty("Nothing was refused yet.", "Each refusal will be counted here by its reason."))
+            show_html(theme.empty("Nothing was refused yet.", "Each refusal will be counted here by its reason."))
     with right:
         st.subheader("Shown below", anchor=False)
         show_html(_summary(list(rows)))
@@ -47,7 +46,7 @@ def _live(outcome: str | None, kind: str | None, reason: str | None) -> None:
             st.caption("Edges per contract, net of both venues' fees and limited by depth; the newest 60 that fit.")
         else:
             show_html(
-                look.empty(
+                theme.empty(
                     "No opportunity fits.",
                     "They appear while books of related markets are recorded and an edge passes the entry level.",
                 )
@@ -57,30 +56,30 @@ def _live(outcome: str | None, kind: str | None, reason: str | None) -> None:
 def _summary(rows: list[OpportunityRow]) -> str:
     best = max((row.peak_edge_usd for row in rows), default=None)
     counted = [(name, sum(row.outcome == name for row in rows)) for name in _OUTCOMES]
-    tiles = [(name.capitalize(), look.number(count), f"of {len(rows)}") for name, count in counted]
-    return look.tiles([*tiles, ("Best edge", look.cents(best), "per contract, net of fees")])
+    tiles = [(name.capitalize(), theme.number(count), f"of {len(rows)}") for name, count in counted]
+    return theme.tiles([*tiles, ("Best edge", theme.cents(best), "per contract, net of fees")])
 
 
 def _table(rows: list[OpportunityRow]) -> str:
     cells = [
         [
             str(row.signal_id),
-            look.clock(row.opened_at),
-            look.text(look.title(row.title)),
+            theme.clock(row.opened_at),
+            theme.text(theme.title(row.title)),
             "<br>".join(
-                f"{leg['outcome'].upper()} {look.venue_chip(leg['venue'])} "
-                f"<span style='color:{look.MUTED}'>{float(leg['limit_price']) * 100:g}¢</span>"
+                f"{leg['outcome'].upper()} {theme.venue_chip(leg['venue'])} "
+                f"<span style='color:{theme.MUTED}'>{float(leg['limit_price']) * 100:g}¢</span>"
                 for leg in row.legs
             ),
-            look.age(row.duration_s) + (" …" if row.closed_at is None else ""),
-            look.cents(row.peak_edge_usd),
-            look.number(row.contracts),
-            look.money(row.profit_usd),
-            f"{look.chip(row.outcome)}<br>{_why(row)}",
+            theme.age(row.duration_s) + (" …" if row.closed_at is None else ""),
+            theme.cents(row.peak_edge_usd),
+            theme.number(row.contracts),
+            theme.money(row.profit_usd),
+            f"{theme.chip(row.outcome)}<br>{_why(row)}",
         ]
         for row in rows
     ]
-    return look.table(
+    return theme.table(
         ["#", "Opened", "What", "Legs", "Lasted", "Peak edge", "Contracts", "Locked", "Outcome and reason"],
         cells,
         numeric=frozenset({"Lasted", "Peak edge", "Contracts", "Locked"}),
@@ -92,15 +91,15 @@ def _why(row: OpportunityRow) -> str:
     if row.refusal_reason and row.outcome != "traded":
         times = sum(row.refusals.values())
         again = f" ({times} times)" if times > 1 else ""
-        detail = f": {look.text(row.refusal_detail)}" if row.refusal_detail else ""
-        words = f"{look.text(row.refusal_reason.replace('_', ' '))}{detail}{again}"
+        detail = f": {theme.text(row.refusal_detail)}" if row.refusal_detail else ""
+        words = f"{theme.text(row.refusal_reason.replace('_', ' '))}{detail}{again}"
     elif not row.is_tradable:
         words = "recorded and shown only"
     elif row.close_reason:
-        words = f"ended: {look.text(row.close_reason.replace('_', ' '))}"
+        words = f"ended: {theme.text(row.close_reason.replace('_', ' '))}"
     else:
         words = ""
-    return f"<span style='color:{look.MUTED};font-size:.8rem'>{words}</span>"
+    return f"<span style='color:{theme.MUTED};font-size:.8rem'>{words}</span>"
 
 
 def _any(word: str) -> Callable[[str | None], str]:

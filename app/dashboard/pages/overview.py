@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.dashboard import charts
-from app.dashboard import theme as look
+from app.dashboard import charts, theme
 from app.dashboard.data import REFRESH, read, settings, show_chart, show_html
 from app.queries.health import AlertRow, load_alerts, load_leases, load_marts, load_sweeps
 from app.queries.portfolio import load_pnl_curve, load_pnl_summary
@@ -36,30 +35,30 @@ def _live() -> None:
         if curve:
             show_chart(charts.pnl_curve(curve), "overview-pnl")
         else:
-            show_html(look.empty("No trade has settled yet.", "The first ones settle minutes after they are hedged."))
+            show_html(theme.empty("No trade has settled yet.", "The first ones settle minutes after they are hedged."))
 
 
 def trade_table(rows: list[TradeRow]) -> str:
     """Return a table of trades as HTML."""
     if not rows:
-        return look.empty(
+        return theme.empty(
             "No trades yet.", "Trades appear once a pair is approved, recorded, and its edge passes the entry level."
         )
     cells = [
         [
             str(row.execution_id),
-            look.clock(row.started_at),
-            look.text(look.title(row.title)),
-            look.chip(row.state),
-            " + ".join(f"{leg['outcome'].upper()} {look.venue_chip(leg['venue'])}" for leg in row.legs),
-            look.number(row.contracts),
-            look.cents(row.edge_usd),
-            look.pnl(row.expected_pnl_usd),
-            look.pnl(row.realised_pnl_usd),
+            theme.clock(row.started_at),
+            theme.text(theme.title(row.title)),
+            theme.chip(row.state),
+            " + ".join(f"{leg['outcome'].upper()} {theme.venue_chip(leg['venue'])}" for leg in row.legs),
+            theme.number(row.contracts),
+            theme.cents(row.edge_usd),
+            theme.pnl(row.expected_pnl_usd),
+            theme.pnl(row.realised_pnl_usd),
         ]
         for row in rows
     ]
-    return look.table(
+    return theme.table(
         ["#", "Started", "What", "State", "Legs", "Contracts", "Edge", "Expected", "Realised"],
         cells,
         numeric=frozenset({"Contracts", "Edge", "Expected", "Realised"}),
@@ -69,7 +68,7 @@ def trade_table(rows: list[TradeRow]) -> str:
 def _show_alerts(alerts: list[AlertRow]) -> None:
     for alert in alerts:
         show = st.error if alert.severity == "critical" else st.warning if alert.severity == "warning" else st.info
-        show(f"{look.plain(alert.message)} ({look.since(alert.raised_at)})", icon=":material/notifications:")
+        show(f"{theme.plain(alert.message)} ({theme.since(alert.raised_at)})", icon=":material/notifications:")
 
 
 def _show_figures(status: dict[str, object]) -> None:
@@ -77,13 +76,13 @@ def _show_figures(status: dict[str, object]) -> None:
     summary = read(load_pnl_summary)
     refusals = dict(status["refusals"])  # type: ignore[call-overload]
     venues = " · ".join(
-        f"<nobr>{look.venue_chip(venue)} {look.number(count)}</nobr>" for venue, count in markets.items()
+        f"<nobr>{theme.venue_chip(venue)} {theme.number(count)}</nobr>" for venue, count in markets.items()
     )
     show_html(
-        look.tiles(
+        theme.tiles(
             [
-                ("Markets", look.number(sum(markets.values())), venues or "first discovery pending"),
-                ("Pairs approved", look.number(pairs.get("approved", 0)), f"{pairs.get('proposed', 0)} to decide on"),
+                ("Markets", theme.number(sum(markets.values())), venues or "first discovery pending"),
+                ("Pairs approved", theme.number(pairs.get("approved", 0)), f"{pairs.get('proposed', 0)} to decide on"),
                 ("Book changes recorded", _count(status["deltas"]), f"{gaps['open']} of {gaps['total']} gaps open"),
                 (
                     "Opportunities",
@@ -92,13 +91,13 @@ def _show_figures(status: dict[str, object]) -> None:
                 ),
                 (
                     "Trades",
-                    look.number(summary.settled + summary.open),
+                    theme.number(summary.settled + summary.open),
                     f"{summary.open} open, {summary.settled} done",
                 ),
                 (
                     "Realised PnL",
-                    look.pnl(summary.realised_usd),
-                    f"{summary.winning} won, {summary.losing} lost, fees {look.money(summary.fees_usd)}",
+                    theme.pnl(summary.realised_usd),
+                    f"{summary.winning} won, {summary.losing} lost, fees {theme.money(summary.fees_usd)}",
                 ),
             ]
         )
@@ -112,24 +111,24 @@ def _show_processes() -> None:
             state = "alive" if lease.is_alive else "ended" if lease.is_released else "no heartbeat"
             tone = "good" if lease.is_alive else "mute" if lease.is_released else "bad"
             what = f"Recorder {lease.name}" if lease.name.startswith("shard:") else "Reconciliation"
-            rows.append([look.text(what), look.chip(state, tone), f"heartbeat {look.age(lease.age_s)} ago"])
+            rows.append([theme.text(what), theme.chip(state, tone), f"heartbeat {theme.age(lease.age_s)} ago"])
     for sweep in read(load_sweeps):
         word, tone = ("failed", "bad") if sweep.error else ("done", "good") if sweep.ended_at else ("running", "info")
         rows.append(
             [
-                f"Discovery {look.venue_chip(sweep.venue)} ({look.text(sweep.kind)})",
-                look.chip(word, tone),
-                f"{look.number(sweep.markets_seen)} markets, {look.since(sweep.ended_at or sweep.started_at)}",
+                f"Discovery {theme.venue_chip(sweep.venue)} ({theme.text(sweep.kind)})",
+                theme.chip(word, tone),
+                f"{theme.number(sweep.markets_seen)} markets, {theme.since(sweep.ended_at or sweep.started_at)}",
             ]
         )
     marts = read(load_marts, slow=True)
     ages = [mart.age_s for mart in marts if mart.age_s is not None]
-    newest = f"newest minute {look.age(min(ages))} old" if ages else "not built yet"
+    newest = f"newest minute {theme.age(min(ages))} old" if ages else "not built yet"
     rows.append(
-        ["Warehouse models", look.chip(f"{len(marts)} marts", "good" if marts else "warn"), newest],
+        ["Warehouse models", theme.chip(f"{len(marts)} marts", "good" if marts else "warn"), newest],
     )
-    show_html(look.table(["Part", "State", "Age"], rows))
+    show_html(theme.table(["Part", "State", "Age"], rows))
 
 
 def _count(value: object) -> str:
-    return look.number(int(str(value)))
+    return theme.number(int(str(value)))

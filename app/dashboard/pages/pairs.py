@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app.dashboard import theme as look
+from app.dashboard import theme
 from app.dashboard.data import act, person, read, show_html
 from app.dashboard.differences import mark_differences
 from app.operator_actions import decide_pair
@@ -31,7 +31,7 @@ def page() -> None:
     counts = read(count_pairs)
     if not counts:
         show_html(
-            look.empty(
+            theme.empty(
                 "No pairs yet.",
                 "They appear when discovery, candidates and verdicts have run: the first pass takes a minute or two.",
             )
@@ -47,7 +47,7 @@ def page() -> None:
     )
     rows = list(read(load_pairs, state=None if state == _ALL else state, limit=500).rows)
     if not rows:
-        show_html(look.empty("No pair in this state.", "Choose another state above."))
+        show_html(theme.empty("No pair in this state.", "Choose another state above."))
         return
     chosen = _choose(rows)
     detail = read(load_pair, chosen.pair_id)
@@ -58,7 +58,7 @@ def page() -> None:
 def _choose(rows: list[PairRow]) -> PairRow:
     frame = pd.DataFrame(
         {
-            "Kalshi": [look.title(row.kalshi_title) for row in rows],
+            "Kalshi": [theme.title(row.kalshi_title) for row in rows],
             "Polymarket": [row.polymarket_title for row in rows],
             "Relation": [row.relation.replace("_", " ") for row in rows],
             "Confidence": [None if row.confidence is None else float(row.confidence) for row in rows],
@@ -101,46 +101,46 @@ def _review(detail: PairDetail) -> None:
             show_html(_card(detail.polymarket, titles[1], marked[1]))
         st.caption("Marked: words the other text does not have.")
     else:
-        show_html(look.empty("A text is missing.", "Wait for the next discovery before deciding."))
+        show_html(theme.empty("A text is missing.", "Wait for the next discovery before deciding."))
     if detail.verdict is not None:
         _show_verdict(detail.verdict)
     _show_decision(pair)
     if detail.decisions:
         rows = [
-            [look.clock(d.decided_at), look.chip(d.decision), look.text(d.decided_by), look.text(d.reason)]
+            [theme.clock(d.decided_at), theme.chip(d.decision), theme.text(d.decided_by), theme.text(d.reason)]
             for d in detail.decisions
         ]
-        show_html(look.table(["When (UTC)", "Decision", "By", "Reason"], rows))
+        show_html(theme.table(["When (UTC)", "Decision", "By", "Reason"], rows))
 
 
 def _verdict_line(detail: PairDetail) -> str:
     pair, verdict = detail.pair, detail.verdict
     if verdict is None:
-        return f"<p>{look.chip(pair.state)} no verdict is stored</p>"
+        return f"<p>{theme.chip(pair.state)} no verdict is stored</p>"
     judge = "the deterministic rule judge" if verdict.judge == "rules" else f"the model {verdict.judge}"
     return (
-        f"<p style='margin:.2rem 0 .6rem'>{look.chip(pair.state)} &nbsp;{look.chip(verdict.relation, 'info')} &nbsp;"
-        f"{look.chip(verdict.polarity or 'no polarity', 'mute')} &nbsp;confidence <b>{verdict.confidence:.2f}</b> by "
-        f"{look.text(judge)}, {look.since(verdict.judged_at)}</p>"
+        f"<p style='margin:.2rem 0 .6rem'>{theme.chip(pair.state)} &nbsp;{theme.chip(verdict.relation, 'info')} &nbsp;"
+        f"{theme.chip(verdict.polarity or 'no polarity', 'mute')} &nbsp;confidence <b>{verdict.confidence:.2f}</b> by "
+        f"{theme.text(judge)}, {theme.since(verdict.judged_at)}</p>"
     )
 
 
 def _card(market: MarketText, title: str, rules: str) -> str:
-    colour = look.VENUE_COLOURS.get(market.venue, look.MUTED)
+    colour = theme.VENUE_COLOURS.get(market.venue, theme.MUTED)
     closes = "–" if market.close_time is None else f"{market.close_time:%d %b %Y %H:%M} UTC"
     meta = " · ".join(
         part
         for part in (
-            look.text(market.event_title) if market.event_title else "",
+            theme.text(market.event_title) if market.event_title else "",
             f"closes {closes}",
-            f"YES means: {look.text(market.yes_means)}" if market.yes_means else "",
-            look.text(market.market_id),
+            f"YES means: {theme.text(market.yes_means)}" if market.yes_means else "",
+            theme.text(market.market_id),
         )
         if part
     )
     return (
         f'<div class="cb-card" style="--cb-venue:{colour}"><div class="cb-venue">'
-        f'{look.text(look.VENUE_NAMES[market.venue])}</div><div class="cb-title">{title}</div>'
+        f'{theme.text(theme.VENUE_NAMES[market.venue])}</div><div class="cb-title">{title}</div>'
         f'<div class="cb-meta">{meta}</div><div class="cb-rules">{rules or "This venue states no rules."}</div></div>'
     )
 
@@ -149,24 +149,24 @@ def _show_verdict(verdict: Verdict) -> None:
     st.subheader("What differs, according to the verdict", anchor=False)
     if verdict.differences:
         rows = [_difference_row(entry) for entry in verdict.differences]
-        show_html(look.table(["Clause", "Kalshi", "Polymarket", "Weight"], rows))
+        show_html(theme.table(["Clause", "Kalshi", "Polymarket", "Weight"], rows))
     else:
-        show_html(look.empty("No differing clause was found.", "Read both texts all the same before approving."))
+        show_html(theme.empty("No differing clause was found.", "Read both texts all the same before approving."))
     for label, words in (("Why", verdict.explanation), ("Basis risk", verdict.basis_risk)):
         if words:
-            show_html(f"<p style='margin:.5rem 0'><b>{label}:</b> {look.text(words)}</p>")
+            show_html(f"<p style='margin:.5rem 0'><b>{label}:</b> {theme.text(words)}</p>")
 
 
 def _difference_row(entry: Any) -> list[str]:
     if not isinstance(entry, dict):
-        return [look.text(entry), "", "", ""]
+        return [theme.text(entry), "", "", ""]
     clause = next((entry[key] for key in ("clause", "field", "kind", "name", "what") if entry.get(key)), "")
     a = next((entry[key] for key in ("a", "a_quote", "quote_a", "kalshi") if entry.get(key)), None)
     b = next((entry[key] for key in ("b", "b_quote", "quote_b", "polymarket") if entry.get(key)), None)
     if not clause and a is None and b is None:
-        return [look.text(json.dumps(entry, ensure_ascii=False)), "", "", ""]
-    weight = look.chip("may settle differently", "bad") if entry.get("is_decisive") else look.chip("wording", "mute")
-    return [look.text(clause), look.text(a), look.text(b), weight]
+        return [theme.text(json.dumps(entry, ensure_ascii=False)), "", "", ""]
+    weight = theme.chip("may settle differently", "bad") if entry.get("is_decisive") else theme.chip("wording", "mute")
+    return [theme.text(clause), theme.text(a), theme.text(b), weight]
 
 
 def _show_decision(pair: PairRow) -> None:

@@ -6,8 +6,7 @@ from decimal import Decimal
 
 import streamlit as st
 
-from app.dashboard import charts
-from app.dashboard import theme as look
+from app.dashboard import charts, theme
 from app.dashboard.data import REFRESH, read, show_chart, show_html
 from app.queries.portfolio import (
     BalanceRow,
@@ -34,13 +33,13 @@ def _live() -> None:
     unmarked = len(positions) - len(marked)
     note = f"{len(positions)} positions at mid" + (f", {unmarked} without a live quote" if unmarked else "")
     show_html(
-        look.tiles(
+        theme.tiles(
             [
-                ("Cash at the venues", look.money(cash) if balances else "–", f"{len(balances)} accounts read"),
-                ("Positions", look.money(sum(marked, Decimal(0))) if marked or not positions else "–", note),
-                ("Realised PnL", look.pnl(summary.realised_usd), f"{summary.settled} trades done"),
-                ("Expected of open trades", look.pnl(summary.expected_open_usd), f"{summary.open} trades open"),
-                ("Fees paid", look.money(summary.fees_usd), "both venues"),
+                ("Cash at the venues", theme.money(cash) if balances else "–", f"{len(balances)} accounts read"),
+                ("Positions", theme.money(sum(marked, Decimal(0))) if marked or not positions else "–", note),
+                ("Realised PnL", theme.pnl(summary.realised_usd), f"{summary.settled} trades done"),
+                ("Expected of open trades", theme.pnl(summary.expected_open_usd), f"{summary.open} trades open"),
+                ("Fees paid", theme.money(summary.fees_usd), "both venues"),
             ]
         )
     )
@@ -51,14 +50,14 @@ def _live() -> None:
         if curve:
             show_chart(charts.pnl_curve(curve), "portfolio-curve")
         else:
-            show_html(look.empty("No trade has settled yet.", "PnL is realised once every leg is settled or sold."))
+            show_html(theme.empty("No trade has settled yet.", "PnL is realised once every leg is settled or sold."))
     with right:
         st.subheader("By day", anchor=False)
         days = read(load_pnl_days, slow=True)
         if days.rows:
             show_chart(charts.pnl_days(days.rows), "portfolio-days")
         else:
-            show_html(look.empty("No day to show yet.", days.problem or "The first settled trade starts the chart."))
+            show_html(theme.empty("No day to show yet.", days.problem or "The first settled trade starts the chart."))
     st.subheader("Accounts against our ledger", anchor=False)
     show_html(_balances(balances))
     st.subheader("Positions", anchor=False)
@@ -67,48 +66,48 @@ def _live() -> None:
 
 def _balances(rows: list[BalanceRow]) -> str:
     if not rows:
-        return look.empty("No account was read yet.", "Balances are read when trading runs; check keys if it does.")
+        return theme.empty("No account was read yet.", "Balances are read when trading runs; check keys if it does.")
     cells = [
         [
-            look.venue_chip(row.venue),
-            look.money(row.cash_usd),
-            look.money(row.ledger_cash_usd),
+            theme.venue_chip(row.venue),
+            theme.money(row.cash_usd),
+            theme.money(row.ledger_cash_usd),
             _comparison(row),
-            look.since(row.read_at),
+            theme.since(row.read_at),
         ]
         for row in rows
     ]
     columns = ["Venue", "Cash at the venue", "Cash in the ledger", "Comparison", "Read"]
-    return look.table(columns, cells, numeric=frozenset({"Cash at the venue", "Cash in the ledger"}))
+    return theme.table(columns, cells, numeric=frozenset({"Cash at the venue", "Cash in the ledger"}))
 
 
 def _comparison(row: BalanceRow) -> str:
     if row.difference_usd == 0:
-        return look.chip("equal", "good")
-    differs = f"differs by {look.money(row.difference_usd, signed=True, digits=4)}"
+        return theme.chip("equal", "good")
+    differs = f"differs by {theme.money(row.difference_usd, signed=True, digits=4)}"
     if row.in_flight:
-        return f"{look.chip('orders in flight', 'info')} {differs} until they are booked"
-    return look.chip(differs, "bad")
+        return f"{theme.chip('orders in flight', 'info')} {differs} until they are booked"
+    return theme.chip(differs, "bad")
 
 
 def _positions(rows: list[PositionRow]) -> str:
     if not rows:
-        return look.empty("Nothing is held.", "Open hedges show their legs here until both settle.")
+        return theme.empty("Nothing is held.", "Open hedges show their legs here until both settle.")
     cells = [
         [
-            look.venue_chip(row.venue),
-            look.text(look.title(row.title)),
-            look.chip(row.outcome.upper(), "info"),
-            look.number(row.contracts),
-            look.money(row.cost_usd),
-            look.cents(row.mark),
-            look.money(row.value_usd),
-            look.pnl(row.unrealised_pnl_usd),
-            look.since(row.marked_at) if row.marked_at else "no live quote",
+            theme.venue_chip(row.venue),
+            theme.text(theme.title(row.title)),
+            theme.chip(row.outcome.upper(), "info"),
+            theme.number(row.contracts),
+            theme.money(row.cost_usd),
+            theme.cents(row.mark),
+            theme.money(row.value_usd),
+            theme.pnl(row.unrealised_pnl_usd),
+            theme.since(row.marked_at) if row.marked_at else "no live quote",
         ]
         for row in rows
     ]
-    return look.table(
+    return theme.table(
         ["Venue", "Market", "Outcome", "Contracts", "Cost", "Mark", "Value", "Unrealised", "Marked"],
         cells,
         numeric=frozenset({"Contracts", "Cost", "Mark", "Value", "Unrealised"}),

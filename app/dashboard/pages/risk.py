@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 
 import streamlit as st
 
-from app.dashboard import theme as look
+from app.dashboard import theme
 from app.dashboard.data import REFRESH, act, person, read, settings, show_html
 from app.operator_actions import LIMIT_NAMES, set_limit, set_switch
 from app.queries.risk import Exposure, LimitRow, load_exposure, load_limits, load_switch, load_switch_history
@@ -47,17 +47,17 @@ def page() -> None:
     with right:
         st.subheader("Who switched when", anchor=False)
         rows = [
-            [look.clock(row.set_at), look.chip(row.state), look.text(row.set_by), look.text(row.reason)]
+            [theme.clock(row.set_at), theme.chip(row.state), theme.text(row.set_by), theme.text(row.reason)]
             for row in read(load_switch_history, 12)
         ]
-        show_html(look.table(["When (UTC)", "Switch", "By", "Reason"], rows))
+        show_html(theme.table(["When (UTC)", "Switch", "By", "Reason"], rows))
 
 
 def _show_switch() -> None:
     current = read(load_switch)
     state = "unknown" if current is None else current.state
-    by = "" if current is None else f" since {look.clock(current.set_at)} UTC, by {look.text(current.set_by)}"
-    show_html(f"<p style='margin:.1rem 0 .5rem'>Now: {look.chip(state)}{by}</p>")
+    by = "" if current is None else f" since {theme.clock(current.set_at)} UTC, by {theme.text(current.set_by)}"
+    show_html(f"<p style='margin:.1rem 0 .5rem'>Now: {theme.chip(state)}{by}</p>")
     for column, (target, label, icon, meaning) in zip(st.columns(4), _SWITCHES, strict=True):
         with column:
             if st.button(
@@ -88,13 +88,17 @@ def _confirm(target: SwitchState, label: str, meaning: str) -> None:
 def _show_exposure() -> None:
     at_stake, limits = read(load_exposure, settings().trading_mode), read(load_limits)
     show_html(
-        look.tiles(
+        theme.tiles(
             [
                 _used("Tied up in open trades", at_stake.total_usd, limits, "total_usd"),
                 _used("Largest pair or set", at_stake.largest_group_usd, limits, "pair_usd"),
                 _used("Largest market", at_stake.largest_market_usd, limits, "market_usd"),
                 _used("Lost today", max(Decimal(0), -at_stake.realised_today_usd), limits, "daily_loss_usd"),
-                ("Unresolved orders", str(at_stake.unresolved_orders), f"{look.money(at_stake.reserved_usd)} reserved"),
+                (
+                    "Unresolved orders",
+                    str(at_stake.unresolved_orders),
+                    f"{theme.money(at_stake.reserved_usd)} reserved",
+                ),
                 ("Escalated", _escalated(at_stake), "wait for a person"),
             ]
         )
@@ -102,13 +106,13 @@ def _show_exposure() -> None:
 
 
 def _escalated(at_stake: Exposure) -> str:
-    return look.chip(at_stake.escalated, "bad") if at_stake.escalated else "0"
+    return theme.chip(at_stake.escalated, "bad") if at_stake.escalated else "0"
 
 
 def _used(label: str, value: Decimal, limits: dict[str, LimitRow], name: str) -> tuple[str, str, str]:
     limit = _limit_value(limits, name)
     share = float(value / limit) if limit else 1.0
-    return label, look.money(value), f"of {look.money(limit)} allowed{look.usage_bar(share)}"
+    return label, theme.money(value), f"of {theme.money(limit)} allowed{theme.usage_bar(share)}"
 
 
 def _limit_value(limits: dict[str, LimitRow], name: str) -> Decimal:
@@ -131,7 +135,7 @@ def _show_limits() -> None:
                 "first value" if row is None else f"set by {row.set_by}, {row.set_at.astimezone(UTC):%d %b %Y %H:%M}"
             )
             typed[name] = columns[place % 2].text_input(
-                f"{label} ({unit})", value=f"{_limit_value(limits, name).normalize():f}", help=look.plain(origin)
+                f"{label} ({unit})", value=f"{_limit_value(limits, name).normalize():f}", help=theme.plain(origin)
             )
         reason = st.text_input("Reason", max_chars=1000, placeholder="Why the limits change")
         if not person():
@@ -146,7 +150,7 @@ def _save(typed: dict[str, str], limits: dict[str, LimitRow], reason: str) -> No
         try:
             value = Decimal(text.strip().replace(",", "").removeprefix("$"))
         except InvalidOperation:
-            st.error(f"{_LIMITS[name][0]}: {look.plain(text)} is not a number; nothing was saved.")
+            st.error(f"{_LIMITS[name][0]}: {theme.plain(text)} is not a number; nothing was saved.")
             return
         if not value.is_finite() or value < 0:
             st.error(f"{_LIMITS[name][0]} must be at least 0; nothing was saved.")

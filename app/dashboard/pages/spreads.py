@@ -6,8 +6,7 @@ from decimal import Decimal
 
 import streamlit as st
 
-from app.dashboard import charts
-from app.dashboard import theme as look
+from app.dashboard import charts, theme
 from app.dashboard.data import REFRESH, read, show_chart, show_html
 from app.queries.pairs import PairRow, load_pairs
 from app.queries.spreads import SpreadMinute, load_latest_spreads, load_longest_history, load_spread_history
@@ -19,11 +18,11 @@ def page() -> None:
     pairs = {row.pair_id: row for row in read(load_pairs, limit=500).rows}
     latest = read(load_latest_spreads, slow=True)
     if latest.problem or not pairs:
-        show_html(look.empty("No spreads yet.", latest.problem or "There are no pairs; matching makes them."))
+        show_html(theme.empty("No spreads yet.", latest.problem or "There are no pairs; matching makes them."))
         return
     widest = [row.pair_id for row in latest.rows if row.pair_id in pairs]
     if not widest:
-        show_html(look.empty("No spreads in the last day.", "Both markets of a pair must have quotes in one minute."))
+        show_html(theme.empty("No spreads in the last day.", "Both markets of a pair must have quotes in one minute."))
         return
     choice, window, sigmas = st.columns([5, 2, 2], vertical_alignment="bottom")
     longest = read(load_longest_history, slow=True)
@@ -31,7 +30,7 @@ def page() -> None:
         "Pair",
         widest,
         index=widest.index(longest) if longest in widest else 0,
-        format_func=lambda key: f"{look.title(pairs[key].kalshi_title)} ({pairs[key].state})",
+        format_func=lambda key: f"{theme.title(pairs[key].kalshi_title)} ({pairs[key].state})",
         key="spread-pair",
     )
     hours = window.segmented_control(
@@ -47,16 +46,16 @@ def page() -> None:
 def _show_pair(pair_id: str, hours: int, sigmas: float) -> None:
     history = read(load_spread_history, pair_id, hours)
     if not history.rows:
-        show_html(look.empty("Nothing in this window.", history.problem or "Choose a longer one."))
+        show_html(theme.empty("Nothing in this window.", history.problem or "Choose a longer one."))
         return
     last = history.rows[-1]
     show_html(
-        look.tiles(
+        theme.tiles(
             [
-                ("Spread now", look.cents(last.mid_spread), f"{look.since(last.minute)}, {look.text(last.source)}"),
+                ("Spread now", theme.cents(last.mid_spread), f"{theme.since(last.minute)}, {theme.text(last.source)}"),
                 ("z-score", _statistic(last.z_score, "{:.2f}"), f"{last.observations or 0} observations in 60 min"),
                 ("Half-life", _statistic(last.half_life_minutes, "{:.1f} min"), "of a deviation"),
-                ("Edge across books", look.cents(last.cross_edge), _edge_note(last)),
+                ("Edge across books", theme.cents(last.cross_edge), _edge_note(last)),
             ]
         )
     )
@@ -71,19 +70,19 @@ def _show_pair(pair_id: str, hours: int, sigmas: float) -> None:
 def _latest_table(rows: list[SpreadMinute], pairs: dict[str, PairRow]) -> str:
     cells = [
         [
-            look.text(look.title(pairs[row.pair_id].kalshi_title)),
-            look.chip(pairs[row.pair_id].state) + look.polled_chip(row.is_polled),
-            look.cents(row.kalshi_mid),
-            look.cents(row.polymarket_mid),
-            look.cents(row.mid_spread),
+            theme.text(theme.title(pairs[row.pair_id].kalshi_title)),
+            theme.chip(pairs[row.pair_id].state) + theme.polled_chip(row.is_polled),
+            theme.cents(row.kalshi_mid),
+            theme.cents(row.polymarket_mid),
+            theme.cents(row.mid_spread),
             "–" if row.z_score is None else f"{row.z_score:.2f}",
-            look.cents(row.cross_edge),
-            look.since(row.minute),
+            theme.cents(row.cross_edge),
+            theme.since(row.minute),
         ]
         for row in rows
         if row.pair_id in pairs
     ]
-    return look.table(
+    return theme.table(
         ["Pair", "State", "Kalshi", "Polymarket", "Spread", "z", "Edge before fees", "Age"],
         cells,
         numeric=frozenset({"Kalshi", "Polymarket", "Spread", "z", "Edge before fees"}),
@@ -99,5 +98,5 @@ def _edge_note(last: SpreadMinute) -> str:
 
 def _statistic(value: Decimal | None, form: str) -> str:
     if value is None:
-        return f'<span style="color:{look.MUTED};font-size:.8em;font-weight:500">not enough data</span>'
+        return f'<span style="color:{theme.MUTED};font-size:.8em;font-weight:500">not enough data</span>'
     return form.format(value)

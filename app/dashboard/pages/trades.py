@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from app.dashboard import theme as look
+from app.dashboard import theme
 from app.dashboard.data import REFRESH, act, person, read, show_html
 from app.operator_actions import ask_flatten
 from app.queries.trades import FillRow, OrderRow, TradeDetail, TradeRow, count_trade_states, load_trade, load_trades
@@ -19,7 +19,7 @@ def page() -> None:
     counts = read(count_trade_states)
     if not counts:
         show_html(
-            look.empty(
+            theme.empty(
                 "No trades yet.",
                 "A trade starts when an opportunity on an approved pair passes the gate; see Opportunities.",
             )
@@ -35,7 +35,7 @@ def page() -> None:
     )
     rows = list(read(load_trades, state=None if state in (None, _ALL) else state, limit=300).rows)
     if not rows:
-        show_html(look.empty("No trade in this state.", "Choose another state above."))
+        show_html(theme.empty("No trade in this state.", "Choose another state above."))
         return
     chosen = _choose(rows)
     _show_trade(chosen.execution_id)
@@ -45,14 +45,14 @@ def _choose(rows: list[TradeRow]) -> TradeRow:
     frame = pd.DataFrame(
         {
             "#": [row.execution_id for row in rows],
-            "Started (UTC)": [look.clock(row.started_at) for row in rows],
-            "What": [look.title(row.title) for row in rows],
+            "Started (UTC)": [theme.clock(row.started_at) for row in rows],
+            "What": [theme.title(row.title) for row in rows],
             "State": [row.state.lower() for row in rows],
-            "Contracts": [look.number(row.contracts) for row in rows],
-            "Edge": [look.cents(row.edge_usd) for row in rows],
-            "Fees": [look.money(row.fees_usd) for row in rows],
-            "Expected PnL": [look.money(row.expected_pnl_usd, signed=True) for row in rows],
-            "Realised PnL": [look.money(row.realised_pnl_usd, signed=True) for row in rows],
+            "Contracts": [theme.number(row.contracts) for row in rows],
+            "Edge": [theme.cents(row.edge_usd) for row in rows],
+            "Fees": [theme.money(row.fees_usd) for row in rows],
+            "Expected PnL": [theme.money(row.expected_pnl_usd, signed=True) for row in rows],
+            "Realised PnL": [theme.money(row.realised_pnl_usd, signed=True) for row in rows],
         }
     )
     event = st.dataframe(
@@ -71,21 +71,22 @@ def _choose(rows: list[TradeRow]) -> TradeRow:
 
 def _tone(cell: object) -> str:
     sign = str(cell)[:1]
-    return f"color: {look.BAD if sign == '-' else look.GOOD if sign == '+' else look.MUTED}"
+    return f"color: {theme.BAD if sign == '-' else theme.GOOD if sign == '+' else theme.MUTED}"
 
 
 @st.fragment(run_every=REFRESH)
 def _show_trade(execution_id: int) -> None:
     detail = read(load_trade, execution_id)
     if detail is None:
-        show_html(look.empty("This trade is gone.", "Choose another one."))
+        show_html(theme.empty("This trade is gone.", "Choose another one."))
         return
     trade = detail.trade
     st.subheader(f"Trade {trade.execution_id}", anchor=False)
     show_html(
-        f"<p style='margin:.1rem 0 .6rem'>{look.chip(trade.state)} &nbsp;<b>{look.text(look.title(trade.title))}</b> "
-        f"<span style='color:{look.MUTED}'>{look.text(trade.kind)}, opportunity {trade.signal_id}, "
-        f"{look.text(trade.environment)} {look.text(trade.mode)}</span></p>"
+        f"<p style='margin:.1rem 0 .6rem'>{theme.chip(trade.state)} &nbsp;"
+        f"<b>{theme.text(theme.title(trade.title))}</b> "
+        f"<span style='color:{theme.MUTED}'>{theme.text(trade.kind)}, opportunity {trade.signal_id}, "
+        f"{theme.text(trade.environment)} {theme.text(trade.mode)}</span></p>"
     )
     show_html(_figures(detail))
     if trade.state.upper() == "ESCALATED":
@@ -110,13 +111,13 @@ def _show_trade(execution_id: int) -> None:
 def _figures(detail: TradeDetail) -> str:
     trade = detail.trade
     took = "–" if trade.flat_at is None else f"{(trade.flat_at - trade.started_at).total_seconds():.2f} s"
-    return look.tiles(
+    return theme.tiles(
         [
-            ("Cost", look.money(trade.cost_usd), f"fees {look.money(trade.fees_usd)}"),
-            ("Edge at decision", look.cents(trade.edge_usd), f"{look.number(trade.contracts)} contracts"),
-            ("Locked in by fills", look.pnl(trade.expected_pnl_usd), "expected PnL"),
-            ("Realised", look.pnl(trade.realised_pnl_usd), _ended(trade)),
-            ("Time to hedge", took, f"started {look.clock(trade.started_at)} UTC"),
+            ("Cost", theme.money(trade.cost_usd), f"fees {theme.money(trade.fees_usd)}"),
+            ("Edge at decision", theme.cents(trade.edge_usd), f"{theme.number(trade.contracts)} contracts"),
+            ("Locked in by fills", theme.pnl(trade.expected_pnl_usd), "expected PnL"),
+            ("Realised", theme.pnl(trade.realised_pnl_usd), _ended(trade)),
+            ("Time to hedge", took, f"started {theme.clock(trade.started_at)} UTC"),
         ]
     )
 
@@ -124,45 +125,45 @@ def _figures(detail: TradeDetail) -> str:
 def _ended(trade: TradeRow) -> str:
     if trade.settled_at is None:
         return "not settled yet"
-    return f"{'closed' if trade.state == 'FLAT' else 'settled'} {look.clock(trade.settled_at)}"
+    return f"{'closed' if trade.state == 'FLAT' else 'settled'} {theme.clock(trade.settled_at)}"
 
 
 def _legs(trade: TradeRow) -> str:
     rows = [
         [
-            look.venue_chip(leg["venue"]),
-            look.chip(leg["outcome"].upper(), "info"),
-            look.text(look.title(leg["title"])),
+            theme.venue_chip(leg["venue"]),
+            theme.chip(leg["outcome"].upper(), "info"),
+            theme.text(theme.title(leg["title"])),
             f"{float(leg['filled']):g} of {float(leg['contracts']):g}",
         ]
         for leg in trade.legs
     ]
-    return look.table(["Venue", "Buys", "Market", "Held of planned"], rows, numeric=frozenset({"Held of planned"}))
+    return theme.table(["Venue", "Buys", "Market", "Held of planned"], rows, numeric=frozenset({"Held of planned"}))
 
 
 def _orders(orders: tuple[OrderRow, ...]) -> str:
     if not orders:
-        return look.empty("No order was written.", "The timeline says why.")
+        return theme.empty("No order was written.", "The timeline says why.")
     rows = [
         [
             str(order.order_id),
-            look.text(order.purpose),
-            f"{look.text(order.action)} {order.outcome.upper()} {look.venue_chip(order.venue)}",
-            look.chip(order.state) + _reason(order),
-            look.cents(order.limit_price),
-            look.cents(order.average_price),
-            f"{look.number(order.filled)} / {look.number(order.contracts)}",
-            look.money(order.fee_usd),
+            theme.text(order.purpose),
+            f"{theme.text(order.action)} {order.outcome.upper()} {theme.venue_chip(order.venue)}",
+            theme.chip(order.state) + _reason(order),
+            theme.cents(order.limit_price),
+            theme.cents(order.average_price),
+            f"{theme.number(order.filled)} / {theme.number(order.contracts)}",
+            theme.money(order.fee_usd),
             _latency(order),
         ]
         for order in orders
     ]
     columns = ["#", "Purpose", "Order", "State", "Limit", "Average", "Filled", "Fee", "Answer"]
-    return look.table(columns, rows, numeric=frozenset({"Limit", "Average", "Filled", "Fee", "Answer"}))
+    return theme.table(columns, rows, numeric=frozenset({"Limit", "Average", "Filled", "Fee", "Answer"}))
 
 
 def _reason(order: OrderRow) -> str:
-    return f"<br><small>{look.text(order.reason)}</small>" if order.reason not in ("", order.state) else ""
+    return f"<br><small>{theme.text(order.reason)}</small>" if order.reason not in ("", order.state) else ""
 
 
 def _latency(order: OrderRow) -> str:
@@ -173,32 +174,32 @@ def _latency(order: OrderRow) -> str:
 
 def _fills(fills: tuple[FillRow, ...]) -> str:
     if not fills:
-        return look.empty("Nothing was filled.", "Orders without a fill cost nothing.")
+        return theme.empty("Nothing was filled.", "Orders without a fill cost nothing.")
     rows = [
         [
-            look.clock(fill.filled_at, millis=True),
-            f"{look.text(fill.action)} {fill.outcome.upper()} {look.venue_chip(fill.venue)}",
-            look.number(fill.contracts),
-            look.money(fill.cash_usd),
-            look.money(fill.fee_usd),
-            look.chip(fill.state),
+            theme.clock(fill.filled_at, millis=True),
+            f"{theme.text(fill.action)} {fill.outcome.upper()} {theme.venue_chip(fill.venue)}",
+            theme.number(fill.contracts),
+            theme.money(fill.cash_usd),
+            theme.money(fill.fee_usd),
+            theme.chip(fill.state),
         ]
         for fill in fills
     ]
-    return look.table(
+    return theme.table(
         ["At (UTC)", "Fill", "Contracts", "Cash", "Fee", "State"], rows, numeric=frozenset({"Contracts", "Cash", "Fee"})
     )
 
 
 def _timeline(detail: TradeDetail) -> str:
     if not detail.events:
-        return look.empty("No event yet.", "The run has not written its first step.")
+        return theme.empty("No event yet.", "The run has not written its first step.")
     steps = "".join(
-        f'<div><span class="cb-at">{look.clock(event.happened_at, millis=True)}</span>{look.text(event.what)} '
-        f"{look.chip(event.state)}</div>"
+        f'<div><span class="cb-at">{theme.clock(event.happened_at, millis=True)}</span>{theme.text(event.what)} '
+        f"{theme.chip(event.state)}</div>"
         for event in detail.events
     )
-    refused = "".join(f"<div>{look.text(reason)}</div>" for reason in detail.refusals)
+    refused = "".join(f"<div>{theme.text(reason)}</div>" for reason in detail.refusals)
     return f'<div class="cb-line">{steps}{refused}</div>'
 
 

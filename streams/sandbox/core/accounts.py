@@ -4,7 +4,7 @@ Every contract in existence is backed by one dollar in `escrow_e6`: buyers of YE
 both (or the winner) get it back. So cash of all accounts + escrow + fees is always what was deposited, in every market
 as many YES exist as NO, and after a market is settled nothing of it is left in escrow. Amounts that do not come out
 even are rounded once; what one side pays the other gets. Where collateral is returned across the markets of an event
-(`streams.sandbox.core.collateral_return`), escrow lends it; what is never paid back is `shortfall_e6`, the venue's loss.
+(`collateral_return`), escrow lends it; what is never paid back is `shortfall_e6`, the venue's loss.
 
 Tokens can be owed (a negative position) by one account only: one that sold what a failed trade then took back.
 """

@@ -1,7 +1,7 @@
 """Load mode: market-data sockets play pre-rendered laps as fast as wanted; everything else is the ordinary sandbox.
 
 Commands of a subscriber are answered by the face's own session, on books that stand still. A moment after its last
-command the laps begin (`streams.sandbox.process.load_tape`); a command that comes later is carried out between two laps.
+command the laps begin (`load_tape`); a command that comes later is carried out between two laps.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Executions, intents, orders, fills and the ledger: typed reads and writes. Signals: `streams.storage.store.signals`."""
+"""Executions, intents, orders, fills and the ledger: typed reads and writes."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from app.dashboard import theme as look
+from app.dashboard import theme
 from streams.storage.database import connect
 from tests.fixtures.seed_warehouse import PAIR_IDS
 
@@ -40,7 +40,7 @@ from app.queries.health import load_ages
 from app.queries.risk import load_switch
 from app.queries.status import load_environment
 st.text_input("Your name", key="who")
-show_html(look.STYLE, banner(read(load_environment), read(load_switch), read(load_ages)))
+show_html(theme.STYLE, banner(read(load_environment), read(load_switch), read(load_ages)))
 view.page()
 """
         return AppTest.from_string(script, default_timeout=90).run()
@@ -135,7 +135,7 @@ def test_a_typed_limit_is_kept_however_long_the_typing_takes(
     shown = open_page(seeded, "risk")
     shown.text_input(key="who").set_value("Ada").run()
     next(field for field in shown.text_input if field.label.startswith("Most in one market")).set_value("150.50")
-    monkeypatch.setattr(look, "datetime", Tomorrow)
+    monkeypatch.setattr(theme, "datetime", Tomorrow)
     next(button for button in shown.button if button.label == "Save limits").click().run()
     with connect(seeded) as connection:
         row = connection.execute("SELECT * FROM trading.limits ORDER BY limit_id DESC LIMIT 1").fetchone()

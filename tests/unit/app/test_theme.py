@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.dashboard import theme as look
+from app.dashboard import theme
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ from app.dashboard import theme as look
     ],
 )
 def test_money_has_a_sign_and_two_digits(value: Decimal | None, signed: bool, shown: str) -> None:
-    assert look.money(value, signed=signed) == shown
+    assert theme.money(value, signed=signed) == shown
 
 
 @pytest.mark.parametrize(
@@ -37,22 +37,22 @@ def test_money_has_a_sign_and_two_digits(value: Decimal | None, signed: bool, sh
     ],
 )
 def test_prices_are_shown_in_cents_without_needless_zeros(value: Decimal | None, shown: str) -> None:
-    assert look.cents(value) == shown
+    assert theme.cents(value) == shown
 
 
 @pytest.mark.parametrize(
     ("seconds", "shown"), [(None, "never"), (0, "0 s"), (0.4, "<1 s"), (59, "59 s"), (90, "1.5 min"), (7200, "2.0 h")]
 )
 def test_an_age_uses_the_largest_fitting_unit(seconds: float | None, shown: str) -> None:
-    assert look.age(seconds) == shown
+    assert theme.age(seconds) == shown
 
 
 @given(st.text())
 def test_texts_from_outside_never_become_tags(words: str) -> None:
-    made = look.table([words], [[look.text(words)]]) + look.empty(words, words) + look.chip(words)
+    made = theme.table([words], [[theme.text(words)]]) + theme.empty(words, words) + theme.chip(words)
     tags = {re.split(r"[\s>]", tag)[0].strip("</") for tag in re.findall(r"<[^>]*>", made)}
     assert tags <= {"div", "table", "thead", "tbody", "tr", "th", "td", "b", "br", "span"}
 
 
 def test_markdown_signs_are_taken_literally() -> None:
-    assert look.plain("**a** [b](c)") == r"\*\*a\*\* \[b\]\(c\)"
+    assert theme.plain("**a** [b](c)") == r"\*\*a\*\* \[b\]\(c\)"
