@@ -16,8 +16,8 @@ import streams.sandbox
 _SPOKEN = frozenset({"Invalid", "Refusal", "RpcError", "Reverted", "BadCall", "BadParameter", "bad_parameter"})
 """Exceptions and functions whose text goes to the client."""
 _SPOKEN_BY_ADMIN = frozenset({"LookupError", "ValueError"})
-_ADMIN_FILES = ("admin.py", "admin_fees.py", "behaviour.py", "faults.py")
-_NOT_SERVED = ("bundled", "calibrate.py", "calibrate_profile.py", "recordings.py", "recorded_books.py")
+_ADMIN_FILES = ("admin.py", "admin_fees.py", "profile.py", "faults.py")
+_NOT_SERVED = ("bundled", "recorded_lists.py", "recorded_books.py")
 
 
 ANY, OR = "\N{HORIZONTAL ELLIPSIS}", " \N{LOGICAL OR} "
