@@ -32,7 +32,7 @@ def open_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Opener:
         st.cache_data.clear()
         script = f"""
 import streamlit as st
-from app.dashboard import look
+from app.dashboard import theme
 from app.dashboard.banner import banner
 from app.dashboard.data import read, show_html
 from app.dashboard.pages import {page} as view
