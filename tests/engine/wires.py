@@ -17,7 +17,7 @@ from streams.market.units import cash_e6_of
 from streams.sandbox.core.records import ListedMarket
 from streams.sandbox.exchange.exchange import Exchange
 from streams.sandbox.http.server import Request, Response
-from streams.sandbox.kalshi.app import KalshiFace
+from streams.sandbox.kalshi.app import KalshiApp
 from streams.sandbox.kalshi.auth import load_key
 from streams.sandbox.polymarket.app import PolymarketFace
 from streams.sandbox.polymarket.auth import PolymarketKey, hmac_signature
@@ -166,7 +166,7 @@ class KalshiWires(Wires):
 
     def open_face(self, exchange: Exchange) -> Any:
         self._seq = 0
-        return KalshiFace(exchange, {"key": self._key}, lambda: self.now, lambda: None)
+        return KalshiApp(exchange, {"key": self._key}, lambda: self.now, lambda: None)
 
     def sign(self, path: str) -> dict[str, str]:
         text = base64.b64encode(self._private.sign(f"{self.now}GET{path}".encode())).decode()

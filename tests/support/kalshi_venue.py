@@ -27,9 +27,9 @@ from streams.sandbox.core.model import (
 from streams.sandbox.core.profile import ZERO, Behaviour
 from streams.sandbox.exchange.exchange import Exchange
 from streams.sandbox.http.server import Request, Response
-from streams.sandbox.kalshi.app import KalshiFace
+from streams.sandbox.kalshi.app import KalshiApp
 from streams.sandbox.kalshi.auth import KalshiKey
-from streams.sandbox.kalshi.settings import KalshiFaceSettings
+from streams.sandbox.kalshi.settings import KalshiVenueSettings
 from streams.sandbox.kalshi.stream.socket import KalshiSession
 
 CONTRACT = 1_000_000
@@ -111,17 +111,17 @@ class Line:
         return self.wire.taken()
 
 
-class KalshiVenue:
+class OfflineKalshi:
     """One exchange with two markets (on shards 0 and 2), two keys and makers three cents deep around 0.50."""
 
     def __init__(
-        self, behaviour: Behaviour = ZERO, settings: KalshiFaceSettings | None = None, plan: FaultPlan | None = None
+        self, behaviour: Behaviour = ZERO, settings: KalshiVenueSettings | None = None, plan: FaultPlan | None = None
     ) -> None:
         self.now_ms = START_MS
         self.commits = 0
         self.exchange = Exchange(Venue.KALSHI, plan or FaultPlan(), 1, behaviour)
         keys = {name: KalshiKey(name, f"kalshi:{name}", key.public_key()) for name, key in _KEYS.items()}
-        self.face = KalshiFace(self.exchange, keys, lambda: self.now_ms, self._commit, settings)
+        self.app = KalshiApp(self.exchange, keys, lambda: self.now_ms, self._commit, settings)
         for key in keys.values():
             self.exchange.accounts.open_account(key.account_id, 10_000 * CONTRACT)
         self.exchange.reads.prepare(self.now_ms)
@@ -188,7 +188,7 @@ class KalshiVenue:
 
     def ask(self, method: str, path: str, body: Any = None, *, key: str | None = None) -> Response:
         """The answer to a request."""
-        return self.face.handle(self.request(method, path, body, key=key))
+        return self.app.handle(self.request(method, path, body, key=key))
 
     def public(self, path: str) -> Any:
         """The body of an unsigned read that succeeds."""
@@ -220,7 +220,7 @@ class KalshiVenue:
         signature = _KEYS[key].sign(f"{stamp}GET/trade-api/ws/v2".encode())
         request.path = "/trade-api/ws/v2"
         request.headers["kalshi-access-signature"] = base64.b64encode(signature).decode()
-        session = self.face.open_session(request)
+        session = self.app.open_session(request)
         assert isinstance(session, KalshiSession), session
         wire = Wire()
         session.on_open(wire)  # type: ignore[arg-type]

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from streams.market.errors import ConfigurationError
-from streams.sandbox.http.server import Request, Response
-from streams.sandbox.kalshi.errors import nested
+from streams.sandbox.http.server import Request
+from streams.sandbox.kalshi.errors import Rejected, nested
 
 _STAMP = re.compile(r"[0-9]{1,18}")
 _CHILDREN = (
@@ -39,12 +39,12 @@ class KalshiKey:
     public_key: rsa.RSAPublicKey | ed25519.Ed25519PublicKey
     scopes: frozenset[str] = frozenset({"read", "write"})
 
-    def may(self, method: str, path: str) -> bool:
-        """Whether the key's scopes allow a call: a parent's grants all reads or writes, a child's its own group."""
-        parent = "read" if method == "GET" else "write"
-        return parent in self.scopes or any(
-            scope in self.scopes and pattern.search(path) for scope, pattern in _CHILDREN if scope.startswith(parent)
-        )
+
+def scopes_of(method: str, path: str) -> frozenset[str]:
+    """The scopes of which a call needs one: a parent's grants all reads or writes, a child's its own group."""
+    parent = "read" if method == "GET" else "write"
+    children = (scope for scope, pattern in _CHILDREN if scope.startswith(parent) and pattern.search(path))
+    return frozenset({parent, *children})
 
 
 def load_key(key_id: str, public_key_pem: str, scopes: Iterable[str] = ("read", "write")) -> KalshiKey:
@@ -66,27 +66,30 @@ def load_key(key_id: str, public_key_pem: str, scopes: Iterable[str] = ("read", 
     return KalshiKey(key_id, f"kalshi:{key_id}", key, frozenset(scopes))
 
 
-def authenticate(request: Request, keys: Mapping[str, KalshiKey], now_ms: int, window_ms: int) -> KalshiKey | Response:
-    """Return the key that signed a request, or the venue's answer to a bad signature.
+def authenticate(request: Request, keys: Mapping[str, KalshiKey], now_ms: int, window_ms: int) -> KalshiKey:
+    """Return the key that signed a request.
 
     Args:
         request: Its path is signed without the query string.
         keys: Known keys by id.
         now_ms: The venue's clock.
         window_ms: How far the signature's time may be off; the venue's own edge lies between 5 and 30 seconds.
+
+    Raises:
+        Rejected: With the venue's 401, if a header is missing, late, of an unknown key or no valid signature.
     """
     key_id = request.headers.get("kalshi-access-key", "")
     stamp = request.headers.get("kalshi-access-timestamp", "")
     signature = request.headers.get("kalshi-access-signature", "")
     if not key_id or not stamp or not signature:
-        return nested(401, "signature_is_missing_from_headers")
+        raise Rejected(nested(401, "signature_is_missing_from_headers"))
     if not _STAMP.fullmatch(stamp) or abs(int(stamp) - now_ms) > window_ms:
-        return nested(401, "header_timestamp_expired")
+        raise Rejected(nested(401, "header_timestamp_expired"))
     key = keys.get(key_id)
     if key is None:
-        return nested(401, "authentication_error", "NOT_FOUND", "authentication_error")
+        raise Rejected(nested(401, "authentication_error", "NOT_FOUND", "authentication_error"))
     if not _is_valid(key, signature, f"{stamp}{request.method}{request.path}".encode()):
-        return nested(401, "authentication_error", "INCORRECT_API_KEY_SIGNATURE", "authentication_error")
+        raise Rejected(nested(401, "authentication_error", "INCORRECT_API_KEY_SIGNATURE", "authentication_error"))
     return key
 
 

@@ -1,4 +1,4 @@
-"""Kalshi's error bodies: four shapes, all of which its clients meet."""
+"""Kalshi's error bodies: four shapes, all of which its clients meet; and the exception that carries one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from streams.market.errors import Refused
 from streams.sandbox.http.server import Response
-from streams.sandbox.kalshi.settings import KalshiFaceSettings
+from streams.sandbox.kalshi.settings import KalshiVenueSettings
 
 _REFUSALS: dict[str, tuple[int, str, str]] = {
     "market_not_found": (404, "market_not_found", ""),
@@ -28,6 +28,14 @@ _REFUSALS: dict[str, tuple[int, str, str]] = {
     "cancel_only_mode": (409, "trading_is_paused", ""),
     "post_only_mode": (400, "invalid_order", "post only mode"),
 }
+
+
+class Rejected(Exception):
+    """A request is answered with this response and goes no further."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(response.body)
+        self.response = response
 
 
 def nested(status: int, code: str, details: str = "", message: str = "") -> Response:
@@ -63,7 +71,7 @@ def bad_parameter(call: str, field: str = "", tag: str = "") -> Response:
     return Response(400, {"msg": f"Parameter validation failed for {call}: {what}"})
 
 
-def too_many_requests(settings: KalshiFaceSettings) -> Response:
+def too_many_requests(settings: KalshiVenueSettings) -> Response:
     """A 429, without Retry-After as at the venue."""
     if settings.rate_limit_body == "documented":
         return Response(429, {"error": "too many requests"})
@@ -75,8 +83,10 @@ def not_found() -> Response:
     return nested(404, "not_found")
 
 
-def refusal(error: Refused, settings: KalshiFaceSettings) -> Response:
-    """Turn the exchange's refusal into Kalshi's words."""
+def response_to(error: Rejected | Refused, settings: KalshiVenueSettings) -> Response:
+    """What a request is answered with that a handler rejected, or the exchange refused."""
+    if isinstance(error, Rejected):
+        return error.response
     if error.code == "fault":
         return nested(400, str(error).partition(": ")[2])
     if error.code == "trading_paused":

@@ -19,10 +19,10 @@ _STATE = "fee_changes"
 class FeeChanges:
     """Keeps the appointments in the exchange's face state, and markets' schedules up to date with them."""
 
-    def __init__(self, exchange: Exchange, tell: Callable[[dict[str, Any]], None]) -> None:
-        """`tell` hears each event's override when it takes effect: a message's JSON values."""
+    def __init__(self, exchange: Exchange, publish: Callable[[dict[str, Any]], None]) -> None:
+        """`publish` gets each event's override when it takes effect: a message's JSON values."""
         self._exchange = exchange
-        self._tell = tell
+        self._publish = publish
         self._applied: set[str] = set()
         self._next_ms = self._seen = 0
 
@@ -66,7 +66,7 @@ class FeeChanges:
 
         Called as time passes and before every request. Orders that a dearer fee leaves without cover end.
         """
-        if now_ms < self._next_ms and len(self._rows) == self._seen:
+        if now_ms < self._next_ms and len(self._exchange.face_state.get(_STATE, ())) == self._seen:
             return
         self._seen = len(self._rows)
         changed: set[str] = set()
@@ -82,7 +82,7 @@ class FeeChanges:
             if is_news:
                 row["is_applied"] = self._exchange.changes.face = True
             if is_news and row["is_event"]:
-                self._tell({"event_ticker": row["ticker"], **_override(row)})
+                self._publish({"event_ticker": row["ticker"], **_override(row)})
         if changed:
             self._exchange.end_uncovered(changed, now_ms)
         self._next_ms = min((row["at_ms"] for row in self._rows if row["at_ms"] > now_ms), default=_NEVER)

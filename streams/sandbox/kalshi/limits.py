@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 DEFAULT_COST = 10
 SHARDS = (0, 1, 2, 3)
+AUTO = -1
+"""`exchange_index` that asks for routing by ticker, as leaving it out does."""
 
 
 class Tier(NamedTuple):
@@ -49,7 +51,7 @@ COSTS: tuple[tuple[str, str, int], ...] = (
     ("DELETE", "/portfolio/orders/batched", 4),
     ("POST", "/portfolio/orders/batched", 20),
 )
-"""Every call that does not cost `DEFAULT_COST`, of those this face serves: method, path, tokens."""
+"""Every call that does not cost `DEFAULT_COST`, of those the sandbox serves: method, path, tokens."""
 
 _EXACT = {(method, path): cost for method, path, cost in COSTS if ":" not in path}
 _PATTERNS = [(method, re.compile(re.sub(r":\w+", "[^/]+", path)), cost) for method, path, cost in COSTS if ":" in path]
@@ -62,7 +64,7 @@ def endpoint_costs() -> dict[str, Any]:
 
 
 def cost_of(method: str, path: str) -> int:
-    """Tokens of one call, the path without its prefix; of one item, for a batch."""
+    """Tokens of one call, the path (or its route) without prefix; of one item, for a batch."""
     found = _EXACT.get((method, path))
     if found is not None:
         return found
@@ -84,6 +86,13 @@ def limits_object(tier: str | None) -> dict[str, Any]:
     }
 
 
+def billed_shards(shard: Any, *, is_routed: bool) -> tuple[int, ...]:
+    """Whose write buckets a single order write is charged to; routing by ticker bills every shard's."""
+    if shard is None or shard == AUTO:
+        return SHARDS if is_routed else (0,)
+    return (shard,) if shard in SHARDS else (0,)
+
+
 @dataclass(slots=True)
 class Bucket:
     """A token bucket in thousandths of a token, full at the start."""
@@ -102,7 +111,7 @@ class Bucket:
         self._at_ms = max(self._at_ms, now_ms)
         return self._held_e3 >= tokens * 1000
 
-    def take(self, tokens: int) -> None:
+    def acquire(self, tokens: int) -> None:
         """Take tokens that `has` has found."""
         self._held_e3 -= tokens * 1000
 
@@ -119,21 +128,50 @@ class KeyBuckets:
         self.read = Bucket(self.tier.read, self.tier.read * self.tier.read_seconds)
         self.write = {shard: self._write_bucket() for shard in SHARDS}
 
-    def take_read(self, tokens: int, now_ms: int) -> bool:
+    def acquire_read(self, tokens: int, now_ms: int) -> bool:
         """Pay for a read; False when it must wait."""
         if not self.read.has(tokens, now_ms):
             return False
-        self.read.take(tokens)
+        self.read.acquire(tokens)
         return True
 
-    def take_write(self, tokens: int, shards: Sequence[int], now_ms: int) -> bool:
+    def acquire_write(self, tokens: int, shards: Sequence[int], now_ms: int) -> bool:
         """Pay for a write on each of these shards' buckets, or on none."""
         buckets = [self.write.setdefault(shard, self._write_bucket()) for shard in shards]
         if not all(bucket.has(tokens, now_ms) for bucket in buckets):
             return False
         for bucket in buckets:
-            bucket.take(tokens)
+            bucket.acquire(tokens)
         return True
 
     def _write_bucket(self) -> Bucket:
         return Bucket(self.tier.write, self.tier.write * self.tier.write_seconds)
+
+
+class RateLimits:
+    """The buckets of all callers. They are full anew when a key's tier changes.
+
+    Args:
+        unsigned_reads_per_s: Tokens per second that all unsigned callers share, None for no limit.
+    """
+
+    def __init__(self, unsigned_reads_per_s: int | None) -> None:
+        rate = unsigned_reads_per_s
+        self._unsigned = None if rate is None else Bucket(rate, rate * 3)
+        self._by_key: dict[str, KeyBuckets] = {}
+
+    def acquire_unsigned(self, now_ms: int) -> bool:
+        """Pay for a read without a key; False when it must wait."""
+        if self._unsigned is None:
+            return True
+        if not self._unsigned.has(1, now_ms):
+            return False
+        self._unsigned.acquire(1)
+        return True
+
+    def buckets(self, key_id: str, tier: str) -> KeyBuckets:
+        """The buckets of a key in a tier (a name of `TIERS`)."""
+        buckets = self._by_key.get(key_id)
+        if buckets is None or buckets.tier != TIERS[tier]:
+            buckets = self._by_key[key_id] = KeyBuckets(TIERS[tier])
+        return buckets

@@ -10,7 +10,7 @@ from streams.market.units import PRICE_ONE_E4
 from streams.sandbox.core.collateral import CollateralType, collateral_type
 from streams.sandbox.core.records import ListedMarket, Trade
 from streams.sandbox.kalshi.formats import DOLLARS, count, moment, number, second
-from streams.sandbox.kalshi.settings import KalshiFaceSettings
+from streams.sandbox.kalshi.settings import KalshiVenueSettings
 
 STATUS_WORDS = {
     "unopened": "initialized",
@@ -49,11 +49,6 @@ _STRUCTURES = {
 }
 """The venue's label of a price grid; the ranges themselves are the truth, and new labels appear."""
 _SERIES_FREQUENCIES = {"Climate and Weather": "daily", "Crypto": "hourly"}
-
-
-def exchange_index(listed: ListedMarket) -> int:
-    """The market's shard."""
-    return listed.shard
 
 
 def market_object(listed: ListedMarket) -> dict[str, Any]:
@@ -96,7 +91,7 @@ def market_object(listed: ListedMarket) -> dict[str, Any]:
         **_times(listed),
         **_strike(market.strike),
         **market.extra,
-        "exchange_index": exchange_index(listed),
+        "exchange_index": listed.shard,
     }
     if listed.settlement_e4 is not None:
         body["settlement_value_dollars"] = DOLLARS[listed.settlement_e4]
@@ -161,7 +156,7 @@ def event_object(markets: list[ListedMarket]) -> dict[str, Any]:
         "category": event.category,
         "collateral_return_type": collateral_return_type(markets),
         "mutually_exclusive": event.is_exclusive,
-        "exchange_index": exchange_index(markets[0]),
+        "exchange_index": markets[0].shard,
         "strike_date": second(max(listed.market.close_time for listed in markets)),
         "last_updated_ts": moment(max(listed.updated_ms for listed in markets)),
         "product_metadata": {},
@@ -200,7 +195,7 @@ def series_object(
         "additional_prohibitions": None,
         "contract_url": "",
         "contract_terms_url": "",
-        "exchange_index": exchange_index(first),
+        "exchange_index": first.shard,
         "last_updated_ts": moment(max(listed.updated_ms for listed in markets)),
     }
     if with_volume:
@@ -210,7 +205,7 @@ def series_object(
     return body
 
 
-def trade_object(trade: Trade, settings: KalshiFaceSettings) -> dict[str, Any]:
+def trade_object(trade: Trade, settings: KalshiVenueSettings) -> dict[str, Any]:
     """One public print."""
     outcome = "yes" if trade.taker_side == "bid" else "no"
     body = {

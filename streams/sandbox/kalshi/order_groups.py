@@ -11,8 +11,7 @@ from streams.market.errors import Refused
 from streams.sandbox.core.records import Ticket
 from streams.sandbox.exchange.exchange import Exchange
 from streams.sandbox.kalshi.formats import count
-from streams.sandbox.kalshi.settings import KalshiFaceSettings
-from streams.sandbox.kalshi.stream.subscriptions import Hub
+from streams.sandbox.kalshi.settings import KalshiVenueSettings
 
 _STATE = "order_groups"
 
@@ -23,9 +22,16 @@ class OrderGroups:
     A group is {"limit_e6", "is_triggered", "exchange_index", "fills": [[at_ms, size_e6]]}.
     """
 
-    def __init__(self, exchange: Exchange, hub: Hub, settings: KalshiFaceSettings, clock: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        publish: Callable[[str, dict[str, Any]], None],
+        settings: KalshiVenueSettings,
+        clock: Callable[[], int],
+    ) -> None:
+        """`publish` gets the account and the JSON values of every message about its groups."""
         self._exchange = exchange
-        self._hub = hub
+        self._publish = publish
         self._settings = settings
         self._now_ms = clock
         self._pending: dict[tuple[str, str], None] = {}
@@ -125,4 +131,4 @@ class OrderGroups:
         body: dict[str, Any] = {"event_type": event, "order_group_id": group_id, "ts_ms": self._now_ms()}
         if limit_e6 is not None:
             body["contracts_limit_fp"] = count(limit_e6)
-        self._hub.to_owner("order_group_updates", "order_group_updates", account_id, "", body)
+        self._publish(account_id, body)

@@ -8,36 +8,28 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from streams.sandbox.http.server import Request, Response
-from streams.sandbox.kalshi.errors import bad_parameter
+from streams.sandbox.http.server import Request
+from streams.sandbox.kalshi.errors import Rejected, bad_parameter
 
 Row = TypeVar("Row")
 END_OF_TIME_MS = 2**62
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
 
 
-class BadParameter(Exception):
-    """A query parameter does not fit; `response` is the venue's answer."""
-
-    def __init__(self, response: Response) -> None:
-        super().__init__(response.body)
-        self.response = response
-
-
 def limit_of(request: Request, call: str, default: int, most: int) -> int:
     """The page size.
 
     Raises:
-        BadParameter: If it is no whole number, below zero or above the call's maximum.
+        Rejected: If it is no whole number, below zero or above the call's maximum.
     """
     text = request.param("limit")
     if not text or text == "0":
         return default
     limit = whole(request, "limit") or 0
     if limit > most:
-        raise BadParameter(bad_parameter(call, "Limit", "lte"))
+        raise Rejected(bad_parameter(call, "Limit", "lte"))
     if limit < 0:
-        raise BadParameter(bad_parameter(call, "Limit", "gte"))
+        raise Rejected(bad_parameter(call, "Limit", "gte"))
     return limit
 
 
@@ -45,13 +37,13 @@ def whole(request: Request, name: str) -> int | None:
     """A whole-number parameter, None when it is absent.
 
     Raises:
-        BadParameter: If it is something else.
+        Rejected: If it is something else.
     """
     text = request.param(name)
     if not text:
         return None
     if not _WHOLE.fullmatch(text):
-        raise BadParameter(bad_parameter(f"Invalid format for parameter {name}: {text!r} is not a whole number"))
+        raise Rejected(bad_parameter(f"Invalid format for parameter {name}: {text!r} is not a whole number"))
     return int(text)
 
 
@@ -59,11 +51,11 @@ def one_of(request: Request, call: str, name: str, words: Sequence[str]) -> str:
     """A parameter that takes one of a few words, empty when it is absent.
 
     Raises:
-        BadParameter: If it is another word (several, joined by commas, count as one other word).
+        Rejected: If it is another word (several, joined by commas, count as one other word).
     """
     text = request.param(name)
     if text and text not in words:
-        raise BadParameter(bad_parameter(call, name.title().replace("_", ""), "oneof"))
+        raise Rejected(bad_parameter(call, name.title().replace("_", ""), "oneof"))
     return text
 
 

@@ -11,11 +11,10 @@ from streams.sandbox.core.accounts import Position
 from streams.sandbox.core.records import ListedMarket, Payout, Ticket, Trade, TradeSide
 from streams.sandbox.kalshi.formats import DOLLARS, count, moment, money
 from streams.sandbox.kalshi.identity import user_id
-from streams.sandbox.kalshi.objects import exchange_index
-from streams.sandbox.kalshi.settings import KalshiFaceSettings
+from streams.sandbox.kalshi.settings import KalshiVenueSettings
 
 
-def directions(book_side: str, settings: KalshiFaceSettings) -> dict[str, str]:
+def directions(book_side: str, settings: KalshiVenueSettings) -> dict[str, str]:
     """The current direction fields, and the deprecated ones that are still sent."""
     outcome = "yes" if book_side == "bid" else "no"
     body = {"outcome_side": outcome, "book_side": book_side}
@@ -29,7 +28,7 @@ def shown_status(ticket: Ticket) -> str:
     return "executed" if ticket.status == "executed" else "canceled"
 
 
-def order_object(ticket: Ticket, listed: ListedMarket, settings: KalshiFaceSettings) -> dict[str, Any]:
+def order_object(ticket: Ticket, listed: ListedMarket, settings: KalshiVenueSettings) -> dict[str, Any]:
     """One order. `yes_price_dollars` is its limit; what it traded at shows in the fill costs."""
     request = ticket.request
     body: dict[str, Any] = {
@@ -37,7 +36,7 @@ def order_object(ticket: Ticket, listed: ListedMarket, settings: KalshiFaceSetti
         "user_id": user_id(request.account_id),
         "client_order_id": request.client_order_id,
         "ticker": request.market_id,
-        "exchange_index": exchange_index(listed),
+        "exchange_index": listed.shard,
         **directions(request.side, settings),
         "type": "limit",
         "status": shown_status(ticket),
@@ -64,7 +63,7 @@ def order_object(ticket: Ticket, listed: ListedMarket, settings: KalshiFaceSetti
     return body
 
 
-def shown_fee_e6(trade: Trade, side: TradeSide, listed: ListedMarket, settings: KalshiFaceSettings) -> int:
+def shown_fee_e6(trade: Trade, side: TradeSide, listed: ListedMarket, settings: KalshiVenueSettings) -> int:
     """The fee a fill shows: after rounding and rebate, or the model's where the settings say so."""
     assert side.charge is not None
     if settings.fee_cost == "net" or not isinstance(listed.schedule, KalshiFeeSchedule):
@@ -73,7 +72,7 @@ def shown_fee_e6(trade: Trade, side: TradeSide, listed: ListedMarket, settings: 
     return kalshi_trade_fee_e6(price, trade.size_e6, listed.schedule, is_taker=side is trade.taker)
 
 
-def fill_object(trade: Trade, side: TradeSide, listed: ListedMarket, settings: KalshiFaceSettings) -> dict[str, Any]:
+def fill_object(trade: Trade, side: TradeSide, listed: ListedMarket, settings: KalshiVenueSettings) -> dict[str, Any]:
     """One fill; it has no client order id since March 2026."""
     return {
         "fill_id": trade.trade_id,
@@ -87,7 +86,7 @@ def fill_object(trade: Trade, side: TradeSide, listed: ListedMarket, settings: K
         "no_price_dollars": DOLLARS[PRICE_ONE_E4 - trade.price_e4],
         "is_taker": side is trade.taker,
         "fee_cost": money(shown_fee_e6(trade, side, listed, settings)),
-        "exchange_index": exchange_index(listed),
+        "exchange_index": listed.shard,
         "subaccount_number": 0,
         "created_time": moment(trade.at_ms),
         "ts": trade.at_ms // 1000,
@@ -99,7 +98,7 @@ def settlement_object(payout: Payout, listed: ListedMarket) -> dict[str, Any]:
     return {
         "ticker": payout.market_id,
         "event_ticker": listed.market.event_id,
-        "exchange_index": exchange_index(listed),
+        "exchange_index": listed.shard,
         "market_result": payout.result,
         "yes_count_fp": count(payout.yes_e6),
         "no_count_fp": count(payout.no_e6),
@@ -116,7 +115,7 @@ def position_object(listed: ListedMarket, position: Position) -> dict[str, Any]:
     """One market's net position: positive YES, negative NO."""
     return {
         "ticker": listed.market_id,
-        "exchange_index": exchange_index(listed),
+        "exchange_index": listed.shard,
         "position_fp": count(position.yes_e6 - position.no_e6),
         "market_exposure_dollars": money(position.yes_cost_e6 + position.no_cost_e6),
         "total_traded_dollars": money(position.traded_e6),

@@ -13,7 +13,7 @@ DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
-class KalshiFaceSettings:
+class KalshiVenueSettings:
     """Open questions of Kalshi's wire.
 
     Attributes:

@@ -8,7 +8,8 @@ from typing import Any
 from streams.market.fees import KalshiFeeSchedule, from_json
 from streams.market.identity import Venue
 from streams.sandbox.http.fault_injection import FaultySurface
-from streams.sandbox.kalshi.app import KalshiFace
+from streams.sandbox.kalshi.app import KalshiApp
+from streams.sandbox.kalshi.venue import KalshiVenue
 from streams.sandbox.polymarket.app import PolymarketFace
 
 
@@ -28,8 +29,8 @@ def change_fees(surface: FaultySurface, document: Mapping[str, Any], now_ms: int
         LookupError: If there is no such series, event or market.
         ValueError: If the document cannot be meant.
     """
-    if isinstance(surface, KalshiFace):
-        return _appoint(surface, document, now_ms)
+    if isinstance(surface, KalshiApp):
+        return _appoint(surface.kalshi, document, now_ms)
     if not isinstance(surface, PolymarketFace):
         raise LookupError("This venue's fees cannot be changed.")
     market_id, schedule = document.get("market_id"), document.get("schedule")
@@ -41,12 +42,12 @@ def change_fees(surface: FaultySurface, document: Mapping[str, Any], now_ms: int
     return {"market_id": market_id, "schedule": schedule}
 
 
-def _appoint(face: KalshiFace, document: Mapping[str, Any], now_ms: int) -> dict[str, Any]:
+def _appoint(venue: KalshiVenue, document: Mapping[str, Any], now_ms: int) -> dict[str, Any]:
     named = [name for name in ("series", "event") if name in document]
     if len(named) != 1:
         raise ValueError("name either a series or an event")
     is_event, ticker = named == ["event"], str(document[named[0]])
-    if ticker not in (face.events if is_event else face.series):
+    if ticker not in (venue.events if is_event else venue.series):
         raise LookupError(f"There is no {named[0]} {ticker}.")
     fee_type, multiplier = document.get("fee_type"), _multiplier_e6(document.get("fee_multiplier"))
     if not is_event and (fee_type is None or multiplier is None):
@@ -56,8 +57,8 @@ def _appoint(face: KalshiFace, document: Mapping[str, Any], now_ms: int) -> dict
     at_ms = document.get("at_ms", now_ms)
     if type(at_ms) is not int or at_ms < now_ms:
         raise ValueError(f"at_ms is a whole number of milliseconds, not before now ({now_ms})")
-    change_id = face.fees.schedule(ticker, at_ms, fee_type, multiplier, is_event=is_event)
-    face.fees.apply_due(now_ms)
+    change_id = venue.fees.schedule(ticker, at_ms, fee_type, multiplier, is_event=is_event)
+    venue.fees.apply_due(now_ms)
     return {"id": change_id, named[0]: ticker, "at_ms": at_ms}
 
 

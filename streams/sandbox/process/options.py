@@ -11,7 +11,7 @@ from streams.market.errors import ConfigurationError
 from streams.sandbox.catalogue.truth import Truth
 from streams.sandbox.core.faults import FaultPlan, load_plan
 from streams.sandbox.core.profile import Behaviour, adjusted, named_behaviour
-from streams.sandbox.kalshi.settings import KalshiFaceSettings
+from streams.sandbox.kalshi.settings import KalshiVenueSettings
 from streams.sandbox.polymarket.settings import PolymarketFaceSettings
 from streams.sandbox.process.process import FlowSource, SandboxOptions
 from streams.sandbox.process.venue_settings import Settings as FaceSettings
@@ -32,13 +32,13 @@ def options_from(settings: Settings, *, flow: str = "", load: int | None = None)
         ConfigurationError: If a name is unknown or a file cannot be used.
     """
     parameters = named_flow(flow)
-    kalshi, polymarket = KalshiFaceSettings(), PolymarketFaceSettings()
+    kalshi, polymarket = KalshiVenueSettings(), PolymarketFaceSettings()
     behaviour = named_behaviour(settings.sandbox_profile)
     if behaviour.name == "realistic":
         parameters = replace(parameters, **REALISTIC_FLOW)
     if settings.sandbox_behaviour is not None:
         behaviour, parameters = load_behaviour(settings.sandbox_behaviour, behaviour, parameters)
-        kalshi = load_face(settings.sandbox_behaviour, "kalshi", KalshiFaceSettings)
+        kalshi = load_face(settings.sandbox_behaviour, "kalshi", KalshiVenueSettings)
         polymarket = load_face(settings.sandbox_behaviour, "polymarket", PolymarketFaceSettings)
     parameters = parameters.under(behaviour)
 

@@ -34,9 +34,9 @@ from streams.sandbox.exchange.snapshot import (
     take_changes,
 )
 from streams.sandbox.http.server import Face, Server
-from streams.sandbox.kalshi.app import KalshiFace
+from streams.sandbox.kalshi.app import KalshiApp
 from streams.sandbox.kalshi.auth import KalshiKey, load_key
-from streams.sandbox.kalshi.settings import KalshiFaceSettings
+from streams.sandbox.kalshi.settings import KalshiVenueSettings
 from streams.sandbox.polymarket.app import PolymarketFace
 from streams.sandbox.polymarket.auth import PolymarketKey
 from streams.sandbox.polymarket.settings import PolymarketFaceSettings
@@ -92,7 +92,7 @@ class SandboxOptions:
     behaviour: Behaviour = ZERO
     admin_port: int | None = None
     load_frames_per_s: int | None = None
-    kalshi: KalshiFaceSettings = field(default_factory=KalshiFaceSettings)
+    kalshi: KalshiVenueSettings = field(default_factory=KalshiVenueSettings)
     polymarket: PolymarketFaceSettings = field(default_factory=PolymarketFaceSettings)
 
 
@@ -103,7 +103,7 @@ class Sandbox:
         self.options = options
         self.exchanges = {venue: Exchange(venue, options.faults, options.seed, options.behaviour) for venue in Venue}
         accounts = load_accounts(options.home / "accounts.json")
-        self._kalshi = KalshiFace(
+        self._kalshi = KalshiApp(
             self.exchanges[Venue.KALSHI],
             accounts.kalshi,
             lambda: self.venue_ms(Venue.KALSHI),
@@ -164,7 +164,7 @@ class Sandbox:
             await self._write_snapshot()
             self._journal.close()
 
-    def _served(self, face: KalshiFace | PolymarketFace) -> Face:
+    def _served(self, face: KalshiApp | PolymarketFace) -> Face:
         wanted = self.options.load_frames_per_s
         return LoadFace(face, wanted, lambda: self.venue_ms(face.venue)) if wanted else face
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from streams.sandbox.http.server import Request, Response, Router
+from streams.sandbox.http.routes import Route
+from streams.sandbox.http.server import Request, Response
 from streams.sandbox.kalshi.formats import moment, second_of
 from streams.sandbox.kalshi.maintenance import FROM, UNTIL
-
-if TYPE_CHECKING:
-    from streams.sandbox.kalshi.app import KalshiFace
+from streams.sandbox.kalshi.venue import KalshiVenue
 
 SHARD_NAMES = ("Default", "Combos", "Crypto & Commodities", "Tennis, Baseball, Basketball")
 _ALL_DAY = [{"open_time": "00:00", "close_time": "00:00"}]
@@ -17,44 +16,39 @@ _THURSDAY = [{"open_time": "00:00", "close_time": FROM}, {"open_time": UNTIL, "c
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
-class ExchangeRest:
-    """Handlers that need no signature."""
+def get_status(venue: KalshiVenue, request: Request) -> Response:
+    """Whether the exchange and trading run; the top level mirrors shard 0, and all shards pause together here."""
+    mode = venue.exchange.mode
+    flags = {
+        "exchange_active": mode not in ("closed", "restarting"),
+        "trading_active": mode in ("open", "post_only"),
+        "intra_exchange_transfers_active": mode not in ("closed", "restarting"),
+    }
+    body: dict[str, Any] = {**flags}
+    until = venue.exchange.mode_until_ms
+    if mode != "open" and until is not None:
+        body["exchange_estimated_resume_time"] = second_of(until)
+    body["exchange_index_statuses"] = [
+        {"exchange_index": index, "description": name, **flags} for index, name in enumerate(SHARD_NAMES)
+    ]
+    return Response(200, body)
 
-    def __init__(self, face: KalshiFace) -> None:
-        self._face = face
-        self._exchange = face.exchange
 
-    def register(self, router: Router) -> None:
-        """Add the routes."""
-        public = self._face.public
-        router.add("GET", "/exchange/status", self._face.cached(self.status, most_ms=1_000))
-        router.add("GET", "/exchange/schedule", public(self.schedule))
-        router.add("GET", "/exchange/user_data_timestamp", public(self.user_data_timestamp))
+def get_schedule(venue: KalshiVenue, request: Request) -> Response:
+    """Open all day but for Thursday's maintenance, in New York time; the settings say whether it is kept."""
+    days = {day: _THURSDAY if day == "thursday" else _ALL_DAY for day in _DAYS}
+    hours = {"start_time": "2026-01-01T05:00:00Z", "end_time": "2027-01-01T05:00:00Z", **days}
+    return Response(200, {"schedule": {"standard_hours": [hours], "maintenance_windows": []}})
 
-    def status(self, request: Request) -> Response:
-        """Whether the exchange and trading run; the top level mirrors shard 0, and all shards pause together here."""
-        mode = self._exchange.mode
-        flags = {
-            "exchange_active": mode not in ("closed", "restarting"),
-            "trading_active": mode in ("open", "post_only"),
-            "intra_exchange_transfers_active": mode not in ("closed", "restarting"),
-        }
-        body: dict[str, Any] = {**flags}
-        until = self._exchange.mode_until_ms
-        if mode != "open" and until is not None:
-            body["exchange_estimated_resume_time"] = second_of(until)
-        body["exchange_index_statuses"] = [
-            {"exchange_index": index, "description": name, **flags} for index, name in enumerate(SHARD_NAMES)
-        ]
-        return Response(200, body)
 
-    def schedule(self, request: Request) -> Response:
-        """Open all day but for Thursday's maintenance, in New York time; the settings say whether it is kept."""
-        days = {day: _THURSDAY if day == "thursday" else _ALL_DAY for day in _DAYS}
-        hours = {"start_time": "2026-01-01T05:00:00Z", "end_time": "2027-01-01T05:00:00Z", **days}
-        return Response(200, {"schedule": {"standard_hours": [hours], "maintenance_windows": []}})
+def get_user_data_timestamp(venue: KalshiVenue, request: Request) -> Response:
+    """Portfolio reads lie this far behind."""
+    lag = venue.exchange.behaviour.read_lag_ms
+    return Response(200, {"as_of_time": moment(venue.now_ms() - lag)})
 
-    def user_data_timestamp(self, request: Request) -> Response:
-        """Portfolio reads lie this far behind."""
-        lag = self._exchange.behaviour.read_lag_ms
-        return Response(200, {"as_of_time": moment(self._face.now_ms() - lag)})
+
+ROUTES: list[Route[KalshiVenue]] = [
+    Route("GET", "/exchange/status", get_status, cache_ms=1_000),
+    Route("GET", "/exchange/schedule", get_schedule),
+    Route("GET", "/exchange/user_data_timestamp", get_user_data_timestamp),
+]

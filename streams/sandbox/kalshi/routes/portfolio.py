@@ -3,143 +3,130 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from streams.market.units import PRICE_ONE_E4, cash_e6_of
 from streams.sandbox.core.accounts import Position
 from streams.sandbox.core.collateral_return import Stake, returned_by_event
 from streams.sandbox.core.records import ListedMarket, Payout, Ticket, Trade, TradeSide
-from streams.sandbox.http.server import Request, Response, Router
-from streams.sandbox.kalshi.errors import bad_parameter
+from streams.sandbox.http.routes import Access, Route
+from streams.sandbox.http.server import Request, Response
+from streams.sandbox.kalshi.auth import KalshiKey
+from streams.sandbox.kalshi.errors import Rejected, bad_parameter
 from streams.sandbox.kalshi.formats import money4
-from streams.sandbox.kalshi.objects import exchange_index
-from streams.sandbox.kalshi.paging import BadParameter, limit_of, one_of, paged, paged_after, time_range, whole
+from streams.sandbox.kalshi.paging import limit_of, one_of, paged, paged_after, time_range, whole
 from streams.sandbox.kalshi.portfolio_objects import (
     event_position_objects,
     fill_object,
     position_object,
     settlement_object,
 )
-
-if TYPE_CHECKING:
-    from streams.sandbox.kalshi.app import KalshiFace
-    from streams.sandbox.kalshi.auth import KalshiKey
+from streams.sandbox.kalshi.venue import KalshiVenue
 
 _MAX_FILL_TICKERS = 100
 
 
-class PortfolioRest:
-    """Handlers that read an account. Every one is signed."""
+def get_balance(venue: KalshiVenue, request: Request, key: KalshiKey) -> Response:
+    """Cash that resting orders do not hold, by shard, and what positions are worth at the mid.
 
-    def __init__(self, face: KalshiFace) -> None:
-        self._face = face
-        self._exchange = face.exchange
+    Collateral that was returned is cash, and is missing from the positions' worth.
+    """
+    wanted, now_ms = whole(request, "exchange_index"), venue.now_ms()
+    account = venue.exchange.reads.account(key.account_id, now_ms)
+    free = free_cash(venue, key, now_ms)
+    is_empty = is_other_subaccount(request)
+    free = {shard: 0 if is_empty else cash for shard, cash in free.items() if wanted in (None, shard)}
+    markets = venue.exchange.markets
+    value = sum(
+        _worth_e6(markets[market_id], position)
+        for market_id, position in account.positions.items()
+        if market_id in markets and _is_on(markets[market_id], wanted)
+    ) - sum(returned_by_event(account, wanted).values())
+    return Response(
+        200,
+        {
+            "balance": sum(free.values()) // 10_000,
+            "balance_dollars": money4(sum(free.values())),
+            "balance_breakdown": [
+                {"exchange_index": shard, "balance": money4(cash)} for shard, cash in sorted(free.items())
+            ],
+            "portfolio_value": 0 if is_empty else value // 10_000,
+            "updated_ts": now_ms // 1000,
+        },
+    )
 
-    def register(self, router: Router) -> None:
-        """Add the routes."""
-        signed = self._face.signed
-        router.add("GET", "/portfolio/balance", signed(self.balance))
-        router.add("GET", "/portfolio/positions", signed(self.positions))
-        router.add("GET", "/portfolio/fills", signed(self.fills))
-        router.add("GET", "/portfolio/settlements", signed(self.settlements))
 
-    def balance(self, request: Request, key: KalshiKey) -> Response:
-        """Cash that resting orders do not hold, by shard, and what positions are worth at the mid.
+def list_positions(venue: KalshiVenue, request: Request, key: KalshiKey) -> Response:
+    """Positions, of unsettled markets unless asked otherwise."""
+    limit = limit_of(request, "GetPositions", 100, 1000)
+    word = one_of(request, "GetPositions", "settlement_status", ("unsettled", "settled", "all")) or "unsettled"
+    counted = set(request.params("count_filter"))
+    if counted - {"position", "total_traded"}:
+        raise Rejected(bad_parameter("GetPositions", "CountFilter", "oneof"))
+    rows = [
+        (listed, position)
+        for listed, position in _held(venue, request, key)
+        if word == "all" or (listed.status == "settled") is (word == "settled")
+    ]
+    if counted:
+        rows = [row for row in rows if _has(row[1], counted)]
+    account = venue.exchange.reads.account(key.account_id, venue.now_ms())
+    return positions_page(request, rows, limit, returned_by_event(account))
 
-        Collateral that was returned is cash, and is missing from the positions' worth.
-        """
-        wanted, now_ms = whole(request, "exchange_index"), self._face.now_ms()
-        account = self._exchange.reads.account(key.account_id, now_ms)
-        free = free_cash(self._face, key, now_ms)
-        is_empty = is_other_subaccount(request)
-        free = {shard: 0 if is_empty else cash for shard, cash in free.items() if wanted in (None, shard)}
-        markets = self._exchange.markets
-        value = sum(
-            _worth_e6(markets[market_id], position)
-            for market_id, position in account.positions.items()
-            if market_id in markets and _is_on(markets[market_id], wanted)
-        ) - sum(returned_by_event(account, wanted).values())
-        return Response(
-            200,
-            {
-                "balance": sum(free.values()) // 10_000,
-                "balance_dollars": money4(sum(free.values())),
-                "balance_breakdown": [
-                    {"exchange_index": shard, "balance": money4(cash)} for shard, cash in sorted(free.items())
-                ],
-                "portfolio_value": 0 if is_empty else value // 10_000,
-                "updated_ts": now_ms // 1000,
-            },
+
+def positions_page(
+    request: Request, rows: list[tuple[ListedMarket, Position]], limit: int, returned: Mapping[str, int]
+) -> Response:
+    """A page of markets' positions, with their events' sums less the collateral that was returned, by event."""
+    page, cursor = paged(rows, request.param("cursor"), limit, lambda row: row[0].market_id)
+    return Response(
+        200,
+        {
+            "cursor": cursor,
+            "market_positions": [position_object(listed, position) for listed, position in page],
+            "event_positions": list(event_position_objects(page, returned)),
+        },
+    )
+
+
+def _held(venue: KalshiVenue, request: Request, key: KalshiKey) -> list[tuple[ListedMarket, Position]]:
+    now_ms = venue.now_ms()
+    if is_other_subaccount(request):
+        return []
+    return [
+        (listed, position)
+        for listed, position in positions_of(venue, request, key, now_ms)
+        if not venue.is_archived(listed)
+    ]
+
+
+def list_fills(venue: KalshiVenue, request: Request, key: KalshiKey) -> Response:
+    """Fills of the live tier, newest first."""
+    if len(request.params("ticker")) > _MAX_FILL_TICKERS:
+        raise Rejected(bad_parameter("GetFills", "Ticker", "max"))
+    low, high = time_range(request)
+    since = venue.now_ms() - venue.settings.archive_after_ms
+    return fills_page(venue, request, key, "GetFills", (max(low, since), high))
+
+
+def list_settlements(venue: KalshiVenue, request: Request, key: KalshiKey) -> Response:
+    """Settled positions, newest first."""
+    limit = limit_of(request, "GetSettlements", 100, 1000)
+    ticker, event = request.param("ticker"), request.param("event_ticker")
+    low, high = time_range(request)
+    markets = venue.exchange.markets
+
+    def matches(payout: Payout) -> bool:
+        return (
+            (not ticker or payout.market_id == ticker)
+            and (not event or markets[payout.market_id].market.event_id == event)
+            and low <= payout.at_ms <= high
         )
 
-    def positions(self, request: Request, key: KalshiKey) -> Response:
-        """Positions, of unsettled markets unless asked otherwise."""
-        limit = limit_of(request, "GetPositions", 100, 1000)
-        word = one_of(request, "GetPositions", "settlement_status", ("unsettled", "settled", "all")) or "unsettled"
-        counted = set(request.params("count_filter"))
-        if counted - {"position", "total_traded"}:
-            raise BadParameter(bad_parameter("GetPositions", "CountFilter", "oneof"))
-        rows = [
-            (listed, position)
-            for listed, position in self._held(request, key)
-            if word == "all" or (listed.status == "settled") is (word == "settled")
-        ]
-        if counted:
-            rows = [row for row in rows if _has(row[1], counted)]
-        account = self._exchange.reads.account(key.account_id, self._face.now_ms())
-        return self.positions_page(request, rows, limit, returned_by_event(account))
-
-    def positions_page(
-        self, request: Request, rows: list[tuple[ListedMarket, Position]], limit: int, returned: Mapping[str, int]
-    ) -> Response:
-        """A page of markets' positions, with their events' sums less the collateral that was returned, by event."""
-        page, cursor = paged(rows, request.param("cursor"), limit, lambda row: row[0].market_id)
-        return Response(
-            200,
-            {
-                "cursor": cursor,
-                "market_positions": [position_object(listed, position) for listed, position in page],
-                "event_positions": list(event_position_objects(page, returned)),
-            },
-        )
-
-    def _held(self, request: Request, key: KalshiKey) -> list[tuple[ListedMarket, Position]]:
-        now_ms = self._face.now_ms()
-        if is_other_subaccount(request):
-            return []
-        return [
-            (listed, position)
-            for listed, position in positions_of(self._face, request, key, now_ms)
-            if not self._face.is_archived(listed, now_ms)
-        ]
-
-    def fills(self, request: Request, key: KalshiKey) -> Response:
-        """Fills of the live tier, newest first."""
-        if len(request.params("ticker")) > _MAX_FILL_TICKERS:
-            raise BadParameter(bad_parameter("GetFills", "Ticker", "max"))
-        low, high = time_range(request)
-        since = self._face.now_ms() - self._face.settings.archive_after_ms
-        return fills_page(self._face, request, key, "GetFills", (max(low, since), high))
-
-    def settlements(self, request: Request, key: KalshiKey) -> Response:
-        """Settled positions, newest first."""
-        limit = limit_of(request, "GetSettlements", 100, 1000)
-        ticker, event = request.param("ticker"), request.param("event_ticker")
-        low, high = time_range(request)
-        markets = self._exchange.markets
-
-        def matches(payout: Payout) -> bool:
-            return (
-                (not ticker or payout.market_id == ticker)
-                and (not event or markets[payout.market_id].market.event_id == event)
-                and low <= payout.at_ms <= high
-            )
-
-        payouts = self._exchange.reads.payouts(key.account_id, self._face.now_ms())
-        rows = [] if is_other_subaccount(request) else [payout for payout in reversed(payouts) if matches(payout)]
-        page, cursor = paged_after(rows, request.param("cursor"), limit, lambda payout: payout.transaction_id)
-        bodies = [settlement_object(payout, markets[payout.market_id]) for payout in page]
-        return Response(200, {"cursor": cursor, "settlements": bodies})
+    payouts = venue.exchange.reads.payouts(key.account_id, venue.now_ms())
+    rows = [] if is_other_subaccount(request) else [payout for payout in reversed(payouts) if matches(payout)]
+    page, cursor = paged_after(rows, request.param("cursor"), limit, lambda payout: payout.transaction_id)
+    bodies = [settlement_object(payout, markets[payout.market_id]) for payout in page]
+    return Response(200, {"cursor": cursor, "settlements": bodies})
 
 
 def is_other_subaccount(request: Request) -> bool:
@@ -147,18 +134,18 @@ def is_other_subaccount(request: Request) -> bool:
     return bool(whole(request, "subaccount"))
 
 
-def free_cash(face: KalshiFace, key: KalshiKey, now_ms: int) -> dict[int, int]:
+def free_cash(venue: KalshiVenue, key: KalshiKey, now_ms: int) -> dict[int, int]:
     """Cash by shard that resting orders do not hold, as the account may read it.
 
     Every order holds its cost; those of an event in which the account nets hold what they can take together.
     """
-    exchange, netted = face.exchange, dict[str, list[Stake]]()
+    exchange, netted = venue.exchange, dict[str, list[Stake]]()
     account = exchange.reads.account(key.account_id, now_ms)
     free = dict(account.cash_by_shard_e6)
     for ticket in exchange.reads.tickets(key.account_id, now_ms):
         if ticket.status != "resting":
             continue
-        request, shard = ticket.request, exchange_index(exchange.markets[ticket.request.market_id])
+        request, shard = ticket.request, exchange.markets[ticket.request.market_id].shard
         group = exchange.netting.group_for(account, request.market_id)
         if group is None:
             free[shard] = free.get(shard, 0) - _cost_e6(ticket)
@@ -171,22 +158,22 @@ def free_cash(face: KalshiFace, key: KalshiKey, now_ms: int) -> dict[int, int]:
     return free
 
 
-def resting_value(face: KalshiFace, key: KalshiKey, now_ms: int) -> dict[int, int]:
+def resting_value(venue: KalshiVenue, key: KalshiKey, now_ms: int) -> dict[int, int]:
     """What resting orders of each shard would cost."""
     value: dict[int, int] = {}
-    for ticket in face.exchange.reads.tickets(key.account_id, now_ms):
+    for ticket in venue.exchange.reads.tickets(key.account_id, now_ms):
         if ticket.status == "resting":
-            shard = exchange_index(face.exchange.markets[ticket.request.market_id])
+            shard = venue.exchange.markets[ticket.request.market_id].shard
             value[shard] = value.get(shard, 0) + _cost_e6(ticket)
     return value
 
 
 def positions_of(
-    face: KalshiFace, request: Request, key: KalshiKey, now_ms: int
+    venue: KalshiVenue, request: Request, key: KalshiKey, now_ms: int
 ) -> list[tuple[ListedMarket, Position]]:
     """The account's positions that a request's ticker, event and shard name, in the order they were opened."""
     ticker, event, shard = request.param("ticker"), request.param("event_ticker"), whole(request, "exchange_index")
-    account, markets = face.exchange.reads.account(key.account_id, now_ms), face.exchange.markets
+    account, markets = venue.exchange.reads.account(key.account_id, now_ms), venue.exchange.markets
     return [
         (markets[market_id], position)
         for market_id, position in account.positions.items()
@@ -198,11 +185,11 @@ def positions_of(
     ]
 
 
-def fills_page(face: KalshiFace, request: Request, key: KalshiKey, call: str, span: tuple[int, int]) -> Response:
+def fills_page(venue: KalshiVenue, request: Request, key: KalshiKey, call: str, span: tuple[int, int]) -> Response:
     """A page of the account's fills within [low, high] milliseconds, newest first."""
     limit, shard = limit_of(request, call, 100, 1000), whole(request, "exchange_index")
     tickers, order_id = set(request.params("ticker")), request.param("order_id")
-    markets = face.exchange.markets
+    markets = venue.exchange.markets
 
     def matches(trade: Trade, side: TradeSide) -> bool:
         return (
@@ -215,19 +202,19 @@ def fills_page(face: KalshiFace, request: Request, key: KalshiKey, call: str, sp
 
     rows = [
         (trade, side)
-        for trade in reversed(face.exchange.reads.trades(key.account_id, face.now_ms()))
+        for trade in reversed(venue.exchange.reads.trades(key.account_id, venue.now_ms()))
         for side in (trade.taker, trade.maker)
         if matches(trade, side)
     ]
     if is_other_subaccount(request):
         rows = []
     page, cursor = paged_after(rows, request.param("cursor"), limit, lambda row: row[0].trade_id + row[1].order_id)
-    bodies = [fill_object(trade, side, markets[trade.market_id], face.settings) for trade, side in page]
+    bodies = [fill_object(trade, side, markets[trade.market_id], venue.settings) for trade, side in page]
     return Response(200, {"cursor": cursor, "fills": bodies})
 
 
 def _is_on(listed: ListedMarket, shard: int | None) -> bool:
-    return shard is None or exchange_index(listed) == shard
+    return shard is None or listed.shard == shard
 
 
 def _has(position: Position, counted: set[str]) -> bool:
@@ -244,3 +231,11 @@ def _worth_e6(listed: ListedMarket, position: Position) -> int:
     bid, ask = listed.book.best_bid or 0, listed.book.best_ask or PRICE_ONE_E4
     yes_e4 = listed.settlement_e4 if listed.settlement_e4 is not None else (bid + ask) // 2
     return (position.yes_e6 * yes_e4 + position.no_e6 * (PRICE_ONE_E4 - yes_e4)) // PRICE_ONE_E4
+
+
+ROUTES: list[Route[KalshiVenue]] = [
+    Route("GET", "/portfolio/balance", get_balance, Access.SIGNED),
+    Route("GET", "/portfolio/positions", list_positions, Access.SIGNED),
+    Route("GET", "/portfolio/fills", list_fills, Access.SIGNED),
+    Route("GET", "/portfolio/settlements", list_settlements, Access.SIGNED),
+]

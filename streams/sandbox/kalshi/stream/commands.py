@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from streams.sandbox.kalshi.stream.subscription import Subscription
+from streams.sandbox.kalshi.stream.subscription import Subscription
 
 ERRORS = {
     1: "Unable to process message",

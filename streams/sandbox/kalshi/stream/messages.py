@@ -13,9 +13,9 @@ from streams.sandbox.core.book import LevelChanged
 from streams.sandbox.core.records import LifecycleMoment, ListedMarket, Ticket, Trade, TradeSide
 from streams.sandbox.kalshi.formats import DOLLARS, count, moment, money
 from streams.sandbox.kalshi.identity import market_uuid, user_id
-from streams.sandbox.kalshi.objects import collateral_return_type, exchange_index, market_object
+from streams.sandbox.kalshi.objects import collateral_return_type, market_object
 from streams.sandbox.kalshi.portfolio_objects import directions, order_object, shown_fee_e6, shown_status
-from streams.sandbox.kalshi.settings import KalshiFaceSettings
+from streams.sandbox.kalshi.settings import KalshiVenueSettings
 
 _uuid = lru_cache(maxsize=20_000)(market_uuid)
 _TOP = ("yes_bid_dollars", "yes_ask_dollars", "yes_bid_size_fp", "yes_ask_size_fp", "volume_fp", "open_interest_fp")
@@ -69,7 +69,7 @@ def delta(ticker: str, change: LevelChanged, use_yes_price: bool, is_tagged: boo
     )  # fmt: skip
 
 
-def public_trade(trade: Trade, settings: KalshiFaceSettings) -> dict[str, Any]:
+def public_trade(trade: Trade, settings: KalshiVenueSettings) -> dict[str, Any]:
     """One print."""
     side = "yes" if trade.taker_side == "bid" else "no"
     body = {
@@ -108,14 +108,14 @@ def ticker_update(listed: ListedMarket, last_size_e6: int, now_ms: int) -> dict[
 
 
 def fill(
-    trade: Trade, side: TradeSide, ticket: Ticket, listed: ListedMarket, settings: KalshiFaceSettings
+    trade: Trade, side: TradeSide, ticket: Ticket, listed: ListedMarket, settings: KalshiVenueSettings
 ) -> dict[str, Any]:
     """An own fill."""
     body = {
         "trade_id": trade.trade_id,
         "order_id": side.order_id,
         "market_ticker": listed.market_id,
-        "exchange_index": exchange_index(listed),
+        "exchange_index": listed.shard,
         "is_taker": side is trade.taker,
         **directions(ticket.request.side, settings),
         "yes_price_dollars": DOLLARS[trade.price_e4],
@@ -149,7 +149,7 @@ def market_position(account_id: str, ticker: str, position: Position) -> dict[st
     }
 
 
-def user_order(ticket: Ticket, listed: ListedMarket, settings: KalshiFaceSettings, change: str = "") -> dict[str, Any]:
+def user_order(ticket: Ticket, listed: ListedMarket, settings: KalshiVenueSettings, change: str = "") -> dict[str, Any]:
     """An own order after it was placed, changed (`change` names the request) or ended."""
     body = order_object(ticket, listed, settings)
     for name in ("type", "no_price_dollars", "action", "cancel_order_on_pause"):
@@ -180,7 +180,7 @@ def event_created(listed: ListedMarket) -> dict[str, Any]:
     event = listed.event
     return {
         "event_ticker": event.event_id,
-        "exchange_index": exchange_index(listed),
+        "exchange_index": listed.shard,
         "title": event.title,
         "subtitle": event.subtitle,
         "collateral_return_type": collateral_return_type([listed]),
@@ -222,7 +222,7 @@ def _created(listed: ListedMarket) -> dict[str, Any]:
     expected = int(market.close_time.timestamp()) + market.settle_lag_s
     return {
         "event_type": "created",
-        "exchange_index": exchange_index(listed),
+        "exchange_index": listed.shard,
         "open_ts": int(market.open_time.timestamp()),
         "close_ts": int(market.close_time.timestamp()),
         **_grid(listed),

@@ -3,28 +3,41 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
+from streams.market.identity import Venue
+from streams.sandbox.core.records import ListedMarket
+from streams.sandbox.http.schema_drift import with_novelties
 from streams.sandbox.http.server import Socket
+from streams.sandbox.kalshi.auth import KalshiKey
 from streams.sandbox.kalshi.identity import market_uuid
 from streams.sandbox.kalshi.stream.commands import ERRORS, BadCommand, check_shards, check_underlyings, named_markets
 from streams.sandbox.kalshi.stream.messages import snapshot
 from streams.sandbox.kalshi.stream.subscription import BOOKS, CHANNELS, FILTERED, PRIVATE, Subscription
-
-if TYPE_CHECKING:
-    from streams.sandbox.kalshi.app import KalshiFace
-    from streams.sandbox.kalshi.auth import KalshiKey
+from streams.sandbox.kalshi.stream.subscriptions import Subscriptions
+from streams.sandbox.kalshi.venue import KalshiVenue
 
 
 @dataclass(slots=True, eq=False)
 class KalshiSession:
-    """One authenticated connection."""
+    """One authenticated connection.
 
-    face: KalshiFace
+    Attributes:
+        registry: The subscriptions of all connections.
+        ticker_body: Renders the ticker's message of a market as it stands at a moment.
+        watch_faults: Puts the socket under lags and fault plan.
+        subscriptions: The connection's own ones by their id.
+    """
+
+    venue: KalshiVenue
     key: KalshiKey
+    registry: Subscriptions
+    ticker_body: Callable[[ListedMarket, int], dict[str, object]]
+    watch_faults: Callable[[Socket], None]
     subscriptions: dict[int, Subscription] = field(default_factory=dict)
     _socket: Socket | None = None
     _last_sid: int = 0
@@ -35,13 +48,13 @@ class KalshiSession:
     @property
     def is_compressible(self) -> bool:
         """As the settings say."""
-        return self.face.settings.compresses
+        return self.venue.settings.compresses
 
     def on_open(self, socket: Socket) -> None:
         """Start pinging."""
         self._socket = socket
-        self.face.hub.connected(self.key.account_id, 1)
-        self.face.watch_faults(socket)
+        self.registry.count_connection(self.key.account_id, 1)
+        self.watch_faults(socket)
         self._ping()
 
     def on_close(self) -> None:
@@ -49,10 +62,10 @@ class KalshiSession:
         if self._pinger is not None:
             self._pinger.cancel()
         for subscription in self.subscriptions.values():
-            self.face.hub.unsubscribe(subscription, None)
+            self.registry.remove(subscription, None)
         self.subscriptions.clear()
         if self._socket is not None:
-            self.face.hub.connected(self.key.account_id, -1)
+            self.registry.count_connection(self.key.account_id, -1)
         self._socket = None
 
     def on_text(self, text: str) -> None:
@@ -70,32 +83,40 @@ class KalshiSession:
         except BadCommand as error:
             self._refuse(number, error)
 
-    def send(self, text: bytes, channel: str = "") -> None:
-        """Send a frame; answers to commands have no channel and no faults."""
-        if self._socket is not None:
-            self._socket.send(text, channel)
+    def publish(self, subscription: Subscription, kind: str, message: bytes) -> None:
+        """Send a frame of data; who reads too slowly, or by request, loses the subscription instead (25 and 10)."""
+        venue, settings, socket = self.venue, self.venue.settings, self._socket
+        if socket is not None and socket.unsent_bytes > settings.slow_reader_bytes:
+            self._end(subscription, 25)
+            return
+        faults = venue.exchange.faults
+        if faults.rules and faults.fires("channel_error", Venue.KALSHI, channel=subscription.channel):
+            self._end(subscription, 10)
+            return
+        numbered = b',"seq":%d' % subscription.number() if subscription.is_numbered else b""
+        sent = b',"sending_ts_ms":%d' % venue.now_ms() if settings.sends_sending_ts else b""
+        if settings.has_novelties:
+            message = orjson.dumps(with_novelties(orjson.loads(message)))
+        if socket is not None:
+            frame = b'{"type":"%s","sid":%d%s%s,"msg":%s}' % (kind.encode(), subscription.sid, numbered, sent, message)
+            socket.send(frame, subscription.channel)
 
-    @property
-    def is_too_slow(self) -> bool:
-        """Whether more than the venue buffers waits to be read."""
-        return self._socket is not None and self._socket.unsent_bytes > self.face.settings.slow_reader_bytes
-
-    def end(self, subscription: Subscription, code: int) -> None:
+    def _end(self, subscription: Subscription, code: int) -> None:
         """End a subscription with an error: 25 for a reader who is too slow, 10 for trouble of the channel's own."""
         if self.subscriptions.pop(subscription.sid, None) is not None:
-            self.face.hub.unsubscribe(subscription, None)
+            self.registry.remove(subscription, None)
             self._refuse(0, BadCommand(code, subscription))
 
     # -- commands ---------------------------------------------------------------------------------------------------
 
     def _carry_out(self, number: int, command: dict[str, Any]) -> None:
         self._count_command()
-        if self.face.exchange.faults.fires("command_timeout", self.face.venue) is not None:
+        if self.venue.exchange.faults.fires("command_timeout", Venue.KALSHI) is not None:
             raise BadCommand(18)
         name, params = command.get("cmd"), command.get("params")
         if name == "list_subscriptions":
             rows = [{"channel": one.channel, "sid": one.sid} for one in self.subscriptions.values()]
-            self._answer(number, {"type": "ok", "msg": rows})
+            self._respond(number, {"type": "ok", "msg": rows})
             return
         handlers = {"subscribe": self._subscribe, "unsubscribe": self._unsubscribe, "update_subscription": self._update}
         handler = handlers.get(name) if isinstance(name, str) else None
@@ -106,10 +127,10 @@ class KalshiSession:
         handler(number, params)
 
     def _count_command(self) -> None:
-        second = self.face.now_ms() // 1000
+        second = self.venue.now_ms() // 1000
         self._commands = 1 if second != self._second else self._commands + 1
         self._second = second
-        if self._commands > self.face.settings.max_commands_per_s:
+        if self._commands > self.venue.settings.max_commands_per_s:
             raise BadCommand(27)
 
     def _subscribe(self, number: int, params: dict[str, Any]) -> None:
@@ -148,15 +169,15 @@ class KalshiSession:
             return known, self._add(number, known, tickers)
         self._check_room(channel, len(tickers), None)
         wanted = dict.fromkeys(tickers) if tickers and channel in FILTERED else None
-        default = self.face.settings.default_use_yes_price
+        default = self.venue.settings.default_use_yes_price
         self._last_sid += 1
         subscription = Subscription(
-            self, self._last_sid, channel, wanted, bool(params.get("use_yes_price", default)),
+            self, self.key.account_id, self._last_sid, channel, wanted, bool(params.get("use_yes_price", default)),
             is_by_id="market_id" in params or "market_ids" in params, is_terse=bool(params.get("skip_ticker_ack")),
         )  # fmt: skip
         self.subscriptions[subscription.sid] = subscription
-        self._answer(number, {"type": "subscribed", "msg": {"channel": channel, "sid": subscription.sid}})
-        self.face.hub.subscribe(subscription, None if wanted is None else tickers)
+        self._respond(number, {"type": "subscribed", "msg": {"channel": channel, "sid": subscription.sid}})
+        self.registry.add(subscription, None if wanted is None else tickers)
         return subscription, tickers
 
     def _add(self, number: int, subscription: Subscription, tickers: list[str]) -> list[str]:
@@ -166,7 +187,7 @@ class KalshiSession:
         self._check_room(subscription.channel, len(fresh), subscription)
         if held is not None:
             held.update(dict.fromkeys(fresh))
-            self.face.hub.subscribe(subscription, fresh)
+            self.registry.add(subscription, fresh)
         self._acknowledge(number, subscription)
         return fresh
 
@@ -176,10 +197,10 @@ class KalshiSession:
             self._snapshots(subscription, tickers)
         elif subscription.channel == "ticker" and params.get("send_initial_snapshot"):
             for ticker in tickers:
-                listed = self.face.exchange.markets.get(ticker)
+                listed = self.venue.exchange.markets.get(ticker)
                 if listed is not None:
-                    body = self.face.broadcast.ticker_body(listed, self.face.now_ms())
-                    subscription.send("ticker", orjson.dumps(body))
+                    body = self.ticker_body(listed, self.venue.now_ms())
+                    self.publish(subscription, "ticker", orjson.dumps(body))
 
     def _unsubscribe(self, number: int, params: dict[str, Any]) -> None:
         sids = params.get("sids")
@@ -192,8 +213,8 @@ class KalshiSession:
             if subscription is None:
                 self._refuse(number, BadCommand(7))
                 continue
-            self.face.hub.unsubscribe(subscription, None)
-            self._answer(number, {"sid": sid, "seq": subscription.number(), "type": "unsubscribed"})
+            self.registry.remove(subscription, None)
+            self._respond(number, {"sid": sid, "seq": subscription.number(), "type": "unsubscribed"})
 
     def _update(self, number: int, params: dict[str, Any]) -> None:
         subscription = self._named(params)
@@ -214,7 +235,7 @@ class KalshiSession:
             held = subscription.tickers if subscription.tickers is not None else {}
             for ticker in tickers:
                 held.pop(ticker, None)
-            self.face.hub.unsubscribe(subscription, tickers)
+            self.registry.remove(subscription, tickers)
             self._acknowledge(number, subscription)
         elif subscription.channel == BOOKS:
             self._snapshots(subscription, [one for one in tickers if one in (subscription.tickers or ())])
@@ -226,7 +247,7 @@ class KalshiSession:
         frame: dict[str, Any] = {"type": "ok", "sid": subscription.sid, "seq": subscription.number(), "msg": {}}
         if params["action"] == "underlying_list":
             frame |= {"type": "pyth_value_underlying_list", "msg": {"underlying_tickers": []}}
-        self._answer(number, frame)
+        self._respond(number, frame)
 
     def _named(self, params: dict[str, Any]) -> Subscription:
         sids = params.get("sids") or []
@@ -245,19 +266,20 @@ class KalshiSession:
         named, ids = named_markets(params)
         if ids and channel in FILTERED and channel != "ticker":
             raise BadCommand(14 if channel == BOOKS else 11)
-        return list(dict.fromkeys([*named, *(self.face.tickers[name] for name in ids if name in self.face.tickers)]))
+        return list(dict.fromkeys([*named, *(self.venue.tickers[name] for name in ids if name in self.venue.tickers)]))
 
     def _check_room(self, channel: str, more: int, subscription: Subscription | None) -> None:
         if channel != BOOKS:
             return
         held = sum(len(one.tickers or ()) for one in self.subscriptions.values() if one.channel == BOOKS)
-        if held + more > self.face.settings.max_markets_per_session:
+        if held + more > self.venue.settings.max_markets_per_session:
             raise BadCommand(26, subscription)
 
     # -- frames -----------------------------------------------------------------------------------------------------
 
-    def _answer(self, number: int, frame: dict[str, Any]) -> None:
-        self.send(orjson.dumps({"id": number, **frame} if number else frame))
+    def _respond(self, number: int, frame: dict[str, Any]) -> None:
+        if self._socket is not None:
+            self._socket.send(orjson.dumps({"id": number, **frame} if number else frame))
 
     def _acknowledge(self, number: int, subscription: Subscription) -> None:
         frame: dict[str, Any] = {"type": "ok", "sid": subscription.sid}
@@ -270,13 +292,13 @@ class KalshiSession:
             frame["msg"] = {"market_ids": [market_uuid(ticker) for ticker in tickers]}
         else:
             frame["msg"] = {"market_tickers": tickers}
-        self._answer(number, frame)
+        self._respond(number, frame)
 
     def _snapshots(self, subscription: Subscription, tickers: list[str]) -> None:
         for ticker in tickers:
-            listed = self.face.exchange.markets.get(ticker)
+            listed = self.venue.exchange.markets.get(ticker)
             if listed is not None:
-                subscription.send("orderbook_snapshot", snapshot(listed, subscription.use_yes_price))
+                self.publish(subscription, "orderbook_snapshot", snapshot(listed, subscription.use_yes_price))
 
     def _refuse(self, number: int, error: BadCommand) -> None:
         frame: dict[str, Any] = {"type": "error"}
@@ -285,10 +307,10 @@ class KalshiSession:
             frame["sid"] = subscription.sid
             if subscription.is_numbered:
                 frame["seq"] = subscription.number()
-        self._answer(number, {**frame, "msg": {"code": error.code, "msg": ERRORS[error.code]}})
+        self._respond(number, {**frame, "msg": {"code": error.code, "msg": ERRORS[error.code]}})
 
     def _ping(self) -> None:
         if self._socket is None:
             return
         self._socket.ping(b"heartbeat")
-        self._pinger = self._socket.loop.call_later(self.face.settings.ping_interval_s, self._ping)
+        self._pinger = self._socket.loop.call_later(self.venue.settings.ping_interval_s, self._ping)

@@ -3,14 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-import orjson
-
-from streams.sandbox.http.schema_drift import with_novelties
-
-if TYPE_CHECKING:
-    from streams.sandbox.kalshi.stream.socket import KalshiSession
+from typing import Protocol
 
 BOOKS = "orderbook_delta"
 PRIVATE = frozenset({"fill", "user_orders", "market_positions", "order_group_updates"})
@@ -24,18 +17,28 @@ CHANNELS = FILTERED | PRIVATE | SILENT | {"market_lifecycle_v2"}
 UNNUMBERED = frozenset({"ticker", "fill", "user_orders", "market_positions"})
 
 
+class Subscriber(Protocol):
+    """A connection as feeds know it."""
+
+    def publish(self, subscription: Subscription, kind: str, message: bytes) -> None:
+        """Send a message of a type as a frame of one of the connection's subscriptions."""
+
+
 @dataclass(slots=True, eq=False)
 class Subscription:
     """One subscription.
 
     Attributes:
+        subscriber: The connection it belongs to.
+        account_id: The account of the connection's key.
         tickers: None is all markets.
         is_by_id: The markets were named by their UUIDs; acknowledgements list those.
         is_terse: Acknowledgements leave the list out.
         seq: The last number used; only numbered channels show it on data.
     """
 
-    session: KalshiSession
+    subscriber: Subscriber
+    account_id: str
     sid: int
     channel: str
     tickers: dict[str, None] | None
@@ -53,21 +56,3 @@ class Subscription:
         """Use up the next number: a frame that gets lost has used it all the same."""
         self.seq += 1
         return self.seq
-
-    def send(self, kind: str, message: bytes) -> None:
-        """Send a frame of data; who reads too slowly, or by request, loses the subscription instead (25 and 10)."""
-        session = self.session
-        if session.is_too_slow:
-            session.end(self, 25)
-            return
-        face = session.face
-        if face.exchange.faults.rules and face.exchange.faults.fires("channel_error", face.venue, channel=self.channel):
-            session.end(self, 10)
-            return
-        settings = face.settings
-        numbered = b',"seq":%d' % self.number() if self.is_numbered else b""
-        sent = b',"sending_ts_ms":%d' % face.now_ms() if settings.sends_sending_ts else b""
-        if settings.has_novelties:
-            message = orjson.dumps(with_novelties(orjson.loads(message)))
-        frame = b'{"type":"%s","sid":%d%s%s,"msg":%s}' % (kind.encode(), self.sid, numbered, sent, message)
-        session.send(frame, self.channel)

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
 import orjson
 
-if TYPE_CHECKING:
-    from streams.sandbox.kalshi.stream.subscription import Subscription
+from streams.sandbox.kalshi.stream.subscription import Subscription
 
 LIFECYCLE = "market_lifecycle_v2"
 
 
-class Hub:
-    """Subscriptions by channel and market. A subscription to all markets is kept apart."""
+class Subscriptions:
+    """Subscriptions by channel and market. A subscription to all markets is stored apart.
+
+    Attributes:
+        connections: Open sockets by account.
+    """
 
     def __init__(self) -> None:
         self.connections: dict[str, int] = {}
         self._by_market: dict[tuple[str, str], dict[Subscription, None]] = {}
         self._for_all: dict[str, dict[Subscription, None]] = {}
 
-    def connected(self, account_id: str, change: int) -> None:
+    def count_connection(self, account_id: str, change: int) -> None:
         """Count an account's sockets."""
         self.connections[account_id] = self.connections.get(account_id, 0) + change
 
-    def subscribe(self, subscription: Subscription, tickers: list[str] | None) -> None:
+    def add(self, subscription: Subscription, tickers: list[str] | None) -> None:
         """Send it what happens in these markets (all when None)."""
         if tickers is None:
             self._for_all.setdefault(subscription.channel, {})[subscription] = None
@@ -32,7 +36,7 @@ class Hub:
         for ticker in tickers:
             self._by_market.setdefault((subscription.channel, ticker), {})[subscription] = None
 
-    def unsubscribe(self, subscription: Subscription, tickers: list[str] | None) -> None:
+    def remove(self, subscription: Subscription, tickers: list[str] | None) -> None:
         """Stop sending it these markets (everything when None)."""
         if tickers is None:
             self._for_all.get(subscription.channel, {}).pop(subscription, None)
@@ -44,26 +48,32 @@ class Hub:
                 if not members:
                     del self._by_market[subscription.channel, ticker]
 
-    def interested(self, channel: str, ticker: str) -> list[Subscription]:
-        """Who wants a market's messages of a channel."""
+    def of_market(self, channel: str, ticker: str) -> list[Subscription]:
+        """Those that get a market's messages of a channel."""
         return [*self._by_market.get((channel, ticker), ()), *self._for_all.get(channel, ())]
 
-    def to_all(self, channel: str, kind: str, body: dict[str, Any]) -> None:
+    def of_owner(self, channel: str, ticker: str, account_id: str) -> list[Subscription]:
+        """An account's own ones among those that get a market's messages of a private channel."""
+        members = self.of_market(channel, ticker)
+        return [one for one in members if one.account_id == account_id] if members else members
+
+    def publish_to_all(self, channel: str, kind: str, body: dict[str, Any]) -> None:
         """Send to everybody on a channel that has no market filter."""
-        members = self._for_all.get(channel)
-        if members:
-            message = orjson.dumps(body)
-            for subscription in list(members):
-                subscription.send(kind, message)
+        if members := list(self._for_all.get(channel, ())):
+            publish(members, kind, body)
 
-    def to_owner(self, channel: str, kind: str, account_id: str, ticker: str, body: dict[str, Any]) -> None:
-        """Send to an account's own subscriptions of a private channel."""
-        members = [one for one in self.interested(channel, ticker) if one.session.key.account_id == account_id]
-        if members:
-            message = orjson.dumps(body)
-            for subscription in members:
-                subscription.send(kind, message)
-
-    def tell_fee_update(self, body: dict[str, Any]) -> None:
+    def publish_fee_override(self, body: dict[str, Any]) -> None:
         """An event's fee override took effect."""
-        self.to_all(LIFECYCLE, "event_fee_update", body)
+        self.publish_to_all(LIFECYCLE, "event_fee_update", body)
+
+    def publish_order_group(self, account_id: str, body: dict[str, Any]) -> None:
+        """An account's order group changed."""
+        if owner := self.of_owner("order_group_updates", "", account_id):
+            publish(owner, "order_group_updates", body)
+
+
+def publish(subscriptions: Iterable[Subscription], kind: str, body: dict[str, Any]) -> None:
+    """Send one message to several subscriptions, rendered once."""
+    message = orjson.dumps(body)
+    for subscription in subscriptions:
+        subscription.subscriber.publish(subscription, kind, message)

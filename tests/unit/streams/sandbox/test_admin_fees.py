@@ -12,28 +12,28 @@ from streams.sandbox.core.faults import FaultPlan
 from streams.sandbox.exchange.snapshot import apply_state, exchange_state, reopen_books
 from streams.sandbox.http.server import Request, Response
 from streams.sandbox.process.admin import AdminFace, Controls
-from tests.support.kalshi_venue import CRYPTO, KalshiVenue
+from tests.support.kalshi_venue import CRYPTO, OfflineKalshi
 
 EVENT, SERIES = "KXRAIN-26DEC01", "KXRAIN"
 _IOC = {"time_in_force": "immediate_or_cancel", "price": "0.5100"}
 
 
-def ask(venue: KalshiVenue, body: dict[str, Any]) -> Response:
+def ask(venue: OfflineKalshi, body: dict[str, Any]) -> Response:
     controls = Controls(
-        {Venue.KALSHI: venue.exchange}, {Venue.KALSHI: venue.face}, FaultPlan(), lambda _: venue.now_ms,
+        {Venue.KALSHI: venue.exchange}, {Venue.KALSHI: venue.app}, FaultPlan(), lambda _: venue.now_ms,
         lambda: None, lambda: None, lambda _: None,
     )  # fmt: skip
     request = Request("POST", "/fees", [], {}, orjson.dumps({"venue": "kalshi", **body}))
     return AdminFace(controls).handle(request)
 
 
-def paid(venue: KalshiVenue) -> list[str]:
+def paid(venue: OfflineKalshi) -> list[str]:
     """Fees of key-1's fills, oldest first."""
     return [fill["fee_cost"] for fill in reversed(venue.own("/portfolio/fills")["fills"])]
 
 
 def test_an_event_changes_at_once_in_its_object_its_fills_and_on_the_lifecycle_channel() -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     line = venue.open_line()
     line.command(1, "subscribe", channels=["market_lifecycle_v2"])
     change = {"event": EVENT, "fee_type": "quadratic_with_maker_fees", "fee_multiplier": "0.5"}
@@ -54,20 +54,20 @@ def test_an_event_changes_at_once_in_its_object_its_fills_and_on_the_lifecycle_c
 
 
 def test_a_series_changes_at_its_time_and_is_listed_before() -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     later = venue.now_ms + 60_000
     ask(venue, {"series": SERIES, "fee_type": "quadratic", "fee_multiplier": "0.5", "at_ms": later})
     (row,) = venue.public("/series/fee_changes")["series_fee_change_arr"]
     assert (row["series_ticker"], row["fee_multiplier"]) == (SERIES, 0.5)
     assert venue.public(f"/series/{SERIES}")["series"]["fee_multiplier"] == 1
     venue.wait(60_000)
-    venue.face.tick(venue.now_ms)
+    venue.app.tick(venue.now_ms)
     assert venue.public("/series/fee_changes")["series_fee_change_arr"] == []
     assert venue.public(f"/series/{SERIES}")["series"]["fee_multiplier"] == 0.5
 
 
 def test_an_order_that_rests_through_a_change_pays_each_fill_by_the_fees_of_its_moment() -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     venue.placed(ticker=CRYPTO, price="0.5000", count="20.00")
     venue.quote("ask", 5_000, 10, ticker=CRYPTO, now=True)
     ask(venue, {"series": "KXBTCD", "fee_type": "quadratic", "fee_multiplier": "1"})
@@ -76,14 +76,14 @@ def test_an_order_that_rests_through_a_change_pays_each_fill_by_the_fees_of_its_
 
 
 def test_of_two_changes_for_one_moment_the_last_counts() -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     for multiplier in ("0.5", "2"):
         ask(venue, {"series": SERIES, "fee_type": "quadratic", "fee_multiplier": multiplier})
     assert venue.public(f"/series/{SERIES}")["series"]["fee_multiplier"] == 2
 
 
 def test_orders_that_dearer_fees_leave_without_cover_end() -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     account = venue.exchange.accounts.accounts["kalshi:key-1"]
     account.allocation = {}
     ids = [venue.placed(price="0.4000", client_order_id=f"o{number}") for number in range(2)]
@@ -93,13 +93,13 @@ def test_orders_that_dearer_fees_leave_without_cover_end() -> None:
 
 
 def test_a_restart_keeps_the_fees_and_tells_no_change_twice() -> None:
-    venue, restarted = KalshiVenue(), KalshiVenue()
+    venue, restarted = OfflineKalshi(), OfflineKalshi()
     ask(venue, {"event": EVENT, "fee_multiplier": "0"})
     apply_state(restarted.exchange, orjson.loads(orjson.dumps(exchange_state(venue.exchange))))
     reopen_books(restarted.exchange, [], restarted.now_ms)
     line = restarted.open_line()
     line.command(1, "subscribe", channels=["market_lifecycle_v2"])
-    restarted.face.tick(restarted.now_ms)
+    restarted.app.tick(restarted.now_ms)
     assert restarted.public(f"/events/{EVENT}")["event"]["fee_multiplier_override"] == 0
     assert [frame for frame in line.taken() if frame["type"] == "event_fee_update"] == []
 
@@ -120,7 +120,7 @@ def test_a_restart_keeps_the_fees_and_tells_no_change_twice() -> None:
     ],
 )
 def test_what_cannot_be_meant_changes_nothing(body: dict[str, Any], status: int) -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     assert ask(venue, body).status == status
     assert venue.public("/series/fee_changes?show_historical=true")["series_fee_change_arr"] == []
     assert venue.public("/events/fee_changes")["event_fee_changes"] == []

@@ -10,7 +10,7 @@ from streams.sandbox.core.profile import REALISTIC, ZERO, Behaviour
 from streams.sandbox.exchange.exchange import Exchange
 from streams.sandbox.http.fault_injection import FaultySurface
 from streams.sandbox.http.server import Request, Response
-from tests.support.kalshi_venue import KalshiVenue
+from tests.support.kalshi_venue import OfflineKalshi
 
 ORDER = Request("POST", "/trade-api/v2/portfolio/orders", [], {})
 READ = Request("GET", "/trade-api/v2/portfolio/orders", [], {})
@@ -110,7 +110,7 @@ def test_an_upgrade_can_be_refused_as_a_venue_in_trouble_does() -> None:
 
 def test_a_venue_in_trouble_still_tells_its_status() -> None:
     rule = FaultRule("server_error", status=504, times=1)
-    venue = KalshiVenue(plan=FaultPlan([rule]))
+    venue = OfflineKalshi(plan=FaultPlan([rule]))
     broken, whole = venue.ask("GET", "/exchange/status"), venue.ask("GET", "/exchange/status")
     assert (broken.status, whole.status) == (504, 200)
     assert broken.body == whole.body

@@ -6,17 +6,17 @@ from dataclasses import replace
 from typing import Any
 
 from streams.sandbox.core.model import ListMarket
-from streams.sandbox.kalshi.settings import KalshiFaceSettings
-from tests.support.kalshi_venue import KalshiVenue, rain
+from streams.sandbox.kalshi.settings import KalshiVenueSettings
+from tests.support.kalshi_venue import OfflineKalshi, rain
 
 NETTING = "/portfolio/subaccounts/netting"
 EVENT = "KXWIN-26DEC01"
 _IOC = {"time_in_force": "immediate_or_cancel"}
 
 
-def venue(settings: KalshiFaceSettings | None = None, *, is_exclusive: bool = True) -> KalshiVenue:
+def venue(settings: KalshiVenueSettings | None = None, *, is_exclusive: bool = True) -> OfflineKalshi:
     """Three more markets of one event without fees; makers bid 0.40 and 0.30 and 0.10 for YES of them."""
-    made = KalshiVenue(settings=settings)
+    made = OfflineKalshi(settings=settings)
     first = rain()
     event = replace(first.event, event_id=EVENT, series_id="KXWIN", is_exclusive=is_exclusive)
     for number, price in enumerate((4_000, 3_000, 1_000)):
@@ -31,17 +31,17 @@ def venue(settings: KalshiFaceSettings | None = None, *, is_exclusive: bool = Tr
     return made
 
 
-def switch(made: KalshiVenue, *, is_on: bool = True) -> None:
+def switch(made: OfflineKalshi, *, is_on: bool = True) -> None:
     body = {"subaccount_number": 0, "enabled": is_on}
     assert made.ask("PUT", NETTING, body, key="key-1").status == 200
 
 
-def buy_no(made: KalshiVenue, number: int, price: str) -> None:
+def buy_no(made: OfflineKalshi, number: int, price: str) -> None:
     """Ten NO, that is a sale of YES at its price."""
     made.placed(ticker=f"{EVENT}-{number}", side="ask", price=price, client_order_id=f"n{number}", **_IOC)
 
 
-def balance(made: KalshiVenue) -> Any:
+def balance(made: OfflineKalshi) -> Any:
     return made.own("/portfolio/balance?exchange_index=0")
 
 
@@ -96,7 +96,7 @@ def test_closing_a_netted_position_without_cash_is_refused() -> None:
 
 
 def test_positions_from_before_are_netted_at_once_where_the_settings_say_so() -> None:
-    for settings, change in ((None, 0), (KalshiFaceSettings(netting_starts="at_once"), 1_000)):
+    for settings, change in ((None, 0), (KalshiVenueSettings(netting_starts="at_once"), 1_000)):
         made = venue(settings)
         buy_no(made, 0, "0.4000")
         buy_no(made, 1, "0.3000")

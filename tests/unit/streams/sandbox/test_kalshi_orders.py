@@ -14,12 +14,12 @@ import pytest
 from streams.sandbox.core.profile import ZERO
 from streams.sandbox.exchange.snapshot import apply_state, exchange_state, reopen_books
 from streams.sandbox.kalshi.maintenance import pause_end_ms
-from streams.sandbox.kalshi.settings import KalshiFaceSettings
-from tests.support.kalshi_venue import CRYPTO, RAIN, KalshiVenue, order
+from streams.sandbox.kalshi.settings import KalshiVenueSettings
+from tests.support.kalshi_venue import CRYPTO, RAIN, OfflineKalshi, order
 
 _ORDERS = "/portfolio/events/orders"
 _IOC = "immediate_or_cancel"
-_DOCUMENTED = KalshiFaceSettings(rate_limit_body="documented")
+_DOCUMENTED = KalshiVenueSettings(rate_limit_body="documented")
 
 
 def error(answer: Any) -> tuple[int, str, str]:
@@ -54,12 +54,12 @@ def error(answer: Any) -> tuple[int, str, str]:
     ],
 )
 def test_what_the_venue_would_refuse_is_refused(changes: dict[str, Any], refusal: tuple[int, str, str]) -> None:
-    assert error(KalshiVenue().place(**changes)) == refusal
+    assert error(OfflineKalshi().place(**changes)) == refusal
 
 
 @pytest.mark.parametrize("name", ["count", "price"])
 def test_numbers_must_be_strings(name: str) -> None:
-    answer = KalshiVenue().place(**{name: 10})
+    answer = OfflineKalshi().place(**{name: 10})
     details = f"json: cannot unmarshal number into Go struct field CreateOrderV2Request.{name} of type string"
     assert (answer.status, answer.body) == (
         400,
@@ -69,7 +69,7 @@ def test_numbers_must_be_strings(name: str) -> None:
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", {"ticker": RAIN}])
 def test_bodies_that_do_not_decode_get_the_flat_error(body: Any) -> None:
-    answer = KalshiVenue().ask("POST", _ORDERS, body, key="key-1")
+    answer = OfflineKalshi().ask("POST", _ORDERS, body, key="key-1")
     assert (answer.status, answer.body["code"], sorted(answer.body)) == (
         400,
         "bad_request",
@@ -78,25 +78,25 @@ def test_bodies_that_do_not_decode_get_the_flat_error(body: Any) -> None:
 
 
 def test_a_finer_grid_takes_finer_prices_only_where_it_is_fine() -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     assert venue.place(ticker=CRYPTO, price="0.0510").status == 201
     assert error(venue.place(ticker=CRYPTO, price="0.4510", client_order_id="b"))[1] == "invalid_price"
 
 
 def test_an_immediate_order_without_liquidity_is_taken_and_fills_nothing() -> None:
-    body = KalshiVenue().place(time_in_force=_IOC, price="0.4000").body
+    body = OfflineKalshi().place(time_in_force=_IOC, price="0.4000").body
     assert (body["fill_count"], body["remaining_count"]) == ("0.00", "0.00")
     assert "average_fill_price" not in body
 
 
 def test_a_taker_keeps_the_improvement_and_hundredths_of_contracts_trade() -> None:
-    body = KalshiVenue().place(time_in_force=_IOC, price="0.9900", count="0.25").body
+    body = OfflineKalshi().place(time_in_force=_IOC, price="0.9900", count="0.25").body
     assert (body["fill_count"], body["average_fill_price"]) == ("0.25", "0.5100")
 
 
 @pytest.mark.parametrize(("mode", "filled", "left"), [("taker_at_cross", "50.00", 1), ("maker", "60.00", 0)])
 def test_both_ways_of_preventing_self_trades(mode: str, filled: str, left: int) -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     venue.placed(side="ask", price="0.5100", client_order_id="own")
     venue.quote("ask", 5_100, 10, key="behind")
     body = venue.place(
@@ -107,7 +107,7 @@ def test_both_ways_of_preventing_self_trades(mode: str, filled: str, left: int) 
 
 
 def test_a_client_id_stays_taken_after_its_order_was_canceled() -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     one = venue.placed()
     assert venue.ask("DELETE", f"{_ORDERS}/{one}", key="key-1").status == 200
     assert error(venue.place()) == (409, "order_already_exists", "")
@@ -115,7 +115,7 @@ def test_a_client_id_stays_taken_after_its_order_was_canceled() -> None:
 
 
 def test_the_time_a_client_id_stays_taken_is_a_setting() -> None:
-    venue = KalshiVenue(settings=KalshiFaceSettings(duplicate_horizon_ms=1_000))
+    venue = OfflineKalshi(settings=KalshiVenueSettings(duplicate_horizon_ms=1_000))
     venue.placed()
     assert venue.place().status == 409
     venue.wait(1_000)
@@ -123,7 +123,7 @@ def test_the_time_a_client_id_stays_taken_is_a_setting() -> None:
 
 
 def test_orders_that_are_gone_never_were_or_are_another_s_are_the_same_404() -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     canceled, executed = venue.placed(client_order_id="a"), venue.placed(client_order_id="b", price="0.5100")
     others = venue.placed(client_order_id="c", key="key-2")
     venue.ask("DELETE", f"{_ORDERS}/{canceled}", key="key-1")
@@ -133,14 +133,14 @@ def test_orders_that_are_gone_never_were_or_are_another_s_are_the_same_404() -> 
 
 
 def test_a_literal_shard_zero_does_not_find_a_market_of_another_shard() -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     assert error(venue.place(ticker=CRYPTO, exchange_index=0)) == (404, "market_not_found", "")
     for number, shard in enumerate((2, -1, None)):
         assert venue.place(ticker=CRYPTO, exchange_index=shard, client_order_id=f"c{number}").status == 201
 
 
 def test_a_cancel_without_ticker_or_shard_looks_on_shard_zero_only() -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     one, two = venue.placed(ticker=CRYPTO, client_order_id="a"), venue.placed(ticker=CRYPTO, client_order_id="b")
     assert error(venue.ask("DELETE", f"{_ORDERS}/{one}", key="key-1")) == (404, "not_found", "")
     assert venue.ask("DELETE", f"{_ORDERS}/{one}?market_ticker={CRYPTO}", key="key-1").status == 200
@@ -148,7 +148,7 @@ def test_a_cancel_without_ticker_or_shard_looks_on_shard_zero_only() -> None:
 
 
 def test_cash_on_another_shard_does_not_pay_until_it_is_moved() -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     allocation = {"allocations": []}
     assert venue.ask("POST", "/portfolio/target_balance_allocation", allocation, key="key-1").status == 200
     dear = {"ticker": CRYPTO, "count": "6000.00"}
@@ -166,7 +166,7 @@ def test_cash_on_another_shard_does_not_pay_until_it_is_moved() -> None:
 
 
 def test_an_amendment_keeps_its_place_only_when_it_shrinks() -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     one = venue.placed(price="0.4900")
     venue.quote("bid", 4_900, 5, key="behind")
 
@@ -189,7 +189,7 @@ def test_an_amendment_keeps_its_place_only_when_it_shrinks() -> None:
 
 
 def test_an_amendment_of_another_order_than_it_says_is_refused() -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     one = venue.placed()
     for change, code in (
         ({"ticker": CRYPTO, "exchange_index": 0}, "order_ticker_mismatch"),
@@ -203,7 +203,7 @@ def test_an_amendment_of_another_order_than_it_says_is_refused() -> None:
 
 
 def test_a_decrease_names_exactly_one_size_and_down_to_nothing_cancels() -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     one = venue.placed()
 
     def decrease(**body: str) -> Any:
@@ -219,7 +219,7 @@ def test_a_decrease_names_exactly_one_size_and_down_to_nothing_cancels() -> None
 
 
 def test_each_order_of_a_batch_answers_for_itself() -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     orders = [order(client_order_id="a"), order(client_order_id="a"), order(client_order_id="b", price=1)]
     entries = venue.ask("POST", f"{_ORDERS}/batched", {"orders": orders}, key="key-1").body["orders"]
     assert [entry["error"] and entry["error"]["code"] for entry in entries] == [
@@ -233,7 +233,7 @@ def test_each_order_of_a_batch_answers_for_itself() -> None:
 
 
 def test_all_orders_of_an_account_are_canceled_on_all_shards() -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     venue.placed(client_order_id="a")
     venue.placed(client_order_id="b", ticker=CRYPTO)
     venue.placed(client_order_id="c", key="key-2")
@@ -253,7 +253,7 @@ def test_all_orders_of_an_account_are_canceled_on_all_shards() -> None:
     ],
 )
 def test_the_old_order_routes_are_gone(method: str, path: str) -> None:
-    answer = KalshiVenue().ask(method, path, {}, key="key-1")
+    answer = OfflineKalshi().ask(method, path, {}, key="key-1")
     assert (answer.status, answer.body) == (
         410,
         {"error": {"code": "deprecated_v1_order_endpoint", "message": "Please switch to the V2 endpoints"}},
@@ -261,7 +261,7 @@ def test_the_old_order_routes_are_gone(method: str, path: str) -> None:
 
 
 def test_a_group_trips_when_its_fills_of_fifteen_seconds_reach_the_limit() -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     path = "/portfolio/order_groups"
     group = venue.ask("POST", f"{path}/create", {"contracts_limit": 10}, key="key-1").body["order_group_id"]
     venue.placed(client_order_id="a", order_group_id=group)
@@ -281,7 +281,7 @@ def test_a_group_trips_when_its_fills_of_fifteen_seconds_reach_the_limit() -> No
 
 
 def test_fills_by_makers_trip_a_group_too_and_its_state_survives_in_the_exchange() -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     made = venue.ask("POST", "/portfolio/order_groups/create", {"contracts_limit_fp": "5.00"}, key="key-1").body
     group = made["order_group_id"]
     venue.placed(client_order_id="a", order_group_id=group, price="0.5000")
@@ -292,7 +292,7 @@ def test_fills_by_makers_trip_a_group_too_and_its_state_survives_in_the_exchange
 
 
 def test_a_trading_pause_takes_cancels_only_and_ends_the_orders_that_asked_for_it() -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     stays, one = venue.placed(client_order_id="a"), venue.placed(client_order_id="b")
     ends = venue.placed(client_order_id="c", cancel_order_on_pause=True)
     venue.exchange.set_mode("trading_paused", venue.now_ms, until_ms=venue.now_ms + 3_600_000)
@@ -311,13 +311,13 @@ def test_a_trading_pause_takes_cancels_only_and_ends_the_orders_that_asked_for_i
 
 
 def test_the_status_of_a_pause_is_a_setting() -> None:
-    venue = KalshiVenue(settings=KalshiFaceSettings(pause_status=400))
+    venue = OfflineKalshi(settings=KalshiVenueSettings(pause_status=400))
     venue.exchange.set_mode("trading_paused", venue.now_ms)
     assert error(venue.place()) == (400, "trading_is_paused", "")
 
 
 def test_closed_and_paused_markets_take_no_orders_and_a_reactivation_cancels_what_rests() -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     one = venue.placed()
     venue.exchange.pause_market(RAIN, venue.now_ms)
     assert error(venue.place(client_order_id="b")) == (400, "MARKET_NOT_ACTIVE", "")
@@ -335,7 +335,7 @@ def test_closed_and_paused_markets_take_no_orders_and_a_reactivation_cancels_wha
 
 
 def test_reads_lag_writes() -> None:
-    venue = KalshiVenue(replace(ZERO, read_lag_ms=400))
+    venue = OfflineKalshi(replace(ZERO, read_lag_ms=400))
     venue.wait(1_000)
     one = venue.placed()
     assert venue.ask("GET", f"/portfolio/orders/{one}", key="key-1").status == 404
@@ -354,7 +354,7 @@ def test_reads_lag_writes() -> None:
 
 
 def test_orders_soon_after_a_cancel_all_can_die_too() -> None:
-    venue = KalshiVenue(settings=KalshiFaceSettings(cancel_all_lingers_ms=60_000))
+    venue = OfflineKalshi(settings=KalshiVenueSettings(cancel_all_lingers_ms=60_000))
     venue.ask("DELETE", _ORDERS, key="key-1")
     assert venue.place().body["remaining_count"] == "0.00"
     venue.wait(60_000)
@@ -362,15 +362,15 @@ def test_orders_soon_after_a_cancel_all_can_die_too() -> None:
 
 
 def test_a_key_does_only_what_its_scopes_allow() -> None:
-    venue = KalshiVenue()
-    venue.face.keys["key-1"] = replace(venue.face.keys["key-1"], scopes=frozenset({"read"}))
+    venue = OfflineKalshi()
+    venue.app.kalshi.keys["key-1"] = replace(venue.app.kalshi.keys["key-1"], scopes=frozenset({"read"}))
     assert venue.own("/portfolio/balance")
     assert venue.open_line().command(1, "subscribe", channels=["trade"])[0]["type"] == "subscribed"
     assert error(venue.place()) == (403, "forbidden", "")
 
 
 def test_the_self_served_tier_needs_an_order_by_this_api() -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     path = "/account/api_usage_level/upgrade"
     assert venue.ask("POST", path, key="key-1").status == 403
     venue.placed()
@@ -378,7 +378,7 @@ def test_the_self_served_tier_needs_an_order_by_this_api() -> None:
 
 
 def test_allocations_and_netting_are_remembered() -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     path = "/portfolio/target_balance_allocation"
     wanted = {"allocations": [{"exchange_index": 0, "percent": 50}, {"exchange_index": 2, "percent": 50}]}
     assert venue.ask("POST", path, {"allocations": [{"exchange_index": 0, "percent": 99}]}, key="key-1").status == 400
@@ -393,26 +393,26 @@ def test_allocations_and_netting_are_remembered() -> None:
 
 
 def test_fees_accumulate_over_the_fills_of_an_order() -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     for number in range(3):
         venue.place(key="key-2", side="ask", price="0.5000", count="0.30", client_order_id=f"m{number}")
     venue.placed(price="0.5000", count="0.90", time_in_force=_IOC)
     fees = [fill["fee_cost"] for fill in reversed(venue.own("/portfolio/fills")["fills"])]
     assert fees == ["0.005300", "0.005200", "0.005300"]
-    own = KalshiVenue(settings=KalshiFaceSettings(fee_cost="trade"))
+    own = OfflineKalshi(settings=KalshiVenueSettings(fee_cost="trade"))
     own.placed(price="0.5100", count="0.30", time_in_force=_IOC)
     assert own.own("/portfolio/fills")["fills"][0]["fee_cost"] == "0.005248"
 
 
 def test_refusals_are_word_for_word_those_that_were_recorded(shared_dir: Path) -> None:
     limited = replace(ZERO, kalshi_tier="basic")
-    venue, poor = KalshiVenue(), KalshiVenue()
-    paused, slow, slower = KalshiVenue(), KalshiVenue(limited), KalshiVenue(limited, _DOCUMENTED)
+    venue, poor = OfflineKalshi(), OfflineKalshi()
+    paused, slow, slower = OfflineKalshi(), OfflineKalshi(limited), OfflineKalshi(limited, _DOCUMENTED)
     poor.exchange.set_allocation("kalshi:key-1", {})
     paused.exchange.set_mode("trading_paused", paused.now_ms)
     venue.placed(client_order_id="used")
     spent = [(one, [one.ask("GET", "/portfolio/fills", key="key-1") for _ in range(61)][-1]) for one in (slow, slower)]
-    late = venue.face.handle(venue.request("GET", "/portfolio/fills", key="key-1", at_ms=1))
+    late = venue.app.handle(venue.request("GET", "/portfolio/fills", key="key-1", at_ms=1))
     unknown, forged = (venue.request("GET", "/portfolio/fills", key="key-1") for _ in range(2))
     unknown.headers["kalshi-access-key"] = "unknown"
     forged.path = "/trade-api/v2/portfolio/orders"
@@ -422,10 +422,10 @@ def test_refusals_are_word_for_word_those_that_were_recorded(shared_dir: Path) -
         "400_limit_over_max": venue.ask("GET", "/markets?limit=1001"),
         "400_numeric_field_types": venue.place(count=1),
         "400_post_only_cross": venue.place(price="0.6000", post_only=True),
-        "401_bad_signature": venue.face.handle(forged),
+        "401_bad_signature": venue.app.handle(forged),
         "401_missing_signature": venue.ask("GET", "/portfolio/fills"),
         "401_timestamp_expired": late,
-        "401_unknown_key": venue.face.handle(unknown),
+        "401_unknown_key": venue.app.handle(unknown),
         "404_cancel_not_found": venue.ask("DELETE", f"{_ORDERS}/none", key="key-1"),
         "404_get_market": venue.ask("GET", "/markets/NONE"),
         "404_insufficient_shard_balance": poor.place(ticker=CRYPTO, count="6000.00"),
@@ -450,7 +450,7 @@ def test_refusals_are_word_for_word_those_that_were_recorded(shared_dir: Path) -
 
 
 def test_groups_transfers_and_fee_changes_survive_a_restart() -> None:
-    venue, restarted = KalshiVenue(), KalshiVenue()
+    venue, restarted = OfflineKalshi(), OfflineKalshi()
     made = venue.ask("POST", "/portfolio/order_groups/create", {"contracts_limit": 10}, key="key-1").body
     group = made["order_group_id"]
     one = venue.placed(client_order_id="a", order_group_id=group)
@@ -458,7 +458,7 @@ def test_groups_transfers_and_fee_changes_survive_a_restart() -> None:
         "source": "event_contract", "destination": "event_contract", "amount": 10_000, "destination_exchange_shard": 2,
     }  # fmt: skip
     venue.ask("POST", "/portfolio/intra_exchange_instance_transfer", transfer, key="key-1")
-    venue.face.fees.schedule("KXRAIN", venue.now_ms, "quadratic", 0)
+    venue.app.kalshi.fees.schedule("KXRAIN", venue.now_ms, "quadratic", 0)
     state = orjson.loads(orjson.dumps(exchange_state(venue.exchange)))
     apply_state(restarted.exchange, state)
     reopen_books(restarted.exchange, [], restarted.now_ms)
@@ -472,13 +472,13 @@ def test_groups_transfers_and_fee_changes_survive_a_restart() -> None:
 
 
 def test_trading_pauses_on_thursdays_where_the_settings_say_so() -> None:
-    venue = KalshiVenue(settings=KalshiFaceSettings(keeps_maintenance=True))
+    venue = OfflineKalshi(settings=KalshiVenueSettings(keeps_maintenance=True))
     kept, ended = venue.placed(), venue.placed(client_order_id="two", cancel_order_on_pause=True)
     three = int(datetime(2026, 11, 26, 8, tzinfo=UTC).timestamp() * 1000)  # 03:00 in New York
 
     def at(moment_ms: int) -> tuple[bool, int]:
         venue.wait(moment_ms - venue.now_ms)
-        venue.face.tick(venue.now_ms)
+        venue.app.tick(venue.now_ms)
         status = venue.public("/exchange/status")
         return status["trading_active"], venue.place(client_order_id=str(moment_ms)).status
 

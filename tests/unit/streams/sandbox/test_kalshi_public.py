@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 
 from streams.sandbox.core.profile import ZERO
-from streams.sandbox.kalshi.settings import KalshiFaceSettings
-from tests.support.kalshi_venue import CRYPTO, RAIN, START_MS, KalshiVenue, order
+from streams.sandbox.kalshi.settings import KalshiVenueSettings
+from tests.support.kalshi_venue import CRYPTO, RAIN, START_MS, OfflineKalshi, order
 
 _NOW_S = START_MS // 1000
 _BASIC = replace(ZERO, kalshi_tier="basic")
 _IOC = {"time_in_force": "immediate_or_cancel", "price": "0.5200"}
 
 
-def tickers(venue: KalshiVenue, query: str) -> list[str]:
+def tickers(venue: OfflineKalshi, query: str) -> list[str]:
     """The markets a list has."""
     return [market["ticker"] for market in venue.public(f"/markets?{query}")["markets"]]
 
@@ -43,7 +43,7 @@ def tickers(venue: KalshiVenue, query: str) -> list[str]:
     ],
 )
 def test_markets_are_filtered(query: str, found: list[str]) -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     venue.settle(ticker=CRYPTO)
     assert tickers(venue, query) == found
 
@@ -77,13 +77,13 @@ def test_markets_are_filtered(query: str, found: list[str]) -> None:
     ],
 )
 def test_parameters_out_of_range_get_a_bare_message(path: str) -> None:
-    answer = KalshiVenue().ask("GET", path)
+    answer = OfflineKalshi().ask("GET", path)
     assert (answer.status, list(answer.body)) == (400, ["msg"])
 
 
 def test_a_limit_over_the_maximum_is_answered_word_for_word() -> None:
     message = "Key: 'GetMarketsParams.Limit' Error:Field validation for 'Limit' failed on the 'lte' tag"
-    answer = KalshiVenue().ask("GET", "/markets?limit=5000")
+    answer = OfflineKalshi().ask("GET", "/markets?limit=5000")
     assert answer.body == {"msg": f"Parameter validation failed for GetMarkets: {message}"}
 
 
@@ -102,12 +102,12 @@ def test_a_limit_over_the_maximum_is_answered_word_for_word() -> None:
     ],
 )
 def test_what_is_not_there_is_the_same_404(path: str) -> None:
-    answer = KalshiVenue().ask("GET", path)
+    answer = OfflineKalshi().ask("GET", path)
     assert (answer.status, answer.body) == (404, {"error": {"code": "not_found", "message": "not found"}})
 
 
 def test_trades_page_without_gaps_while_new_ones_arrive() -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     for number in range(5):
         venue.quote("bid", 5_100, 1, key=f"t{number}", now=True)
     first = venue.public("/markets/trades?limit=2")
@@ -122,7 +122,7 @@ def test_trades_page_without_gaps_while_new_ones_arrive() -> None:
 
 
 def test_repeated_tickers_are_many_books_and_a_comma_is_one() -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     both = venue.public(f"/markets/orderbooks?tickers={RAIN}&tickers={CRYPTO}")["orderbooks"]
     one = venue.public(f"/markets/orderbooks?tickers={RAIN},{CRYPTO}")["orderbooks"]
     assert ([book["ticker"] for book in both], [book["ticker"] for book in one]) == ([RAIN, CRYPTO], [RAIN])
@@ -131,7 +131,7 @@ def test_repeated_tickers_are_many_books_and_a_comma_is_one() -> None:
 
 
 def test_an_empty_book_reads_zero_and_one() -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     venue.settle()
     market = venue.public(f"/markets/{RAIN}")["market"]
     assert (market["yes_bid_dollars"], market["yes_ask_dollars"]) == ("0.0000", "1.0000")
@@ -139,7 +139,7 @@ def test_an_empty_book_reads_zero_and_one() -> None:
 
 
 def test_candles_of_several_markets_come_apart_and_the_one_before_is_carried() -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     span = f"start_ts={_NOW_S - 7_200}&end_ts={_NOW_S}&period_interval=60"
     rows = venue.public(f"/markets/candlesticks?market_tickers={RAIN},{CRYPTO}&{span}")["markets"]
     assert [row["market_ticker"] for row in rows] == [RAIN, CRYPTO]
@@ -153,7 +153,7 @@ def test_candles_of_several_markets_come_apart_and_the_one_before_is_carried() -
 
 
 def test_lists_are_up_to_fifteen_seconds_old_and_books_are_not() -> None:
-    venue = KalshiVenue(replace(ZERO, list_cache_ms=15_000))
+    venue = OfflineKalshi(replace(ZERO, list_cache_ms=15_000))
     before = venue.public("/markets")
     venue.public("/series")
     venue.quote("bid", 5_000, 7)
@@ -165,7 +165,7 @@ def test_lists_are_up_to_fifteen_seconds_old_and_books_are_not() -> None:
 
 
 def test_settled_markets_move_to_the_historical_tier() -> None:
-    venue = KalshiVenue(settings=KalshiFaceSettings(archive_after_ms=60_000, archive_orders_after_ms=30_000))
+    venue = OfflineKalshi(settings=KalshiVenueSettings(archive_after_ms=60_000, archive_orders_after_ms=30_000))
     venue.placed(**_IOC)
     venue.settle()
     venue.wait(59_000)
@@ -186,11 +186,11 @@ def test_settled_markets_move_to_the_historical_tier() -> None:
 
 
 def test_a_fee_change_is_announced_and_takes_effect_on_time() -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     line = venue.open_line()
     line.command(1, "subscribe", channels=["market_lifecycle_v2"])
-    venue.face.fees.schedule("KXRAIN", START_MS + 1_000, "quadratic", 500_000)
-    venue.face.fees.schedule("KXRAIN-26DEC01", START_MS + 2_000, None, 0, is_event=True)
+    venue.app.kalshi.fees.schedule("KXRAIN", START_MS + 1_000, "quadratic", 500_000)
+    venue.app.kalshi.fees.schedule("KXRAIN-26DEC01", START_MS + 2_000, None, 0, is_event=True)
     assert venue.public("/series/fee_changes")["series_fee_change_arr"][0]["fee_multiplier"] == 0.5
     assert venue.public("/series/KXRAIN")["series"]["fee_multiplier"] == 1
     fees = []
@@ -212,16 +212,16 @@ def test_a_fee_change_is_announced_and_takes_effect_on_time() -> None:
     ("off_ms", "status"), [(0, 200), (-10_000, 200), (10_000, 200), (-10_001, 401), (10_001, 401), (-300_000, 401)]
 )
 def test_signatures_count_within_the_clock_window(off_ms: int, status: int) -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     request = venue.request("GET", "/portfolio/balance", key="key-1", at_ms=venue.now_ms + off_ms)
-    answer = venue.face.handle(request)
+    answer = venue.app.handle(request)
     assert answer.status == status
     if status == 401:
         assert answer.body == {"error": {"code": "header_timestamp_expired", "message": "header timestamp expired"}}
 
 
 def test_the_query_is_not_signed_and_the_path_and_method_are() -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     assert venue.own("/portfolio/orders?limit=5&status=resting") == {"cursor": "", "orders": []}
     for change in (
         {"path": "/trade-api/v2/portfolio/fills"},
@@ -230,24 +230,24 @@ def test_the_query_is_not_signed_and_the_path_and_method_are() -> None:
         request = venue.request("GET", "/portfolio/orders", key="key-1")
         for name, value in change.items():
             setattr(request, name, value)
-        answer = venue.face.handle(request)
+        answer = venue.app.handle(request)
         assert (answer.status, answer.body["error"].get("details")) == (401, "INCORRECT_API_KEY_SIGNATURE")
 
 
 def test_a_socket_without_or_with_an_unknown_key_is_refused_with_the_flat_bodies() -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     request = venue.request("GET", "", key="key-1")
     request.path = "/trade-api/ws/v2"
     request.headers["kalshi-access-key"] = "unknown"
-    refused: Any = venue.face.open_session(request)
+    refused: Any = venue.app.open_session(request)
     assert (refused.status, refused.body) == (401, {"code": "authentication_error", "details": "NOT_FOUND"})
     request.headers.clear()
-    refused = venue.face.open_session(request)
+    refused = venue.app.open_session(request)
     assert (refused.status, refused.body) == (401, {"code": "token_authentication_failure"})
 
 
 def test_reads_and_writes_have_buckets_of_their_own_that_fill_again() -> None:
-    venue = KalshiVenue(_BASIC)
+    venue = OfflineKalshi(_BASIC)
     limits = venue.own("/account/limits")
     assert limits["usage_tier"] == "basic"
     assert limits["read"] == {"refill_rate": 200, "bucket_capacity": 600}
@@ -264,13 +264,13 @@ def test_reads_and_writes_have_buckets_of_their_own_that_fill_again() -> None:
 
 
 def test_the_other_429_body_is_a_setting() -> None:
-    venue = KalshiVenue(_BASIC, KalshiFaceSettings(rate_limit_body="documented"))
+    venue = OfflineKalshi(_BASIC, KalshiVenueSettings(rate_limit_body="documented"))
     answers = [venue.ask("GET", "/portfolio/balance", key="key-1") for _ in range(61)]
     assert (answers[-1].status, answers[-1].body) == (429, {"error": "too many requests"})
 
 
 def test_writes_are_charged_to_shards_and_routed_ones_to_all() -> None:
-    venue = KalshiVenue(_BASIC)
+    venue = OfflineKalshi(_BASIC)
 
     def burst(**changes: Any) -> int:
         names = [f"{sorted(changes.items())}{number}" for number in range(12)]
@@ -285,7 +285,7 @@ def test_writes_are_charged_to_shards_and_routed_ones_to_all() -> None:
 
 
 def test_cancels_are_cheap_and_a_batch_must_fit_as_a_whole() -> None:
-    venue = KalshiVenue(_BASIC)
+    venue = OfflineKalshi(_BASIC)
     path = "/portfolio/events/orders"
     orders = {"orders": [order(client_order_id=str(number)) for number in range(11)]}
     assert venue.ask("POST", f"{path}/batched", orders, key="key-1").status == 429
@@ -299,19 +299,19 @@ def test_cancels_are_cheap_and_a_batch_must_fit_as_a_whole() -> None:
 
 
 def test_unsigned_reads_share_a_limit() -> None:
-    venue = KalshiVenue(_BASIC, KalshiFaceSettings(unsigned_reads_per_s=5))
+    venue = OfflineKalshi(_BASIC, KalshiVenueSettings(unsigned_reads_per_s=5))
     statuses = [venue.ask("GET", "/events").status for _ in range(16)]
     assert statuses == [200] * 15 + [429]
 
 
 def test_unknown_fields_and_words_come_on_request() -> None:
-    market = KalshiVenue(settings=KalshiFaceSettings(has_novelties=True)).public(f"/markets/{RAIN}")["market"]
+    market = OfflineKalshi(settings=KalshiVenueSettings(has_novelties=True)).public(f"/markets/{RAIN}")["market"]
     assert market["x_new_field"]
     assert market["price_level_structure"] == "something_new"
 
 
 def test_balances_are_truncated_to_cents_and_split_by_shard() -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     venue.placed(count="0.01", **_IOC)
     balance = venue.own("/portfolio/balance")
     assert (balance["balance"], balance["balance_dollars"]) == (999_999, "9999.9947")
@@ -324,7 +324,7 @@ def test_balances_are_truncated_to_cents_and_split_by_shard() -> None:
 
 
 def test_a_void_settles_at_any_value_in_integer_cents() -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     venue.placed(**_IOC)
     venue.settle(3_700, "scalar")
     row = venue.own("/portfolio/settlements")["settlements"][0]
@@ -334,7 +334,7 @@ def test_a_void_settles_at_any_value_in_integer_cents() -> None:
 
 
 def test_portfolio_lists_are_filtered_and_paged() -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     for number in range(3):
         venue.placed(client_order_id=f"a{number}", **_IOC)
         venue.placed(client_order_id=f"b{number}", ticker=CRYPTO)
@@ -361,7 +361,7 @@ def test_portfolio_lists_are_filtered_and_paged() -> None:
 
 
 def test_deprecated_fields_can_be_left_out() -> None:
-    venue = KalshiVenue(settings=KalshiFaceSettings(sends_deprecated_fields=False))
+    venue = OfflineKalshi(settings=KalshiVenueSettings(sends_deprecated_fields=False))
     venue.placed(**_IOC)
     fill, trade = venue.own("/portfolio/fills")["fills"][0], venue.public("/markets/trades")["trades"][0]
     assert not {"side", "action"} & set(fill)
@@ -369,7 +369,7 @@ def test_deprecated_fields_can_be_left_out() -> None:
 
 
 def test_markets_page_without_gaps_while_others_go() -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     venue.list_another()
     first = venue.public("/markets?limit=1")
     venue.exchange.forget_market(RAIN)
@@ -384,7 +384,7 @@ def test_markets_page_without_gaps_while_others_go() -> None:
 
 
 def test_queue_positions_count_what_trades_first() -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     behind = venue.placed(price="0.4800", count="3")
     last = venue.placed(price="0.4800", client_order_id="two")
     for order_id, ahead in ((behind, "100.00"), (last, "103.00")):
@@ -395,7 +395,7 @@ def test_queue_positions_count_what_trades_first() -> None:
 
 
 def test_there_is_a_primary_subaccount_and_no_other() -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     venue.placed(**_IOC)
     paths = {"orders": "orders", "fills": "fills", "positions": "market_positions", "settlements": "settlements"}
     rows = {name: [len(venue.own(f"/portfolio/{name}{query}")[key]) for query in ("", "?subaccount=0", "?subaccount=1")]

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from streams.sandbox.core.model import ChangeTick
-from streams.sandbox.kalshi.settings import KalshiFaceSettings
-from tests.support.kalshi_venue import CRYPTO, RAIN, KalshiVenue, order
+from streams.sandbox.kalshi.settings import KalshiVenueSettings
+from tests.support.kalshi_venue import CRYPTO, RAIN, OfflineKalshi, order
 
 _FIXTURE = Path(__file__).parents[3] / "fixtures" / "kalshi" / "shapes.json"
 _SHAPES: dict[str, Any] = json.loads(_FIXTURE.read_text())
@@ -55,9 +55,9 @@ def test_the_list_of_shapes_is_what_the_samples_have(shared_dir: Path) -> None:
         assert sorted(keys - last_names(keys, _SHAPES["removed"])) == shape, name
 
 
-def _traded() -> KalshiVenue:
+def _traded() -> OfflineKalshi:
     """A venue on which key-1 has filled, rested, cancelled and been paid."""
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     venue.placed(client_order_id="a", **_IOC)
     venue.placed(client_order_id="b")
     venue.settle(ticker=CRYPTO)
@@ -99,13 +99,13 @@ def test_reads_have_the_keys_of_the_samples(sample: str) -> None:
 
 
 def test_settlements_candles_and_fee_changes_have_the_keys_of_the_samples() -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     venue.placed(client_order_id="a", **_IOC)
     span = f"start_ts={venue.now_ms // 1000 - 86_400}&end_ts={venue.now_ms // 1000}&period_interval=60"
     series = f"/series/KXRAIN/markets/{RAIN}/candlesticks?{span}"
     assert compared("rest_candlesticks", venue.public(series)) == (set(), set())
-    venue.face.fees.schedule("KXRAIN", venue.now_ms + 1, "quadratic", 1_000_000)
-    venue.face.fees.schedule("KXRAIN-26DEC01", venue.now_ms + 1, "quadratic", 500_000, is_event=True)
+    venue.app.kalshi.fees.schedule("KXRAIN", venue.now_ms + 1, "quadratic", 1_000_000)
+    venue.app.kalshi.fees.schedule("KXRAIN-26DEC01", venue.now_ms + 1, "quadratic", 500_000, is_event=True)
     assert compared("rest_series_fee_changes", venue.public("/series/fee_changes")) == (set(), set())
     assert compared("rest_events_fee_changes", venue.public("/events/fee_changes")) == (set(), set())
     venue.settle()
@@ -113,7 +113,7 @@ def test_settlements_candles_and_fee_changes_have_the_keys_of_the_samples() -> N
 
 
 def test_archived_candles_have_the_keys_of_the_sample() -> None:
-    venue = KalshiVenue(settings=KalshiFaceSettings(archive_after_ms=1_000))
+    venue = OfflineKalshi(settings=KalshiVenueSettings(archive_after_ms=1_000))
     start = venue.now_ms // 1000 - 86_400
     venue.settle()
     venue.wait(2_000)
@@ -122,7 +122,7 @@ def test_archived_candles_have_the_keys_of_the_sample() -> None:
 
 
 def test_answers_to_orders_have_the_keys_of_the_samples() -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     path = "/portfolio/events/orders"
     assert compared("rest_create_order_v2.response_filled", venue.place(**_IOC).body) == (set(), set())
     resting = venue.place(client_order_id="two").body
@@ -146,7 +146,7 @@ def test_answers_to_orders_have_the_keys_of_the_samples() -> None:
 
 
 def test_order_groups_have_the_keys_of_the_samples() -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     made = venue.ask("POST", "/portfolio/order_groups/create", {"contracts_limit_fp": "100.00"}, key="key-1").body
     assert compared("rest_order_group_create.response", made) == (set(), set())
     assert compared("rest_order_groups_list", venue.own("/portfolio/order_groups")) == (set(), set())
@@ -154,9 +154,9 @@ def test_order_groups_have_the_keys_of_the_samples() -> None:
     assert compared("rest_order_group_single", one) == (set(), set())
 
 
-def _frames(act: Callable[[KalshiVenue], None], *channels: str, tickers: bool = True) -> dict[str, Any]:
+def _frames(act: Callable[[OfflineKalshi], None], *channels: str, tickers: bool = True) -> dict[str, Any]:
     """The frames an act brings on these channels, the last of each type (life cycles by their event type)."""
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     line = venue.open_line()
     params: dict[str, Any] = {"channels": list(channels), "use_yes_price": True}
     frames = line.command(1, "subscribe", **params, **({"market_tickers": [RAIN]} if tickers else {}))
@@ -192,7 +192,7 @@ def test_private_frames_have_the_keys_of_the_samples() -> None:
     placed = _frames(lambda venue: venue.placed(), *channels, tickers=False)  # type: ignore[arg-type,return-value]
     assert compared("ws_user_order.created", placed["user_order"]) == (set(), set())
 
-    def change_limit(venue: KalshiVenue) -> None:
+    def change_limit(venue: OfflineKalshi) -> None:
         made = venue.ask("POST", "/portfolio/order_groups/create", {"contracts_limit": 100}, key="key-1").body
         path = f"/portfolio/order_groups/{made['order_group_id']}/limit"
         venue.ask("PUT", path, {"contracts_limit_fp": "150.00"}, key="key-1")
@@ -202,16 +202,16 @@ def test_private_frames_have_the_keys_of_the_samples() -> None:
 
 
 def test_life_cycle_frames_have_the_keys_of_the_samples() -> None:
-    def live(venue: KalshiVenue) -> None:
+    def live(venue: OfflineKalshi) -> None:
         listing = venue.exchange.markets[RAIN]
         venue.exchange.pause_market(RAIN, venue.now_ms)
         venue.exchange.reactivate_market(RAIN, venue.now_ms)
         venue.exchange.change_close(RAIN, venue.now_ms + 3_600_000, venue.now_ms)
         venue.exchange.apply(ChangeTick(listing.market.ref, 10), venue.now_ms)
-        venue.face.broadcast.tell_metadata(listing)
+        venue.app.broadcast.publish_metadata(listing)
         venue.settle()
         venue.list_another()
-        venue.face.fees.schedule("KXRAIN-26DEC01", venue.now_ms, "quadratic", 500_000, is_event=True)
+        venue.app.kalshi.fees.schedule("KXRAIN-26DEC01", venue.now_ms, "quadratic", 500_000, is_event=True)
         venue.public("/exchange/schedule")
 
     frames = _frames(live, "market_lifecycle_v2", tickers=False)

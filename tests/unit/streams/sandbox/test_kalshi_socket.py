@@ -11,8 +11,8 @@ import pytest
 
 from streams.sandbox.core.faults import FaultPlan, FaultRule
 from streams.sandbox.kalshi.identity import market_uuid
-from streams.sandbox.kalshi.settings import KalshiFaceSettings
-from tests.support.kalshi_venue import CRYPTO, RAIN, KalshiVenue
+from streams.sandbox.kalshi.settings import KalshiVenueSettings
+from tests.support.kalshi_venue import CRYPTO, RAIN, OfflineKalshi
 
 _BOOK = {"channels": ["orderbook_delta"], "market_tickers": [RAIN], "use_yes_price": True}
 _SHARDED = {"channels": ["communications"], "shard_factor": 2}
@@ -20,7 +20,7 @@ _IOC = {"time_in_force": "immediate_or_cancel", "price": "0.5200"}
 
 
 def test_each_channel_is_acknowledged_by_itself_and_errors_do_not_stop_the_others() -> None:
-    line = KalshiVenue().open_line()
+    line = OfflineKalshi().open_line()
     frames = line.command(3, "subscribe", channels=["ticker_v2", "trade", "orderbook_delta", "ticker"])
     assert frames == [
         {"id": 3, "type": "error", "msg": {"code": 8, "msg": "Unknown channel name"}},
@@ -60,7 +60,7 @@ def test_each_channel_is_acknowledged_by_itself_and_errors_do_not_stop_the_other
     ],
 )  # fmt: skip
 def test_wrong_commands_get_their_codes(message: Any, code: int) -> None:
-    line = KalshiVenue().open_line()
+    line = OfflineKalshi().open_line()
     line.command(9, "subscribe", **_BOOK)
     line.say(message)
     (frame,) = line.taken()
@@ -69,22 +69,22 @@ def test_wrong_commands_get_their_codes(message: Any, code: int) -> None:
 
 
 def test_ids_of_markets_are_for_the_ticker_channel_alone() -> None:
-    line = KalshiVenue().open_line()
+    line = OfflineKalshi().open_line()
     frames = line.command(1, "subscribe", channels=["ticker", "trade"], market_ids=[market_uuid(RAIN)])
     assert [(frame["type"], frame["msg"].get("code")) for frame in frames] == [("subscribed", None), ("error", 11)]
     assert list(line.session.subscriptions[1].tickers or ()) == [RAIN]
 
 
 def test_private_channels_need_a_key_that_may_read() -> None:
-    venue = KalshiVenue()
-    venue.face.keys["key-1"] = replace(venue.face.keys["key-1"], scopes=frozenset({"write::trade"}))
+    venue = OfflineKalshi()
+    venue.app.kalshi.keys["key-1"] = replace(venue.app.kalshi.keys["key-1"], scopes=frozenset({"write::trade"}))
     frames = venue.open_line().command(1, "subscribe", channels=["fill", "trade"])
     assert frames[0]["msg"] == {"code": 9, "msg": "Authentication required"}
     assert frames[1]["msg"]["channel"] == "trade"
 
 
 def test_the_channel_of_underlyings_takes_commands_of_its_own() -> None:
-    line = KalshiVenue().open_line()
+    line = OfflineKalshi().open_line()
     line.command(1, "subscribe", channels=["pyth_value"])
     (missing,) = line.command(2, "update_subscription", sid=1, action="subscribe_underlyings")
     (unsupported,) = line.command(3, "update_subscription", sid=1, action="add_markets", market_tickers=[RAIN])
@@ -97,7 +97,7 @@ def test_the_channel_of_underlyings_takes_commands_of_its_own() -> None:
 
 def test_a_channel_in_trouble_ends_its_subscription_and_a_command_can_time_out() -> None:
     plan = FaultPlan([FaultRule("channel_error", channel="trade", times=1), FaultRule("command_timeout", skip=2)])
-    venue = KalshiVenue(plan=plan)
+    venue = OfflineKalshi(plan=plan)
     line = venue.open_line()
     line.command(1, "subscribe", channels=["trade"])
     line.command(2, "subscribe", channels=["ticker"])
@@ -112,7 +112,7 @@ def test_a_channel_in_trouble_ends_its_subscription_and_a_command_can_time_out()
 
 
 def test_answers_about_a_subscription_use_up_its_numbers_and_subscribed_does_not() -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     line = venue.open_line()
     subscribed, snapshot = line.command(1, "subscribe", **_BOOK)
     assert "seq" not in subscribed
@@ -139,7 +139,7 @@ def test_answers_about_a_subscription_use_up_its_numbers_and_subscribed_does_not
 
 @pytest.mark.parametrize(("use_yes_price", "best", "moved"), [(True, "0.5100", "0.5000"), (False, "0.4900", "0.5000")])
 def test_the_no_ladder_is_in_the_prices_that_were_asked_for(use_yes_price: bool, best: str, moved: str) -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     line = venue.open_line()
     frames = line.command(1, "subscribe", **{**_BOOK, "use_yes_price": use_yes_price})
     ladder = frames[1]["msg"]["no_dollars_fp"]
@@ -151,13 +151,13 @@ def test_the_no_ladder_is_in_the_prices_that_were_asked_for(use_yes_price: bool,
 
 
 def test_what_a_subscription_without_the_flag_gets_is_a_setting() -> None:
-    venue = KalshiVenue(settings=KalshiFaceSettings(default_use_yes_price=True))
+    venue = OfflineKalshi(settings=KalshiVenueSettings(default_use_yes_price=True))
     snapshot = venue.open_line().command(1, "subscribe", channels=["orderbook_delta"], market_ticker=RAIN)[1]
     assert snapshot["msg"]["no_dollars_fp"][0] == ["0.5100", "50.00"]
 
 
 def test_an_empty_side_of_a_snapshot_has_no_key() -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     venue.settle()
     snapshot = venue.open_line().command(1, "subscribe", **_BOOK)[1]
     assert sorted(snapshot["msg"]) == ["market_id", "market_ticker"]
@@ -165,7 +165,7 @@ def test_an_empty_side_of_a_snapshot_has_no_key() -> None:
 
 def test_own_orders_are_tagged_when_placed_and_canceled_and_on_fills_by_setting() -> None:
     for tags_own_fills in (False, True):
-        venue = KalshiVenue(settings=KalshiFaceSettings(tags_own_fills=tags_own_fills))
+        venue = OfflineKalshi(settings=KalshiVenueSettings(tags_own_fills=tags_own_fills))
         mine, theirs = venue.open_line(), venue.open_line("key-2")
         for line in (mine, theirs):
             line.command(1, "subscribe", **_BOOK)
@@ -178,7 +178,7 @@ def test_own_orders_are_tagged_when_placed_and_canceled_and_on_fills_by_setting(
 
 
 def test_private_channels_have_no_numbers_and_reach_their_owner_only() -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     channels = ["fill", "user_orders", "market_positions"]
     mine, theirs = venue.open_line(), venue.open_line("key-2")
     for line in (mine, theirs):
@@ -193,7 +193,7 @@ def test_private_channels_have_no_numbers_and_reach_their_owner_only() -> None:
 
 
 def test_private_channels_can_be_filtered_by_market() -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     line = venue.open_line()
     line.command(1, "subscribe", channels=["user_orders"], market_tickers=[CRYPTO])
     venue.placed(client_order_id="a")
@@ -202,7 +202,7 @@ def test_private_channels_can_be_filtered_by_market() -> None:
 
 
 def test_reasons_say_why_an_order_changed() -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     line = venue.open_line()
     line.command(1, "subscribe", channels=["user_orders"])
 
@@ -228,7 +228,7 @@ def test_reasons_say_why_an_order_changed() -> None:
 
 
 def test_the_ticker_channel_takes_ids_sends_first_values_and_can_be_terse() -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     line = venue.open_line()
     ids = {"market_ids": [market_uuid(RAIN)], "send_initial_snapshot": True}
     frames = line.command(1, "subscribe", channels=["ticker"], **ids)
@@ -246,7 +246,7 @@ def test_the_ticker_channel_takes_ids_sends_first_values_and_can_be_terse() -> N
 
 
 def test_a_slow_reader_loses_its_subscription() -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     line = venue.open_line()
     line.command(1, "subscribe", **_BOOK)
     line.wire.unsent_bytes = 10**9
@@ -258,7 +258,9 @@ def test_a_slow_reader_loses_its_subscription() -> None:
 
 
 def test_limits_of_a_connection_have_their_codes() -> None:
-    venue = KalshiVenue(settings=KalshiFaceSettings(max_markets_per_session=1, max_commands_per_s=3, max_connections=1))
+    venue = OfflineKalshi(
+        settings=KalshiVenueSettings(max_markets_per_session=1, max_commands_per_s=3, max_connections=1)
+    )
     line = venue.open_line()
     (refused,) = line.command(1, "subscribe", channels=["orderbook_delta"], market_tickers=[RAIN, CRYPTO])
     assert refused["msg"]["code"] == 26
@@ -275,21 +277,21 @@ def test_limits_of_a_connection_have_their_codes() -> None:
 
 
 def test_frames_say_when_they_were_sent_unless_told_not_to() -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     assert venue.open_line().command(1, "subscribe", **_BOOK)[1]["sending_ts_ms"] == venue.now_ms
-    silent = KalshiVenue(settings=KalshiFaceSettings(sends_sending_ts=False))
+    silent = OfflineKalshi(settings=KalshiVenueSettings(sends_sending_ts=False))
     assert "sending_ts_ms" not in silent.open_line().command(1, "subscribe", **_BOOK)[1]
 
 
 def test_a_ping_says_heartbeat_every_ten_seconds() -> None:
-    wire = KalshiVenue().open_line().wire
+    wire = OfflineKalshi().open_line().wire
     ((delay_s, again),) = wire.loop.timers
     again()
     assert (delay_s, wire.pings) == (10, [b"heartbeat"] * 2)
 
 
 def test_a_new_event_is_told_before_its_market() -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     line = venue.open_line()
     line.command(1, "subscribe", channels=["market_lifecycle_v2"], market_tickers=[RAIN])
     venue.list_another()
@@ -298,7 +300,7 @@ def test_a_new_event_is_told_before_its_market() -> None:
 
 
 def test_closing_on_time_is_not_told_and_closing_early_is() -> None:
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     line = venue.open_line()
     line.command(1, "subscribe", channels=["market_lifecycle_v2"])
     venue.exchange.close_early(RAIN, venue.now_ms)
@@ -309,7 +311,7 @@ def test_closing_on_time_is_not_told_and_closing_early_is() -> None:
 
 
 def test_frames_and_answers_can_carry_unknown_fields() -> None:
-    venue = KalshiVenue(settings=KalshiFaceSettings(has_novelties=True))
+    venue = OfflineKalshi(settings=KalshiVenueSettings(has_novelties=True))
     assert "x_new_field" in venue.open_line().command(1, "subscribe", **_BOOK)[1]["msg"]
 
 
@@ -318,7 +320,7 @@ def test_a_recorded_session_is_told_again_frame_by_frame(shared_dir: Path, name:
     path = shared_dir / "venues" / "kalshi-samples" / f"ws_session.{name}.jsonl"
     recorded = [json.loads(line) for line in path.read_text().splitlines()]
     is_yes_price = name == "yes_price"
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     for step in (1, 2, 3):
         venue.pull(f"{RAIN} b{step}")
         venue.pull(f"{RAIN} a{step}")

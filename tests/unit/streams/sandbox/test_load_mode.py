@@ -19,7 +19,7 @@ from streams.sandbox.core.faults import FaultPlan
 from streams.sandbox.core.model import CatalogueEvent, CatalogueMarket, ListMarket, PlaceOrder
 from streams.sandbox.exchange.exchange import Exchange
 from streams.sandbox.http.server import Request, Socket
-from streams.sandbox.kalshi.app import SOCKET_PATH, KalshiFace
+from streams.sandbox.kalshi.app import SOCKET_PATH, KalshiApp
 from streams.sandbox.kalshi.auth import load_key
 from streams.sandbox.polymarket.app import PolymarketFace
 from streams.sandbox.process.load_mode import LAP_FRAMES, LoadFace, LoadSession
@@ -83,7 +83,7 @@ def list_with_books(exchange: Exchange) -> None:
             exchange.apply(act, NOW_MS)
 
 
-def kalshi_upgrade(face: KalshiFace, key: RSAPrivateKey) -> Request:
+def kalshi_upgrade(face: KalshiApp, key: RSAPrivateKey) -> Request:
     headers = KalshiSigner(KalshiCredentials("k", SecretStr(pem(key)))).headers("GET", SOCKET_PATH, NOW_MS)
     return Request("GET", SOCKET_PATH, [], {name.lower(): value for name, value in headers.items()})
 
@@ -99,9 +99,9 @@ def key() -> RSAPrivateKey:
     return generate_private_key(65537, 2048)
 
 
-def kalshi_face(exchange: Exchange, key: RSAPrivateKey) -> KalshiFace:
+def kalshi_face(exchange: Exchange, key: RSAPrivateKey) -> KalshiApp:
     public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
-    return KalshiFace(exchange, {"k": load_key("k", public)}, lambda: NOW_MS, lambda: None)
+    return KalshiApp(exchange, {"k": load_key("k", public)}, lambda: NOW_MS, lambda: None)
 
 
 def play(face: LoadFace, upgrade: Request, commands: list[Any], *, frames: int = 0, laps: int = 0) -> Client:

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from streams.market.errors import ConfigurationError
-from streams.sandbox.kalshi.settings import KalshiFaceSettings
+from streams.sandbox.kalshi.settings import KalshiVenueSettings
 from streams.sandbox.process.options import options_from
 from streams.settings import load_settings
 
 
-def load(folder: Path, document: Any) -> KalshiFaceSettings:
+def load(folder: Path, document: Any) -> KalshiVenueSettings:
     """The settings that a behaviour file leads to."""
     path = folder / "behaviour.json"
     path.write_text(json.dumps(document))
@@ -25,7 +25,7 @@ def test_the_behaviour_file_changes_them(tmp_path: Path) -> None:
     changes = {"rate_limit_body": "documented", "max_batch": 20, "unsigned_reads_per_s": None, "ping_interval_s": 1}
     settings = load(tmp_path, {"read_lag_ms": 5, "kalshi": changes})
     assert (settings.rate_limit_body, settings.max_batch, settings.unsigned_reads_per_s) == ("documented", 20, None)
-    assert load(tmp_path, {"read_lag_ms": 5}) == KalshiFaceSettings()
+    assert load(tmp_path, {"read_lag_ms": 5}) == KalshiVenueSettings()
 
 
 @pytest.mark.parametrize(
