@@ -1,12 +1,15 @@
-"""What Kalshi says about itself: status, schedule, and how far portfolio reads have caught up."""
+"""What Kalshi says about itself and an account's standing: status, schedule, lag of reads, rate limits, tier."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from streams.sandbox.http.routes import Route
+from streams.sandbox.http.routes import Access, Route
 from streams.sandbox.http.server import Request, Response
+from streams.sandbox.kalshi.auth import KalshiKey
+from streams.sandbox.kalshi.errors import nested
 from streams.sandbox.kalshi.formats import moment, second_of
+from streams.sandbox.kalshi.limits import endpoint_costs, limits_object
 from streams.sandbox.kalshi.maintenance import FROM, UNTIL
 from streams.sandbox.kalshi.venue import KalshiVenue
 
@@ -47,8 +50,37 @@ def get_user_data_timestamp(venue: KalshiVenue, request: Request) -> Response:
     return Response(200, {"as_of_time": moment(venue.now_ms() - lag)})
 
 
+def get_limits(venue: KalshiVenue, request: Request, key: KalshiKey) -> Response:
+    """The tier's buckets."""
+    return Response(200, limits_object(venue.exchange.behaviour.kalshi_tier))
+
+
+def get_endpoint_costs(venue: KalshiVenue, request: Request) -> Response:
+    """Every call that does not cost the usual."""
+    return Response(200, endpoint_costs())
+
+
+def get_volume_progress(venue: KalshiVenue, request: Request, key: KalshiKey) -> Response:
+    """Progress towards the tiers by volume; the sandbox counts none."""
+    return Response(200, {"volume_progress": []})
+
+
+def upgrade(venue: KalshiVenue, request: Request, key: KalshiKey) -> Response:
+    """The self-served step to the advanced tier, for accounts that have placed an order by this API.
+
+    Here the tier is the profile's, so nothing changes.
+    """
+    tickets = venue.exchange.tickets.values()
+    has_order = any(ticket.request.account_id == key.account_id for ticket in tickets)
+    return Response(201) if has_order else nested(403, "forbidden")
+
+
 ROUTES: list[Route[KalshiVenue]] = [
     Route("GET", "/exchange/status", get_status, cache_ms=1_000),
     Route("GET", "/exchange/schedule", get_schedule),
     Route("GET", "/exchange/user_data_timestamp", get_user_data_timestamp),
+    Route("GET", "/account/limits", get_limits, Access.SIGNED),
+    Route("GET", "/account/endpoint_costs", get_endpoint_costs),
+    Route("GET", "/account/api_usage_level/volume_progress", get_volume_progress, Access.SIGNED),
+    Route("POST", "/account/api_usage_level/upgrade", upgrade, Access.SIGNED),
 ]
