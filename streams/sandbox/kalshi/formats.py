@@ -1,7 +1,8 @@
-"""Kalshi's wire forms of prices, counts, money and times."""
+"""Kalshi's wire forms of prices, counts, money, times and ids."""
 
 from __future__ import annotations
 
+import uuid
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -50,3 +51,15 @@ def second_of(at_ms: int) -> str:
 def number(value_e6: int) -> int | float:
     """A JSON number of a value in millionths (only multipliers are written so; they are no money)."""
     return value_e6 // 1_000_000 if value_e6 % 1_000_000 == 0 else value_e6 / 1_000_000
+
+
+@lru_cache(maxsize=20_000)
+def market_uuid(ticker: str) -> str:
+    """A market's UUID as the socket names it: derived from the ticker, so that it never changes."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, ticker))
+
+
+@lru_cache(maxsize=1_000)
+def user_id(account_id: str) -> str:
+    """The member's UUID of an account, derived in the same way."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, account_id))

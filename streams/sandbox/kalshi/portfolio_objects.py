@@ -9,8 +9,7 @@ from streams.market.fees import KalshiFeeSchedule, kalshi_trade_fee_e6
 from streams.market.units import PRICE_ONE_E4
 from streams.sandbox.core.accounts import Position
 from streams.sandbox.core.records import ListedMarket, Payout, Ticket, Trade, TradeSide
-from streams.sandbox.kalshi.formats import DOLLARS, count, moment, money
-from streams.sandbox.kalshi.identity import user_id
+from streams.sandbox.kalshi.formats import DOLLARS, count, moment, money, user_id
 from streams.sandbox.kalshi.settings import KalshiVenueSettings
 
 

@@ -11,7 +11,7 @@ from streams.sandbox.exchange.exchange import Exchange
 from streams.sandbox.kalshi.auth import KalshiKey
 from streams.sandbox.kalshi.errors import Rejected, too_many_requests
 from streams.sandbox.kalshi.fee_changes import FeeChanges
-from streams.sandbox.kalshi.identity import market_uuid
+from streams.sandbox.kalshi.formats import market_uuid
 from streams.sandbox.kalshi.limits import RateLimits, billed_shards
 from streams.sandbox.kalshi.order_groups import OrderGroups
 from streams.sandbox.kalshi.settings import KalshiVenueSettings

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -11,13 +10,11 @@ from streams.market.units import PRICE_ONE_E4
 from streams.sandbox.core.accounts import Position
 from streams.sandbox.core.book import LevelChanged
 from streams.sandbox.core.records import LifecycleMoment, ListedMarket, Ticket, Trade, TradeSide
-from streams.sandbox.kalshi.formats import DOLLARS, count, moment, money
-from streams.sandbox.kalshi.identity import market_uuid, user_id
+from streams.sandbox.kalshi.formats import DOLLARS, count, market_uuid, moment, money, user_id
 from streams.sandbox.kalshi.objects import collateral_return_type, market_object
 from streams.sandbox.kalshi.portfolio_objects import directions, order_object, shown_fee_e6, shown_status
 from streams.sandbox.kalshi.settings import KalshiVenueSettings
 
-_uuid = lru_cache(maxsize=20_000)(market_uuid)
 _TOP = ("yes_bid_dollars", "yes_ask_dollars", "yes_bid_size_fp", "yes_ask_size_fp", "volume_fp", "open_interest_fp")
 _METADATA = (
     "title", "yes_sub_title", "no_sub_title", "rules_primary", "rules_secondary", "can_close_early", "event_ticker",
@@ -41,7 +38,7 @@ _REASONS = {
 
 def snapshot(listed: ListedMarket, use_yes_price: bool) -> bytes:
     """Both ladders ascending; an empty side has no key."""
-    message: dict[str, Any] = {"market_ticker": listed.market_id, "market_id": _uuid(listed.market_id)}
+    message: dict[str, Any] = {"market_ticker": listed.market_id, "market_id": market_uuid(listed.market_id)}
     yes = [[DOLLARS[price], count(size)] for price, size in reversed(listed.book.levels("bid"))]
     asks = listed.book.levels("ask")
     if use_yes_price:
@@ -64,7 +61,7 @@ def delta(ticker: str, change: LevelChanged, use_yes_price: bool, is_tagged: boo
         name = orjson.dumps(change.order.client_order_id)
         tags = b',"client_order_id":%s,"subaccount":0' % name if change.order.client_order_id else b',"subaccount":0'
     return _DELTA % (
-        ticker.encode(), _uuid(ticker).encode(), DOLLARS[price].encode(), count(change.size_change_e6).encode(),
+        ticker.encode(), market_uuid(ticker).encode(), DOLLARS[price].encode(), count(change.size_change_e6).encode(),
         b"yes" if is_bid else b"no", tags, moment(now_ms).encode(), now_ms,
     )  # fmt: skip
 
@@ -94,7 +91,7 @@ def ticker_update(listed: ListedMarket, last_size_e6: int, now_ms: int) -> dict[
     shown = market_object(listed)
     last = listed.last_price_e4
     return {
-        "market_id": _uuid(listed.market_id),
+        "market_id": market_uuid(listed.market_id),
         "market_ticker": listed.market_id,
         "price_dollars": shown["last_price_dollars"],
         **{name: shown[name] for name in _TOP},

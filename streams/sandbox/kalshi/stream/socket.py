@@ -14,7 +14,7 @@ from streams.sandbox.core.records import ListedMarket
 from streams.sandbox.http.schema_drift import with_novelties
 from streams.sandbox.http.server import Socket
 from streams.sandbox.kalshi.auth import KalshiKey
-from streams.sandbox.kalshi.identity import market_uuid
+from streams.sandbox.kalshi.formats import market_uuid
 from streams.sandbox.kalshi.stream.commands import ERRORS, BadCommand, check_shards, check_underlyings, named_markets
 from streams.sandbox.kalshi.stream.messages import snapshot
 from streams.sandbox.kalshi.stream.subscription import BOOKS, CHANNELS, FILTERED, PRIVATE, Subscription

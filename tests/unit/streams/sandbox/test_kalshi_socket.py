@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from streams.sandbox.core.faults import FaultPlan, FaultRule
-from streams.sandbox.kalshi.identity import market_uuid
+from streams.sandbox.kalshi.formats import market_uuid
 from streams.sandbox.kalshi.settings import KalshiVenueSettings
 from tests.support.kalshi_venue import CRYPTO, RAIN, OfflineKalshi
 
