@@ -21,7 +21,6 @@ from streams.sandbox.kalshi.errors import Rejected, nested, response_to, too_man
 from streams.sandbox.kalshi.limits import cost_of
 from streams.sandbox.kalshi.maintenance import pause_end_ms
 from streams.sandbox.kalshi.routes import (
-    batches,
     candles,
     exchange,
     historical,
@@ -43,7 +42,7 @@ PREFIX = "/trade-api/v2"
 SOCKET_PATH = "/trade-api/ws/v2"
 ROUTES: tuple[Route[KalshiVenue], ...] = (
     *exchange.ROUTES, *series.ROUTES, *markets.ROUTES, *candles.ROUTES, *historical.ROUTES, *orders.ROUTES,
-    *batches.ROUTES, *order_groups.ROUTES, *portfolio.ROUTES, *portfolio_orders.ROUTES, *archive.ROUTES,
+    *order_groups.ROUTES, *portfolio.ROUTES, *portfolio_orders.ROUTES, *archive.ROUTES,
     *transfers.ROUTES,
 )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Kalshi's V2 orders one at a time: create, cancel, cancel all, amend, decrease; and the dead routes before them."""
+"""Kalshi's V2 orders: create, cancel, amend and decrease one, batches, cancel all; and the dead routes before them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from streams.sandbox.core.records import KEEP, Amendment, Keep, Ticket
 from streams.sandbox.http.routes import Access, Route
 from streams.sandbox.http.server import Request, Response
 from streams.sandbox.kalshi.auth import KalshiKey
-from streams.sandbox.kalshi.errors import Rejected, flat, nested, not_found
+from streams.sandbox.kalshi.errors import Rejected, flat, nested, not_found, response_to
 from streams.sandbox.kalshi.formats import count
 from streams.sandbox.kalshi.limits import AUTO, DEFAULT_COST
 from streams.sandbox.kalshi.order_form import (
@@ -25,8 +25,10 @@ from streams.sandbox.kalshi.order_form import (
 from streams.sandbox.kalshi.paging import whole
 from streams.sandbox.kalshi.venue import KalshiVenue
 
-CANCEL_COST = 2
+_ORDERS = "/portfolio/events/orders"
+_CANCEL_COST = 2
 _AMEND_NEEDED = ("ticker", "side", "price", "count")
+_NOTHING_CREATED = dict.fromkeys(("fill_count", "remaining_count", "average_fill_price", "average_fee_paid", "ts_ms"))
 
 
 def create_order(venue: KalshiVenue, request: Request, key: KalshiKey) -> Response:
@@ -43,9 +45,9 @@ def create_order(venue: KalshiVenue, request: Request, key: KalshiKey) -> Respon
 def cancel_order(venue: KalshiVenue, request: Request, key: KalshiKey, order_id: str) -> Response:
     """Cancel what rests. Without a ticker or a shard the order is looked for on shard 0 only."""
     ticker, shard = request.param("market_ticker"), whole(request, "exchange_index")
-    venue.pay_order(key, CANCEL_COST, shard, is_routed=bool(ticker))
+    venue.pay_order(key, _CANCEL_COST, shard, is_routed=bool(ticker))
     try:
-        ticket, reduced = cancel_one(venue, key, order_id, ticker, shard)
+        ticket, reduced = _cancel(venue, key, order_id, ticker, shard)
     finally:
         venue.commit()
     body = {"order_id": order_id, "reduced_by": count(reduced), "ts_ms": venue.now_ms()}
@@ -56,7 +58,7 @@ def cancel_order(venue: KalshiVenue, request: Request, key: KalshiKey, order_id:
 
 def cancel_all_orders(venue: KalshiVenue, request: Request, key: KalshiKey) -> Response:
     """Cancel every resting order of the account, on all shards."""
-    venue.pay_write(key, CANCEL_COST, (0,))
+    venue.pay_write(key, _CANCEL_COST, (0,))
     now_ms = venue.now_ms()
     if not whole(request, "subaccount"):
         venue.exchange.cancel_all(key.account_id, now_ms)
@@ -71,7 +73,7 @@ def amend_order(venue: KalshiVenue, request: Request, key: KalshiKey, order_id: 
     shard = body.get("exchange_index")
     venue.pay_order(key, DEFAULT_COST, shard, is_routed=True)
     check_types(body, "AmendOrderV2Request", _AMEND_NEEDED)
-    ticket = find_order(venue, key, order_id, body["ticker"], shard, may_differ=True)
+    ticket = _find_order(venue, key, order_id, body["ticker"], shard, may_differ=True)
     change = _amendment(venue, body, ticket, key)
     before = (ticket.filled_e6, ticket.remaining_e6, ticket.taker_cash_e6, ticket.taker_fees_e6)
     with venue.because("Amend"):
@@ -117,7 +119,7 @@ def decrease_order(venue: KalshiVenue, request: Request, key: KalshiKey, order_i
     text = by or to
     if (by is None) == (to is None) or text is None:
         raise Rejected(flat(400, "bad_request", "exactly one of reduce_by or reduce_to must be provided"))
-    ticket = find_order(venue, key, order_id, ticker or "", shard)
+    ticket = _find_order(venue, key, order_id, ticker or "", shard)
     change = size_e6(text)
     if change is None or (by is not None and change == 0):
         raise Rejected(nested(400, "invalid_order_size"))
@@ -133,7 +135,7 @@ def decrease_order(venue: KalshiVenue, request: Request, key: KalshiKey, order_i
     return Response(200, decreased)
 
 
-def find_order(
+def _find_order(
     venue: KalshiVenue, key: KalshiKey, order_id: str, ticker: str, shard: int | None, *, may_differ: bool = False
 ) -> Ticket:
     """An order of the key's account on the shard a request leads to.
@@ -162,14 +164,14 @@ def find_order(
     return ticket
 
 
-def cancel_one(venue: KalshiVenue, key: KalshiKey, order_id: str, ticker: str, shard: int | None) -> tuple[Ticket, int]:
+def _cancel(venue: KalshiVenue, key: KalshiKey, order_id: str, ticker: str, shard: int | None) -> tuple[Ticket, int]:
     """Cancel a resting order; its record and the contracts taken out of the book.
 
     Raises:
         Rejected: If there is no such order.
         Refused: By the exchange.
     """
-    ticket = find_order(venue, key, order_id, ticker, shard)
+    ticket = _find_order(venue, key, order_id, ticker, shard)
     reduced = venue.exchange.cancel(key.account_id, order_id, venue.now_ms())
     if reduced is None:
         raise Rejected(not_found())
@@ -194,17 +196,79 @@ def _amended(ticket: Ticket, before: tuple[int, int, int, int], now_ms: int) -> 
     return body
 
 
+def create_batch(venue: KalshiVenue, request: Request, key: KalshiKey) -> Response:
+    """Place several orders, in their order."""
+    entries = [_created(venue, order, key) for order in _batch(venue, request, key, DEFAULT_COST)]
+    venue.commit()
+    return Response(201, {"orders": entries})
+
+
+def _created(venue: KalshiVenue, order: dict[str, Any], key: KalshiKey) -> dict[str, Any]:
+    try:
+        ticket = place(venue, order, key)
+    except (Rejected, Refused) as error:
+        named = {"client_order_id": order.get("client_order_id"), **_NOTHING_CREATED}
+        return {**named, "error": _error_object(venue, error)}
+    nothing = {"average_fill_price": None, "average_fee_paid": None, "client_order_id": None}
+    return {**nothing, **placed_object(ticket), "error": None}
+
+
+def cancel_batch(venue: KalshiVenue, request: Request, key: KalshiKey) -> Response:
+    """Cancel several orders; the body of this DELETE is JSON."""
+    orders = _batch(venue, request, key, _CANCEL_COST)
+    for order in orders:
+        check_types(order, "BatchCancelOrdersV2Request.orders")
+    entries = [_canceled(venue, order, key) for order in orders]
+    venue.commit()
+    return Response(200, {"orders": entries})
+
+
+def _canceled(venue: KalshiVenue, order: dict[str, Any], key: KalshiKey) -> dict[str, Any]:
+    order_id, ticker = order.get("order_id") or "", order.get("market_ticker") or ""
+    try:
+        ticket, reduced = _cancel(venue, key, order_id, ticker, order.get("exchange_index"))
+    except (Rejected, Refused) as error:
+        nothing = {"client_order_id": None, "reduced_by": count(0), "ts_ms": None}
+        return {"order_id": order_id, **nothing, "error": _error_object(venue, error)}
+    return {
+        "order_id": order_id,
+        "client_order_id": ticket.request.client_order_id or None,
+        "reduced_by": count(reduced),
+        "ts_ms": venue.now_ms(),
+        "error": None,
+    }
+
+
+def _batch(venue: KalshiVenue, request: Request, key: KalshiKey, cost: int) -> list[dict[str, Any]]:
+    """The entries of a batch, which must fit into the unscoped write bucket as a whole."""
+    orders, most = json_body(request.body).get("orders"), venue.settings.max_batch
+    if not isinstance(orders, list) or not orders or not all(isinstance(order, dict) for order in orders):
+        raise Rejected(flat(400, "bad_request", "orders must be a non-empty array of objects"))
+    if most is not None and len(orders) > most:
+        raise Rejected(flat(400, "bad_request", f"at most {most} orders per batch"))
+    venue.pay_write(key, cost * len(orders), (0,))
+    return orders
+
+
+def _error_object(venue: KalshiVenue, error: Rejected | Refused) -> dict[str, Any]:
+    body = response_to(error, venue.settings).body
+    error_object: dict[str, Any] = body.get("error", body)
+    return error_object
+
+
 def refuse_deprecated(venue: KalshiVenue, request: Request, **_parts: str) -> Response:
     """The routes of orders before V2 are gone."""
     return nested(410, "deprecated_v1_order_endpoint", message="Please switch to the V2 endpoints")
 
 
 ROUTES: list[Route[KalshiVenue]] = [
-    Route("POST", "/portfolio/events/orders", create_order, Access.SIGNED, pays_itself=True),
-    Route("DELETE", "/portfolio/events/orders", cancel_all_orders, Access.SIGNED, pays_itself=True),
-    Route("DELETE", "/portfolio/events/orders/{order_id}", cancel_order, Access.SIGNED, pays_itself=True),
-    Route("POST", "/portfolio/events/orders/{order_id}/amend", amend_order, Access.SIGNED, pays_itself=True),
-    Route("POST", "/portfolio/events/orders/{order_id}/decrease", decrease_order, Access.SIGNED, pays_itself=True),
+    Route("POST", _ORDERS, create_order, Access.SIGNED, pays_itself=True),
+    Route("DELETE", _ORDERS, cancel_all_orders, Access.SIGNED, pays_itself=True),
+    Route("POST", _ORDERS + "/batched", create_batch, Access.SIGNED, pays_itself=True),
+    Route("DELETE", _ORDERS + "/batched", cancel_batch, Access.SIGNED, pays_itself=True),
+    Route("DELETE", _ORDERS + "/{order_id}", cancel_order, Access.SIGNED, pays_itself=True),
+    Route("POST", _ORDERS + "/{order_id}/amend", amend_order, Access.SIGNED, pays_itself=True),
+    Route("POST", _ORDERS + "/{order_id}/decrease", decrease_order, Access.SIGNED, pays_itself=True),
     Route("POST", "/portfolio/orders", refuse_deprecated, Access.OPEN),
     Route("POST", "/portfolio/orders/batched", refuse_deprecated, Access.OPEN),
     Route("DELETE", "/portfolio/orders/batched", refuse_deprecated, Access.OPEN),
