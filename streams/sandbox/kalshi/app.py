@@ -28,7 +28,6 @@ from streams.sandbox.kalshi.routes import (
     order_groups,
     orders,
     portfolio,
-    portfolio_orders,
     series,
     transfers,
 )
@@ -42,7 +41,7 @@ PREFIX = "/trade-api/v2"
 SOCKET_PATH = "/trade-api/ws/v2"
 ROUTES: tuple[Route[KalshiVenue], ...] = (
     *exchange.ROUTES, *series.ROUTES, *markets.ROUTES, *candles.ROUTES, *historical.ROUTES, *orders.ROUTES,
-    *order_groups.ROUTES, *portfolio.ROUTES, *portfolio_orders.ROUTES, *archive.ROUTES,
+    *order_groups.ROUTES, *portfolio.ROUTES, *archive.ROUTES,
     *transfers.ROUTES,
 )  # fmt: skip
 

@@ -7,8 +7,7 @@ from streams.sandbox.http.server import Request, Response
 from streams.sandbox.kalshi.auth import KalshiKey
 from streams.sandbox.kalshi.paging import limit_of, time_range
 from streams.sandbox.kalshi.portfolio_objects import shown_status
-from streams.sandbox.kalshi.routes.portfolio import fills_page, positions_of, positions_page
-from streams.sandbox.kalshi.routes.portfolio_orders import orders_of, orders_page
+from streams.sandbox.kalshi.routes.portfolio import fills_page, orders_of, orders_page, positions_of, positions_page
 from streams.sandbox.kalshi.venue import KalshiVenue
 
 

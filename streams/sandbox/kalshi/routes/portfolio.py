@@ -1,8 +1,9 @@
-"""Kalshi's portfolio reads: balance, positions, fills, settlements. All lie behind writes by the reads' lag."""
+"""Kalshi's portfolio reads: balance, positions, fills, settlements, orders. All lie behind writes by the reads' lag."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from streams.market.units import PRICE_ONE_E4, cash_e6_of
 from streams.sandbox.core.accounts import Position
@@ -11,18 +12,21 @@ from streams.sandbox.core.records import ListedMarket, Payout, Ticket, Trade, Tr
 from streams.sandbox.http.routes import Access, Route
 from streams.sandbox.http.server import Request, Response
 from streams.sandbox.kalshi.auth import KalshiKey
-from streams.sandbox.kalshi.errors import Rejected, bad_parameter
-from streams.sandbox.kalshi.formats import money4
+from streams.sandbox.kalshi.errors import Rejected, bad_parameter, not_found
+from streams.sandbox.kalshi.formats import count, money4
 from streams.sandbox.kalshi.paging import limit_of, one_of, paged, paged_after, time_range, whole
 from streams.sandbox.kalshi.portfolio_objects import (
     event_position_objects,
     fill_object,
+    order_object,
     position_object,
     settlement_object,
+    shown_status,
 )
 from streams.sandbox.kalshi.venue import KalshiVenue
 
 _MAX_FILL_TICKERS = 100
+_MAX_EVENTS = 10
 
 
 def get_balance(venue: KalshiVenue, request: Request, key: KalshiKey) -> Response:
@@ -73,32 +77,6 @@ def list_positions(venue: KalshiVenue, request: Request, key: KalshiKey) -> Resp
     return positions_page(request, rows, limit, returned_by_event(account))
 
 
-def positions_page(
-    request: Request, rows: list[tuple[ListedMarket, Position]], limit: int, returned: Mapping[str, int]
-) -> Response:
-    """A page of markets' positions, with their events' sums less the collateral that was returned, by event."""
-    page, cursor = paged(rows, request.param("cursor"), limit, lambda row: row[0].market_id)
-    return Response(
-        200,
-        {
-            "cursor": cursor,
-            "market_positions": [position_object(listed, position) for listed, position in page],
-            "event_positions": list(event_position_objects(page, returned)),
-        },
-    )
-
-
-def _held(venue: KalshiVenue, request: Request, key: KalshiKey) -> list[tuple[ListedMarket, Position]]:
-    now_ms = venue.now_ms()
-    if is_other_subaccount(request):
-        return []
-    return [
-        (listed, position)
-        for listed, position in positions_of(venue, request, key, now_ms)
-        if not venue.is_archived(listed)
-    ]
-
-
 def list_fills(venue: KalshiVenue, request: Request, key: KalshiKey) -> Response:
     """Fills of the live tier, newest first."""
     if len(request.params("ticker")) > _MAX_FILL_TICKERS:
@@ -129,9 +107,59 @@ def list_settlements(venue: KalshiVenue, request: Request, key: KalshiKey) -> Re
     return Response(200, {"cursor": cursor, "settlements": bodies})
 
 
-def is_other_subaccount(request: Request) -> bool:
-    """Whether a read asks for a subaccount that does not exist: the sandbox's accounts have the primary one only."""
-    return bool(whole(request, "subaccount"))
+def list_orders(venue: KalshiVenue, request: Request, key: KalshiKey) -> Response:
+    """Orders of the live tier, newest first; resting ones are always there."""
+    since = venue.now_ms() - venue.settings.archive_orders_after_ms
+    rows = [
+        ticket
+        for ticket in orders_of(venue, request, key, "GetOrders")
+        if shown_status(ticket) == "resting" or ticket.updated_ms >= since
+    ]
+    return orders_page(venue, request, rows, "GetOrders")
+
+
+def get_order(venue: KalshiVenue, request: Request, key: KalshiKey, order_id: str) -> Response:
+    """One order of the account."""
+    ticket = venue.exchange.reads.ticket(order_id, venue.now_ms())
+    if ticket is None or ticket.request.account_id != key.account_id:
+        return not_found()
+    listed = venue.exchange.markets[ticket.request.market_id]
+    return Response(200, {"order": order_object(ticket, listed, venue.settings)})
+
+
+def list_queue_positions(venue: KalshiVenue, request: Request, key: KalshiKey) -> Response:
+    """Contracts ahead of every resting order; markets or an event must be named."""
+    tickers, event = set(request.params("market_tickers")), request.param("event_ticker")
+    if not tickers and not event:
+        raise Rejected(bad_parameter("Need to specify market_tickers or event_ticker"))
+    rows = []
+    for ticket in venue.exchange.open_tickets(key.account_id):
+        listed = venue.exchange.markets[ticket.request.market_id]
+        if listed.market_id in tickers or listed.market.event_id == event:
+            rows.append({"order_id": ticket.order_id, "market_ticker": listed.market_id, **_queue(listed, ticket)})
+    return Response(200, {"queue_positions": [] if is_other_subaccount(request) else rows})
+
+
+def get_queue_position(venue: KalshiVenue, request: Request, key: KalshiKey, order_id: str) -> Response:
+    """Contracts ahead of one resting order."""
+    ticket = venue.exchange.tickets.get(order_id)
+    if ticket is None or ticket.request.account_id != key.account_id or ticket.status != "resting":
+        return not_found()
+    return Response(200, _queue(venue.exchange.markets[ticket.request.market_id], ticket))
+
+
+def get_resting_value(venue: KalshiVenue, request: Request, key: KalshiKey) -> Response:
+    """What resting orders would cost: integer cents in total, dollars by shard."""
+    value: dict[int, int] = {}
+    for ticket in venue.exchange.reads.tickets(key.account_id, venue.now_ms()):
+        if ticket.status == "resting":
+            shard = venue.exchange.markets[ticket.request.market_id].shard
+            value[shard] = value.get(shard, 0) + _cost_e6(ticket)
+    rows = [{"exchange_index": shard, "balance": money4(cash)} for shard, cash in sorted(value.items())]
+    return Response(
+        200,
+        {"total_resting_order_value": sum(value.values()) // 10_000, "resting_order_value_breakdown": rows},
+    )
 
 
 def free_cash(venue: KalshiVenue, key: KalshiKey, now_ms: int) -> dict[int, int]:
@@ -158,16 +186,6 @@ def free_cash(venue: KalshiVenue, key: KalshiKey, now_ms: int) -> dict[int, int]
     return free
 
 
-def resting_value(venue: KalshiVenue, key: KalshiKey, now_ms: int) -> dict[int, int]:
-    """What resting orders of each shard would cost."""
-    value: dict[int, int] = {}
-    for ticket in venue.exchange.reads.tickets(key.account_id, now_ms):
-        if ticket.status == "resting":
-            shard = venue.exchange.markets[ticket.request.market_id].shard
-            value[shard] = value.get(shard, 0) + _cost_e6(ticket)
-    return value
-
-
 def positions_of(
     venue: KalshiVenue, request: Request, key: KalshiKey, now_ms: int
 ) -> list[tuple[ListedMarket, Position]]:
@@ -183,6 +201,21 @@ def positions_of(
         and _is_on(markets[market_id], shard)
         and (position.volume_e6 or position.yes_e6 or position.no_e6)
     ]
+
+
+def positions_page(
+    request: Request, rows: list[tuple[ListedMarket, Position]], limit: int, returned: Mapping[str, int]
+) -> Response:
+    """A page of markets' positions, with their events' sums less the collateral that was returned, by event."""
+    page, cursor = paged(rows, request.param("cursor"), limit, lambda row: row[0].market_id)
+    return Response(
+        200,
+        {
+            "cursor": cursor,
+            "market_positions": [position_object(listed, position) for listed, position in page],
+            "event_positions": list(event_position_objects(page, returned)),
+        },
+    )
 
 
 def fills_page(venue: KalshiVenue, request: Request, key: KalshiKey, call: str, span: tuple[int, int]) -> Response:
@@ -213,6 +246,52 @@ def fills_page(venue: KalshiVenue, request: Request, key: KalshiKey, call: str, 
     return Response(200, {"cursor": cursor, "fills": bodies})
 
 
+def orders_of(venue: KalshiVenue, request: Request, key: KalshiKey, call: str) -> list[Ticket]:
+    """The account's orders that a request's filters name, newest first."""
+    ticker, events = request.param("ticker"), set(request.params("event_ticker"))
+    if len(events) > _MAX_EVENTS:
+        raise Rejected(bad_parameter(call, "EventTicker", "max"))
+    status = one_of(request, call, "status", ("resting", "canceled", "executed"))
+    shard, (low, high) = whole(request, "exchange_index"), time_range(request)
+    if is_other_subaccount(request):
+        return []
+    markets = venue.exchange.markets
+    return [
+        ticket
+        for ticket in reversed(venue.exchange.reads.tickets(key.account_id, venue.now_ms()))
+        if (not ticker or ticket.request.market_id == ticker)
+        and (not events or markets[ticket.request.market_id].market.event_id in events)
+        and (not status or shown_status(ticket) == status)
+        and (shard is None or markets[ticket.request.market_id].shard == shard)
+        and low <= ticket.created_ms <= high
+    ]
+
+
+def orders_page(venue: KalshiVenue, request: Request, rows: list[Ticket], call: str) -> Response:
+    """One page of orders that are newest first."""
+    limit = limit_of(request, call, 100, 1000)
+    page, cursor = paged_after(rows, request.param("cursor"), limit, lambda ticket: ticket.order_id)
+    markets = venue.exchange.markets
+    bodies = [order_object(ticket, markets[ticket.request.market_id], venue.settings) for ticket in page]
+    return Response(200, {"cursor": cursor, "orders": bodies})
+
+
+def is_other_subaccount(request: Request) -> bool:
+    """Whether a read asks for a subaccount that does not exist: the sandbox's accounts have the primary one only."""
+    return bool(whole(request, "subaccount"))
+
+
+def _held(venue: KalshiVenue, request: Request, key: KalshiKey) -> list[tuple[ListedMarket, Position]]:
+    now_ms = venue.now_ms()
+    if is_other_subaccount(request):
+        return []
+    return [
+        (listed, position)
+        for listed, position in positions_of(venue, request, key, now_ms)
+        if not venue.is_archived(listed)
+    ]
+
+
 def _is_on(listed: ListedMarket, shard: int | None) -> bool:
     return shard is None or listed.shard == shard
 
@@ -233,9 +312,30 @@ def _worth_e6(listed: ListedMarket, position: Position) -> int:
     return (position.yes_e6 * yes_e4 + position.no_e6 * (PRICE_ONE_E4 - yes_e4)) // PRICE_ONE_E4
 
 
+def _queue(listed: ListedMarket, ticket: Ticket) -> dict[str, Any]:
+    """Contracts that trade before the order: at better prices, and in front of it at its own."""
+    request = ticket.request
+    ahead = 0
+    for price, level in listed.book.side(request.side).items():
+        is_better = price > request.price_e4 if request.side == "bid" else price < request.price_e4
+        if is_better:
+            ahead += level.total_e6
+        elif price == request.price_e4:
+            for order in level.orders.values():
+                if order.order_id == ticket.order_id:
+                    break
+                ahead += order.remaining_e6
+    return {"queue_position_fp": count(ahead)}
+
+
 ROUTES: list[Route[KalshiVenue]] = [
     Route("GET", "/portfolio/balance", get_balance, Access.SIGNED),
     Route("GET", "/portfolio/positions", list_positions, Access.SIGNED),
     Route("GET", "/portfolio/fills", list_fills, Access.SIGNED),
     Route("GET", "/portfolio/settlements", list_settlements, Access.SIGNED),
+    Route("GET", "/portfolio/orders", list_orders, Access.SIGNED),
+    Route("GET", "/portfolio/orders/queue_positions", list_queue_positions, Access.SIGNED),
+    Route("GET", "/portfolio/orders/{order_id}", get_order, Access.SIGNED),
+    Route("GET", "/portfolio/orders/{order_id}/queue_position", get_queue_position, Access.SIGNED),
+    Route("GET", "/portfolio/summary/total_resting_order_value", get_resting_value, Access.SIGNED),
 ]
