@@ -15,7 +15,6 @@ from streams.sandbox.http.response_cache import AnswerCache
 from streams.sandbox.http.routes import Access, Route, router_of
 from streams.sandbox.http.schema_drift import with_novelties
 from streams.sandbox.http.server import Handler, Request, Response, Session
-from streams.sandbox.kalshi import archive
 from streams.sandbox.kalshi.auth import KalshiKey, authenticate, scopes_of
 from streams.sandbox.kalshi.errors import Rejected, nested, response_to, too_many_requests
 from streams.sandbox.kalshi.limits import cost_of
@@ -41,8 +40,7 @@ PREFIX = "/trade-api/v2"
 SOCKET_PATH = "/trade-api/ws/v2"
 ROUTES: tuple[Route[KalshiVenue], ...] = (
     *exchange.ROUTES, *series.ROUTES, *markets.ROUTES, *candles.ROUTES, *historical.ROUTES, *orders.ROUTES,
-    *order_groups.ROUTES, *portfolio.ROUTES, *archive.ROUTES,
-    *transfers.ROUTES,
+    *order_groups.ROUTES, *portfolio.ROUTES, *transfers.ROUTES,
 )  # fmt: skip
 
 
