@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from streams.sandbox.core.book import LevelChanged
 from streams.sandbox.core.records import LifecycleMoment, ListedMarket, Listener, Ticket, Trade, TradeSide
 from streams.sandbox.kalshi.stream import messages
-from streams.sandbox.kalshi.stream.subscription import BOOKS, Subscription
-from streams.sandbox.kalshi.stream.subscriptions import LIFECYCLE, Subscriptions, publish
+from streams.sandbox.kalshi.stream.subscriptions import BOOKS, LIFECYCLE, Subscription, Subscriptions, publish
 from streams.sandbox.kalshi.venue import KalshiVenue
 
 

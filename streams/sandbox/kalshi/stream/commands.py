@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from streams.sandbox.kalshi.stream.subscription import Subscription
+from streams.sandbox.kalshi.stream.subscriptions import Subscription
 
 ERRORS = {
     1: "Unable to process message",

@@ -17,8 +17,7 @@ from streams.sandbox.kalshi.auth import KalshiKey
 from streams.sandbox.kalshi.formats import market_uuid
 from streams.sandbox.kalshi.stream.commands import ERRORS, BadCommand, check_shards, check_underlyings, named_markets
 from streams.sandbox.kalshi.stream.messages import snapshot
-from streams.sandbox.kalshi.stream.subscription import BOOKS, CHANNELS, FILTERED, PRIVATE, Subscription
-from streams.sandbox.kalshi.stream.subscriptions import Subscriptions
+from streams.sandbox.kalshi.stream.subscriptions import BOOKS, CHANNELS, FILTERED, PRIVATE, Subscription, Subscriptions
 from streams.sandbox.kalshi.venue import KalshiVenue
 
 
