@@ -18,7 +18,6 @@ from streams.sandbox.http.server import Handler, Request, Response, Session
 from streams.sandbox.kalshi.auth import KalshiKey, authenticate, scopes_of
 from streams.sandbox.kalshi.errors import Rejected, nested, response_to, too_many_requests
 from streams.sandbox.kalshi.limits import cost_of
-from streams.sandbox.kalshi.maintenance import pause_end_ms
 from streams.sandbox.kalshi.routes import (
     candles,
     exchange,
@@ -30,6 +29,7 @@ from streams.sandbox.kalshi.routes import (
     series,
     transfers,
 )
+from streams.sandbox.kalshi.routes.exchange import pause_end_ms
 from streams.sandbox.kalshi.settings import KalshiVenueSettings
 from streams.sandbox.kalshi.stream.broadcast import Broadcast
 from streams.sandbox.kalshi.stream.socket import KalshiSession
@@ -101,11 +101,12 @@ class KalshiApp(FaultySurface):
 
     def tick(self, now_ms: int) -> None:
         """Let time pass: fees change, the weekly maintenance begins."""
-        self.kalshi.fees.apply_due(now_ms)
-        if self.kalshi.settings.keeps_maintenance and self.exchange.mode == "open":
+        venue = self.kalshi
+        venue.fees.apply_due(now_ms)
+        if venue.settings.keeps_maintenance and venue.exchange.mode == "open":
             end_ms = pause_end_ms(now_ms)
             if end_ms is not None:
-                self.exchange.set_mode("trading_paused", now_ms, until_ms=end_ms)
+                venue.exchange.set_mode("trading_paused", now_ms, until_ms=end_ms)
 
     def _bind(self, route: Route[KalshiVenue]) -> Handler:
         """Put a handler behind what its route asks for."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from streams.sandbox.http.routes import Access, Route
 from streams.sandbox.http.server import Request, Response
@@ -10,12 +12,14 @@ from streams.sandbox.kalshi.auth import KalshiKey
 from streams.sandbox.kalshi.errors import nested
 from streams.sandbox.kalshi.formats import moment, second_of
 from streams.sandbox.kalshi.limits import endpoint_costs, limits_object
-from streams.sandbox.kalshi.maintenance import FROM, UNTIL
 from streams.sandbox.kalshi.venue import KalshiVenue
 
 SHARD_NAMES = ("Default", "Combos", "Crypto & Commodities", "Tennis, Baseball, Basketball")
+_NEW_YORK = ZoneInfo("America/New_York")
+_PAUSE_FROM_HOUR, _PAUSE_HOURS = 3, 2
+"""Of the weekly maintenance, on Thursdays in New York."""
 _ALL_DAY = [{"open_time": "00:00", "close_time": "00:00"}]
-_THURSDAY = [{"open_time": "00:00", "close_time": FROM}, {"open_time": UNTIL, "close_time": "00:00"}]
+_THURSDAY = [{"open_time": "00:00", "close_time": "03:00"}, {"open_time": "05:00", "close_time": "00:00"}]
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
@@ -73,6 +77,15 @@ def upgrade(venue: KalshiVenue, request: Request, key: KalshiKey) -> Response:
     tickets = venue.exchange.tickets.values()
     has_order = any(ticket.request.account_id == key.account_id for ticket in tickets)
     return Response(201) if has_order else nested(403, "forbidden")
+
+
+def pause_end_ms(now_ms: int) -> int | None:
+    """When the weekly maintenance ends in which a moment lies, None outside of it."""
+    now = datetime.fromtimestamp(now_ms / 1000, UTC).astimezone(_NEW_YORK)
+    start = now.replace(hour=_PAUSE_FROM_HOUR, minute=0, second=0, microsecond=0)
+    end = start + timedelta(hours=_PAUSE_HOURS)
+    is_paused = _DAYS[now.weekday()] == "thursday" and start <= now < end
+    return int(end.timestamp() * 1000) if is_paused else None
 
 
 ROUTES: list[Route[KalshiVenue]] = [

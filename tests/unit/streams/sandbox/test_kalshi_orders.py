@@ -13,7 +13,7 @@ import pytest
 
 from streams.sandbox.core.profile import ZERO
 from streams.sandbox.exchange.snapshot import apply_state, exchange_state, reopen_books
-from streams.sandbox.kalshi.maintenance import pause_end_ms
+from streams.sandbox.kalshi.routes.exchange import pause_end_ms
 from streams.sandbox.kalshi.settings import KalshiVenueSettings
 from tests.support.kalshi_venue import CRYPTO, RAIN, OfflineKalshi, order
 
