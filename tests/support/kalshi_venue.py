@@ -1,4 +1,4 @@
-"""A Kalshi face without a server: requests are signed and handed over, frames are kept, the clock is turned by hand."""
+"""A Kalshi app without a server: requests are signed and handed over, frames collected, the clock turned by hand."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class _Timer:
 
 
 class _Loop:
-    """The part of an event loop that a session and its frame line use; what is due later is kept, and never fires."""
+    """The part of an event loop that a session and its delivery use; what is due later is collected, never fired."""
 
     def __init__(self) -> None:
         self.timers: list[tuple[float, Callable[..., Any]]] = []
@@ -72,16 +72,16 @@ class Wire:
         self._frames: list[Any] = []
 
     def send(self, text: bytes, channel: str = "") -> None:
-        """Keep a frame."""
+        """Collect a frame."""
         self._frames.append(orjson.loads(text))
 
     def write(self, text: bytes) -> bool:
-        """Keep a frame that a frame line lets through."""
+        """Collect a frame that the delivery lets through."""
         self.send(text)
         return True
 
     def ping(self, payload: bytes) -> None:
-        """Keep a ping."""
+        """Collect a ping."""
         self.pings.append(payload)
 
     def taken(self) -> list[Any]:
@@ -99,10 +99,10 @@ class Line:
 
     def command(self, number: int, name: str, **params: Any) -> list[Any]:
         """Send a command; the frames it brought."""
-        self.say({"id": number, "cmd": name, "params": params})
+        self.send({"id": number, "cmd": name, "params": params})
         return self.wire.taken()
 
-    def say(self, message: Any) -> None:
+    def send(self, message: Any) -> None:
         """Send JSON, or text as it is."""
         self.session.on_text(message if isinstance(message, str) else orjson.dumps(message).decode())
 
@@ -135,7 +135,7 @@ class OfflineKalshi:
     def _commit(self) -> None:
         self.commits += 1
 
-    # -- the house ----------------------------------------------------------------------------------------------------
+    # -- simulated participants ---------------------------------------------------------------------------------------
 
     def quote(
         self, side: Side, price_e4: int, contracts: int, *, key: str = "x", ticker: str = RAIN, now: bool = False
@@ -187,20 +187,20 @@ class OfflineKalshi:
         return Request(method, _PREFIX + whole, parse_qsl(query, keep_blank_values=True), headers, payload)
 
     def ask(self, method: str, path: str, body: Any = None, *, key: str | None = None) -> Response:
-        """The answer to a request."""
+        """The response to a request."""
         return self.app.handle(self.request(method, path, body, key=key))
 
     def public(self, path: str) -> Any:
         """The body of an unsigned read that succeeds."""
-        answer = self.ask("GET", path)
-        assert answer.status == 200, answer.body
-        return answer.body
+        response = self.ask("GET", path)
+        assert response.status == 200, response.body
+        return response.body
 
     def own(self, path: str, key: str = "key-1") -> Any:
         """The body of a signed read that succeeds."""
-        answer = self.ask("GET", path, key=key)
-        assert answer.status == 200, answer.body
-        return answer.body
+        response = self.ask("GET", path, key=key)
+        assert response.status == 200, response.body
+        return response.body
 
     def place(self, **changes: Any) -> Response:
         """Place an order: ten YES at 0.40, resting, unless told otherwise; None leaves a field out."""
@@ -209,9 +209,9 @@ class OfflineKalshi:
 
     def placed(self, **changes: Any) -> str:
         """The id of an order that is taken."""
-        answer = self.place(**changes)
-        assert answer.status == 201, answer.body
-        return str(answer.body["order_id"])
+        response = self.place(**changes)
+        assert response.status == 201, response.body
+        return str(response.body["order_id"])
 
     def open_line(self, key: str = "key-1") -> Line:
         """A signed socket."""

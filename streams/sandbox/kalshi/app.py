@@ -148,7 +148,7 @@ class KalshiApp(FaultySurface):
         return signed
 
     def broken(self, rule: FaultRule, request: Request) -> Response:
-        """A venue in trouble still tells its status, under the error's status code."""
+        """A venue in trouble still publishes its status, under the error's status code."""
         if request.path != f"{PREFIX}/exchange/status":
             return super().broken(rule, request)
         response = self.answer(request)

@@ -31,7 +31,7 @@ _REFUSALS: dict[str, tuple[int, str, str]] = {
 
 
 class Rejected(Exception):
-    """A request is answered with this response and goes no further."""
+    """The request gets this response and goes no further."""
 
     def __init__(self, response: Response) -> None:
         super().__init__(response.body)
@@ -44,7 +44,7 @@ def nested(status: int, code: str, details: str = "", message: str = "") -> Resp
 
 
 def error_object(code: str, details: str = "", message: str = "") -> dict[str, Any]:
-    """What stands under `error`, in answers and in the entries of a batch."""
+    """What stands under `error`, in responses and in the entries of a batch."""
     error: dict[str, Any] = {"code": code, "message": message or (code.replace("_", " ") if code.islower() else code)}
     if details:
         error["details"] = details
@@ -57,7 +57,7 @@ def flat(status: int, code: str, details: str) -> Response:
 
 
 def bad_parameter(call: str, field: str = "", tag: str = "") -> Response:
-    """What query validation answers: a bare {"msg"}.
+    """What query validation responds with: a bare {"msg"}.
 
     Args:
         call: Operation name, such as `GetMarkets`, or the whole sentence when no field is given.
@@ -79,12 +79,12 @@ def too_many_requests(settings: KalshiVenueSettings) -> Response:
 
 
 def not_found() -> Response:
-    """The same answer for whatever does not exist (any more)."""
+    """The same response for whatever does not exist (any more)."""
     return nested(404, "not_found")
 
 
 def response_to(error: Rejected | Refused, settings: KalshiVenueSettings) -> Response:
-    """What a request is answered with that a handler rejected, or the exchange refused."""
+    """The response to a request that a handler rejected, or the exchange refused."""
     if isinstance(error, Rejected):
         return error.response
     if error.code == "fault":

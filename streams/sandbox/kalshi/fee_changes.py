@@ -17,7 +17,7 @@ _STATE = "fee_changes"
 
 
 class FeeChanges:
-    """Keeps the appointments in the exchange's face state, and markets' schedules up to date with them."""
+    """Stores the announced changes in the exchange's face state, and keeps markets' schedules up to date with them."""
 
     def __init__(self, exchange: Exchange, publish: Callable[[dict[str, Any]], None]) -> None:
         """`publish` gets each event's override when it takes effect: a message's JSON values."""

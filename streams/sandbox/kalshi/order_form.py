@@ -45,7 +45,7 @@ _GO_NAMES = {str: "string", bool: "bool", int: "int"}
 _PRICE = re.compile(r"[0-9]{1,9}\.[0-9]{2,4}")
 _COUNT = re.compile(r"[0-9]{1,12}(\.[0-9]{1,2})?")
 _LATEST_S = 253_402_300_799
-"""The last second of the year 9999: what a later expiry is answered with is not known."""
+"""The last second of the year 9999: the response to a later expiry is not known."""
 _NEEDED = ("ticker", "side", "count", "price", "time_in_force", "self_trade_prevention_type")
 
 
@@ -71,10 +71,10 @@ def check_types(body: dict[str, Any], struct: str, needed: Sequence[str] = ()) -
         Rejected: For the first field that is wrong. The exact text about a missing one was never recorded.
     """
     for name, value in body.items():
-        wanted = _TYPES.get(name)
-        if wanted is not None and value is not None and type(value) is not wanted:
+        expected = _TYPES.get(name)
+        if expected is not None and value is not None and type(value) is not expected:
             details = f"json: cannot unmarshal {_kind(value)} into Go struct field {struct}.{name}"
-            raise Rejected(flat(400, "bad_request", f"{details} of type {_GO_NAMES[wanted]}"))
+            raise Rejected(flat(400, "bad_request", f"{details} of type {_GO_NAMES[expected]}"))
     for name in needed:
         if not body.get(name):
             field = name.title().replace("_", "")
@@ -173,7 +173,7 @@ def _check_group(venue: KalshiVenue, key: KalshiKey, group_id: str, listed: List
 
 
 def is_no_expiry(expires_s: int, now_ms: int) -> bool:
-    """Whether an order cannot end then: it is past, or beyond what a date can say."""
+    """Whether an order cannot end then: it is past, or later than a date can be."""
     return expires_s * 1000 <= now_ms or expires_s > _LATEST_S
 
 

@@ -17,7 +17,7 @@ _STATE = "order_groups"
 
 
 class OrderGroups:
-    """All groups of all accounts, kept in the exchange's face state.
+    """All groups of all accounts, stored in the exchange's face state.
 
     A group is {"limit_e6", "is_triggered", "exchange_index", "fills": [[at_ms, size_e6]]}.
     """

@@ -1,6 +1,6 @@
-"""What the Kalshi face cannot know for sure, and what it does only on request: one setting each.
+"""What the Kalshi emulator cannot know for sure, and what it does only on request: one setting each.
 
-The venue's pages leave these open, contradict an observation, or name no figure. Every default is the answer that was
+The venue's pages leave these open, contradict an observation, or name no figure. Every default is the response that was
 seen on the wire, or the likelier one where nothing was seen.
 """
 
@@ -28,7 +28,7 @@ class KalshiVenueSettings:
         cancel_all_lingers_ms: How long after a cancel-all new orders are cancelled too; "the following minute" by
             specification, where they may be.
         fee_cost: Whether fills show the fee after rounding and rebate (`net`) or the model fee (`trade`) where the two
-            differ; the rule of August 2026 does not say.
+            differ; the rule of August 2026 leaves it open.
         tags_own_fills: Whether level changes from fills of own resting orders carry `client_order_id`. Seen on place
             and cancel only.
         plain_cancel_reason: `last_update_reason` of an order its owner canceled; empty sends none. The list of
@@ -39,7 +39,7 @@ class KalshiVenueSettings:
         duplicate_horizon_ms: How long a client order id stays taken, None for ever. An entry for brokers says live and
             recent orders only; the horizon is unknown.
         max_batch: Most orders in one batch, None for no limit but the token bucket, which is all that is documented.
-        has_novelties: Adds unknown fields and unknown enum values to answers and frames, as new releases do.
+        has_novelties: Schema drift: adds unknown fields and enum values to responses and frames, as new releases do.
         archive_after_ms: Age at which a settled market and its trades move to the historical tier; the live one holds
             two to three months.
         archive_orders_after_ms: Age at which ended orders move there; two weeks since September 2026.

@@ -1,4 +1,4 @@
-"""The Kalshi face over real HTTP and a real socket, asked by our own client and by hand."""
+"""The Kalshi app over real HTTP and a real socket, asked by our own client and by hand."""
 
 from __future__ import annotations
 
@@ -236,18 +236,18 @@ def test_a_no_ladder_is_in_no_prices_by_default_and_empty_sides_have_no_key(open
     asyncio.run(main())
 
 
-def test_own_fills_orders_and_lifecycle_are_told(open_world: Any) -> None:
+def test_own_fills_orders_and_lifecycle_are_frames(open_world: Any) -> None:
     async def main() -> None:
         async with open_world() as world, world.kalshi_socket() as wire:
             channels = ["fill", "user_orders", "trade", "market_lifecycle_v2"]
             await wire.send({"id": 1, "cmd": "subscribe", "params": {"channels": channels}})
             assert [(await wire.receive())["type"] for _ in channels] == ["subscribed"] * 4
             await world.kalshi.create_order(order("one"))
-            told = {(frame := await wire.receive())["type"]: frame for _ in range(3)}
-            assert told["user_order"]["msg"]["status"] == "executed"
-            assert told["fill"]["msg"]["fee_cost"] == "0.175000"
-            assert "seq" not in told["fill"]
-            assert told["trade"]["msg"]["trade_id"] == told["fill"]["msg"]["trade_id"]
+            frames = {(frame := await wire.receive())["type"]: frame for _ in range(3)}
+            assert frames["user_order"]["msg"]["status"] == "executed"
+            assert frames["fill"]["msg"]["fee_cost"] == "0.175000"
+            assert "seq" not in frames["fill"]
+            assert frames["trade"]["msg"]["trade_id"] == frames["fill"]["msg"]["trade_id"]
             settle(world, 3_700, "scalar")
             frames = [await wire.receive() for _ in range(3)]
             kinds = [frame["msg"]["event_type"] for frame in frames]

@@ -1,4 +1,4 @@
-"""What Kalshi says about itself and an account's standing: status, schedule, lag of reads, rate limits, tier."""
+"""Routes about Kalshi itself and an account's standing: status, schedule, lag of reads, rate limits, tier."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def get_status(venue: KalshiVenue, request: Request) -> Response:
 
 
 def get_schedule(venue: KalshiVenue, request: Request) -> Response:
-    """Open all day but for Thursday's maintenance, in New York time; the settings say whether it is kept."""
+    """Open all day but for Thursday's maintenance, in New York time; a setting decides whether trading pauses in it."""
     days = {day: _THURSDAY if day == "thursday" else _ALL_DAY for day in _DAYS}
     hours = {"start_time": "2026-01-01T05:00:00Z", "end_time": "2027-01-01T05:00:00Z", **days}
     return Response(200, {"schedule": {"standard_hours": [hours], "maintenance_windows": []}})

@@ -67,7 +67,7 @@ def get_order_book(venue: KalshiVenue, request: Request, ticker: str) -> Respons
 
 
 def get_order_books(venue: KalshiVenue, request: Request) -> Response:
-    """Several books. `tickers` is repeated; of a comma-joined list only the first is answered, as at the venue."""
+    """Several books. `tickers` is repeated; of a comma-joined list only the first counts, as at the venue."""
     tickers = [value.partition(",")[0] for name, value in request.query if name == "tickers" and value]
     if not 1 <= len(tickers) <= MAX_BOOKS:
         return bad_parameter("GetMarketOrderbooks", "Tickers", "max" if tickers else "required")
@@ -95,7 +95,7 @@ def _prints(venue: KalshiVenue, request: Request) -> Sequence[Trade]:
 def trades_page(
     request: Request, prints: Sequence[Trade], limit: int, low: int, high: int, settings: KalshiVenueSettings
 ) -> Response:
-    """A page of prints, given oldest first, answered newest first."""
+    """A page of prints, given oldest first, sent newest first."""
     blocks = one_of(request, "GetTrades", "is_block_trade", ("true", "false"))
     rows = [trade for trade in reversed(prints) if low <= trade.at_ms <= high and blocks != "true"]
     page, cursor = paged_after(rows, request.param("cursor"), limit, lambda trade: trade.trade_id)

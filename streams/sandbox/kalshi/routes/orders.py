@@ -140,7 +140,7 @@ def _find_order(
 ) -> Ticket:
     """An order of the key's account on the shard a request leads to.
 
-    `may_differ`: The ticker may be another market's of the same shard; the caller says what that means.
+    `may_differ`: The ticker may be another market's of the same shard; the caller decides what that means.
 
     Raises:
         Rejected: With the same 404 for all that is not there.

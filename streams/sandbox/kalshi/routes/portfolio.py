@@ -34,17 +34,17 @@ def get_balance(venue: KalshiVenue, request: Request, key: KalshiKey) -> Respons
 
     Collateral that was returned is cash, and is missing from the positions' worth.
     """
-    wanted, now_ms = whole(request, "exchange_index"), venue.now_ms()
+    only, now_ms = whole(request, "exchange_index"), venue.now_ms()
     account = venue.exchange.reads.account(key.account_id, now_ms)
     free = free_cash(venue, key, now_ms)
     is_empty = is_other_subaccount(request)
-    free = {shard: 0 if is_empty else cash for shard, cash in free.items() if wanted in (None, shard)}
+    free = {shard: 0 if is_empty else cash for shard, cash in free.items() if only in (None, shard)}
     markets = venue.exchange.markets
     value = sum(
         _worth_e6(markets[market_id], position)
         for market_id, position in account.positions.items()
-        if market_id in markets and _is_on(markets[market_id], wanted)
-    ) - sum(returned_by_event(account, wanted).values())
+        if market_id in markets and _is_on(markets[market_id], only)
+    ) - sum(returned_by_event(account, only).values())
     return Response(
         200,
         {

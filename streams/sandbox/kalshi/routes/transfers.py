@@ -1,4 +1,4 @@
-"""Cash between Kalshi's exchange shards, the allocation that is kept by itself, and what touches subaccounts."""
+"""Cash between Kalshi's exchange shards, the allocation that is restored by itself, and what touches subaccounts."""
 
 from __future__ import annotations
 

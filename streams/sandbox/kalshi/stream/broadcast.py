@@ -32,8 +32,8 @@ class Broadcast(Listener):
                 for trade in trades:
                     publish(subscriptions, "trade", messages.public_trade(trade, self._settings))
             self._last_sizes[ticker] = trades[-1].size_e6
-        if trades or changes:
-            self._publish_ticker(listed, now_ms, has_traded=bool(trades))
+        if (trades or changes) and (subscriptions := self._subscriptions.of_market("ticker", ticker)):
+            self._publish_ticker(listed, subscriptions, now_ms, has_traded=bool(trades))
 
     def _publish_change(
         self, ticker: str, change: LevelChanged, subscriptions: Sequence[Subscription], now_ms: int
@@ -48,16 +48,15 @@ class Broadcast(Listener):
                 rendered[view] = messages.delta(ticker, change, *view, now_ms)
             subscription.subscriber.publish(subscription, BOOKS, rendered[view])
 
-    def _publish_ticker(self, listed: ListedMarket, now_ms: int, *, has_traded: bool) -> None:
-        members = self._subscriptions.of_market("ticker", listed.market_id)
-        if not members:
-            return
+    def _publish_ticker(
+        self, listed: ListedMarket, subscriptions: Sequence[Subscription], now_ms: int, *, has_traded: bool
+    ) -> None:
         book, before = listed.book, self._tops.get(listed.market_id)
         bid = book.bids[book.best_bid].total_e6 if book.best_bid is not None else 0
         ask = book.asks[book.best_ask].total_e6 if book.best_ask is not None else 0
         top = self._tops[listed.market_id] = (book.best_bid, bid, book.best_ask, ask)
         if has_traded or top != before:
-            publish(members, "ticker", self.ticker_body(listed, now_ms))
+            publish(subscriptions, "ticker", self.ticker_body(listed, now_ms))
 
     def ticker_body(self, listed: ListedMarket, now_ms: int) -> dict[str, object]:
         """The ticker's message of a market as it stands."""
@@ -81,7 +80,7 @@ class Broadcast(Listener):
             publish(owner, "market_position", messages.market_position(account_id, ticker, position))
 
     def on_lifecycle(self, listed: ListedMarket, moment: LifecycleMoment, now_ms: int) -> None:
-        """Index a new market, and publish what the lifecycle channel says."""
+        """Index a new market, and publish the lifecycle channel's message."""
         if moment == "created":
             if listed.market.event_id not in self._venue.events:
                 self._subscriptions.publish_to_all(LIFECYCLE, "event_lifecycle", messages.event_created(listed))
@@ -97,7 +96,7 @@ class Broadcast(Listener):
         self._subscriptions.publish_to_all(LIFECYCLE, LIFECYCLE, {"market_ticker": listed.market_id, **body})
 
     def on_forgotten(self, listed: ListedMarket) -> None:
-        """Drop what was kept of a market."""
+        """Drop what is stored about a market."""
         self._venue.evict_listing(listed)
         self._last_sizes.pop(listed.market_id, None)
         self._tops.pop(listed.market_id, None)

@@ -1,4 +1,4 @@
-"""What commands of Kalshi's socket may say, and the codes of what they may not."""
+"""What commands of Kalshi's socket may ask for, and the codes of what they may not."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _MAX_SHARD_FACTOR = 100
 
 
 class BadCommand(Exception):
-    """A command is answered with an error frame; of a subscription where one is named."""
+    """A command gets an error frame in response; of a subscription where one is named."""
 
     def __init__(self, code: int, subscription: Subscription | None = None) -> None:
         super().__init__(code)

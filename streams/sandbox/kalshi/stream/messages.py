@@ -1,4 +1,4 @@
-"""What Kalshi's socket says of books, trades, own orders and life cycles: the `msg` of each frame."""
+"""Kalshi's socket messages about books, trades, own orders and life cycles: the `msg` of each frame."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def user_order(ticket: Ticket, listed: ListedMarket, settings: KalshiVenueSettin
 
 
 def event_created(listed: ListedMarket) -> dict[str, Any]:
-    """A new event, told with its first market."""
+    """A new event, published with its first market."""
     event = listed.event
     return {
         "event_ticker": event.event_id,
@@ -186,9 +186,9 @@ def event_created(listed: ListedMarket) -> dict[str, Any]:
 
 
 def lifecycle(listed: ListedMarket, moment_name: LifecycleMoment, now_ms: int) -> dict[str, Any] | None:
-    """What the lifecycle channel says of a market's change, in seconds; None for what has no message."""
+    """The lifecycle channel's message about a market's change, in seconds; None for what has no message."""
     if moment_name == "closed":
-        # Closing itself is not told; that it came earlier than announced is.
+        # Closing itself is not published; that it came earlier than announced is.
         is_early = listed.closed_ms is not None and listed.closed_ms < listed.close_ms - 1_000
         return {"event_type": "close_date_updated", "close_ts": now_ms // 1000} if is_early else None
     if moment_name == "created":

@@ -1,4 +1,4 @@
-"""Kalshi's WebSocket: commands, their answers and errors, pings."""
+"""Kalshi's WebSocket: commands, their responses and errors, pings."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class KalshiSession:
         self._ping()
 
     def on_close(self) -> None:
-        """Forget everything this connection wanted."""
+        """Drop everything this connection was subscribed to."""
         if self._pinger is not None:
             self._pinger.cancel()
         for subscription in self.subscriptions.values():
@@ -167,16 +167,16 @@ class KalshiSession:
             # Markets that are new are added; those already there bring no second snapshot, as at the venue.
             return known, self._add(number, known, tickers)
         self._check_room(channel, len(tickers), None)
-        wanted = dict.fromkeys(tickers) if tickers and channel in FILTERED else None
+        filtered = dict.fromkeys(tickers) if tickers and channel in FILTERED else None
         default = self.venue.settings.default_use_yes_price
         self._last_sid += 1
         subscription = Subscription(
-            self, self.key.account_id, self._last_sid, channel, wanted, bool(params.get("use_yes_price", default)),
+            self, self.key.account_id, self._last_sid, channel, filtered, bool(params.get("use_yes_price", default)),
             is_by_id="market_id" in params or "market_ids" in params, is_terse=bool(params.get("skip_ticker_ack")),
         )  # fmt: skip
         self.subscriptions[subscription.sid] = subscription
         self._respond(number, {"type": "subscribed", "msg": {"channel": channel, "sid": subscription.sid}})
-        self.registry.add(subscription, None if wanted is None else tickers)
+        self.registry.add(subscription, None if filtered is None else tickers)
         return subscription, tickers
 
     def _add(self, number: int, subscription: Subscription, tickers: list[str]) -> list[str]:

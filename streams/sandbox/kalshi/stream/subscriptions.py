@@ -104,8 +104,10 @@ class Subscriptions:
 
     def of_owner(self, channel: str, ticker: str, account_id: str) -> list[Subscription]:
         """An account's own ones among those that get a market's messages of a private channel."""
-        members = self.of_market(channel, ticker)
-        return [one for one in members if one.account_id == account_id] if members else members
+        some, others = self._by_market.get((channel, ticker)), self._for_all.get(channel)
+        if not some and not others:
+            return []
+        return [one for one in (*(some or ()), *(others or ())) if one.account_id == account_id]
 
     def publish_to_all(self, channel: str, kind: str, body: dict[str, Any]) -> None:
         """Send to everybody on a channel that has no market filter."""

@@ -91,8 +91,8 @@ def test_closing_a_netted_position_without_cash_is_refused() -> None:
     made.exchange.transfer(account.account_id, 0, 1, account.cash_by_shard_e6[0], made.now_ms)
     made.exchange.transfer(account.account_id, 1, 0, 1_000_000, made.now_ms)
     made.quote("ask", 5_000, 50, key="high", ticker=f"{EVENT}-0")
-    answer = made.place(ticker=f"{EVENT}-0", side="bid", price="0.5000", client_order_id="close", **_IOC)
-    assert (answer.status, answer.body["error"]["code"]) == (404, "insufficient_shard_balance")
+    response = made.place(ticker=f"{EVENT}-0", side="bid", price="0.5000", client_order_id="close", **_IOC)
+    assert (response.status, response.body["error"]["code"]) == (404, "insufficient_shard_balance")
 
 
 def test_positions_from_before_are_netted_at_once_where_the_settings_say_so() -> None:

@@ -1,4 +1,4 @@
-"""Random requests and commands at the Kalshi face: whatever they say, it answers, and its account stays readable."""
+"""Random requests and commands to the Kalshi app: whatever they hold, it responds, and its account stays readable."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ def asked(venue: OfflineKalshi, source: random.Random, choose: Callable[[], tupl
     body: Any = {**usual, **some(source, FIELDS, ODD, 3)}
     if "batched" in path:
         body = {"orders": [body, {"order_id": source.choice(list(venue.exchange.tickets))}]}
-    answer = venue.ask(method, f"{path}?{query}", None if method == "GET" else body, key="key-1")
-    assert answer.status < 500
-    assert isinstance(answer.body, bytes) or orjson.dumps(answer.body)
+    response = venue.ask(method, f"{path}?{query}", None if method == "GET" else body, key="key-1")
+    assert response.status < 500
+    assert isinstance(response.body, bytes) or orjson.dumps(response.body)
 
 
 def test_any_request_is_answered() -> None:
@@ -82,7 +82,7 @@ def test_any_command_is_answered() -> None:
     line = venue.open_line()
     for _ in range(1_500):
         name = source.choice([*COMMANDS, source.choice(ODD)])
-        line.say({"id": source.choice(ODD), "cmd": name, "params": some(source, COMMAND, WORDS, 4)})
+        line.send({"id": source.choice(ODD), "cmd": name, "params": some(source, COMMAND, WORDS, 4)})
         frames = line.taken()
         assert frames
         assert all(frame["type"] for frame in frames)

@@ -1,4 +1,4 @@
-"""What the Kalshi face makes of input that only an unkind client sends: an answer of the venue's, never a crash."""
+"""What the Kalshi app makes of input that only an unkind client sends: a response of the venue's, never a crash."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ AMENDMENT = {"ticker": RAIN, "side": "bid", "price": "0.4000", "count": "5"}
 def test_parameters_that_are_no_whole_numbers_get_a_bare_message(text: str) -> None:
     venue = OfflineKalshi()
     for path in (f"/markets?limit={text}", f"/markets/{RAIN}/orderbook?depth={text}", f"/markets/trades?min_ts={text}"):
-        answer = venue.ask("GET", path.replace(" ", "%20"))
-        assert (answer.status, list(answer.body)) == (400, ["msg"])
+        response = venue.ask("GET", path.replace(" ", "%20"))
+        assert (response.status, list(response.body)) == (400, ["msg"])
 
 
 @pytest.mark.parametrize("cursor", ["at:²:x", "at:-1:x", "at:9999:x", "after:", "at::"])
@@ -52,8 +52,8 @@ def test_prices_have_two_to_four_plain_decimals(price: str) -> None:
 
 @pytest.mark.parametrize("count", ["1_0", "1e1", " 10", "+10", "10.000", "-1", "0", "1" * 40, "Infinity"])
 def test_counts_have_up_to_two_plain_decimals(count: str) -> None:
-    answer = OfflineKalshi().place(count=count)
-    assert (answer.status, answer.body["error"]["code"]) == (400, "invalid_order_size")
+    response = OfflineKalshi().place(count=count)
+    assert (response.status, response.body["error"]["code"]) == (400, "invalid_order_size")
 
 
 @pytest.mark.parametrize("count", ["10", "10.0", "10.00"])
@@ -66,8 +66,8 @@ def test_an_expiry_no_date_can_say_is_refused_and_the_account_stays_readable() -
     order_id = venue.placed()
     body = {**AMENDMENT, "expiration_time": 10**15}
     amended = venue.ask("POST", f"/portfolio/events/orders/{order_id}/amend", body, key="key-1")
-    for answer in (venue.place(expiration_time=10**15, client_order_id="two"), amended):
-        assert (answer.status, answer.body["error"]["details"]) == (400, "expiration_time")
+    for response in (venue.place(expiration_time=10**15, client_order_id="two"), amended):
+        assert (response.status, response.body["error"]["details"]) == (400, "expiration_time")
     assert len(venue.own("/portfolio/orders")["orders"]) == 1
     venue.settle()
 
@@ -77,20 +77,20 @@ def test_every_action_on_an_order_meets_the_close_of_its_market() -> None:
     order_id = venue.placed()
     venue.settle()
     path = f"/portfolio/events/orders/{order_id}"
-    answers = [
+    responses = [
         venue.ask("POST", f"{path}/amend", AMENDMENT, key="key-1"),
         venue.ask("POST", f"{path}/decrease", {"reduce_by": "1"}, key="key-1"),
         venue.ask("DELETE", f"{path}?market_ticker={RAIN}", key="key-1"),
     ]
-    assert [(one.status, one.body["error"]["code"]) for one in answers] == [(400, "MARKET_NOT_ACTIVE")] * 3
+    assert [(one.status, one.body["error"]["code"]) for one in responses] == [(400, "MARKET_NOT_ACTIVE")] * 3
 
 
 @pytest.mark.parametrize("changes", [{"exchange_index": "x"}, {"exchange_index": 7}, {"exchange_index": -1},
                                      {"subaccount": 3}, {"contracts_limit_fp": "1e9999999"}])  # fmt: skip
 def test_a_group_needs_a_shard_and_a_limit_that_exist(changes: dict[str, Any]) -> None:
     venue = OfflineKalshi()
-    answer = venue.ask("POST", "/portfolio/order_groups/create", {"contracts_limit": 10, **changes}, key="key-1")
-    assert (answer.status, answer.body["code"]) == (400, "bad_request")
+    response = venue.ask("POST", "/portfolio/order_groups/create", {"contracts_limit": 10, **changes}, key="key-1")
+    assert (response.status, response.body["code"]) == (400, "bad_request")
     assert venue.own("/portfolio/order_groups")["order_groups"] == []
 
 
@@ -107,13 +107,13 @@ def test_a_group_needs_a_shard_and_a_limit_that_exist(changes: dict[str, Any]) -
 def test_a_child_scope_opens_its_own_group_of_calls(scopes: set[str], allowed: set[str]) -> None:
     venue = OfflineKalshi()
     venue.app.kalshi.keys["key-1"] = replace(venue.app.kalshi.keys["key-1"], scopes=frozenset(scopes))
-    answers = {
+    responses = {
         "balance": venue.ask("GET", "/portfolio/balance", key="key-1"),
         "orders": venue.ask("GET", "/portfolio/orders", key="key-1"),
         "place": venue.place(),
         "move": venue.ask("POST", "/portfolio/intra_exchange_instance_transfer", {}, key="key-1"),
     }
-    assert {name for name, answer in answers.items() if answer.status != 403} == allowed
+    assert {name for name, response in responses.items() if response.status != 403} == allowed
 
 
 def test_a_key_with_an_unknown_scope_is_not_loaded(public_pem: str) -> None:

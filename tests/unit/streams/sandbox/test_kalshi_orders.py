@@ -1,4 +1,4 @@
-"""Orders at the Kalshi face: what is taken, what is refused and how, amendments, batches, groups, shards."""
+"""Orders at the Kalshi app: what is taken, what is refused and how, amendments, batches, groups, shards."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _IOC = "immediate_or_cancel"
 _DOCUMENTED = KalshiVenueSettings(rate_limit_body="documented")
 
 
-def error(answer: Any) -> tuple[int, str, str]:
+def error(response: Any) -> tuple[int, str, str]:
     """(status, code, details) of a nested refusal."""
-    found = answer.body["error"]
-    return answer.status, found["code"], found.get("details", "")
+    found = response.body["error"]
+    return response.status, found["code"], found.get("details", "")
 
 
 @pytest.mark.parametrize(
@@ -59,9 +59,9 @@ def test_what_the_venue_would_refuse_is_refused(changes: dict[str, Any], refusal
 
 @pytest.mark.parametrize("name", ["count", "price"])
 def test_numbers_must_be_strings(name: str) -> None:
-    answer = OfflineKalshi().place(**{name: 10})
+    response = OfflineKalshi().place(**{name: 10})
     details = f"json: cannot unmarshal number into Go struct field CreateOrderV2Request.{name} of type string"
-    assert (answer.status, answer.body) == (
+    assert (response.status, response.body) == (
         400,
         {"code": "bad_request", "message": "bad request", "details": details},
     )
@@ -69,8 +69,8 @@ def test_numbers_must_be_strings(name: str) -> None:
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", {"ticker": RAIN}])
 def test_bodies_that_do_not_decode_get_the_flat_error(body: Any) -> None:
-    answer = OfflineKalshi().ask("POST", _ORDERS, body, key="key-1")
-    assert (answer.status, answer.body["code"], sorted(answer.body)) == (
+    response = OfflineKalshi().ask("POST", _ORDERS, body, key="key-1")
+    assert (response.status, response.body["code"], sorted(response.body)) == (
         400,
         "bad_request",
         ["code", "details", "message"],
@@ -127,9 +127,9 @@ def test_orders_that_are_gone_never_were_or_are_another_s_are_the_same_404() -> 
     canceled, executed = venue.placed(client_order_id="a"), venue.placed(client_order_id="b", price="0.5100")
     others = venue.placed(client_order_id="c", key="key-2")
     venue.ask("DELETE", f"{_ORDERS}/{canceled}", key="key-1")
-    answers = [venue.ask("DELETE", f"{_ORDERS}/{one}", key="key-1") for one in (canceled, executed, others, "none")]
-    assert {answer.status for answer in answers} == {404}
-    assert [answer.body for answer in answers] == [{"error": {"code": "not_found", "message": "not found"}}] * 4
+    responses = [venue.ask("DELETE", f"{_ORDERS}/{one}", key="key-1") for one in (canceled, executed, others, "none")]
+    assert {response.status for response in responses} == {404}
+    assert [response.body for response in responses] == [{"error": {"code": "not_found", "message": "not found"}}] * 4
 
 
 def test_a_literal_shard_zero_does_not_find_a_market_of_another_shard() -> None:
@@ -253,8 +253,8 @@ def test_all_orders_of_an_account_are_canceled_on_all_shards() -> None:
     ],
 )
 def test_the_old_order_routes_are_gone(method: str, path: str) -> None:
-    answer = OfflineKalshi().ask(method, path, {}, key="key-1")
-    assert (answer.status, answer.body) == (
+    response = OfflineKalshi().ask(method, path, {}, key="key-1")
+    assert (response.status, response.body) == (
         410,
         {"error": {"code": "deprecated_v1_order_endpoint", "message": "Please switch to the V2 endpoints"}},
     )
@@ -327,11 +327,11 @@ def test_closed_and_paused_markets_take_no_orders_and_a_reactivation_cancels_wha
     two = venue.placed(client_order_id="c")
     venue.exchange.close_early(RAIN, venue.now_ms)
     assert venue.own(f"/portfolio/orders/{two}")["order"]["status"] == "canceled"
-    for answer in (
+    for response in (
         venue.place(client_order_id="d"),
         venue.ask("DELETE", f"{_ORDERS}/{two}", key="key-1"),
     ):
-        assert error(answer) == (400, "MARKET_NOT_ACTIVE", "")
+        assert error(response) == (400, "MARKET_NOT_ACTIVE", "")
 
 
 def test_reads_lag_writes() -> None:
@@ -416,7 +416,7 @@ def test_refusals_are_word_for_word_those_that_were_recorded(shared_dir: Path) -
     unknown, forged = (venue.request("GET", "/portfolio/fills", key="key-1") for _ in range(2))
     unknown.headers["kalshi-access-key"] = "unknown"
     forged.path = "/trade-api/v2/portfolio/orders"
-    answers = {
+    responses = {
         "400_insufficient_balance": venue.place(count="90000.00"),
         "400_invalid_price_off_grid": venue.place(price="0.4050"),
         "400_limit_over_max": venue.ask("GET", "/markets?limit=1001"),
@@ -438,15 +438,15 @@ def test_refusals_are_word_for_word_those_that_were_recorded(shared_dir: Path) -
         "429_documented": spent[1][1],
     }
     venue.exchange.pause_market(RAIN, venue.now_ms)
-    answers["400_market_not_active"] = venue.place()
+    responses["400_market_not_active"] = venue.place()
     samples = shared_dir / "venues" / "kalshi-samples"
-    for name, answer in answers.items():
+    for name, response in responses.items():
         wanted = json.loads((samples / f"err_{name}.json").read_text())
         if isinstance(wanted.get("error"), dict):
             wanted["error"].pop("service", None)  # gone since August 2026
-        assert (answer.status, answer.body) == (int(name[:3]), wanted), name
+        assert (response.status, response.body) == (int(name[:3]), wanted), name
     names = {path.stem.removeprefix("err_") for path in samples.glob("err_*.json")}
-    assert {name for name in names if not name.startswith("ws_")} == set(answers)
+    assert {name for name in names if not name.startswith("ws_")} == set(responses)
 
 
 def test_groups_transfers_and_fee_changes_survive_a_restart() -> None:

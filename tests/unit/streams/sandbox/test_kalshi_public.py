@@ -77,14 +77,14 @@ def test_markets_are_filtered(query: str, found: list[str]) -> None:
     ],
 )
 def test_parameters_out_of_range_get_a_bare_message(path: str) -> None:
-    answer = OfflineKalshi().ask("GET", path)
-    assert (answer.status, list(answer.body)) == (400, ["msg"])
+    response = OfflineKalshi().ask("GET", path)
+    assert (response.status, list(response.body)) == (400, ["msg"])
 
 
 def test_a_limit_over_the_maximum_is_answered_word_for_word() -> None:
     message = "Key: 'GetMarketsParams.Limit' Error:Field validation for 'Limit' failed on the 'lte' tag"
-    answer = OfflineKalshi().ask("GET", "/markets?limit=5000")
-    assert answer.body == {"msg": f"Parameter validation failed for GetMarkets: {message}"}
+    response = OfflineKalshi().ask("GET", "/markets?limit=5000")
+    assert response.body == {"msg": f"Parameter validation failed for GetMarkets: {message}"}
 
 
 @pytest.mark.parametrize(
@@ -102,8 +102,8 @@ def test_a_limit_over_the_maximum_is_answered_word_for_word() -> None:
     ],
 )
 def test_what_is_not_there_is_the_same_404(path: str) -> None:
-    answer = OfflineKalshi().ask("GET", path)
-    assert (answer.status, answer.body) == (404, {"error": {"code": "not_found", "message": "not found"}})
+    response = OfflineKalshi().ask("GET", path)
+    assert (response.status, response.body) == (404, {"error": {"code": "not_found", "message": "not found"}})
 
 
 def test_trades_page_without_gaps_while_new_ones_arrive() -> None:
@@ -214,10 +214,10 @@ def test_a_fee_change_is_announced_and_takes_effect_on_time() -> None:
 def test_signatures_count_within_the_clock_window(off_ms: int, status: int) -> None:
     venue = OfflineKalshi()
     request = venue.request("GET", "/portfolio/balance", key="key-1", at_ms=venue.now_ms + off_ms)
-    answer = venue.app.handle(request)
-    assert answer.status == status
+    response = venue.app.handle(request)
+    assert response.status == status
     if status == 401:
-        assert answer.body == {"error": {"code": "header_timestamp_expired", "message": "header timestamp expired"}}
+        assert response.body == {"error": {"code": "header_timestamp_expired", "message": "header timestamp expired"}}
 
 
 def test_the_query_is_not_signed_and_the_path_and_method_are() -> None:
@@ -230,8 +230,8 @@ def test_the_query_is_not_signed_and_the_path_and_method_are() -> None:
         request = venue.request("GET", "/portfolio/orders", key="key-1")
         for name, value in change.items():
             setattr(request, name, value)
-        answer = venue.app.handle(request)
-        assert (answer.status, answer.body["error"].get("details")) == (401, "INCORRECT_API_KEY_SIGNATURE")
+        response = venue.app.handle(request)
+        assert (response.status, response.body["error"].get("details")) == (401, "INCORRECT_API_KEY_SIGNATURE")
 
 
 def test_a_socket_without_or_with_an_unknown_key_is_refused_with_the_flat_bodies() -> None:
@@ -254,9 +254,9 @@ def test_reads_and_writes_have_buckets_of_their_own_that_fill_again() -> None:
     assert limits["write"] == {"refill_rate": 100, "bucket_capacity": 100}
     statuses = [venue.ask("GET", "/portfolio/balance", key="key-1").status for _ in range(60)]
     assert statuses == [200] * 59 + [429]
-    answer = venue.ask("GET", "/portfolio/balance", key="key-1")
-    assert answer.body == {"error": {"code": "too_many_requests", "message": "too many requests"}}
-    assert "retry-after" not in {name.lower() for name in answer.headers}
+    response = venue.ask("GET", "/portfolio/balance", key="key-1")
+    assert response.body == {"error": {"code": "too_many_requests", "message": "too many requests"}}
+    assert "retry-after" not in {name.lower() for name in response.headers}
     assert venue.own("/portfolio/balance", "key-2")
     assert venue.place().status == 201
     venue.wait(50)
@@ -265,8 +265,8 @@ def test_reads_and_writes_have_buckets_of_their_own_that_fill_again() -> None:
 
 def test_the_other_429_body_is_a_setting() -> None:
     venue = OfflineKalshi(_BASIC, KalshiVenueSettings(rate_limit_body="documented"))
-    answers = [venue.ask("GET", "/portfolio/balance", key="key-1") for _ in range(61)]
-    assert (answers[-1].status, answers[-1].body) == (429, {"error": "too many requests"})
+    responses = [venue.ask("GET", "/portfolio/balance", key="key-1") for _ in range(61)]
+    assert (responses[-1].status, responses[-1].body) == (429, {"error": "too many requests"})
 
 
 def test_writes_are_charged_to_shards_and_routed_ones_to_all() -> None:

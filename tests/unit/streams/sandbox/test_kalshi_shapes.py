@@ -1,4 +1,4 @@
-"""Bodies and frames of the Kalshi face have the keys that the venue's have, at every depth.
+"""Bodies and frames of the Kalshi app have the keys that the venue's have, at every depth.
 
 `tests/fixtures/kalshi/shapes.json` lists the keys by sample, so that the comparison runs everywhere; where the samples
 are at hand the list itself is checked against them. `removed` are keys of older samples that the venue has dropped
@@ -154,13 +154,13 @@ def test_order_groups_have_the_keys_of_the_samples() -> None:
     assert compared("rest_order_group_single", one) == (set(), set())
 
 
-def _frames(act: Callable[[OfflineKalshi], None], *channels: str, tickers: bool = True) -> dict[str, Any]:
-    """The frames an act brings on these channels, the last of each type (life cycles by their event type)."""
+def _frames(action: Callable[[OfflineKalshi], None], *channels: str, tickers: bool = True) -> dict[str, Any]:
+    """The frames an action brings on these channels, the last of each type (life cycles by their event type)."""
     venue = OfflineKalshi()
     line = venue.open_line()
     params: dict[str, Any] = {"channels": list(channels), "use_yes_price": True}
     frames = line.command(1, "subscribe", **params, **({"market_tickers": [RAIN]} if tickers else {}))
-    act(venue)
+    action(venue)
     named = {}
     for frame in [*frames, *line.taken()]:
         message = frame.get("msg")
@@ -197,8 +197,8 @@ def test_private_frames_have_the_keys_of_the_samples() -> None:
         path = f"/portfolio/order_groups/{made['order_group_id']}/limit"
         venue.ask("PUT", path, {"contracts_limit_fp": "150.00"}, key="key-1")
 
-    told = _frames(change_limit, *channels, tickers=False)["order_group_updates.limit_updated"]
-    assert compared("ws_order_group_update", told) == (set(), set())
+    updated = _frames(change_limit, *channels, tickers=False)["order_group_updates.limit_updated"]
+    assert compared("ws_order_group_update", updated) == (set(), set())
 
 
 def test_life_cycle_frames_have_the_keys_of_the_samples() -> None:

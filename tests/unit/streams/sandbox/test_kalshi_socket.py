@@ -62,7 +62,7 @@ def test_each_channel_is_acknowledged_by_itself_and_errors_do_not_stop_the_other
 def test_wrong_commands_get_their_codes(message: Any, code: int) -> None:
     line = OfflineKalshi().open_line()
     line.command(9, "subscribe", **_BOOK)
-    line.say(message)
+    line.send(message)
     (frame,) = line.taken()
     assert (frame["type"], frame["msg"]["code"]) == ("error", code)
     assert ("seq" in frame) is (code in (13, 14, 15))

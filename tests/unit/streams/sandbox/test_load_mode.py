@@ -99,7 +99,7 @@ def key() -> RSAPrivateKey:
     return generate_private_key(65537, 2048)
 
 
-def kalshi_face(exchange: Exchange, key: RSAPrivateKey) -> KalshiApp:
+def kalshi_app(exchange: Exchange, key: RSAPrivateKey) -> KalshiApp:
     public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     return KalshiApp(exchange, {"k": load_key("k", public)}, lambda: NOW_MS, lambda: None)
 
@@ -132,7 +132,7 @@ def levels(exchange: Exchange) -> tuple[Any, Any]:
 
 def test_kalshi_laps_fold_into_the_right_book_without_a_hole_in_the_sequence(key: RSAPrivateKey) -> None:
     exchange = Exchange(Venue.KALSHI, FaultPlan(), 1)
-    real = kalshi_face(exchange, key)
+    real = kalshi_app(exchange, key)
     list_with_books(exchange)
     before = levels(exchange)
     face = LoadFace(real, 1, lambda: NOW_MS)
@@ -185,7 +185,7 @@ def test_polymarket_laps_end_at_the_books_they_began_with_on_both_tokens() -> No
 
 def test_subscribers_to_the_same_thing_share_one_lap_and_a_later_one_starts_at_one(key: RSAPrivateKey) -> None:
     exchange = Exchange(Venue.KALSHI, FaultPlan(), 1)
-    real = kalshi_face(exchange, key)
+    real = kalshi_app(exchange, key)
     list_with_books(exchange)
     face = LoadFace(real, 1, lambda: NOW_MS)
     params = {"channels": ["orderbook_delta"], "market_tickers": [IDS[Venue.KALSHI]]}
