@@ -25,7 +25,7 @@ from streams.sandbox.core.faults import FaultPlan
 from streams.sandbox.core.model import PlaceOrder
 from streams.sandbox.core.profile import named_behaviour
 from streams.sandbox.http.server import Connection
-from streams.sandbox.kalshi.settings import KalshiFaceSettings
+from streams.sandbox.kalshi.settings import KalshiVenueSettings
 from streams.sandbox.polymarket.gamma_objects import neg_risk_id
 from streams.sandbox.polymarket.settings import PolymarketFaceSettings
 from streams.sandbox.process.admin import AdminFace
@@ -175,9 +175,11 @@ class Stage:
             (KALSHI, self.sandbox._kalshi), (POLYMARKET, self.sandbox._polymarket), (ADMIN, self._faces[ADMIN]),
         ):  # fmt: skip
             router = face._router
-            found |= {(port, method, path) for method, path in router._exact}
+            prefix = KALSHI_PREFIX if port == KALSHI else ""
+            found |= {(port, method, path.removeprefix(prefix)) for method, path in router._exact}
             for method, pattern, _ in router._patterns:
-                found.add((port, method, re.sub(r"\(\?P<(\w+)>\[\^/\]\+\)", r"{\1}", pattern.pattern)))
+                path = re.sub(r"\(\?P<(\w+)>\[\^/\]\+\)", r"{\1}", pattern.pattern)
+                found.add((port, method, path.removeprefix(prefix)))
         return found
 
 
@@ -240,7 +242,7 @@ def stage(
     truth = _bundled().truth if seed is not None else None
     options = SandboxOptions(
         0, 0, home, lambda anchor: (flow, truth), FaultPlan(seed=seed or 0), seed or 0, "golden", behaviour,
-        kalshi=KalshiFaceSettings(**kalshi or {}), polymarket=PolymarketFaceSettings(**polymarket or {}),
+        kalshi=KalshiVenueSettings(**kalshi or {}), polymarket=PolymarketFaceSettings(**polymarket or {}),
     )  # fmt: skip
     with ExitStack() as patches:
         for target, put in (

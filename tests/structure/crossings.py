@@ -53,7 +53,7 @@ from tests.fixtures.seed_warehouse import seed
 from tests.structure.moves import Moves
 from tests.support.fake_venue import FakeVenue, fake_settings, make_accounts, seed_group, seed_signal, set_books
 from tests.support.kalshi_frames import KalshiFrames
-from tests.support.kalshi_venue import KalshiVenue, order
+from tests.support.kalshi_venue import OfflineKalshi, order
 from tests.support.ports import free_port
 from tests.unit.streams.sandbox.polymarket.conftest import NOW, market
 from tests.unit.streams.sandbox.polymarket.conftest import Desk as Signer
@@ -120,9 +120,9 @@ def recorded_delta(moves: Moves) -> None:
 
 def kalshi_order(moves: Moves) -> None:
     """A signed order at the Kalshi emulator that comes to rest: bytes received to the bytes of the 201."""
-    venue = KalshiVenue()
+    venue = OfflineKalshi()
     request = venue.request("POST", "/portfolio/events/orders", order(), key="key-1")
-    _over_the_wire(venue.face, request, moves, b"HTTP/1.1 201 ")
+    _over_the_wire(venue.app, request, moves, b"HTTP/1.1 201 ")
 
 
 def polymarket_order(moves: Moves) -> None:
