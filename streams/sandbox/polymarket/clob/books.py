@@ -12,8 +12,7 @@ from streams.sandbox.core.records import ListedMarket
 from streams.sandbox.http.server import Handler, Request, Response, Router
 from streams.sandbox.polymarket.clob.orders import parsed
 from streams.sandbox.polymarket.formats import PRICES, decimal_text, price_number
-from streams.sandbox.polymarket.objects import best, book_object, has_book, token_of
-from streams.sandbox.polymarket.price_points import oriented, price_points
+from streams.sandbox.polymarket.objects import best, book_object, has_book, oriented, price_points, token_of
 
 if TYPE_CHECKING:
     from streams.sandbox.polymarket.app import PolymarketFace

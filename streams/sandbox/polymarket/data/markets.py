@@ -13,9 +13,8 @@ from streams.sandbox.polymarket.data.paging import BadParameter, conditions, dat
 from streams.sandbox.polymarket.data.wallets import answering
 from streams.sandbox.polymarket.formats import number, price_number
 from streams.sandbox.polymarket.gamma_objects import neg_risk_id, question_id
-from streams.sandbox.polymarket.objects import event_number, event_slug, token_of
+from streams.sandbox.polymarket.objects import event_number, event_slug, oriented, price_points, token_of
 from streams.sandbox.polymarket.own_objects import wallet_of
-from streams.sandbox.polymarket.price_points import oriented, price_points
 
 if TYPE_CHECKING:
     from streams.sandbox.polymarket.app import PolymarketFace
