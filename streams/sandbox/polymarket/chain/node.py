@@ -12,7 +12,6 @@ from eth_utils.crypto import keccak
 from streams.sandbox.http.server import Request, Response, Router
 from streams.sandbox.polymarket.auth import account_of
 from streams.sandbox.polymarket.chain.calldata import BadCall, Call, selector
-from streams.sandbox.polymarket.clob.orders import parsed
 from streams.sandbox.polymarket.contracts import (
     CHAIN_ID,
     COLLATERAL,
@@ -20,6 +19,7 @@ from streams.sandbox.polymarket.contracts import (
     DEPOSIT_FACTORY,
     UNLIMITED,
 )
+from streams.sandbox.polymarket.formats import parsed
 from streams.sandbox.polymarket.inventory import Reverted
 from streams.sandbox.polymarket.signing import hex_bytes, word
 

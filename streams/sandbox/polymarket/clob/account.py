@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 from streams.sandbox.core.records import ListedMarket, Ticket, Trade, TradeSide
 from streams.sandbox.http.server import Request, Response, Router
 from streams.sandbox.polymarket.auth import PolymarketKey
-from streams.sandbox.polymarket.clob.orders import parsed
 from streams.sandbox.polymarket.contracts import COLLATERAL, CONDITIONAL_TOKENS, POSITION_MANAGER
-from streams.sandbox.polymarket.cursors import clob_page
+from streams.sandbox.polymarket.formats import clob_page, parsed
 from streams.sandbox.polymarket.own_objects import order_object, own_side, trade_object
 
 if TYPE_CHECKING:

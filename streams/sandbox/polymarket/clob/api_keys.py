@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from streams.sandbox.http.server import Request, Response, Router
 from streams.sandbox.polymarket.auth import PolymarketKey, WalletProof, l1_proof
-from streams.sandbox.polymarket.clob.orders import parsed
+from streams.sandbox.polymarket.formats import parsed
 
 if TYPE_CHECKING:
     from streams.sandbox.polymarket.app import PolymarketFace

@@ -10,8 +10,7 @@ from streams.market.identity import Outcome
 from streams.market.units import PRICE_ONE_E4
 from streams.sandbox.core.records import ListedMarket
 from streams.sandbox.http.server import Handler, Request, Response, Router
-from streams.sandbox.polymarket.clob.orders import parsed
-from streams.sandbox.polymarket.formats import PRICES, decimal_text, price_number
+from streams.sandbox.polymarket.formats import PRICES, decimal_text, parsed, price_number
 from streams.sandbox.polymarket.objects import best, book_object, has_book, oriented, price_points, token_of
 
 if TYPE_CHECKING:

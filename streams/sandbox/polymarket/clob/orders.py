@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from streams.market.errors import Refused
 from streams.sandbox.core.accounts import Intent
 from streams.sandbox.core.records import OrderRequest, Ticket
@@ -21,7 +19,7 @@ from streams.sandbox.polymarket.clob.order_form import (
     expiry_ms,
     read_order,
 )
-from streams.sandbox.polymarket.formats import PRICES, decimal_text, size
+from streams.sandbox.polymarket.formats import PRICES, decimal_text, parsed, size
 
 if TYPE_CHECKING:
     from streams.sandbox.polymarket.app import PolymarketFace
@@ -208,14 +206,6 @@ def _with(response: Response, headers: dict[str, str]) -> Response:
     if resume is not None:
         response.resume = lambda: _with(resume(), headers)
     return response
-
-
-def parsed(body: bytes) -> Any:
-    """A JSON body, None when it is none."""
-    try:
-        return orjson.loads(body)
-    except ValueError:
-        return None
 
 
 def refusal_text(error: Refused, form: Form) -> str:
