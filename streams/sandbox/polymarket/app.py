@@ -14,9 +14,9 @@ from streams.sandbox.http.fault_injection import FaultySurface
 from streams.sandbox.http.response_cache import AnswerCache
 from streams.sandbox.http.schema_drift import with_novelties
 from streams.sandbox.http.server import Handler, Request, Response, Router, Session
-from streams.sandbox.polymarket.allowances import Allowances
 from streams.sandbox.polymarket.auth import PolymarketKey, is_signed_by
-from streams.sandbox.polymarket.balances import Balances
+from streams.sandbox.polymarket.balances import Allowances, Balances
+from streams.sandbox.polymarket.chain.inventory import Inventory
 from streams.sandbox.polymarket.chain.node import ChainRest
 from streams.sandbox.polymarket.chain.relayer import RelayerRest
 from streams.sandbox.polymarket.clob.account import LedgerRest
@@ -32,7 +32,6 @@ from streams.sandbox.polymarket.data.wallets import DataRest
 from streams.sandbox.polymarket.fee_changes import MarketFees
 from streams.sandbox.polymarket.gamma.extras import GammaExtras
 from streams.sandbox.polymarket.gamma.routes import GammaRest
-from streams.sandbox.polymarket.inventory import Inventory
 from streams.sandbox.polymarket.keyring import KeyRing
 from streams.sandbox.polymarket.limits import TIERS, EdgeWindows, SignerLimits
 from streams.sandbox.polymarket.objects import game_start_ms
@@ -62,7 +61,7 @@ class PolymarketFace(FaultySurface, Listener):
         self.commit = commit
         self.ring = KeyRing(exchange, keys, self.settings)
         self.allowances = Allowances(exchange)
-        self.balances = Balances(exchange, self.allowances)
+        self.balances = Balances(exchange)
         self.tokens: dict[str, tuple[ListedMarket, Outcome]] = {}
         self.events: dict[str, list[ListedMarket]] = {}
         self.inventory = Inventory(exchange, self.ring, self.allowances, self.balances)

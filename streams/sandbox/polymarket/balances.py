@@ -1,37 +1,98 @@
-"""What a wallet holds as order entry and `balance-allowance` believe it: read now and then, so it can be stale."""
+"""What wallets hold, and what they allow the venue's contracts to move.
+
+Wallets start with everything approved, as the accounts of the venue's own interface do. `approve` and
+`setApprovalForAll` through the relayer or the chain change it: dollars by amount, outcome tokens altogether.
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
 from streams.market.identity import Outcome
-from streams.sandbox.core.records import ListedMarket, OrderRequest
+from streams.sandbox.core.records import ListedMarket
 from streams.sandbox.exchange.buying_power import unmined_e6
 from streams.sandbox.exchange.exchange import Exchange
-from streams.sandbox.polymarket.allowances import Allowances
-from streams.sandbox.polymarket.clob.order_form import Form, Invalid
 from streams.sandbox.polymarket.contracts import (
+    AUTO_REDEEMER,
+    BINARY_MODULE,
     COLLATERAL,
+    COLLATERAL_ADAPTER,
     CONDITIONAL_TOKENS,
     EXCHANGE_V2,
     EXCHANGE_V3,
+    NEG_RISK_COLLATERAL_ADAPTER,
     NEG_RISK_EXCHANGE_V2,
+    NEG_RISK_MODULE,
+    PERPS_DEPOSIT,
     POSITION_MANAGER,
+    ROUTER,
+    UNLIMITED,
 )
-from streams.sandbox.polymarket.signing import is_position_id
 
-DOLLARS = "dollars"
+DOLLAR_SPENDERS = (
+    EXCHANGE_V2, NEG_RISK_EXCHANGE_V2, COLLATERAL_ADAPTER, NEG_RISK_COLLATERAL_ADAPTER, ROUTER, EXCHANGE_V3,
+    PERPS_DEPOSIT,
+)  # fmt: skip
+TOKEN_OPERATORS = (
+    EXCHANGE_V2, NEG_RISK_EXCHANGE_V2, COLLATERAL_ADAPTER, NEG_RISK_COLLATERAL_ADAPTER, AUTO_REDEEMER, BINARY_MODULE,
+    NEG_RISK_MODULE,
+)  # fmt: skip
+POSITION_OPERATORS = (ROUTER, EXCHANGE_V3, AUTO_REDEEMER)
+_DOLLARS = "dollars"
+
+
+class Allowances:
+    """Allowances of all wallets; only changes are kept, in the exchange's face state."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    def amount(self, wallet: str, token: str, spender: str) -> int:
+        """What a spender may take of a token (1e-6 dollars, or unlimited)."""
+        return int(self._state.get(_name(wallet, token, spender), UNLIMITED))
+
+    def set(self, wallet: str, token: str, spender: str, amount: int) -> None:
+        """Approve."""
+        self._state[_name(wallet, token, spender)] = str(amount)
+        self._exchange.changes.face = True
+
+    def by_spender(self, wallet: str, token: str) -> dict[str, str]:
+        """{exchange: amount}, as balance-allowance shows it."""
+        spenders = (EXCHANGE_V3,) if token == POSITION_MANAGER else (EXCHANGE_V2, NEG_RISK_EXCHANGE_V2)
+        return {spender: str(self.amount(wallet, token, spender)) for spender in spenders}
+
+    def rows(self, wallet: str) -> list[dict[str, Any]]:
+        """The catalogue of `/v2/approvals`."""
+        pairs = [
+            *((COLLATERAL, spender, "ERC20") for spender in DOLLAR_SPENDERS),
+            *((CONDITIONAL_TOKENS, spender, "ERC1155") for spender in TOKEN_OPERATORS),
+            *((POSITION_MANAGER, spender, "ERC1155") for spender in POSITION_OPERATORS),
+        ]
+        return [self._row(wallet, token, spender, standard) for token, spender, standard in pairs]
+
+    def _row(self, wallet: str, token: str, spender: str, standard: str) -> dict[str, Any]:
+        amount = self.amount(wallet, token, spender)
+        shown = "max" if amount == UNLIMITED else str(amount)
+        row: dict[str, Any] = {"token": token, "spender": spender, "standard": standard, "approved": amount > 0}
+        return {**row, "amount": shown} if standard == "ERC20" else row
+
+    @property
+    def _state(self) -> dict[str, str]:
+        state: dict[str, str] = self._exchange.face_state.setdefault("allowances", {})
+        return state
 
 
 class Balances:
-    """Cached balances of all wallets, and the check of an order against them."""
+    """Balances of all wallets as order entry and `balance-allowance` believe them: read now and then, so they can be
+    stale."""
 
-    def __init__(self, exchange: Exchange, allowances: Allowances) -> None:
+    def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
-        self._allowances = allowances
         self._read: dict[tuple[str, str], tuple[int, int]] = {}
 
     def dollars(self, account_id: str, now_ms: int) -> int:
         """Cash, not reduced by open orders."""
-        return self._cached(account_id, DOLLARS, self._exchange.accounts.accounts[account_id].cash_e6, now_ms)
+        return self._cached(account_id, _DOLLARS, self._exchange.accounts.accounts[account_id].cash_e6, now_ms)
 
     def tokens(self, account_id: str, listed: ListedMarket, outcome: Outcome, now_ms: int) -> int:
         """Tokens of one outcome that are the wallet's on the chain."""
@@ -42,32 +103,6 @@ class Balances:
         """Read everything of a wallet again the next time it is needed."""
         for name in [name for name in self._read if name[0] == account_id]:
             del self._read[name]
-
-    def check(self, form: Form, request: OrderRequest, now_ms: int) -> None:
-        """Refuse an order that a stale balance or a missing allowance does not cover; the exchange checks the rest.
-
-        Raises:
-            Invalid: With the venue's text.
-        """
-        spender, token = _spender(form)
-        allowed = self._allowances.amount(str(form.order["maker"]), token, spender)
-        amount = form.maker_e6
-        if allowed < (amount if token == COLLATERAL else 1):
-            raise Invalid(
-                "not enough balance / allowance: the allowance is not enough -> "
-                f"spender: {spender}, allowance: {allowed}, order amount: {amount}"
-            )
-        if not self._exchange.behaviour.balance_cache_ms:
-            return
-        if form.is_buy:
-            believed = self.dollars(request.account_id, now_ms) - self._exchange.reserved_e6(request.account_id)
-        else:
-            believed = self.tokens(request.account_id, form.listed, form.outcome, now_ms)
-        if amount > believed:
-            raise Invalid(
-                "not enough balance / allowance: the balance is not enough -> "
-                f"balance: {believed}, order amount: {amount}"
-            )
 
     def _cached(self, account_id: str, name: str, real: int, now_ms: int) -> int:
         read = self._read.get((account_id, name))
@@ -85,10 +120,5 @@ class Balances:
         return max(0, held)
 
 
-def _spender(form: Form) -> tuple[str, str]:
-    is_position = is_position_id(int(form.order["tokenId"]))
-    neg_or_not = NEG_RISK_EXCHANGE_V2 if form.listed.market.is_neg_risk else EXCHANGE_V2
-    spender = EXCHANGE_V3 if is_position else neg_or_not
-    if form.is_buy:
-        return spender, COLLATERAL
-    return spender, POSITION_MANAGER if is_position else CONDITIONAL_TOKENS
+def _name(wallet: str, token: str, spender: str) -> str:
+    return f"{wallet.lower()}:{token.lower()}:{spender.lower()}"

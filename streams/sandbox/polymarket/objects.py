@@ -33,6 +33,11 @@ def has_book(listed: ListedMarket) -> bool:
     return listed.status in ("open", "paused")
 
 
+def is_closed(listed: ListedMarket) -> bool:
+    """`closed` in lists of markets: the result is known."""
+    return listed.settlement_e4 is not None
+
+
 def levels(listed: ListedMarket, outcome: Outcome, side: Side) -> list[dict[str, str]]:
     """One side of an outcome's book, worst first (best last), as it is served."""
     if outcome == "yes":
@@ -133,6 +138,16 @@ def event_number(event_id: str) -> str:
     if event_id.isdecimal():
         return event_id
     return str(100_000 + int.from_bytes(hashlib.sha256(event_id.encode()).digest()[:4]) % 900_000_000)
+
+
+def question_id(listed: ListedMarket) -> str:
+    """The oracle's id of a market."""
+    return f"0x{hashlib.sha256(f'question {listed.market_id}'.encode()).hexdigest()}"
+
+
+def neg_risk_id(listed: ListedMarket) -> str:
+    """The id all markets of a negative-risk event share; its last byte counts the questions and is zero here."""
+    return f"0x{hashlib.sha256(f'event {listed.event.event_id}'.encode()).hexdigest()[:62]}00"
 
 
 def tag_objects(listed: ListedMarket) -> list[dict[str, Any]]:

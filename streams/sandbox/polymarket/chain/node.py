@@ -12,6 +12,7 @@ from eth_utils.crypto import keccak
 from streams.sandbox.http.server import Request, Response, Router
 from streams.sandbox.polymarket.auth import account_of
 from streams.sandbox.polymarket.chain.calldata import BadCall, Call, selector
+from streams.sandbox.polymarket.chain.inventory import Reverted
 from streams.sandbox.polymarket.contracts import (
     CHAIN_ID,
     COLLATERAL,
@@ -20,7 +21,6 @@ from streams.sandbox.polymarket.contracts import (
     UNLIMITED,
 )
 from streams.sandbox.polymarket.formats import parsed
-from streams.sandbox.polymarket.inventory import Reverted
 from streams.sandbox.polymarket.signing import hex_bytes, word
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from eth_utils.address import to_checksum_address
 from streams.sandbox.http.server import Handler, Request, Response, Router
 from streams.sandbox.polymarket.auth import account_of
 from streams.sandbox.polymarket.chain.calldata import BadCall, Call, multisend_calls, proxied_calls
+from streams.sandbox.polymarket.chain.inventory import Reverted
 from streams.sandbox.polymarket.contracts import RELAY, SAFE_MULTISEND
 from streams.sandbox.polymarket.formats import parsed
-from streams.sandbox.polymarket.inventory import Reverted
 from streams.sandbox.polymarket.signing import (
     address_bytes,
     batch_digest,

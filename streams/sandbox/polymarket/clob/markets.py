@@ -9,8 +9,7 @@ from streams.market.units import PRICE_ONE_E4
 from streams.sandbox.core.records import ListedMarket
 from streams.sandbox.http.server import Request, Response, Router
 from streams.sandbox.polymarket.formats import clob_page, iso, number, price_number
-from streams.sandbox.polymarket.gamma_objects import is_closed, neg_risk_id, question_id
-from streams.sandbox.polymarket.objects import best, has_book, tag_objects
+from streams.sandbox.polymarket.objects import best, has_book, is_closed, neg_risk_id, question_id, tag_objects
 
 if TYPE_CHECKING:
     from streams.sandbox.polymarket.app import PolymarketFace

@@ -10,7 +10,7 @@ from streams.market.units import PRICE_ONE_E4
 from streams.sandbox.core.book import TimeInForce
 from streams.sandbox.core.records import ListedMarket
 from streams.sandbox.polymarket.auth import PolymarketKey
-from streams.sandbox.polymarket.formats import PRICES, decimal_text, size
+from streams.sandbox.polymarket.formats import PRICES, decimal_text
 from streams.sandbox.polymarket.keyring import KeyRing
 from streams.sandbox.polymarket.settings import PolymarketFaceSettings
 from streams.sandbox.polymarket.signing import DEPOSIT_WALLET, order_digest_and_signer
@@ -22,10 +22,7 @@ _FIELDS = (
 )  # fmt: skip
 _AMOUNTS = ("makerAmount", "takerAmount", "timestamp")
 _V1_FIELDS = {"nonce", "feeRateBps", "taker"}
-_LEAST_NOTIONAL_E6 = 1_000_000
 _LONGEST_SALT = 2**256
-_LATEST_S = 253_402_300_799
-"""The last second of the year 9999."""
 INVALID_PAYLOAD = "Invalid order payload"
 UNFILLED_FOK = "order couldn't be fully filled. FOK orders are fully filled or killed."
 UNMATCHED_FAK = (
@@ -120,36 +117,6 @@ def read_order(body: Any, key: PolymarketKey, ring: KeyRing, tokens: dict[str, t
         order_id, order, listed, outcome, order["side"] == "BUY", maker_e6, taker_e6, price, kind, expiration,
         bool(body.get("postOnly")),
     )  # fmt: skip
-
-
-def check_terms(form: Form, settings: PolymarketFaceSettings, now_ms: int) -> None:
-    """Check an order against the rules of its kind and its market.
-
-    Raises:
-        Invalid: With the venue's text.
-    """
-    if form.is_post_only and form.is_immediate:
-        raise Invalid("invalid post-only order: only GTC and GTD orders can be post-only")
-    if form.is_immediate:
-        if form.maker_e6 % 10_000:
-            raise Invalid("invalid amounts, the maker amount supports a max accuracy of 2 decimals")
-    elif form.shares_e6 < form.listed.market.min_size_e6:
-        least = size(form.listed.market.min_size_e6)
-        raise Invalid(
-            f"order {form.order_id} is invalid. Size ({size(form.shares_e6)}) lower than the minimum: {least}"
-        )
-    if form.is_buy and (form.is_immediate or form.is_marketable) and form.maker_e6 < _LEAST_NOTIONAL_E6:
-        shown = decimal_text(form.maker_e6, 6)
-        raise Invalid(f"invalid amount for a marketable BUY order (${shown}), min size: $1")
-    if form.kind != "GTD":
-        if form.expiration != "0":
-            raise Invalid("invalid expiration")
-    elif not form.expiration.isdecimal() or not _is_soon_enough(int(form.expiration), settings, now_ms):
-        raise Invalid("invalid expiration")
-
-
-def _is_soon_enough(expiration_s: int, settings: PolymarketFaceSettings, now_ms: int) -> bool:
-    return now_ms // 1000 + settings.gtd_least_s <= expiration_s <= _LATEST_S
 
 
 def expiry_ms(form: Form, settings: PolymarketFaceSettings) -> int | None:

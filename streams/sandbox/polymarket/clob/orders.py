@@ -9,13 +9,13 @@ from streams.sandbox.core.accounts import Intent
 from streams.sandbox.core.records import OrderRequest, Ticket
 from streams.sandbox.http.server import Request, Response, Router
 from streams.sandbox.polymarket.auth import PolymarketKey, account_of
+from streams.sandbox.polymarket.clob.order_checks import check_balance, check_terms
 from streams.sandbox.polymarket.clob.order_form import (
     INVALID_PAYLOAD,
     UNFILLED_FOK,
     UNMATCHED_FAK,
     Form,
     Invalid,
-    check_terms,
     expiry_ms,
     read_order,
 )
@@ -128,7 +128,7 @@ class OrderRest:
             raise Invalid(f"order {form.order_id} is invalid. Duplicated.")
         check_terms(form, self._face.settings, now)
         request = self._request(form, key)
-        self._face.balances.check(form, request, now)
+        check_balance(self._exchange, self._face.allowances, self._face.balances, form, request, now)
         try:
             held = self._held_until(form, now)
             if held is None:

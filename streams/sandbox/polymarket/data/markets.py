@@ -12,8 +12,15 @@ from streams.sandbox.polymarket.data.objects import NOBODY, present_price_e4
 from streams.sandbox.polymarket.data.paging import BadParameter, conditions, data_page, moment
 from streams.sandbox.polymarket.data.wallets import answering
 from streams.sandbox.polymarket.formats import number, price_number
-from streams.sandbox.polymarket.gamma_objects import neg_risk_id, question_id
-from streams.sandbox.polymarket.objects import event_number, event_slug, oriented, price_points, token_of
+from streams.sandbox.polymarket.objects import (
+    event_number,
+    event_slug,
+    neg_risk_id,
+    oriented,
+    price_points,
+    question_id,
+    token_of,
+)
 from streams.sandbox.polymarket.own_objects import wallet_of
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ import orjson
 
 from streams.sandbox.core.records import ListedMarket
 from streams.sandbox.http.server import Request, Response, Router
+from streams.sandbox.polymarket.gamma.objects import gamma_event, series_object
 from streams.sandbox.polymarket.gamma.routes import checked, not_found
-from streams.sandbox.polymarket.gamma_objects import gamma_event, is_closed, series_object
-from streams.sandbox.polymarket.objects import series_number, tag_objects
+from streams.sandbox.polymarket.objects import is_closed, series_number, tag_objects
 
 if TYPE_CHECKING:
     from streams.sandbox.polymarket.app import PolymarketFace

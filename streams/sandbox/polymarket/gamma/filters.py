@@ -10,8 +10,15 @@ from typing import Any
 
 from streams.sandbox.core.records import ListedMarket
 from streams.sandbox.http.server import Request
-from streams.sandbox.polymarket.gamma_objects import is_closed, liquidity_e6, question_id
-from streams.sandbox.polymarket.objects import event_number, event_slug, series_number, tag_objects
+from streams.sandbox.polymarket.gamma.objects import liquidity_e6
+from streams.sandbox.polymarket.objects import (
+    event_number,
+    event_slug,
+    is_closed,
+    question_id,
+    series_number,
+    tag_objects,
+)
 
 Market = ListedMarket
 Event = list[ListedMarket]

@@ -19,7 +19,7 @@ from streams.sandbox.polymarket.gamma.filters import (
     market_filter,
     market_ordering,
 )
-from streams.sandbox.polymarket.gamma_objects import gamma_event, gamma_market
+from streams.sandbox.polymarket.gamma.objects import gamma_event, gamma_market
 from streams.sandbox.polymarket.objects import event_number, event_slug, tag_objects
 
 if TYPE_CHECKING:

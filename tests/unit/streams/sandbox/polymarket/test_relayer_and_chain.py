@@ -30,7 +30,7 @@ from streams.sandbox.polymarket.contracts import (
     RELAY_HUB,
     SAFE_MULTISEND,
 )
-from streams.sandbox.polymarket.gamma_objects import neg_risk_id
+from streams.sandbox.polymarket.objects import neg_risk_id
 from streams.sandbox.polymarket.signing import batch_digest, personal_digest, proxy_digest, safe_digest, word
 from streams.sandbox.polymarket.wallets import owned_wallets
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 from streams.market.fees import PolymarketFeeSchedule
@@ -21,6 +20,9 @@ from streams.sandbox.polymarket.formats import (
 from streams.sandbox.polymarket.objects import (
     event_number,
     event_slug,
+    is_closed,
+    neg_risk_id,
+    question_id,
     series_number,
     tag_objects,
 )
@@ -29,11 +31,6 @@ from streams.sandbox.polymarket.wallets import house_address
 _FEE_TYPES = {70_000: "crypto_fees", 50_000: "sports_fees_v3", 40_000: "politics_fees"}
 _BY_CATEGORY = {"economics": "economics_fees", "culture": "culture_fees", "weather": "weather_fees"}
 _DAY_SHARE, _WEEK_SHARE, _MONTH_SHARE = 20, 5, 2
-
-
-def is_closed(listed: ListedMarket) -> bool:
-    """Gamma's `closed`: the result is known."""
-    return listed.settlement_e4 is not None
 
 
 def gamma_market(listed: ListedMarket, *, with_event: bool, with_tags: bool = False) -> dict[str, Any]:
@@ -109,16 +106,6 @@ def gamma_market(listed: ListedMarket, *, with_event: bool, with_tags: bool = Fa
     if with_tags:
         body["tags"] = tag_objects(listed)
     return body
-
-
-def question_id(listed: ListedMarket) -> str:
-    """The oracle's id of a market."""
-    return f"0x{hashlib.sha256(f'question {listed.market_id}'.encode()).hexdigest()}"
-
-
-def neg_risk_id(listed: ListedMarket) -> str:
-    """The id all markets of a negative-risk event share; its last byte counts the questions and is zero here."""
-    return f"0x{hashlib.sha256(f'event {listed.event.event_id}'.encode()).hexdigest()[:62]}00"
 
 
 def _shown_price(listed: ListedMarket) -> int:

@@ -6,9 +6,8 @@ from typing import Any
 
 from streams.market.errors import Refused
 from streams.sandbox.exchange.exchange import Exchange
-from streams.sandbox.polymarket.allowances import Allowances
 from streams.sandbox.polymarket.auth import account_of
-from streams.sandbox.polymarket.balances import Balances
+from streams.sandbox.polymarket.balances import Allowances, Balances
 from streams.sandbox.polymarket.chain.calldata import BadCall, Call, selector
 from streams.sandbox.polymarket.contracts import (
     COLLATERAL,
@@ -18,8 +17,8 @@ from streams.sandbox.polymarket.contracts import (
     NEG_RISK_COLLATERAL_ADAPTER,
     UNLIMITED,
 )
-from streams.sandbox.polymarket.gamma_objects import neg_risk_id
 from streams.sandbox.polymarket.keyring import KeyRing
+from streams.sandbox.polymarket.objects import neg_risk_id
 
 _APPROVE = "approve(address,uint256)"
 _APPROVE_ALL = "setApprovalForAll(address,bool)"
