@@ -32,7 +32,7 @@ from streams.sandbox.core.records import OrderRequest
 from streams.sandbox.exchange.exchange import Exchange
 from streams.sandbox.http.server import Server
 from streams.sandbox.kalshi.app import KalshiApp
-from streams.sandbox.polymarket.app import PolymarketFace
+from streams.sandbox.polymarket.app import PolymarketApp
 from streams.sandbox.simulation.flow import Flow
 from streams.sandbox.simulation.parameters import REALISTIC_FLOW, FlowParameters
 from tests.calibration.calibrate import between, table
@@ -106,7 +106,7 @@ async def _listen(connection: ClientConnection, lags: list[float]) -> None:
 async def measure_wire(measured: Measured, seconds: float) -> None:
     """Time answers of both venues and frames of many sockets."""
     kalshi, polymarket = _exchange(Venue.KALSHI), _exchange(Venue.POLYMARKET)
-    faces = KalshiApp(kalshi, {}, now_ms, lambda: None), PolymarketFace(polymarket, {}, now_ms, lambda: None)
+    faces = KalshiApp(kalshi, {}, now_ms, lambda: None), PolymarketApp(polymarket, {}, now_ms, lambda: None)
     servers = [Server(face, 0) for face in faces]
     for server in servers:
         await server.start()

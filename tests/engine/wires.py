@@ -19,7 +19,7 @@ from streams.sandbox.exchange.exchange import Exchange
 from streams.sandbox.http.server import Request, Response
 from streams.sandbox.kalshi.app import KalshiApp
 from streams.sandbox.kalshi.auth import load_key
-from streams.sandbox.polymarket.app import PolymarketFace
+from streams.sandbox.polymarket.app import PolymarketApp
 from streams.sandbox.polymarket.auth import PolymarketKey, hmac_signature
 from tests.engine.collateral_return import NettingLedger
 from tests.engine.stage import NOW
@@ -251,7 +251,7 @@ class PolymarketWires(Wires):
         self.account_id = self._key.account_id
 
     def open_face(self, exchange: Exchange) -> Any:
-        return PolymarketFace(exchange, {"api-key": self._key}, lambda: self.now, lambda: None)
+        return PolymarketApp(exchange, {"api-key": self._key}, lambda: self.now, lambda: None)
 
     def sign(self, path: str) -> dict[str, str]:
         stamp = str(self.now // 1000)

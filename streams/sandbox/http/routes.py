@@ -32,6 +32,20 @@ class Access(Enum):
     """Any proof of a known key; the handler does not get the key."""
     SIGNED = auto()
     """A signature by a known key, which the handler gets as `key`."""
+    WALLET = auto()
+    """A signature by a wallet, known or not, which the handler gets as `proof`."""
+
+
+_GIVEN = {Access.SIGNED: "key", Access.WALLET: "proof"}
+"""What a handler gets beside the parts of its path, by access."""
+
+
+class Rejected(Exception):
+    """A request is answered with this response and goes no further."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(response.body)
+        self.response = response
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +55,8 @@ class Route(Generic[VenueT]):
     Attributes:
         method: Of HTTP, upper case.
         path: Without the prefix of the venue's app; `{name}` becomes the handler's argument of that name.
-        handler: Takes venue, request, for `Access.SIGNED` the `key`, and the path's parts by name.
+        handler: Takes venue, request, for `Access.SIGNED` the `key`, for `Access.WALLET` the `proof`, and the path's
+            parts by name.
         access: What a request must bring.
         cache_ms: Longest age of a cached response, milliseconds; 0 is never cached. The profile may set less.
         pays_itself: The handler charges the rate limits, because the cost depends on what is asked for.
@@ -82,7 +97,9 @@ def router_of(routes: Iterable[Route[VenueT]], bind: Callable[[Route[VenueT]], H
 
 
 def _check_arguments(route: Route[VenueT]) -> None:
-    given = dict.fromkeys(route.parts, "") | ({"key": None} if route.access is Access.SIGNED else {})
+    given: dict[str, str | None] = dict.fromkeys(route.parts, "")
+    if route.access in _GIVEN:
+        given[_GIVEN[route.access]] = None
     try:
         inspect.signature(route.handler).bind(None, None, **given)
     except TypeError as error:

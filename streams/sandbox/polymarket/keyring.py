@@ -19,14 +19,14 @@ from streams.sandbox.polymarket.auth import (
     account_of,
     is_signed_by_builder,
 )
-from streams.sandbox.polymarket.settings import PolymarketFaceSettings
+from streams.sandbox.polymarket.settings import PolymarketVenueSettings
 from streams.sandbox.polymarket.wallets import owned_wallets
 
 
 class KeyRing:
     """All API keys of a sandbox."""
 
-    def __init__(self, exchange: Exchange, given: dict[str, PolymarketKey], settings: PolymarketFaceSettings) -> None:
+    def __init__(self, exchange: Exchange, given: dict[str, PolymarketKey], settings: PolymarketVenueSettings) -> None:
         self._exchange = exchange
         self._settings = settings
         self._keys = dict(given)

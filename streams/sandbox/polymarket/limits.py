@@ -6,9 +6,11 @@ Figures are the documented ones of 2026; none apply while the profile names no t
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from streams.sandbox.http.server import Request, Response
+from streams.sandbox.http.routes import Rejected
+from streams.sandbox.http.server import Response
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ _QUEUE_MS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class _Route:
+class _Rule:
     """What a route may be asked in ten seconds, or in the windows of `slower` (length in ms: requests)."""
 
     method: str
@@ -46,83 +48,103 @@ class _Route:
     slower: tuple[tuple[int, int], ...] = ()
     is_exact: bool = True
 
-    def fits(self, request: Request) -> bool:
-        is_here = request.path == self.path if self.is_exact else request.path.startswith(self.path)
-        return is_here and self.method in ("", request.method)
+    def concerns(self, method: str, path: str) -> bool:
+        is_here = path == self.path if self.is_exact else path.startswith(self.path)
+        return is_here and self.method in ("", method)
 
     @property
     def windows(self) -> tuple[tuple[int, int], ...]:
         return (*(((_TEN_SECONDS, self.burst),) if self.burst else ()), *self.slower)
 
 
-_ROUTES = (
-    _Route("GET", "/clob/book", 1_500),
-    _Route("GET", "/clob/price", 1_500),
-    _Route("GET", "/clob/midpoint", 1_500),
-    _Route("POST", "/clob/books", 500),
-    _Route("POST", "/clob/prices", 500),
-    _Route("POST", "/clob/midpoints", 500),
-    _Route("GET", "/clob/prices-history", 1_000),
-    _Route("GET", "/clob/tick-size", 200),
-    _Route("GET", "/clob/balance-allowance/update", 50),
-    _Route("GET", "/clob/balance-allowance", 200),
-    _Route("GET", "/clob/data/orders", 500),
-    _Route("GET", "/clob/data/trades", 500),
-    _Route("", "/clob/auth/", 100, is_exact=False),
-    _Route("POST", "/clob/order", 5_000, ((_TEN_MINUTES, 120_000),)),
-    _Route("DELETE", "/clob/order", 5_000, ((_TEN_MINUTES, 120_000),)),
-    _Route("POST", "/clob/orders", 2_000, ((_TEN_MINUTES, 21_000),)),
-    _Route("DELETE", "/clob/orders", 2_000, ((_TEN_MINUTES, 15_000),)),
-    _Route("DELETE", "/clob/cancel-all", 250, ((_TEN_MINUTES, 6_000),)),
-    _Route("DELETE", "/clob/cancel-market-orders", 1_500, ((_TEN_MINUTES, 21_000),)),
-    _Route("GET", "/gamma/events", 500, is_exact=False),
-    _Route("GET", "/gamma/markets", 300, is_exact=False),
-    _Route("GET", "/gamma/public-search", 350),
-    _Route("GET", "/gamma/tags", 200, is_exact=False),
-    _Route("GET", "/gamma/comments", 200, is_exact=False),
-    _Route("GET", "/data/v2/trades", 200),
-    _Route("GET", "/data/trades", 200),
-    _Route("GET", "/data/v2/positions", 150),
-    _Route("GET", "/data/positions", 150),
-    _Route("POST", "/relayer/submit", 0, ((_MINUTE, 25),)),
+_RULES = (
+    _Rule("GET", "/clob/book", 1_500),
+    _Rule("GET", "/clob/price", 1_500),
+    _Rule("GET", "/clob/midpoint", 1_500),
+    _Rule("POST", "/clob/books", 500),
+    _Rule("POST", "/clob/prices", 500),
+    _Rule("POST", "/clob/midpoints", 500),
+    _Rule("GET", "/clob/prices-history", 1_000),
+    _Rule("GET", "/clob/tick-size", 200),
+    _Rule("GET", "/clob/balance-allowance/update", 50),
+    _Rule("GET", "/clob/balance-allowance", 200),
+    _Rule("GET", "/clob/data/orders", 500),
+    _Rule("GET", "/clob/data/trades", 500),
+    _Rule("", "/clob/auth/", 100, is_exact=False),
+    _Rule("POST", "/clob/order", 5_000, ((_TEN_MINUTES, 120_000),)),
+    _Rule("DELETE", "/clob/order", 5_000, ((_TEN_MINUTES, 120_000),)),
+    _Rule("POST", "/clob/orders", 2_000, ((_TEN_MINUTES, 21_000),)),
+    _Rule("DELETE", "/clob/orders", 2_000, ((_TEN_MINUTES, 15_000),)),
+    _Rule("DELETE", "/clob/cancel-all", 250, ((_TEN_MINUTES, 6_000),)),
+    _Rule("DELETE", "/clob/cancel-market-orders", 1_500, ((_TEN_MINUTES, 21_000),)),
+    _Rule("GET", "/gamma/events", 500, is_exact=False),
+    _Rule("GET", "/gamma/markets", 300, is_exact=False),
+    _Rule("GET", "/gamma/public-search", 350),
+    _Rule("GET", "/gamma/tags", 200, is_exact=False),
+    _Rule("GET", "/gamma/comments", 200, is_exact=False),
+    _Rule("GET", "/data/v2/trades", 200),
+    _Rule("GET", "/data/trades", 200),
+    _Rule("GET", "/data/v2/positions", 150),
+    _Rule("GET", "/data/positions", 150),
+    _Rule("POST", "/relayer/submit", 0, ((_MINUTE, 25),)),
 )
-"""The first that fits counts, beside the total of its service and that of the venue."""
+"""The first that concerns a route counts, beside the total of its service and that of the venue."""
 _SERVICES = (
-    _Route("", "/", 15_000, is_exact=False),
-    _Route("", "/clob/", 9_000, is_exact=False),
-    _Route("", "/gamma/", 4_000, is_exact=False),
-    _Route("", "/data/", 1_000, is_exact=False),
+    _Rule("", "/", 15_000, is_exact=False),
+    _Rule("", "/clob/", 9_000, is_exact=False),
+    _Rule("", "/gamma/", 4_000, is_exact=False),
+    _Rule("", "/data/", 1_000, is_exact=False),
 )
+
+
+@dataclass(slots=True)
+class Window:
+    """A sliding window.
+
+    Attributes:
+        length_ms / limit: At most so many requests in that time.
+        passed_ms: When each of them was let through.
+    """
+
+    length_ms: int
+    limit: int
+    passed_ms: deque[int] = field(default_factory=deque)
 
 
 class EdgeWindows:
-    """Sliding windows; what is over a limit waits until its window has room, then is refused."""
+    """The windows of all routes; a route shares those of its service and of the venue with others."""
 
     def __init__(self) -> None:
-        self._seen: dict[tuple[str, str, int], deque[int]] = {}
+        self._windows: dict[tuple[str, str, int], Window] = {}
 
-    def wait_ms(self, request: Request, now_ms: int) -> int | None:
-        """Count a request; how long it is queued, None when it is refused. What is refused is not counted."""
-        wait = 0
-        counted: list[deque[int]] = []
-        for route in _concerned(request):
-            for length, limit in route.windows:
-                seen = self._seen.setdefault((route.method, route.path, length), deque())
-                while seen and seen[0] <= now_ms - length:
-                    seen.popleft()
-                if len(seen) >= limit:
-                    wait = max(wait, seen[len(seen) - limit] + length - now_ms)
-                counted.append(seen)
-        if wait > _QUEUE_MS:
-            return None
-        for seen in counted:
-            seen.append(now_ms + wait)
-        return wait
+    def windows_of(self, method: str, path: str) -> tuple[Window, ...]:
+        """The windows that count the requests of a route; the path with its prefix."""
+        rules = [service for service in _SERVICES if service.concerns(method, path)]
+        rules += [rule for rule in _RULES if rule.concerns(method, path)][:1]
+        return tuple(
+            self._windows.setdefault((rule.method, rule.path, length_ms), Window(length_ms, limit))
+            for rule in rules
+            for length_ms, limit in rule.windows
+        )
 
 
-def _concerned(request: Request) -> list[_Route]:
-    services = [service for service in _SERVICES if service.fits(request)]
-    return [*services, *[route for route in _ROUTES if route.fits(request)][:1]]
+def queued_ms(windows: Sequence[Window], now_ms: int) -> int | None:
+    """Count a request: how long it waits until its windows have room, None when it is refused.
+
+    What is refused is not counted.
+    """
+    wait = 0
+    for window in windows:
+        passed = window.passed_ms
+        while passed and passed[0] <= now_ms - window.length_ms:
+            passed.popleft()
+        if len(passed) >= window.limit:
+            wait = max(wait, passed[len(passed) - window.limit] + window.length_ms - now_ms)
+    if wait > _QUEUE_MS:
+        return None
+    for window in windows:
+        window.passed_ms.append(now_ms + wait)
+    return wait
 
 
 @dataclass(slots=True)
@@ -134,7 +156,7 @@ class _Bucket:
     milli: int = 0
     at_ms: int = 0
 
-    def take(self, cost: int, now_ms: int) -> bool:
+    def acquire(self, cost: int, now_ms: int) -> bool:
         """Take tokens if there are enough."""
         self.milli = min(self.burst * 1_000, self.milli + (now_ms - self.at_ms) * self.per_s)
         self.at_ms = now_ms
@@ -157,10 +179,12 @@ class SignerLimits:
     _orders: dict[str, _Bucket] = field(default_factory=dict)
     _cancels: dict[str, _Bucket] = field(default_factory=dict)
 
-    def charge(
-        self, address: str, cost: int, now_ms: int, *, is_cancel: bool
-    ) -> tuple[dict[str, str], Response | None]:
-        """Take `cost` from a signer; the headers of the answer, and the refusal when the bucket is empty."""
+    def charge(self, address: str, cost: int, now_ms: int, *, is_cancel: bool) -> dict[str, str]:
+        """Take `cost` from a signer; the headers of the response.
+
+        Raises:
+            Rejected: With 429, if there are not enough tokens.
+        """
         tier = self.tier
         buckets = self._cancels if is_cancel else self._orders
         rate, burst = (tier.cancels_per_s, tier.cancels_burst) if is_cancel else (tier.orders_per_s, tier.orders_burst)
@@ -168,7 +192,7 @@ class SignerLimits:
         if bucket is None:
             bucket = buckets[address] = _Bucket(rate, burst, burst * 1_000, now_ms)
         # A batch larger than the burst can never be paid in full; it needs a full bucket.
-        is_paid = bucket.take(min(cost, burst), now_ms)
+        is_paid = bucket.acquire(min(cost, burst), now_ms)
         reset_ms = now_ms + bucket.full_in_ms(burst)
         headers = {
             "Poly-RateLimit-Remaining": str(bucket.milli // 1_000),
@@ -178,7 +202,8 @@ class SignerLimits:
         if bucket.milli < burst * 100:
             headers["Poly-RateLimit-Warning"] = "approaching limit"
         if is_paid:
-            return headers, None
+            return headers
         wait_s = -(-bucket.full_in_ms(cost) // 1_000)
         # The text of the body is unconfirmed; clients go by the status.
-        return headers, Response(429, {"error": "rate limited"}, headers | {"Retry-After": str(max(1, wait_s))})
+        late = {"Retry-After": str(max(1, wait_s))}
+        raise Rejected(Response(429, {"error": "rate limited"}, headers | late))

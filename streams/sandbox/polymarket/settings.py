@@ -1,4 +1,4 @@
-"""What the Polymarket face does where the venue's behaviour is unconfirmed, or is a choice of the sandbox."""
+"""What the Polymarket emulator does where the venue's behaviour is unconfirmed, or is a choice of the sandbox."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
-class PolymarketFaceSettings:
-    """Choices of the Polymarket face. Times that follow the sandbox's profile are in `Behaviour` instead.
+class PolymarketVenueSettings:
+    """Choices of the Polymarket emulator. Times that follow the sandbox's profile are in `Behaviour` instead.
 
     Attributes:
         starting_cash_e6: What a wallet holds that the sandbox meets for the first time.
@@ -37,7 +37,7 @@ class PolymarketFaceSettings:
         bad_auth_code: Close code of a user socket with wrong credentials; unconfirmed.
         crypto_rate_e6: Fee rate that marks markets with a taker delay (`itode`): crypto.
         rebate_rate: Maker rebate share shown in fee schedules.
-        has_novelties: Adds unknown fields and unknown enum values to answers and frames, as new releases do.
+        has_novelties: Schema drift: adds unknown fields and enum values to responses and frames, as new releases do.
     """
 
     starting_cash_e6: int = 10_000_000_000

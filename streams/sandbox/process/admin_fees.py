@@ -10,7 +10,7 @@ from streams.market.identity import Venue
 from streams.sandbox.http.fault_injection import FaultySurface
 from streams.sandbox.kalshi.app import KalshiApp
 from streams.sandbox.kalshi.venue import KalshiVenue
-from streams.sandbox.polymarket.app import PolymarketFace
+from streams.sandbox.polymarket.app import PolymarketApp
 
 
 def change_fees(surface: FaultySurface, document: Mapping[str, Any], now_ms: int) -> dict[str, Any]:
@@ -31,14 +31,14 @@ def change_fees(surface: FaultySurface, document: Mapping[str, Any], now_ms: int
     """
     if isinstance(surface, KalshiApp):
         return _appoint(surface.kalshi, document, now_ms)
-    if not isinstance(surface, PolymarketFace):
+    if not isinstance(surface, PolymarketApp):
         raise LookupError("This venue's fees cannot be changed.")
     market_id, schedule = document.get("market_id"), document.get("schedule")
     if market_id not in surface.exchange.markets:
         raise LookupError(f"There is no market {market_id}.")
     if not isinstance(schedule, dict):
         raise ValueError("schedule is an object with rate, exponent and taker_only, or {} for no fees")
-    surface.fees.change(str(market_id), schedule)
+    surface.polymarket.fees.change(str(market_id), schedule)
     return {"market_id": market_id, "schedule": schedule}
 
 

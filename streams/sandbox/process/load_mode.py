@@ -240,7 +240,7 @@ def _markets(face: Any, commands: list[str]) -> list[str]:
         params = command.get("params") or {}
         named |= dict.fromkeys([*(params.get("market_tickers") or ()), params.get("market_ticker", "")])
         for token in command.get("assets_ids") or ():
-            listed, _ = face.tokens.get(str(token), (None, ""))
+            listed, _ = face.polymarket.tokens.get(str(token), (None, ""))
             if listed is not None:
                 named[listed.market_id] = None
     return [name for name in named if name]

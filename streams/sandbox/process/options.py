@@ -12,7 +12,7 @@ from streams.sandbox.catalogue.truth import Truth
 from streams.sandbox.core.faults import FaultPlan, load_plan
 from streams.sandbox.core.profile import Behaviour, adjusted, named_behaviour
 from streams.sandbox.kalshi.settings import KalshiVenueSettings
-from streams.sandbox.polymarket.settings import PolymarketFaceSettings
+from streams.sandbox.polymarket.settings import PolymarketVenueSettings
 from streams.sandbox.process.process import FlowSource, SandboxOptions
 from streams.sandbox.process.venue_settings import Settings as FaceSettings
 from streams.sandbox.process.venue_settings import settings_of
@@ -32,14 +32,14 @@ def options_from(settings: Settings, *, flow: str = "", load: int | None = None)
         ConfigurationError: If a name is unknown or a file cannot be used.
     """
     parameters = named_flow(flow)
-    kalshi, polymarket = KalshiVenueSettings(), PolymarketFaceSettings()
+    kalshi, polymarket = KalshiVenueSettings(), PolymarketVenueSettings()
     behaviour = named_behaviour(settings.sandbox_profile)
     if behaviour.name == "realistic":
         parameters = replace(parameters, **REALISTIC_FLOW)
     if settings.sandbox_behaviour is not None:
         behaviour, parameters = load_behaviour(settings.sandbox_behaviour, behaviour, parameters)
         kalshi = load_face(settings.sandbox_behaviour, "kalshi", KalshiVenueSettings)
-        polymarket = load_face(settings.sandbox_behaviour, "polymarket", PolymarketFaceSettings)
+        polymarket = load_face(settings.sandbox_behaviour, "polymarket", PolymarketVenueSettings)
     parameters = parameters.under(behaviour)
 
     def make_flow(anchor: datetime) -> tuple[FlowSource, Truth | None]:

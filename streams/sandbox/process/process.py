@@ -37,9 +37,9 @@ from streams.sandbox.http.server import Face, Server
 from streams.sandbox.kalshi.app import KalshiApp
 from streams.sandbox.kalshi.auth import KalshiKey, load_key
 from streams.sandbox.kalshi.settings import KalshiVenueSettings
-from streams.sandbox.polymarket.app import PolymarketFace
+from streams.sandbox.polymarket.app import PolymarketApp
 from streams.sandbox.polymarket.auth import PolymarketKey
-from streams.sandbox.polymarket.settings import PolymarketFaceSettings
+from streams.sandbox.polymarket.settings import PolymarketVenueSettings
 from streams.sandbox.process.admin import AdminFace, Controls
 from streams.sandbox.process.load_mode import LoadFace
 
@@ -93,7 +93,7 @@ class SandboxOptions:
     admin_port: int | None = None
     load_frames_per_s: int | None = None
     kalshi: KalshiVenueSettings = field(default_factory=KalshiVenueSettings)
-    polymarket: PolymarketFaceSettings = field(default_factory=PolymarketFaceSettings)
+    polymarket: PolymarketVenueSettings = field(default_factory=PolymarketVenueSettings)
 
 
 class Sandbox:
@@ -110,7 +110,7 @@ class Sandbox:
             self.commit,
             options.kalshi,
         )
-        self._polymarket = PolymarketFace(
+        self._polymarket = PolymarketApp(
             self.exchanges[Venue.POLYMARKET],
             accounts.polymarket,
             lambda: self.venue_ms(Venue.POLYMARKET),
@@ -164,7 +164,7 @@ class Sandbox:
             await self._write_snapshot()
             self._journal.close()
 
-    def _served(self, face: KalshiApp | PolymarketFace) -> Face:
+    def _served(self, face: KalshiApp | PolymarketApp) -> Face:
         wanted = self.options.load_frames_per_s
         return LoadFace(face, wanted, lambda: self.venue_ms(face.venue)) if wanted else face
 

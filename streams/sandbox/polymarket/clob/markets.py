@@ -2,85 +2,75 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from streams.market.fees import PolymarketFeeSchedule
 from streams.market.units import PRICE_ONE_E4
 from streams.sandbox.core.records import ListedMarket
-from streams.sandbox.http.server import Request, Response, Router
+from streams.sandbox.http.routes import Rejected, Route
+from streams.sandbox.http.server import Request, Response
 from streams.sandbox.polymarket.formats import clob_page, iso, number, price_number
 from streams.sandbox.polymarket.objects import best, has_book, is_closed, neg_risk_id, question_id, tag_objects
-
-if TYPE_CHECKING:
-    from streams.sandbox.polymarket.app import PolymarketFace
+from streams.sandbox.polymarket.venue import PolymarketVenue
 
 _PAGE = 1_000
 
 
-class ClobMarketRest:
-    """Handlers of market lists and terms; nothing here is signed."""
+def list_markets(venue: PolymarketVenue, request: Request) -> Response:
+    """All markets, closed ones included."""
+    return clob_page(list(venue.exchange.markets.values()), request, _PAGE, full_market)
 
-    def __init__(self, face: PolymarketFace) -> None:
-        self._face = face
-        self._exchange = face.exchange
 
-    def register(self, router: Router) -> None:
-        """Add the routes. The sampling lists hold markets that take orders, the others all of them."""
-        router.add("GET", "/clob/markets", self.full)
-        router.add("GET", "/clob/simplified-markets", self.simplified)
-        router.add("GET", "/clob/sampling-markets", self.sampling)
-        router.add("GET", "/clob/sampling-simplified-markets", self.sampling_simplified)
-        router.add("GET", "/clob/markets/{condition}", self.one)
-        router.add("GET", "/clob/markets-by-token/{token}", self.by_token)
-        router.add("GET", "/clob/clob-markets/{condition}", self.terms)
+def list_simplified_markets(venue: PolymarketVenue, request: Request) -> Response:
+    """All markets with few keys."""
+    return clob_page(list(venue.exchange.markets.values()), request, _PAGE, simplified_market)
 
-    def full(self, request: Request) -> Response:
-        """All markets, closed ones included."""
-        return clob_page(self._all(), request, _PAGE, full_market)
 
-    def simplified(self, request: Request) -> Response:
-        """All markets with few keys."""
-        return clob_page(self._all(), request, _PAGE, simplified_market)
+def list_sampling_markets(venue: PolymarketVenue, request: Request) -> Response:
+    """Markets with rewards: those that take orders."""
+    return clob_page(_open_markets(venue), request, _PAGE, full_market)
 
-    def sampling(self, request: Request) -> Response:
-        """Markets with rewards: those that take orders."""
-        return clob_page(self._sampled(), request, _PAGE, full_market)
 
-    def sampling_simplified(self, request: Request) -> Response:
-        """The same with few keys."""
-        return clob_page(self._sampled(), request, _PAGE, simplified_market)
+def list_sampling_simplified_markets(venue: PolymarketVenue, request: Request) -> Response:
+    """The same with few keys."""
+    return clob_page(_open_markets(venue), request, _PAGE, simplified_market)
 
-    def one(self, request: Request, condition: str) -> Response:
-        """One market with every key."""
-        listed = self._exchange.markets.get(condition)
-        return Response(404, {"error": "market not found"}) if listed is None else Response(200, full_market(listed))
 
-    def by_token(self, request: Request, token: str) -> Response:
-        """The market of a token."""
-        found = self._face.tokens.get(token)
-        if found is None:
-            return Response(404, {"error": "market not found"})
-        market = found[0].market
-        body = {
-            "condition_id": market.market_id,
-            "primary_token_id": market.yes_token,
-            "secondary_token_id": market.no_token,
-        }
-        return Response(200, body)
+def get_market(venue: PolymarketVenue, request: Request, condition: str) -> Response:
+    """One market with every key."""
+    return Response(200, full_market(_market(venue, condition)))
 
-    def terms(self, request: Request, condition: str) -> Response:
-        """What must be known to trade a market."""
-        listed = self._exchange.markets.get(condition)
-        if listed is None:
-            return Response(404, {"error": "market not found"})
-        delay_s, is_held = self._face.sports_delay_s(listed), self._face.has_taker_delay(listed)
-        return Response(200, clob_market(listed, delay_s=delay_s, has_taker_delay=is_held))
 
-    def _all(self) -> list[ListedMarket]:
-        return list(self._exchange.markets.values())
+def get_market_by_token(venue: PolymarketVenue, request: Request, token: str) -> Response:
+    """The market of a token."""
+    found = venue.tokens.get(token)
+    if found is None:
+        return Response(404, {"error": "market not found"})
+    market = found[0].market
+    body = {
+        "condition_id": market.market_id,
+        "primary_token_id": market.yes_token,
+        "secondary_token_id": market.no_token,
+    }
+    return Response(200, body)
 
-    def _sampled(self) -> list[ListedMarket]:
-        return [listed for listed in self._exchange.markets.values() if listed.status == "open"]
+
+def get_market_terms(venue: PolymarketVenue, request: Request, condition: str) -> Response:
+    """What must be known to trade a market."""
+    listed = _market(venue, condition)
+    delay_s, is_held = venue.sports_delay_s(listed), venue.has_taker_delay(listed)
+    return Response(200, clob_market(listed, delay_s=delay_s, has_taker_delay=is_held))
+
+
+def _market(venue: PolymarketVenue, condition: str) -> ListedMarket:
+    listed = venue.exchange.markets.get(condition)
+    if listed is None:
+        raise Rejected(Response(404, {"error": "market not found"}))
+    return listed
+
+
+def _open_markets(venue: PolymarketVenue) -> list[ListedMarket]:
+    return [listed for listed in venue.exchange.markets.values() if listed.status == "open"]
 
 
 def clob_market(listed: ListedMarket, *, delay_s: int, has_taker_delay: bool) -> dict[str, Any]:
@@ -188,3 +178,14 @@ def _game_start(listed: ListedMarket) -> str | None:
     """ "2026-10-02 18:00:00+00" becomes "2026-10-02T18:00:00Z"."""
     text = str(listed.market.extra.get("gameStartTime", ""))
     return f"{text[:19].replace(' ', 'T')}Z" if text else None
+
+
+ROUTES: list[Route[PolymarketVenue]] = [
+    Route("GET", "/markets", list_markets),
+    Route("GET", "/simplified-markets", list_simplified_markets),
+    Route("GET", "/sampling-markets", list_sampling_markets),
+    Route("GET", "/sampling-simplified-markets", list_sampling_simplified_markets),
+    Route("GET", "/markets/{condition}", get_market),
+    Route("GET", "/markets-by-token/{token}", get_market_by_token),
+    Route("GET", "/clob-markets/{condition}", get_market_terms),
+]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from streams.sandbox.core.records import OrderRequest
-from streams.sandbox.exchange.exchange import Exchange
-from streams.sandbox.polymarket.balances import Allowances, Balances
-from streams.sandbox.polymarket.clob.order_form import Form, Invalid
+from streams.sandbox.polymarket.clob.order_form import Form
+from streams.sandbox.polymarket.clob.refusals import Invalid
 from streams.sandbox.polymarket.contracts import (
     COLLATERAL,
     CONDITIONAL_TOKENS,
@@ -15,15 +14,16 @@ from streams.sandbox.polymarket.contracts import (
     POSITION_MANAGER,
 )
 from streams.sandbox.polymarket.formats import decimal_text, size
-from streams.sandbox.polymarket.settings import PolymarketFaceSettings
+from streams.sandbox.polymarket.settings import PolymarketVenueSettings
 from streams.sandbox.polymarket.signing import is_position_id
+from streams.sandbox.polymarket.venue import PolymarketVenue
 
 _LEAST_NOTIONAL_E6 = 1_000_000
 _LATEST_S = 253_402_300_799
 """The last second of the year 9999."""
 
 
-def check_terms(form: Form, settings: PolymarketFaceSettings, now_ms: int) -> None:
+def check_terms(form: Form, settings: PolymarketVenueSettings, now_ms: int) -> None:
     """Check an order against the rules of its kind and its market.
 
     Raises:
@@ -49,32 +49,30 @@ def check_terms(form: Form, settings: PolymarketFaceSettings, now_ms: int) -> No
         raise Invalid("invalid expiration")
 
 
-def _is_soon_enough(expiration_s: int, settings: PolymarketFaceSettings, now_ms: int) -> bool:
+def _is_soon_enough(expiration_s: int, settings: PolymarketVenueSettings, now_ms: int) -> bool:
     return now_ms // 1000 + settings.gtd_least_s <= expiration_s <= _LATEST_S
 
 
-def check_balance(
-    exchange: Exchange, allowances: Allowances, balances: Balances, form: Form, request: OrderRequest, now_ms: int
-) -> None:
+def check_balance(venue: PolymarketVenue, form: Form, request: OrderRequest, now_ms: int) -> None:
     """Refuse an order that a stale balance or a missing allowance does not cover; the exchange checks the rest.
 
     Raises:
         Invalid: With the venue's text.
     """
     spender, token = _spender(form)
-    allowed = allowances.amount(str(form.order["maker"]), token, spender)
+    allowed = venue.allowances.amount(str(form.order["maker"]), token, spender)
     amount = form.maker_e6
     if allowed < (amount if token == COLLATERAL else 1):
         raise Invalid(
             "not enough balance / allowance: the allowance is not enough -> "
             f"spender: {spender}, allowance: {allowed}, order amount: {amount}"
         )
-    if not exchange.behaviour.balance_cache_ms:
+    if not venue.exchange.behaviour.balance_cache_ms:
         return
     if form.is_buy:
-        believed = balances.dollars(request.account_id, now_ms) - exchange.reserved_e6(request.account_id)
+        believed = venue.balances.dollars(request.account_id, now_ms) - venue.exchange.reserved_e6(request.account_id)
     else:
-        believed = balances.tokens(request.account_id, form.listed, form.outcome, now_ms)
+        believed = venue.balances.tokens(request.account_id, form.listed, form.outcome, now_ms)
     if amount > believed:
         raise Invalid(
             f"not enough balance / allowance: the balance is not enough -> balance: {believed}, order amount: {amount}"

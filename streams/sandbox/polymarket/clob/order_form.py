@@ -10,9 +10,10 @@ from streams.market.units import PRICE_ONE_E4
 from streams.sandbox.core.book import TimeInForce
 from streams.sandbox.core.records import ListedMarket
 from streams.sandbox.polymarket.auth import PolymarketKey
+from streams.sandbox.polymarket.clob.refusals import INVALID_PAYLOAD, Invalid
 from streams.sandbox.polymarket.formats import PRICES, decimal_text
 from streams.sandbox.polymarket.keyring import KeyRing
-from streams.sandbox.polymarket.settings import PolymarketFaceSettings
+from streams.sandbox.polymarket.settings import PolymarketVenueSettings
 from streams.sandbox.polymarket.signing import DEPOSIT_WALLET, order_digest_and_signer
 
 TIMES_IN_FORCE: dict[str, TimeInForce] = {"GTC": "gtc", "GTD": "gtd", "FOK": "fok", "FAK": "ioc"}
@@ -23,15 +24,6 @@ _FIELDS = (
 _AMOUNTS = ("makerAmount", "takerAmount", "timestamp")
 _V1_FIELDS = {"nonce", "feeRateBps", "taker"}
 _LONGEST_SALT = 2**256
-INVALID_PAYLOAD = "Invalid order payload"
-UNFILLED_FOK = "order couldn't be fully filled. FOK orders are fully filled or killed."
-UNMATCHED_FAK = (
-    "no orders found to match with FAK order. FAK orders are partially filled or killed if no match is found."
-)
-
-
-class Invalid(Exception):
-    """An order the venue would refuse with this text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +111,7 @@ def read_order(body: Any, key: PolymarketKey, ring: KeyRing, tokens: dict[str, t
     )  # fmt: skip
 
 
-def expiry_ms(form: Form, settings: PolymarketFaceSettings) -> int | None:
+def expiry_ms(form: Form, settings: PolymarketVenueSettings) -> int | None:
     """When a GTD order leaves the book: a minute before the time it states."""
     return (int(form.expiration) - settings.gtd_early_s) * 1000 if form.kind == "GTD" else None
 

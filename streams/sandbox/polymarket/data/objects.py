@@ -12,6 +12,7 @@ from streams.sandbox.exchange.exchange import Exchange
 from streams.sandbox.polymarket.formats import number, price_number
 from streams.sandbox.polymarket.objects import best, event_number, event_slug, token_of
 from streams.sandbox.polymarket.own_objects import price_of, transaction_hash
+from streams.sandbox.polymarket.venue import Activity
 
 NOBODY = {"name": "", "pseudonym": "", "bio": "", "profile_image": "", "profile_image_optimized": ""}
 _OUTCOMES: tuple[Outcome, Outcome] = ("yes", "no")
@@ -107,23 +108,21 @@ def trade_activity(exchange: Exchange, trade: Trade, side: TradeSide, wallet: st
 
 def redemption(exchange: Exchange, payout: Payout, wallet: str) -> dict[str, Any]:
     """A position that was paid out."""
-    listed = exchange.markets[payout.market_id]
-    at_s, hash_ = payout.at_ms // 1000, payout.transaction_id
-    return inventory_row(listed, "REDEEM", payout.payout_e6, payout.payout_e6, at_s, hash_, wallet)
+    paid, at_s = payout.payout_e6, payout.at_ms // 1000
+    redeemed = Activity(payout.account_id, payout.market_id, "REDEEM", paid, paid, at_s, payout.transaction_id)
+    return activity_row(exchange.markets[payout.market_id], redeemed, wallet)
 
 
-def inventory_row(
-    listed: ListedMarket, kind: str, size_e6: int, dollars_e6: int, at_s: int, hash_: str, wallet: str
-) -> dict[str, Any]:
+def activity_row(listed: ListedMarket, activity: Activity, wallet: str) -> dict[str, Any]:
     """Activity that is no trade: a split, a merge, a conversion or a redemption. It has no token and no side."""
     return {
         "proxy_wallet": wallet,
-        "timestamp": at_s,
+        "timestamp": activity.at_s,
         "condition_id": listed.market_id,
-        "type": kind,
-        "size": number(size_e6),
-        "usdc_size": number(dollars_e6),
-        "transaction_hash": hash_,
+        "type": activity.kind,
+        "size": number(activity.size_e6),
+        "usdc_size": number(activity.dollars_e6),
+        "transaction_hash": activity.transaction_hash,
         "price": 0.0,
         "token_id": "",
         "side": "",

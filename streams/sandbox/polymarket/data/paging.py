@@ -6,29 +6,24 @@ import base64
 import binascii
 from typing import Any
 
+from streams.sandbox.http.routes import Rejected
 from streams.sandbox.http.server import Request, Response
 
 _MOST = 1_000
 
 
-class BadParameter(Exception):
+class BadParameter(Rejected):
     """A parameter the Data API answers with 400."""
 
     def __init__(self, message: str, parameter: str) -> None:
-        super().__init__(message)
-        self.parameter = parameter
-
-    @property
-    def response(self) -> Response:
-        """The error as it is sent."""
         body = {
-            "error": str(self),
+            "error": message,
             "code": "bad_request",
             "retryable": False,
             "trace_id": "0" * 32,
-            "parameter": self.parameter,
+            "parameter": parameter,
         }
-        return Response(400, body)
+        super().__init__(Response(400, body))
 
 
 def data_page(rows: list[dict[str, Any]], request: Request, most: int = _MOST) -> Response:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from streams.sandbox.http.server import Request, Response, Router
-from streams.sandbox.polymarket.data.wallets import DataRest
-
-if TYPE_CHECKING:
-    from streams.sandbox.polymarket.app import PolymarketFace
+from streams.sandbox.http.routes import Rejected, Route
+from streams.sandbox.http.server import Request, Response
+from streams.sandbox.polymarket.data import wallets
+from streams.sandbox.polymarket.venue import PolymarketVenue
 
 _POSITION = {
     "proxyWallet": "proxy_wallet", "asset": "token_id", "conditionId": "condition_id", "size": "current_size",
@@ -30,50 +29,74 @@ _TRADE = {
 _ACTIVITY = _TRADE | {"type": "type", "usdcSize": "usdc_size"}
 _CLOSED = {name: column for name, column in _POSITION.items() if name not in ("size", "currentValue", "redeemable")}
 _LARGEST_OFFSET = 10_000
+_MOST_ROWS = 1_000
 
 
-class DataV1Rest:
-    """Handlers of the old routes; their rows are those of version 2 under other names."""
-
-    def __init__(self, face: PolymarketFace) -> None:
-        self._face = face
-        self._rows = DataRest(face)
-
-    def register(self, router: Router) -> None:
-        """Add the routes."""
-        router.add("GET", "/data/positions", lambda request: self._listed(request, "positions", _POSITION))
-        router.add("GET", "/data/closed-positions", lambda request: self._listed(request, "closed", _CLOSED))
-        router.add("GET", "/data/trades", lambda request: self._listed(request, "trades", _TRADE))
-        router.add("GET", "/data/activity", lambda request: self._listed(request, "activity", _ACTIVITY))
-        router.add("GET", "/data/value", self.value)
-        router.add("GET", "/data/", lambda request: Response(200, {"data": "OK"}))
-
-    def value(self, request: Request) -> Response:
-        """[{user, value}]."""
-        user = request.param("user")
-        if not user:
-            return _missing()
-        value = self._rows.value(Request("GET", "", [("user", user)], {})).body["data"]["value"]
-        return Response(200, [{"user": user, "value": value}])
-
-    def _listed(self, request: Request, kind: str, names: dict[str, str]) -> Response:
-        user, market = request.param("user"), request.param("market")
-        if not user and kind != "trades":
-            return _missing()
-        offset, limit = request.param("offset") or "0", request.param("limit") or "100"
-        if not (offset.isdecimal() and limit.isdecimal()) or int(offset) > _LARGEST_OFFSET:
-            return Response(400, {"error": "invalid limit or offset"})
-        query = [("limit", "1000")] + [("user", user)] * bool(user) + [("condition", market)] * bool(market)
-        query += [("type", request.param("type"))] * bool(request.param("type"))
-        inner = Request("GET", "", query, {})
-        source = {"trades": self._rows.trades, "activity": self._rows.activity}.get(kind, self._rows.positions)
-        rows: list[dict[str, Any]] = source(inner).body["data"]
-        if kind in ("positions", "closed"):
-            rows = [row for row in rows if (row["status"] == "CLOSED") == (kind == "closed")]
-        most = min(int(limit), self._face.settings.v1_page_limit)
-        page = rows[int(offset) : int(offset) + most]
-        return Response(200, [{name: row[column] for name, column in names.items()} for row in page])
+def get_ok(venue: PolymarketVenue, request: Request) -> Response:
+    """Whether the service runs."""
+    return Response(200, {"data": "OK"})
 
 
-def _missing() -> Response:
-    return Response(400, {"error": "required query param 'user' not provided"})
+def list_positions(venue: PolymarketVenue, request: Request) -> Response:
+    """What a wallet holds, or can redeem."""
+    _user(request)
+    rows = wallets.positions(venue, _second_version(request))[:_MOST_ROWS]
+    return _page(venue, request, [row for row in rows if row["status"] != "CLOSED"], _POSITION)
+
+
+def list_closed_positions(venue: PolymarketVenue, request: Request) -> Response:
+    """What a wallet held."""
+    _user(request)
+    rows = wallets.positions(venue, _second_version(request))[:_MOST_ROWS]
+    return _page(venue, request, [row for row in rows if row["status"] == "CLOSED"], _CLOSED)
+
+
+def list_trades(venue: PolymarketVenue, request: Request) -> Response:
+    """Trades of a wallet, or all public ones, newest first."""
+    return _page(venue, request, wallets.trades(venue, _second_version(request))[:_MOST_ROWS], _TRADE)
+
+
+def list_activity(venue: PolymarketVenue, request: Request) -> Response:
+    """Trades, redemptions, splits, merges and conversions of a wallet, newest first."""
+    _user(request)
+    return _page(venue, request, wallets.activity(venue, _second_version(request))[:_MOST_ROWS], _ACTIVITY)
+
+
+def get_value(venue: PolymarketVenue, request: Request) -> Response:
+    """[{user, value}]."""
+    user = _user(request)
+    return Response(200, [{"user": user, "value": wallets.value(venue, user, set())}])
+
+
+def _user(request: Request) -> str:
+    user = request.param("user")
+    if not user:
+        raise Rejected(Response(400, {"error": "required query param 'user' not provided"}))
+    return user
+
+
+def _second_version(request: Request) -> Request:
+    """What a request would ask of the second version."""
+    names = {"user": "user", "market": "condition", "type": "type"}
+    query = [(name, request.param(old)) for old, name in names.items() if request.param(old)]
+    return Request("GET", "", query, {})
+
+
+def _page(venue: PolymarketVenue, request: Request, rows: list[dict[str, Any]], names: dict[str, str]) -> Response:
+    """A page of the second version's rows, under the first version's names."""
+    offset, limit = request.param("offset") or "0", request.param("limit") or "100"
+    if not (offset.isdecimal() and limit.isdecimal()) or int(offset) > _LARGEST_OFFSET:
+        return Response(400, {"error": "invalid limit or offset"})
+    most = min(int(limit), venue.settings.v1_page_limit)
+    page = rows[int(offset) : int(offset) + most]
+    return Response(200, [{name: row[column] for name, column in names.items()} for row in page])
+
+
+ROUTES: list[Route[PolymarketVenue]] = [
+    Route("GET", "/positions", list_positions),
+    Route("GET", "/closed-positions", list_closed_positions),
+    Route("GET", "/trades", list_trades),
+    Route("GET", "/activity", list_activity),
+    Route("GET", "/value", get_value),
+    Route("GET", "/", get_ok),
+]

@@ -9,7 +9,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from streams.sandbox.core.records import ListedMarket
-from streams.sandbox.http.server import Request
+from streams.sandbox.http.routes import Rejected
+from streams.sandbox.http.server import Request, Response
 from streams.sandbox.polymarket.gamma.objects import liquidity_e6
 from streams.sandbox.polymarket.objects import (
     event_number,
@@ -66,12 +67,18 @@ _EVENT_ORDERS: dict[str, Callable[[Event], Any]] = {
 }
 
 
-class BadQuery(Exception):
+class BadQuery(Rejected):
     """A parameter Gamma answers with 422; the message is the error's text."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(Response(422, {"type": "validation error", "error": message}))
 
-class Broken(Exception):
+
+class Broken(Rejected):
     """An ordering on which the venue itself fails, as seen: 500."""
+
+    def __init__(self) -> None:
+        super().__init__(Response(500, {"type": "internal error", "error": "internal server error"}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +116,7 @@ def event_ordering(request: Request) -> Ordering:
 def _ordering(request: Request, known: dict[str, Callable[[Any], Any]]) -> Ordering:
     names = request.params("order")
     if "competitive" in names and known is _EVENT_ORDERS:
-        raise Broken("competitive")
+        raise Broken
     unknown = [name for name in names if name not in known]
     if unknown:
         raise BadQuery("order fields are not valid")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from streams.sandbox.core.records import ListedMarket
-from streams.sandbox.http.server import Request, Response, Router
+from streams.sandbox.http.routes import PROFILE_CACHE_MS, Route
+from streams.sandbox.http.server import Request, Response
 from streams.sandbox.polymarket.gamma.filters import (
     BadQuery,
-    Broken,
     Ordering,
     event_filter,
     event_ordering,
@@ -21,118 +21,92 @@ from streams.sandbox.polymarket.gamma.filters import (
 )
 from streams.sandbox.polymarket.gamma.objects import gamma_event, gamma_market
 from streams.sandbox.polymarket.objects import event_number, event_slug, tag_objects
-
-if TYPE_CHECKING:
-    from streams.sandbox.polymarket.app import PolymarketFace
+from streams.sandbox.polymarket.venue import PolymarketVenue
 
 _MOST_MARKETS, _MOST_EVENTS = 100, 500
 _LARGEST_OFFSET = 2_000
 
 
-class GammaRest:
-    """Handlers of the catalogue; nothing here is signed."""
-
-    def __init__(self, face: PolymarketFace) -> None:
-        self._face = face
-        self._exchange = face.exchange
-
-    def register(self, router: Router) -> None:
-        """Add the routes."""
-        routes: tuple[tuple[str, Callable[..., Response]], ...] = (
-            ("/markets/keyset", self.markets),
-            ("/events/keyset", self.events),
-            ("/markets", self.markets_by_offset),
-            ("/events", self.events_by_offset),
-            ("/markets/slug/{slug}", self.market_by_slug),
-            ("/markets/{gamma_id}/tags", self.market_tags),
-            ("/markets/{gamma_id}", self.market),
-            ("/events/slug/{slug}", self.event_by_slug),
-            ("/events/{event_id}/tags", self.event_tags),
-            ("/events/{event_id}", self.event),
-        )
-        for path, handler in routes:
-            router.add("GET", f"/gamma{path}", checked(handler))
-
-    def markets(self, request: Request) -> Response:
-        """A page of markets, at most 100."""
-        limit = _limit(request, 20, _MOST_MARKETS)
-        with_tags = bool(flag(request, "include_tag"))
-        rows = [(listed.number, listed) for listed in self._exchange.markets.values()]
-        page, cursor = _keyset(rows, request, limit, market_filter(request), market_ordering(request))
-        body = {"markets": [gamma_market(listed, with_event=True, with_tags=with_tags) for listed in page]}
-        return Response(200, body | cursor)
-
-    def events(self, request: Request) -> Response:
-        """A page of events with their markets, at most 500."""
-        limit = _limit(request, 20, _MOST_EVENTS)
-        rows = [(markets[0].number, markets) for markets in self._face.events.values()]
-        page, cursor = _keyset(rows, request, limit, event_filter(request), event_ordering(request))
-        return Response(200, {"events": [gamma_event(markets) for markets in page]} | cursor)
-
-    def markets_by_offset(self, request: Request) -> Response:
-        """The deprecated list: limit and offset, offset up to 2000."""
-        matches = market_filter(request)
-        found = market_ordering(request).apply([m for m in self._exchange.markets.values() if matches(m)])
-        return Response(200, [gamma_market(m, with_event=True) for m in _slice(found, request, _MOST_MARKETS)])
-
-    def events_by_offset(self, request: Request) -> Response:
-        """The deprecated list of events."""
-        matches = event_filter(request)
-        found = event_ordering(request).apply([e for e in self._face.events.values() if matches(e)])
-        return Response(200, [gamma_event(markets) for markets in _slice(found, request, _MOST_EVENTS)])
-
-    def market(self, request: Request, gamma_id: str) -> Response:
-        """One market by Gamma's id."""
-        return self._shown(self._market(lambda listed: listed.market.gamma_id == gamma_id), request)
-
-    def market_by_slug(self, request: Request, slug: str) -> Response:
-        """One market by its slug."""
-        return self._shown(self._market(lambda listed: listed.market.slug == slug), request, "slug")
-
-    def market_tags(self, request: Request, gamma_id: str) -> Response:
-        """The tags of a market's event."""
-        listed = self._market(lambda listed: listed.market.gamma_id == gamma_id)
-        return not_found() if listed is None else Response(200, tag_objects(listed))
-
-    def event(self, request: Request, event_id: str) -> Response:
-        """One event by its id."""
-        markets = self._event(lambda markets: event_number(markets[0].event.event_id) == event_id)
-        return not_found() if markets is None else Response(200, gamma_event(markets))
-
-    def event_by_slug(self, request: Request, slug: str) -> Response:
-        """One event by its slug."""
-        markets = self._event(lambda markets: event_slug(markets[0]) == slug)
-        return not_found("slug") if markets is None else Response(200, gamma_event(markets))
-
-    def event_tags(self, request: Request, event_id: str) -> Response:
-        """The tags of an event."""
-        markets = self._event(lambda markets: event_number(markets[0].event.event_id) == event_id)
-        return not_found() if markets is None else Response(200, tag_objects(markets[0]))
-
-    def _market(self, matches: Callable[[ListedMarket], bool]) -> ListedMarket | None:
-        return next((listed for listed in self._exchange.markets.values() if matches(listed)), None)
-
-    def _event(self, matches: Callable[[list[ListedMarket]], bool]) -> list[ListedMarket] | None:
-        return next((markets for markets in self._face.events.values() if matches(markets)), None)
-
-    def _shown(self, listed: ListedMarket | None, request: Request, what: str = "id") -> Response:
-        if listed is None:
-            return not_found(what)
-        return Response(200, gamma_market(listed, with_event=True, with_tags=bool(flag(request, "include_tag"))))
+def list_markets(venue: PolymarketVenue, request: Request) -> Response:
+    """A page of markets, at most 100."""
+    limit = _limit(request, 20, _MOST_MARKETS)
+    with_tags = bool(flag(request, "include_tag"))
+    rows = [(listed.number, listed) for listed in venue.exchange.markets.values()]
+    page, cursor = _keyset(rows, request, limit, market_filter(request), market_ordering(request))
+    body = {"markets": [gamma_market(listed, with_event=True, with_tags=with_tags) for listed in page]}
+    return Response(200, body | cursor)
 
 
-def checked(handler: Callable[..., Response]) -> Callable[..., Response]:
-    """Wrap a handler so that a query it cannot use is answered 422."""
+def list_events(venue: PolymarketVenue, request: Request) -> Response:
+    """A page of events with their markets, at most 500."""
+    limit = _limit(request, 20, _MOST_EVENTS)
+    rows = [(markets[0].number, markets) for markets in venue.events.values()]
+    page, cursor = _keyset(rows, request, limit, event_filter(request), event_ordering(request))
+    return Response(200, {"events": [gamma_event(markets) for markets in page]} | cursor)
 
-    def answer(request: Request, **arguments: str) -> Response:
-        try:
-            return handler(request, **arguments)
-        except BadQuery as error:
-            return Response(422, {"type": "validation error", "error": str(error)})
-        except Broken:
-            return Response(500, {"type": "internal error", "error": "internal server error"})
 
-    return answer
+def list_markets_by_offset(venue: PolymarketVenue, request: Request) -> Response:
+    """The deprecated list: limit and offset, offset up to 2000."""
+    matches = market_filter(request)
+    found = market_ordering(request).apply([m for m in venue.exchange.markets.values() if matches(m)])
+    return Response(200, [gamma_market(m, with_event=True) for m in _slice(found, request, _MOST_MARKETS)])
+
+
+def list_events_by_offset(venue: PolymarketVenue, request: Request) -> Response:
+    """The deprecated list of events."""
+    matches = event_filter(request)
+    found = event_ordering(request).apply([e for e in venue.events.values() if matches(e)])
+    return Response(200, [gamma_event(markets) for markets in _slice(found, request, _MOST_EVENTS)])
+
+
+def get_market(venue: PolymarketVenue, request: Request, gamma_id: str) -> Response:
+    """One market by Gamma's id."""
+    return _shown(_market(venue, gamma_id), request)
+
+
+def get_market_by_slug(venue: PolymarketVenue, request: Request, slug: str) -> Response:
+    """One market by its slug."""
+    listed = next((listed for listed in venue.exchange.markets.values() if listed.market.slug == slug), None)
+    return _shown(listed, request, "slug")
+
+
+def get_market_tags(venue: PolymarketVenue, request: Request, gamma_id: str) -> Response:
+    """The tags of a market's event."""
+    listed = _market(venue, gamma_id)
+    return not_found() if listed is None else Response(200, tag_objects(listed))
+
+
+def get_event(venue: PolymarketVenue, request: Request, event_id: str) -> Response:
+    """One event by its id."""
+    markets = _event(venue, event_id)
+    return not_found() if markets is None else Response(200, gamma_event(markets))
+
+
+def get_event_by_slug(venue: PolymarketVenue, request: Request, slug: str) -> Response:
+    """One event by its slug."""
+    markets = next((markets for markets in venue.events.values() if event_slug(markets[0]) == slug), None)
+    return not_found("slug") if markets is None else Response(200, gamma_event(markets))
+
+
+def get_event_tags(venue: PolymarketVenue, request: Request, event_id: str) -> Response:
+    """The tags of an event."""
+    markets = _event(venue, event_id)
+    return not_found() if markets is None else Response(200, tag_objects(markets[0]))
+
+
+def _market(venue: PolymarketVenue, gamma_id: str) -> ListedMarket | None:
+    return next((listed for listed in venue.exchange.markets.values() if listed.market.gamma_id == gamma_id), None)
+
+
+def _event(venue: PolymarketVenue, event_id: str) -> list[ListedMarket] | None:
+    events = venue.events.values()
+    return next((markets for markets in events if event_number(markets[0].event.event_id) == event_id), None)
+
+
+def _shown(listed: ListedMarket | None, request: Request, what: str = "id") -> Response:
+    if listed is None:
+        return not_found(what)
+    return Response(200, gamma_market(listed, with_event=True, with_tags=bool(flag(request, "include_tag"))))
 
 
 def not_found(what: str = "id") -> Response:
@@ -193,3 +167,17 @@ def _start(found: list[tuple[int, Any]], cursor: str, *, is_plain: bool) -> int:
     if is_plain:
         return next((at for at, (row, _) in enumerate(found) if row > last), len(found))
     return next((at + 1 for at, (row, _) in enumerate(found) if row == last), fallback)
+
+
+ROUTES: list[Route[PolymarketVenue]] = [
+    Route("GET", "/markets/keyset", list_markets, cache_ms=PROFILE_CACHE_MS),
+    Route("GET", "/events/keyset", list_events, cache_ms=PROFILE_CACHE_MS),
+    Route("GET", "/markets", list_markets_by_offset, cache_ms=PROFILE_CACHE_MS),
+    Route("GET", "/events", list_events_by_offset, cache_ms=PROFILE_CACHE_MS),
+    Route("GET", "/markets/slug/{slug}", get_market_by_slug, cache_ms=PROFILE_CACHE_MS),
+    Route("GET", "/markets/{gamma_id}/tags", get_market_tags, cache_ms=PROFILE_CACHE_MS),
+    Route("GET", "/markets/{gamma_id}", get_market, cache_ms=PROFILE_CACHE_MS),
+    Route("GET", "/events/slug/{slug}", get_event_by_slug, cache_ms=PROFILE_CACHE_MS),
+    Route("GET", "/events/{event_id}/tags", get_event_tags, cache_ms=PROFILE_CACHE_MS),
+    Route("GET", "/events/{event_id}", get_event, cache_ms=PROFILE_CACHE_MS),
+]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
@@ -12,7 +12,7 @@ from streams.market.fees import PolymarketFeeSchedule
 from streams.market.identity import Outcome
 from streams.market.units import PRICE_ONE_E4
 from streams.sandbox.core.book import LevelChanged
-from streams.sandbox.core.records import LifecycleMoment, ListedMarket, Trade
+from streams.sandbox.core.records import LifecycleMoment, ListedMarket, Listener, Trade
 from streams.sandbox.polymarket.formats import PRICES, decimal_text, size
 from streams.sandbox.polymarket.objects import (
     best,
@@ -23,49 +23,53 @@ from streams.sandbox.polymarket.objects import (
     token_of,
 )
 from streams.sandbox.polymarket.own_objects import fee_rate_bps, price_of, transaction_hash
-from streams.sandbox.polymarket.settings import PolymarketFaceSettings
-from streams.sandbox.polymarket.stream.socket import MarketSession
+from streams.sandbox.polymarket.settings import PolymarketVenueSettings
 
 _OUTCOMES: tuple[Outcome, Outcome] = ("yes", "no")
 
 
-class MarketFeed:
-    """Who watches which token, and what they are told."""
+class Subscriber(Protocol):
+    """The end of a socket that frames are sent to."""
 
-    def __init__(self, settings: PolymarketFaceSettings) -> None:
+    def send(self, frame: bytes) -> None:
+        """Send one frame."""
+
+
+class MarketFeed(Listener):
+    """Who watches which token, and what is published to them."""
+
+    def __init__(self, settings: PolymarketVenueSettings) -> None:
         self._settings = settings
-        self.featured: dict[MarketSession, None] = {}
-        self._watchers: dict[str, dict[MarketSession, None]] = {}
+        self.featured: dict[Subscriber, None] = {}
+        self._watchers: dict[str, dict[Subscriber, None]] = {}
         self._tops: dict[str, tuple[int | None, int | None]] = {}
         self._ticks: dict[str, int] = {}
 
-    def watch(self, session: MarketSession, tokens: list[str]) -> None:
-        """Send a session what happens to these tokens."""
+    def watch(self, subscriber: Subscriber, tokens: list[str]) -> None:
+        """Send a subscriber what happens to these tokens."""
         for token in tokens:
-            self._watchers.setdefault(token, {})[session] = None
+            self._watchers.setdefault(token, {})[subscriber] = None
 
-    def unwatch(self, session: MarketSession, tokens: list[str]) -> None:
+    def unwatch(self, subscriber: Subscriber, tokens: list[str]) -> None:
         """Stop sending it."""
         for token in tokens:
             watchers = self._watchers.get(token, {})
-            watchers.pop(session, None)
+            watchers.pop(subscriber, None)
             if not watchers:
                 self._watchers.pop(token, None)
 
-    def feature(self, session: MarketSession, *, is_on: bool) -> None:
-        """Switch a session's custom features on or off."""
+    def feature(self, subscriber: Subscriber, *, is_on: bool) -> None:
+        """Switch a subscriber's custom features on or off."""
         if is_on:
-            self.featured[session] = None
+            self.featured[subscriber] = None
         else:
-            self.featured.pop(session, None)
+            self.featured.pop(subscriber, None)
 
-    def tell_book(self, listed: ListedMarket, changes: list[LevelChanged], trades: list[Trade], now_ms: int) -> None:
+    def on_book(self, listed: ListedMarket, changes: list[LevelChanged], trades: list[Trade], now_ms: int) -> None:
         """Placements and cancels are price changes; a match is reported by the books after it and its print."""
-        market = listed.market
-        yes, no = self._watchers.get(market.yes_token), self._watchers.get(market.no_token)
-        if not yes and not no:
+        watchers = self._watchers_of(listed)
+        if not watchers:
             return
-        watchers = {**(yes or {}), **(no or {})}
         if trades:
             self._send_books(listed, now_ms)
             for trade in trades:
@@ -78,23 +82,28 @@ class MarketFeed:
             self._tops[listed.market_id] = listed.quoted
             self._send_tops(listed, now_ms)
 
-    def tell_lifecycle(self, listed: ListedMarket, moment: LifecycleMoment, now_ms: int) -> None:
+    def on_lifecycle(self, listed: ListedMarket, moment: LifecycleMoment, now_ms: int) -> None:
         """Ticks go to who watches the token; listings and resolutions to everybody with custom features on."""
         if moment == "created":
             self._ticks[listed.market_id] = listed.tick_e4
             _send_featured(self.featured, _new_market(listed, self._settings, now_ms))
         elif moment == "determined":
-            tokens = {listed.market.yes_token, listed.market.no_token}
             is_wide = self._settings.resolved_is_venue_wide
-            told = [session for session in self.featured if is_wide or tokens & set(session.tokens)]
-            _send_featured(told, _market_resolved(listed, now_ms))
+            watchers = self._watchers_of(listed)
+            concerned = [subscriber for subscriber in self.featured if is_wide or subscriber in watchers]
+            _send_featured(concerned, _market_resolved(listed, now_ms))
         elif moment == "tick_changed":
-            self._tell_tick(listed, now_ms)
+            self._publish_tick(listed, now_ms)
 
-    def forget(self, listed: ListedMarket) -> None:
+    def on_forgotten(self, listed: ListedMarket) -> None:
         """Drop what was kept of a market."""
         self._ticks.pop(listed.market_id, None)
         self._tops.pop(listed.market_id, None)
+
+    def _watchers_of(self, listed: ListedMarket) -> dict[Subscriber, None]:
+        """Who watches one of a market's tokens."""
+        yes, no = self._watchers.get(listed.market.yes_token), self._watchers.get(listed.market.no_token)
+        return {**(yes or {}), **(no or {})}
 
     def _send_books(self, listed: ListedMarket, now_ms: int) -> None:
         for outcome in _OUTCOMES:
@@ -105,7 +114,7 @@ class MarketFeed:
     def _send_tops(self, listed: ListedMarket, now_ms: int) -> None:
         for outcome in _OUTCOMES:
             token = token_of(listed, outcome)
-            watchers = [session for session in self._watchers.get(token, ()) if session in self.featured]
+            watchers = [one for one in self._watchers.get(token, ()) if one in self.featured]
             if watchers:
                 bid, ask = best(listed, outcome)
                 body = {
@@ -119,7 +128,7 @@ class MarketFeed:
                 }
                 _send(watchers, orjson.dumps(body))
 
-    def _tell_tick(self, listed: ListedMarket, now_ms: int) -> None:
+    def _publish_tick(self, listed: ListedMarket, now_ms: int) -> None:
         old = self._ticks.get(listed.market_id, listed.market.price_ranges[0][2])
         self._ticks[listed.market_id] = listed.tick_e4
         for outcome in _OUTCOMES:
@@ -135,14 +144,14 @@ class MarketFeed:
             _send(self._watchers.get(token, ()), orjson.dumps(body))
 
 
-def _send(sessions: Iterable[MarketSession], frame: bytes) -> None:
-    for session in list(sessions):
-        session.send(frame)
+def _send(subscribers: Iterable[Subscriber], frame: bytes) -> None:
+    for subscriber in list(subscribers):
+        subscriber.send(frame)
 
 
-def _send_featured(sessions: Collection[MarketSession], body: dict[str, Any]) -> None:
-    if sessions:
-        _send(sessions, orjson.dumps(body))
+def _send_featured(subscribers: Collection[Subscriber], body: dict[str, Any]) -> None:
+    if subscribers:
+        _send(subscribers, orjson.dumps(body))
 
 
 def _print(trade: Trade, listed: ListedMarket) -> dict[str, Any]:
@@ -164,19 +173,22 @@ def _price_change(listed: ListedMarket, change: LevelChanged, now_ms: int) -> by
     """One frame with the level on both tokens: a bid of one is an ask of the other at 1 - p."""
     bid, ask = change.best_bid or 0, change.best_ask or PRICE_ONE_E4
     market, total = listed.market, size(change.size_after_e6)
-    mirrored = PRICE_ONE_E4 - change.price_e4
     buy, sell = ("BUY", "SELL") if change.side == "bid" else ("SELL", "BUY")
-    yes = _entry(market.yes_token, PRICES[change.price_e4], total, buy, PRICES[bid], PRICES[ask], now_ms)
-    no = _entry(
-        market.no_token, PRICES[mirrored], total, sell, PRICES[PRICE_ONE_E4 - ask], PRICES[PRICE_ONE_E4 - bid], now_ms
-    )
+    prices = (PRICES[change.price_e4], PRICES[bid], PRICES[ask])
+    mirrored = (
+        PRICES[PRICE_ONE_E4 - change.price_e4], PRICES[PRICE_ONE_E4 - ask], PRICES[PRICE_ONE_E4 - bid],
+    )  # fmt: skip
+    yes = _entry(market.yes_token, prices, total, buy, now_ms)
+    no = _entry(market.no_token, mirrored, total, sell, now_ms)
     return (
         f'{{"market":"{market.market_id}","price_changes":[{yes},{no}],"timestamp":"{now_ms}",'
         f'"event_type":"price_change"}}'
     ).encode()
 
 
-def _entry(token: str, price: str, total: str, side: str, bid: str, ask: str, now_ms: int) -> str:
+def _entry(token: str, prices: tuple[str, str, str], total: str, side: str, now_ms: int) -> str:
+    """The level on one token; `prices` are its own, the best bid and the best ask."""
+    price, bid, ask = prices
     mark = hashlib.sha1(f"{token}{price}{total}{now_ms}".encode(), usedforsecurity=False).hexdigest()
     return (
         f'{{"asset_id":"{token}","price":"{price}","size":"{total}","side":"{side}","hash":"{mark}",'
@@ -184,7 +196,7 @@ def _entry(token: str, price: str, total: str, side: str, bid: str, ask: str, no
     )
 
 
-def _new_market(listed: ListedMarket, settings: PolymarketFaceSettings, now_ms: int) -> dict[str, Any]:
+def _new_market(listed: ListedMarket, settings: PolymarketVenueSettings, now_ms: int) -> dict[str, Any]:
     market = listed.market
     body: dict[str, Any] = {
         "event_type": "new_market",

@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
-from streams.sandbox.core.records import ListedMarket, OrderRequest, Ticket, Trade, TradeSide
+from streams.sandbox.core.records import ListedMarket, Listener, OrderRequest, Ticket, Trade, TradeSide
 from streams.sandbox.exchange.exchange import Exchange
-from streams.sandbox.polymarket.clob.order_form import UNMATCHED_FAK
+from streams.sandbox.polymarket.clob.refusals import UNMATCHED_FAK
 from streams.sandbox.polymarket.formats import PRICES, size
 from streams.sandbox.polymarket.own_objects import order_object, trade_object
-from streams.sandbox.polymarket.stream.socket import UserSession
+from streams.sandbox.polymarket.stream.market_feed import Subscriber
 
 
-class UserFeed:
+class UserSubscriber(Subscriber, Protocol):
+    """The end of a logged-in socket."""
+
+    def wants(self, account_id: str, market_id: str) -> bool:
+        """Whether an event of that account in that market is for it."""
+
+
+class UserFeed(Listener):
     """Every logged-in user socket. The two kinds of events have no order among each other."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
-        self.sessions: dict[UserSession, None] = {}
+        self.subscribers: dict[UserSubscriber, None] = {}
 
-    def tell_order(self, ticket: Ticket, listed: ListedMarket, now_ms: int) -> None:
+    def on_ticket(self, ticket: Ticket, listed: ListedMarket, now_ms: int) -> None:
         """PLACEMENT when it appears, UPDATE for every match, CANCELLATION when it ends unfilled."""
-        if not self.sessions:
+        if not self.subscribers:
             return
         if ticket.reason == "immediate" and not ticket.filled_e6:
-            self.killed(ticket.request, listed, UNMATCHED_FAK, now_ms)
+            self.publish_kill(ticket.request, listed, UNMATCHED_FAK, now_ms)
             return
         order = order_object(ticket, listed)
         body = {
@@ -40,7 +47,7 @@ class UserFeed:
         }
         self._send(ticket.request.account_id, listed.market_id, body)
 
-    def killed(self, request: OrderRequest, listed: ListedMarket, reason: str, now_ms: int) -> None:
+    def publish_kill(self, request: OrderRequest, listed: ListedMarket, reason: str, now_ms: int) -> None:
         """A fill-or-kill order that was killed: a cancellation with the reason in its status and empty amounts."""
         extra = request.extra
         body = {
@@ -66,9 +73,9 @@ class UserFeed:
         }
         self._send(request.account_id, listed.market_id, body)
 
-    def tell_trade(self, trade: Trade, side: TradeSide, listed: ListedMarket, now_ms: int) -> None:
+    def on_trade_side(self, trade: Trade, side: TradeSide, listed: ListedMarket, now_ms: int) -> None:
         """A trade matched or moved on towards settlement; one event per step, with the same id."""
-        if not self.sessions:
+        if not self.subscribers:
             return
         ticket = self._exchange.tickets.get(side.order_id)
         body = {
@@ -82,9 +89,9 @@ class UserFeed:
 
     def _send(self, account_id: str, market_id: str, body: dict[str, Any]) -> None:
         frame = orjson.dumps(body)
-        for session in self.sessions:
-            if session.wants(account_id, market_id):
-                session.send(frame)
+        for subscriber in self.subscribers:
+            if subscriber.wants(account_id, market_id):
+                subscriber.send(frame)
 
 
 def _kind(ticket: Ticket) -> str:

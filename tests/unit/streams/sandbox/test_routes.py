@@ -51,6 +51,7 @@ def test_two_routes_of_one_method_and_path_are_refused() -> None:
         Route("DELETE", "/orders/{order_id}", _order),
         Route("GET", "/status/{name}", _status),
         Route("GET", "/status", _status, Access.SIGNED),
+        Route("GET", "/status", _status, Access.WALLET),
     ],
 )
 def test_a_handler_that_does_not_take_the_parts_of_its_path_is_refused(route: Route[_Venue]) -> None:

@@ -1,4 +1,4 @@
-"""A Polymarket face over three markets with still makers, a clock that is set by hand, and a signer that asks it."""
+"""The Polymarket emulator over three markets with still makers, a clock set by hand, and a signer that asks it."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ from streams.sandbox.core.model import Act, CatalogueEvent, CatalogueMarket, Lis
 from streams.sandbox.core.profile import ZERO, Behaviour
 from streams.sandbox.exchange.exchange import Exchange
 from streams.sandbox.http.server import Request, Response
-from streams.sandbox.polymarket.app import PolymarketFace
+from streams.sandbox.polymarket.app import PolymarketApp
 from streams.sandbox.polymarket.auth import PolymarketKey, hmac_signature
-from streams.sandbox.polymarket.settings import PolymarketFaceSettings
+from streams.sandbox.polymarket.settings import PolymarketVenueSettings
 from streams.sandbox.polymarket.signing import clob_auth_digest, order_digest_and_signer
+from streams.sandbox.polymarket.stream.socket import MarketSession, UserSession
+from streams.sandbox.polymarket.venue import PolymarketVenue
 
 NOW = 1_795_000_000_000
 SHARE = 1_000_000
@@ -37,9 +39,9 @@ NO = YES + 1
 
 @dataclass
 class Desk:
-    """One signer with an API key, and the face."""
+    """One signer with an API key, and the emulator."""
 
-    face: PolymarketFace
+    app: PolymarketApp
     private_key: str = PRIVATE_KEY
     key: PolymarketKey | None = None
     now: list[int] = field(default_factory=lambda: [NOW])
@@ -60,14 +62,31 @@ class Desk:
 
     @property
     def exchange(self) -> Exchange:
-        """The exchange behind the face."""
-        return self.face.exchange
+        """The exchange that is served."""
+        return self.app.exchange
+
+    @property
+    def venue(self) -> PolymarketVenue:
+        """What the handlers know."""
+        return self.app.polymarket
+
+    def market_session(self) -> MarketSession:
+        """A connection of the market socket."""
+        session = self.app.accept(Request("GET", "/ws/market", [], {}))
+        assert isinstance(session, MarketSession)
+        return session
+
+    def user_session(self) -> UserSession:
+        """A connection of the user socket, not logged in."""
+        session = self.app.accept(Request("GET", "/ws/user", [], {}))
+        assert isinstance(session, UserSession)
+        return session
 
     def pass_ms(self, ms: int) -> None:
         """Let time pass for everything."""
         self.now[0] += ms
         self.exchange.tick(self.now[0])
-        self.face.tick(self.now[0])
+        self.app.tick(self.now[0])
 
     def get(self, path: str, **query: Any) -> Any:
         """An unsigned read; the body of its 200."""
@@ -79,7 +98,7 @@ class Desk:
         """Any unsigned request."""
         content = b"" if body is None else json.dumps(body).encode()
         pairs = [(name, str(value)) for name, value in (query or {}).items()]
-        return self.face.handle(Request(method, path, pairs, {}, content))
+        return self.app.handle(Request(method, path, pairs, {}, content))
 
     def signed(self, method: str, path: str, body: Any = None, **query: Any) -> Response:
         """A request with L2 headers."""
@@ -94,7 +113,7 @@ class Desk:
             "poly_signature": hmac_signature(self.key.secret, stamp, method, path, content),
         }
         pairs = [(name, str(value)) for name, value in query.items()]
-        return self.face.handle(Request(method, f"/clob{path}", pairs, headers, content))
+        return self.app.handle(Request(method, f"/clob{path}", pairs, headers, content))
 
     def l1(self, method: str, path: str, nonce: int = 0) -> Response:
         """A request with L1 headers."""
@@ -107,7 +126,7 @@ class Desk:
             "poly_timestamp": stamp,
             "poly_nonce": str(nonce),
         }
-        return self.face.handle(Request(method, f"/clob{path}", [], headers))
+        return self.app.handle(Request(method, f"/clob{path}", [], headers))
 
     def log_in(self) -> Desk:
         """Make an API key."""
@@ -129,7 +148,7 @@ class Desk:
         }  # fmt: skip
         outer = {name: more.pop(name) for name in ("postOnly", "owner") if name in more}
         order |= more
-        is_neg = self.face.tokens[str(token)][0].market.is_neg_risk
+        is_neg = self.venue.tokens[str(token)][0].market.is_neg_risk
         digest, _ = order_digest_and_signer({**order, "signature": "0x"}, is_neg_risk=is_neg)
         signature = Account.unsafe_sign_hash(bytes.fromhex(digest[2:]), self.private_key).signature.hex()
         order["signature"] = f"0x{signature.removeprefix('0x')}"
@@ -180,12 +199,12 @@ def open_desk() -> Callable[..., Desk]:
 
     def opened(
         behaviour: Behaviour = ZERO,
-        settings: PolymarketFaceSettings | None = None,
+        settings: PolymarketVenueSettings | None = None,
         markets: list[CatalogueMarket] | None = None,
     ) -> Desk:
         exchange = Exchange(Venue.POLYMARKET, FaultPlan(), 1, behaviour)
         clock = [NOW]
-        face = PolymarketFace(exchange, {}, lambda: clock[0], lambda: None, settings)
+        app = PolymarketApp(exchange, {}, lambda: clock[0], lambda: None, settings)
         for number, listed in enumerate(markets or [market(0), market(1), market(2)]):
             event = CatalogueEvent(
                 Venue.POLYMARKET, listed.event_id, "", f"Event of {number}", category=listed.category
@@ -195,14 +214,14 @@ def open_desk() -> Callable[..., Desk]:
                 for side, price in (("bid", 5_000 - 100 * step), ("ask", 5_000 + 100 * step)):
                     act = PlaceOrder(listed.ref, "maker", f"{number}{side}{step}", side, price, 50 * SHARE)  # type: ignore[arg-type]
                     exchange.apply(act, NOW)
-        return Desk(face, now=clock).log_in()
+        return Desk(app, now=clock).log_in()
 
     return opened
 
 
 @pytest.fixture
 def desk(open_desk: Callable[..., Desk]) -> Desk:
-    """A signer at a face without any delay."""
+    """A signer at an emulator without any delay."""
     return open_desk()
 
 

@@ -24,7 +24,7 @@ def shown(desk: Any) -> Any:
 
 def test_changed_fees_are_shown_charged_and_kept(desk: Any, open_desk: Callable[..., Any]) -> None:
     assert shown(desk)["r"] == 0.05
-    change_fees(desk.face, {"market_id": market_id(desk), "schedule": FEES}, desk.now[0])
+    change_fees(desk.app, {"market_id": market_id(desk), "schedule": FEES}, desk.now[0])
     assert shown(desk)["r"] == 0.07
     desk.post("BUY", 5_100_000, 10_000_000)
     (trade,) = desk.exchange.trades.values()
@@ -34,13 +34,13 @@ def test_changed_fees_are_shown_charged_and_kept(desk: Any, open_desk: Callable[
     reopen_books(fresh.exchange, [], fresh.now[0])
     fresh.pass_ms(1)
     assert shown(fresh)["r"] == 0.07
-    change_fees(fresh.face, {"market_id": market_id(fresh), "schedule": {}}, fresh.now[0])
+    change_fees(fresh.app, {"market_id": market_id(fresh), "schedule": {}}, fresh.now[0])
     assert shown(fresh) is None
 
 
 def test_a_market_that_is_gone_leaves_no_fees_behind(desk: Any) -> None:
     name = market_id(desk)
-    change_fees(desk.face, {"market_id": name, "schedule": FEES}, desk.now[0])
+    change_fees(desk.app, {"market_id": name, "schedule": FEES}, desk.now[0])
     desk.exchange.forget_market(name)
     assert desk.exchange.face_state["fee_schedules"] == {}
 
@@ -51,4 +51,4 @@ def test_a_market_that_is_gone_leaves_no_fees_behind(desk: Any) -> None:
 )
 def test_fees_that_cannot_be_meant_are_refused(desk: Any, changes: Any, error: type[Exception]) -> None:
     with pytest.raises(error):
-        change_fees(desk.face, {"market_id": market_id(desk), "schedule": FEES, **changes}, desk.now[0])
+        change_fees(desk.app, {"market_id": market_id(desk), "schedule": FEES, **changes}, desk.now[0])

@@ -1,4 +1,4 @@
-"""Random requests and frames at the Polymarket face: whatever they say, it answers, and its lists stay readable."""
+"""Random requests and frames at the Polymarket emulator: whatever they say, it answers, and its lists stay readable."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from streams.sandbox.polymarket.stream.socket import MarketSession, UserSession
+from streams.sandbox.polymarket.stream.socket import UserSession
 
 
 def words(text: str) -> list[str]:
@@ -43,7 +43,7 @@ def some(source: random.Random, names: list[str], most: int) -> dict[str, Any]:
 
 
 def test_any_request_is_answered(desk: Any) -> None:
-    source, router = random.Random(3), desk.face._router
+    source, router = random.Random(3), desk.app._router
     patterns = [(method, re.sub(r"\(\?P<\w+>[^)]*\)", "{}", known.pattern)) for method, known, _ in router._patterns]
     known = [one for one in (*router._exact, *patterns) if one != ("DELETE", "/clob/auth/api-key")]
     orders = [desk.post("BUY", 4_000_000, 10_000_000).body["orderID"] for _ in range(3)]
@@ -72,9 +72,9 @@ def test_any_request_is_answered(desk: Any) -> None:
 def test_any_frame_is_borne(desk: Any) -> None:
     source = random.Random(4)
     auth = {"apiKey": desk.key.api_key, "secret": desk.key.secret, "passphrase": desk.key.passphrase}
-    for session in (MarketSession(desk.face), UserSession(desk.face), UserSession(desk.face)):
-        if isinstance(session, UserSession) and not desk.face.user_feed.sessions:
+    for session in (desk.market_session(), desk.user_session(), desk.user_session()):
+        if isinstance(session, UserSession) and not desk.app.user_feed.subscribers:
             session.on_text(json.dumps({"auth": auth, "type": "user"}))
         for _ in range(500):
             session.on_text(json.dumps(some(source, FRAME, 4) | {"operation": source.choice(["subscribe", ""])}))
-    assert len(desk.face.user_feed.sessions) == 1
+    assert len(desk.app.user_feed.subscribers) == 1

@@ -9,7 +9,7 @@ from typing import Any
 from streams.sandbox.http.server import Request
 from streams.sandbox.polymarket.auth import hmac_signature
 from streams.sandbox.polymarket.keyring import KeyRing
-from streams.sandbox.polymarket.settings import PolymarketFaceSettings
+from streams.sandbox.polymarket.settings import PolymarketVenueSettings
 from streams.sandbox.polymarket.signing import clob_auth_digest, hex_bytes, order_digest_and_signer, recovered
 from streams.sandbox.polymarket.wallets import owned_wallets
 
@@ -19,7 +19,7 @@ def test_any_wallet_makes_a_key_and_gets_an_account(desk: Any) -> None:
     assert first.body == {"apiKey": desk.key.api_key, "secret": desk.key.secret, "passphrase": desk.key.passphrase}
     assert desk.l1("POST", "/auth/api-key").status == 400
     balance = desk.signed("GET", "/balance-allowance", asset_type="COLLATERAL", signature_type=0)
-    assert balance.body["balance"] == str(PolymarketFaceSettings().starting_cash_e6)
+    assert balance.body["balance"] == str(PolymarketVenueSettings().starting_cash_e6)
 
 
 def test_every_nonce_has_its_own_key(desk: Any) -> None:
@@ -40,15 +40,15 @@ def test_a_deleted_key_is_refused_and_a_new_one_differs(desk: Any) -> None:
 
 
 def test_keys_come_back_with_the_exchange_state(desk: Any) -> None:
-    ring = KeyRing(desk.exchange, {}, PolymarketFaceSettings())
+    ring = KeyRing(desk.exchange, {}, PolymarketVenueSettings())
     assert ring.get(desk.key.api_key).secret == desk.key.secret
     desk.signed("DELETE", "/auth/api-key")
-    assert KeyRing(desk.exchange, {}, PolymarketFaceSettings()).get(desk.key.api_key) is None
+    assert KeyRing(desk.exchange, {}, PolymarketVenueSettings()).get(desk.key.api_key) is None
 
 
 def test_wrong_l1_headers_are_refused(desk: Any) -> None:
     wrong = Request("GET", "/clob/auth/derive-api-key", [], {"poly_address": desk.address, "poly_signature": "0x12"})
-    assert desk.face.handle(wrong).status == 401
+    assert desk.app.handle(wrong).status == 401
     desk.now[0] += 60_000
     stale = desk.l1("GET", "/auth/derive-api-key")
     assert stale.status == 200
@@ -64,9 +64,9 @@ def test_a_request_signed_with_replaced_quotes_is_accepted(desk: Any) -> None:
         "poly_timestamp": stamp,
         "poly_signature": hmac_signature(desk.key.secret, stamp, "DELETE", "/order", body.replace(b"'", b'"')),
     }
-    assert desk.face.handle(Request("DELETE", "/clob/order", [], headers, body)).status == 400
+    assert desk.app.handle(Request("DELETE", "/clob/order", [], headers, body)).status == 400
     headers["poly_signature"] = headers["poly_signature"][:-2] + "x="
-    assert desk.face.handle(Request("DELETE", "/clob/order", [], headers, body)).status == 401
+    assert desk.app.handle(Request("DELETE", "/clob/order", [], headers, body)).status == 401
 
 
 def test_a_request_from_another_time_is_refused(desk: Any) -> None:
@@ -78,7 +78,7 @@ def test_a_request_from_another_time_is_refused(desk: Any) -> None:
         "poly_timestamp": stamp,
         "poly_signature": hmac_signature(desk.key.secret, stamp, "GET", "/data/orders", body),
     }
-    assert desk.face.handle(Request("GET", "/clob/data/orders", [], headers)).status == 401
+    assert desk.app.handle(Request("GET", "/clob/data/orders", [], headers)).status == 401
 
 
 def test_the_wallets_of_a_signer_are_those_of_the_factories() -> None:
@@ -93,7 +93,7 @@ def test_the_wallets_of_a_signer_are_those_of_the_factories() -> None:
 
 def test_a_wallet_that_cannot_be_derived_belongs_to_its_first_signer(desk: Any) -> None:
     wallet = "0x" + "ab" * 20
-    ring = desk.face.ring
+    ring = desk.venue.keyring
     assert ring.owns(desk.address, wallet, 2)
     assert not ring.owns(desk.address, wallet, 1)
     assert not ring.owns("0x" + "cd" * 20, wallet, 2)

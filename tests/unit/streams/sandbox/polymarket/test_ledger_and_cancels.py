@@ -11,7 +11,6 @@ from streams.market.identity import MarketRef, Venue
 from streams.sandbox.core.faults import SettlementPlan
 from streams.sandbox.core.model import CatalogueEvent, ChangeTick, DetermineMarket, ListMarket
 from streams.sandbox.core.profile import ZERO
-from streams.sandbox.polymarket.stream.socket import MarketSession, UserSession
 
 ORDER_KEYS = {
     "id", "status", "owner", "maker_address", "market", "asset_id", "side", "original_size", "size_matched", "price",
@@ -50,7 +49,7 @@ def connect(desk: Any, session: Any, message: Any) -> FakeSocket:
 
 def user_socket(desk: Any, **more: Any) -> FakeSocket:
     auth = {"apiKey": desk.key.api_key, "secret": desk.key.secret, "passphrase": desk.key.passphrase}
-    return connect(desk, UserSession(desk.face), {"auth": auth, "type": "user", **more})
+    return connect(desk, desk.user_session(), {"auth": auth, "type": "user", **more})
 
 
 def resting(desk: Any, count: int = 1, **more: Any) -> list[str]:
@@ -203,10 +202,10 @@ def test_a_killed_order_is_a_cancellation_with_its_reason(desk: Any, shapes: Any
 
 def test_the_user_socket_is_for_the_markets_and_the_key_it_names(desk: Any) -> None:
     elsewhere = user_socket(desk, markets=[desk.condition(1)])
-    wrong = connect(desk, UserSession(desk.face), {"auth": {"apiKey": desk.key.api_key, "secret": "x"}, "type": "user"})
+    wrong = connect(desk, desk.user_session(), {"auth": {"apiKey": desk.key.api_key, "secret": "x"}, "type": "user"})
     resting(desk)
     assert (elsewhere.frames, wrong.frames, wrong.closed) == ([], [], 1008)
-    session = next(iter(desk.face.user_feed.sessions))
+    session = next(iter(desk.app.user_feed.subscribers))
     session.on_text(json.dumps({"operation": "subscribe", "markets": [desk.condition()]}))
     resting(desk)
     assert len(elsewhere.drain()) == 1
@@ -221,21 +220,21 @@ def test_resolution_cancels_resting_orders_in_those_words(desk: Any) -> None:
 
 
 def test_the_market_socket_begins_with_an_array_and_refuses_duplicates(desk: Any) -> None:
-    session = MarketSession(desk.face)
+    session = desk.market_session()
     socket = connect(desk, session, {"assets_ids": ["999"], "type": "market"})
     assert socket.drain() == [[]]
     subscribe = {"operation": "subscribe", "assets_ids": [str(desk.yes)]}
     session.on_text(json.dumps(subscribe))
     assert [[book["asset_id"] for book in frame] for frame in socket.drain()] == [[str(desk.yes)]]
     session.on_text(json.dumps({**subscribe, "custom_feature_enabled": True}))
-    assert (socket.drain(), session in desk.face.market_feed.featured) == ([], True)
+    assert (socket.drain(), session in desk.app.market_feed.featured) == ([], True)
     session.on_text("PING")
     assert socket.drain() == ["PONG"]
     session.on_text(json.dumps({"operation": "unsubscribe", "assets_ids": [str(desk.yes)]}))
     desk.quote("x", "bid", 5_000, 3)
     assert socket.drain() == []
     quiet = connect(
-        desk, MarketSession(desk.face), {"assets_ids": [str(desk.yes)], "type": "MARKET", "initial_dump": False}
+        desk, desk.market_session(), {"assets_ids": [str(desk.yes)], "type": "MARKET", "initial_dump": False}
     )
     assert quiet.drain() == []
     desk.quote("y", "bid", 5_000, 3)
@@ -245,7 +244,7 @@ def test_the_market_socket_begins_with_an_array_and_refuses_duplicates(desk: Any
 def test_frames_of_the_market_socket_have_the_keys_of_the_samples(desk: Any, shapes: Any) -> None:
     ref = MarketRef(Venue.POLYMARKET, desk.condition())
     subscribe = {"assets_ids": [str(desk.yes), str(desk.no)], "type": "market", "custom_feature_enabled": True}
-    socket = connect(desk, MarketSession(desk.face), subscribe)
+    socket = connect(desk, desk.market_session(), subscribe)
     seen = {"book": socket.drain()[0][0]}
     desk.quote("x", "bid", 5_000, 3)
     desk.post("BUY", 5_100_000, 10_000_000)
@@ -269,9 +268,7 @@ def test_frames_of_the_market_socket_have_the_keys_of_the_samples(desk: Any, sha
 
 
 def test_a_new_market_is_told_with_its_fees(desk: Any, make_market: Callable[..., Any], shapes: Any) -> None:
-    socket = connect(
-        desk, MarketSession(desk.face), {"assets_ids": [], "type": "market", "custom_feature_enabled": True}
-    )
+    socket = connect(desk, desk.market_session(), {"assets_ids": [], "type": "market", "custom_feature_enabled": True})
     socket.drain()
     desk.act(ListMarket(CatalogueEvent(Venue.POLYMARKET, "901", "", "New", category="Politics"), make_market(7)))
     frame = socket.drain()[0]

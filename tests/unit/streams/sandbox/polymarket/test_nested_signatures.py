@@ -95,7 +95,7 @@ def test_what_is_wrong_with_a_nested_signature_is_refused(desk: Any, what: str) 
     assert (answer.status, answer.body["error"]) == (400, "invalid signature")
 
 
-def test_the_library_and_the_face_agree_on_the_type_of_an_order() -> None:
+def test_the_library_and_the_emulator_agree_on_the_type_of_an_order() -> None:
     kind = "Order(" + ",".join(f"{kind} {name}" for name, kind in ORDER) + ")"
     assert keccak(kind.encode()).hex() == "bb86318a2138f5fa8ae32fbe8e659f8fcf13cc6ae4014a707893055433818589"
 

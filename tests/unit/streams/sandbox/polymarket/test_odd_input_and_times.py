@@ -13,9 +13,8 @@ import pytest
 from streams.market.identity import MarketRef, Venue
 from streams.sandbox.core.model import CatalogueEvent, ChangeTick, CloseMarket, ListMarket
 from streams.sandbox.core.profile import REALISTIC, ZERO
-from streams.sandbox.http.server import Request
-from streams.sandbox.polymarket.limits import EdgeWindows
-from streams.sandbox.polymarket.settings import PolymarketFaceSettings
+from streams.sandbox.polymarket.limits import EdgeWindows, queued_ms
+from streams.sandbox.polymarket.settings import PolymarketVenueSettings
 from streams.sandbox.polymarket.stream.socket import MarketSession
 
 SHARE = 1_000_000
@@ -39,7 +38,7 @@ class Pipe:
 
 
 def market_socket(desk: Any, **more: Any) -> tuple[MarketSession, Pipe]:
-    session = MarketSession(desk.face)
+    session = desk.market_session()
     pipe = Pipe(session, {"assets_ids": [str(desk.yes)], "type": "market", **more})
     pipe.taken()
     return session, pipe
@@ -88,7 +87,7 @@ def test_a_batch_of_books_has_a_limit(desk: Any) -> None:
 
 
 def test_who_may_only_close_can_sell_and_not_buy(open_desk: Callable[..., Any]) -> None:
-    desk = open_desk(settings=PolymarketFaceSettings(geoblocked=True))
+    desk = open_desk(settings=PolymarketVenueSettings(geoblocked=True))
     assert "closed only mode" in desk.post(*RESTING).body["error"]
     assert "balance is not enough" in desk.post("SELL", 10_000_000, 6_000_000).body["error"]
 
@@ -162,21 +161,21 @@ def test_a_games_start_clears_the_orders_where_the_market_says_so(
 def test_limits_of_ten_minutes_stand_behind_those_of_ten_seconds(
     method: str, path: str, burst: int, sustained: int, window_ms: int
 ) -> None:
-    windows, request = EdgeWindows(), Request(method, path, [], {})
+    windows = EdgeWindows().windows_of(method, path)
     now, taken = 0, 0
     while taken < sustained:
         for _ in range(min(burst, sustained - taken)):
-            assert windows.wait_ms(request, now) == 0
+            assert queued_ms(windows, now) == 0
             taken += 1
         now += 10_000
-    assert windows.wait_ms(request, now) is None
-    assert windows.wait_ms(request, window_ms) == 0
+    assert queued_ms(windows, now) is None
+    assert queued_ms(windows, window_ms) == 0
 
 
 def test_what_is_refused_at_the_edge_is_not_counted() -> None:
-    windows, request = EdgeWindows(), Request("GET", "/clob/tick-size", [], {})
-    assert [windows.wait_ms(request, 0) for _ in range(202)] == [0] * 200 + [None] * 2
-    assert windows.wait_ms(request, 10_000) == 0
+    windows = EdgeWindows().windows_of("GET", "/clob/tick-size")
+    assert [queued_ms(windows, 0) for _ in range(202)] == [0] * 200 + [None] * 2
+    assert queued_ms(windows, 10_000) == 0
 
 
 def test_read_only_keys_are_made_listed_and_revoked(desk: Any) -> None:
@@ -191,13 +190,13 @@ def test_read_only_keys_are_made_listed_and_revoked(desk: Any) -> None:
 
 def test_a_builder_key_made_after_one_was_revoked_is_a_new_one(desk: Any) -> None:
     first, second = (desk.signed("POST", "/auth/builder-api-key").body["key"] for _ in range(2))
-    desk.face.ring.delete_builder(first)
+    desk.venue.keyring.delete_builder(first)
     third = desk.signed("POST", "/auth/builder-api-key").body["key"]
     assert len({first, second, third}) == 3
 
 
 def test_unknown_fields_and_words_come_on_request(open_desk: Callable[..., Any]) -> None:
-    desk = open_desk(settings=PolymarketFaceSettings(has_novelties=True))
+    desk = open_desk(settings=PolymarketVenueSettings(has_novelties=True))
     (row, *_) = desk.get("/gamma/markets")
     assert row["x_new_field"]
     assert row["feeType"] == "something_new"

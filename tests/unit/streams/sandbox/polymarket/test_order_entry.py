@@ -1,4 +1,4 @@
-"""Order entry of the Polymarket face: rules, texts, amounts, delays, modes and limits."""
+"""Order entry of the Polymarket emulator: rules, texts, amounts, delays, trading status and limits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from streams.sandbox.core.faults import FaultRule
 from streams.sandbox.core.profile import REALISTIC, ZERO
 from streams.sandbox.polymarket.contracts import COLLATERAL, EXCHANGE_V2
-from streams.sandbox.polymarket.settings import PolymarketFaceSettings
+from streams.sandbox.polymarket.settings import PolymarketVenueSettings
 from streams.sandbox.polymarket.wallets import owned_wallets
 
 KEYS = {"errorMsg", "orderID", "takingAmount", "makingAmount", "status", "success"}
@@ -46,7 +46,7 @@ def test_a_fak_buy_spends_its_dollars_at_better_prices(desk: Any) -> None:
 
 
 def test_amounts_can_be_micro_units(open_desk: Callable[..., Any]) -> None:
-    desk = open_desk(settings=PolymarketFaceSettings(micro_amounts=True))
+    desk = open_desk(settings=PolymarketVenueSettings(micro_amounts=True))
     assert desk.post("BUY", 5_100_000, 10_000_000).body["takingAmount"] == "10000000"
 
 
@@ -151,7 +151,7 @@ def test_an_order_from_a_safe_uses_the_wallet_of_the_safe(desk: Any) -> None:
     assert desk.get("/data/v2/positions", user=safe)["data"][0]["current_size"] == 10.0
 
 
-def test_every_published_order_is_taken_by_a_face_that_lists_its_token(
+def test_every_published_order_is_taken_by_an_emulator_that_lists_its_token(
     open_desk: Callable[..., Any], make_market: Callable[..., Any], shared_dir: Path
 ) -> None:
     vectors = json.loads((shared_dir / "venues" / "polymarket-order-vectors.json").read_text())
@@ -188,7 +188,7 @@ def test_a_batch_answers_in_order_with_refused_legs(desk: Any) -> None:
 
 
 def test_killed_orders_can_be_answered_with_200(open_desk: Callable[..., Any]) -> None:
-    desk = open_desk(settings=PolymarketFaceSettings(kill_status=200))
+    desk = open_desk(settings=PolymarketVenueSettings(kill_status=200))
     answer = desk.post("BUY", 1_000_000, 25_000_000, "FAK")
     assert (answer.status, answer.body["orderID"]) == (200, "")
     assert answer.body["errorMsg"].startswith("no orders found")
@@ -203,7 +203,7 @@ def test_a_gtd_order_leaves_a_minute_early(desk: Any) -> None:
 
 
 def test_a_missing_allowance_is_refused_in_the_words_clients_look_for(desk: Any) -> None:
-    desk.face.allowances.set(desk.address, COLLATERAL, EXCHANGE_V2, 1_000_000)
+    desk.venue.allowances.set(desk.address, COLLATERAL, EXCHANGE_V2, 1_000_000)
     assert "the allowance is not enough" in error(desk.post("BUY", 4_000_000, 10_000_000))
 
 

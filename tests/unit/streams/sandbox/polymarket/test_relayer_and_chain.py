@@ -14,7 +14,7 @@ from streams.market.identity import MarketRef, Venue
 from streams.sandbox.core.model import CloseMarket, DetermineMarket, SettleMarket
 from streams.sandbox.core.profile import ZERO
 from streams.sandbox.http.server import Request
-from streams.sandbox.polymarket.app import PolymarketFace
+from streams.sandbox.polymarket.app import PolymarketApp
 from streams.sandbox.polymarket.auth import PolymarketKey, hmac_signature
 from streams.sandbox.polymarket.chain.calldata import selector
 from streams.sandbox.polymarket.contracts import (
@@ -56,12 +56,12 @@ def sign(desk: Any, digest: bytes, *, adds: int = 0) -> str:
 
 
 def submit(desk: Any, body: dict[str, Any]) -> Any:
-    key = desk.face.ring.create_builder(desk.key)
+    key = desk.venue.keyring.create_builder(desk.key)
     return ask_relayer(desk, body, builder_headers(desk, key, "/submit", json.dumps(body).encode()))
 
 
 def ask_relayer(desk: Any, body: Any, headers: dict[str, str]) -> Any:
-    return desk.face.handle(Request("POST", "/relayer/submit", [], headers, json.dumps(body).encode()))
+    return desk.app.handle(Request("POST", "/relayer/submit", [], headers, json.dumps(body).encode()))
 
 
 def builder_headers(desk: Any, key: dict[str, str], path: str, body: bytes, method: str = "POST") -> dict[str, str]:
@@ -170,7 +170,7 @@ def test_a_smart_wallet_splits_merges_and_redeems(desk: Any, build: Callable[...
     assert held(desk, wallet) == {}
     assert desk.get("/data/v2/activity", user=wallet)["data"][0]["type"] == "REDEEM"
     account = desk.exchange.accounts.accounts[f"polymarket:{wallet.lower()}"]
-    assert account.cash_e6 == desk.face.settings.starting_cash_e6
+    assert account.cash_e6 == desk.venue.settings.starting_cash_e6
 
 
 def test_a_transaction_that_would_revert_fails_later(desk: Any) -> None:
@@ -227,17 +227,17 @@ def test_builder_keys_open_the_relayer(desk: Any) -> None:
         assert ask_relayer(desk, body, {**right, name: "x"}).status == 401
     assert ask_relayer(desk, {**body, "metadata": "x"}, right).status == 401
     gone = builder_headers(desk, made, "/auth/builder-api-key", b"", "DELETE")
-    assert desk.face.handle(Request("DELETE", "/clob/auth/builder-api-key", [], gone)).status == 200
+    assert desk.app.handle(Request("DELETE", "/clob/auth/builder-api-key", [], gone)).status == 200
     assert ask_relayer(desk, body, right).status == 401
 
 
 def test_a_relayer_key_is_one_that_was_issued_and_names_its_address(desk: Any) -> None:
     key = PolymarketKey(desk.address, "site", "c2l0ZQ==", "site", nonce=9, relayer_key="relay")
-    face = PolymarketFace(desk.exchange, {key.api_key: key}, lambda: desk.now[0], lambda: None)
+    app = PolymarketApp(desk.exchange, {key.api_key: key}, lambda: desk.now[0], lambda: None)
     body = json.dumps({"type": "WALLET-CREATE", "from": desk.address, "to": DEPOSIT_FACTORY}).encode()
 
     def status(**headers: str) -> int:
-        return face.handle(Request("POST", "/relayer/submit", [], headers, body)).status
+        return app.handle(Request("POST", "/relayer/submit", [], headers, body)).status
 
     assert status(relayer_api_key="relay", relayer_api_key_address=desk.address) == 200
     assert status(relayer_api_key="relay", relayer_api_key_address="0x" + "12" * 20) == 401
