@@ -19,7 +19,6 @@ from streams.sandbox.polymarket.chain import node, relayer
 from streams.sandbox.polymarket.clob import account, api_keys, books, cancels, heartbeats, markets, orders
 from streams.sandbox.polymarket.data import markets as data_markets
 from streams.sandbox.polymarket.data import v1, wallets
-from streams.sandbox.polymarket.gamma import extras
 from streams.sandbox.polymarket.gamma import routes as gamma
 from streams.sandbox.polymarket.limits import EdgeWindows, queued_ms
 from streams.sandbox.polymarket.settings import PolymarketVenueSettings
@@ -37,7 +36,7 @@ def get_geoblock(venue: PolymarketVenue, request: Request) -> Response:
 
 
 _AREAS: tuple[tuple[str, tuple[Route[PolymarketVenue], ...]], ...] = (
-    ("/gamma", (*gamma.ROUTES, *extras.ROUTES)),
+    ("/gamma", (*gamma.ROUTES,)),
     ("/clob", (
         *books.ROUTES, *markets.ROUTES, *orders.ROUTES, *cancels.ROUTES, *account.ROUTES, *api_keys.ROUTES,
         *heartbeats.ROUTES,
