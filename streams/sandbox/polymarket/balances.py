@@ -42,7 +42,7 @@ _DOLLARS = "dollars"
 
 
 class Allowances:
-    """Allowances of all wallets; only changes are kept, in the exchange's face state."""
+    """Allowances of all wallets; only changes are in the exchange's saved state."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
@@ -83,8 +83,7 @@ class Allowances:
 
 
 class Balances:
-    """Balances of all wallets as order entry and `balance-allowance` believe them: read now and then, so they can be
-    stale."""
+    """Balances as order entry and `balance-allowance` see them: read now and then, so they can be stale."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange

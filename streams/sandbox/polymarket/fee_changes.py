@@ -13,7 +13,7 @@ _STATE = "fee_schedules"
 
 
 class MarketFees:
-    """Keeps changed schedules in the exchange's face state; fills and every object that names fees follow them."""
+    """Changed schedules, in the exchange's saved state; fills and every object that names fees follow them."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
@@ -42,7 +42,7 @@ class MarketFees:
             if market_id in self._exchange.markets:
                 self._exchange.markets[market_id].schedule = from_json(Venue.POLYMARKET, data)
 
-    def forget(self, market_id: str) -> None:
-        """Drop what was kept of a market."""
+    def drop(self, market_id: str) -> None:
+        """Drop the changed schedule of a market."""
         if self._exchange.face_state.get(_STATE, {}).pop(market_id, None) is not None:
             self._exchange.changes.face = True

@@ -1,7 +1,7 @@
 """API keys, the wallets their signers trade from, and the accounts of those wallets.
 
 A key belongs to an address and a nonce; its credentials are derived from them, so that `derive-api-key` finds them
-again. Which keys exist, and who claimed a wallet that cannot be derived, is kept in the exchange's face state.
+again. Which keys exist, and who claimed a wallet that cannot be derived, is in the exchange's saved state.
 """
 
 from __future__ import annotations

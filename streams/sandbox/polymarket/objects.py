@@ -1,4 +1,4 @@
-"""Books, past prices, and the ids and words of events and tags, as every part of the venue shows them."""
+"""Books, past prices, and the ids and names of events and tags, as every part of the venue shows them."""
 
 from __future__ import annotations
 

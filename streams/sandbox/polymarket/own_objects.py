@@ -105,7 +105,7 @@ def _maker_entry(exchange: Exchange, trade: Trade, listed: ListedMarket) -> dict
 
 
 def identity(exchange: Exchange, side: TradeSide) -> tuple[str, str]:
-    """(API key, wallet) of one side; the house has made-up ones."""
+    """(API key, wallet) of one side; a simulated participant has made-up ones."""
     ticket = exchange.tickets.get(side.order_id)
     if ticket is not None:
         return str(ticket.request.extra["owner"]), str(ticket.request.extra["maker"])
@@ -114,14 +114,14 @@ def identity(exchange: Exchange, side: TradeSide) -> tuple[str, str]:
 
 
 def wallet_of(account_id: str) -> str:
-    """The wallet of an account; the house's is derived from its name."""
+    """The wallet of an account; a simulated participant's is derived from its name."""
     if account_id.startswith("polymarket:0x"):
         return account_id.removeprefix("polymarket:")
     return f"0x{hashlib.sha256(account_id.encode()).hexdigest()[:40]}"
 
 
 def shown_order_id(side: TradeSide) -> str:
-    """House orders get an id in the venue's form."""
+    """Orders of simulated participants get an id in the venue's form."""
     return side.order_id if side.order_id.startswith("0x") else transaction_hash(side.order_id)
 
 

@@ -23,7 +23,7 @@ class PolymarketVenueSettings:
             decimals (what polymarket-client reads). Unconfirmed.
         kill_status: Status of a killed FOK, an unmatched FAK or a crossing post-only order: 400 with {error}, or 200
             with errorMsg. Sources disagree.
-        delayed_status: What a delayed order answers: `delayed` (documented); one page also knows `unmatched`.
+        delayed_status: Status shown of a delayed order: `delayed` (documented); one page also knows `unmatched`.
         geoblocked: What /api/geoblock and closed-only mode report.
         relayer_ms: Time until the relayer has carried a transaction out: executed, mined and confirmed at a third each.
         site_wallets_exist: Whether the relayer calls every Safe and proxy wallet deployed; at the venue those that its

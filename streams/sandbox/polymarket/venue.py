@@ -161,7 +161,7 @@ class PolymarketVenue(Listener):
 
     def on_forgotten(self, listed: ListedMarket) -> None:
         """A market is not served any more."""
-        self.fees.forget(listed.market_id)
+        self.fees.drop(listed.market_id)
         self._game_starts_ms.pop(listed.market_id, None)
         for token in (listed.market.yes_token, listed.market.no_token):
             self.tokens.pop(token, None)

@@ -92,6 +92,6 @@ def _create2(factory: str, salt: bytes, code_hash: bytes) -> str:
     return str(to_checksum_address(keccak(b"\xff" + address_bytes(factory) + salt + code_hash)[12:]))
 
 
-def house_address(name: str) -> str:
+def venue_address(name: str) -> str:
     """An address for something of the venue's own, derived from its name."""
     return str(to_checksum_address(keccak(f"house {name}".encode())[12:]))

@@ -1,4 +1,4 @@
-"""The Polymarket face over real HTTP and real sockets, asked by our own client and by hand."""
+"""The Polymarket emulator over real HTTP and real sockets, asked by our own client and by hand."""
 
 from __future__ import annotations
 
@@ -230,7 +230,7 @@ def test_terms_history_and_small_reads(open_world: Any) -> None:
     asyncio.run(main())
 
 
-def test_the_market_socket_starts_with_an_array_and_then_tells_changes(open_world: Any) -> None:
+def test_the_market_socket_starts_with_an_array_and_then_publishes_changes(open_world: Any) -> None:
     async def main() -> None:
         async with open_world() as world, world.polymarket_socket("market") as wire:
             await wire.send({"assets_ids": ["999"], "type": "market"})
@@ -267,7 +267,7 @@ def test_the_market_socket_starts_with_an_array_and_then_tells_changes(open_worl
     asyncio.run(main())
 
 
-def test_the_user_socket_tells_orders_and_each_step_of_a_trade(open_world: Any) -> None:
+def test_the_user_socket_publishes_orders_and_each_step_of_a_trade(open_world: Any) -> None:
     async def main() -> None:
         plan = FaultPlan(settlement=SettlementPlan(0, 0))
         async with open_world(plan) as world, world.polymarket_socket("user") as wire:

@@ -182,7 +182,7 @@ def test_keys_are_made_derived_and_deleted(open_world: Any) -> None:
     asyncio.run(main())
 
 
-def test_the_dead_mans_switch_is_kept_and_mended(open_world: Any) -> None:
+def test_the_dead_mans_switch_is_fed_and_recovers_from_a_wrong_id(open_world: Any) -> None:
     async def main() -> None:
         async with open_world() as world:
             switch = DeadMansSwitch()

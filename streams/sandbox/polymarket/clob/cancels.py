@@ -1,4 +1,4 @@
-"""The CLOB's cancels, in every form; all answer which orders were cancelled and why others were not.
+"""The CLOB's cancels, in every form; responses name which orders were cancelled and why others were not.
 
 They work in post-only and cancel-only mode.
 """

@@ -1,4 +1,4 @@
-"""What a posted order says: its form, its signature, its economics. Refusals carry the venue's texts."""
+"""A posted order: its form, its signature, its economics. Refusals carry the venue's texts."""
 
 from __future__ import annotations
 

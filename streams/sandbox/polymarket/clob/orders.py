@@ -1,4 +1,4 @@
-"""The CLOB's order entry: one order or a batch, matched at once, after a delay, or later than it said."""
+"""The CLOB's order entry: one order or a batch, matched at once, after a delay, or after it was answered."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def _place(venue: PolymarketVenue, body: Any, key: PolymarketKey) -> Ticket:
             venue.feeds.publish_kill(request, form.listed, text, now)
         raise Invalid(text) from None
     if ticket.status == "canceled" and not ticket.filled_e6:
-        # What the venue says to an order that meets an own one is not known.
+        # What the venue answers to an order that meets an own one is not known.
         raise Invalid(UNMATCHED_FAK if ticket.reason == "immediate" else NOT_INSERTED)
     return ticket
 
@@ -174,7 +174,7 @@ def _request(venue: PolymarketVenue, form: Form, key: PolymarketKey) -> OrderReq
 
 
 def _held_until(venue: PolymarketVenue, form: Form, now_ms: int) -> int | None:
-    """When a delayed order is let go, after the market's taker or sports delay; None for one that does not wait."""
+    """When a delayed order is released, after the market's taker or sports delay; None for one that does not wait."""
     if form.is_post_only or not form.is_marketable:
         return None
     delay_ms = venue.sports_delay_s(form.listed) * 1000
@@ -211,7 +211,7 @@ def _with(response: Response, headers: dict[str, str]) -> Response:
 
 
 def refusal_text(error: Refused, form: Form) -> str:
-    """The venue's words for what the exchange refused."""
+    """The venue's text for what the exchange refused."""
     detail = str(error).partition(": ")[2]
     if error.code == "insufficient_balance":
         return f"not enough balance / allowance: the balance is not enough -> {detail}"
@@ -233,7 +233,7 @@ def refusal_text(error: Refused, form: Form) -> str:
 
 
 def _end_reason(ticket: Ticket) -> str:
-    """Why a held order was not carried out when it was let go."""
+    """Why a held order was not carried out when it was released."""
     return {
         "insufficient_balance": "not enough balance / allowance: the balance is not enough",
         "fok_unfilled": UNFILLED_FOK,

@@ -1,4 +1,4 @@
-"""The CLOB's words for orders it does not take, and what its trading status answers to orders and cancels."""
+"""The CLOB's texts for orders it does not take, and what its trading status answers to orders and cancels."""
 
 from __future__ import annotations
 

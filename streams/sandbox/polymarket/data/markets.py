@@ -29,7 +29,7 @@ _MOST_POINTS = 10_000
 
 
 def list_holders(venue: PolymarketVenue, request: Request) -> Response:
-    """Who holds the tokens of markets, largest first; the house's holdings have no owner and are left out."""
+    """Who holds the tokens of markets, largest first; simulated participants have no wallet and are left out."""
     found = _markets(venue, conditions(request))
     rows = [
         {"token_id": token_of(listed, outcome), "holders": _holders(venue, listed, outcome)}

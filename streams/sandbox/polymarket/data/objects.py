@@ -134,7 +134,7 @@ def activity_row(listed: ListedMarket, activity: Activity, wallet: str) -> dict[
 
 
 def titles(listed: ListedMarket) -> dict[str, str]:
-    """The words of a market in a row."""
+    """What names a market in a row."""
     return {
         "title": listed.market.title,
         "slug": listed.market.slug,

@@ -26,7 +26,7 @@ from streams.sandbox.polymarket.objects import (
     series_number,
     tag_objects,
 )
-from streams.sandbox.polymarket.wallets import house_address
+from streams.sandbox.polymarket.wallets import venue_address
 
 _FEE_TYPES = {70_000: "crypto_fees", 50_000: "sports_fees_v3", 40_000: "politics_fees"}
 _BY_CATEGORY = {"economics": "economics_fees", "culture": "culture_fees", "weather": "weather_fees"}
@@ -57,7 +57,7 @@ def gamma_market(listed: ListedMarket, *, with_event: bool, with_tags: bool = Fa
         "new": False,
         "featured": False,
         "archived": False,
-        "resolvedBy": house_address("resolver"),
+        "resolvedBy": venue_address("resolver"),
         "restricted": True,
         "groupItemTitle": market.subtitle or market.yes_means,
         "groupItemThreshold": "0",

@@ -96,7 +96,7 @@ class MarketFeed(Listener):
             self._publish_tick(listed, now_ms)
 
     def on_forgotten(self, listed: ListedMarket) -> None:
-        """Drop what was kept of a market."""
+        """Drop what is known of a market."""
         self._ticks.pop(listed.market_id, None)
         self._tops.pop(listed.market_id, None)
 

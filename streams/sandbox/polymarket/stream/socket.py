@@ -80,7 +80,7 @@ class MarketSession(_Session):
     tokens: dict[str, None] = field(default_factory=dict, init=False)
 
     def on_close(self) -> None:
-        """Forget the subscriptions."""
+        """Drop the subscriptions."""
         self.feed.unwatch(self, list(self.tokens))
         self.feed.feature(self, is_on=False)
         self.socket = None
@@ -122,7 +122,7 @@ class UserSession(_Session):
     markets: set[str] | None = field(default=None, init=False)
 
     def on_close(self) -> None:
-        """Forget the subscription."""
+        """Drop the subscription."""
         self.feed.subscribers.pop(self, None)
         self.socket = None
 

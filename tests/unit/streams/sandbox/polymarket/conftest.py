@@ -159,13 +159,13 @@ class Desk:
         return self.signed("POST", "/order", self.order(*order, **more))
 
     def quote(self, key: str, side: str, price_e4: int, shares: int, market: int = 0) -> None:
-        """A house order."""
+        """An order of a simulated participant."""
         ref = MarketRef(Venue.POLYMARKET, condition(market))
-        self.act(PlaceOrder(ref, "maker", key, side, price_e4, shares * SHARE))  # type: ignore[arg-type]
+        self.apply(PlaceOrder(ref, "maker", key, side, price_e4, shares * SHARE))  # type: ignore[arg-type]
 
-    def act(self, act: Act) -> None:
-        """An act of the flow."""
-        self.exchange.apply(act, self.now[0])
+    def apply(self, action: Act) -> None:
+        """A market action of the simulated flow."""
+        self.exchange.apply(action, self.now[0])
 
 
 def condition(number: int) -> str:
@@ -212,8 +212,8 @@ def open_desk() -> Callable[..., Desk]:
             exchange.apply(ListMarket(event, listed), NOW)
             for step in range(1, 4):
                 for side, price in (("bid", 5_000 - 100 * step), ("ask", 5_000 + 100 * step)):
-                    act = PlaceOrder(listed.ref, "maker", f"{number}{side}{step}", side, price, 50 * SHARE)  # type: ignore[arg-type]
-                    exchange.apply(act, NOW)
+                    order = PlaceOrder(listed.ref, "maker", f"{number}{side}{step}", side, price, 50 * SHARE)  # type: ignore[arg-type]
+                    exchange.apply(order, NOW)
         return Desk(app, now=clock).log_in()
 
     return opened

@@ -22,7 +22,7 @@ def shown(desk: Any) -> Any:
     return desk.get(f"/clob/clob-markets/{market_id(desk)}").get("fd")
 
 
-def test_changed_fees_are_shown_charged_and_kept(desk: Any, open_desk: Callable[..., Any]) -> None:
+def test_changed_fees_are_shown_charged_and_survive_a_restart(desk: Any, open_desk: Callable[..., Any]) -> None:
     assert shown(desk)["r"] == 0.05
     change_fees(desk.app, {"market_id": market_id(desk), "schedule": FEES}, desk.now[0])
     assert shown(desk)["r"] == 0.07
@@ -49,6 +49,6 @@ def test_a_market_that_is_gone_leaves_no_fees_behind(desk: Any) -> None:
     ("changes", "error"),
     [({"market_id": "0x1"}, LookupError), ({"schedule": 5}, ValueError), ({"schedule": {"rate": "-1"}}, ValueError)],
 )
-def test_fees_that_cannot_be_meant_are_refused(desk: Any, changes: Any, error: type[Exception]) -> None:
+def test_invalid_fee_changes_are_refused(desk: Any, changes: Any, error: type[Exception]) -> None:
     with pytest.raises(error):
         change_fees(desk.app, {"market_id": market_id(desk), "schedule": FEES, **changes}, desk.now[0])

@@ -69,7 +69,7 @@ def test_any_request_is_answered(desk: Any) -> None:
         assert desk.signed("GET", path).status == 200
 
 
-def test_any_frame_is_borne(desk: Any) -> None:
+def test_any_frame_leaves_the_sockets_open(desk: Any) -> None:
     source = random.Random(4)
     auth = {"apiKey": desk.key.api_key, "secret": desk.key.secret, "passphrase": desk.key.passphrase}
     for session in (desk.market_session(), desk.user_session(), desk.user_session()):

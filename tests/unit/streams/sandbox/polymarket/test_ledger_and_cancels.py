@@ -1,4 +1,4 @@
-"""Cancels, own orders and trades, balances, heartbeats, and what the user socket tells of them."""
+"""Cancels, own orders and trades, balances, heartbeats, and what the user socket publishes of them."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def resting(desk: Any, count: int = 1, **more: Any) -> list[str]:
     return [desk.post("BUY", 4_000_000, 10_000_000, **more).body["orderID"] for _ in range(count)]
 
 
-def test_cancels_in_every_form_say_what_went_and_what_did_not(desk: Any) -> None:
+def test_cancels_in_every_form_name_cancelled_and_refused_orders(desk: Any) -> None:
     first, second, third, fourth = resting(desk, 4)
     other = resting(desk, 1, token=desk.no)[0]
     one = desk.signed("DELETE", "/order", {"orderID": first})
@@ -123,7 +123,7 @@ def test_reads_lag_behind_writes(open_desk: Callable[..., Any]) -> None:
     assert desk.signed("GET", f"/data/order/{order_id}").body["status"] == "LIVE"
 
 
-def test_a_balance_is_believed_until_it_is_read_again(open_desk: Callable[..., Any]) -> None:
+def test_a_balance_is_cached_until_it_is_read_again(open_desk: Callable[..., Any]) -> None:
     desk = open_desk(replace(ZERO, balance_cache_ms=2_000))
     tokens = {"asset_type": "CONDITIONAL", "token_id": desk.yes, "signature_type": 0}
     assert desk.signed("GET", "/balance-allowance", **tokens).body["balance"] == "0"
@@ -163,7 +163,7 @@ def test_silence_after_a_heartbeat_cancels_the_orders_of_the_key(desk: Any) -> N
     assert desk.signed("GET", f"/data/order/{order_id}").body["status"] == "CANCELED"
 
 
-def test_the_user_socket_tells_an_order_and_every_step_of_its_trade(desk: Any, shapes: Any) -> None:
+def test_the_user_socket_publishes_an_order_and_every_step_of_its_trade(desk: Any, shapes: Any) -> None:
     desk.exchange.faults.settlement = SettlementPlan(1_000, 2_000)
     socket = user_socket(desk)
     resting(desk)
@@ -211,10 +211,10 @@ def test_the_user_socket_is_for_the_markets_and_the_key_it_names(desk: Any) -> N
     assert len(elsewhere.drain()) == 1
 
 
-def test_resolution_cancels_resting_orders_in_those_words(desk: Any) -> None:
+def test_a_resolution_cancels_resting_orders_with_its_own_status(desk: Any) -> None:
     order_id = resting(desk)[0]
     socket = user_socket(desk)
-    desk.act(DetermineMarket(MarketRef(Venue.POLYMARKET, desk.condition()), 10_000, "yes"))
+    desk.apply(DetermineMarket(MarketRef(Venue.POLYMARKET, desk.condition()), 10_000, "yes"))
     assert desk.signed("GET", f"/data/order/{order_id}").body["status"] == "CANCELED_MARKET_RESOLVED"
     assert [frame["status"] for frame in socket.drain()] == ["CANCELED_MARKET_RESOLVED"]
 
@@ -248,8 +248,8 @@ def test_frames_of_the_market_socket_have_the_keys_of_the_samples(desk: Any, sha
     seen = {"book": socket.drain()[0][0]}
     desk.quote("x", "bid", 5_000, 3)
     desk.post("BUY", 5_100_000, 10_000_000)
-    desk.act(ChangeTick(ref, 10))
-    desk.act(DetermineMarket(ref, 10_000, "yes"))
+    desk.apply(ChangeTick(ref, 10))
+    desk.apply(DetermineMarket(ref, 10_000, "yes"))
     for frame in socket.drain():
         seen.setdefault(frame["event_type"], frame)
     names = {
@@ -267,10 +267,10 @@ def test_frames_of_the_market_socket_have_the_keys_of_the_samples(desk: Any, sha
     assert [(entry["price"], entry["side"]) for entry in change] == [("0.5", "BUY"), ("0.5", "SELL")]
 
 
-def test_a_new_market_is_told_with_its_fees(desk: Any, make_market: Callable[..., Any], shapes: Any) -> None:
+def test_a_new_market_is_published_with_its_fees(desk: Any, make_market: Callable[..., Any], shapes: Any) -> None:
     socket = connect(desk, desk.market_session(), {"assets_ids": [], "type": "market", "custom_feature_enabled": True})
     socket.drain()
-    desk.act(ListMarket(CatalogueEvent(Venue.POLYMARKET, "901", "", "New", category="Politics"), make_market(7)))
+    desk.apply(ListMarket(CatalogueEvent(Venue.POLYMARKET, "901", "", "New", category="Politics"), make_market(7)))
     frame = socket.drain()[0]
     sample = shapes["ws_market_new_market_with_fees"]
     assert set(frame) == set(sample)

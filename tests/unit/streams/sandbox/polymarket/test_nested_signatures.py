@@ -100,7 +100,7 @@ def test_the_library_and_the_emulator_agree_on_the_type_of_an_order() -> None:
     assert keccak(kind.encode()).hex() == "bb86318a2138f5fa8ae32fbe8e659f8fcf13cc6ae4014a707893055433818589"
 
 
-def test_the_kept_shapes_are_those_of_the_samples(shapes: Any, shared_dir: Path) -> None:
+def test_the_stored_shapes_are_those_of_the_samples(shapes: Any, shared_dir: Path) -> None:
     for name, shape in shapes.items():
         if name != "clob_scalars":
             sample = json.loads((shared_dir / "venues/polymarket-samples" / f"{name}.json").read_text())

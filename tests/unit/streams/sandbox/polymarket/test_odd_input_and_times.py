@@ -52,7 +52,7 @@ def test_signed_numbers_are_plain_digits(desk: Any, name: str, text: str) -> Non
     assert desk.signed("POST", "/order", body).body == {"error": "Invalid order payload"}
 
 
-def test_an_expiration_no_date_can_say_is_invalid(desk: Any) -> None:
+def test_an_expiration_after_the_last_date_is_invalid(desk: Any) -> None:
     answer = desk.post(*RESTING, "GTD", expiration="9" * 30)
     assert (answer.status, answer.body) == (400, {"error": "invalid expiration"})
 
@@ -71,7 +71,7 @@ def test_a_history_takes_plain_digits(desk: Any, query: dict[str, str]) -> None:
 
 
 def test_a_closed_market_has_no_book_any_more_and_keeps_its_terms(desk: Any) -> None:
-    desk.act(CloseMarket(MarketRef(Venue.POLYMARKET, desk.condition())))
+    desk.apply(CloseMarket(MarketRef(Venue.POLYMARKET, desk.condition())))
     token = {"token_id": desk.yes, "side": "BUY"}
     reads = {name: desk.ask("GET", f"/clob/{name}", query=token).status for name in ("book", "price", "midpoint")}
     assert reads == dict.fromkeys(reads, 404)
@@ -95,7 +95,7 @@ def test_who_may_only_close_can_sell_and_not_buy(open_desk: Callable[..., Any]) 
 def test_a_tick_change_names_the_tick_before_it(desk: Any) -> None:
     _, pipe = market_socket(desk)
     for tick in (10, 100, 50):
-        desk.act(ChangeTick(MarketRef(Venue.POLYMARKET, desk.condition()), tick))
+        desk.apply(ChangeTick(MarketRef(Venue.POLYMARKET, desk.condition()), tick))
     changes = [frame for frame in pipe.taken() if frame["event_type"] == "tick_size_change"]
     assert [(one["old_tick_size"], one["new_tick_size"]) for one in changes] == [
         ("0.01", "0.001"), ("0.001", "0.01"), ("0.01", "0.005"),
@@ -195,7 +195,7 @@ def test_a_builder_key_made_after_one_was_revoked_is_a_new_one(desk: Any) -> Non
     assert len({first, second, third}) == 3
 
 
-def test_unknown_fields_and_words_come_on_request(open_desk: Callable[..., Any]) -> None:
+def test_schema_drift_adds_unknown_fields_and_words_on_request(open_desk: Callable[..., Any]) -> None:
     desk = open_desk(settings=PolymarketVenueSettings(has_novelties=True))
     (row, *_) = desk.get("/gamma/markets")
     assert row["x_new_field"]

@@ -202,7 +202,7 @@ def test_a_gtd_order_leaves_a_minute_early(desk: Any) -> None:
     assert desk.signed("GET", f"/data/order/{answer.body['orderID']}").body["status"] == "CANCELED"
 
 
-def test_a_missing_allowance_is_refused_in_the_words_clients_look_for(desk: Any) -> None:
+def test_a_missing_allowance_is_refused_with_the_text_clients_look_for(desk: Any) -> None:
     desk.venue.allowances.set(desk.address, COLLATERAL, EXCHANGE_V2, 1_000_000)
     assert "the allowance is not enough" in error(desk.post("BUY", 4_000_000, 10_000_000))
 

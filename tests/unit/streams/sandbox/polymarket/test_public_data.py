@@ -15,8 +15,8 @@ from streams.sandbox.core.model import CloseMarket, DetermineMarket, SettleMarke
 
 def settle(desk: Any, number: int = 0, settlement_e4: int = 10_000) -> None:
     ref = MarketRef(Venue.POLYMARKET, desk.condition(number))
-    for act in (CloseMarket(ref), DetermineMarket(ref, settlement_e4, "yes"), SettleMarket(ref)):
-        desk.act(act)
+    for action in (CloseMarket(ref), DetermineMarket(ref, settlement_e4, "yes"), SettleMarket(ref)):
+        desk.apply(action)
 
 
 # -- CLOB --------------------------------------------------------------------------------------------------------------
@@ -195,7 +195,7 @@ def test_markets_and_events_have_the_keys_clients_need(desk: Any, shapes: Any) -
     assert "tags" in desk.get("/gamma/markets/slug/number-0", include_tag="true")
 
 
-def test_a_resolved_market_shows_it_in_gammas_ways(desk: Any) -> None:
+def test_a_resolved_market_shows_its_result_in_gammas_fields(desk: Any) -> None:
     settle(desk)
     row = desk.get("/gamma/markets/keyset", closed="true")["markets"][0]
     assert (row["outcomePrices"], row["umaResolutionStatus"]) == ('["1", "0"]', "resolved")

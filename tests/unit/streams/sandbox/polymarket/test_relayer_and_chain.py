@@ -162,8 +162,8 @@ def test_a_smart_wallet_splits_merges_and_redeems(desk: Any, build: Callable[...
     assert kinds == ["MERGE", "MERGE", "SPLIT"]
     ref = MarketRef(Venue.POLYMARKET, condition)
     desk.exchange.accounts.accounts[f"polymarket:{wallet.lower()}"].redeems_itself = False
-    for act in (CloseMarket(ref), DetermineMarket(ref, 10_000, "yes"), SettleMarket(ref)):
-        desk.act(act)
+    for action in (CloseMarket(ref), DetermineMarket(ref, 10_000, "yes"), SettleMarket(ref)):
+        desk.apply(action)
     redeem = (COLLATERAL_ADAPTER, positions_call(REDEEM, condition))
     submit(desk, build(desk, [redeem], 2))
     desk.pass_ms(3_000)
