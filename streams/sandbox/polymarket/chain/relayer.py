@@ -33,7 +33,14 @@ from streams.sandbox.polymarket.wallets import DEPOSIT, PROXY, SAFE, owned_walle
 
 _KINDS = {"PROXY": PROXY, "SAFE": SAFE, "WALLET": DEPOSIT}
 _STEPS = ("STATE_NEW", "STATE_EXECUTED", "STATE_MINED", "STATE_CONFIRMED")
-_KEPT = 500
+_MOST_RELAYED = 500
+
+
+class Refusal(Rejected):
+    """A transaction the relayer does not take."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(Response(400, {"error": text}))
 
 
 def submit(venue: PolymarketVenue, request: Request) -> Response:
@@ -41,7 +48,7 @@ def submit(venue: PolymarketVenue, request: Request) -> Response:
     body = parsed(request.body)
     try:
         if not isinstance(body, dict):
-            raise _refused("invalid request payload")
+            raise Refusal("invalid request payload")
         wallet, owner, calls = _read(venue, body)
     except (BadCall, ValueError, LookupError, TypeError, AttributeError):
         return Response(400, {"error": "invalid request payload"})
@@ -56,7 +63,7 @@ def submit(venue: PolymarketVenue, request: Request) -> Response:
         "at_ms": now,
         "error": "",
     }
-    for old in list(_relayed(venue))[:-_KEPT]:
+    for old in list(_relayed(venue))[:-_MOST_RELAYED]:
         del _relayed(venue)[old]
     _changed(venue)
     venue.commit()
@@ -71,41 +78,55 @@ def _read(venue: PolymarketVenue, body: dict[str, Any]) -> tuple[str, str, list[
         owned = owned_wallets(owner)
         return owned.deposit if kind == "WALLET-CREATE" else owned.safe, owner, []
     if kind not in _KINDS:
-        raise _refused(f"unsupported transaction type {kind}")
+        raise Refusal(f"unsupported transaction type {kind}")
     nonce, signature = int(body["nonce"]), hex_bytes(str(body["signature"]))
     if kind == "WALLET":
-        batch = body["depositWalletParams"]
-        wallet = str(batch["depositWallet"])
-        calls = [Call(_address(c["target"]), hex_bytes(c["data"]), int(c["value"])) for c in batch["calls"]]
-        deadline = int(batch["deadline"])
-        if deadline < venue.now_ms() // 1000:
-            raise _refused("deadline has passed")
-        triples = [(call.target, call.value, call.data) for call in calls]
-        signer = recovered(batch_digest(wallet, nonce, deadline, triples), unwrapped(signature))
+        wallet, calls, signer = _batch(body, nonce, signature, venue.now_ms() // 1000)
     elif kind == "SAFE":
-        wallet, data, to = str(body["proxyWallet"]), hex_bytes(str(body["data"])), _address(body["to"])
-        value, operation = int(body.get("value") or 0), int(body["signatureParams"]["operation"])
-        calls = multisend_calls(data) if to == SAFE_MULTISEND else [Call(to, data, value)]
-        digest = personal_digest(safe_digest(wallet, to, value, data, operation, nonce))
-        # Safes mark personal-message signatures by adding 4 to the recovery byte.
-        signer = recovered(digest, signature[:64] + bytes([signature[64] - 4]))
+        wallet, calls, signer = _safe(body, nonce, signature)
     else:
-        wallet, data = str(body["proxyWallet"]), hex_bytes(str(body["data"]))
-        calls = proxied_calls(data)
-        terms = body["signatureParams"]
-        signer = recovered(personal_digest(proxy_digest(owner, str(body["to"]), data, terms, nonce)), signature)
+        wallet, calls, signer = _proxy(body, nonce, signature)
     _check(venue, owner, signer, wallet, kind, nonce)
     return wallet, owner, calls
 
 
+def _batch(body: dict[str, Any], nonce: int, signature: bytes, now_s: int) -> tuple[str, list[Call], str | None]:
+    """(wallet, calls, signer) of a deposit wallet's batch."""
+    batch = body["depositWalletParams"]
+    wallet, deadline = str(batch["depositWallet"]), int(batch["deadline"])
+    calls = [Call(_address(c["target"]), hex_bytes(c["data"]), int(c["value"])) for c in batch["calls"]]
+    if deadline < now_s:
+        raise Refusal("deadline has passed")
+    triples = [(call.target, call.value, call.data) for call in calls]
+    return wallet, calls, recovered(batch_digest(wallet, nonce, deadline, triples), unwrapped(signature))
+
+
+def _safe(body: dict[str, Any], nonce: int, signature: bytes) -> tuple[str, list[Call], str | None]:
+    """(wallet, calls, signer) of a Safe's transaction."""
+    wallet, data, to = str(body["proxyWallet"]), hex_bytes(str(body["data"])), _address(body["to"])
+    value, operation = int(body.get("value") or 0), int(body["signatureParams"]["operation"])
+    calls = multisend_calls(data) if to == SAFE_MULTISEND else [Call(to, data, value)]
+    digest = personal_digest(safe_digest(wallet, to, value, data, operation, nonce))
+    # Safes mark personal-message signatures by adding 4 to the recovery byte.
+    return wallet, calls, recovered(digest, signature[:64] + bytes([signature[64] - 4]))
+
+
+def _proxy(body: dict[str, Any], nonce: int, signature: bytes) -> tuple[str, list[Call], str | None]:
+    """(wallet, calls, signer) of a proxy wallet's transaction."""
+    wallet, data = str(body["proxyWallet"]), hex_bytes(str(body["data"]))
+    calls = proxied_calls(data)
+    digest = proxy_digest(str(body["from"]), str(body["to"]), data, body["signatureParams"], nonce)
+    return wallet, calls, recovered(personal_digest(digest), signature)
+
+
 def _check(venue: PolymarketVenue, owner: str, signer: str | None, wallet: str, kind: str, nonce: int) -> None:
     if signer is None or signer.lower() != owner.lower() or not venue.keyring.owns(owner, wallet, _KINDS[kind]):
-        raise _refused("invalid signature")
+        raise Refusal("invalid signature")
     if any(row["wallet"].lower() == wallet.lower() and row["state"] == _STEPS[0] for row in _relayed(venue).values()):
-        raise _refused("wallet busy: active action in progress")
+        raise Refusal("wallet busy: active action in progress")
     known = _nonces(venue).get(_nonce_name(owner, kind), 0)
     if nonce != known:
-        raise _refused(f"batch nonce {nonce} does not match on-chain nonce {known}")
+        raise Refusal(f"batch nonce {nonce} does not match on-chain nonce {known}")
 
 
 # -- asking -----------------------------------------------------------------------------------------------------------
@@ -193,11 +214,6 @@ def _relayed(venue: PolymarketVenue) -> dict[str, dict[str, Any]]:
 def _nonces(venue: PolymarketVenue) -> dict[str, int]:
     nonces: dict[str, int] = venue.exchange.face_state.setdefault("nonces", {})
     return nonces
-
-
-def _refused(text: str) -> Rejected:
-    """A transaction the relayer does not take."""
-    return Rejected(Response(400, {"error": text}))
 
 
 def _nonce_name(owner: str, kind: str) -> str:
