@@ -243,7 +243,7 @@ class KalshiWires(Wires):
 
 
 class PolymarketWires(Wires):
-    """Polymarket's face."""
+    """Polymarket's emulator."""
 
     def __init__(self) -> None:
         super().__init__()

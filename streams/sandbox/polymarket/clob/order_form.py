@@ -83,7 +83,9 @@ class Form:
         return book.best_bid is not None and self.yes_price_e4 <= book.best_bid
 
 
-def read_order(body: Any, key: PolymarketKey, ring: KeyRing, tokens: dict[str, tuple[ListedMarket, Outcome]]) -> Form:
+def read_order(
+    body: Any, key: PolymarketKey, keyring: KeyRing, tokens: dict[str, tuple[ListedMarket, Outcome]]
+) -> Form:
     """Check a body's form, whose order it is and who signed it.
 
     Raises:
@@ -98,7 +100,7 @@ def read_order(body: Any, key: PolymarketKey, ring: KeyRing, tokens: dict[str, t
         order_id, signer = order_digest_and_signer(order, is_neg_risk=listed.market.is_neg_risk)
         maker_e6, taker_e6 = int(order["makerAmount"]), int(order["takerAmount"])
         price = _price(maker_e6, taker_e6, listed.tick_e4, order_id, is_buy=order["side"] == "BUY")
-        _check_wallet(order, key, ring, signer)
+        _check_wallet(order, key, keyring, signer)
     except (ValueError, TypeError, AttributeError):
         raise Invalid(INVALID_PAYLOAD) from None
     kind = body.get("orderType", "GTC")
@@ -136,7 +138,7 @@ def _signed_part(body: Any, key: PolymarketKey) -> dict[str, Any]:
     return order
 
 
-def _check_wallet(order: dict[str, Any], key: PolymarketKey, ring: KeyRing, signer: str | None) -> None:
+def _check_wallet(order: dict[str, Any], key: PolymarketKey, keyring: KeyRing, signer: str | None) -> None:
     """Types 0 to 2 name the signing key as signer; type 3 names the wallet, and its owner signs for it."""
     maker, named, kind = str(order["maker"]), str(order["signer"]), int(order["signatureType"])
     if kind == DEPOSIT_WALLET:
@@ -146,7 +148,7 @@ def _check_wallet(order: dict[str, Any], key: PolymarketKey, ring: KeyRing, sign
         raise Invalid("the order signer address has to be the address of the API KEY")
     if signer is None or signer.lower() != key.address.lower():
         raise Invalid("invalid signature")
-    if not ring.owns(key.address, maker, kind):
+    if not keyring.owns(key.address, maker, kind):
         raise Invalid("maker address not allowed, please use the deposit wallet flow")
 
 

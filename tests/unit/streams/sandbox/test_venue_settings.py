@@ -46,7 +46,7 @@ def test_what_cannot_be_meant_stops_the_start(tmp_path: Path, changes: Any) -> N
         load(tmp_path, {"kalshi": changes})
 
 
-def test_the_polymarket_face_has_a_part_of_its_own(tmp_path: Path) -> None:
+def test_the_polymarket_emulator_has_a_part_of_its_own(tmp_path: Path) -> None:
     path = tmp_path / "behaviour.json"
     path.write_text(json.dumps({"polymarket": {"kill_status": 200, "micro_amounts": True}}))
     settings = options_from(load_settings(home=tmp_path, sandbox_behaviour=path)).polymarket
