@@ -26,8 +26,8 @@ from streams.sandbox.core.model import PlaceOrder
 from streams.sandbox.core.profile import named_behaviour
 from streams.sandbox.http.server import Connection
 from streams.sandbox.kalshi.settings import KalshiVenueSettings
-from streams.sandbox.polymarket.gamma_objects import neg_risk_id
-from streams.sandbox.polymarket.settings import PolymarketFaceSettings
+from streams.sandbox.polymarket.objects import neg_risk_id
+from streams.sandbox.polymarket.settings import PolymarketVenueSettings
 from streams.sandbox.process.admin import AdminFace
 from streams.sandbox.process.process import Sandbox, SandboxOptions
 from streams.sandbox.replay.replay import ReplayFlow
@@ -242,7 +242,7 @@ def stage(
     truth = _bundled().truth if seed is not None else None
     options = SandboxOptions(
         0, 0, home, lambda anchor: (flow, truth), FaultPlan(seed=seed or 0), seed or 0, "golden", behaviour,
-        kalshi=KalshiVenueSettings(**kalshi or {}), polymarket=PolymarketFaceSettings(**polymarket or {}),
+        kalshi=KalshiVenueSettings(**kalshi or {}), polymarket=PolymarketVenueSettings(**polymarket or {}),
     )  # fmt: skip
     with ExitStack() as patches:
         for target, put in (

@@ -39,7 +39,7 @@ from streams.sandbox.core.model import CatalogueEvent, ListMarket
 from streams.sandbox.core.profile import ZERO
 from streams.sandbox.exchange.exchange import Exchange
 from streams.sandbox.http.server import Connection, Request, Response
-from streams.sandbox.polymarket.app import PolymarketFace
+from streams.sandbox.polymarket.app import PolymarketApp
 from streams.storage.database import connect
 from streams.storage.embedded import EmbeddedServer
 from streams.storage.schema import migrate
@@ -128,23 +128,23 @@ def kalshi_order(moves: Moves) -> None:
 def polymarket_order(moves: Moves) -> None:
     """A signed order at the Polymarket emulator that comes to rest: bytes received to the bytes of the 200."""
     exchange = Exchange(Venue.POLYMARKET, FaultPlan(), 1, ZERO)
-    face = PolymarketFace(exchange, {}, lambda: NOW, lambda: None)
+    app = PolymarketApp(exchange, {}, lambda: NOW, lambda: None)
     listed = market(0)
     exchange.apply(ListMarket(CatalogueEvent(Venue.POLYMARKET, listed.event_id, "", "An event"), listed), NOW)
-    signer = Signer(face).log_in()
+    signer = Signer(app).log_in()
     for step in (1, 2, 3):
         signer.quote(f"b{step}", "bid", 5_000 - 100 * step, 50)
         signer.quote(f"a{step}", "ask", 5_000 + 100 * step, 50)
-    taken = _Taken(face)
-    replace(signer, face=taken).post("BUY", 4_000_000, 10_000_000)  # type: ignore[arg-type]
-    _over_the_wire(face, taken.request, moves, b"HTTP/1.1 200 ")
+    taken = _Taken(app)
+    replace(signer, app=taken).post("BUY", 4_000_000, 10_000_000)  # type: ignore[arg-type]
+    _over_the_wire(app, taken.request, moves, b"HTTP/1.1 200 ")
 
 
 class _Taken:
-    """A face that only keeps the request."""
+    """An app that only keeps the request."""
 
-    def __init__(self, face: PolymarketFace) -> None:
-        self.tokens = face.tokens
+    def __init__(self, app: PolymarketApp) -> None:
+        self.polymarket = app.polymarket
         self.request: Request
 
     def handle(self, request: Request) -> Response:
@@ -168,13 +168,13 @@ class _Transport:
         return False
 
 
-def _over_the_wire(face: Any, request: Request, moves: Moves, answer: bytes) -> None:
+def _over_the_wire(app: Any, request: Request, moves: Moves, answer: bytes) -> None:
     """Send a request as bytes, with the four headers that a plain client adds to the signature's."""
     common = {"host": "127.0.0.1", "user-agent": "crossbook", "content-type": "application/json"}
     headers = common | request.headers | {"content-length": str(len(request.body))}
     lines = [f"{request.method} {request.path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
     raw = "\r\n".join(lines).encode() + b"\r\n\r\n" + request.body
-    connection, transport = Connection(face, set()), _Transport()
+    connection, transport = Connection(app, set()), _Transport()
     connection.connection_made(transport)  # type: ignore[arg-type]
     with moves:
         connection.data_received(raw)

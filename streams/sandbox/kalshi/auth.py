@@ -14,8 +14,9 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from streams.market.errors import ConfigurationError
+from streams.sandbox.http.routes import Rejected
 from streams.sandbox.http.server import Request
-from streams.sandbox.kalshi.errors import Rejected, nested
+from streams.sandbox.kalshi.errors import nested
 
 _STAMP = re.compile(r"[0-9]{1,18}")
 _CHILDREN = (

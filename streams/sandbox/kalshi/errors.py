@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from streams.market.errors import Refused
+from streams.sandbox.http.routes import Rejected
 from streams.sandbox.http.server import Response
 from streams.sandbox.kalshi.settings import KalshiVenueSettings
 
@@ -28,14 +29,6 @@ _REFUSALS: dict[str, tuple[int, str, str]] = {
     "cancel_only_mode": (409, "trading_is_paused", ""),
     "post_only_mode": (400, "invalid_order", "post only mode"),
 }
-
-
-class Rejected(Exception):
-    """The request gets this response and goes no further."""
-
-    def __init__(self, response: Response) -> None:
-        super().__init__(response.body)
-        self.response = response
 
 
 def nested(status: int, code: str, details: str = "", message: str = "") -> Response:

@@ -13,8 +13,9 @@ import orjson
 from streams.market.units import SIZE_SCALE
 from streams.sandbox.core.accounts import buying
 from streams.sandbox.core.records import ListedMarket, OrderRequest, Ticket
+from streams.sandbox.http.routes import Rejected
 from streams.sandbox.kalshi.auth import KalshiKey
-from streams.sandbox.kalshi.errors import Rejected, flat, nested
+from streams.sandbox.kalshi.errors import flat, nested
 from streams.sandbox.kalshi.formats import count, money4
 from streams.sandbox.kalshi.limits import AUTO
 from streams.sandbox.kalshi.venue import KalshiVenue

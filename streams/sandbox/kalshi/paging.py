@@ -8,8 +8,9 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from streams.sandbox.http.routes import Rejected
 from streams.sandbox.http.server import Request
-from streams.sandbox.kalshi.errors import Rejected, bad_parameter
+from streams.sandbox.kalshi.errors import bad_parameter
 
 Row = TypeVar("Row")
 END_OF_TIME_MS = 2**62

@@ -8,8 +8,9 @@ from typing import Any, Protocol
 
 from streams.sandbox.core.records import ListedMarket
 from streams.sandbox.exchange.exchange import Exchange
+from streams.sandbox.http.routes import Rejected
 from streams.sandbox.kalshi.auth import KalshiKey
-from streams.sandbox.kalshi.errors import Rejected, too_many_requests
+from streams.sandbox.kalshi.errors import too_many_requests
 from streams.sandbox.kalshi.fee_changes import FeeChanges
 from streams.sandbox.kalshi.formats import market_uuid
 from streams.sandbox.kalshi.limits import RateLimits, billed_shards

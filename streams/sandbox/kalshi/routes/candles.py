@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 from streams.sandbox.core.candles import Candle, grouped, past_candles
 from streams.sandbox.core.records import ListedMarket
-from streams.sandbox.http.routes import Route
+from streams.sandbox.http.routes import Rejected, Route
 from streams.sandbox.http.server import Request, Response
-from streams.sandbox.kalshi.errors import Rejected, bad_parameter, not_found
+from streams.sandbox.kalshi.errors import bad_parameter, not_found
 from streams.sandbox.kalshi.formats import DOLLARS, count
 from streams.sandbox.kalshi.paging import whole
 from streams.sandbox.kalshi.venue import KalshiVenue

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from streams.sandbox.core.records import ListedMarket, Trade
-from streams.sandbox.http.routes import PROFILE_CACHE_MS, Route
+from streams.sandbox.http.routes import PROFILE_CACHE_MS, Rejected, Route
 from streams.sandbox.http.server import Request, Response
-from streams.sandbox.kalshi.errors import Rejected, bad_parameter, not_found
+from streams.sandbox.kalshi.errors import bad_parameter, not_found
 from streams.sandbox.kalshi.objects import FILTER_WORDS, close_ms, market_object, order_book_object, trade_object
 from streams.sandbox.kalshi.paging import limit_of, one_of, paged, paged_after, time_range, whole
 from streams.sandbox.kalshi.settings import KalshiVenueSettings

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from streams.sandbox.http.routes import Access, Route
+from streams.sandbox.http.routes import Access, Rejected, Route
 from streams.sandbox.http.server import Request, Response
 from streams.sandbox.kalshi.auth import KalshiKey
-from streams.sandbox.kalshi.errors import Rejected, flat, not_found
+from streams.sandbox.kalshi.errors import flat, not_found
 from streams.sandbox.kalshi.formats import count
 from streams.sandbox.kalshi.limits import SHARDS
 from streams.sandbox.kalshi.order_form import check_types, json_body, size_e6

@@ -6,10 +6,10 @@ from typing import Any
 
 from streams.market.errors import Refused
 from streams.sandbox.core.records import KEEP, Amendment, Keep, Ticket
-from streams.sandbox.http.routes import Access, Route
+from streams.sandbox.http.routes import Access, Rejected, Route
 from streams.sandbox.http.server import Request, Response
 from streams.sandbox.kalshi.auth import KalshiKey
-from streams.sandbox.kalshi.errors import Rejected, flat, nested, not_found, response_to
+from streams.sandbox.kalshi.errors import flat, nested, not_found, response_to
 from streams.sandbox.kalshi.formats import count
 from streams.sandbox.kalshi.limits import AUTO, DEFAULT_COST
 from streams.sandbox.kalshi.order_form import (

@@ -9,10 +9,10 @@ from streams.market.units import PRICE_ONE_E4, cash_e6_of
 from streams.sandbox.core.accounts import Position
 from streams.sandbox.core.collateral_return import Stake, returned_by_event
 from streams.sandbox.core.records import ListedMarket, Payout, Ticket, Trade, TradeSide
-from streams.sandbox.http.routes import Access, Route
+from streams.sandbox.http.routes import Access, Rejected, Route
 from streams.sandbox.http.server import Request, Response
 from streams.sandbox.kalshi.auth import KalshiKey
-from streams.sandbox.kalshi.errors import Rejected, bad_parameter, not_found
+from streams.sandbox.kalshi.errors import bad_parameter, not_found
 from streams.sandbox.kalshi.formats import count, money4
 from streams.sandbox.kalshi.paging import limit_of, one_of, paged, paged_after, time_range, whole
 from streams.sandbox.kalshi.portfolio_objects import (

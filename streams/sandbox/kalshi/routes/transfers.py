@@ -6,10 +6,10 @@ import uuid
 from typing import Any
 
 from streams.market.errors import Refused
-from streams.sandbox.http.routes import Access, Route
+from streams.sandbox.http.routes import Access, Rejected, Route
 from streams.sandbox.http.server import Request, Response
 from streams.sandbox.kalshi.auth import KalshiKey
-from streams.sandbox.kalshi.errors import Rejected, flat, nested, not_found
+from streams.sandbox.kalshi.errors import flat, nested, not_found
 from streams.sandbox.kalshi.formats import money4
 from streams.sandbox.kalshi.limits import SHARDS
 from streams.sandbox.kalshi.order_form import json_body
