@@ -7,7 +7,7 @@
     ├── PermanentError          stop and report; trying again cannot help
     │   ├── AuthenticationFailed
     │   ├── NotFound
-    │   └── Refused             the venue understood and said no; `code` says why
+    │   └── Refused             the venue understood and refused; `code` says why
     ├── OutcomeUnknown          a write whose effect is not known; only reads (by `order_ids`) may follow
     ├── IntegrityError          a book can no longer be trusted; resync it
     ├── MalformedFrame          bytes that do not parse; `raw` goes to dead letters with `reason`

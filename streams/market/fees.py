@@ -25,7 +25,7 @@ Rounding = Literal["floor", "half_up", "ceil"]
 RebateRule = Literal["reached", "passed"]
 
 _RATE_SCALE = 1_000_000
-# (taker, maker) in 1/10,000. The table behind `flat` is not published; 0.035 is what the last printed one said, and no
+# (taker, maker) in 1/10,000. The table behind `flat` is not published; 0.035 stood in the last printed one, and no
 # live series uses it.
 _KALSHI_RATES_E4: dict[str, tuple[int, int]] = {
     "quadratic": (700, 0),
@@ -350,7 +350,7 @@ def _first(data: Mapping[str, Any], *names: str, default: Any) -> Any:
 
 
 def _number(value: Any, what: str) -> Decimal:
-    """Return a JSON number or decimal string; a float is taken by its shortest text, which is what the wire said."""
+    """Return a JSON number or decimal string; a float is taken by its shortest text, as on the wire."""
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         raise InvalidAmount(f"{what} is not a number: {value!r}")
     return Decimal(scaled_int(repr(value) if isinstance(value, float) else value, _RATE_SCALE, what)).scaleb(-6)

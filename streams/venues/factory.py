@@ -74,7 +74,7 @@ def polymarket_feed(settings: Settings, http: httpx.AsyncClient) -> PolymarketFe
 
 
 def user_feeds(settings: Settings) -> list[UserFeed]:
-    """Return one unconnected private feed per venue whose key is stored."""
+    """Return one unconnected user stream per venue whose key is stored."""
     keystore, where = Keystore(settings), endpoints(settings)
     feeds: list[UserFeed] = []
     kalshi, polymarket = keystore.kalshi(settings.venues), keystore.polymarket(settings.venues)

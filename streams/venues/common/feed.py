@@ -1,4 +1,4 @@
-"""What live feeds of one venue offer: `Feed` for market data, `UserFeed` for what concerns our account alone.
+"""What live feeds of one venue offer: `Feed` for market data, `UserFeed` for our own account.
 
 Reconnecting, integrity and storage are the business of whoever reads them.
 """
@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 from streams.market.events import MarketEvent
 from streams.market.identity import Venue
-from streams.market.private import PrivateEvent
+from streams.market.user_stream_events import UserStreamEvent
 
 
 class RawFrame(NamedTuple):
@@ -86,11 +86,11 @@ class Feed(Protocol):
 
 
 class UserFeed(Protocol):
-    """What one venue tells about our account.
+    """One venue's user stream: what it reports of our account.
 
     There is no replay. The first event after `connect` is `AccountUnread`, and it comes again whenever something may
     have been missed: orders, executions and positions are then read over REST, and later events applied on top.
-    `streams.market.lives` puts both together in any order.
+    `streams.market.order_lifecycle` puts both together in any order.
     """
 
     @property
@@ -100,7 +100,7 @@ class UserFeed(Protocol):
     async def connect(self) -> None:
         """Open the connection and subscribe; errors as for `Feed.connect`."""
 
-    def events(self) -> AsyncIterator[PrivateEvent]:
+    def events(self) -> AsyncIterator[UserStreamEvent]:
         """Yield events as they arrive. A frame that cannot be read becomes `AccountUnread`.
 
         Raises:

@@ -32,11 +32,11 @@ _MAX_WAITING_BYTES = 32 * 1024 * 1024
 
 
 class TextHeartbeat(NamedTuple):
-    """A venue's own ping in text frames; its answers are no frames to the reader.
+    """A venue's own ping in text frames; its responses are no frames to the reader.
 
     Attributes:
         every_s: Pause between two pings.
-        limit_s: A connection whose last answer is older than this is lost, whatever else arrives on it.
+        limit_s: A connection whose last response is older than this is lost, whatever else arrives on it.
     """
 
     every_s: float
@@ -158,7 +158,7 @@ class Socket:
             self._beating = asyncio.create_task(self._beat(self._heartbeat, listener))
 
     async def _beat(self, heartbeat: TextHeartbeat, listener: _Listener) -> None:
-        # A failed ping needs no word from here: whoever reads the frames is told that the connection is gone.
+        # A failed ping needs no word from here: whoever reads the frames learns that the connection is gone.
         with suppress(TransientError):
             while True:
                 await asyncio.sleep(heartbeat.every_s)
@@ -206,7 +206,7 @@ class Socket:
                 await listener.arrived.wait()
         except TimeoutError:
             if self._transport is not None and listener.closed_because is None:
-                # An answer to this is what tells a quiet market from a dead connection.
+                # The response to this tells a quiet market from a dead connection.
                 self._transport.send_ping(b"")
 
     async def close(self) -> None:

@@ -166,7 +166,7 @@ class TokenBucket:
         await take_together([(self, tokens)])
 
     def drain(self) -> None:
-        """Empty the bucket: the venue said that we are too fast."""
+        """Empty the bucket: the venue reported that we are too fast."""
         with self.ledger.open() as entries:
             self.put(entries, min(0.0, self.refilled(entries)))
 

@@ -121,7 +121,7 @@ class KalshiLimits:
     Args:
         is_signed: Whether calls carry a key.
         ledger: Where tokens are counted; a file shares them with other processes. Default: this object alone.
-        account: What the account may do until the venue has said it; default the lowest tier.
+        account: What the account may do until the venue has reported it; default the lowest tier.
         unsigned_reads_per_s: Reads a second of the address without a key.
         monotonic: Seconds of a clock all users of the ledger share.
     """
@@ -161,7 +161,7 @@ class KalshiLimits:
         return self._monotonic() >= self._fresh_until and not self._recall()
 
     def learn(self, account: AccountLimits | None, costs: EndpointCosts | None) -> None:
-        """Take over what the venue said, for all users of the ledger; None where it did not.
+        """Take over what the venue reported, for all users of the ledger; None where it did not.
 
         Without an account the venue is asked again soon; costs that it did not say stay as they were.
         """

@@ -117,25 +117,25 @@ def classify(
     """
     document = _document(body)
     text = error_text(document)
-    said = f"{status} {text}".strip()
+    reason = f"{status} {text}".strip()
     wait = retry_after_s(headers, document, now_s)
     if status == 429:
-        return RateLimited(said, 1.0 if wait is None else wait)
+        return RateLimited(reason, 1.0 if wait is None else wait)
     if status == 425:
         return Unavailable(
-            said if text else "425 the matching engine restarts", RESTART_WAIT_S if wait is None else wait
+            reason if text else "425 the matching engine restarts", RESTART_WAIT_S if wait is None else wait
         )
     if status == 401 or _KEY_WORDS.search(text):
-        return AuthenticationFailed(said)
+        return AuthenticationFailed(reason)
     if status == 404:
-        return NotFound(said)
+        return NotFound(reason)
     if status == 400 and "heartbeat_id" in document:
         return HeartbeatMismatch(str(document["heartbeat_id"] or ""), text)
     code = _code(document, text)
     is_retryable = document.get("retryable") is True and not is_write
     has_failed = status == 408 or (status >= 500 and not (status == 503 and code in _MODES))
     if is_retryable or has_failed:
-        return OutcomeUnknown(said) if is_write else TransientError(said)
+        return OutcomeUnknown(reason) if is_write else TransientError(reason)
     return Refused(code, text, status, wait)
 
 

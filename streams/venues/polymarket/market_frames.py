@@ -1,7 +1,7 @@
 """Polymarket's market socket frames as events in YES terms. Pure; the only error is MalformedFrame.
 
-The books of the two tokens mirror each other, and a frame usually says everything twice. What is said of both tokens is
-folded into one event of the YES book; what is said of the NO token alone is converted.
+The books of the two tokens mirror each other, and a frame usually states everything twice. What is stated of both
+tokens is folded into one event of the YES book; what is stated of the NO token alone is converted.
 """
 
 from __future__ import annotations

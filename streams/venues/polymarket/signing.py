@@ -263,7 +263,7 @@ def l1_headers(
 def l2_headers(
     credentials: PolymarketCredentials, method: str, path: str, timestamp_s: int, body: bytes = b""
 ) -> dict[str, str]:
-    """Return the headers of a private request.
+    """Return the headers of a signed request.
 
     Args:
         credentials: Whose request it is.

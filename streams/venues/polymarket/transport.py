@@ -96,7 +96,7 @@ class PolymarketTransport:
     async def _private_list(
         self, path: str, parse: Callable[[dict[str, Any]], Result], filters: Mapping[str, Filter]
     ) -> list[Result]:
-        """Read all pages of a private list."""
+        """Read all pages of a signed list."""
 
         async def fetch(cursor: str) -> Page[dict[str, Any]]:
             document = document_of(await self._private("GET", path, parameters={"next_cursor": cursor, **filters}))

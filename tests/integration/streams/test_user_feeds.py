@@ -1,4 +1,4 @@
-"""Both private sockets: against servers that misbehave, and against the sandbox exchanges with real orders."""
+"""Both user streams: against servers that misbehave, and against the sandbox exchanges with real orders."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from websockets.asyncio.server import ServerConnection
 
 from streams.market.errors import AuthenticationFailed, TransientError
 from streams.market.identity import Venue
-from streams.market.lives import FillLives, OrderLives
-from streams.market.private import (
+from streams.market.order_lifecycle import FillLifecycles, OrderLifecycles
+from streams.market.user_stream_events import (
     AccountUnread,
     FillUpdate,
     OrderGroupUpdate,
     OrderUpdate,
     PositionUpdate,
-    PrivateEvent,
+    UserStreamEvent,
 )
 from streams.sandbox.core.faults import FaultPlan, SettlementPlan
 from streams.venues.common.endpoints import Endpoints
@@ -39,8 +39,10 @@ from tests.support.venue_servers import CREDENTIALS, KalshiVenue, play
 YES = str(10**40)
 
 
-async def until(events: AsyncIterator[PrivateEvent], done: Callable[[list[PrivateEvent]], bool]) -> list[PrivateEvent]:
-    found: list[PrivateEvent] = []
+async def until(
+    events: AsyncIterator[UserStreamEvent], done: Callable[[list[UserStreamEvent]], bool]
+) -> list[UserStreamEvent]:
+    found: list[UserStreamEvent] = []
     async with asyncio.timeout(60):
         async for event in events:
             found.append(event)
@@ -49,7 +51,7 @@ async def until(events: AsyncIterator[PrivateEvent], done: Callable[[list[Privat
     return found
 
 
-def is_unread(found: list[PrivateEvent]) -> bool:
+def is_unread(found: list[UserStreamEvent]) -> bool:
     return isinstance(found[-1], AccountUnread)
 
 
@@ -172,7 +174,7 @@ def test_a_kalshi_order_is_followed_from_resting_to_filled_with_its_fills_and_po
             )  # fmt: skip
             answer = await world.kalshi.create_order(request)
             world.quote(Venue.KALSHI, "seller", "ask", 5_000, 10)
-            orders, fills = OrderLives(), FillLives()
+            orders, fills = OrderLifecycles(), FillLifecycles()
             found = await until(events, lambda seen: is_complete(seen, answer.order_id))
             for event in found:
                 if isinstance(event, OrderUpdate):
@@ -192,8 +194,8 @@ def test_a_kalshi_order_is_followed_from_resting_to_filled_with_its_fills_and_po
     asyncio.run(main())
 
 
-def is_complete(found: list[PrivateEvent], order_id: str) -> bool:
-    """Whether a filled order, a fill and a position were told of."""
+def is_complete(found: list[UserStreamEvent], order_id: str) -> bool:
+    """Whether a filled order, a fill and a position were reported."""
     kinds = {type(event) for event in found}
     ended = [e for e in found if isinstance(e, OrderUpdate) and e.order_id == order_id and e.status == "filled"]
     return bool(ended) and {FillUpdate, PositionUpdate} <= kinds
@@ -214,7 +216,7 @@ def test_a_polymarket_trade_is_followed_until_it_is_final(failed_share: int, end
                 is_neg_risk=False, salt=1, timestamp_ms=time.time_ns() // 1_000_000,
             )  # fmt: skip
             answer = await world.polymarket.post_order(signed)
-            orders, fills = OrderLives(), FillLives()
+            orders, fills = OrderLifecycles(), FillLifecycles()
             async with asyncio.timeout(60):
                 async for event in events:
                     if isinstance(event, OrderUpdate):

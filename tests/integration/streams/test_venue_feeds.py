@@ -40,7 +40,7 @@ def test_kalshi_markets_come_and_go_on_the_same_subscription() -> None:
         feed = KalshiFeed(at, CREDENTIALS)
         await feed.connect()
         await feed.subscribe([Market("A"), Market("B")])
-        await feed.subscribe([Market("C")])  # before the venue has said under which id
+        await feed.subscribe([Market("C")])  # before the venue has reported under which id
         events = await read_until(feed, lambda found: len(snapshots(found)) == 3)
         assert sorted(snapshots(events)) == ["A", "B", "C"]
         assert [e.sequence for e in events if isinstance(e, BookSnapshot)] == [1, 2, 4]

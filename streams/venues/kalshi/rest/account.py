@@ -58,7 +58,7 @@ class AccountReads(KalshiTransport):
         return await self._all_once("/portfolio/orders", "orders", parse_order, lambda o: o.order_id, **filters)
 
     async def order(self, order_id: str) -> OrderState:
-        """Return one of our orders. Right after a cancel it may still be said to rest."""
+        """Return one of our orders. Right after a cancel it may still be reported as resting."""
         return await self._read(f"/portfolio/orders/{path_part(order_id)}", lambda a: parse_order(part_of(a, "order")))
 
     async def queue_positions(

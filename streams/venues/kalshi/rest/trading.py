@@ -39,7 +39,7 @@ class Trading(KalshiTransport):
     """Orders and order groups. The venue routes by ticker unless a request names its shard.
 
     Raises, for every call:
-        Refused, NotFound, AuthenticationFailed: The venue said no; nothing happened.
+        Refused, NotFound, AuthenticationFailed: The venue refused; nothing happened.
         RateLimited, TransientError: Nothing reached it; the same request may be sent again.
         OutcomeUnknown: It may have happened; only reads may follow. `order_ids` holds the client_order_ids of what
             was created, and the order_ids of what was changed or cancelled.
@@ -122,7 +122,7 @@ class Trading(KalshiTransport):
     async def create_order_group(self, limit_e6: int, *, exchange_index: int | None = None) -> str:
         """Make a group that cancels its orders when they fill more than `limit_e6` within 15 s; returns its id.
 
-        A group lives on one shard: the venue takes 0 where none is named.
+        An order group belongs to one exchange shard: the venue takes 0 where none is named.
         """
         body = group_body(limit_e6)
         if exchange_index is not None:

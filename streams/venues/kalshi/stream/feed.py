@@ -212,27 +212,27 @@ class KalshiFeed:
 
     def _on_error(self, error: ChannelError) -> None:
         """Do what the error asks for; a command that was wrong is not repeated, and the book it was for stays stale."""
-        said = f"{error.code} {error.message}"
+        reason = f"{error.code} {error.message}"
         sent = self._sent.pop(error.command_id or 0, None)
         self._unanswered.pop(error.command_id or 0, None)
         if error.remedy == "resubscribe":
             if error.subscription_id is None:
-                self._ended = f"the venue ended a subscription: {said}"
+                self._ended = f"the venue ended a subscription: {reason}"
             else:
-                self._reopen(error.subscription_id, said)
+                self._reopen(error.subscription_id, reason)
         elif error.remedy == "list":
             self._send(commands.list_subscriptions)
         elif error.remedy == "authenticate":
-            self._ended = f"the venue wants a key for a channel: {said}"
+            self._ended = f"the venue wants a key for a channel: {reason}"
         elif error.remedy in _PAUSES_S and sent is not None:
             if sent.attempts >= _ATTEMPTS:
-                self._ended = f"the venue refused a command {sent.attempts} times: {said}"
+                self._ended = f"the venue refused a command {sent.attempts} times: {reason}"
             else:
                 self._send_later(_PAUSES_S[error.remedy] * sent.attempts, sent)
         elif sent is not None:
-            self._on_refusal(sent, said, is_full=error.remedy == "fewer_markets")
+            self._on_refusal(sent, reason, is_full=error.remedy == "fewer_markets")
 
-    def _on_refusal(self, sent: _Sent, said: str, *, is_full: bool) -> None:
+    def _on_refusal(self, sent: _Sent, reason: str, *, is_full: bool) -> None:
         """Do without what the venue does not take; of a command that was too large the first half is tried again."""
         is_opening = sent.make is commands.subscribe
         if not is_opening and sent.arguments[2:] != ("add_markets",):
@@ -240,29 +240,29 @@ class KalshiFeed:
         where, tickers, *rest = sent.arguments
         channels = where if is_opening else [name for name, sid in self._sids.items() if sid == where]
         kept = tickers[: len(tickers) // 2] if is_full else []
-        self._leave_out(channels, tickers[len(kept) :], said)
+        self._leave_out(channels, tickers[len(kept) :], reason)
         if kept:
             self._send(sent.make, where, kept, *rest)
         elif is_opening and BOOK_CHANNEL in channels:
-            self._ended = f"the venue refused the subscription: {said}"
+            self._ended = f"the venue refused the subscription: {reason}"
 
-    def _leave_out(self, channels: Sequence[str], tickers: Sequence[str], said: str) -> None:
+    def _leave_out(self, channels: Sequence[str], tickers: Sequence[str], reason: str) -> None:
         get_logger(venue=str(self.venue)).error(
-            "not carried by the venue", channels=list(channels), markets=len(tickers), first=tickers[:3], reason=said
+            "not carried by the venue", channels=list(channels), markets=len(tickers), first=tickers[:3], reason=reason
         )
         for channel in channels:
             self._left_out.setdefault(channel, set()).update(tickers)
             self._requested.get(channel, set()).difference_update(tickers)
         if BOOK_CHANNEL in channels and tickers:
-            self._own_frames.append(stale_frame(tickers, f"{_NOT_CARRIED}: {said}"[:200]))
+            self._own_frames.append(stale_frame(tickers, f"{_NOT_CARRIED}: {reason}"[:200]))
 
-    def _reopen(self, sid: int, said: str) -> None:
+    def _reopen(self, sid: int, reason: str) -> None:
         channel = next((name for name, known in self._sids.items() if known == sid), None)
         if channel is None:
             return
         self._resubscriptions += 1
         if self._resubscriptions > _RESUBSCRIPTIONS:
-            self._ended = f"the venue ended {channel} again and again: {said}"
+            self._ended = f"the venue ended {channel} again and again: {reason}"
             return
         del self._sids[channel]
         self._requested.pop(channel, None)
@@ -315,7 +315,7 @@ class KalshiFeed:
             self._timers.discard(timer)
             if sent.make is commands.update and sent.arguments[0] not in self._sids.values():
                 return  # the subscription was opened anew meanwhile, with all wanted markets
-            with suppress(TransientError):  # whoever reads the frames is told
+            with suppress(TransientError):  # whoever reads the frames learns it
                 self._send(sent.make, *sent.arguments, attempts=sent.attempts)
 
         timer = asyncio.get_running_loop().call_later(pause_s, send)

@@ -26,7 +26,7 @@ _FAILURES_BEFORE_LOSS = 3
 class KalshiPollingFeed:
     """Reads the books of the wanted markets every `interval_s`; a book that did not change gives no frame.
 
-    One that was given and that the venue lists no more (its market went to the archive) is said to be stale.
+    One that was given and that the venue lists no more (its market went to the archive) is reported as stale.
     """
 
     venue = Venue.KALSHI

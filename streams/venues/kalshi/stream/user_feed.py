@@ -1,4 +1,4 @@
-"""Kalshi's private socket: our executions, orders, positions and order groups as they happen."""
+"""Kalshi's user stream: our executions, orders, positions and order groups as they happen."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import orjson
 from streams.market.errors import AuthenticationFailed, MalformedFrame, TransientError
 from streams.market.events import Acknowledgement, ChannelError
 from streams.market.identity import Venue
-from streams.market.private import AccountUnread, PrivateEvent
+from streams.market.user_stream_events import AccountUnread, UserStreamEvent
 from streams.venues.common.endpoints import Endpoints
 from streams.venues.common.feed import RawFrame
 from streams.venues.common.socket import Socket
@@ -28,8 +28,8 @@ _UNKNOWN_CHANNEL = 8
 class KalshiUserFeed:
     """One signed socket over all markets of the key; see `UserFeed`.
 
-    `AccountUnread` is not said before the venue has confirmed every channel, so that nothing falls between the reading
-    and the events after it. A channel that is not confirmed within `answer_limit_s` costs the connection.
+    `AccountUnread` is not published before the venue has confirmed every channel, so that nothing falls between the
+    reading and the events after it. A channel that is not confirmed within `answer_limit_s` costs the connection.
     """
 
     venue = Venue.KALSHI
@@ -64,7 +64,7 @@ class KalshiUserFeed:
         await self._socket.connect(self._url, self._signer.headers("GET", self._url, self._clock() // 1_000_000))
         self._subscribe(CHANNELS)
 
-    async def events(self) -> AsyncIterator[PrivateEvent]:
+    async def events(self) -> AsyncIterator[UserStreamEvent]:
         """See `UserFeed.events`; a fill and its order's state come in no fixed order."""
         while True:
             for frame in await self._arrived():
@@ -79,7 +79,7 @@ class KalshiUserFeed:
             async with asyncio.timeout_at(self._asked_at + self._answer_limit_s):
                 return await self._socket.batch()
         except TimeoutError:
-            raise TransientError(f"private channels were not confirmed for {self._answer_limit_s:g} s") from None
+            raise TransientError(f"user channels were not confirmed for {self._answer_limit_s:g} s") from None
 
     async def close(self) -> None:
         """See `UserFeed.close`."""
@@ -90,12 +90,12 @@ class KalshiUserFeed:
         self._asked_at = asyncio.get_running_loop().time()
         self._socket.send(orjson.dumps(commands.subscribe(self._command_id, channels)))
 
-    def _take(self, raw: bytes) -> list[PrivateEvent]:
+    def _take(self, raw: bytes) -> list[UserStreamEvent]:
         try:
             frame = parse_user_frame(raw)
         except MalformedFrame as error:
             return [AccountUnread(self.venue, f"a frame cannot be read: {error.reason}"[:300])]
-        found: list[PrivateEvent] = []
+        found: list[UserStreamEvent] = []
         if self._has_hole(frame):
             found.append(AccountUnread(self.venue, "sequence_hole"))
         event = frame.event
@@ -110,13 +110,13 @@ class KalshiUserFeed:
             found.append(event)
         return found
 
-    def _when_complete(self) -> list[PrivateEvent]:
+    def _when_complete(self) -> list[UserStreamEvent]:
         open_channels = set(self._channels.values())
         if len(open_channels) + self._unknown < len(CHANNELS):
             return []
         if not open_channels >= _NEEDED:
             missing = ", ".join(sorted(_NEEDED - open_channels))
-            raise TransientError(f"the venue does not know a private channel that is needed: {missing}")
+            raise TransientError(f"the venue does not know a user channel that is needed: {missing}")
         self._asked_at = None
         return [AccountUnread(self.venue, self._unread)]
 
@@ -133,14 +133,14 @@ class KalshiUserFeed:
 
         An environment may lag behind the documents; orders and executions are what cannot be done without.
         """
-        said = f"{error.code} {error.message}"
+        reason = f"{error.code} {error.message}"
         channel = self._channels.pop(error.subscription_id or 0, None)
         if error.is_terminal and channel is not None:
-            self._unread = f"the venue ended {channel}: {said}"
+            self._unread = f"the venue ended {channel}: {reason}"
             self._subscribe((channel,))
         elif error.code == _UNKNOWN_CHANNEL and self._unknown < len(CHANNELS) - len(_NEEDED):
             self._unknown += 1
         elif error.remedy == "authenticate":
-            raise AuthenticationFailed(f"the venue refused a private channel: {said}")
+            raise AuthenticationFailed(f"the venue refused a user channel: {reason}")
         else:
-            raise TransientError(f"the venue refused a private channel: {said}")
+            raise TransientError(f"the venue refused a user channel: {reason}")

@@ -1,7 +1,7 @@
 """Kalshi's public socket frames as events in YES terms. Pure; the only error is MalformedFrame.
 
 The frame of a public channel becomes one event, our own `STALE` one an event for each market it names. Frames of
-channels we have no use for (requests for quotes, index feeds, the private channels on a market data socket) become
+channels we have no use for (requests for quotes, index feeds, the user channels on a market data socket) become
 `OtherChannel`, because their sequence numbers still count.
 """
 

@@ -1,4 +1,4 @@
-"""Kalshi's private frames as private events. Pure; the only error is MalformedFrame.
+"""Kalshi's user stream frames as user stream events. Pure; the only error is MalformedFrame.
 
 Orders and executions are read as the ones of REST are; what the sockets add stands beside them.
 """
@@ -12,8 +12,15 @@ import msgspec
 from streams.market.errors import MalformedFrame
 from streams.market.events import Acknowledgement, ChannelError
 from streams.market.identity import Venue
-from streams.market.private import FillUpdate, OrderGroupUpdate, OrderStatus, OrderUpdate, PositionUpdate, PrivateEvent
 from streams.market.units import PRICE_SCALE
+from streams.market.user_stream_events import (
+    FillUpdate,
+    OrderGroupUpdate,
+    OrderStatus,
+    OrderUpdate,
+    PositionUpdate,
+    UserStreamEvent,
+)
 from streams.venues.common.decimals import check_text, wire_cash_e6, wire_ms, wire_size_e6
 from streams.venues.common.responses import json_of, read
 from streams.venues.kalshi.types import wire
@@ -27,15 +34,15 @@ _STATUS: dict[str, OrderStatus] = {"resting": "live", "canceled": "canceled", "e
 
 
 class UserFrame(NamedTuple):
-    """What a frame of the private socket says; `sequence` only on channels that count."""
+    """What a frame of the user stream reports; `sequence` only on channels that count."""
 
-    event: PrivateEvent | Acknowledgement | ChannelError | None
+    event: UserStreamEvent | Acknowledgement | ChannelError | None
     subscription_id: int | None
     sequence: int | None
 
 
 def parse_user_frame(raw: bytes) -> UserFrame:
-    """Return what a frame of the private socket says; its event is None for frames of other channels.
+    """Return what a frame of the user stream reports; its event is None for frames of other channels.
 
     Raises:
         MalformedFrame: For anything that is not a frame of the documented shape.
@@ -51,7 +58,7 @@ def parse_user_frame(raw: bytes) -> UserFrame:
     return UserFrame(event, frame.sid, frame.seq)
 
 
-def _event_of(frame: wire.Frame, raw: bytes) -> PrivateEvent | Acknowledgement | ChannelError | None:
+def _event_of(frame: wire.Frame, raw: bytes) -> UserStreamEvent | Acknowledgement | ChannelError | None:
     if frame.type == "fill":
         return fill_update(parse_fill(json_of(bytes(frame.msg))))
     if frame.type == "user_order":

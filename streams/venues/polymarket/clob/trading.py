@@ -34,7 +34,7 @@ class Trading(PolymarketTransport):
         """Send a signed order once.
 
         Raises:
-            Refused: The venue said no, by status or by the answer's words.
+            Refused: The venue refused, by status or by the response's words.
             OutcomeUnknown: It may exist; `order(signed.order_id)` tells.
         """
         try:

@@ -1,7 +1,7 @@
 """Polymarket's market data: books, price changes and trades of both tokens of the wanted markets.
 
 The tokens are spread over several sockets, because many on one connection have been seen to fall silent one by one.
-What is lost with one of them is said in the stream by a frame of our own (`wire.STALE`), so that it is recorded and
+What is lost with one of them is reported in the stream by a frame of our own (`wire.STALE`), so that it is recorded and
 replayed like everything else; the other connections go on.
 """
 
@@ -177,7 +177,7 @@ class PolymarketFeed:
         self._changed.set()
 
     async def _next(self, shard: Shard) -> list[RawFrame]:
-        """Return what a socket brings next; its loss is said once, and then it is opened again."""
+        """Return what a socket brings next; its loss is reported once, and then it is opened again."""
         if shard in self._lost:
             await self._revive(shard)
         try:

@@ -1,7 +1,7 @@
 """Whether the socket still speaks of a token: single subscriptions fall silent on connections that live.
 
 Pure: times come in, whoever owns it asks the venue over REST. A token that was silent for a while is read twice; when
-its book changed between the readings and the socket said nothing before or soon after, the subscription is dead.
+its book changed between the readings and the socket sent nothing before or soon after, the subscription is dead.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class TokenSilence:
             state.mark = mark
 
     def stale(self, now_ns: int) -> list[str]:
-        """Return tokens whose subscription is dead; each is said once and then watched from the beginning."""
+        """Return tokens whose subscription is dead; each is reported once and then watched from the beginning."""
         found = [
             token
             for token, state in self._tokens.items()

@@ -1,7 +1,8 @@
-"""Polymarket's private socket: our orders and trades as they change.
+"""Polymarket's user stream: our orders and trades as they change.
 
 A trade comes once per status step with the same id until it is CONFIRMED or FAILED, and events of the two kinds are
-ordered neither among themselves nor against the answers of calls: `streams.market.lives` puts them together.
+ordered neither among themselves nor against the responses of calls: `streams.market.order_lifecycle` puts them
+together.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import orjson
 
 from streams.market.errors import MalformedFrame
 from streams.market.identity import Venue
-from streams.market.private import AccountUnread, PrivateEvent
+from streams.market.user_stream_events import AccountUnread, UserStreamEvent
 from streams.venues.common.endpoints import Endpoints
 from streams.venues.common.socket import Socket, TextHeartbeat
 from streams.venues.credentials.keys import PolymarketCredentials
@@ -63,7 +64,7 @@ class PolymarketUserFeed:
             self._market_ids.pop(market_id, None)
         self._socket.send(orjson.dumps(commands.user_operation("unsubscribe", market_ids)))
 
-    async def events(self) -> AsyncIterator[PrivateEvent]:
+    async def events(self) -> AsyncIterator[UserStreamEvent]:
         """See `UserFeed.events`."""
         while True:
             if self._is_unread:

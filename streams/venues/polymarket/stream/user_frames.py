@@ -1,4 +1,4 @@
-"""Polymarket's private frames as private events. Pure; the only error is MalformedFrame.
+"""Polymarket's user stream frames as user stream events. Pure; the only error is MalformedFrame.
 
 Orders and trades are read as the ones of REST are; the kind of an order's event (PLACEMENT, UPDATE, CANCELLATION) and
 the reason of a kill stand in its status.
@@ -11,7 +11,7 @@ from typing import Any
 
 from streams.market.errors import InvalidAmount, MalformedFrame
 from streams.market.identity import Venue
-from streams.market.private import FillStatus, FillUpdate, OrderStatus, OrderUpdate, PrivateEvent
+from streams.market.user_stream_events import FillStatus, FillUpdate, OrderStatus, OrderUpdate, UserStreamEvent
 from streams.venues.common.decimals import check_text
 from streams.venues.common.responses import json_of, read
 from streams.venues.credentials.keys import PolymarketCredentials
@@ -36,7 +36,7 @@ _FILL_STATUS: dict[str, FillStatus] = {
 }
 
 
-def parse_user_frame(raw: bytes, credentials: PolymarketCredentials) -> list[PrivateEvent]:
+def parse_user_frame(raw: bytes, credentials: PolymarketCredentials) -> list[UserStreamEvent]:
     """Return the orders and fills of a frame (one object or an array of them), in its order.
 
     A trade without a fill of ours gives nothing; events of other kinds are passed over.
@@ -49,7 +49,7 @@ def parse_user_frame(raw: bytes, credentials: PolymarketCredentials) -> list[Pri
     try:
         check_text(raw)
         document = json_of(raw)
-        events: list[PrivateEvent] = []
+        events: list[UserStreamEvent] = []
         for entry in document if isinstance(document, list) else [document]:
             events += read(entry, lambda message: _events_of(message, credentials))
     except MalformedFrame as error:
@@ -59,7 +59,7 @@ def parse_user_frame(raw: bytes, credentials: PolymarketCredentials) -> list[Pri
     return events
 
 
-def _events_of(message: dict[str, Any], credentials: PolymarketCredentials) -> list[PrivateEvent]:
+def _events_of(message: dict[str, Any], credentials: PolymarketCredentials) -> list[UserStreamEvent]:
     kind = message.get("event_type")
     if kind == "order":
         return [order_update(parse_order(message))]

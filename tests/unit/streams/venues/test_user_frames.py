@@ -1,4 +1,4 @@
-"""Frames of both venues' private sockets, and the clients the settings choose."""
+"""Frames of both venues' user streams, and the clients the settings choose."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from streams.market.errors import MalformedFrame
 from streams.market.events import Acknowledgement, ChannelError
-from streams.market.private import FillUpdate, OrderUpdate
+from streams.market.user_stream_events import FillUpdate, OrderUpdate
 from streams.recorder.sources import feed_sources
 from streams.settings import Settings
 from streams.venues import factory as clients

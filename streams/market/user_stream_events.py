@@ -1,7 +1,7 @@
-"""What a venue tells us alone about our account: orders, executions and holdings, in words no venue owns.
+"""What a venue's user stream reports of our account: orders, executions and holdings, in words no venue owns.
 
 Amounts are of what the order was placed on: the YES contract on Kalshi (where selling YES is buying NO), the token
-`token_id` on Polymarket. `side` says whether that is bought (`bid`) or sold (`ask`). Private sockets have no sequence
+`token_id` on Polymarket. `side` says whether that is bought (`bid`) or sold (`ask`). User streams have no sequence
 and no replay, so a connection begins with `AccountUnread`.
 """
 
@@ -122,4 +122,4 @@ class OrderGroupUpdate:
     payload: Any = None
 
 
-PrivateEvent = AccountUnread | OrderUpdate | FillUpdate | PositionUpdate | OrderGroupUpdate
+UserStreamEvent = AccountUnread | OrderUpdate | FillUpdate | PositionUpdate | OrderGroupUpdate

@@ -1,6 +1,6 @@
-"""The lives of our orders and fills, put together from messages that come twice, late and in any order. Pure.
+"""The lifecycle of our orders and fills, put together from messages that come twice, late and in any order. Pure.
 
-Messages of a private socket, answers of calls and rows of REST reads all go through the same two machines, so that it
+Messages of a user stream, responses of calls and rows of REST reads all go through the same two machines, so that it
 does not matter which of them came first.
 """
 
@@ -9,28 +9,28 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Literal
 
-from streams.market.private import FillStatus, FillUpdate, OrderUpdate
+from streams.market.user_stream_events import FillStatus, FillUpdate, OrderUpdate
 
 FillStep = Literal["first", "advanced", "repeated", "outdated", "contradicted"]
-"""What a message said of a fill.
+"""What a message reported of a fill.
 
-contradicted: CONFIRMED and FAILED were both said; the first stands, and only a read of the venue can tell.
+contradicted: CONFIRMED and FAILED were both reported; the first stands, and only a read of the venue can tell.
 """
 
 _RANK: dict[FillStatus, int] = {"matched": 0, "retrying": 1, "mined": 2, "confirmed": 3, "failed": 3}
 
 
-class FillLives:
+class FillLifecycles:
     """Every fill by (fill_id, order_id), each at the latest status that is known."""
 
     def __init__(self) -> None:
         self.fills: dict[tuple[str, str], FillUpdate] = {}
 
     def apply(self, update: FillUpdate) -> FillStep:
-        """Take a message in; the fill stands in `fills` as it is after it.
+        """Apply a message; the fill stands in `fills` as it is after it.
 
         A final status stays. Of two that are not final the later one by the venue's clock counts: MINED may go back to
-        RETRYING when a block is lost. Where the clock says nothing, the one nearer to the end counts.
+        RETRYING when a block is lost. Where no time is stated, the one nearer to the end counts.
         """
         known = self.fills.get(update.key)
         if known is None:
@@ -65,14 +65,14 @@ def _is_later(update: FillUpdate, known: FillUpdate) -> bool:
     return ours > theirs
 
 
-class OrderLives:
+class OrderLifecycles:
     """Every order by its id, each as far as is known: what was filled never shrinks, and an end stays."""
 
     def __init__(self) -> None:
         self.orders: dict[str, OrderUpdate] = {}
 
     def apply(self, update: OrderUpdate) -> OrderUpdate | None:
-        """Take a message in and return the order as it is now; None where the message says nothing new.
+        """Apply a message and return the order as it is now; None where the message reports nothing new.
 
         A placement that arrives after the match it led to changes nothing; a cancellation that states no filled amount
         keeps the one known before.
