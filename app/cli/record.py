@@ -27,7 +27,7 @@ def record_command(
 
     from streams.logs import configure_logs
     from streams.recorder.running import run_until_signalled
-    from streams.recorder.service import record
+    from streams.recorder.service import RecorderRun, record
     from streams.settings import load_settings
     from streams.storage.schema import migrate
     from streams.storage.wanted import resolve_wanted
@@ -45,8 +45,8 @@ def record_command(
         if unknown:
             fail(f"These markets have not been discovered: {', '.join(unknown[:5])}.", ExitCode.USAGE)
         load = lambda _connection: found  # noqa: E731 - one expression, used once
-    run_id = f"cli-{uuid.uuid4().hex[:12]}"
-    ended = run_until_signalled(lambda stop: record(settings, number, count, run_id, [], stop, wanted=load))
+    run = RecorderRun(number, count, f"cli-{uuid.uuid4().hex[:12]}")
+    ended = run_until_signalled(lambda stop: record(settings, run, [], stop, universe=load))
     emit_document(asdict(ended.result), as_json=as_json)
 
 

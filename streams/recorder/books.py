@@ -1,13 +1,14 @@
 """The books of one recorder and what is known about each: on which connection it comes, and whether it may be trusted.
 
-All of it can be written down as one JSON document and taken up again, which is how a segment begins: a replay needs no
-earlier file.
+All of it is dumped as one JSON document and loaded again, which is how a segment begins: a replay needs no earlier
+file.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
 
 from streams.market.book import Book
 from streams.market.events import BookSnapshot, MarketEvent
@@ -27,13 +28,38 @@ Parse = Callable[[bytes], list[MarketEvent]]
 ParserFactory = Callable[[Sequence[MarketKey]], Parse]
 """Makes the pure parser of a connection's frames from the markets it follows."""
 
-QuoteState = tuple[int | None, int | None, int | None, int | None, str]
-"""(bid_e4, bid_size_e6, ask_e4, ask_size_e6, state) as last written."""
+
+@dataclass(frozen=True, slots=True)
+class Parser:
+    """How the frames of a connection are read, and what they tell of its books.
+
+    Attributes:
+        make: Makes the pure parser.
+        is_polled: The frames are books read over REST every few seconds, for want of a key for the socket.
+        repeats_removals: Frames carry no sequence numbers, so a removal must be of a level that is in the book, or went
+            lately: a match is reported by a whole book and by changes, which repeat its removals.
+        reports_fills_as_books: A match comes as a whole book in which best levels of one side are consumed.
+    """
+
+    make: ParserFactory
+    is_polled: bool = False
+    repeats_removals: bool = False
+    reports_fills_as_books: bool = False
 
 
-def is_polling(parser: str) -> bool:
-    """Whether the frames of a parser, named as in a segment, come by REST polling."""
-    return parser.endswith("_polling")
+class BestPrices(NamedTuple):
+    """The best prices of a book as they are quoted; None on an empty side and wherever the state is not `live`."""
+
+    bid_e4: int | None
+    bid_size_e6: int | None
+    ask_e4: int | None
+    ask_size_e6: int | None
+    state: Literal["live", "stale", "crossed"]
+
+    @classmethod
+    def unquoted(cls, state: Literal["stale", "crossed"]) -> BestPrices:
+        """The quote of a book whose prices must not be acted on."""
+        return cls(None, None, None, None, state)
 
 
 class MarketBook:
@@ -45,7 +71,8 @@ class MarketBook:
         is_polled: The book is read over REST every few seconds, for want of a key for the socket.
         subscription_id: Kalshi's sid the book comes on.
         crossed_since_ns: When the book became crossed, None while it is not.
-        removals: Levels of a Polymarket book that went lately.
+        quote: The best prices as last written.
+        removals: Levels that went lately, where the parser repeats removals.
         updated_ns: `received_ns` of the last frame that changed or confirmed it.
     """
 
@@ -75,7 +102,7 @@ class MarketBook:
         self.subscription_id: int | None = None
         self.crossed_since_ns: int | None = None
         self.updated_ns = 0
-        self.quote: QuoteState | None = None
+        self.quote: BestPrices | None = None
         self.removals = Removals()
 
     def as_snapshot(self) -> BookSnapshot:
@@ -87,24 +114,23 @@ class MarketBook:
 class ConnectionState:
     """One connection: its sequence numbers, its markets and how its frames are parsed."""
 
-    __slots__ = ("_factory", "books", "is_polled", "number", "parse", "parser", "sequences", "venue")
+    __slots__ = ("books", "number", "parse", "parser", "parser_name", "sequences", "venue")
 
-    def __init__(self, number: int, venue: Venue, parser: str, factory: ParserFactory) -> None:
+    def __init__(self, number: int, venue: Venue, parser_name: str, parser: Parser) -> None:
         self.number = number
         self.venue = venue
+        self.parser_name = parser_name
         self.parser = parser
-        self.is_polled = is_polling(parser)
         self.books: dict[str, MarketBook] = {}
         self.sequences = SequenceTracker()
-        self._factory = factory
-        self.parse = factory([])
+        self.parse = parser.make([])
 
     def add(self, keys: Sequence[MarketKey]) -> list[MarketBook]:
         """Follow more markets; returns the new ones."""
         added = []
         for key in keys:
             if key.market_id not in self.books:
-                self.books[key.market_id] = MarketBook(self.venue, key, self.number, is_polled=self.is_polled)
+                self.books[key.market_id] = MarketBook(self.venue, key, self.number, is_polled=self.parser.is_polled)
                 added.append(self.books[key.market_id])
         self._renew()
         return added
@@ -116,14 +142,14 @@ class ConnectionState:
         return removed
 
     def _renew(self) -> None:
-        self.parse = self._factory([state.key for state in self.books.values()])
+        self.parse = self.parser.make([state.key for state in self.books.values()])
 
     def dump(self) -> dict[str, Any]:
         """Return everything as JSON values."""
         return {
             "number": self.number,
             "venue": str(self.venue),
-            "parser": self.parser,
+            "parser": self.parser_name,
             "sequences": sorted(self.sequences.last.items()),
             "books": [
                 {
@@ -133,7 +159,7 @@ class ConnectionState:
                     "sid": state.subscription_id,
                     "crossed": state.crossed_since_ns,
                     "updated": state.updated_ns,
-                    "quote": state.quote,
+                    "quote": None if state.quote is None else list(state.quote),
                     "removals": state.removals.rows(state.updated_ns),
                     "bids": list(state.book.bids.items()),
                     "asks": list(state.book.asks.items()),
@@ -143,9 +169,9 @@ class ConnectionState:
         }
 
     @classmethod
-    def load(cls, document: dict[str, Any], factory: ParserFactory) -> ConnectionState:
+    def load(cls, document: dict[str, Any], parser: Parser) -> ConnectionState:
         """Return the connection that `dump` described."""
-        connection = cls(document["number"], Venue(document["venue"]), document["parser"], factory)
+        connection = cls(document["number"], Venue(document["venue"]), document["parser"], parser)
         connection.sequences = SequenceTracker({int(sid): last for sid, last in document["sequences"]})
         connection.add([MarketKey(*entry["key"]) for entry in document["books"]])
         for entry, state in zip(document["books"], connection.books.values(), strict=True):
@@ -156,6 +182,6 @@ class ConnectionState:
             state.subscription_id = entry["sid"]
             state.crossed_since_ns = entry["crossed"]
             state.updated_ns = entry["updated"]
-            state.quote = None if entry["quote"] is None else tuple(entry["quote"])
+            state.quote = None if entry["quote"] is None else BestPrices(*entry["quote"])
             state.removals = Removals(entry.get("removals", ()))
         return connection

@@ -14,15 +14,15 @@ from typing import Literal
 
 from streams.market.book import Book, Difference
 from streams.market.events import LevelChange
-from streams.market.identity import Side, Venue
+from streams.market.identity import Side
 from streams.market.units import PRICE_ONE_E4
 
 CROSSED_LIMIT_NS = 2_000_000_000
 """A book crossed for longer than this is resynchronised; shorter ones are a match being reported in pieces."""
 
 ECHO_NS = 2_000_000_000
-"""How long after a level went its removal may be told once more: a match may be told by a whole book and by changes,
-and the entries of the two tokens may come in two frames. Recordings of 2025 show such echoes within 10 ms."""
+"""How long after a level went its removal may be reported once more: a match may be reported by a whole book and by
+changes, and the entries of the two tokens may come in two frames. Recordings of 2025 show such echoes within 10 ms."""
 _MOST_REMOVALS = 256
 
 
@@ -60,7 +60,7 @@ class SequenceTracker:
         self.last: dict[int, int] = last or {}
 
     def observe(self, subscription_id: int, sequence: int) -> Continuity:
-        """Take the number of the next frame. After a hole counting goes on from the new number.
+        """Observe the number of the next frame. After a hole counting goes on from the new number.
 
         A subscription starts at 1; one first seen at a later number has lost its beginning.
         """
@@ -109,12 +109,12 @@ def best_prices_agree(book: Book, change: LevelChange) -> bool:
     return stated_ask == (PRICE_ONE_E4 if best_ask is None else best_ask)
 
 
-def is_difference_explained(venue: Venue, difference: Difference | None) -> bool:
-    """Whether a whole book that follows a live one says that nothing was missed.
+def is_difference_explained(difference: Difference | None, *, reports_fills_as_books: bool) -> bool:
+    """Whether a whole book that follows a live one shows that nothing was missed.
 
-    On Kalshi a snapshot stands in sequence with the changes before it and must be equal; on Polymarket a match arrives
-    as a new book in which best levels of one side are consumed.
+    A snapshot that stands in sequence with the changes before it must be equal; where a match is reported as a new
+    book, best levels of one side may be consumed in it.
     """
     if difference is None or difference == "equal":
         return True
-    return venue is Venue.POLYMARKET and difference == "fill"
+    return reports_fills_as_books and difference == "fill"

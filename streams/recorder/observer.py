@@ -16,7 +16,7 @@ _WINDOW_NS = 1_000_000_000
 
 
 class Observer(Protocol):
-    """Is told of each change of a quote, in the recorder's thread: it must return within a millisecond or so."""
+    """Receives each change of a quote, in the recorder's thread: it must return within a millisecond or so."""
 
     def on_quote(self, quote: Quote, book: Book) -> None:
         """A quote changed. `book` is the recorder's own: change nothing.
@@ -73,11 +73,11 @@ class ObserverGuard:
             self.overruns += 1
 
     def on_tick(self, now_ns: int) -> None:
-        """Tell all observers that time has passed."""
+        """Pass on to all observers that time has passed."""
         self._each(lambda observer: observer.on_tick(now_ns))
 
     def close(self) -> None:
-        """Tell all observers that recording ends."""
+        """Pass on to all observers that recording ends."""
         self._each(lambda observer: observer.close())
 
     def _each(self, call: Callable[[Observer], None]) -> None:

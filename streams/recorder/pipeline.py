@@ -7,11 +7,12 @@ the same records give the same rows. It does no I/O; what has to be done about a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
 
+from streams.market.book import Difference
 from streams.market.errors import IntegrityError, MalformedFrame
 from streams.market.events import (
     BookSnapshot,
@@ -24,18 +25,21 @@ from streams.market.events import (
     TickSizeChange,
     TradePrint,
 )
-from streams.market.identity import Venue
 from streams.recorder import rows
-from streams.recorder.books import ConnectionState, MarketBook, MarketKey, ParserFactory
+from streams.recorder.books import BestPrices, ConnectionState, MarketBook, MarketKey, Parser
 from streams.recorder.integrity import CROSSED_LIMIT_NS, best_prices_agree, concerned, is_difference_explained
 from streams.recorder.observer import ObserverGuard
-from streams.storage.coverage import STARTING, CoverageChange
+from streams.recorder.rows import SnapshotReason
+from streams.storage.coverage import STARTING, CoverageChange, CoverageState
 from streams.storage.recording import RowBatch
 from streams.storage.segments import Record, RecordKind
 
 _MINUTE_NS = 60_000_000_000
 _CONFIRM_NS = 20_000_000_000
 _ENDING = ("determined", "settled", "deactivated")
+
+Touched = dict[int, tuple[MarketBook, LevelChange]]
+"""The books that level changes of a frame changed, by identity, each with its last change."""
 
 
 class Pipeline:
@@ -49,7 +53,7 @@ class Pipeline:
         last_received_ns: `received_ns` of the last record.
     """
 
-    def __init__(self, parsers: Mapping[str, ParserFactory], observers: ObserverGuard | None = None) -> None:
+    def __init__(self, parsers: Mapping[str, Parser], observers: ObserverGuard | None = None) -> None:
         self._parsers = parsers
         self._observers = observers
         self.connections: dict[int, ConnectionState] = {}
@@ -74,7 +78,7 @@ class Pipeline:
             RecordKind.TICK: lambda _record: None,
             RecordKind.STALE: self._on_stale,
         }
-        self._events: dict[type, Any] = {
+        self._events: dict[type, Callable[[ConnectionState, Any, int, Touched], None]] = {
             LevelChange: self._on_level_change,
             BookSnapshot: self._on_snapshot,
             TradePrint: self._on_trade,
@@ -113,7 +117,7 @@ class Pipeline:
         )
 
     def consume(self, record: Record) -> None:
-        """Take one record and make its rows."""
+        """Process one record and make its rows."""
         self._now_ns = self.last_received_ns = record.received_ns
         self._at = self._times.of_ns(record.received_ns)
         self._place = f"{self._batch.segment_id}\t{record.offset}"
@@ -128,10 +132,10 @@ class Pipeline:
     # -- connections ------------------------------------------------------------------------------------------------
 
     def _on_opened(self, record: Record) -> None:
-        parser = orjson.loads(record.body)["parser"]
+        name = orjson.loads(record.body)["parser"]
         assert record.venue is not None
         self.connections[record.connection] = ConnectionState(
-            record.connection, record.venue, parser, self._parsers[parser]
+            record.connection, record.venue, name, self._parsers[name]
         )
 
     def _on_closed(self, record: Record) -> None:
@@ -148,11 +152,11 @@ class Pipeline:
             return
         change = orjson.loads(record.body)
         for state in connection.add([MarketKey(*key) for key in change["add"]]):
-            self._cover(state, "gap", STARTING)
+            self._write_coverage(state, "gap", STARTING)
         for state in connection.remove(change["remove"]):
             state.is_live = False
-            self._requote(state)
-            self._cover(state, "ended", "")
+            self._emit_quote(state)
+            self._write_coverage(state, "ended", "")
 
     def _on_state(self, record: Record) -> None:
         document = orjson.loads(record.body)
@@ -183,7 +187,7 @@ class Pipeline:
                 if self._has_been_crossed_too_long(state):
                     self._make_stale(state, "crossed")
                 if state.is_live:
-                    if state.quote is not None and state.quote[4] == "live":
+                    if state.quote is not None and state.quote.state == "live":
                         self._write_quote(state, state.quote)
                     if is_minute:
                         self._write_snapshot(state.as_snapshot(), "periodic", None)
@@ -199,20 +203,20 @@ class Pipeline:
         self.counters["frames"] += 1
         connection = self.connections.get(record.connection)
         if connection is None:
-            self._set_aside(record, "frame of a connection that is not open")
+            self._dead_letter(record, "frame of a connection that is not open")
             return
         try:
             events = connection.parse(record.body)
         except MalformedFrame as error:
-            self._set_aside(record, error.reason)
-            self._doubt(connection, record.body)
+            self._dead_letter(record, error.reason)
+            self._mark_suspect(connection, record.body)
             return
         except Exception as error:  # a parser must not end the recording; the bytes are kept with the reason
-            self._set_aside(record, f"parser failed: {error!r}")
-            self._doubt(connection, record.body)
+            self._dead_letter(record, f"parser failed: {error!r}")
+            self._mark_suspect(connection, record.body)
             return
         is_checked = False
-        touched: dict[int, tuple[MarketBook, LevelChange]] = {}
+        touched: Touched = {}
         for index, event in enumerate(events):
             if not is_checked:
                 is_checked = self._check_sequence(connection, event)
@@ -224,16 +228,16 @@ class Pipeline:
                 self.counters["mismatches"] += 1
                 self._make_stale(state, "best_price_mismatch")
             else:
-                self._requote(state)
+                self._emit_quote(state)
 
-    def _set_aside(self, record: Record, reason: str) -> None:
+    def _dead_letter(self, record: Record, reason: str) -> None:
         self.counters["dead_letters"] += 1
         venue = str(record.venue) if record.venue else ""
         self._batch.lines["dead_letters"].append(
             rows.dead_letter_line(self._at, venue, reason[:500], record.body, self._place)
         )
 
-    def _doubt(self, connection: ConnectionState, raw: bytes) -> None:
+    def _mark_suspect(self, connection: ConnectionState, raw: bytes) -> None:
         """Make stale whatever book a frame that could not be parsed may have changed."""
         named = concerned(raw)
         for state in connection.books.values():
@@ -253,9 +257,7 @@ class Pipeline:
                     self._make_stale(state, "sequence_hole")
         return True
 
-    def _on_level_change(
-        self, connection: ConnectionState, change: LevelChange, index: int, touched: dict[int, Any]
-    ) -> None:
+    def _on_level_change(self, connection: ConnectionState, change: LevelChange, index: int, touched: Touched) -> None:
         state = connection.books.get(change.market_id)
         if state is None:
             self.counters["unwanted"] += 1
@@ -273,7 +275,7 @@ class Pipeline:
         )
         self.counters["deltas"] += 1
         touched[id(state)] = (state, change)
-        if change.size_after_e6 == 0 and connection.venue is Venue.POLYMARKET:
+        if change.size_after_e6 == 0 and connection.parser.repeats_removals:
             self._on_removal(state, change)
 
     def _on_removal(self, state: MarketBook, change: LevelChange) -> None:
@@ -298,19 +300,18 @@ class Pipeline:
         state.book.replace(remaining)
         self._make_stale(state, "negative_level")
 
-    def _on_snapshot(
-        self, connection: ConnectionState, snapshot: BookSnapshot, _index: int, touched: dict[int, Any]
-    ) -> None:
+    def _on_snapshot(self, connection: ConnectionState, snapshot: BookSnapshot, _index: int, touched: Touched) -> None:
         state = connection.books.get(snapshot.market_id)
         if state is None:
             self.counters["unwanted"] += 1
             return
-        difference = state.book.differs_by(snapshot) if state.is_live and not connection.is_polled else None
-        if not is_difference_explained(connection.venue, difference):
+        parser = connection.parser
+        difference = state.book.differs_by(snapshot) if state.is_live and not parser.is_polled else None
+        if not is_difference_explained(difference, reports_fills_as_books=parser.reports_fills_as_books):
             self.counters["unexplained"] += 1
-            self._cover(state, "gap", "unexplained_difference", state.updated_ns)
+            self._write_coverage(state, "gap", "unexplained_difference", state.updated_ns)
             state.is_live = False
-        if connection.venue is Venue.POLYMARKET and difference != "equal":
+        if parser.repeats_removals and difference != "equal":
             state.removals.note_all("bid", state.book.bids.keys() - dict(snapshot.bids).keys(), self._now_ns)
             state.removals.note_all("ask", state.book.asks.keys() - dict(snapshot.asks).keys(), self._now_ns)
         state.book.replace(snapshot)
@@ -320,9 +321,9 @@ class Pipeline:
         if not state.is_live:
             state.is_live = True
             state.cause = ""
-            self._cover(state, "covered", "")
+            self._write_coverage(state, "covered", "")
         self._write_snapshot(snapshot, "polled" if snapshot.is_polled else "received", difference)
-        self._requote(state)
+        self._emit_quote(state)
 
     def _on_trade(self, _connection: ConnectionState, trade: TradePrint, _index: int, _touched: object) -> None:
         sent = self._sent_times.of_ms(trade.venue_sent_ms)
@@ -340,8 +341,8 @@ class Pipeline:
         if change.kind in _ENDING:
             state.is_live = False
             state.cause = change.kind
-            self._requote(state)
-            self._cover(state, "ended", "")
+            self._emit_quote(state)
+            self._write_coverage(state, "ended", "")
         elif change.kind == "activated" and not state.is_live:
             self.requests.append((connection.number, change.market_id))
 
@@ -368,7 +369,7 @@ class Pipeline:
             self._make_stale(state, stale.cause)
         elif state.cause != stale.cause and state.cause not in _ENDING:
             state.cause = stale.cause
-            self._cover(state, "gap", stale.cause)
+            self._write_coverage(state, "gap", stale.cause)
 
     # -- books ------------------------------------------------------------------------------------------------------
 
@@ -381,72 +382,58 @@ class Pipeline:
         state.cause = cause
         state.crossed_since_ns = None
         self.counters["gaps"] += 1
-        self._cover(state, "gap", cause, since_ns)
-        self._requote(state)
+        self._write_coverage(state, "gap", cause, since_ns)
+        self._emit_quote(state)
 
-    def _cover(self, state: MarketBook, covered: Any, cause: str, at_ns: int | None = None) -> None:
+    def _write_coverage(self, state: MarketBook, covered: CoverageState, cause: str, at_ns: int | None = None) -> None:
         self._batch.coverage.append(
             CoverageChange(state.venue, state.key.market_id, covered, cause, at_ns or self._now_ns)
         )
 
-    def _requote(self, state: MarketBook) -> None:
+    def _emit_quote(self, state: MarketBook) -> None:
         """Write the quote if it changed. A stale or crossed book is never quoted: its prices are empty."""
         book = state.book
         if not state.is_live:
-            quote = (None, None, None, None, "stale")
             if state.quote is None:
                 return
+            quote = BestPrices.unquoted("stale")
         elif book.is_crossed:
-            quote = (None, None, None, None, "crossed")
+            quote = BestPrices.unquoted("crossed")
             if state.crossed_since_ns is None:
                 state.crossed_since_ns = self._now_ns
         else:
             bid, ask = book.best_bid, book.best_ask
             state.crossed_since_ns = None
-            quote = (
-                bid,
-                None if bid is None else book.bids[bid],
-                ask,
-                None if ask is None else book.asks[ask],
-                "live",
-            )  # type: ignore[assignment]
+            bid_size = None if bid is None else book.bids[bid]
+            ask_size = None if ask is None else book.asks[ask]
+            quote = BestPrices(bid, bid_size, ask, ask_size, "live")
         if quote != state.quote:
             state.quote = quote
             self._write_quote(state, quote)
 
-    def _write_quote(self, state: MarketBook, values: Any) -> None:
-        bid, bid_size, ask, ask_size, word = values
+    def _write_quote(self, state: MarketBook, prices: BestPrices) -> None:
         quote = Quote(
             state.venue,
             state.key.market_id,
             self._now_ns,
-            bid,
-            bid_size,
-            ask,
-            ask_size,
-            is_live=word == "live",
+            prices.bid_e4,
+            prices.bid_size_e6,
+            prices.ask_e4,
+            prices.ask_size_e6,
+            is_live=prices.state == "live",
             is_polled=state.is_polled,
         )
-        self._batch.lines["quotes"].append(rows.quote_line(self._at, quote, word, self._place))
+        self._batch.lines["quotes"].append(rows.quote_line(self._at, quote, prices.state, self._place))
         if self._observers is not None:
             self._observers.on_quote(quote, state.book)
 
-    def _write_snapshot(self, snapshot: BookSnapshot, reason: str, difference: str | None) -> None:
-        sides = (
-            rows.levels_json(sorted(snapshot.bids, reverse=True)),
-            rows.levels_json(sorted(snapshot.asks)),
-        )
+    def _write_snapshot(self, snapshot: BookSnapshot, reason: SnapshotReason, difference: Difference | None) -> None:
         sent = self._sent_times.of_ms(snapshot.venue_sent_ms)
         self._batch.lines["book_snapshots"].append(
-            rows.snapshot_line(self._at, snapshot, reason, difference, sides, sent, self._place)
+            rows.snapshot_line(self._at, snapshot, reason, difference, sent, self._place)
         )
 
     @property
     def stale_count(self) -> int:
         """How many followed books are not live."""
         return sum(not state.is_live for connection in self.connections.values() for state in connection.books.values())
-
-    def venue_of(self, connection: int) -> Venue | None:
-        """The venue of an open connection."""
-        found = self.connections.get(connection)
-        return found.venue if found else None

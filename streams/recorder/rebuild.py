@@ -1,4 +1,4 @@
-"""Recorded files through the recorder's own pipeline, to see whether the books they tell are whole.
+"""Recorded files through the recorder's own pipeline, to see whether the books they give are whole.
 
 `python -m streams.recorder.rebuild FILE...` prints one JSON document per file. Two kinds of file are known: Kalshi
 socket frames (JSON with `frames: [{received_ms, frame}]`) and Polymarket rows (CSV; `book` rows are levels of a whole
@@ -25,7 +25,7 @@ import orjson
 from streams.market.book import Book
 from streams.market.identity import Side, Venue
 from streams.market.units import PRICE_ONE_E4, price_e4, size_e6
-from streams.recorder.books import MarketKey, Parse, ParserFactory
+from streams.recorder.books import MarketKey, Parse, Parser
 from streams.recorder.differences import difference, remark
 from streams.recorder.pipeline import Pipeline
 from streams.recorder.sources import PARSERS
@@ -65,8 +65,8 @@ class RebuildReport:
 class _Runner:
     """A pipeline fed from a file instead of a connection."""
 
-    def __init__(self, venue: Venue, factory: ParserFactory, markets: Sequence[MarketKey]) -> None:
-        self.pipeline = Pipeline({"file": factory})
+    def __init__(self, venue: Venue, parser: Parser, markets: Sequence[MarketKey]) -> None:
+        self.pipeline = Pipeline({"file": parser})
         self.pipeline.begin(0, 0)
         self.venue = venue
         self.counts: Counter[str] = Counter()
@@ -78,7 +78,7 @@ class _Runner:
         return self.pipeline.take()
 
     def frame(self, at_ms: int, raw: bytes) -> list[str]:
-        """Take a frame; returns how the whole books in it differ from the ones before (the empty string: first)."""
+        """Process a frame; returns how the whole books in it differ from the ones before (the empty string: first)."""
         batch = self._feed(RecordKind.FRAME, at_ms, raw)
         found = [line.split("\t") for line in batch.lines["book_snapshots"]]
         received = [columns[4].replace("\\N", "") for columns in found if columns[3] == "received"]
@@ -219,7 +219,7 @@ def rebuild_kalshi(path: Path) -> RebuildReport:
     has_yes_prices = not _crosses_as_yes_prices(frames)
     parse: Parse = partial(parse_kalshi, use_yes_price=has_yes_prices)
     tickers = list(dict.fromkeys(f["msg"]["market_ticker"] for f in frames if "market_ticker" in f.get("msg", {})))
-    runner = _Runner(Venue.KALSHI, lambda _markets: parse, [MarketKey(ticker, "", "") for ticker in tickers])
+    runner = _Runner(Venue.KALSHI, Parser(lambda _markets: parse), [MarketKey(ticker, "", "") for ticker in tickers])
     fold = _DecimalFold(has_yes_prices)
     is_equal = True
     for entry in entries:

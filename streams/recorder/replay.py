@@ -14,10 +14,10 @@ from pathlib import Path
 import orjson
 
 from streams.logs import get_logger
-from streams.recorder.books import ParserFactory
+from streams.recorder.books import Parser
 from streams.recorder.pipeline import Pipeline
-from streams.storage.database import Connection, Row
-from streams.storage.recording import RowBatch, commit_batch, unfinished_segments
+from streams.storage.database import Connection
+from streams.storage.recording import RowBatch, UnfinishedSegment, close_lost_segment, commit_batch, unfinished_segments
 from streams.storage.segments import MAGIC, Record, RecordKind, SegmentReader
 
 _BATCH_ROWS = 10_000
@@ -33,17 +33,17 @@ class ReplaySummary:
     missing: int = 0
 
 
-def replay_dead_segments(connection: Connection, shard: int, parsers: Mapping[str, ParserFactory]) -> ReplaySummary:
-    """Finish all segments of a shard that are not closed. The caller holds the shard's lease.
+def replay_dead_segments(connection: Connection, shard: int, parsers: Mapping[str, Parser]) -> ReplaySummary:
+    """Finish all segments of a recorder shard that are not closed. The caller holds the shard's lease.
 
     The end of the last one is the end of the dead run: its books become stale and their coverage a gap `killed` from
     the last record on, which ends when a recorder has the book again.
     """
     summary = ReplaySummary()
     found = unfinished_segments(connection, shard)
-    with_records = [row["segment_id"] for row in found if _has_records(Path(row["path"]))]
-    for row in found:
-        _replay(connection, row, parsers, summary, is_last=row["segment_id"] == max(with_records, default=None))
+    with_records = [segment.segment_id for segment in found if _has_records(Path(segment.path))]
+    for segment in found:
+        _replay(connection, segment, parsers, summary, is_last=segment.segment_id == max(with_records, default=None))
         summary.segments += 1
     if found:
         get_logger(shard=shard).info("segments of a dead run replayed", **vars(summary))
@@ -55,24 +55,30 @@ def _has_records(path: Path) -> bool:
 
 
 def _replay(
-    connection: Connection, row: Row, parsers: Mapping[str, ParserFactory], summary: ReplaySummary, *, is_last: bool
+    connection: Connection,
+    segment: UnfinishedSegment,
+    parsers: Mapping[str, Parser],
+    summary: ReplaySummary,
+    *,
+    is_last: bool,
 ) -> None:
-    path = Path(row["path"])
-    shard, run_id, watermark = row["shard"], row["run_id"], row["committed_offset"]
+    path, watermark = Path(segment.path), segment.committed_offset
     if not path.exists():
         summary.missing += 1
-        _close_without_file(connection, row)
+        log = get_logger(shard=segment.shard)
+        log.error("a segment's file is gone", segment_id=segment.segment_id, path=segment.path)
+        close_lost_segment(connection, segment.segment_id)
         return
     pipeline = Pipeline(parsers)
-    pipeline.begin(row["segment_id"], watermark, watermark)
+    pipeline.begin(segment.segment_id, watermark, watermark)
     reader = SegmentReader(path)
     for record in reader:
         pipeline.consume(record)
         if record.end <= watermark:
             pipeline.take()
-            pipeline.begin(row["segment_id"], watermark, watermark)
+            pipeline.begin(segment.segment_id, watermark, watermark)
         elif pipeline.pending_rows >= _BATCH_ROWS:
-            summary.frames += _commit(connection, shard, run_id, pipeline.take())
+            summary.frames += _commit(connection, segment, pipeline.take())
     if reader.damage:
         summary.damaged += 1
     if is_last:
@@ -80,7 +86,7 @@ def _replay(
     batch = pipeline.take()
     batch.end_offset = max(batch.end_offset, watermark)
     batch.is_last = True
-    summary.frames += _commit(connection, shard, run_id, batch)
+    summary.frames += _commit(connection, segment, batch)
     if reader.end == len(MAGIC):
         path.unlink(missing_ok=True)
 
@@ -92,21 +98,5 @@ def _end_run(pipeline: Pipeline, end: int) -> None:
         pipeline.consume(Record(end, end, RecordKind.CLOSED, state.venue, number, at_ns, body))
 
 
-def _commit(connection: Connection, shard: int, run_id: str, batch: RowBatch) -> int:
-    return batch.frames if commit_batch(connection, shard, run_id, batch) else 0
-
-
-def _close_without_file(connection: Connection, row: Row) -> None:
-    get_logger(shard=row["shard"]).error("a segment's file is gone", segment_id=row["segment_id"], path=row["path"])
-    with connection.transaction():
-        connection.execute(
-            "UPDATE raw.segments SET closed_at = clock_timestamp() WHERE segment_id = %s", (row["segment_id"],)
-        )
-        connection.execute(
-            """WITH ended AS (
-                   UPDATE raw.coverage AS c SET ended_at = greatest(c.started_at, s.opened_at) FROM raw.segments AS s
-                   WHERE s.segment_id = %s AND c.shard = s.shard AND c.ended_at IS NULL RETURNING c.*, s.opened_at)
-               INSERT INTO raw.coverage (shard, venue, market_id, state, cause, started_at, run_id)
-               SELECT shard, venue, market_id, 'gap', 'segment_lost', ended_at, run_id FROM ended""",
-            (row["segment_id"],),
-        )
+def _commit(connection: Connection, segment: UnfinishedSegment, batch: RowBatch) -> int:
+    return batch.frames if commit_batch(connection, segment.shard, segment.run_id, batch) else 0

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import re
 import time
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
+from streams.market.book import Difference
 from streams.market.events import BookSnapshot, LevelChange, LifecycleChange, Quote, TickSizeChange, TradePrint
+
+SnapshotReason = Literal["received", "polled", "periodic"]
+"""Why a whole book is written."""
 
 NULL = "\\N"
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
@@ -84,11 +88,6 @@ def _without_unstorable(found: str) -> str:
     return _UNSTORABLE.sub("\ufffd", _ESCAPED_NUL.sub("\\1\ufffd", plain))
 
 
-def levels_json(levels: list[tuple[int, int]]) -> str:
-    """Return [[price_e4, size_e6], ...] as JSON text."""
-    return orjson.dumps(levels).decode()
-
-
 def delta_line(at: str, change: LevelChange, sent: str, place: str, index: int) -> str:
     """Return a line of `raw.book_deltas`; `place` is "segment_id<TAB>frame_offset"."""
     return (
@@ -99,12 +98,13 @@ def delta_line(at: str, change: LevelChange, sent: str, place: str, index: int) 
 
 
 def snapshot_line(
-    at: str, snapshot: BookSnapshot, reason: str, difference: str | None, sides: tuple[str, str], sent: str, place: str
+    at: str, snapshot: BookSnapshot, reason: SnapshotReason, difference: Difference | None, sent: str, place: str
 ) -> str:
-    """Return a line of `raw.book_snapshots`; `sides` are both sides as JSON text, best first."""
+    """Return a line of `raw.book_snapshots`, levels best first."""
+    bids, asks = orjson.dumps(sorted(snapshot.bids, reverse=True)), orjson.dumps(sorted(snapshot.asks))
     return (
-        f"{at}\t{snapshot.venue}\t{text(snapshot.market_id)}\t{reason}\t{difference or NULL}\t{sides[0]}\t{sides[1]}\t"
-        f"{sent}\t{number(snapshot.sequence)}\t{text(snapshot.venue_hash)}\t{place}\t{flag(snapshot.is_polled)}\n"
+        f"{at}\t{snapshot.venue}\t{text(snapshot.market_id)}\t{reason}\t{difference or NULL}\t{bids.decode()}\t"
+        f"{asks.decode()}\t{sent}\t{number(snapshot.sequence)}\t{text(snapshot.venue_hash)}\t{place}\t{flag(snapshot.is_polled)}\n"
     )
 
 

@@ -6,20 +6,20 @@ import asyncio
 import signal
 import threading
 from collections.abc import Callable, Coroutine
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Ended(NamedTuple):
+class Ended(NamedTuple, Generic[T]):
     """What the work returned, and whether a signal ended it."""
 
-    result: Any
+    result: T
     was_signalled: bool
 
 
-def run_until_signalled(work: Callable[[asyncio.Event], Coroutine[Any, Any, T]]) -> Ended:
+def run_until_signalled(work: Callable[[asyncio.Event], Coroutine[Any, Any, T]]) -> Ended[T]:
     """Run `work(stop)`; SIGINT and SIGTERM set `stop`, so that it drains and returns.
 
     Outside the main thread no signal can be watched and `work` must end by itself.
@@ -28,7 +28,7 @@ def run_until_signalled(work: Callable[[asyncio.Event], Coroutine[Any, Any, T]])
         return Ended(asyncio.run(work(asyncio.Event())), was_signalled=False)
     before = {number: signal.getsignal(number) for number in _SIGNALS}
 
-    async def main() -> Ended:
+    async def main() -> Ended[T]:
         stop = asyncio.Event()
         signalled = asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""The recorder of one shard from start to stop: lease, replay, sessions, sink, heartbeat, drain."""
+"""The recorder of one recorder shard from start to stop: lease, replay, sessions, sink, heartbeat, drain."""
 
 from __future__ import annotations
 
@@ -6,36 +6,45 @@ import asyncio
 import itertools
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 import psycopg
 
 from streams.logs import get_logger
 from streams.market.errors import TransientError
-from streams.recorder.books import ParserFactory
-from streams.recorder.intake import Intake
+from streams.market.identity import MarketRef
+from streams.recorder.connection_rows import ConnectionRows
 from streams.recorder.observer import Observer, ObserverGuard
 from streams.recorder.pipeline import Pipeline
 from streams.recorder.replay import replay_dead_segments
+from streams.recorder.segment_writer import SegmentWriter
 from streams.recorder.session import Session, by_venue
 from streams.recorder.sink import Sink
 from streams.recorder.sources import PARSERS, FeedSource, feed_sources
 from streams.settings import Settings
-from streams.storage.coverage import end_foreign_shards, end_unwanted
+from streams.storage.coverage import end_foreign_shards, end_unsubscribed
 from streams.storage.database import Connection, connect, database_dsn
 from streams.storage.partitions import ensure_partitions
 from streams.storage.recording import end_killed_connections, unfinished_shards
 from streams.storage.store.leases import Lease, LeaseLost, acquire, heartbeat, process_holder, release, release_dead
 from streams.storage.wanted import WantedMarket, load_wanted, shard_of
 
-_WANTED_INTERVAL_S = 2.0
+_UNIVERSE_INTERVAL_S = 2.0
 _HEARTBEAT_INTERVAL_S = 1.0
 _LEASE_WAIT_S = 45.0
 
-LoadWanted = Callable[[Connection], list[WantedMarket]]
+LoadUniverse = Callable[[Connection], list[WantedMarket]]
+
+
+@dataclass(frozen=True, slots=True)
+class RecorderRun:
+    """Which of the `shards` recorder shards, from 0, a recorder records, and the orchestrator's id of its run."""
+
+    shard: int
+    shards: int
+    run_id: str
 
 
 @dataclass
@@ -53,78 +62,66 @@ class RecorderSummary:
 
 
 def lease_name(shard: int) -> str:
-    """Return the name of a shard's lease."""
+    """Return the name of a recorder shard's lease."""
     return f"shard:{shard}"
 
 
 async def record(
     settings: Settings,
-    shard: int,
-    shards: int,
-    run_id: str,
+    run: RecorderRun,
     observers: Sequence[Observer],
     stop: asyncio.Event,
     *,
     sources: Sequence[FeedSource] | None = None,
-    parsers: Mapping[str, ParserFactory] = PARSERS,
-    wanted: LoadWanted | None = None,
+    universe: LoadUniverse | None = None,
 ) -> RecorderSummary:
-    """Record a shard until `stop` is set, then drain to Postgres.
+    """Record a recorder shard until `stop` is set, then drain to Postgres.
 
     Args:
-        shard: Which of the `shards` this is, from 0.
-        run_id: The orchestrator's id of this run.
-        observers: Told of each quote; what they raise or take is counted and delays nothing.
+        settings: The settings of this home.
+        run: Which recorder shard, and under which id.
+        observers: Called with each quote; what they raise or how long they run is counted and delays nothing.
+        stop: Ends the recording.
         sources: Where each venue's feed comes from; default by the settings.
-        wanted: Loads the markets to record, all shards together; default `load_wanted`.
+        universe: Loads the markets to record, all recorder shards together; default `load_wanted`.
 
     Raises:
-        LeaseLost: If another recorder took the shard.
-        TransientError: If the shard stays taken at the start, or the warehouse does not come back.
+        LeaseLost: If another recorder holds the recorder shard now.
+        TransientError: If the recorder shard stays leased at the start, or the warehouse does not come back.
     """
-    load = wanted or (lambda connection: load_wanted(connection, settings.recorded_markets_max))
-    recorder = _Recorder(settings, shard, shards, run_id, observers, parsers, load)
+    load = universe or (lambda connection: load_wanted(connection, settings.recorded_markets_max))
+    recorder = _Recorder(settings, run, observers, load)
     return await recorder.run(feed_sources(settings) if sources is None else sources, stop)
 
 
 class _Recorder:
     """Wires the parts of one run together; used once."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        shard: int,
-        shards: int,
-        run_id: str,
-        observers: Sequence[Observer],
-        parsers: Mapping[str, ParserFactory],
-        load: LoadWanted,
-    ) -> None:
+    def __init__(self, settings: Settings, run: RecorderRun, observers: Sequence[Observer], load: LoadUniverse) -> None:
         self.settings = settings
-        self.shard = shard
-        self.shards = shards
-        self.run_id = run_id
+        self.shard = run.shard
+        self.shards = run.shards
+        self.run_id = run.run_id
         self.load = load
         self.dsn = database_dsn(settings)
-        self.parsers = parsers
         self.guard = ObserverGuard(observers)
-        self.pipeline = Pipeline(parsers, self.guard)
-        self.sink = Sink(self.dsn, shard, run_id, settings.home_dir / "segments")
-        self.intake = Intake(
+        self.pipeline = Pipeline(PARSERS, self.guard)
+        self.sink = Sink(self.dsn, self.shard, self.run_id, settings.home_dir / "segments")
+        self.writer = SegmentWriter(
             self.pipeline,
             self.sink,
             segment_max_bytes=settings.segment_max_bytes,
             segment_max_age_s=settings.segment_max_age_s,
         )
-        self.intake.after_drain = self._pass_on_requests
+        self.writer.after_drain = self._pass_on_requests
         self.sessions: list[Session] = []
-        self.summary = RecorderSummary(shard, run_id, datetime.now(UTC))
-        self.log = get_logger(shard=shard, run_id=run_id)
+        self.summary = RecorderSummary(self.shard, self.run_id, datetime.now(UTC))
+        self.log = get_logger(shard=self.shard, run_id=self.run_id)
         self.loop_seen = time.monotonic()
 
     async def run(self, sources: Sequence[FeedSource], stop: asyncio.Event) -> RecorderSummary:
         with connect(self.dsn, application="crossbook-recorder") as connection:
-            lease = await self._take_lease(connection, stop)
+            lease = await self._acquire_lease(connection, stop)
             if lease is None:
                 return self.summary
             keeper = _Keeper(self, lease, asyncio.get_running_loop())
@@ -140,7 +137,7 @@ class _Recorder:
         self.log.info("recorder stopped", **self.summary.counters)
         return self.summary
 
-    async def _take_lease(self, connection: Connection, stop: asyncio.Event) -> Lease | None:
+    async def _acquire_lease(self, connection: Connection, stop: asyncio.Event) -> Lease | None:
         deadline = time.monotonic() + _LEASE_WAIT_S
         name = lease_name(self.shard)
         while not stop.is_set():
@@ -149,25 +146,25 @@ class _Recorder:
             if lease is not None:
                 return lease
             if time.monotonic() > deadline:
-                raise TransientError(f"shard {self.shard} is recorded by another process")
+                raise TransientError(f"recorder shard {self.shard} is recorded by another process")
             await asyncio.sleep(0.5)
         return None
 
     def _clean_up_before(self, connection: Connection) -> None:
-        """Make partitions, finish what dead runs left, end intervals of markets that are not wanted any more."""
+        """Make partitions, finish what dead runs left, end intervals of markets that left the subscribed universe."""
         now = datetime.now(UTC)
         ensure_partitions(connection, now.date())
         orphaned = [shard for shard in unfinished_shards(connection) if self.shard == 0 and shard >= self.shards]
         for shard in [self.shard, *orphaned]:
-            self.summary.replayed_frames += replay_dead_segments(connection, shard, self.parsers).frames
+            self.summary.replayed_frames += replay_dead_segments(connection, shard, PARSERS).frames
         end_killed_connections(connection, self.shard, self.run_id, now)
-        mine = {(str(market.venue), market.market_id) for market in self.mine(self.load(connection))}
-        end_unwanted(connection, self.shard, mine, now)
+        mine = {MarketRef(market.venue, market.market_id) for market in self.mine(self.load(connection))}
+        end_unsubscribed(connection, self.shard, mine, now)
         if self.shard == 0:
             end_foreign_shards(connection, self.shards, now)
 
     def mine(self, markets: Sequence[WantedMarket]) -> list[WantedMarket]:
-        """Return the markets of this shard."""
+        """Return the markets of this recorder shard."""
         return [market for market in markets if shard_of(market.component, self.shards) == self.shard]
 
     def follow(self, markets: Sequence[WantedMarket]) -> None:
@@ -180,21 +177,15 @@ class _Recorder:
         await asyncio.to_thread(self.sink.start)
         numbers = itertools.count(1)
         try:
-            self.intake.start()
+            self.writer.start()
             self.sessions = [
                 Session(
-                    source.venue,
-                    source.parser,
-                    source.make,
-                    self.intake,
+                    source,
+                    self.writer,
                     self.pipeline,
-                    self.sink,
-                    shard=self.shard,
-                    run_id=self.run_id,
+                    ConnectionRows(self.sink, source.venue, self.shard, self.run_id),
                     numbers=numbers,
                     silence_timeout_s=self.settings.silence_timeout_s,
-                    verify_within_s=source.verify_within_s,
-                    terms=source.terms,
                 )
                 for source in sources
             ]
@@ -206,7 +197,7 @@ class _Recorder:
             finally:
                 ended.set()
                 await asyncio.gather(*tasks, return_exceptions=True)
-                self.intake.stop()
+                self.writer.stop()
         finally:
             await asyncio.to_thread(self.sink.close)
             self.summary.rows = self.sink.committed_rows
@@ -216,7 +207,7 @@ class _Recorder:
         interval = self.settings.flush_interval_ms / 1000
         while not stop.is_set():
             self.loop_seen = time.monotonic()
-            self.intake.tick()
+            self.writer.tick()
             self.guard.on_tick(time.time_ns())
             if keeper.error is not None:
                 raise keeper.error
@@ -236,7 +227,7 @@ class _Recorder:
             if session.number in reconnects:
                 session.request_reconnect()
 
-    def detail(self) -> dict[str, Any]:
+    def detail(self) -> dict[str, int]:
         """Return the counters that stand in the lease's row."""
         return {
             **self.pipeline.counters,
@@ -255,7 +246,7 @@ class _Recorder:
 
 
 class _Keeper(threading.Thread):
-    """Keeps the lease alive and the wanted markets known, on a connection of its own.
+    """Keeps the lease alive and the subscribed universe known, on a connection of its own.
 
     The heartbeat stops when the event loop has not turned for the lease's life: a stuck recorder is replaced.
     """
@@ -266,7 +257,7 @@ class _Keeper(threading.Thread):
         self._lease = lease
         self._loop = loop
         self._stopped = threading.Event()
-        self._next_wanted = 0.0
+        self._next_universe = 0.0
         self.is_recording = False
         self.error: BaseException | None = None
 
@@ -297,9 +288,9 @@ class _Keeper(threading.Thread):
         is_turning = time.monotonic() - recorder.loop_seen < self._lease.ttl_s
         if is_turning or not self.is_recording:
             heartbeat(connection, self._lease, recorder.detail())
-        if self.is_recording and time.monotonic() >= self._next_wanted:
-            self._next_wanted = time.monotonic() + _WANTED_INTERVAL_S
+        if self.is_recording and time.monotonic() >= self._next_universe:
+            self._next_universe = time.monotonic() + _UNIVERSE_INTERVAL_S
             markets = recorder.mine(recorder.load(connection))
             self._loop.call_soon_threadsafe(recorder.follow, markets)
         for _ in connection.notifies(timeout=_HEARTBEAT_INTERVAL_S / 2, stop_after=1):
-            self._next_wanted = 0.0
+            self._next_universe = 0.0

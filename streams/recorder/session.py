@@ -1,4 +1,4 @@
-"""One venue's connection kept alive: connect, follow the wanted markets, read, heal, and connect anew with patience."""
+"""One venue's connection kept alive: connect, subscribe to its markets, read, resync, and reconnect with patience."""
 
 from __future__ import annotations
 
@@ -8,19 +8,17 @@ import math
 import random
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from functools import partial
-from typing import Any
+from collections.abc import Awaitable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from streams.logs import get_logger
 from streams.market.errors import AuthenticationFailed, StreamsError, TransientError
 from streams.market.identity import Venue
-from streams.recorder.books import ConnectionState, is_polling
-from streams.recorder.intake import Intake
+from streams.recorder.books import ConnectionState
+from streams.recorder.connection_rows import ConnectionRows
 from streams.recorder.pipeline import Pipeline
-from streams.recorder.sink import Sink
-from streams.storage.recording import end_connection, note_connected, open_connection
+from streams.recorder.segment_writer import SegmentWriter
+from streams.recorder.sources import FeedSource
 from streams.storage.segments import RecordKind
 from streams.storage.wanted import WantedMarket
 from streams.venues.common.feed import Feed
@@ -45,44 +43,40 @@ class _Ended(Exception):
         self.since_ns = since_ns
 
 
+class _Resync(NamedTuple):
+    """A whole book that is due at `due` (monotonic), after so many attempts."""
+
+    attempts: int
+    due: float
+
+
 class Session:
-    """Keeps one feed connected and its markets followed; runs as a task until told to stop."""
+    """Keeps one feed connected and its markets subscribed; runs as a task until it is stopped."""
 
     def __init__(
         self,
-        venue: Venue,
-        parser: str,
-        make_feed: Callable[[], Feed],
-        intake: Intake,
+        source: FeedSource,
+        writer: SegmentWriter,
         pipeline: Pipeline,
-        sink: Sink,
+        rows: ConnectionRows,
         *,
-        shard: int,
-        run_id: str,
         numbers: Iterator[int],
         silence_timeout_s: float,
-        verify_within_s: float | None = None,
-        terms: Mapping[str, Any] | None = None,
     ) -> None:
-        self.venue = venue
-        self._parser = parser
-        self._make_feed = make_feed
-        self._intake = intake
+        self.venue = source.venue
+        self._source = source
+        self._writer = writer
         self._pipeline = pipeline
-        self._sink = sink
-        self._shard = shard
-        self._run_id = run_id
+        self._rows = rows
         self._numbers = numbers
         self._silence_timeout_s = silence_timeout_s
-        self._verify_within_s = verify_within_s
-        self._terms = dict(terms or {})
         self._next_verify = 0.0
         self._unverified: list[str] = []
-        self._log = get_logger(venue=str(venue), shard=shard)
-        self._wanted: dict[str, WantedMarket] = {}
-        self._followed: dict[str, WantedMarket] = {}
+        self._log = get_logger(venue=str(source.venue), shard=rows.shard)
+        self._universe: dict[str, WantedMarket] = {}
+        self._subscribed: dict[str, WantedMarket] = {}
         self._changed = asyncio.Event()
-        self._resyncs: dict[str, tuple[int, float]] = {}
+        self._resyncs: dict[str, _Resync] = {}
         self._must_reconnect = False
         self._frames = 0
         self._last_frame = 0.0
@@ -93,18 +87,18 @@ class Session:
         self.stalls = 0
 
     def follow(self, markets: Sequence[WantedMarket]) -> None:
-        """Set the markets to follow from now on."""
-        self._wanted = {market.market_id: market for market in markets}
+        """Set the markets to be subscribed to from now on."""
+        self._universe = {market.market_id: market for market in markets}
         self._changed.set()
 
     def request_resync(self, market_id: str) -> None:
         """Ask the venue for a market's whole book, again and again until it is there."""
-        attempts, due = self._resyncs.get(market_id, (0, 0.0))
-        self._resyncs[market_id] = (attempts, due if attempts else 0.0)
+        attempts, due = self._resyncs.get(market_id, _Resync(0, 0.0))
+        self._resyncs[market_id] = _Resync(attempts, due if attempts else 0.0)
         self._changed.set()
 
     def request_reconnect(self) -> None:
-        """Give this connection up and make a new one."""
+        """Abandon this connection and make a new one."""
         self._must_reconnect = True
         self._changed.set()
 
@@ -112,7 +106,7 @@ class Session:
         """Connect and reconnect until `stop`; waits between attempts grow with jitter and shrink after success."""
         delay = _FIRST_DELAY_S
         while not stop.is_set():
-            while not self._wanted and not stop.is_set():
+            while not self._universe and not stop.is_set():
                 await _wait_any(0.5, stop.wait(), self._changed.wait())
                 self._changed.clear()
             if stop.is_set():
@@ -133,39 +127,32 @@ class Session:
         connection_id = uuid.uuid4().hex
         self.attempts += 1
         self._frames = 0
-        self._followed = {}
+        self._subscribed = {}
         self._resyncs = {}
         self._must_reconnect = False
-        opened = {"connection_id": connection_id, "parser": self._parser, **self._terms}
-        self._intake.control(RecordKind.OPENED, self.venue, number, opened)
-        args = (connection_id, self._shard, str(self.venue), self._run_id, datetime.now(UTC))
-        self._sink.call(lambda c: open_connection(c, *args, is_polled=is_polling(self._parser)))
-        feed = self._make_feed()
+        opened = {"connection_id": connection_id, "parser": self._source.parser, **self._source.terms}
+        self._writer.write_control(RecordKind.OPENED, self.venue, number, opened)
+        self._rows.open(connection_id, is_polled=self._pipeline.connections[number].parser.is_polled)
+        feed = self._source.make()
         try:
             ended = await self._live(feed, number, connection_id, stop)
         finally:
             self.number = None
             with contextlib.suppress(StreamsError, OSError, TimeoutError):
                 await asyncio.wait_for(feed.close(), 5.0)
-        self._intake.control(RecordKind.CLOSED, self.venue, number, {"cause": ended.cause, "since_ns": ended.since_ns})
-        write = partial(
-            end_connection,
-            connection_id=connection_id,
-            at=datetime.now(UTC),
-            frames=self._frames,
-            reason=f"{ended.cause}: {ended}"[:500],
+        self._writer.write_control(
+            RecordKind.CLOSED, self.venue, number, {"cause": ended.cause, "since_ns": ended.since_ns}
         )
-        self._sink.call(write)
+        self._rows.end(connection_id, self._frames, f"{ended.cause}: {ended}")
         return ended
 
     async def _live(self, feed: Feed, number: int, connection_id: str, stop: asyncio.Event) -> _Ended:
         try:
             async with asyncio.timeout(_CONNECT_LIMIT_S):
                 await feed.connect()
-            at = datetime.now(UTC)
-            self._sink.call(lambda c: note_connected(c, connection_id, at))
-            self._heard()
-            await self._align(feed, number)
+            self._rows.note_connected(connection_id)
+            self._mark_alive()
+            await self._reconcile_subscriptions(feed, number)
             await _first_of(self._read(feed, number), self._keep(feed, number), stop.wait())
         except _Ended as ended:
             return ended
@@ -179,12 +166,12 @@ class Session:
 
     async def _read(self, feed: Feed, number: int) -> None:
         async for batch in feed.batches():
-            self._intake.frames(self.venue, number, batch)
+            self._writer.write_frames(self.venue, number, batch)
             self._frames += len(batch)
             self._last_frame_ns = batch[-1].received_ns
-            if self._intake.is_full:
+            if self._writer.is_full:
                 self.stalls += 1
-                while self._intake.is_full:  # noqa: ASYNC110 - the writing thread cannot set an event of this loop
+                while self._writer.is_full:  # noqa: ASYNC110 - the writing thread cannot set an event of this loop
                     await asyncio.sleep(0.01)
 
     async def _keep(self, feed: Feed, number: int) -> None:
@@ -193,39 +180,39 @@ class Session:
             self._changed.clear()
             if self._must_reconnect:
                 raise _Ended("channel_error", "the venue ended the subscription")
-            await self._align(feed, number)
-            await self._heal(feed)
+            await self._reconcile_subscriptions(feed, number)
+            await self._resync_due(feed)
             if self._frames != seen:
                 seen = self._frames
-                self._heard()
+                self._mark_alive()
             await self._verify(feed)
             await self._probe_silence(feed)
             await _wait_any(_KEEP_INTERVAL_S, self._changed.wait())
 
-    def _heard(self) -> None:
+    def _mark_alive(self) -> None:
         self._last_frame = time.monotonic()
         self._is_probing = False
 
-    async def _align(self, feed: Feed, number: int) -> None:
-        """Subscribe to what is newly wanted and unsubscribe from what is not."""
-        new = [market for market_id, market in self._wanted.items() if market_id not in self._followed]
-        gone = [market for market_id, market in self._followed.items() if market_id not in self._wanted]
+    async def _reconcile_subscriptions(self, feed: Feed, number: int) -> None:
+        """Subscribe to what is new in the universe and unsubscribe from what has left it."""
+        new = [market for market_id, market in self._universe.items() if market_id not in self._subscribed]
+        gone = [market for market_id, market in self._subscribed.items() if market_id not in self._universe]
         if not new and not gone:
             return
-        self._followed = dict(self._wanted)
+        self._subscribed = dict(self._universe)
         change = {
             "add": [[m.market_id, m.yes_token, m.no_token] for m in new],
             "remove": [m.market_id for m in gone],
         }
         if gone:
             await feed.unsubscribe(gone)
-        self._intake.control(RecordKind.MARKETS, self.venue, number, change)
+        self._writer.write_control(RecordKind.MARKETS, self.venue, number, change)
         if new:
             await feed.subscribe(new)
             due = time.monotonic() + _RESYNC_AGAIN_S
-            self._resyncs.update({market.market_id: (0, due) for market in new})
+            self._resyncs.update({market.market_id: _Resync(0, due) for market in new})
 
-    async def _heal(self, feed: Feed) -> None:
+    async def _resync_due(self, feed: Feed) -> None:
         """Ask for the whole books that are due; a book that stays stale after some attempts costs the connection."""
         if not self._resyncs:
             return
@@ -241,36 +228,36 @@ class Session:
                     raise _Ended("resync_failed", f"{market_id} stayed stale")
                 due.append(market_id)
                 pause = _RESYNC_AGAIN_S * 2 ** min(attempts, 4)
-                self._resyncs[market_id] = (attempts + 1, now + pause)
+                self._resyncs[market_id] = _Resync(attempts + 1, now + pause)
         if due:
             await feed.resync(due)
 
     async def _verify(self, feed: Feed) -> None:
-        """Ask for some whole books each second, all in turn, where nothing else tells that a change was missed.
+        """Ask for some whole books each second, all in turn, where nothing else shows that a change was missed.
 
-        The answer is compared with the book we have; a difference that is no match becomes a gap in the coverage.
+        The response is compared with the book we have; a difference that is no match becomes a gap in the coverage.
         """
         now = time.monotonic()
-        if self._verify_within_s is None or now < self._next_verify or not self._followed:
+        if self._source.verify_within_s is None or now < self._next_verify or not self._subscribed:
             return
         self._next_verify = now + 1.0
-        self._unverified = [name for name in self._unverified if name in self._followed] or list(self._followed)
-        count = math.ceil(len(self._followed) / self._verify_within_s)
+        self._unverified = [name for name in self._unverified if name in self._subscribed] or list(self._subscribed)
+        count = math.ceil(len(self._subscribed) / self._source.verify_within_s)
         chosen, self._unverified = self._unverified[:count], self._unverified[count:]
         state = self._state()
         if state is not None:
             await feed.resync([name for name in chosen if name in state.books and state.books[name].is_live])
 
     async def _probe_silence(self, feed: Feed) -> None:
-        """After a time without frames ask for a book; without an answer to that, the connection is dead."""
+        """After a time without frames ask for a book; without a response to that, the connection is dead."""
         limit = min(_PROBE_LIMIT_S, self._silence_timeout_s) if self._is_probing else self._silence_timeout_s
-        if not self._followed or time.monotonic() - self._last_frame < limit:
+        if not self._subscribed or time.monotonic() - self._last_frame < limit:
             return
         if self._is_probing:
-            raise _Ended("silence", "no answer to a resync", self._last_frame_ns or None)
+            raise _Ended("silence", "no response to a resync", self._last_frame_ns or None)
         self._last_frame = time.monotonic()
         self._is_probing = True
-        await feed.resync([next(iter(self._followed))])
+        await feed.resync([next(iter(self._subscribed))])
 
     def _state(self) -> ConnectionState | None:
         return None if self.number is None else self._pipeline.connections.get(self.number)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import psycopg
 
@@ -30,11 +31,22 @@ class OpenSegment:
     file: SegmentFile
 
 
-Job = tuple[SegmentFile, RowBatch] | Callable[[Connection], None]
+class _SegmentRows(NamedTuple):
+    """A batch of rows and the segment it was made from."""
+
+    file: SegmentFile
+    batch: RowBatch
+
+
+class _Job(NamedTuple):
+    """Something to write, and when (monotonic) it was handed over."""
+
+    handed_over: float
+    work: _SegmentRows | Callable[[Connection], None]
 
 
 class Sink:
-    """Takes batches and small writes in order. Its queue is bounded by rows; `is_full` says when to stop reading.
+    """Writes batches and small statements in order. Its queue is bounded by rows; `is_full` says when to stop reading.
 
     Attributes:
         error: What ended the thread, None while all is well.
@@ -48,7 +60,7 @@ class Sink:
         self._run_id = run_id
         self._root = root
         self._max_rows = max_rows
-        self._jobs: queue.Queue[tuple[float, Job] | None] = queue.Queue()
+        self._jobs: queue.Queue[_Job | None] = queue.Queue()
         self._spare: queue.Queue[OpenSegment] = queue.Queue()
         self._waiting_rows = 0
         self._lock = threading.Lock()
@@ -64,7 +76,7 @@ class Sink:
         self._connection = connect(self._dsn, application="crossbook-recorder")
         self._make_spare()
         self._thread.start()
-        self._jobs.put((time.monotonic(), lambda _connection: self._make_spare()))
+        self._hand_over(lambda _connection: self._make_spare())
 
     @property
     def is_full(self) -> bool:
@@ -81,12 +93,12 @@ class Sink:
         self._raise_error()
         with self._lock:
             self._waiting_rows += batch.rows
-        self._jobs.put((time.monotonic(), (file, batch)))
+        self._hand_over(_SegmentRows(file, batch))
 
     def call(self, write: Callable[[Connection], None]) -> None:
         """Hand over a small write that must come after what was handed over before."""
         self._raise_error()
-        self._jobs.put((time.monotonic(), write))
+        self._hand_over(write)
 
     def take_segment(self, *, wait_s: float = 0.0) -> OpenSegment | None:
         """Return the segment kept ready, None when there is none yet; the next one is made in the background."""
@@ -94,7 +106,7 @@ class Sink:
             taken = self._spare.get(timeout=wait_s) if wait_s else self._spare.get_nowait()
         except queue.Empty:
             return None
-        self._jobs.put((time.monotonic(), lambda _connection: self._make_spare()))
+        self._hand_over(lambda _connection: self._make_spare())
         return taken
 
     def close(self) -> None:
@@ -111,6 +123,9 @@ class Sink:
             self._connection.close()
         self._raise_error()
 
+    def _hand_over(self, work: _SegmentRows | Callable[[Connection], None]) -> None:
+        self._jobs.put(_Job(time.monotonic(), work))
+
     def _raise_error(self) -> None:
         if self.error is not None:
             raise self.error
@@ -124,16 +139,16 @@ class Sink:
             self.error = error
             self._log.error("recording stopped writing", error=repr(error))
 
-    def _do_all(self, first: tuple[float, Job]) -> bool:
+    def _do_all(self, first: _Job) -> bool:
         """Do a job and those that already wait, neighbouring batches of one segment together; false at the end."""
-        entry: tuple[float, Job] | None = first
-        while entry is not None:
-            handed_over, job = entry
-            entry = None
-            if callable(job):
-                self._retrying(job)
+        job: _Job | None = first
+        while job is not None:
+            handed_over, work = job
+            job = None
+            if callable(work):
+                self._retrying(work)
                 return True
-            file, batch = job
+            file, batch = work
             rows = batch.rows
             ended = False
             while rows < _MERGE_ROWS and not batch.is_last:
@@ -144,11 +159,11 @@ class Sink:
                 if following is None:
                     ended = True
                     break
-                later = following[1]
-                if callable(later) or later[1].segment_id != batch.segment_id:
-                    entry = following
+                later = following.work
+                if callable(later) or later.batch.segment_id != batch.segment_id:
+                    job = following
                     break
-                batch.extend(later[1])
+                batch.extend(later.batch)
                 rows = batch.rows
             self._commit(file, batch, handed_over)
             if ended:

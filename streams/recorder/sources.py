@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 from streams.market.identity import Venue
-from streams.recorder.books import MarketKey, Parse, ParserFactory
+from streams.recorder.books import MarketKey, Parse, Parser
 from streams.settings import Settings
 from streams.venues.common.feed import Feed
 from streams.venues.common.http import http_client
@@ -50,7 +50,12 @@ def _polymarket(markets: Sequence[MarketKey]) -> Parse:
     return lambda raw: parse_polymarket(raw, tokens)
 
 
-PARSERS: Mapping[str, ParserFactory] = {"kalshi": _kalshi, "kalshi_polling": _kalshi, "polymarket": _polymarket}
+PARSERS: Mapping[str, Parser] = {
+    "kalshi": Parser(_kalshi),
+    "kalshi_polling": Parser(_kalshi, is_polled=True),
+    "polymarket": Parser(_polymarket, repeats_removals=True, reports_fills_as_books=True),
+}
+"""The parsers by the names that segments give them."""
 
 
 def feed_sources(settings: Settings) -> list[FeedSource]:

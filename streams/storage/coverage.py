@@ -6,11 +6,14 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
-from streams.market.identity import Venue
+from streams.market.identity import MarketRef, Venue
 from streams.storage.database import Connection
 
 STARTING = "starting"
-"""Cause of the gap between wanting a market and its first book; opened only where no interval is open yet."""
+"""Cause of the gap between subscribing to a market and its first book; opened only where no interval is open yet."""
+
+
+CoverageState = Literal["covered", "gap", "ended"]
 
 
 class CoverageChange(NamedTuple):
@@ -18,7 +21,7 @@ class CoverageChange(NamedTuple):
 
     venue: Venue
     market_id: str
-    state: Literal["covered", "gap", "ended"]
+    state: CoverageState
     cause: str
     at_ns: int
 
@@ -80,10 +83,10 @@ def _values(shard: int, run_id: str, change: CoverageChange) -> dict[str, Any]:
     }
 
 
-def end_unwanted(connection: Connection, shard: int, wanted: Collection[tuple[str, str]], now: datetime) -> int:
-    """Close the open intervals of a shard's markets that are not in `wanted`; returns how many."""
-    venues = [venue for venue, _ in wanted]
-    markets = [market for _, market in wanted]
+def end_unsubscribed(connection: Connection, shard: int, subscribed: Collection[MarketRef], now: datetime) -> int:
+    """Close the open intervals of a recorder shard's markets that are not in `subscribed`; returns how many."""
+    venues = [str(market.venue) for market in subscribed]
+    markets = [market.market_id for market in subscribed]
     cursor = connection.execute(
         """UPDATE raw.coverage SET ended_at = greatest(started_at, %s)
            WHERE shard = %s AND ended_at IS NULL
@@ -94,7 +97,7 @@ def end_unwanted(connection: Connection, shard: int, wanted: Collection[tuple[st
 
 
 def end_foreign_shards(connection: Connection, shards: int, now: datetime) -> int:
-    """Close the open intervals of shards that no longer exist because there are fewer of them now."""
+    """Close the open intervals of recorder shards that no longer exist because there are fewer of them now."""
     cursor = connection.execute(
         "UPDATE raw.coverage SET ended_at = greatest(started_at, %s) WHERE shard >= %s AND ended_at IS NULL",
         (now, shards),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import psycopg
-from psycopg.rows import dict_row
+from psycopg.rows import dict_row, kwargs_row
 from psycopg_pool import ConnectionPool
 
 from streams.market.errors import ConfigurationError
@@ -14,6 +15,8 @@ from streams.storage.embedded import EmbeddedServer
 
 Row = dict[str, Any]
 Connection = psycopg.Connection[Row]
+Values = Sequence[Any] | Mapping[str, Any] | None
+_T = TypeVar("_T")
 
 
 def embedded_server(settings: Settings) -> EmbeddedServer:
@@ -52,3 +55,29 @@ def open_pool(dsn: str, *, max_size: int = 8, application: str = "crossbook") ->
         kwargs={"autocommit": True, "row_factory": dict_row, "application_name": application},
         connection_class=psycopg.Connection[Row],
     )
+
+
+def fetch_all(connection: Connection, row: Callable[..., _T], query: str, values: Values = None) -> list[_T]:
+    """Run a query and return what `row` makes of each of its rows.
+
+    Args:
+        connection: Where to run it.
+        row: A row type, or a function that builds one; called with the columns by name.
+        query: With placeholders for `values`.
+        values: By position or by name; None where the query has no placeholders.
+    """
+    with connection.cursor(row_factory=kwargs_row(row)) as cursor:
+        return cursor.execute(query, values).fetchall()
+
+
+def fetch_one(connection: Connection, row: Callable[..., _T], query: str, values: Values = None) -> _T | None:
+    """Run a query and return what `row` makes of its first row; None when there is none. See `fetch_all`."""
+    with connection.cursor(row_factory=kwargs_row(row)) as cursor:
+        return cursor.execute(query, values).fetchone()
+
+
+def fetch_int(connection: Connection, query: str, values: Values = None) -> int:
+    """Run a query of one row with one number, and return it; 0 for NULL."""
+    row = connection.execute(query, values).fetchone()
+    value = None if row is None else next(iter(row.values()))
+    return 0 if value is None else int(value)

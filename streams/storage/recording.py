@@ -8,15 +8,16 @@ replaced meanwhile, changes nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 import psycopg
 
 from streams.market.errors import PermanentError
+from streams.market.identity import Venue
 from streams.storage.coverage import CoverageChange, apply_changes
-from streams.storage.database import Connection, Row
+from streams.storage.database import Connection, fetch_all
 
 _COLUMNS = {
     "book_deltas": (
@@ -65,7 +66,7 @@ class RowBatch:
         return sum(map(len, self.lines.values()))
 
     def extend(self, later: RowBatch) -> None:
-        """Take in the batch that follows this one in the same segment."""
+        """Append the batch that follows this one in the same segment."""
         for table, lines in later.lines.items():
             self.lines[table].extend(lines)
         self.coverage.extend(later.coverage)
@@ -85,15 +86,44 @@ def open_segment(connection: Connection, shard: int, run_id: str, path: Path, no
     return int(row["segment_id"])
 
 
-def unfinished_segments(connection: Connection, shard: int) -> list[Row]:
-    """Return the segments of a shard that were not closed, oldest first."""
-    return connection.execute(
-        "SELECT * FROM raw.segments WHERE shard = %s AND closed_at IS NULL ORDER BY segment_id", (shard,)
-    ).fetchall()
+@dataclass(frozen=True, slots=True)
+class UnfinishedSegment:
+    """A segment that was not closed; rows of its records up to `committed_offset` are in the database."""
+
+    segment_id: int
+    shard: int
+    run_id: str
+    path: str
+    committed_offset: int
+
+
+def unfinished_segments(connection: Connection, shard: int) -> list[UnfinishedSegment]:
+    """Return the segments of a recorder shard that were not closed, oldest first."""
+    return fetch_all(
+        connection,
+        UnfinishedSegment,
+        """SELECT segment_id, shard, run_id, path, committed_offset FROM raw.segments
+           WHERE shard = %s AND closed_at IS NULL ORDER BY segment_id""",
+        (shard,),
+    )
+
+
+def close_lost_segment(connection: Connection, segment_id: int) -> None:
+    """Close a segment whose file is gone; what its recorder shard had open becomes a gap `segment_lost`."""
+    with connection.transaction():
+        connection.execute("UPDATE raw.segments SET closed_at = clock_timestamp() WHERE segment_id = %s", (segment_id,))
+        connection.execute(
+            """WITH ended AS (
+                   UPDATE raw.coverage AS c SET ended_at = greatest(c.started_at, s.opened_at) FROM raw.segments AS s
+                   WHERE s.segment_id = %s AND c.shard = s.shard AND c.ended_at IS NULL RETURNING c.*, s.opened_at)
+               INSERT INTO raw.coverage (shard, venue, market_id, state, cause, started_at, run_id)
+               SELECT shard, venue, market_id, 'gap', 'segment_lost', ended_at, run_id FROM ended""",
+            (segment_id,),
+        )
 
 
 def unfinished_shards(connection: Connection) -> list[int]:
-    """Return the shards that have segments which were not closed."""
+    """Return the recorder shards that have segments which were not closed."""
     rows = connection.execute("SELECT DISTINCT shard FROM raw.segments WHERE closed_at IS NULL ORDER BY 1")
     return [int(row["shard"]) for row in rows]
 
@@ -133,13 +163,13 @@ def commit_batch(connection: Connection, shard: int, run_id: str, batch: RowBatc
         )
         for table, lines in batch.lines.items():
             if lines:
-                _copy_or_set_aside(connection, table, lines)
+                _copy_or_dead_letter(connection, table, lines)
         if batch.coverage:
             apply_changes(connection, shard, run_id, batch.coverage)
     return True
 
 
-def _copy_or_set_aside(connection: Connection, table: str, lines: Sequence[str]) -> None:
+def _copy_or_dead_letter(connection: Connection, table: str, lines: Sequence[str]) -> None:
     """Copy lines; where the server refuses one, halve until it stands alone and keep it as a dead letter."""
     try:
         with connection.transaction():
@@ -147,8 +177,8 @@ def _copy_or_set_aside(connection: Connection, table: str, lines: Sequence[str])
     except psycopg.DataError as error:
         if len(lines) > 1:
             middle = len(lines) // 2
-            _copy_or_set_aside(connection, table, lines[:middle])
-            _copy_or_set_aside(connection, table, lines[middle:])
+            _copy_or_dead_letter(connection, table, lines[:middle])
+            _copy_or_dead_letter(connection, table, lines[middle:])
             return
         received_at, venue, _rest = lines[0].split("\t", 2)
         connection.execute(
@@ -162,21 +192,24 @@ def _copy(connection: Connection, table: str, lines: Sequence[str]) -> None:
         copy.write("".join(lines))
 
 
-def open_connection(
-    connection: Connection,
-    connection_id: str,
-    shard: int,
-    venue: str,
-    run_id: str,
-    started_at: datetime,
-    *,
-    is_polled: bool = False,
-) -> None:
-    """Note an attempt to connect; `is_polled`: the books will be asked for over REST."""
+@dataclass(frozen=True, slots=True)
+class ConnectionAttempt:
+    """An attempt to connect to a venue; `is_polled`: the books will be asked for over REST."""
+
+    connection_id: str
+    shard: int
+    venue: Venue
+    run_id: str
+    started_at: datetime
+    is_polled: bool = False
+
+
+def open_connection(connection: Connection, attempt: ConnectionAttempt) -> None:
+    """Note an attempt to connect."""
     connection.execute(
         """INSERT INTO raw.connections (connection_id, shard, venue, run_id, started_at, is_polled)
            VALUES (%s, %s, %s, %s, %s, %s)""",
-        (connection_id, shard, venue, run_id, started_at, is_polled),
+        astuple(attempt),
     )
 
 

@@ -24,7 +24,7 @@ import psycopg
 from streams.logs import configure_logs
 from streams.market.events import MarketEvent
 from streams.market.identity import Venue
-from streams.recorder.service import record
+from streams.recorder.service import RecorderRun, record
 from streams.recorder.sources import FeedSource
 from streams.settings import load_settings
 from streams.storage.embedded import EmbeddedServer
@@ -161,7 +161,7 @@ def bench_recorder(dsn: str, home: Path) -> float:
             stop = asyncio.Event()
             source = FeedSource(Venue.KALSHI, "kalshi", lambda: BenchFeed(port))
             recorder = asyncio.create_task(
-                record(settings, 0, 1, "bench", [], stop, sources=[source], wanted=lambda _c: markets)
+                record(settings, RecorderRun(0, 1, "bench"), [], stop, sources=[source], universe=lambda _c: markets)
             )
             while not await asyncio.to_thread(has_books, dsn):  # noqa: ASYNC110 - the database is polled
                 await asyncio.sleep(0.1)

@@ -13,7 +13,7 @@ import pytest
 
 from streams.market.book import Book
 from streams.market.events import Quote
-from streams.recorder.service import RecorderSummary, record
+from streams.recorder.service import RecorderRun, RecorderSummary, record
 from streams.settings import Settings, load_settings
 from tests.support.kalshi_frames import KalshiFrames
 from tests.support.recorder_feed import LineServer, line_source, wanted
@@ -49,13 +49,11 @@ def run(
             recorder = asyncio.create_task(
                 record(
                     settings,
-                    0,
-                    1,
-                    "run-1",
+                    RecorderRun(0, 1, "run-1"),
                     observers or [],
                     stop,
                     sources=[line_source(server.port)],
-                    wanted=lambda _connection: wanted(*markets),
+                    universe=lambda _connection: wanted(*markets),
                 )
             )
             try:

@@ -22,9 +22,10 @@ import orjson
 
 from streams.market.identity import Side, Venue
 from streams.recorder.books import MarketBook
+from streams.recorder.connection_rows import ConnectionRows
 from streams.recorder.pipeline import Pipeline
 from streams.recorder.session import Session
-from streams.recorder.sources import PARSERS
+from streams.recorder.sources import PARSERS, FeedSource
 from streams.sandbox.core.faults import FaultPlan, FaultRule
 from streams.sandbox.core.profile import ZERO, Behaviour
 from streams.storage.segments import Record, RecordKind
@@ -69,7 +70,7 @@ class FeedOutcome:
     healed_s: float = 0.0
 
 
-class _Rows:
+class _Sink:
     """Stands where the recorder's sink does: nothing is written."""
 
     is_full = False
@@ -78,8 +79,8 @@ class _Rows:
         """Leave a small write out."""
 
 
-class _Intake:
-    """Stands where the recorder's intake does: records go to the pipeline, requests to the session."""
+class _Writer:
+    """Stands where the recorder's segment writer does: records go to the pipeline, requests to the session."""
 
     is_full = False
 
@@ -87,12 +88,12 @@ class _Intake:
         self._pipeline = pipeline
         self.session: Session | None = None
 
-    def control(self, kind: RecordKind, venue: Venue | None, connection: int, body: dict[str, Any]) -> None:
+    def write_control(self, kind: RecordKind, venue: Venue | None, connection: int, body: dict[str, Any]) -> None:
         """Take something that is no frame."""
         self._consume(kind, venue, connection, time.time_ns(), orjson.dumps(body))
         self._pass_on()
 
-    def frames(self, venue: Venue, connection: int, batch: Sequence[RawFrame]) -> None:
+    def write_frames(self, venue: Venue, connection: int, batch: Sequence[RawFrame]) -> None:
         """Take frames as received."""
         for raw, received_ns in batch:
             self._consume(RecordKind.FRAME, venue, connection, received_ns, raw)
@@ -161,21 +162,16 @@ def _session(world: World, case: FeedCase, pipeline: Pipeline, numbers: Iterator
             return KalshiFeed(world.endpoints, world.kalshi_credentials, silence_timeout_s=case.silence_s)
         return PolymarketFeed(world.endpoints, silence_timeout_s=case.silence_s)
 
-    intake = _Intake(pipeline)
+    writer = _Writer(pipeline)
     session = Session(
-        venue,
-        str(venue),
-        make,
-        intake,  # type: ignore[arg-type]
+        FeedSource(venue, str(venue), make, verify_within_s=None if venue is Venue.KALSHI else VERIFY_S),
+        writer,  # type: ignore[arg-type]
         pipeline,
-        _Rows(),  # type: ignore[arg-type]
-        shard=0,
-        run_id="faults",
+        ConnectionRows(_Sink(), venue, 0, "faults"),  # type: ignore[arg-type]
         numbers=numbers,
         silence_timeout_s=case.silence_s,
-        verify_within_s=None if venue is Venue.KALSHI else VERIFY_S,
     )
-    intake.session = session
+    writer.session = session
     listed = world.exchanges[venue].markets[TICKER if venue is Venue.KALSHI else CONDITION].market
     wanted = WantedMarket(venue, listed.market_id, listed.event_id, listed.yes_token, listed.no_token, listed.event_id)
     session.follow([wanted])

@@ -27,7 +27,7 @@ from orchestration.defs.discovery.assets import kalshi_listings, polymarket_list
 from streams.logs import configure_logs
 from streams.market.identity import Venue
 from streams.recorder.rebuild import rebuild
-from streams.recorder.service import RecorderSummary, record
+from streams.recorder.service import RecorderRun, RecorderSummary, record
 from streams.sandbox.catalogue.truth import Truth
 from streams.sandbox.core.faults import FaultPlan
 from streams.sandbox.core.model import Act, HouseFill
@@ -122,7 +122,9 @@ async def play(settings: Settings, folder: Path, markets: list[RecordedMarket]) 
     for asset in (kalshi_listings, polymarket_listings):
         await asyncio.to_thread(run_step, asset, full=True)
     wanted = await asyncio.to_thread(find_wanted, settings, markets)
-    recording = asyncio.create_task(record(settings, 0, 1, "proof", [], stop, wanted=lambda _connection: wanted))
+    recording = asyncio.create_task(
+        record(settings, RecorderRun(0, 1, "proof"), [], stop, universe=lambda _connection: wanted)
+    )
     try:
         await until(lambda: count(settings, "SELECT count(*) AS n FROM raw.coverage WHERE state = 'covered'"), wanted)
         started = time.monotonic()

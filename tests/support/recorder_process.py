@@ -6,7 +6,7 @@ import asyncio
 import signal
 import sys
 
-from streams.recorder.service import record
+from streams.recorder.service import RecorderRun, record
 from streams.settings import load_settings
 from tests.support.recorder_feed import line_source, wanted
 
@@ -14,8 +14,9 @@ from tests.support.recorder_feed import line_source, wanted
 async def run(port: int, run_id: str, markets: list[str]) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    source, universe = line_source(port), wanted(*markets)
     await record(
-        load_settings(), 0, 1, run_id, [], stop, sources=[line_source(port)], wanted=lambda _c: wanted(*markets)
+        load_settings(), RecorderRun(0, 1, run_id), [], stop, sources=[source], universe=lambda _connection: universe
     )
 
 

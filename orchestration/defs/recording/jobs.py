@@ -6,7 +6,7 @@ from orchestration.resources import PlatformResource
 from streams.logs import configure_logs
 from streams.recorder.observer import Observer
 from streams.recorder.running import run_until_signalled
-from streams.recorder.service import record
+from streams.recorder.service import RecorderRun, record
 
 SHARD_TAG = "crossbook/shard"
 
@@ -26,9 +26,8 @@ def record_shard(context: dg.OpExecutionContext, config: ShardConfig, platform: 
     settings = platform.settings()
     configure_logs(settings.log_level)
     observers: list[Observer] = [EdgeMonitor(settings, platform.dsn(), config.shard)]
-    ended = run_until_signalled(
-        lambda stop: record(settings, config.shard, config.shards, context.run_id, observers, stop)
-    )
+    run = RecorderRun(config.shard, config.shards, context.run_id)
+    ended = run_until_signalled(lambda stop: record(settings, run, observers, stop))
     summary = ended.result
     context.add_output_metadata({"rows": summary.rows, "replayed_frames": summary.replayed_frames, **summary.counters})
     context.log.info(f"shard {config.shard}: {summary.rows} rows, {summary.counters}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -28,7 +29,8 @@ class Bench:
     """A pipeline with one open connection and a clock that moves a millisecond per record."""
 
     def __init__(self, parser: Any = None, venue: Venue = Venue.KALSHI, markets: tuple[str, ...] = ("A", "B")) -> None:
-        self.pipeline = Pipeline(PARSERS if parser is None else {"kalshi": parser})
+        self.parsers = PARSERS if parser is None else {"kalshi": replace(PARSERS[str(venue)], make=parser)}
+        self.pipeline = Pipeline(self.parsers)
         self.pipeline.begin(5, 8)
         self.venue = venue
         self.offset = 8
@@ -312,9 +314,9 @@ def test_a_removal_of_a_level_never_seen_shows_that_its_change_was_missed() -> N
 
 @pytest.mark.parametrize("later_s", [0, 3])
 @pytest.mark.parametrize("is_restored", [False, True])
-def test_a_removal_that_is_told_again_a_moment_later_is_no_gap(later_s: int, is_restored: bool) -> None:
+def test_a_removal_that_is_reported_again_a_moment_later_is_no_gap(later_s: int, is_restored: bool) -> None:
     before, matched = book([(4000, 5), (3900, 2)], [(6000, 5)]), book([(3900, 2)], [(6000, 5)])
-    # The match is told by the books of both tokens; what follows are its removals and one that came in two frames.
+    # The match is reported by the books of both tokens; what follows are its removals and one that came in two frames.
     parser = scripted([before], [matched], [matched], [removal(3900)], [removal(4000)], [removal(3900)])
     bench = Bench(parser, Venue.POLYMARKET)
     for number in range(4):
@@ -322,7 +324,7 @@ def test_a_removal_that_is_told_again_a_moment_later_is_no_gap(later_s: int, is_
     bench.take()
     if is_restored:
         state = bench.pipeline.dump()
-        bench.pipeline = Pipeline({"kalshi": parser})
+        bench.pipeline = Pipeline(bench.parsers)
         bench.pipeline.begin(5, bench.offset)
         bench.feed(RecordKind.STATE, state)
     bench.now_ns += later_s * 1_000_000_000

@@ -1,4 +1,4 @@
-"""From frames to the kernel and to rows: everything received is appended to the segment before it is parsed.
+"""From frames to the segment and to rows: everything received is appended to the segment before it is parsed.
 
 The frames of a read are written by one call (a few for large reads); the pipeline then runs over them. Nothing awaits.
 """
@@ -21,8 +21,8 @@ _GATHER_FRAMES = 256
 _BATCH_ROWS = 4_000
 
 
-class Intake:
-    """The one writer of a shard's segments; runs in the event loop's thread only."""
+class SegmentWriter:
+    """The one writer of a recorder shard's segments; runs in the event loop's thread only."""
 
     def __init__(
         self,
@@ -45,27 +45,27 @@ class Intake:
         self.after_drain: Callable[[], None] | None = None
 
     def start(self) -> None:
-        """Take the first segment and begin it with the state of the books."""
+        """Open the first segment and begin it with the state of the books."""
         segment = self._sink.take_segment(wait_s=30.0)
         assert segment is not None, "the sink was started"
         self._begin(segment)
 
-    def frames(self, venue: Venue, connection: int, batch: Sequence[RawFrame]) -> None:
-        """Take frames as received: they are in the kernel's hands, and their rows are made, when this returns."""
+    def write_frames(self, venue: Venue, connection: int, batch: Sequence[RawFrame]) -> None:
+        """Write frames as received: they are in the kernel's hands, and their rows are made, when this returns."""
         for raw, received_ns in batch:
-            self._put(RecordKind.FRAME, venue, connection, received_ns, raw)
+            self._append(RecordKind.FRAME, venue, connection, received_ns, raw)
         self.drain()
 
-    def control(self, kind: RecordKind, venue: Venue | None, connection: int, body: dict[str, Any]) -> None:
-        """Take something that is no frame but that the books depend on."""
-        self._put(kind, venue, connection, self._clock_ns(), orjson.dumps(body))
+    def write_control(self, kind: RecordKind, venue: Venue | None, connection: int, body: dict[str, Any]) -> None:
+        """Write something that is no frame but that the books depend on."""
+        self._append(kind, venue, connection, self._clock_ns(), orjson.dumps(body))
         self.drain()
 
     def tick(self) -> None:
-        """Let the books see that time has passed when no frame told them for a second, and hand rows over."""
+        """Show the books that time has passed when no frame did for a second, and hand rows over."""
         now = self._clock_ns()
         if now - self._pipeline.last_received_ns > 1_000_000_000:
-            self._put(RecordKind.TICK, None, 0, now, b"")
+            self._append(RecordKind.TICK, None, 0, now, b"")
         self.drain()
         self.flush()
 
@@ -74,7 +74,7 @@ class Intake:
         """Whether readers must wait for the warehouse."""
         return self._sink.is_full
 
-    def _put(self, kind: int, venue: Venue | None, connection: int, received_ns: int, body: bytes) -> None:
+    def _append(self, kind: int, venue: Venue | None, connection: int, received_ns: int, body: bytes) -> None:
         self._parts.append(pack_head(kind, venue, connection, received_ns, body))
         self._parts.append(body)
         self._records.append((kind, venue, connection, received_ns, body))
@@ -82,7 +82,7 @@ class Intake:
             self.drain()
 
     def drain(self) -> None:
-        """Write what was gathered, make its rows, and hand them over when there are many."""
+        """Write what has gathered, make its rows, and hand them over when there are many."""
         if not self._records:
             return
         assert self._segment is not None
