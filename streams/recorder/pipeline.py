@@ -406,24 +406,27 @@ class Pipeline:
             state.crossed_since_ns = None
             bid_size = None if bid is None else book.bids[bid]
             ask_size = None if ask is None else book.asks[ask]
+            if (bid, bid_size, ask, ask_size, "live") == state.quote:
+                return
             quote = BestPrices(bid, bid_size, ask, ask_size, "live")
         if quote != state.quote:
             state.quote = quote
             self._write_quote(state, quote)
 
     def _write_quote(self, state: MarketBook, prices: BestPrices) -> None:
+        bid, bid_size, ask, ask_size, word = prices
         quote = Quote(
             state.venue,
             state.key.market_id,
             self._now_ns,
-            prices.bid_e4,
-            prices.bid_size_e6,
-            prices.ask_e4,
-            prices.ask_size_e6,
-            is_live=prices.state == "live",
+            bid,
+            bid_size,
+            ask,
+            ask_size,
+            is_live=word == "live",
             is_polled=state.is_polled,
         )
-        self._batch.lines["quotes"].append(rows.quote_line(self._at, quote, prices.state, self._place))
+        self._batch.lines["quotes"].append(rows.quote_line(self._at, quote, word, self._place))
         if self._observers is not None:
             self._observers.on_quote(quote, state.book)
 
