@@ -14,7 +14,7 @@ async def main(path: str, rate: float, capacity: float, times: int) -> None:
     """Take one token `times` times and print the monotonic second of each."""
     bucket = TokenBucket(rate, capacity, ledger=FileLedger(Path(path)))
     for _ in range(times):
-        await bucket.take(1.0)
+        await bucket.acquire(1.0)
         sys.stdout.write(f"{time.monotonic():.6f}\n")
         sys.stdout.flush()
 

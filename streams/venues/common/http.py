@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import httpx
 
@@ -14,8 +15,20 @@ _POOL_S = 2.0
 Parameters = Sequence[tuple[str, str]]
 Classify = Callable[[int, bytes, Mapping[str, str], bool], StreamsError]
 """(status, body, headers, is_write) -> the error to raise."""
-IsAnswer = Callable[[int, bytes], bool]
-"""(status, body) -> whether a status outside 2xx carries an answer after all."""
+IsResponse = Callable[[int, bytes], bool]
+"""(status, body) -> whether a status outside 2xx carries a response after all."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """One request to a venue; with `is_write` a lost response leaves its outcome unknown."""
+
+    method: str
+    url: str
+    parameters: Parameters = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    is_write: bool = False
 
 
 def http_client(settings: Settings) -> httpx.AsyncClient:
@@ -34,38 +47,28 @@ def http_client(settings: Settings) -> httpx.AsyncClient:
 
 
 async def call(
-    http: httpx.AsyncClient,
-    method: str,
-    url: str,
-    *,
-    classify: Classify,
-    parameters: Parameters = (),
-    headers: Mapping[str, str] | None = None,
-    body: bytes | None = None,
-    is_write: bool = False,
-    is_answer: IsAnswer | None = None,
+    http: httpx.AsyncClient, request: HttpRequest, *, classify: Classify, is_response: IsResponse | None = None
 ) -> bytes:
-    """Send one request and return the body of a 2xx answer, or of another one that `is_answer` takes.
+    """Send one request and return the body of a 2xx response, or of another one that `is_response` accepts.
 
     Raises:
         TransientError: Nothing reached the venue, or a read failed on the way.
         OutcomeUnknown: A write may have reached the venue.
         StreamsError: What `classify` makes of any other status.
     """
-    sent_headers = dict(headers or {})
-    if body is not None:
-        sent_headers["Content-Type"] = "application/json"
+    headers = dict(request.headers)
+    if request.body is not None:
+        headers["Content-Type"] = "application/json"
+    what = f"{request.method} {httpx.URL(request.url).path}"
     try:
-        response = await http.request(method, url, params=list(parameters), headers=sent_headers, content=body)
+        response = await http.request(
+            request.method, request.url, params=list(request.parameters), headers=headers, content=request.body
+        )
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-        raise TransientError(f"no connection for {method} {_path(url)}: {type(error).__name__}") from error
+        raise TransientError(f"no connection for {what}: {type(error).__name__}") from error
     except httpx.HTTPError as error:
-        what = f"{method} {_path(url)} got no answer: {type(error).__name__}"
-        raise (OutcomeUnknown(what) if is_write else TransientError(what)) from error
-    if response.is_success or (is_answer is not None and is_answer(response.status_code, response.content)):
+        lost = f"{what} got no answer: {type(error).__name__}"
+        raise (OutcomeUnknown(lost) if request.is_write else TransientError(lost)) from error
+    if response.is_success or (is_response is not None and is_response(response.status_code, response.content)):
         return response.content
-    raise classify(response.status_code, response.content, response.headers, is_write)
-
-
-def _path(url: str) -> str:
-    return httpx.URL(url).path
+    raise classify(response.status_code, response.content, response.headers, request.is_write)

@@ -1,7 +1,7 @@
 """Token buckets: callers wait their turn before they sign, so that a signature is never old.
 
 Where the tokens are counted is a ledger: in memory for one process, or in a small file that all processes of the
-machine share. A caller takes its tokens at once, below zero if it must, and then waits until the debt is refilled;
+machine share. A caller acquires its tokens at once, below zero if it must, and then waits until the debt is refilled;
 that keeps the order of arrival between processes, and nobody holds the file while waiting.
 """
 
@@ -158,17 +158,17 @@ class TokenBucket:
         """Up to where it fills."""
         return max(0.0, self.capacity - self.rate * self.lag_s)
 
-    async def take(self, tokens: float) -> None:
-        """Take `tokens` and wait until they are there; callers are served in the order of their coming.
+    async def acquire(self, tokens: float) -> None:
+        """Acquire `tokens` and wait until they are there; callers are served in the order of their coming.
 
         A caller that is cancelled while it waits gives them back.
         """
-        await take_together([(self, tokens)])
+        await acquire_together([(self, tokens)])
 
     def drain(self) -> None:
         """Empty the bucket: the venue reported that we are too fast."""
         with self.ledger.open() as entries:
-            self.put(entries, min(0.0, self.refilled(entries)))
+            self.store(entries, min(0.0, self.refilled(entries)))
 
     def refilled(self, entries: Entries) -> float:
         """Return what the bucket holds now, by its entry."""
@@ -182,15 +182,15 @@ class TokenBucket:
             case _:
                 return 0.0
 
-    def put(self, entries: Entries, tokens: float) -> None:
-        """Write what the bucket holds now."""
+    def store(self, entries: Entries, tokens: float) -> None:
+        """Store what the bucket holds now."""
         entries[self.name] = [round(tokens, 3), self.monotonic()]
 
 
-async def take_together(wants: Sequence[tuple[TokenBucket, float]]) -> None:
-    """Take from several buckets of one ledger at once and wait for the slowest of them.
+async def acquire_together(wants: Sequence[tuple[TokenBucket, float]]) -> None:
+    """Acquire from several buckets of one ledger at once and wait for the slowest of them.
 
-    More than a bucket's capacity is taken as its capacity.
+    More than a bucket's capacity counts as its capacity.
     """
     wants = [(bucket, min(tokens, bucket.capacity)) for bucket, tokens in wants if bucket.rate < UNLIMITED_PER_S]
     if not wants:
@@ -211,6 +211,6 @@ def _charge(wants: Sequence[tuple[TokenBucket, float]]) -> float:
     with wants[0][0].ledger.open() as entries:
         for bucket, tokens in wants:
             left = min(bucket.ceiling, bucket.refilled(entries) - tokens)
-            bucket.put(entries, left)
+            bucket.store(entries, left)
             wait = max(wait, -left / bucket.rate)
     return wait

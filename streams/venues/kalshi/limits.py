@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from streams.market.errors import InvalidAmount
-from streams.venues.common.token_buckets import Entries, Ledger, MemoryLedger, TokenBucket, take_together
+from streams.venues.common.token_buckets import Entries, Ledger, MemoryLedger, TokenBucket, acquire_together
 
 Routing = Literal["by_ticker", "unscoped"] | int
 """How a write reaches its shard: routed by the venue, without shard (batches, shard 0), or a shard above 0."""
@@ -180,7 +180,7 @@ class KalshiLimits:
             entries["account"] = note
         self._apply(note)
 
-    async def take(self, method: str, path: str, *, items: int = 1, routing: Routing = "by_ticker") -> None:
+    async def acquire(self, method: str, path: str, *, items: int = 1, routing: Routing = "by_ticker") -> None:
         """Wait for room for one call.
 
         Args:
@@ -196,7 +196,7 @@ class KalshiLimits:
         buckets = [self._reads] if method == "GET" else self._charged(routing)
         if items > 1 and cost > min(bucket.capacity for bucket in buckets):
             raise InvalidAmount(f"{items} orders in one batch cost {cost:g} tokens, more than the bucket holds")
-        await take_together([(bucket, cost) for bucket in buckets])
+        await acquire_together([(bucket, cost) for bucket in buckets])
 
     def refused(self, method: str, routing: Routing = "by_ticker") -> None:
         """The venue answered 429: start from empty buckets."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from streams.venues.common.token_buckets import Ledger, MemoryLedger, TokenBucket, take_together
+from streams.venues.common.token_buckets import Ledger, MemoryLedger, TokenBucket, acquire_together
 
 _WINDOW_S = 10
 _SERVICES = {"clob": 9000, "gamma": 4000, "data": 1000, "relayer": 100, "site": 100}
@@ -103,7 +103,7 @@ class PolymarketLimits:
             for name, (rate, burst) in _SIGNERS.items()
         }
 
-    async def take(self, service: str, method: str, path: str, cost: int = 1) -> None:
+    async def acquire(self, service: str, method: str, path: str, cost: int = 1) -> None:
         """Wait until a request may be sent.
 
         Args:
@@ -114,8 +114,8 @@ class PolymarketLimits:
         """
         signer = signer_budget(service, method, path)
         if signer is not None:
-            await self._signers[signer].take(cost)
-        await take_together([(bucket, 1.0) for bucket in self._windows_of(service, method, path)])
+            await self._signers[signer].acquire(cost)
+        await acquire_together([(bucket, 1.0) for bucket in self._windows_of(service, method, path)])
 
     def refused(self, service: str, method: str, path: str) -> None:
         """The venue answered 429: start again from the empty bucket that is the likeliest to have been meant."""

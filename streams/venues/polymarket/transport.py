@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
@@ -14,7 +15,7 @@ import httpx
 
 from streams.market.errors import AuthenticationFailed, MalformedFrame, RateLimited
 from streams.venues.common.endpoints import Endpoints
-from streams.venues.common.http import call
+from streams.venues.common.http import HttpRequest, call
 from streams.venues.common.paging import Page, all_items
 from streams.venues.common.responses import document_of, read
 from streams.venues.credentials.keys import PolymarketCredentials
@@ -27,6 +28,19 @@ Filter = str | int | bool | Sequence[str] | None
 """A parameter's value; a sequence repeats the parameter, None leaves it out."""
 FIRST_CURSOR, LAST_CURSOR = "MA==", "LTE="
 """The CLOB's list cursors: the second one ends a list and is never sent back."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolymarketRequest:
+    """One call of one service; `cost` is what the venue counts it as, `is_write` whether it may change something."""
+
+    service: str
+    method: str
+    path: str
+    body: bytes | None = None
+    parameters: Mapping[str, Filter] = field(default_factory=dict)
+    cost: int = 1
+    is_write: bool = True
 
 
 class PolymarketTransport:
@@ -70,11 +84,11 @@ class PolymarketTransport:
         return self._clock() // 1_000_000_000
 
     async def _get(self, service: str, path: str, **parameters: Filter) -> bytes:
-        return await self._send(service, "GET", path, parameters=parameters)
+        return await self._send(PolymarketRequest(service, "GET", path, parameters=parameters, is_write=False))
 
     async def _query(self, path: str, body: bytes) -> bytes:
         """Ask the CLOB by POST for what could not be asked in an address: a read."""
-        return await self._send("clob", "POST", path, body=body, is_write=False)
+        return await self._send(PolymarketRequest("clob", "POST", path, body, is_write=False))
 
     async def _private(
         self,
@@ -91,7 +105,9 @@ class PolymarketTransport:
         def sign() -> dict[str, str]:
             return l2_headers(self._wallet(), method, path, self._now_s(), body or b"")
 
-        return await self._send("clob", method, path, body=body, parameters=parameters, sign=sign, cost=cost)
+        is_write = method != "GET"
+        request = PolymarketRequest("clob", method, path, body, parameters or {}, cost=cost, is_write=is_write)
+        return await self._send(request, sign)
 
     async def _private_list(
         self, path: str, parse: Callable[[dict[str, Any]], Result], filters: Mapping[str, Filter]
@@ -104,34 +120,22 @@ class PolymarketTransport:
 
         return read(await all_items(fetch, FIRST_CURSOR), lambda rows: [parse(row) for row in rows])
 
-    async def _send(
-        self,
-        service: str,
-        method: str,
-        path: str,
-        *,
-        body: bytes | None = None,
-        parameters: Mapping[str, Filter] | None = None,
-        sign: Callable[[], dict[str, str]] | None = None,
-        is_write: bool | None = None,
-        cost: int = 1,
-    ) -> bytes:
+    async def _send(self, request: PolymarketRequest, sign: Callable[[], dict[str, str]] | None = None) -> bytes:
         if sign is not None:
             self._wallet()
-        await self._limits.take(service, method, path, cost)
+        await self._limits.acquire(request.service, request.method, request.path, request.cost)
         try:
-            return await call(
-                self._http,
-                method,
-                self._bases[service] + path,
-                classify=partial(classify, now_s=self._now_s()),
-                parameters=_pairs(parameters or {}),
+            sent = HttpRequest(
+                request.method,
+                self._bases[request.service] + request.path,
+                _pairs(request.parameters),
                 headers={} if sign is None else sign(),
-                body=body,
-                is_write=method != "GET" if is_write is None else is_write,
+                body=request.body,
+                is_write=request.is_write,
             )
+            return await call(self._http, sent, classify=partial(classify, now_s=self._now_s()))
         except RateLimited:
-            self._limits.refused(service, method, path)
+            self._limits.refused(request.service, request.method, request.path)
             raise
 
 

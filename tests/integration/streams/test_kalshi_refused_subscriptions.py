@@ -7,7 +7,7 @@ from typing import Any
 
 from streams.market.events import BookStale
 from streams.venues.common.endpoints import Endpoints
-from streams.venues.kalshi.stream.feed import KalshiFeed
+from streams.venues.kalshi.stream.feed import Channels, KalshiFeed
 from tests.support.venue_servers import (
     CREDENTIALS,
     KalshiVenue,
@@ -45,7 +45,7 @@ def test_a_full_subscription_carries_what_fits_and_says_which_books_it_does_not(
     venue = Full()
 
     async def use(at: Endpoints) -> None:
-        feed = KalshiFeed(at, CREDENTIALS, market_channels=("orderbook_delta",), global_channels=())
+        feed = KalshiFeed(at, CREDENTIALS, Channels(("orderbook_delta",), ()))
         await feed.connect()
         await feed.subscribe([Market("A"), Market("B")])
         await read_until(feed, lambda found: len(snapshots(found)) == 2)
@@ -77,7 +77,7 @@ def test_a_first_subscription_that_is_too_large_is_halved_until_it_fits() -> Non
     venue = Full()
 
     async def use(at: Endpoints) -> None:
-        feed = KalshiFeed(at, CREDENTIALS, market_channels=("orderbook_delta",), global_channels=())
+        feed = KalshiFeed(at, CREDENTIALS, Channels(("orderbook_delta",), ()))
         await feed.connect()
         await feed.subscribe([Market(name) for name in "ABCDEFGH"])
         events = await read_until(feed, lambda found: len(snapshots(found)) == 2)
@@ -99,7 +99,7 @@ def test_markets_of_a_refused_command_are_said_to_be_not_carried() -> None:
             return super().answers(command)
 
     async def use(at: Endpoints) -> None:
-        feed = KalshiFeed(at, CREDENTIALS, market_channels=("orderbook_delta",), global_channels=())
+        feed = KalshiFeed(at, CREDENTIALS, Channels(("orderbook_delta",), ()))
         await feed.connect()
         await feed.subscribe([Market("A")])
         await read_until(feed, lambda found: len(snapshots(found)) == 1)
@@ -153,7 +153,7 @@ def test_half_an_answer_to_a_subscription_is_none() -> None:
             return super().answers(command)
 
     async def use(at: Endpoints) -> None:
-        feed = KalshiFeed(at, CREDENTIALS, answer_limit_s=0.2, global_channels=())
+        feed = KalshiFeed(at, CREDENTIALS, Channels(of_exchange=()), answer_limit_s=0.2)
         await feed.connect()
         await feed.subscribe([Market("A")])
         events, reason = await read_to_the_end(feed)

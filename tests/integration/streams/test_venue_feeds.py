@@ -18,7 +18,7 @@ from streams.settings import Settings
 from streams.venues.common.endpoints import Endpoints, endpoints
 from streams.venues.kalshi.limits import KalshiLimits
 from streams.venues.kalshi.rest.client import KalshiClient
-from streams.venues.kalshi.stream.feed import KalshiFeed
+from streams.venues.kalshi.stream.feed import Channels, KalshiFeed
 from streams.venues.kalshi.stream.polling import KalshiPollingFeed
 from streams.venues.polymarket.stream.feed import PolymarketFeed
 from tests.support.venue_servers import (
@@ -71,7 +71,7 @@ def test_a_new_connection_starts_with_nothing_subscribed() -> None:
     venue = KalshiVenue()
 
     async def use(at: Endpoints) -> None:
-        feed = KalshiFeed(at, CREDENTIALS, global_channels=())
+        feed = KalshiFeed(at, CREDENTIALS, Channels(of_exchange=()))
         for _ in range(2):
             await feed.connect()
             await feed.subscribe([Market("A")])
@@ -88,7 +88,7 @@ def test_a_subscription_the_venue_ends_is_opened_anew_on_the_same_connection() -
     error = {"type": "error", "msg": {"code": 25, "msg": "Subscription buffer overflow"}}
 
     async def use(at: Endpoints) -> None:
-        feed = KalshiFeed(at, CREDENTIALS, global_channels=())
+        feed = KalshiFeed(at, CREDENTIALS, Channels(of_exchange=()))
         await feed.connect()
         await feed.subscribe([Market("A"), Market("B")])
         await read_until(feed, lambda found: len(snapshots(found)) == 2)
@@ -120,7 +120,7 @@ def test_a_subscription_that_ends_again_and_again_ends_the_feed_after_all_frames
     venue = Overflowing()
 
     async def use(at: Endpoints) -> None:
-        feed = KalshiFeed(at, CREDENTIALS, market_channels=("orderbook_delta",), global_channels=())
+        feed = KalshiFeed(at, CREDENTIALS, Channels(("orderbook_delta",), ()))
         await feed.connect()
         await feed.subscribe([Market("A")])
         seen, reason = await read_to_the_end(feed)
@@ -167,7 +167,7 @@ def test_a_command_the_venue_could_not_do_is_sent_again_and_a_wrong_one_is_not()
     venue = Busy()
 
     async def use(at: Endpoints) -> None:
-        feed = KalshiFeed(at, CREDENTIALS, market_channels=("orderbook_delta",), global_channels=())
+        feed = KalshiFeed(at, CREDENTIALS, Channels(("orderbook_delta",), ()))
         await feed.connect()
         await feed.subscribe([Market("A")])
         await read_until(feed, lambda found: len(snapshots(found)) == 1)
@@ -207,7 +207,7 @@ def test_the_venues_ping_is_answered_with_its_own_words() -> None:
         await connection.wait_closed()
 
     async def use(at: Endpoints) -> None:
-        feed = KalshiFeed(at, CREDENTIALS, global_channels=())
+        feed = KalshiFeed(at, CREDENTIALS, Channels(of_exchange=()))
         await feed.connect()
         assert len(await anext(feed.batches())) == 1
         await feed.close()
@@ -234,7 +234,7 @@ def test_what_arrived_before_a_loss_is_handed_over_first() -> None:
         connection.transport.abort()
 
     async def use(at: Endpoints) -> None:
-        feed = KalshiFeed(at, CREDENTIALS, global_channels=())
+        feed = KalshiFeed(at, CREDENTIALS, Channels(of_exchange=()))
         await feed.connect()
         found, _ = await read_to_the_end(feed)
         sequences = [event.sequence for event in found if isinstance(event, LevelChange)]

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import orjson
+
 from streams.venues.common.decimals import wire_size_e6
 from streams.venues.common.paging import Page, all_items
 from streams.venues.common.responses import items_of, part_of
-from streams.venues.kalshi.rest.transport import LIST_LIMIT, Filter, KalshiTransport, path_part
+from streams.venues.kalshi.rest.transport import LIST_LIMIT, Filter, KalshiRequest, KalshiTransport, path_part
 from streams.venues.kalshi.types.orders import FillState, OrderState, parse_fill, parse_order
 from streams.venues.kalshi.types.portfolio import (
     Balance,
@@ -149,12 +151,11 @@ class AccountReads(KalshiTransport):
             OutcomeUnknown: It may have happened; `transfers` and the balance's breakdown tell. `order_ids` has its
                 name.
         """
+        body = orjson.dumps(transfer_body(source, destination, amount_e6, client_transfer_id))
+        path = "/portfolio/intra_exchange_instance_transfer"
         return await self._write(
-            "POST",
-            "/portfolio/intra_exchange_instance_transfer",
+            KalshiRequest("POST", path, body=body, routing="unscoped"),
             lambda answer: str(answer["transfer_id"]),
-            body=transfer_body(source, destination, amount_e6, client_transfer_id),
-            routing="unscoped",
             order_ids=[client_transfer_id] if client_transfer_id else [],
         )
 
@@ -169,9 +170,9 @@ class AccountReads(KalshiTransport):
 
     async def set_target_allocation(self, percents: Mapping[int, int]) -> None:
         """Set the percent of cash for each shard; the venue moves it every ten seconds."""
-        body = allocation_body(dict(percents))
+        body = orjson.dumps(allocation_body(dict(percents)))
         path = "/portfolio/target_balance_allocation"
-        await self._write("POST", path, lambda _: None, body=body, routing="unscoped")
+        await self._write(KalshiRequest("POST", path, body=body, routing="unscoped"), lambda _: None)
 
 
 def _positions_of(document: dict[str, Any]) -> Positions:

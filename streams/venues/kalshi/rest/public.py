@@ -11,7 +11,7 @@ from streams.market.events import BookSnapshot, TradePrint
 from streams.venues.common.paging import Candle, Page
 from streams.venues.common.responses import document_of, items_of, part_of, read
 from streams.venues.kalshi.rest.history import HistoryReads
-from streams.venues.kalshi.rest.transport import LIST_LIMIT, Filter, as_sent, path_part
+from streams.venues.kalshi.rest.transport import LIST_LIMIT, Filter, KalshiRequest, as_sent, path_part
 from streams.venues.kalshi.types.catalogue import (
     Event,
     FeeChange,
@@ -53,7 +53,7 @@ class PublicReads(HistoryReads):
 
     async def exchange_status(self) -> ExchangeStatus:
         """Return whether the exchange and its shards are open, also where the answer comes as 500, 503 or 504."""
-        raw = await self._send("GET", "/exchange/status", is_answer=is_status)
+        raw = await self._send(KalshiRequest("GET", "/exchange/status"), is_response=is_status)
         return read(document_of(raw), parse_status)
 
     async def exchange_schedule(self) -> ExchangeSchedule:

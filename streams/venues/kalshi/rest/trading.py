@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import orjson
 
 from streams.market.errors import InvalidAmount
 from streams.venues.kalshi.limits import Routing
-from streams.venues.kalshi.rest.transport import KalshiTransport, path_part
+from streams.venues.kalshi.rest.transport import KalshiRequest, KalshiTransport, path_part
 from streams.venues.kalshi.types.order_changes import (
     AmendAnswer,
     Amendment,
@@ -55,8 +56,8 @@ class Trading(KalshiTransport):
         return await self._create(body, request["client_order_id"], request.get("exchange_index"))
 
     async def _create(self, body: bytes, client_order_id: str, exchange_index: int | None) -> OrderAnswer:
-        routing, names = _routing(exchange_index), [client_order_id]
-        return await self._write("POST", _ORDERS, parse_order_answer, body=body, routing=routing, order_ids=names)
+        request = KalshiRequest("POST", _ORDERS, body=body, routing=_routing(exchange_index))
+        return await self._write(request, parse_order_answer, order_ids=[client_order_id])
 
     async def cancel_order(self, order_id: str, market_ticker: str) -> CancelAnswer:
         """Cancel what rests of an order. The ticker routes it: without, the venue looks on shard 0 alone.
@@ -64,25 +65,26 @@ class Trading(KalshiTransport):
         Raises:
             NotFound: Nothing rests under that id: cancelled, executed or never there; only reads tell which.
         """
-        path = f"{_ORDERS}/{path_part(order_id)}"
-        return await self._write("DELETE", path, parse_cancel_answer, order_ids=[order_id], market_ticker=market_ticker)
+        request = KalshiRequest("DELETE", f"{_ORDERS}/{path_part(order_id)}", {"market_ticker": market_ticker})
+        return await self._write(request, parse_cancel_answer, order_ids=[order_id])
 
     async def cancel_all(self) -> None:
         """Cancel all resting orders on all shards; orders placed within the next minute may die too."""
-        await self._send("DELETE", _ORDERS)
+        await self._send(KalshiRequest("DELETE", _ORDERS))
 
     async def amend_order(self, change: Amendment) -> AmendAnswer:
         """Change price, size or expiry of a resting order."""
         path = f"{_ORDERS}/{path_part(change.order_id)}/amend"
-        return await self._write("POST", path, parse_amend_answer, body=change.document(), order_ids=[change.order_id])
+        request = KalshiRequest("POST", path, body=orjson.dumps(change.document()))
+        return await self._write(request, parse_amend_answer, order_ids=[change.order_id])
 
     async def decrease_order(
         self, order_id: str, market_ticker: str, *, by_e6: int | None = None, to_e6: int | None = None
     ) -> DecreaseAnswer:
         """Shrink a resting order by or to a number of contracts; it keeps its place in the queue."""
         body = decrease_body(market_ticker, by_e6=by_e6, to_e6=to_e6)
-        path = f"{_ORDERS}/{path_part(order_id)}/decrease"
-        return await self._write("POST", path, parse_decrease_answer, body=body, order_ids=[order_id])
+        request = KalshiRequest("POST", f"{_ORDERS}/{path_part(order_id)}/decrease", body=orjson.dumps(body))
+        return await self._write(request, parse_decrease_answer, order_ids=[order_id])
 
     async def create_orders(self, requests: Sequence[OrderRequest]) -> list[BatchItem[OrderAnswer]]:
         """Send several orders in one call; each item answers or fails alone, in the order given.
@@ -92,85 +94,71 @@ class Trading(KalshiTransport):
         """
         names = [request.client_order_id for request in requests]
         _check_distinct(names)
-        return await self._write(
-            "POST",
-            f"{_ORDERS}/batched",
-            lambda answer: parse_batch_create(answer, names),
-            body={"orders": [request.document() for request in requests]},
-            items=len(requests),
-            routing="unscoped",
-            order_ids=names,
-        )
+        batch = _batch("POST", [request.document() for request in requests])
+        return await self._write(batch, lambda answer: parse_batch_create(answer, names), order_ids=names)
 
     async def cancel_orders(self, orders: Sequence[tuple[str, str]]) -> list[BatchItem[CancelAnswer]]:
         """Cancel several orders, given as (order_id, market_ticker), in one call; each item answers or fails alone."""
         names = [order_id for order_id, _ in orders]
         _check_distinct(names)
-        wanted = [{"order_id": order_id, "market_ticker": ticker} for order_id, ticker in orders]
-        return await self._write(
-            "DELETE",
-            f"{_ORDERS}/batched",
-            lambda answer: parse_batch_cancel(answer, names),
-            body={"orders": wanted},
-            items=len(orders),
-            routing="unscoped",
-            order_ids=names,
-        )
+        batch = _batch("DELETE", [{"order_id": order_id, "market_ticker": ticker} for order_id, ticker in orders])
+        return await self._write(batch, lambda answer: parse_batch_cancel(answer, names), order_ids=names)
 
     # -- order groups ---------------------------------------------------------------------------------------------
 
     async def create_order_group(self, limit_e6: int, *, exchange_index: int | None = None) -> str:
-        """Make a group that cancels its orders when they fill more than `limit_e6` within 15 s; returns its id.
+        """Make an order group that cancels its orders when they fill more than `limit_e6` within 15 s; returns its id.
 
         An order group belongs to one exchange shard: the venue takes 0 where none is named.
         """
         body = group_body(limit_e6)
         if exchange_index is not None:
             body["exchange_index"] = exchange_index
-        return await self._write(
-            "POST",
-            f"{_GROUPS}/create",
-            lambda answer: str(answer["order_group_id"]),
-            body=body,
-            routing=_routing(exchange_index or 0),
-        )
+        routing = _routing(exchange_index or 0)
+        request = KalshiRequest("POST", f"{_GROUPS}/create", body=orjson.dumps(body), routing=routing)
+        return await self._write(request, lambda answer: str(answer["order_group_id"]))
 
     async def order_groups(self) -> list[OrderGroup]:
-        """Return the groups, without their orders."""
+        """Return the order groups, without their orders."""
         return await self._read(_GROUPS, lambda a: [parse_group(entry) for entry in a.get("order_groups") or []])
 
     async def order_group(self, group_id: str) -> OrderGroup:
-        """Return one group with the ids of its orders."""
+        """Return one order group with the ids of its orders."""
         return await self._read(f"{_GROUPS}/{path_part(group_id)}", lambda answer: parse_group(answer, group_id))
 
     async def delete_order_group(self, group_id: str, *, exchange_index: int | None = None) -> None:
-        """Delete a group; its orders are cancelled."""
+        """Delete an order group; its orders are cancelled."""
         await self._group_write("DELETE", group_id, "", exchange_index)
 
     async def reset_order_group(self, group_id: str, *, exchange_index: int | None = None) -> None:
-        """Have a group count from zero and take orders again."""
+        """Have an order group count from zero and accept orders again."""
         await self._group_write("PUT", group_id, "/reset", exchange_index, b"{}")
 
     async def trigger_order_group(self, group_id: str, *, exchange_index: int | None = None) -> None:
-        """Trip a group by hand: its orders are cancelled and it refuses new ones until it is reset."""
+        """Trip an order group by hand: its orders are cancelled and it refuses new ones until it is reset."""
         await self._group_write("PUT", group_id, "/trigger", exchange_index, b"{}")
 
     async def limit_order_group(self, group_id: str, limit_e6: int, *, exchange_index: int | None = None) -> None:
-        """Change a group's limit; one that is passed already trips it."""
+        """Change an order group's limit; one that is passed already trips it."""
         body = orjson.dumps(group_body(limit_e6))
         await self._group_write("PUT", group_id, "/limit", exchange_index, body)
 
     async def _group_write(
         self, method: str, group_id: str, act: str, exchange_index: int | None, body: bytes | None = None
     ) -> None:
-        routing, path = _routing(exchange_index or 0), f"{_GROUPS}/{path_part(group_id)}{act}"
-        await self._send(method, path, parameters={"exchange_index": exchange_index}, body=body, routing=routing)
+        path, routing = f"{_GROUPS}/{path_part(group_id)}{act}", _routing(exchange_index or 0)
+        await self._send(KalshiRequest(method, path, {"exchange_index": exchange_index}, body, routing=routing))
 
 
 def _routing(exchange_index: int | None) -> Routing:
     if exchange_index is None:
         return "by_ticker"
     return exchange_index if exchange_index > 0 else "unscoped"
+
+
+def _batch(method: str, orders: list[dict[str, Any]]) -> KalshiRequest:
+    body = orjson.dumps({"orders": orders})
+    return KalshiRequest(method, f"{_ORDERS}/batched", body=body, items=len(orders), routing="unscoped")
 
 
 def _check_distinct(names: Sequence[str]) -> None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx
-import orjson
 
 from streams.market.errors import InvalidAmount, OutcomeUnknown, RateLimited, StreamsError
 from streams.venues.common.endpoints import Endpoints
-from streams.venues.common.http import IsAnswer, call
+from streams.venues.common.http import HttpRequest, IsResponse, call
 from streams.venues.common.paging import Page, all_items
 from streams.venues.common.responses import document_of, items_of, read, read_write
 from streams.venues.credentials.keys import KalshiCredentials
@@ -25,6 +25,18 @@ Result = TypeVar("Result")
 Filter = str | int | bool | Sequence[str] | None
 """A parameter's value; a sequence repeats the parameter, None leaves it out."""
 LIST_LIMIT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class KalshiRequest:
+    """One call of the API: `items` and `routing` decide which token buckets it is charged to, and how much."""
+
+    method: str
+    path: str
+    parameters: Mapping[str, Filter] = field(default_factory=dict)
+    body: bytes | None = None
+    items: int = 1
+    routing: Routing = "by_ticker"
 
 
 class KalshiTransport:
@@ -58,11 +70,13 @@ class KalshiTransport:
 
     async def account_limits(self) -> AccountLimits:
         """Return tier and token buckets of the key."""
-        return read(document_of(await self._send("GET", "/account/limits", learns=False)), parse_limits)
+        return read(document_of(await self._send(KalshiRequest("GET", "/account/limits"), learns=False)), parse_limits)
 
     async def endpoint_costs(self) -> EndpointCosts:
         """Return what calls cost in tokens."""
-        return read(document_of(await self._send("GET", "/account/endpoint_costs", learns=False)), parse_costs)
+        return read(
+            document_of(await self._send(KalshiRequest("GET", "/account/endpoint_costs"), learns=False)), parse_costs
+        )
 
     async def _learn_limits(self) -> None:
         async with self._learning:
@@ -80,26 +94,15 @@ class KalshiTransport:
     # -- requests -------------------------------------------------------------------------------------------------
 
     async def _read(self, path: str, parse: Callable[[dict[str, Any]], Result], **parameters: Filter) -> Result:
-        raw = await self._send("GET", path, parameters=parameters)
+        raw = await self._send(KalshiRequest("GET", path, parameters))
         return read(document_of(raw), parse, raw)
 
     async def _write(
-        self,
-        method: str,
-        path: str,
-        parse: Callable[[dict[str, Any]], Result],
-        *,
-        body: bytes | Mapping[str, Any] | None = None,
-        items: int = 1,
-        routing: Routing = "by_ticker",
-        order_ids: Sequence[str] = (),
-        **parameters: Filter,
+        self, request: KalshiRequest, parse: Callable[[dict[str, Any]], Result], *, order_ids: Sequence[str] = ()
     ) -> Result:
-        """Send a write and read its answer; `order_ids` are what a lost one is looked for by."""
-        content = body if body is None or isinstance(body, bytes) else orjson.dumps(body)
+        """Send a write and read its response; `order_ids` are what a lost one is looked for by."""
         try:
-            raw = await self._send(method, path, parameters=parameters, body=content, items=items, routing=routing)
-            return read_write(raw, parse)
+            return read_write(await self._send(request), parse)
         except OutcomeUnknown as error:
             error.order_ids = error.order_ids or tuple(order_ids)
             raise
@@ -137,39 +140,24 @@ class KalshiTransport:
         return list({name(item): item for item in await self._all(path, key, parse, **parameters)}.values())
 
     async def _send(
-        self,
-        method: str,
-        path: str,
-        *,
-        parameters: Mapping[str, Filter] | None = None,
-        body: bytes | None = None,
-        items: int = 1,
-        routing: Routing = "by_ticker",
-        is_answer: IsAnswer | None = None,
-        learns: bool = True,
+        self, request: KalshiRequest, *, is_response: IsResponse | None = None, learns: bool = True
     ) -> bytes:
         """Send once: a write is never repeated here, whatever becomes of it."""
         # Asked before a read and never before a write, which it would delay.
+        method = request.method
         if learns and method == "GET" and self._limits.is_due():
             await self._learn_limits()
-        await self._limits.take(method, path, items=items, routing=routing)
-        url = self._base + path
+        await self._limits.acquire(method, request.path, items=request.items, routing=request.routing)
+        url = self._base + request.path
         # Signed after the wait: the venue allows a signature about five seconds.
         headers = self._signer.headers(method, url, self._clock() // 1_000_000) if self._signer is not None else {}
         try:
-            return await call(
-                self._http,
-                method,
-                url,
-                classify=classify,
-                parameters=list(_pairs(parameters or {})),
-                headers=headers,
-                body=body,
-                is_write=method != "GET",
-                is_answer=is_answer,
+            sent = HttpRequest(
+                method, url, list(_pairs(request.parameters)), headers, request.body, is_write=method != "GET"
             )
+            return await call(self._http, sent, classify=classify, is_response=is_response)
         except RateLimited:
-            self._limits.refused(method, routing)
+            self._limits.refused(method, request.routing)
             raise
 
 

@@ -32,6 +32,16 @@ _NOT_CARRIED = "not_carried"
 _PAUSES_S = {"ask_again": 1.0, "slow_down": 5.0}
 
 
+class Channels(NamedTuple):
+    """Channels to subscribe to: those of the subscribed markets, one of them the book's, and those without markets."""
+
+    of_markets: tuple[str, ...] = (BOOK_CHANNEL, "trade")
+    of_exchange: tuple[str, ...] = ("market_lifecycle_v2",)
+
+
+RECORDED_CHANNELS = Channels()
+
+
 class _Sent(NamedTuple):
     """A command that can be sent again, and how often it was."""
 
@@ -52,8 +62,12 @@ class KalshiFeed:
     so does the leaving of other markets.
 
     Args:
-        market_channels: Channels of the wanted markets, one of them the book's.
-        global_channels: Channels that take no markets.
+        endpoints: Where the venue is.
+        credentials: The key; without one `connect` fails.
+        channels: What is subscribed to.
+        silence_timeout_s: Without any sign of life for so long the connection counts as lost.
+        answer_limit_s: How long a subscription may stay unconfirmed.
+        clock: Wall clock in nanoseconds, for the signature.
     """
 
     venue = Venue.KALSHI
@@ -62,18 +76,17 @@ class KalshiFeed:
         self,
         endpoints: Endpoints,
         credentials: KalshiCredentials | None,
+        channels: Channels = RECORDED_CHANNELS,
         *,
         silence_timeout_s: float = 30.0,
         answer_limit_s: float = 30.0,
         clock: Callable[[], int] = time.time_ns,
-        market_channels: Sequence[str] = (BOOK_CHANNEL, "trade"),
-        global_channels: Sequence[str] = ("market_lifecycle_v2",),
     ) -> None:
         self._url = endpoints.kalshi_ws
         self._credentials = credentials
         self._clock = clock
-        self._market_channels = tuple(market_channels)
-        self._global_channels = tuple(global_channels)
+        self._market_channels = channels.of_markets
+        self._global_channels = channels.of_exchange
         self._socket = Socket(silence_timeout_s)
         self._answer_limit_s = answer_limit_s
         self._timers: set[asyncio.TimerHandle] = set()

@@ -27,7 +27,7 @@ from streams.venues.polymarket.chain import envelopes
 from streams.venues.polymarket.chain.calldata import ContractCall
 from streams.venues.polymarket.limits import PolymarketLimits
 from streams.venues.polymarket.signing import l2_signature
-from streams.venues.polymarket.transport import PolymarketTransport
+from streams.venues.polymarket.transport import PolymarketRequest, PolymarketTransport
 
 PROXY_GAS_LIMIT = 200_000
 """What the SDK states where it cannot estimate. Not confirmed for conversions: state more for those."""
@@ -91,7 +91,6 @@ class Relayer(PolymarketTransport):
         credentials: The wallet.
         key: What the relayer is asked with.
         http / clock / limits: As for the transport.
-        proxy_gas_limit: Stated for transactions of proxies.
     """
 
     def __init__(
@@ -103,11 +102,9 @@ class Relayer(PolymarketTransport):
         http: httpx.AsyncClient,
         clock: Callable[[], int] = time.time_ns,
         limits: PolymarketLimits | None = None,
-        proxy_gas_limit: int = PROXY_GAS_LIMIT,
     ) -> None:
         super().__init__(endpoints, credentials, http=http, clock=clock, limits=limits)
         self._key = key
-        self._proxy_gas_limit = proxy_gas_limit
 
     async def submit(self, calls: Sequence[ContractCall], *, metadata: str = "") -> RelayedTransaction:
         """Have the wallet carry out calls, all or none of them; nothing is done yet when this returns.
@@ -161,7 +158,7 @@ class Relayer(PolymarketTransport):
         nonce, relay = await self._nonce(kind)
         if kind == "PROXY":
             return envelopes.proxy_envelope(
-                wallet, calls, nonce=nonce, relay=relay, gas_limit=self._proxy_gas_limit, metadata=metadata
+                wallet, calls, nonce=nonce, relay=relay, gas_limit=PROXY_GAS_LIMIT, metadata=metadata
             )
         if kind == "SAFE":
             return envelopes.safe_envelope(wallet, calls, nonce=nonce, metadata=metadata)
@@ -180,7 +177,10 @@ class Relayer(PolymarketTransport):
         def sign() -> dict[str, str]:
             return self._key.headers(method, path, self._now_s(), body or b"")
 
-        return await self._send("relayer", method, path, body=body, parameters=parameters, sign=sign)
+        is_write = method != "GET"
+        return await self._send(
+            PolymarketRequest("relayer", method, path, body, parameters or {}, is_write=is_write), sign
+        )
 
 
 def parse_transaction(row: dict[str, Any]) -> RelayedTransaction:

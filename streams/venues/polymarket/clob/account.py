@@ -13,7 +13,7 @@ from streams.venues.common.responses import document_of, read, read_write
 from streams.venues.credentials.keys import PolymarketCredentials
 from streams.venues.polymarket.clob.quotes import Geoblock, flag_of, geoblock_of
 from streams.venues.polymarket.signing import is_position_id, l1_headers
-from streams.venues.polymarket.transport import Filter, PolymarketTransport
+from streams.venues.polymarket.transport import Filter, PolymarketRequest, PolymarketTransport
 
 AssetType = Literal["COLLATERAL", "CONDITIONAL", "CONDITIONAL-V2"]
 
@@ -115,7 +115,8 @@ class AccountCalls(PolymarketTransport):
         return {"asset_type": asset, "token_id": token_id, "signature_type": self._wallet().signature_type}
 
     async def _prove(self, method: str, path: str, nonce: int) -> bytes:
-        return await self._send("clob", method, path, sign=lambda: l1_headers(self._wallet(), self._now_s(), nonce))
+        request = PolymarketRequest("clob", method, path, is_write=method != "GET")
+        return await self._send(request, lambda: l1_headers(self._wallet(), self._now_s(), nonce))
 
 
 def asset_of(token_id: str) -> AssetType:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from streams.market.errors import InvalidAmount
 from streams.market.units import PRICE_ONE_E4
@@ -221,7 +221,8 @@ def _taker_fill(document: dict[str, Any]) -> FillState:
     met = [(_price_for(token, entry), wire_size_e6(str(entry["matched_amount"]))) for entry in _makers(document)]
     if sum(part for _, part in met) != size:
         met = [(price, size)]
-    return _fill(document, str(document["taker_order_id"]), token, side, price, met, is_taker=True)
+    part = _OrderPart(str(document["taker_order_id"]), token, side, price)
+    return _fill(document, part, met, is_taker=True)
 
 
 def _price_for(token: str, entry: dict[str, Any]) -> int:
@@ -240,29 +241,30 @@ def _maker_fill(document: dict[str, Any], entry: dict[str, Any]) -> FillState:
         is_same_token = token == str(document["asset_id"])
         side = ("SELL" if taker_side == "BUY" else "BUY") if is_same_token else taker_side
     price, size = _price_e10(entry["price"]), wire_size_e6(str(entry["matched_amount"]))
-    return _fill(document, str(entry["order_id"]), token, side, price, [(price, size)], is_taker=False)
+    part = _OrderPart(str(entry["order_id"]), token, side, price)
+    return _fill(document, part, [(price, size)], is_taker=False)
 
 
-def _fill(
-    document: dict[str, Any],
-    order_id: str,
-    token: str,
-    side: OrderSide,
-    price_e10: int,
-    met: list[tuple[int, int]],
-    *,
-    is_taker: bool,
-) -> FillState:
+class _OrderPart(NamedTuple):
+    """Our order in a trade; `price_e10` is the price the trade states for it."""
+
+    order_id: str
+    token: str
+    side: OrderSide
+    price_e10: int
+
+
+def _fill(document: dict[str, Any], part: _OrderPart, met: list[tuple[int, int]], *, is_taker: bool) -> FillState:
     """Return a fill of (price_e10, size_e6) pieces; its dollars are exact, rounded once and against us."""
     total_e16 = sum(price * size for price, size in met)
     return FillState(
         trade_id=str(document["id"]),
-        order_id=order_id,
-        token_id=token,
-        side=side,
-        price_e4=_near_e4(price_e10),
+        order_id=part.order_id,
+        token_id=part.token,
+        side=part.side,
+        price_e4=_near_e4(part.price_e10),
         size_e6=sum(size for _, size in met),
-        cash_e6=-(-total_e16 // _ONE_E10) if side == "BUY" else total_e16 // _ONE_E10,
+        cash_e6=-(-total_e16 // _ONE_E10) if part.side == "BUY" else total_e16 // _ONE_E10,
         is_taker=is_taker,
         pieces=tuple((_near_e4(price), size) for price, size in met),
     )

@@ -46,7 +46,7 @@ class DataReads(PolymarketTransport):
         self, path: str, parse: Callable[[Mapping[str, Any]], Result], cursor: str, filters: Mapping[str, Filter]
     ) -> Page[Result]:
         parameters: dict[str, Filter] = {"limit": _PER_PAGE, "cursor": cursor or None, **filters}
-        document = document_of(await self._send("data", "GET", path, parameters=parameters))
+        document = document_of(await self._get("data", path, **parameters))
 
         def page(answer: dict[str, Any]) -> Page[Result]:
             return Page([parse(row) for row in portfolio.rows_of(answer)], portfolio.next_cursor_of(answer))

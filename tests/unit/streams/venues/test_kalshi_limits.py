@@ -55,14 +55,14 @@ def limits(ledger: Ledger, now: list[float] | None = None) -> KalshiLimits:
 )
 def test_a_call_is_charged_to_its_buckets(method: str, path: str, routing: Any, items: int, left: Any) -> None:
     ledger = MemoryLedger()
-    asyncio.run(limits(ledger).take(method, path, items=items, routing=routing))
+    asyncio.run(limits(ledger).acquire(method, path, items=items, routing=routing))
     assert held(ledger) == left
 
 
 def test_a_batch_that_can_never_fit_is_not_sent() -> None:
     ledger = MemoryLedger()
     with pytest.raises(InvalidAmount):
-        asyncio.run(limits(ledger).take("POST", f"{ORDERS}/batched", items=11, routing="unscoped"))
+        asyncio.run(limits(ledger).acquire("POST", f"{ORDERS}/batched", items=11, routing="unscoped"))
     assert held(ledger) == {}
 
 
@@ -79,8 +79,8 @@ def test_costs_the_venue_lists_stand_above_what_is_assumed() -> None:
         }
     )
     budget.learn(SMALL, listed)
-    asyncio.run(budget.take("DELETE", f"{ORDERS}/abc", routing=1))
-    asyncio.run(budget.take("GET", "/markets"))
+    asyncio.run(budget.acquire("DELETE", f"{ORDERS}/abc", routing=1))
+    asyncio.run(budget.acquire("GET", "/markets"))
     assert held(ledger) == {"write:1": 97, "read": 95}
 
 
@@ -92,7 +92,7 @@ def test_what_one_process_learned_the_others_know_for_an_hour(tmp_path: Path) ->
     assert not first.is_due()
     assert not second.is_due()
     with pytest.raises(InvalidAmount):
-        asyncio.run(second.take("POST", f"{ORDERS}/batched", items=3))
+        asyncio.run(second.acquire("POST", f"{ORDERS}/batched", items=3))
     now[0] += 3_601
     assert first.is_due()
     assert second.is_due()
@@ -111,7 +111,7 @@ def test_without_a_key_reads_are_slow_and_nothing_is_asked() -> None:
     ledger = MemoryLedger()
     budget = KalshiLimits(is_signed=False, ledger=ledger, unsigned_reads_per_s=2.0, monotonic=lambda: 0.0)
     assert not budget.is_due()
-    asyncio.run(budget.take("GET", "/markets"))
+    asyncio.run(budget.acquire("GET", "/markets"))
     assert held(ledger) == {"read": 10}
 
 
@@ -196,8 +196,8 @@ def test_whatever_stands_in_the_shared_page_calls_go_on_and_wait_a_little_at_mos
     async def main() -> None:
         async with asyncio.timeout(5):
             assert budget.is_due()
-            await budget.take("GET", "/markets")
-            await budget.take("POST", ORDERS)
+            await budget.acquire("GET", "/markets")
+            await budget.acquire("POST", ORDERS)
 
     asyncio.run(main())
 
@@ -206,7 +206,7 @@ def test_a_budget_that_cannot_be_written_down_lets_nothing_be_sent(tmp_path: Pat
     (tmp_path / "file").write_text("")
     budget = limits(FileLedger(tmp_path / "file" / "page.json"))
     with pytest.raises(TransientError, match="budget"):
-        asyncio.run(budget.take("POST", ORDERS))
+        asyncio.run(budget.acquire("POST", ORDERS))
 
 
 def test_a_long_list_of_costs_fits_the_shared_page_and_keeps_the_dearest(tmp_path: Path) -> None:
@@ -216,9 +216,9 @@ def test_a_long_list_of_costs_fits_the_shared_page_and_keeps_the_dearest(tmp_pat
     limits(ledger).learn(SMALL, EndpointCosts(10.0, costs, {}))
     other = limits(ledger)
     assert not other.is_due()
-    asyncio.run(other.take("GET", "/portfolio/a_rather_long_name_of_an_endpoint_310/x"))
+    asyncio.run(other.acquire("GET", "/portfolio/a_rather_long_name_of_an_endpoint_310/x"))
     # As dear as usual, where we assume it to be cheap: that is worth its place too.
-    asyncio.run(other.take("DELETE", f"{ORDERS}/abc", routing=2))
+    asyncio.run(other.acquire("DELETE", f"{ORDERS}/abc", routing=2))
     assert held(ledger) == {"read": -5, "write:2": 90}
 
 
@@ -227,7 +227,7 @@ def test_costs_that_could_not_be_asked_for_again_stay_as_they_were() -> None:
     budget.learn(SMALL, EndpointCosts(10.0, {"GET /markets": 30.0}, {}))
     budget.learn(SMALL, None)
     ledger = budget._ledger
-    asyncio.run(budget.take("GET", "/markets"))
+    asyncio.run(budget.acquire("GET", "/markets"))
     assert held(ledger) == {"read": 70}
 
 

@@ -56,7 +56,7 @@ def test_no_ten_seconds_hold_more_than_the_venues_window(clock: Clock) -> None:
 
     async def main() -> None:
         for _ in range(900):
-            await limits.take("gamma", "GET", "/markets/keyset")
+            await limits.acquire("gamma", "GET", "/markets/keyset")
             taken.append(clock.now)
 
     asyncio.run(main())
@@ -69,8 +69,8 @@ def test_a_batch_costs_its_orders_and_single_orders_wait_behind_it(clock: Clock)
 
     async def main() -> None:
         for _ in range(4):
-            await limits.take("clob", "POST", "/orders", 15)
-        await limits.take("clob", "DELETE", "/order")
+            await limits.acquire("clob", "POST", "/orders", 15)
+        await limits.acquire("clob", "DELETE", "/order")
 
     asyncio.run(main())
     # 48 tokens at once, then 32 a second: 60 are 12 too many
@@ -82,16 +82,16 @@ def test_a_429_empties_the_budget_that_was_likely_meant(clock: Clock) -> None:
 
     async def main() -> None:
         limits.refused("clob", "POST", "/order")
-        await limits.take("clob", "DELETE", "/order")
+        await limits.acquire("clob", "DELETE", "/order")
         assert clock.waits == []
-        await limits.take("clob", "POST", "/order")
+        await limits.acquire("clob", "POST", "/order")
         limits.refused("clob", "GET", "/book")
-        await limits.take("clob", "GET", "/price")
-        await limits.take("clob", "GET", "/book")
+        await limits.acquire("clob", "GET", "/price")
+        await limits.acquire("clob", "GET", "/book")
         limits.refused("gamma", "GET", "/markets/7")
-        await limits.take("gamma", "GET", "/markets/7")
+        await limits.acquire("gamma", "GET", "/markets/7")
         limits.refused("gamma", "GET", "/tags/7")
-        await limits.take("gamma", "GET", "/tags/7")
+        await limits.acquire("gamma", "GET", "/tags/7")
 
     asyncio.run(main())
     assert clock.waits == pytest.approx([1 / 32, 1 / 105, 1 / 21, 1 / 280])
@@ -102,8 +102,8 @@ def test_single_markets_count_against_the_window_of_their_list_and_an_order_wait
 
     async def main() -> None:
         for number in range(61):
-            await limits.take("gamma", "GET", f"/markets/{number}")
-        await limits.take("clob", "POST", "/order")
+            await limits.acquire("gamma", "GET", f"/markets/{number}")
+        await limits.acquire("clob", "POST", "/order")
 
     asyncio.run(main())
     assert clock.waits == pytest.approx([1 / 21])
@@ -115,7 +115,7 @@ def test_no_ten_minutes_hold_more_cancels_than_the_venue_takes(clock: Clock) -> 
 
     async def main() -> None:
         for _ in range(12_000):
-            await limits.take("clob", "DELETE", "/cancel-all")
+            await limits.acquire("clob", "DELETE", "/cancel-all")
             taken.append(clock.now)
 
     asyncio.run(main())
@@ -133,11 +133,11 @@ def test_processes_share_their_budgets_through_files(clock: Clock, tmp_path: Pat
 
     async def main() -> None:
         one, other = of_process(), of_process()
-        await one.take("clob", "POST", "/orders", 15)
-        await one.take("clob", "POST", "/orders", 15)
-        await other.take("clob", "POST", "/orders", 15)
+        await one.acquire("clob", "POST", "/orders", 15)
+        await one.acquire("clob", "POST", "/orders", 15)
+        await other.acquire("clob", "POST", "/orders", 15)
         assert clock.waits == []
-        await other.take("clob", "POST", "/orders", 15)
+        await other.acquire("clob", "POST", "/orders", 15)
 
     asyncio.run(main())
     assert clock.waits == pytest.approx([12 / 32])
@@ -149,7 +149,7 @@ def test_every_window_fits_the_shared_page(clock: Clock, tmp_path: Path) -> None
     async def main() -> None:
         for name in list(limits._windows):
             method, _, path = name.partition(" ")
-            await limits.take("clob" if path else name, method if path else "GET", path or "/x")
+            await limits.acquire("clob" if path else name, method if path else "GET", path or "/x")
 
     asyncio.run(main())
     assert 0 < (tmp_path / "address.json").stat().st_size <= 4096

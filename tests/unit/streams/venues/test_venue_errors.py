@@ -19,7 +19,7 @@ from streams.market.errors import (
     TransientError,
     Unavailable,
 )
-from streams.venues.common.http import call
+from streams.venues.common.http import HttpRequest, call
 from streams.venues.kalshi.errors import classify as kalshi
 from streams.venues.polymarket.errors import HeartbeatMismatch
 from streams.venues.polymarket.errors import classify as polymarket
@@ -119,7 +119,8 @@ def attempt(failure: Exception, *, is_write: bool) -> None:
 
     async def main() -> None:
         async with httpx.AsyncClient(transport=httpx.MockTransport(fail)) as http:
-            await call(http, "POST", "http://127.0.0.1/x?secret=1", classify=kalshi, is_write=is_write)
+            request = HttpRequest("POST", "http://127.0.0.1/x?secret=1", is_write=is_write)
+            await call(http, request, classify=kalshi)
 
     asyncio.run(main())
 

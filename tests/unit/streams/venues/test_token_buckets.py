@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.venues.common.token_buckets import FileLedger, Ledger, MemoryLedger, TokenBucket, take_together
+from streams.venues.common.token_buckets import FileLedger, Ledger, MemoryLedger, TokenBucket, acquire_together
 
 
 class Clock:
@@ -45,10 +45,10 @@ def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Ledger:
 def test_a_bucket_makes_callers_wait_for_what_it_lacks(clock: Clock, ledger: Ledger) -> None:
     async def main() -> None:
         bucket = TokenBucket(10, 20, clock, ledger=ledger)
-        await bucket.take(20)
-        await bucket.take(5)
+        await bucket.acquire(20)
+        await bucket.acquire(5)
         bucket.drain()
-        await bucket.take(10)
+        await bucket.acquire(10)
 
     asyncio.run(main())
     assert clock.waits == [0.5, 1.0]
@@ -58,9 +58,9 @@ def test_several_buckets_are_charged_at_once_and_the_slowest_decides(clock: Cloc
     slow, fast = TokenBucket(1, 10, clock, ledger=ledger, name="slow"), TokenBucket(100, 10, clock, ledger=ledger)
 
     async def main() -> None:
-        await take_together([(slow, 10), (fast, 10)])
-        await take_together([(slow, 2), (fast, 2)])
-        await fast.take(10)
+        await acquire_together([(slow, 10), (fast, 10)])
+        await acquire_together([(slow, 2), (fast, 2)])
+        await fast.acquire(10)
 
     asyncio.run(main())
     assert clock.waits == [2.0]
@@ -68,17 +68,17 @@ def test_several_buckets_are_charged_at_once_and_the_slowest_decides(clock: Cloc
 
 def test_what_is_in_flight_is_kept_back_but_a_whole_bucket_may_be_taken(clock: Clock, ledger: Ledger) -> None:
     bucket = TokenBucket(10, 20, clock, ledger=ledger, lag_s=0.5)
-    asyncio.run(bucket.take(15))
+    asyncio.run(bucket.acquire(15))
     assert clock.waits == []
     clock.now += 100
     # Full is 15 here; five more refill while waiting, and the venue's 20 are certain.
-    asyncio.run(bucket.take(20))
+    asyncio.run(bucket.acquire(20))
     assert clock.waits == [0.5]
 
 
 def test_a_very_fast_bucket_is_never_counted(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
-    asyncio.run(TokenBucket(1e9, 1, ledger=FileLedger(path)).take(1e12))
+    asyncio.run(TokenBucket(1e9, 1, ledger=FileLedger(path)).acquire(1e12))
     assert not path.exists()
 
 
@@ -86,8 +86,8 @@ def test_a_caller_that_gives_up_gives_its_tokens_back(ledger: Ledger) -> None:
     bucket = TokenBucket(0.001, 1, ledger=ledger)
 
     async def main() -> None:
-        await bucket.take(1)
-        task = asyncio.create_task(bucket.take(1))
+        await bucket.acquire(1)
+        task = asyncio.create_task(bucket.acquire(1))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         task.cancel()
@@ -103,7 +103,7 @@ def test_callers_are_served_in_the_order_of_their_coming() -> None:
     bucket = TokenBucket(500, 1)
 
     async def caller(number: int) -> None:
-        await bucket.take(1)
+        await bucket.acquire(1)
         served.append(number)
 
     async def main() -> None:
@@ -118,16 +118,16 @@ def test_a_file_that_cannot_be_read_starts_empty(tmp_path: Path, clock: Clock, p
     path = tmp_path / "a.json"
     path.write_bytes(page)
     bucket = TokenBucket(10, 20, clock, ledger=FileLedger(path))
-    asyncio.run(bucket.take(10))
-    asyncio.run(bucket.take(10))
+    asyncio.run(bucket.acquire(10))
+    asyncio.run(bucket.acquire(10))
     assert clock.waits == [1.0, 1.0]
 
 
 def test_after_a_restart_of_the_machine_a_bucket_is_full(tmp_path: Path, clock: Clock) -> None:
     path = tmp_path / "a.json"
-    asyncio.run(TokenBucket(10, 20, clock, ledger=FileLedger(path)).take(20))
+    asyncio.run(TokenBucket(10, 20, clock, ledger=FileLedger(path)).acquire(20))
     clock.now = 3.0
-    asyncio.run(TokenBucket(10, 20, clock, ledger=FileLedger(path)).take(20))
+    asyncio.run(TokenBucket(10, 20, clock, ledger=FileLedger(path)).acquire(20))
     assert clock.waits == []
 
 
@@ -169,6 +169,6 @@ def test_a_process_that_is_killed_does_not_stop_the_others(tmp_path: Path) -> No
     victim.send_signal(signal.SIGKILL)
     victim.communicate(timeout=60)
     bucket = TokenBucket(1_000.0, 10.0, ledger=FileLedger(path))
-    asyncio.run(asyncio.wait_for(bucket.take(1), 60))
+    asyncio.run(asyncio.wait_for(bucket.acquire(1), 60))
     with path.open() as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
