@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from streams.market.errors import MalformedFrame, PermanentError, TransientError
 from streams.market.identity import Venue
-from streams.storage.candles import history_markets, save_candles
+from streams.storage.candles import CandleRow, history_markets, save_candles
 from streams.storage.database import Connection
 from streams.venues.common.paging import Candle
 
@@ -71,7 +71,7 @@ async def load_history(
     counts = HistoryCounts()
     started = time.monotonic()
 
-    async def fetch(market: dict[str, Any], minutes: int, start: datetime) -> list[tuple[Any, ...]]:
+    async def fetch(market: dict[str, Any], minutes: int, start: datetime) -> list[CandleRow]:
         async with gate:
             candles = await _fetch(window, market, minutes, start, kalshi, polymarket)
         loaded_at = datetime.now(UTC)
@@ -114,19 +114,19 @@ async def _fetch(
     return []
 
 
-def _row(venue: Venue, market_id: str, candle: Candle, loaded_at: datetime) -> tuple[Any, ...]:
-    return (
-        str(venue),
-        market_id,
-        candle.interval_s,
-        candle.bucket_start,
-        candle.bid_close_e4,
-        candle.ask_close_e4,
-        candle.price_open_e4,
-        candle.price_high_e4,
-        candle.price_low_e4,
-        candle.price_close_e4,
-        candle.volume_e6,
-        candle.payload,
-        loaded_at,
+def _row(venue: Venue, market_id: str, candle: Candle, loaded_at: datetime) -> CandleRow:
+    return CandleRow(
+        venue=venue,
+        market_id=market_id,
+        interval_s=candle.interval_s,
+        bucket_start=candle.bucket_start,
+        bid_close_e4=candle.bid_close_e4,
+        ask_close_e4=candle.ask_close_e4,
+        price_open_e4=candle.price_open_e4,
+        price_high_e4=candle.price_high_e4,
+        price_low_e4=candle.price_low_e4,
+        price_close_e4=candle.price_close_e4,
+        volume_e6=candle.volume_e6,
+        payload=candle.payload,
+        loaded_at=loaded_at,
     )

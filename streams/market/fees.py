@@ -10,7 +10,7 @@ the `feeSchedule` of live markets, read 2026-10-02.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
@@ -132,9 +132,7 @@ def from_json(venue: Venue | str, data: Mapping[str, Any]) -> FeeSchedule:
     Raises:
         InvalidAmount: If the fee type is unknown or a number cannot be one.
     """
-    if Venue(venue) is Venue.KALSHI:
-        return _kalshi_from_json(data)
-    return _polymarket_from_json(data)
+    return _FROM_JSON[Venue(venue)](data)
 
 
 def _kalshi_from_json(data: Mapping[str, Any]) -> KalshiFeeSchedule:
@@ -165,6 +163,12 @@ def _polymarket_from_json(data: Mapping[str, Any]) -> PolymarketFeeSchedule:
     if rounding not in ("floor", "half_up", "ceil"):
         raise InvalidAmount(f"unknown rounding: {rounding!r}")
     return PolymarketFeeSchedule(_rate_e6(rate, "rate"), int(exponent), taker_only, rounding)
+
+
+_FROM_JSON: dict[Venue, Callable[[Mapping[str, Any]], FeeSchedule]] = {
+    Venue.KALSHI: _kalshi_from_json,
+    Venue.POLYMARKET: _polymarket_from_json,
+}
 
 
 def taker_fee_e6(price_e4: int, size_e6: int, schedule: FeeSchedule, *, is_buy: bool = True) -> int:

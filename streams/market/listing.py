@@ -75,7 +75,7 @@ class DiscoveredMarket:
     """One market of one page of a venue's list, parsed.
 
     Attributes:
-        other_ids: Other ids that resolve to it: [(id_kind, id)], e.g. ("slug", ...), ("gamma_id", ...), ("token", ...).
+        ids: All ids that mean it: [(id_kind, id)], the canonical one first, then e.g. ("slug", ...), ("token", ...).
         volatile: Prices, volumes and other things that change all the time (JSON values, decimals as strings).
         derived_fields: Names of fields the source lacked and that were derived (only from catalogues of recordings).
         payload: The venue's own JSON, unchanged.
@@ -88,7 +88,7 @@ class DiscoveredMarket:
     expected_settle_time: datetime | None
     result: str | None
     settlement_e4: int | None
-    other_ids: tuple[tuple[str, str], ...]
+    ids: tuple[tuple[str, str], ...]
     volatile: dict[str, Any]
     payload: dict[str, Any]
     derived_fields: tuple[str, ...] = ()

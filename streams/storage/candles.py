@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from psycopg.types.json import Jsonb
 
@@ -14,7 +14,9 @@ from streams.storage.database import Connection
 _UPSERT = """
 INSERT INTO raw.candles (venue, market_id, interval_s, bucket_start, bid_close_e4, ask_close_e4, price_open_e4,
     price_high_e4, price_low_e4, price_close_e4, volume_e6, payload, loaded_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+VALUES (%(venue)s, %(market_id)s, %(interval_s)s, %(bucket_start)s, %(bid_close_e4)s, %(ask_close_e4)s,
+    %(price_open_e4)s, %(price_high_e4)s, %(price_low_e4)s, %(price_close_e4)s, %(volume_e6)s, %(payload)s,
+    %(loaded_at)s)
 ON CONFLICT (venue, market_id, interval_s, bucket_start) DO UPDATE SET bid_close_e4 = excluded.bid_close_e4,
     ask_close_e4 = excluded.ask_close_e4, price_open_e4 = excluded.price_open_e4,
     price_high_e4 = excluded.price_high_e4, price_low_e4 = excluded.price_low_e4,
@@ -43,8 +45,26 @@ def history_markets(connection: Connection, venue: Venue, limit: int, before: da
     return connection.execute(query, {"venue": str(venue), "limit": limit, "before": before}).fetchall()
 
 
-def save_candles(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> int:
-    """Write candles, columns as in `raw.candles`."""
+class CandleRow(NamedTuple):
+    """A row of `raw.candles`; prices are None where the venue states nothing, `payload` is the venue's JSON."""
+
+    venue: Venue
+    market_id: str
+    interval_s: int
+    bucket_start: datetime
+    bid_close_e4: int | None
+    ask_close_e4: int | None
+    price_open_e4: int | None
+    price_high_e4: int | None
+    price_low_e4: int | None
+    price_close_e4: int | None
+    volume_e6: int | None
+    payload: dict[str, Any]
+    loaded_at: datetime
+
+
+def save_candles(connection: Connection, candles: Sequence[CandleRow]) -> int:
+    """Write candles, or write them again as they are now; returns how many."""
     with connection.transaction(), connection.cursor() as cursor:
-        cursor.executemany(_UPSERT, [(*row[:11], Jsonb(row[11]), row[12]) for row in rows])
-    return len(rows)
+        cursor.executemany(_UPSERT, [{**candle._asdict(), "payload": Jsonb(candle.payload)} for candle in candles])
+    return len(candles)

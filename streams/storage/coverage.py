@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from streams.market.identity import MarketRef, Venue
 from streams.storage.database import Connection
@@ -52,8 +52,8 @@ def _rounds(changes: Sequence[CoverageChange]) -> list[list[CoverageChange]]:
 
 
 def _apply_round(connection: Connection, shard: int, run_id: str, changes: Sequence[CoverageChange]) -> None:
-    ending = [_values(shard, run_id, c) for c in changes if c.cause != STARTING]
-    opening = [_values(shard, run_id, c) for c in changes if c.state != "ended"]
+    ending = [_interval(shard, run_id, c)._asdict() for c in changes if c.cause != STARTING]
+    opening = [_interval(shard, run_id, c)._asdict() for c in changes if c.state != "ended"]
     with connection.cursor() as cursor:
         if ending:
             cursor.executemany(
@@ -71,16 +71,21 @@ def _apply_round(connection: Connection, shard: int, run_id: str, changes: Seque
             )
 
 
-def _values(shard: int, run_id: str, change: CoverageChange) -> dict[str, Any]:
-    return {
-        "shard": shard,
-        "run": run_id,
-        "venue": str(change.venue),
-        "market": change.market_id,
-        "state": change.state,
-        "cause": change.cause,
-        "at": instant(change.at_ns),
-    }
+class _Interval(NamedTuple):
+    """An interval that a change opens; with the market's and the shard's names it also finds the one it closes."""
+
+    shard: int
+    run: str
+    venue: str
+    market: str
+    state: CoverageState
+    cause: str
+    at: datetime
+
+
+def _interval(shard: int, run_id: str, change: CoverageChange) -> _Interval:
+    at = instant(change.at_ns)
+    return _Interval(shard, run_id, str(change.venue), change.market_id, change.state, change.cause, at)
 
 
 def end_unsubscribed(connection: Connection, shard: int, subscribed: Collection[MarketRef], now: datetime) -> int:

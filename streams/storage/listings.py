@@ -12,9 +12,8 @@ from psycopg.types.json import Jsonb
 
 from streams.market.identity import Venue
 from streams.market.listing import DiscoveredMarket, Listing, MarketTerms, text_hash, version_hash
-from streams.storage.database import Connection
+from streams.storage.database import Connection, fetch_all
 
-_CANONICAL_KIND = {Venue.KALSHI: "ticker", Venue.POLYMARKET: "condition_id"}
 _INSERT_VERSION = """
 INSERT INTO raw.market_versions (venue, market_id, version_hash, text_hash, event_id, series_id, title, subtitle,
     event_title, rules, category, outcomes, yes_means, strike, open_time, close_time, expected_settle_time, status,
@@ -45,7 +44,8 @@ ON CONFLICT (venue, series_id) DO UPDATE SET title = excluded.title, category = 
     fee_schedule = excluded.fee_schedule, payload = excluded.payload, last_seen_at = excluded.last_seen_at
 """
 _LOAD = """
-SELECT v.*, s.status AS state_status, s.volatile, s.last_seen_at
+SELECT v.venue, v.market_id, v.text_hash, v.event_id, v.title, v.subtitle, v.event_title, v.rules, v.category,
+    v.outcomes, v.yes_means, v.strike, v.close_time, v.expected_settle_time, v.terms, s.status
 FROM raw.market_state AS s JOIN raw.market_versions AS v USING (version_id)
 """
 
@@ -95,6 +95,47 @@ class StoredMarket:
     expected_settle_time: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class _MarketRow:
+    """A market's current version and status, as `_LOAD` reads them."""
+
+    venue: str
+    market_id: str
+    text_hash: str
+    event_id: str
+    title: str
+    subtitle: str
+    event_title: str
+    rules: str
+    category: str
+    outcomes: list[str]
+    yes_means: str
+    strike: dict[str, str] | None
+    close_time: datetime | None
+    expected_settle_time: datetime | None
+    terms: dict[str, Any]
+    status: str
+
+    def stored_market(self) -> StoredMarket:
+        listing = Listing(
+            venue=Venue(self.venue),
+            market_id=self.market_id,
+            event_id=self.event_id,
+            title=self.title,
+            subtitle=self.subtitle,
+            event_title=self.event_title,
+            rules=self.rules,
+            close_time=self.close_time,
+            outcomes=(self.outcomes[0], self.outcomes[1]),
+            yes_means=self.yes_means,
+            strike=self.strike,
+            category=self.category,
+        )
+        price_ranges = tuple(tuple(part) for part in self.terms.get("price_ranges", ()))
+        terms = MarketTerms(**{**self.terms, "price_ranges": price_ranges})
+        return StoredMarket(listing, self.text_hash, terms, self.status, self.expected_settle_time)
+
+
 def save_markets(connection: Connection, markets: Sequence[DiscoveredMarket], seen_at: datetime) -> ListingCounts:
     """Write a batch in one transaction; a market that occurs twice is taken as it was last."""
     latest = {(m.listing.venue, m.listing.market_id): m for m in markets}
@@ -112,7 +153,19 @@ def save_markets(connection: Connection, markets: Sequence[DiscoveredMarket], se
             (counts.changed_ids if before else counts.new_ids).append(key[1])
         counts.new, counts.changed = len(counts.new_ids), len(counts.changed_ids)
         cursor.executemany(_INSERT_VERSION, changed)
-        cursor.executemany(_UPSERT_STATE, [_state_row(market, seen_at) for market in latest.values()])
+        states = [
+            {
+                "venue": market.listing.venue,
+                "market_id": market.listing.market_id,
+                "status": market.status,
+                "result": market.result,
+                "settlement_e4": market.settlement_e4,
+                "volatile": Jsonb(market.volatile),
+                "seen_at": seen_at,
+            }
+            for market in latest.values()
+        ]
+        cursor.executemany(_UPSERT_STATE, states)
         fresh = {*counts.new_ids, *counts.changed_ids}
         cursor.executemany(
             "INSERT INTO raw.market_ids (venue, id_kind, id, market_id) VALUES (%s, %s, %s, %s)"
@@ -160,8 +213,8 @@ def load_markets(
     if market_ids is not None:
         query += " AND s.market_id = ANY(%s)"
         values.append(list(market_ids))
-    rows = connection.execute(query + " ORDER BY v.venue, v.market_id", values).fetchall()
-    return [_stored(row) for row in rows]
+    rows = fetch_all(connection, _MarketRow, query + " ORDER BY v.venue, v.market_id", values)
+    return [row.stored_market() for row in rows]
 
 
 def load_events(connection: Connection, venue: Venue, event_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -198,14 +251,6 @@ def count_gone(connection: Connection, venue: Venue, seen_before: datetime) -> i
     return int(row["gone"]) if row else 0
 
 
-def resolve_market(connection: Connection, any_id: str) -> list[tuple[str, str]]:
-    """Return (venue, market_id) of every market an id of any kind means."""
-    rows = connection.execute(
-        "SELECT DISTINCT venue, market_id FROM raw.market_ids WHERE id = %s ORDER BY venue, market_id", (any_id,)
-    ).fetchall()
-    return [(row["venue"], row["market_id"]) for row in rows]
-
-
 def _known_hashes(connection: Connection, market_ids: list[str]) -> dict[tuple[str, str], str]:
     rows = connection.execute(
         "SELECT s.venue, s.market_id, v.version_hash FROM raw.market_state AS s"
@@ -226,46 +271,6 @@ def _version_row(market: DiscoveredMarket, digest: str, seen_at: datetime) -> tu
     )  # fmt: skip
 
 
-def _state_row(market: DiscoveredMarket, seen_at: datetime) -> dict[str, Any]:
-    return {
-        "venue": market.listing.venue,
-        "market_id": market.listing.market_id,
-        "status": market.status,
-        "result": market.result,
-        "settlement_e4": market.settlement_e4,
-        "volatile": Jsonb(market.volatile),
-        "seen_at": seen_at,
-    }
-
-
 def _id_rows(market: DiscoveredMarket) -> list[tuple[str, str, str, str]]:
     venue, market_id = market.listing.venue, market.listing.market_id
-    kinds = ((_CANONICAL_KIND[venue], market_id), *market.other_ids)
-    return [(venue, kind, value, market_id) for kind, value in dict.fromkeys(kinds) if value]
-
-
-def _stored(row: dict[str, Any]) -> StoredMarket:
-    terms = dict(row["terms"])
-    terms["price_ranges"] = tuple(tuple(part) for part in terms.get("price_ranges", ()))
-    outcomes = row["outcomes"]
-    listing = Listing(
-        venue=Venue(row["venue"]),
-        market_id=row["market_id"],
-        event_id=row["event_id"],
-        title=row["title"],
-        subtitle=row["subtitle"],
-        event_title=row["event_title"],
-        rules=row["rules"],
-        close_time=row["close_time"],
-        outcomes=(outcomes[0], outcomes[1]),
-        yes_means=row["yes_means"],
-        strike=row["strike"],
-        category=row["category"],
-    )
-    return StoredMarket(
-        listing=listing,
-        text_hash=row["text_hash"],
-        terms=MarketTerms(**terms),
-        status=row["state_status"],
-        expected_settle_time=row["expected_settle_time"],
-    )
+    return [(venue, kind, value, market_id) for kind, value in dict.fromkeys(market.ids) if value]

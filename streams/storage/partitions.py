@@ -17,7 +17,7 @@ _NAME = re.compile(r"^(?P<table>.+)_(?P<day>\d{8})$")
 def ensure_partitions(connection: Connection, today: date, days_ahead: int = 2) -> list[str]:
     """Make the partitions from `today` on and return the names that were missing."""
     before = set(partition_names(connection))
-    create_partitions(connection, today, days_ahead)  # type: ignore[arg-type]  # any row type will do
+    create_partitions(connection, today, days_ahead)
     return sorted(set(partition_names(connection)) - before)
 
 

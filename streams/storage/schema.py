@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import sqlalchemy
@@ -40,7 +41,7 @@ def migrate(dsn: str, environment: Environment) -> None:
         create_partitions(connection, datetime.now(UTC).date(), days_ahead=2)
 
 
-def create_partitions(connection: psycopg.Connection[tuple[object, ...]], first: date, days_ahead: int) -> None:
+def create_partitions(connection: psycopg.Connection[Any], first: date, days_ahead: int) -> None:
     """Make the daily partitions from `first` on, and the default one that catches everything else."""
     for table in PARTITIONED_TABLES:
         connection.execute(

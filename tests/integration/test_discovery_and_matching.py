@@ -19,7 +19,7 @@ from streams.market.errors import NotFound, TransientError
 from streams.market.identity import Venue
 from streams.settings import Settings
 from streams.storage.database import Connection, connect
-from streams.storage.listings import load_events, load_markets, load_series, resolve_market
+from streams.storage.listings import load_events, load_markets, load_series
 from streams.storage.store.pairs import approve_in_sandbox, find_pairs, list_pairs, propose_pairs
 from streams.storage.sweeps import last_watermark
 from streams.venues.common.paging import Page
@@ -274,9 +274,13 @@ def test_a_malformed_market_becomes_a_dead_letter_and_the_rest_is_kept(connectio
 
 def test_every_kind_of_id_resolves_to_the_market(connection: Connection, venues: tuple[FakeKalshi, FakeGamma]) -> None:
     condition = f"0x{7:064x}"
-    for any_id in ("7", "market-7", "71", condition):
-        assert resolve_market(connection, any_id) == [("polymarket", condition)]
-    assert resolve_market(connection, "KXVIS-FR") == [("kalshi", "KXVIS-FR")]
+    rows = connection.execute("SELECT id, id_kind, venue, market_id FROM raw.market_ids").fetchall()
+    found = {row["id"]: (row["id_kind"], row["venue"], row["market_id"]) for row in rows}
+    kinds = {"7": "gamma_id", "market-7": "slug", "71": "token", condition: "condition_id"}
+    assert {any_id: found[any_id] for any_id in kinds} == {
+        any_id: (kind, "polymarket", condition) for any_id, kind in kinds.items()
+    }
+    assert found["KXVIS-FR"] == ("ticker", "kalshi", "KXVIS-FR")
 
 
 def test_equal_markets_become_pairs_and_others_do_not(

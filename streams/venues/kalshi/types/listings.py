@@ -85,7 +85,7 @@ def _discovered(
         expected_settle_time=_expected_settle_time(payload),
         result=_text(payload, "result") or None,
         settlement_e4=_settlement_e4(payload),
-        other_ids=(),
+        ids=(("ticker", ticker),),
         volatile={ours: payload[theirs] for theirs, ours in _VOLATILE.items() if payload.get(theirs) is not None},
         payload=payload,
     )

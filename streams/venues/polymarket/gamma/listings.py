@@ -70,7 +70,7 @@ def parse_market(
             expected_settle_time=None if end_time is None else end_time + timedelta(seconds=lag_s),
             result=result,
             settlement_e4=settlement,
-            other_ids=_other_ids(payload),
+            ids=_ids(payload),
             volatile=_volatile(payload),
             payload=payload,
         )
@@ -180,8 +180,12 @@ def _volatile(payload: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _other_ids(payload: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    ids = [("gamma_id", str(payload.get("id") or "")), ("slug", _text(payload, "slug"))]
+def _ids(payload: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    ids = [
+        ("condition_id", _text(payload, "conditionId")),
+        ("gamma_id", str(payload.get("id") or "")),
+        ("slug", _text(payload, "slug")),
+    ]
     ids += [("token", str(token)) for token in json_list(payload.get("clobTokenIds"))]
     return tuple((kind, value) for kind, value in ids if value)
 

@@ -255,8 +255,9 @@ def test_a_gamma_market_gives_listing_terms_and_ids() -> None:
     assert market.terms.fee_schedule == {"rate": "0.05", "exponent": "1", "taker_only": True}
     assert from_json("polymarket", market.terms.fee_schedule)
     assert (market.terms.is_neg_risk, market.terms.is_exclusive_event, market.terms.series_id) == (True, True, "fomc")
-    assert dict(market.other_ids) == {"gamma_id": "2589812", "slug": "will-it-hold", "token": "222"}
-    assert ("token", "111") in market.other_ids
+    assert market.ids[0] == ("condition_id", market.listing.market_id)
+    assert dict(market.ids[1:]) == {"gamma_id": "2589812", "slug": "will-it-hold", "token": "222"}
+    assert ("token", "111") in market.ids
     assert market.volatile["yes_bid"] == "0.74"
     assert (market.result, market.settlement_e4) == (None, None)
 
