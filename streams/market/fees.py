@@ -218,20 +218,6 @@ def _polymarket_fee_e6(price_e4: int, size_e6: int, schedule: PolymarketFeeSched
     return steps * _POLYMARKET_STEP_E6
 
 
-def polymarket_builder_fee_e6(price_e4: int, size_e6: int, bps: int) -> int:
-    """Return what an order with a builder code pays on top of the platform's fee, in 1/1,000,000 dollar.
-
-    Args:
-        price_e4: Price of the token.
-        size_e6: Size.
-        bps: The builder's fee for the role, in 1/10,000 of the notional. Its rounding is not published; half up to
-            five decimals is what the platform's own fee takes.
-    """
-    _check(price_e4, size_e6)
-    numerator, denominator = price_e4 * size_e6 * bps, PRICE_SCALE * 10_000 * _POLYMARKET_STEP_E6
-    return (2 * numerator + denominator) // (2 * denominator) * _POLYMARKET_STEP_E6
-
-
 def kalshi_trade_fee_e6(price_e4: int, size_e6: int, schedule: KalshiFeeSchedule, *, is_taker: bool) -> int:
     """Return Kalshi's fee of one fill before the balance is rounded: the model fee, rounded up to 0.000001."""
     _check(price_e4, size_e6)

@@ -435,8 +435,3 @@ class Pipeline:
         self._batch.lines["book_snapshots"].append(
             rows.snapshot_line(self._at, snapshot, reason, difference, sent, self._place)
         )
-
-    @property
-    def stale_count(self) -> int:
-        """How many followed books are not live."""
-        return sum(not state.is_live for connection in self.connections.values() for state in connection.books.values())

@@ -33,9 +33,10 @@ from websockets.asyncio.server import ServerConnection, serve
 from streams.market.identity import Venue
 from streams.sandbox.catalogue.load import load_catalogue
 from streams.venues.credentials.keys import KalshiCredentials
-from streams.venues.kalshi.signing import WS_PATH, KalshiSigner
+from streams.venues.kalshi.signing import KalshiSigner
 from tests.support.ports import free_port
 
+KALSHI_SOCKET = "/trade-api/ws/v2"
 SUBSCRIBERS, MARKETS, SECONDS, BASE_FRAMES = 4, 50, 5.0, 20_000
 UNLIMITED = 1_000_000
 MARKS = {Venue.KALSHI: b'"type":"orderbook_', Venue.POLYMARKET: b'"event_type":'}
@@ -64,7 +65,7 @@ class Ground:
 
     def headers(self, venue: Venue) -> dict[str, str]:
         """What the upgrade needs."""
-        return self._signer.headers("GET", WS_PATH, time.time_ns() // 1_000_000) if venue is Venue.KALSHI else {}
+        return self._signer.headers("GET", KALSHI_SOCKET, time.time_ns() // 1_000_000) if venue is Venue.KALSHI else {}
 
     @contextmanager
     def sandbox(self, *arguments: str) -> Iterator[tuple[psutil.Process, dict[Venue, tuple[int, str]]]]:
@@ -79,7 +80,7 @@ class Ground:
                 try:
                     assert process.stdout is not None
                     process.stdout.readline()
-                    where = {Venue.KALSHI: WS_PATH, Venue.POLYMARKET: "/ws/market"}
+                    where = {Venue.KALSHI: KALSHI_SOCKET, Venue.POLYMARKET: "/ws/market"}
                     yield psutil.Process(process.pid), {venue: (ports[venue], where[venue]) for venue in Venue}
                 finally:
                     process.kill()

@@ -1,7 +1,6 @@
 """Frames to decode: the self-made ones of `tests/fixtures/frames` and the samples of the shared folder, with decoders.
 
-A decoder is known by a name: `kalshi_market`, `kalshi_user`, `polymarket_market`, `polymarket_user`,
-`polymarket_reference`, `polymarket_sports`.
+A decoder is known by a name: `kalshi_market`, `kalshi_user`, `polymarket_market`, `polymarket_user`.
 """
 
 from __future__ import annotations
@@ -21,13 +20,14 @@ from streams.venues.kalshi.types import market_frames as kalshi_market
 from streams.venues.kalshi.types import user_frames as kalshi_user
 from streams.venues.polymarket import market_frames as polymarket_market
 from streams.venues.polymarket.market_frames import TokenRef
-from streams.venues.polymarket.stream import reference
 from streams.venues.polymarket.stream import user_frames as polymarket_user
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "frames"
 WALLET = PolymarketCredentials(SecretStr("0x1"), "0xme", "api-key", SecretStr("s"), SecretStr("p"))
 TOKENS = {"7001": TokenRef("0x" + "5e" * 32, "yes"), "7002": TokenRef("0x" + "5e" * 32, "no")}
-COMMANDS = ("ws_cmd_", "ws_market_subscribe", "ws_user_subscribe", "rtds_subscribe")
+COMMANDS = ("ws_cmd_", "ws_market_subscribe", "ws_user_subscribe")
+UNREAD = "ws_sports"
+"""Frames of a socket that nobody reads."""
 _KALSHI_USER = ("ws_fill", "ws_user_order", "ws_market_position", "ws_order_group")
 
 Decode = Callable[[bytes], list[Any]]
@@ -52,8 +52,6 @@ def decoder(frame: Frame) -> Decode:
         "kalshi_user": _kalshi_user_events,
         "polymarket_market": lambda raw: polymarket_market.parse_frame(raw, frame.tokens),
         "polymarket_user": lambda raw: polymarket_user.parse_user_frame(raw, frame.wallet),
-        "polymarket_reference": reference.parse_price_frame,
-        "polymarket_sports": reference.parse_sports_frame,
     }[frame.read_as]
 
 
@@ -85,7 +83,7 @@ def sample_frames(venues: Path) -> list[Frame]:
     found = []
     for folder in ("kalshi-samples", "polymarket-samples"):
         for path in sorted((venues / folder).iterdir()):
-            if path.name.startswith(("ws_", "rtds_")) and not path.name.startswith(COMMANDS):
+            if path.name.startswith("ws_") and not path.name.startswith((*COMMANDS, UNREAD)):
                 found += _frames_of(path, folder.removesuffix("-samples"))
     return found
 
@@ -97,7 +95,7 @@ def _frames_of(path: Path, venue: str) -> list[Frame]:
         lines = raw.splitlines() if path.suffix == ".jsonl" else [raw]
         is_yes = "session.no_leg" not in path.name
         return [Frame(path.name, read_as, line, use_yes_price=is_yes) for line in lines]
-    kinds = {"rtds_": "reference", "ws_sports": "sports", "ws_user": "user", "ws_market": "market"}
+    kinds = {"ws_user": "user", "ws_market": "market"}
     read_as = next(kind for prefix, kind in kinds.items() if path.name.startswith(prefix))
     documents = json.loads(raw)
     documents = documents if isinstance(documents, list) else [documents]

@@ -15,7 +15,6 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from streams.market.errors import ConfigurationError
 from streams.venues.credentials.keys import KalshiCredentials
 
-WS_PATH = "/trade-api/ws/v2"
 _LEAST_RSA_BITS = 2048
 
 

@@ -44,8 +44,6 @@ _AUTH_MESSAGE = "This message attests that I control the given wallet"
 _DEPOSIT_WALLET = 3
 GTD_LEAST_S = 180
 """How far ahead a GTD order's stated expiration must lie."""
-GTD_MARGIN_S = 60
-"""How long before it the venue takes the order off its book."""
 # Bits 40 to 103 of a protocol v2 position id are zero; a token id is a hash, where that does not happen.
 _POSITION_ID_ZEROS = ((1 << 64) - 1) << 40
 
@@ -97,7 +95,7 @@ def build_order(
         salt: A random number below 2**53, unique with the timestamp.
         timestamp_ms: Unix milliseconds, for V2 and V3 alike as both SDKs do. One page of the documents asks for seconds
             in V3 orders of combinations: not confirmed, such a caller passes seconds.
-        expiration_s: Only with GTD: Unix seconds, at least three minutes ahead; `gtd_expiration` makes it.
+        expiration_s: Only with GTD: Unix seconds, at least three minutes ahead; the order rests until a minute before.
         post_only: Only with GTC and GTD: refused rather than matched at once.
         builder / metadata: 32 bytes of hex that are signed and not interpreted here.
         chain_id: Polygon, or a test chain.
@@ -143,17 +141,6 @@ def build_order(
         "postOnly": post_only,
     }
     return SignedOrder("0x" + digest.hex(), body)
-
-
-def gtd_expiration(now_s: int, lifetime_s: int) -> int:
-    """Return what a GTD order must state so that it rests for `lifetime_s`: the venue takes it off a minute earlier.
-
-    Raises:
-        InvalidAmount: If the lifetime is below two minutes: what is stated must lie three minutes ahead.
-    """
-    if lifetime_s < GTD_LEAST_S - GTD_MARGIN_S:
-        raise InvalidAmount(f"a GTD order rests for two minutes or more, not {lifetime_s} s")
-    return now_s + lifetime_s + GTD_MARGIN_S
 
 
 def _check_form(token_id: str, order_type: OrderType, salt: int, expiration_s: int) -> None:

@@ -22,7 +22,7 @@ from streams.venues.polymarket.client import PolymarketClient
 from streams.venues.polymarket.clob.heartbeat import DeadMansSwitch, beat
 from streams.venues.polymarket.clob.orders import PostAnswer
 from streams.venues.polymarket.contracts import COLLATERAL, COLLATERAL_ADAPTER, CONDITIONAL_TOKENS, EXCHANGE_V2
-from streams.venues.polymarket.signing import SignedOrder, build_order, gtd_expiration
+from streams.venues.polymarket.signing import SignedOrder, build_order
 from tests.fixtures.sandbox_world import CONDITION
 
 SHARE = 1_000_000
@@ -109,7 +109,7 @@ def test_orders_rest_and_are_cancelled_in_every_form(open_world: Any) -> None:
     async def main() -> None:
         async with open_world() as world:
             client = world.polymarket
-            gtd = {"kind": "GTD", "expiration_s": gtd_expiration(int(time.time()), 600)}
+            gtd = {"kind": "GTD", "expiration_s": int(time.time()) + 660}
             orders = [resting(world, 1_000 + 100 * n) for n in range(6)] + [resting(world, 2_000, **gtd)]
             first = await client.post_order(orders[0])
             assert (first.order_id, first.status) == (orders[0].order_id, "live")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from streams.venues.credentials.keys import PolymarketCredentials
 
@@ -46,17 +46,3 @@ def user_hello(credentials: PolymarketCredentials, market_ids: Sequence[str] = (
 def user_operation(operation: Operation, market_ids: Sequence[str]) -> dict[str, Any]:
     """Return a later frame of a user socket."""
     return {"operation": operation, "markets": list(market_ids)}
-
-
-class ReferenceTopic(NamedTuple):
-    """What to hear of the reference price service; `filters` is text in the topic's own form."""
-
-    topic: str
-    kind: str
-    filters: str
-
-
-def reference_subscription(topics: Sequence[ReferenceTopic]) -> dict[str, Any]:
-    """Return a subscription of the reference price service."""
-    wanted = [{"topic": topic.topic, "type": topic.kind, "filters": topic.filters} for topic in topics]
-    return {"action": "subscribe", "subscriptions": wanted}

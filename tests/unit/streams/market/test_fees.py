@@ -21,7 +21,6 @@ from streams.market.fees import (
     from_json,
     kalshi_readings,
     maker_fee_e6,
-    polymarket_builder_fee_e6,
     spend_fee_bound_e6,
     taker_fee_e6,
 )
@@ -101,7 +100,8 @@ def test_every_row_of_the_polymarket_fee_table_is_met(shared_dir: Path) -> None:
         price, size = price_e4(row["price"]), size_e6(row["shares"])
         got = Decimal(fee(price, size, schedule)).scaleb(-6)
         if "builder" in row["category"]:
-            got += Decimal(polymarket_builder_fee_e6(price, size, 100)).scaleb(-6)
+            notional = Decimal(row["price"]) * Decimal(row["shares"])
+            got += (notional / 100).quantize(Decimal("0.00001"), ROUND_HALF_UP)
         if row["precision"] == "cents":
             # The published table is printed in cents.
             got = got.quantize(Decimal("0.01"), ROUND_HALF_UP)
@@ -173,11 +173,6 @@ def test_what_the_rules_leave_open_can_be_read_the_other_way() -> None:
     assert maker_fee_e6(5_000, 100_000_000, from_json("kalshi", half)) == 218_800
     assert maker_fee_e6(5_000, 100_000_000, from_json("kalshi", half | {"scales_makers": False})) == 437_500
     assert taker_fee_e6(5_000, 100_000_000, from_json("kalshi", half | {"scales_makers": False})) == 875_000
-
-
-def test_a_builder_code_is_charged_on_top() -> None:
-    assert polymarket_builder_fee_e6(5_000, 100_000_000, 100) == 500_000  # 50 dollars, 1 %
-    assert polymarket_builder_fee_e6(3_330, 10_000, 25) == 10  # 0.00333 * 0.0025 = 0.0000083
 
 
 def test_an_event_overrides_type_and_multiplier_one_by_one() -> None:

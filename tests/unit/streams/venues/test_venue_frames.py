@@ -31,8 +31,6 @@ def test_the_self_made_frames_show_every_event_and_error_of_every_decoder() -> N
         "polymarket_market": "BookSnapshot LevelChange TradePrint VenueQuote TickSizeChange LifecycleChange BookStale "
         "OtherChannel MalformedFrame",
         "polymarket_user": "FillUpdate OrderUpdate MalformedFrame",
-        "polymarket_reference": "ReferencePrice",
-        "polymarket_sports": "GameState MalformedFrame",
     }
     assert given == {(read_as, name) for read_as, names in wanted.items() for name in names.split()}
 
@@ -40,7 +38,7 @@ def test_the_self_made_frames_show_every_event_and_error_of_every_decoder() -> N
 def test_every_sample_frame_gives_events_or_the_documented_error_as_the_page_says(shared_dir: Path) -> None:
     frames = sample_frames(shared_dir / "venues")
     rows = table(frames)
-    assert len(frames) == 76
+    assert len(frames) == 71
     page = PAGE.read_text().splitlines()
     assert [row for row in page if row.startswith("| `")] == rows[2:]
     odd = {frame.name: outcome(frame) for frame in frames if outcome(frame) in ((), ("MalformedFrame",))}
@@ -67,14 +65,6 @@ KALSHI_COMMANDS = {
 
 
 def _polymarket_commands(name: str, sample: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    if name == "rtds_subscribe":
-        topics = [entry["subscriptions"] for entry in sample]
-        return [
-            polymarket.reference_subscription(
-                [polymarket.ReferenceTopic(topic["topic"], topic["type"], topic["filters"]) for topic in entry]
-            )
-            for entry in topics
-        ]
     if name == "ws_user_subscribe":
         auth = sample[0]["auth"]
         keys = PolymarketCredentials(
@@ -96,7 +86,7 @@ def test_our_commands_are_those_of_the_samples(shared_dir: Path) -> None:
             ours: Any = KALSHI_COMMANDS.get(path.stem) or _polymarket_commands(path.stem, sample)
             assert ours == sample, path.name
             seen += 1
-    assert seen == 11
+    assert seen == 10
 
 
 def test_books_are_always_asked_for_in_yes_prices() -> None:
