@@ -26,16 +26,20 @@ from streams.venues.common.responses import read
 from streams.venues.credentials.keys import PolymarketCredentials
 from streams.venues.polymarket.amounts import Amounts
 from streams.venues.polymarket.client import PolymarketClient
-from streams.venues.polymarket.clob.market_data import has_right_hash
+from streams.venues.polymarket.clob.market_data import book_of
 from streams.venues.polymarket.clob.orders import parse_trade
 from streams.venues.polymarket.data import portfolio
 from streams.venues.polymarket.errors import HeartbeatMismatch
-from streams.venues.polymarket.gamma.catalogue import GammaEvent, SearchResult
 from streams.venues.polymarket.gamma.listings import parse_market
 from streams.venues.polymarket.signing import SignedOrder, build_order
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "venues" / "polymarket-samples.md"
 KINDS = ("gamma_", "clob_", "data_", "geoblock")
+UNREAD = (
+    "gamma_event", "gamma_tags", "gamma_series", "gamma_public_search", "clob_clob_market_info", "clob_market",
+    "clob_simplified_markets_page", "data_v1_trades", "data_v2_trades", "data_v2_value", "data_v2_holders",
+)  # fmt: skip
+"""Responses to requests that the client does not make."""
 # A public test key of a development chain, with which the samples of requests were signed.
 WALLET = PolymarketCredentials(
     SecretStr("0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"),
@@ -58,12 +62,6 @@ class Reading:
     is_error: bool = False
 
 
-async def _first_event(client: PolymarketClient) -> GammaEvent | None:
-    async for event in client.gamma_events():
-        return event
-    return None
-
-
 async def _markets(client: PolymarketClient) -> list[Any]:
     page = await client.gamma_markets_page()
     return [parse_market(row) for row in page.items]
@@ -76,65 +74,33 @@ async def _post_orders(client: PolymarketClient) -> list[Any]:
 
 # By the start of a file's name, the longest fits.
 READERS: dict[str, tuple[str, Call]] = {
-    "gamma_market": ("GET /markets/{id}", lambda client: client.gamma_market("1")),
     "gamma_markets_keyset": ("GET /markets/keyset", _markets),
-    "gamma_event": ("GET /events/{id}", lambda client: client.gamma_event("1")),
-    "gamma_events_keyset": ("GET /events/keyset", _first_event),
-    "gamma_tags": ("GET /tags", lambda client: client.tags()),
-    "gamma_series": ("GET /series", lambda client: client.series()),
-    "gamma_public_search": ("GET /public-search", lambda client: client.search("bitcoin")),
     "clob_auth_api_key": ("POST /auth/api-key", lambda client: client.obtain_credentials()),
     "clob_balance_allowance": ("GET /balance-allowance", lambda client: client.balance_allowance("COLLATERAL")),
-    "clob_book": ("GET /book", lambda client: client.book("1")),
     "clob_books": ("POST /books", lambda client: client.books(["1"])),
     "clob_cancel_response": ("DELETE /orders", lambda client: client.cancel_orders(["0x1"])),
-    "clob_clob_market_info": ("GET /clob-markets/{condition}", lambda client: client.clob_market("0x1")),
     "clob_data_order": ("GET /data/order/{id}", lambda client: client.order("0x1")),
     "clob_data_orders": ("GET /data/orders", lambda client: client.open_orders()),
     "clob_data_trades": ("GET /data/trades", lambda client: client.trades()),
-    "clob_market": ("GET /markets/{condition}", lambda client: client.clob_listing("0x1")),
-    "clob_markets_page": ("GET /markets", lambda client: client.clob_listings_page()),
-    "clob_simplified_markets_page": (
-        "GET /simplified-markets",
-        lambda client: client.clob_listings_page(of="simplified-markets"),
-    ),
     "clob_post_order_response": ("POST /order", lambda client: client.send_order(b"{}")),
     "clob_post_orders_response": ("POST /orders", _post_orders),
     "clob_prices_history": ("GET /prices-history", lambda client: client.prices_history("1", interval="1d")),
     "data_v2_positions": ("GET /v2/positions", lambda client: client.positions("0x1")),
     "data_v2_activity": ("GET /v2/activity", lambda client: client.activity("0x1")),
-    "data_v2_trades": ("GET /v2/trades", lambda client: client.public_trades_page()),
-    "data_v2_value": ("GET /v2/value", lambda client: client.positions_value("0x1")),
-    "data_v2_holders": ("GET /v2/holders", lambda client: client.holders(condition="0x1")),
     "geoblock": ("GET /api/geoblock", lambda client: client.geoblock()),
 }
 SCALARS: dict[str, Call] = {
-    "GET /ok": lambda client: client.ok(),
-    "GET /time": lambda client: client.server_time(),
-    "GET /version": lambda client: client.protocol_version(),
-    "GET /price": lambda client: client.price("1", "BUY"),
-    "POST /prices": lambda client: client.prices([("1", "BUY")]),
-    "GET /midpoint": lambda client: client.midpoint("1"),
-    "POST /midpoints": lambda client: client.midpoints(["1"]),
-    "GET /spread": lambda client: client.spread("1"),
-    "POST /spreads": lambda client: client.spreads(["1"]),
-    "GET /last-trade-price": lambda client: client.last_trade_price("1"),
-    "POST /last-trades-prices": lambda client: client.last_trade_prices(["1"]),
-    "GET /tick-size": lambda client: client.tick_size("1"),
-    "GET /neg-risk": lambda client: client.neg_risk("1"),
-    "GET /fee-rate": lambda client: client.base_fee_bps("1"),
-    "GET /fees/builder-fees": lambda client: client.builder_fees("1"),
-    "GET /markets-by-token": lambda client: client.market_of_token("1"),
     "GET /auth/ban-status/closed-only": lambda client: client.closed_only(),
     "GET /auth/api-keys": lambda client: client.api_keys(),
     "DELETE /auth/api-key": lambda client: client.delete_api_key(),
     "GET /balance-allowance/update": lambda client: client.update_balance_allowance("COLLATERAL"),
 }
-# Bare rows, which are an element of what a call reads, or of the first generation, which no call asks for.
+# An element of what a call reads, alone or as a request gives it that no call makes. By the start of a file's name.
 ROWS: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "gamma_market": ("a row of GET /markets/keyset", parse_market),
+    "clob_book": ("a row of POST /books", book_of),
     "clob_trade_2024": ("a row of GET /data/trades", lambda row: parse_trade(row, WALLET.api_key, WALLET.wallet)),
     "data_v1_positions": ("GET /positions", lambda rows: [portfolio.parse_position(row) for row in rows]),
-    "data_v1_trades": ("GET /trades", lambda rows: [portfolio.parse_public_trade(row) for row in rows]),
 }
 
 
@@ -144,22 +110,25 @@ def read_sample(file: str, body: Any) -> list[Reading]:
     if stem == "clob_errors":
         return [_error(file, entry) for entry in body]
     if stem == "clob_scalars":
-        return [_scalar(file, name, answer) for name, answer in body.items()]
+        read_ones = [(name, answer) for name, answer in body.items() if name.startswith(tuple(SCALARS))]
+        return [_scalar(file, name, answer) for name, answer in read_ones]
     if stem == "clob_heartbeat":
         return _heartbeat(file, body)
     if stem == "data_v2_error":
         return [_error(file, {"status": 400, "body": body}, READERS["data_v2_positions"])]
     if stem.startswith("clob_post_order_request"):
         return [_request(file, body)]
-    if stem in ROWS:
-        request, parse = ROWS[stem]
+    name = reader_of(stem)
+    if name in ROWS:
+        request, parse = ROWS[name]
         return [Reading(file, request, told(read(body, parse)))]
-    request, call = READERS[max((name for name in READERS if stem.startswith(name)), key=len)]
-    result = told(_ask(call, (200, {}, body)))
-    if stem in ("clob_book", "clob_book_empty"):
-        assert has_right_hash(body), file
-        result += ", hash verified"
-    return [Reading(file, request, result)]
+    request, call = READERS[name]
+    return [Reading(file, request, told(_ask(call, (200, {}, body))))]
+
+
+def reader_of(stem: str) -> str:
+    """Return the name in `READERS` or `ROWS` of what reads a file: the longest that its name begins with."""
+    return max((name for name in (*READERS, *ROWS) if stem.startswith(name)), key=len)
 
 
 def _scalar(file: str, name: str, answer: Any) -> Reading:
@@ -256,10 +225,6 @@ def told(result: Any) -> str:
 
 
 def _kind(item: Any) -> str:
-    if isinstance(item, GammaEvent):
-        return f"GammaEvent with {len(item.markets)} markets"
-    if isinstance(item, SearchResult):
-        return f"SearchResult with {len(item.events)} events"
     if isinstance(item, BookSnapshot):
         return f"BookSnapshot ({len(item.bids)} bids, {len(item.asks)} asks)"
     if isinstance(item, Decimal | bool | int | str):
@@ -280,9 +245,14 @@ def read_folder(folder: Path) -> list[Reading]:
     return [
         reading
         for path in sorted(folder.glob("*.json"))
-        if path.name.startswith(KINDS)
+        if is_read(path.name)
         for reading in read_sample(path.name, json.loads(path.read_text()))
     ]
+
+
+def is_read(file: str) -> bool:
+    """Whether a file holds bodies that the client sends or receives."""
+    return file.startswith(KINDS) and not file.startswith(UNREAD)
 
 
 def page(readings: Iterable[Reading]) -> str:

@@ -22,6 +22,7 @@ from streams.venues.polymarket.client import PolymarketClient
 from streams.venues.polymarket.clob.heartbeat import DeadMansSwitch, beat
 from streams.venues.polymarket.clob.orders import PostAnswer
 from streams.venues.polymarket.contracts import COLLATERAL, COLLATERAL_ADAPTER, CONDITIONAL_TOKENS, EXCHANGE_V2
+from streams.venues.polymarket.gamma.listings import parse_market
 from streams.venues.polymarket.signing import SignedOrder, build_order
 from tests.fixtures.sandbox_world import CONDITION
 
@@ -49,20 +50,9 @@ def test_the_catalogue(open_world: Any) -> None:
             client = world.polymarket
             page = await client.gamma_markets_page(closed=False)
             (row,) = [row for row in page.items if row["conditionId"] == CONDITION]
-            market = await client.gamma_market(row["id"])
+            market = parse_market(row)
             assert market.listing.market_id == CONDITION
             assert (market.terms.yes_token, market.terms.no_token) == (YES, NO)
-            assert (await client.gamma_market_by_slug(row["slug"])).listing == market.listing
-            events = [event async for event in client.gamma_events(limit=1)]
-            (event,) = [event for event in events if event.event_id == market.listing.event_id]
-            assert [found.listing.market_id for found in event.markets] == [CONDITION]
-            assert (await client.gamma_event(event.event_id)).slug == event.slug
-            assert (await client.gamma_event_by_slug(event.slug)).event_id == event.event_id
-            assert isinstance(await client.tags(), list)
-            assert isinstance(await client.series(), list)
-            assert (await client.search("rain")).total >= 1
-            with pytest.raises(NotFound):
-                await client.gamma_market("987654321")
 
     asyncio.run(main())
 
@@ -71,36 +61,13 @@ def test_public_reads(open_world: Any) -> None:
     async def main() -> None:
         async with open_world() as world:
             client, now = world.polymarket, int(time.time())
-            assert await client.ok()
-            assert now <= await client.server_time() <= time.time()
-            assert await client.protocol_version() == 2
-            book = await client.book(YES)
+            (book,) = await client.books([YES])
             assert (book.bids[0], book.asks[0]) == ((4_900, 50 * SHARE), (5_100, 50 * SHARE))
             assert len(await client.books([YES, NO])) == 2
-            assert {str(await client.price(YES, side)) for side in ("BUY", "SELL")} == {"0.51", "0.49"}
-            assert YES in await client.prices([(YES, "BUY")])
-            assert str(await client.midpoint(YES)) == "0.5"
-            assert YES in await client.midpoints([YES])
-            assert str(await client.spread(YES)) == "0.02"
-            assert YES in await client.spreads([YES])
-            assert (await client.last_trade_price(YES)).side is None
-            await client.last_trade_prices([YES])
-            assert await client.tick_size(YES) == 100
-            assert await client.neg_risk(YES) is False
-            assert await client.base_fee_bps(YES) >= 0
-            assert (await client.builder_fees("0x" + "00" * 32)).maker_bps >= 0
-            assert (await client.market_of_token(NO)).market_id == CONDITION
-            terms = await client.clob_market(CONDITION)
-            assert (terms.tick_e4, terms.min_size_e6, terms.fee_schedule["rate"]) == (100, 5 * SHARE, "0.05")
-            assert (await client.clob_listing(CONDITION)).tick_e4 == 100
-            for kind in ("markets", "simplified-markets", "sampling-markets", "sampling-simplified-markets"):
-                page = await client.clob_listings_page(of=kind)
-                assert CONDITION in [row.market_id for row in page.items] or kind.startswith("sampling")
             await client.prices_history(YES, interval="1d", fidelity=60)
             await client.prices_history(YES, now - 3_600, now)
             assert (await client.geoblock()).is_blocked is False
-            with pytest.raises(NotFound):
-                await client.book("12345")
+            assert await client.books(["12345"]) == []
 
     asyncio.run(main())
 
@@ -160,8 +127,6 @@ def test_orders_that_do_not_rest(open_world: Any) -> None:
             (position,) = await client.positions(wallet)
             assert (position.token_id, position.size_e6) == (YES, 20 * SHARE)
             assert [act.kind for act in await client.activity(wallet)] == ["TRADE"]
-            assert (await client.public_trades_page(user=wallet)).items[0].side == "BUY"
-            assert await client.positions_value(wallet) > 0
 
     asyncio.run(main())
 

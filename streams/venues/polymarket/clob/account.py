@@ -11,7 +11,6 @@ from pydantic import SecretStr
 from streams.market.errors import InvalidAmount, OutcomeUnknown, Refused
 from streams.venues.common.responses import document_of, read, read_write
 from streams.venues.credentials.keys import PolymarketCredentials
-from streams.venues.polymarket.clob.quotes import Geoblock, flag_of, geoblock_of
 from streams.venues.polymarket.signing import is_position_id, l1_headers
 from streams.venues.polymarket.transport import Filter, PolymarketRequest, PolymarketTransport
 
@@ -29,6 +28,16 @@ class BalanceState:
 
     balance_e6: int
     allowances_e6: dict[str, int]
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Geoblock:
+    """Whether this machine's address may trade; `country` and `region` are what the venue takes it for."""
+
+    is_blocked: bool
+    country: str
+    region: str
     payload: dict[str, Any]
 
 
@@ -79,11 +88,11 @@ class AccountCalls(PolymarketTransport):
     async def closed_only(self) -> bool:
         """Whether the account may only close positions."""
         document = document_of(await self._private("GET", "/auth/ban-status/closed-only"))
-        return read(document, lambda answer: flag_of(answer, "closed_only"))
+        return read(document, lambda answer: _flag(answer, "closed_only"))
 
     async def geoblock(self) -> Geoblock:
         """Return whether the venue's website would let this machine's address trade."""
-        return read(document_of(await self._get("site", "/api/geoblock")), geoblock_of)
+        return read(document_of(await self._get("site", "/api/geoblock")), _geoblock_of)
 
     async def balance(self) -> int:
         """Return the wallet's cash as `cash_e6`; what open orders reserve is in it."""
@@ -122,6 +131,18 @@ class AccountCalls(PolymarketTransport):
 def asset_of(token_id: str) -> AssetType:
     """Return as what the venue counts a token: a position id of protocol v2 is named otherwise."""
     return "CONDITIONAL-V2" if is_position_id(int(token_id)) else "CONDITIONAL"
+
+
+def _geoblock_of(document: dict[str, Any]) -> Geoblock:
+    country, region = str(document.get("country") or ""), str(document.get("region") or "")
+    return Geoblock(bool(document["blocked"]), country, region, document)
+
+
+def _flag(document: dict[str, Any], name: str) -> bool:
+    value = document.get(name)
+    if not isinstance(value, bool):
+        raise InvalidAmount(f"{name} is neither true nor false")
+    return value
 
 
 def _text(document: dict[str, Any], name: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from streams.venues.common.paging import Page, all_items
-from streams.venues.common.responses import document_of, json_of, read
+from streams.venues.common.responses import document_of, read
 from streams.venues.polymarket.data import portfolio
 from streams.venues.polymarket.transport import Filter, PolymarketTransport, Result
 
@@ -23,19 +23,6 @@ class DataReads(PolymarketTransport):
     async def activity(self, user: str, **filters: Filter) -> list[portfolio.ActivityState]:
         """Return what a wallet did; `filters` type, condition, start, end, exclude_deposits_withdrawals, ..."""
         return await self._data_list("/v2/activity", portfolio.parse_activity, {"user": user, **filters})
-
-    async def public_trades_page(self, cursor: str = "", **filters: Filter) -> Page[portfolio.PublicTrade]:
-        """Return one page of trades of all wallets, newest first; `filters` user, condition, event_id, side, ..."""
-        return await self._data_page("/v2/trades", portfolio.parse_public_trade, cursor, filters)
-
-    async def holders(self, **filters: Filter) -> list[portfolio.Holder]:
-        """Return who holds most of a market's tokens; `filters` condition, limit, ..."""
-        page = await self._data_page("/v2/holders", portfolio.parse_holders, "", filters)
-        return [holder for of_token in page.items for holder in of_token]
-
-    async def positions_value(self, user: str, **filters: Filter) -> int:
-        """Return what a wallet's positions are worth by the venue's marks, as `cash_e6`."""
-        return read(json_of(await self._get("data", "/v2/value", user=user, **filters)), portfolio.parse_value)
 
     async def _data_list(
         self, path: str, parse: Callable[[Mapping[str, Any]], Result], filters: Mapping[str, Filter]

@@ -16,8 +16,6 @@ from typing import Any
 from streams.market.errors import InvalidAmount
 from streams.market.units import PRICE_SCALE, SIZE_SCALE
 from streams.venues.common.decimals import plain_decimal
-from streams.venues.polymarket.amounts import OrderSide
-from streams.venues.polymarket.clob.orders import side_of
 
 _NO_OUTCOME = 999
 
@@ -46,21 +44,6 @@ class PositionState:
 
 
 @dataclass(frozen=True, slots=True)
-class PublicTrade:
-    """One trade of any wallet; `side` is what that wallet did."""
-
-    wallet: str
-    market_id: str
-    token_id: str
-    side: OrderSide
-    price_e4: int
-    size_e6: int
-    transaction_hash: str
-    happened_at: datetime
-    payload: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
 class ActivityState:
     """One act of a wallet: TRADE, SPLIT, MERGE, REDEEM, CONVERSION, MAKER_REBATE, DEPOSIT, ...
 
@@ -76,16 +59,6 @@ class ActivityState:
     cash_e6: int
     transaction_hash: str
     happened_at: datetime
-    payload: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """Who holds how much of a token."""
-
-    wallet: str
-    token_id: str
-    size_e6: int
     payload: dict[str, Any]
 
 
@@ -106,21 +79,6 @@ def parse_position(row: Mapping[str, Any]) -> PositionState:
     )
 
 
-def parse_public_trade(row: Mapping[str, Any]) -> PublicTrade:
-    """Return one row of /v2/trades or /trades."""
-    return PublicTrade(
-        wallet=str(_of(row, "proxy_wallet", "proxyWallet")),
-        market_id=str(_of(row, "condition_id", "conditionId")),
-        token_id=str(_of(row, "token_id", "asset")),
-        side=side_of(str(row["side"])),
-        price_e4=_near_e4(row["price"]),
-        size_e6=floor_e6(row["size"]),
-        transaction_hash=str(row.get("transaction_hash", row.get("transactionHash")) or ""),
-        happened_at=_at(row["timestamp"]),
-        payload=dict(row),
-    )
-
-
 def parse_activity(row: Mapping[str, Any]) -> ActivityState:
     """Return one row of /v2/activity or /activity."""
     return ActivityState(
@@ -133,27 +91,6 @@ def parse_activity(row: Mapping[str, Any]) -> ActivityState:
         happened_at=_at(row["timestamp"]),
         payload=dict(row),
     )
-
-
-def parse_holders(row: Mapping[str, Any]) -> list[Holder]:
-    """Return one row of /v2/holders or /holders: the holders of one token."""
-    return [
-        Holder(
-            str(_of(holder, "proxy_wallet", "proxyWallet")),
-            str(_of(row, "token_id", "token")),
-            floor_e6(holder["amount"]),
-            dict(holder),
-        )
-        for holder in row["holders"]
-    ]
-
-
-def parse_value(document: Any) -> int:
-    """Return what a wallet's positions are worth as `cash_e6`: `{data: {value}}`, or the first generation's array."""
-    if isinstance(document, dict):
-        document = document["data"]
-    row = document[0] if isinstance(document, list) else document
-    return floor_e6(row["value"])
 
 
 def rows_of(document: Any) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ from streams.venues.common.responses import read
 from streams.venues.polymarket.client import PolymarketClient
 from streams.venues.polymarket.errors import classify
 from streams.venues.polymarket.limits import PolymarketLimits
-from tests.support.polymarket_samples import READERS, ROWS, SCALARS, WALLET
+from tests.support.polymarket_samples import READERS, ROWS, SCALARS, WALLET, reader_of
 
 ANSWERS = json.loads((Path(__file__).parents[3] / "fixtures/polymarket/answers.json").read_text())
 ODD = [
@@ -66,7 +66,7 @@ CALLS = {name: named(SCALARS, name) for name in ANSWERS["clob_scalars.json"]} | 
     file: named(READERS, file)[1]
     for file in ANSWERS
     if not file.startswith(("clob_scalars", "clob_errors", "clob_heartbeat", "data_v2_error"))
-    and file.removesuffix(".json") not in ROWS
+    and reader_of(file) in READERS
 }
 
 

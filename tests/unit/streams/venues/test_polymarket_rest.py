@@ -29,7 +29,6 @@ from streams.venues.common.endpoints import endpoints
 from streams.venues.common.paging import Page, all_items
 from streams.venues.credentials.keys import PolymarketCredentials
 from streams.venues.polymarket.client import PolymarketClient
-from streams.venues.polymarket.clob.market_data import clob_market_of
 from streams.venues.polymarket.clob.orders import PostAnswer, parse_trade
 from streams.venues.polymarket.ecdsa import address_of
 from streams.venues.polymarket.market_frames import TokenRef
@@ -92,7 +91,7 @@ def test_keyset_pages_end_where_the_cursor_is_left_out() -> None:
     ]
     assert ask(stub, lambda client: client.gamma_markets_page("c2")).cursor == ""
     with pytest.raises(MalformedFrame):
-        ask(Stub((200, {})), lambda client: client.gamma_events_page())
+        ask(Stub((200, {})), lambda client: client.gamma_markets_page())
 
 
 def test_private_requests_sign_the_path_the_real_host_sees() -> None:
@@ -265,11 +264,7 @@ def test_the_sample_answers_are_read(shared_dir: Path) -> None:
     assert len(ask(sample("clob_data_orders"), lambda client: client.open_orders())) == 1
     (state,) = ask(sample("clob_data_trades"), lambda client: client.trades())
     assert state.fills[0].cash_e6 == 5_200_000
-    assert ask(sample("clob_book"), lambda client: client.book("x")).tick_e4 == 100
     assert len(ask(sample("clob_books"), lambda client: client.books(["x"]))) == 1
-    market = ask(sample("clob_clob_market_info"), lambda client: client.clob_market("x"))
-    assert (market.tick_e4, market.min_size_e6, market.is_neg_risk) == (100, 5_000_000, True)
-    assert ask(sample("clob_clob_market_info_sports"), lambda client: client.clob_market("x")).taker_delay_ms() == 1000
     held, redeemable = ask(sample("data_v2_positions"), lambda client: client.positions("0x1"))
     assert (held.size_e6, redeemable.size_e6, redeemable.is_redeemable) == (0, 980_000, True)
     kinds = [act.kind for act in ask(sample("data_v2_activity"), lambda client: client.activity("0x1"))]
@@ -383,15 +378,6 @@ def test_the_address_check_is_asked_of_the_website() -> None:
     assert (found.is_blocked, found.country, stub.requests[0].url.path) == (True, "US", "/api/geoblock")
 
 
-def test_terms_of_a_market_say_how_long_a_taker_waits() -> None:
-    terms = {"c": "0x1", "t": [{"t": "1", "o": "Up"}, {"t": "2", "o": "Down"}], "mts": 0.01, "mos": 5}
-    plain = clob_market_of(terms)
-    assert (plain.taker_delay_ms(), plain.fee_schedule, plain.is_neg_risk) == (0, {}, False)
-    assert clob_market_of(terms | {"itode": True}).taker_delay_ms() == 150
-    assert clob_market_of(terms | {"itode": True}).taker_delay_ms(crypto_delay_ms=50) == 50
-    assert clob_market_of(terms | {"sd": 3, "itode": True}).taker_delay_ms() == 3000
-
-
 @pytest.mark.parametrize("is_success", [True, False])
 def test_an_answer_that_names_the_order_and_an_unknown_error_proves_nothing(is_success: bool) -> None:
     odd = POSTED | {"success": is_success, "status": "delayed", "errorMsg": "order match delayed due to conditions"}
@@ -423,18 +409,16 @@ def test_a_position_of_the_second_protocol_is_asked_for_as_one() -> None:
     assert asked == ["CONDITIONAL-V2", "CONDITIONAL"]
 
 
-def test_a_list_of_events_that_goes_round_in_a_circle_is_an_error() -> None:
-    async def read_all(client: PolymarketClient) -> list[str]:
-        return [event.event_id async for event in client.gamma_events()]
+@pytest.mark.parametrize("following", [{"": "a", "a": "a"}, {"": "a", "a": "b", "b": "a"}])
+def test_a_list_that_goes_round_in_a_circle_is_an_error(following: dict[str, str]) -> None:
+    async def fetch(cursor: str) -> Page[int]:
+        return Page([0], following[cursor])
 
-    first, second = ((200, {"events": [{"id": name}], "next_cursor": name}) for name in ("a", "b"))
-    assert ask(Stub(first, (200, {"events": [{"id": "z"}]})), read_all) == ["a", "z"]
-    for answers in ((first, first), (first, second, first)):
-        with pytest.raises(TransientError):
-            ask(Stub(*answers), read_all)
+    with pytest.raises(TransientError, match="repeats"):
+        asyncio.run(all_items(fetch))
 
 
-def test_a_list_without_end_is_given_up() -> None:
+def test_a_list_without_end_is_abandoned() -> None:
     async def fetch(cursor: str) -> Page[int]:
         return Page([0], str(int(cursor) + 1))
 
