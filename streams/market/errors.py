@@ -61,7 +61,7 @@ class Refused(PermanentError):
 
     Attributes:
         code: Why, in one word of the venue's or ours.
-        status: The HTTP status, 200 where the refusal stood in a good answer.
+        status: The HTTP status, 200 where the refusal stood in a good response.
         retry_after_s: How long the venue says that it will go on refusing, None where it does not.
     """
 

@@ -178,7 +178,7 @@ class EventFeeChange:
 
 @dataclass(slots=True)
 class Acknowledgement:
-    """The venue answered a command. `sequence` is set where the answer consumes a sequence number.
+    """The venue responded to a command. `sequence` is set where the response consumes a sequence number.
 
     Attributes:
         market_ids: All markets of the subscription after the command.
@@ -224,7 +224,7 @@ class ChannelError:
 
 @dataclass(slots=True)
 class BookStale:
-    """Our own word in a stream: a part of the feed was lost for a market, so its book is wrong until the next one."""
+    """Our own message in a stream: part of the feed was lost for a market, so its book is wrong until the next one."""
 
     venue: Venue
     market_id: str

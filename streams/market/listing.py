@@ -52,7 +52,7 @@ class MarketTerms:
         settle_lag_s: The venue's stated time between determination and payment.
         yes_token / no_token: Polymarket token ids, empty elsewhere.
         is_neg_risk: Polymarket: orders are signed for the neg-risk exchange.
-        exchange_index: Kalshi shard, None where unknown.
+        exchange_index: Kalshi's exchange shard, None where unknown.
         is_exclusive_event: At most one market of the event resolves yes.
     """
 

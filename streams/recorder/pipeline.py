@@ -43,7 +43,7 @@ Touched = dict[int, tuple[MarketBook, LevelChange]]
 
 
 class Pipeline:
-    """The books of one shard and the rows not yet taken.
+    """The books of one recorder shard and the rows not yet taken.
 
     Attributes:
         connections: Open connections by number.

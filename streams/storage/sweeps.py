@@ -71,13 +71,13 @@ def last_watermark(connection: Connection, venue: Venue) -> datetime | None:
 
 
 def save_dead_letters(
-    connection: Connection, venue: Venue, letters: Sequence[tuple[bytes, str]], received_at: datetime
+    connection: Connection, venue: Venue, dead_letters: Sequence[tuple[bytes, str]], received_at: datetime
 ) -> None:
     """Keep list entries that do not parse: (bytes, reason)."""
     with connection.transaction(), connection.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO raw.dead_letters (received_at, venue, source, reason, raw) VALUES (%s, %s, 'rest', %s, %s)",
-            [(received_at, venue, reason, raw) for raw, reason in letters],
+            [(received_at, venue, reason, raw) for raw, reason in dead_letters],
         )
 
 

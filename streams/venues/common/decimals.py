@@ -1,6 +1,6 @@
 """Decimal strings of the wire as exact integers, without Decimal on the path that runs per message.
 
-Prices and sizes repeat all day long, so the answers are remembered.
+Prices and sizes repeat all day long, so the results are remembered.
 """
 
 from __future__ import annotations

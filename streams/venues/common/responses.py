@@ -1,4 +1,4 @@
-"""Reading HTTP answers: JSON into documents, documents into dataclasses, and what an unreadable one means."""
+"""Reading HTTP responses: JSON into documents, documents into dataclasses, and what an unreadable one means."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _UNREADABLE = (InvalidAmount, KeyError, TypeError, ValueError, AttributeError, I
 
 
 def json_of(raw: bytes) -> Any:
-    """Return an answer's JSON.
+    """Return a response's JSON.
 
     Raises:
         MalformedFrame: If it is not JSON.
@@ -30,7 +30,7 @@ def json_of(raw: bytes) -> Any:
 
 
 def document_of(raw: bytes) -> dict[str, Any]:
-    """Return an answer that must be a JSON object.
+    """Return a response that must be a JSON object.
 
     Raises:
         MalformedFrame: If it is anything else.
@@ -57,7 +57,7 @@ def items_of(document: Mapping[str, Any], name: str) -> list[Any]:
     """Return the list under a key; null is an empty one.
 
     Raises:
-        KeyError: If there is no such key: that is another answer than an empty list.
+        KeyError: If there is no such key: that is another response than an empty list.
         InvalidAmount: If it is no list.
     """
     items = document[name]
@@ -97,7 +97,7 @@ def _bytes_of(document: Any) -> bytes:
 
 
 def read_write(raw: bytes, parse: Callable[[dict[str, Any]], Result]) -> Result:
-    """Return what `parse` makes of the answer of a write.
+    """Return what `parse` makes of the response of a write.
 
     Raises:
         OutcomeUnknown: If it cannot be read: the venue took the request, and only reads tell what it did.

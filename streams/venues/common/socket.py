@@ -130,7 +130,7 @@ class Socket:
         """Open the connection, closing one that is open.
 
         Raises:
-            AuthenticationFailed: The upgrade was answered 401 or 403.
+            AuthenticationFailed: The upgrade met 401 or 403.
             TransientError: It failed in any other way.
         """
         await self.close()
@@ -163,7 +163,7 @@ class Socket:
             while True:
                 await asyncio.sleep(heartbeat.every_s)
                 silent_s = time.monotonic() - listener.last_pong
-                # While reading pauses for our own sake, an answer may wait unread.
+                # While reading pauses for our own sake, a response may wait unread.
                 if silent_s > heartbeat.limit_s and not listener.is_paused:
                     listener.closed_because = f"no answer to {heartbeat.ping.decode()} for {silent_s:.0f} s"
                     listener.arrived.set()

@@ -1,7 +1,8 @@
 """Kalshi's request budget: token buckets for reads and for writes, charged by endpoint, shared by all processes.
 
-Each shard has a write bucket of its own beside the unscoped one. An order write that names a shard above 0 is charged
-there, one that names shard 0 and every batch to the unscoped bucket, and one the venue routes by ticker to all of them.
+Each exchange shard has a write bucket of its own beside the unscoped one. An order write that names one above 0 is
+charged there, one that names shard 0 and every batch to the unscoped bucket, and one the venue routes by ticker to all
+of them.
 
 Source: rate limits page of 2026-09-22, `GET /account/limits`, `GET /account/endpoint_costs` as recorded in June 2026.
 """
@@ -17,7 +18,7 @@ from streams.market.errors import InvalidAmount
 from streams.venues.common.token_buckets import Entries, Ledger, MemoryLedger, TokenBucket, acquire_together
 
 Routing = Literal["by_ticker", "unscoped"] | int
-"""How a write reaches its shard: routed by the venue, without shard (batches, shard 0), or a shard above 0."""
+"""How a write reaches its exchange shard: routed by the venue, without one (batches, shard 0), or one above 0."""
 
 DEFAULT_COST = 10.0
 UNSIGNED_READS_PER_S = 3.0
@@ -82,7 +83,7 @@ BASIC = AccountLimits("basic", BucketTerms(200.0, 600.0), BucketTerms(100.0, 100
 
 
 def parse_limits(document: dict[str, Any]) -> AccountLimits:
-    """Return the limits of an answer; raises KeyError, InvalidAmount or ValueError where it is not one."""
+    """Return the limits of a response; raises KeyError, InvalidAmount or ValueError where it is not one."""
     return AccountLimits(
         tier=str(document.get("usage_tier") or ""),
         reads=_terms(document["read"]),
@@ -97,7 +98,7 @@ def _terms(entry: dict[str, Any]) -> BucketTerms:
 
 
 def parse_costs(document: dict[str, Any], base_path: str = "/trade-api/v2") -> EndpointCosts:
-    """Return the costs of an answer, by paths below `base_path`; raises KeyError or ValueError where it is not one."""
+    """Return the costs of a response, by paths below `base_path`; raises KeyError or ValueError where it is not one."""
     return EndpointCosts(
         default=_cost(document["default_cost"]),
         costs={
@@ -187,7 +188,7 @@ class KalshiLimits:
             method: HTTP method; GET is a read, anything else a write.
             path: Path below the base.
             items: Orders of a batch; each costs what one would, and the venue takes a batch whole or not at all.
-            routing: How a write reaches its shard.
+            routing: How a write reaches its exchange shard.
 
         Raises:
             InvalidAmount: If a batch costs more than the bucket can ever hold; nothing is taken.
@@ -199,7 +200,7 @@ class KalshiLimits:
         await acquire_together([(bucket, cost) for bucket in buckets])
 
     def refused(self, method: str, routing: Routing = "by_ticker") -> None:
-        """The venue answered 429: start from empty buckets."""
+        """The venue responded 429: start from empty buckets."""
         for bucket in [self._reads] if method == "GET" else self._charged(routing):
             bucket.drain()
 
@@ -208,7 +209,7 @@ class KalshiLimits:
             return list(self._writes.values())
         shard = 0 if routing == "unscoped" else routing
         if shard not in self._writes:
-            # A shard we have not heard of: as large as the others.
+            # An exchange shard we do not know: as large as the others.
             self._writes[shard] = self._bucket(
                 f"write:{shard}", BucketTerms(self._writes[0].rate, self._writes[0].capacity)
             )

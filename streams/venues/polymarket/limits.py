@@ -118,7 +118,7 @@ class PolymarketLimits:
         await acquire_together([(bucket, 1.0) for bucket in self._windows_of(service, method, path)])
 
     def refused(self, service: str, method: str, path: str) -> None:
-        """The venue answered 429: start again from the empty bucket that is the likeliest to have been meant."""
+        """The venue responded 429: start again from the empty bucket that is the likeliest to have been meant."""
         signer = signer_budget(service, method, path)
         bucket = self._windows_of(service, method, path)[0] if signer is None else self._signers[signer]
         bucket.drain()

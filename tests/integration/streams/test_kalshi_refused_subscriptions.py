@@ -139,7 +139,7 @@ def test_a_subscription_without_an_answer_costs_the_connection_however_much_else
 
         talking = asyncio.ensure_future(talk())
         _, reason = await read_to_the_end(feed)
-        assert "no answer to a subscription" in reason
+        assert "no response to a subscription" in reason
         talking.cancel()
         await feed.close()
 
@@ -158,7 +158,7 @@ def test_half_an_answer_to_a_subscription_is_none() -> None:
         await feed.subscribe([Market("A")])
         events, reason = await read_to_the_end(feed)
         assert snapshots(events) == ["A"]
-        assert "no answer to a subscription" in reason
+        assert "no response to a subscription" in reason
         await feed.close()
 
     play(Halved(), use)

@@ -1,4 +1,4 @@
-"""Kalshi's market data socket: order books and trades of wanted markets, and the life cycle of all."""
+"""Kalshi's market data socket: order books and trades of the subscribed markets, and the life cycle of all."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class KalshiFeed:
 
     Commands that need a subscription id wait for it: they are sent when the venue's `subscribed` has been read from
     `frames` or `batches`. A subscription that the venue ends is opened anew on the same connection; the sixth time the
-    connection is given up, and so it is when opening one is not answered within `answer_limit_s`.
+    connection is abandoned, and so it is when opening one is not confirmed within `answer_limit_s`.
 
     One connection has one subscription to a channel, so a market that the venue does not add to it (it is full, or the
     command is refused) is not carried. A `STALE` frame of our own says so of its book; `resync` asks for it again, and
@@ -96,7 +96,7 @@ class KalshiFeed:
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
-        self._wanted: dict[str, None] = {}
+        self._subscribed: dict[str, None] = {}
         self._requested: dict[str, set[str]] = {}
         self._left_out: dict[str, set[str]] = {}
         self._own_frames: list[bytes] = []
@@ -120,13 +120,13 @@ class KalshiFeed:
 
     async def subscribe(self, markets: Sequence[NamedMarket]) -> None:
         """See `Feed.subscribe`."""
-        self._wanted |= dict.fromkeys(market.market_id for market in markets)
+        self._subscribed |= dict.fromkeys(market.market_id for market in markets)
         self._bring_up_to_date()
 
     async def unsubscribe(self, markets: Sequence[NamedMarket]) -> None:
         """See `Feed.unsubscribe`."""
         for market in markets:
-            self._wanted.pop(market.market_id, None)
+            self._subscribed.pop(market.market_id, None)
         self._bring_up_to_date()
 
     async def resync(self, market_ids: Sequence[str]) -> None:
@@ -145,7 +145,7 @@ class KalshiFeed:
             self._send(commands.update, sid, chunk, "get_snapshot")
 
     async def list_subscriptions(self) -> None:
-        """Ask what is subscribed; channels that the venue does not name are opened anew when the answer is read."""
+        """Ask what is subscribed; channels that the venue does not name are opened anew when the response is read."""
         self._send(commands.list_subscriptions)
 
     async def frames(self) -> AsyncIterator[RawFrame]:
@@ -171,7 +171,7 @@ class KalshiFeed:
             yield batch
 
     async def _arrived(self) -> list[RawFrame]:
-        """Wait for frames, but not for ever where an answer is due: what arrived before it is read first."""
+        """Wait for frames, but not for ever where a response is due: what arrived before it is read first."""
         if not self._unanswered:
             return await self._socket.batch()
         due = next(iter(self._unanswered.values())) + self._answer_limit_s
@@ -179,7 +179,7 @@ class KalshiFeed:
             async with asyncio.timeout_at(due):
                 return await self._socket.batch()
         except TimeoutError:
-            raise TransientError(f"no answer to a subscription for {self._answer_limit_s:g} s") from None
+            raise TransientError(f"no response to a subscription for {self._answer_limit_s:g} s") from None
 
     def parse(self, raw: bytes) -> list[MarketEvent]:
         """See `Feed.parse`."""
@@ -190,7 +190,7 @@ class KalshiFeed:
         self._forget()
         await self._socket.close()
 
-    # -- what the venue answers -------------------------------------------------------------------------------------
+    # -- what the venue responds -------------------------------------------------------------------------------------
 
     def _note(self, raw: bytes) -> None:
         try:
@@ -288,22 +288,22 @@ class KalshiFeed:
     # -- what we ask for --------------------------------------------------------------------------------------------
 
     def _bring_up_to_date(self) -> None:
-        """Send what makes the venue's list of markets the wanted one, as far as that can be sent now."""
-        wanted = list(self._wanted)
+        """Send what makes the venue's list of markets the one subscribed to, as far as that can be sent now."""
+        subscribed = list(self._subscribed)
         closed = [name for name in self._market_channels if name not in self._sids and name not in self._opening]
-        if closed and wanted:
-            self._open(tuple(closed), wanted[:_TICKERS_PER_COMMAND])
+        if closed and subscribed:
+            self._open(tuple(closed), subscribed[:_TICKERS_PER_COMMAND])
         changes: list[tuple[str, list[str], str]] = []
         for channel in self._market_channels:
             requested = self._requested.get(channel)
             if channel not in self._sids or requested is None:
                 continue
-            removed = [ticker for ticker in requested if ticker not in self._wanted]
+            removed = [ticker for ticker in requested if ticker not in self._subscribed]
             left_out = self._left_out.setdefault(channel, set())
             if removed:
                 left_out.clear()  # there is room now
-            added = [ticker for ticker in wanted if ticker not in requested and ticker not in left_out]
-            self._requested[channel] = set(wanted) - left_out
+            added = [ticker for ticker in subscribed if ticker not in requested and ticker not in left_out]
+            self._requested[channel] = set(subscribed) - left_out
             changes += [(channel, chunk, "delete_markets") for chunk in _chunks(removed)]
             changes += [(channel, chunk, "add_markets") for chunk in _chunks(added)]
         for channel, chunk, action in changes:
@@ -327,7 +327,7 @@ class KalshiFeed:
         def send() -> None:
             self._timers.discard(timer)
             if sent.make is commands.update and sent.arguments[0] not in self._sids.values():
-                return  # the subscription was opened anew meanwhile, with all wanted markets
+                return  # the subscription was opened anew meanwhile, with all subscribed markets
             with suppress(TransientError):  # whoever reads the frames learns it
                 self._send(sent.make, *sent.arguments, attempts=sent.attempts)
 

@@ -24,7 +24,7 @@ _FAILURES_BEFORE_LOSS = 3
 
 
 class KalshiPollingFeed:
-    """Reads the books of the wanted markets every `interval_s`; a book that did not change gives no frame.
+    """Reads the books of the subscribed markets every `interval_s`; a book that did not change gives no frame.
 
     One that was given and that the venue lists no more (its market went to the archive) is reported as stale.
     """
@@ -37,7 +37,7 @@ class KalshiPollingFeed:
         self._client = client
         self._interval_s = interval_s
         self._clock = clock
-        self._wanted: dict[str, None] = {}
+        self._subscribed: dict[str, None] = {}
         self._last: dict[str, bytes] = {}
         self._given: set[str] = set()
         self._wake = asyncio.Event()
@@ -45,19 +45,19 @@ class KalshiPollingFeed:
 
     async def connect(self) -> None:
         """Ask whether the exchange answers; see `Feed.connect`."""
-        self._wanted, self._last, self._given = {}, {}, set()
+        self._subscribed, self._last, self._given = {}, {}, set()
         await self._client.exchange_status()
         self._is_open = True
 
     async def subscribe(self, markets: Sequence[NamedMarket]) -> None:
         """See `Feed.subscribe`."""
-        self._wanted |= dict.fromkeys(market.market_id for market in markets)
+        self._subscribed |= dict.fromkeys(market.market_id for market in markets)
         self._wake.set()
 
     async def unsubscribe(self, markets: Sequence[NamedMarket]) -> None:
         """See `Feed.unsubscribe`."""
         for market in markets:
-            self._wanted.pop(market.market_id, None)
+            self._subscribed.pop(market.market_id, None)
             self._last.pop(market.market_id, None)
             self._given.discard(market.market_id)
 
@@ -80,7 +80,7 @@ class KalshiPollingFeed:
             self._wake.clear()
             batch: list[RawFrame] = []
             try:
-                asked = list(self._wanted)
+                asked = list(self._subscribed)
                 books = await self._client.order_books(asked)
                 failures = 0
                 batch = self._changed(books) + self._lost(asked, books)
@@ -107,7 +107,7 @@ class KalshiPollingFeed:
         now = self._clock()
         for book in books:
             raw = _frame(book)
-            if book.market_id in self._wanted and self._last.get(book.market_id) != raw:
+            if book.market_id in self._subscribed and self._last.get(book.market_id) != raw:
                 self._last[book.market_id] = raw
                 self._given.add(book.market_id)
                 batch.append(RawFrame(raw, now))

@@ -1,4 +1,4 @@
-"""Polymarket's market data: books, price changes and trades of both tokens of the wanted markets.
+"""Polymarket's market data: books, price changes and trades of both tokens of the subscribed markets.
 
 The tokens are spread over several sockets, because many on one connection have been seen to fall silent one by one.
 What is lost with one of them is reported in the stream by a frame of our own (`wire.STALE`), so that it is recorded and
@@ -21,7 +21,7 @@ from streams.venues.common.endpoints import Endpoints
 from streams.venues.common.feed import FeedMarket, RawFrame
 from streams.venues.polymarket import wire
 from streams.venues.polymarket.market_frames import TokenRef, parse_frame
-from streams.venues.polymarket.stream.shard import Shard
+from streams.venues.polymarket.stream.market_connection import MarketConnection
 from streams.venues.polymarket.stream.silence import BookMark, TokenSilence
 
 BookProbe = Callable[[Sequence[str]], Awaitable[Sequence[BookMark]]]
@@ -59,19 +59,19 @@ class PolymarketFeed:
     ) -> None:
         self._url = f"{endpoints.polymarket_ws}/market"
         self._silence_timeout_s = silence_timeout_s
-        self._markets_per_shard = max(tokens_per_connection // 2, 1)
+        self._markets_per_connection = max(tokens_per_connection // 2, 1)
         self._probe = probe
         self._token_silence_s = token_silence_s
         self._clock_ns = clock_ns
         self._watching: asyncio.Task[None] | None = None
-        self._reading: dict[Shard, asyncio.Task[list[RawFrame]]] = {}
+        self._reading: dict[MarketConnection, asyncio.Task[list[RawFrame]]] = {}
         self._changed = asyncio.Event()
         self.tokens: dict[str, TokenRef] = {}
-        self.shards: list[Shard] = []
+        self.connections: list[MarketConnection] = []
         self._forget()
 
     def _forget(self) -> None:
-        self._lost: set[Shard] = set()
+        self._lost: set[MarketConnection] = set()
         self._own: list[RawFrame] = []
         silence_ns = int(self._token_silence_s * 1e9)
         self._silence = TokenSilence(silence_ns, int(silence_ns * _PATIENCE_SHARE))
@@ -86,7 +86,7 @@ class PolymarketFeed:
 
     async def subscribe(self, markets: Sequence[FeedMarket]) -> None:
         """See `Feed.subscribe`. The venue refuses a token twice, so those already asked for are left out."""
-        known = {name for shard in self.shards for name in shard.markets}
+        known = {name for connection in self.connections for name in connection.markets}
         fresh = {m.market_id: (m.yes_token, m.no_token) for m in markets if m.market_id not in known}
         for market_id, (yes, no) in fresh.items():
             self.tokens[yes] = TokenRef(market_id, "yes")
@@ -94,15 +94,15 @@ class PolymarketFeed:
         if self._probe is not None:
             self._silence.follow((token for pair in fresh.values() for token in pair), self._clock_ns())
         waiting = list(fresh.items())
-        for shard in self.shards:
-            room = self._markets_per_shard - len(shard.markets)
+        for connection in self.connections:
+            room = self._markets_per_connection - len(connection.markets)
             if waiting and room > 0:
-                shard.add(dict(waiting[:room]))
+                connection.add(dict(waiting[:room]))
                 waiting = waiting[room:]
-        chunks = range(0, len(waiting), self._markets_per_shard)
-        shards = [self._add_shard(dict(waiting[at : at + self._markets_per_shard])) for at in chunks]
+        chunks = range(0, len(waiting), self._markets_per_connection)
+        connections = [self._add_shard(dict(waiting[at : at + self._markets_per_connection])) for at in chunks]
         # All are waited for, also when one fails: none may open after the feed was closed for it.
-        for failure in await asyncio.gather(*shards, return_exceptions=True):
+        for failure in await asyncio.gather(*connections, return_exceptions=True):
             if failure is not None:
                 raise failure
 
@@ -110,17 +110,19 @@ class PolymarketFeed:
         """See `Feed.unsubscribe`. A connection without markets is closed, unless it is the only one."""
         ids = [market.market_id for market in markets]
         self._silence.forget(token for market in markets for token in (market.yes_token, market.no_token))
-        for shard in list(self.shards):
-            shard.remove([market_id for market_id in ids if market_id in shard.markets])
-            if not shard.markets and len(self.shards) > 1:
-                self.shards.remove(shard)
-                await self._stop_reading([shard])
-                await shard.socket.close()
+        for connection in list(self.connections):
+            connection.remove([market_id for market_id in ids if market_id in connection.markets])
+            if not connection.markets and len(self.connections) > 1:
+                self.connections.remove(connection)
+                await self._stop_reading([connection])
+                await connection.socket.close()
 
     async def resync(self, market_ids: Sequence[str]) -> None:
         """See `Feed.resync`."""
-        for shard in self.shards:
-            shard.ask_again([market_id for market_id in dict.fromkeys(market_ids) if market_id in shard.markets])
+        for connection in self.connections:
+            connection.ask_again(
+                [market_id for market_id in dict.fromkeys(market_ids) if market_id in connection.markets]
+            )
 
     async def frames(self) -> AsyncIterator[RawFrame]:
         """See `Feed.frames`."""
@@ -131,11 +133,11 @@ class PolymarketFeed:
     async def batches(self) -> AsyncIterator[list[RawFrame]]:
         """See `Feed.batches`. What one socket brings is one batch; the sockets take turns."""
         while True:
-            if not self.shards:
+            if not self.connections:
                 raise TransientError("the feed is not connected")
-            for shard in self.shards:
-                if shard not in self._reading:
-                    self._reading[shard] = asyncio.create_task(self._next(shard))
+            for connection in self.connections:
+                if connection not in self._reading:
+                    self._reading[connection] = asyncio.create_task(self._next(connection))
             woken = asyncio.create_task(self._changed.wait())
             try:
                 await asyncio.wait([*self._reading.values(), woken], return_when=asyncio.FIRST_COMPLETED)
@@ -145,9 +147,9 @@ class PolymarketFeed:
             own, self._own = self._own, []
             if own:
                 yield own
-            for shard, task in list(self._reading.items()):
+            for connection, task in list(self._reading.items()):
                 # While a batch is worked on, another socket may be closed and its task taken away.
-                if task.done() and self._reading.pop(shard, None) is task:
+                if task.done() and self._reading.pop(connection, None) is task:
                     batch = task.result()
                     if self._probe is not None:
                         self._hear(batch)
@@ -164,46 +166,46 @@ class PolymarketFeed:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
         await self._stop_reading(list(self._reading))
-        shards, self.shards = self.shards, []
-        await asyncio.gather(*[shard.socket.close() for shard in shards])
+        connections, self.connections = self.connections, []
+        await asyncio.gather(*[connection.socket.close() for connection in connections])
 
     # -- connections ------------------------------------------------------------------------------------------------
 
     async def _add_shard(self, markets: dict[str, tuple[str, str]]) -> None:
-        shard = Shard(self._url, self._silence_timeout_s)
-        shard.add(markets)
-        await shard.connect()
-        self.shards.append(shard)
+        connection = MarketConnection(self._url, self._silence_timeout_s)
+        connection.add(markets)
+        await connection.connect()
+        self.connections.append(connection)
         self._changed.set()
 
-    async def _next(self, shard: Shard) -> list[RawFrame]:
+    async def _next(self, connection: MarketConnection) -> list[RawFrame]:
         """Return what a socket brings next; its loss is reported once, and then it is opened again."""
-        if shard in self._lost:
-            await self._revive(shard)
+        if connection in self._lost:
+            await self._revive(connection)
         try:
-            return await shard.socket.batch()
+            return await connection.socket.batch()
         except TransientError:
-            if len(self.shards) == 1:
+            if len(self.connections) == 1:
                 raise
-            self._lost.add(shard)
-            return [self._stale(shard.tokens, "connection_lost")]
+            self._lost.add(connection)
+            return [self._stale(connection.tokens, "connection_lost")]
 
-    async def _revive(self, shard: Shard) -> None:
+    async def _revive(self, connection: MarketConnection) -> None:
         last: TransientError | None = None
         for pause_s in _REVIVAL_PAUSES_S:
             await asyncio.sleep(pause_s)
             try:
-                await shard.connect()
+                await connection.connect()
             except TransientError as error:
                 last = error
                 continue
-            self._lost.discard(shard)
-            self._silence.follow(shard.tokens if self._probe is not None else (), self._clock_ns())
+            self._lost.discard(connection)
+            self._silence.follow(connection.tokens if self._probe is not None else (), self._clock_ns())
             return
-        raise TransientError(f"one of {len(self.shards)} connections does not come back: {last}")
+        raise TransientError(f"one of {len(self.connections)} connections does not come back: {last}")
 
-    async def _stop_reading(self, shards: Sequence[Shard]) -> None:
-        tasks = [self._reading.pop(shard) for shard in shards if shard in self._reading]
+    async def _stop_reading(self, connections: Sequence[MarketConnection]) -> None:
+        tasks = [self._reading.pop(connection) for connection in connections if connection in self._reading]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

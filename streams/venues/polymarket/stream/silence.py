@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 
 class BookMark(NamedTuple):
-    """A book over REST, reduced to what tells two apart.
+    """A book over REST, reduced to what distinguishes two.
 
-    The venue's hash covers the time of the answer as well, so levels are what is compared.
+    The venue's hash covers the time of the response as well, so levels are what is compared.
 
     Attributes:
         timestamp_ms: The venue's time of the book.
@@ -79,7 +79,7 @@ class TokenSilence:
         return chosen
 
     def read(self, mark: BookMark, now_ns: int) -> None:
-        """Take in a book read over REST."""
+        """Note a book read over REST."""
         state = self._tokens.get(mark.token)
         if state is None or now_ns - state.heard_ns < self._silence_ns:
             return

@@ -13,7 +13,7 @@ _HEARTBEAT_S = 10.0
 _TOKENS_PER_COMMAND = 500
 
 
-class Shard:
+class MarketConnection:
     """A market socket with some markets, each with both of its tokens."""
 
     def __init__(self, url: str, silence_timeout_s: float) -> None:

@@ -44,11 +44,15 @@ def test_markets_are_spread_over_connections_and_both_tokens_of_one_stay_togethe
         await feed.subscribe(MARKETS)
         events = await read_until(feed, lambda found: len(set(snapshots(found))) == 5)
         assert all(isinstance(event, BookSnapshot) for event in events)
-        assert sorted(tuple(shard.markets) for shard in feed.shards) == [("M1", "M2"), ("M3", "M4"), ("M5",)]
+        assert sorted(tuple(connection.markets) for connection in feed.connections) == [
+            ("M1", "M2"),
+            ("M3", "M4"),
+            ("M5",),
+        ]
         await feed.resync(["M5", "M1"])
         await read_until(feed, lambda found: set(snapshots(found)) == {"M5", "M1"})
         await feed.unsubscribe([MARKETS[4]])
-        assert len(feed.shards) == 2
+        assert len(feed.connections) == 2
         await feed.subscribe([MARKETS[4]])
         await read_until(feed, lambda found: snapshots(found) == ["M5"])
         await feed.close()
@@ -181,7 +185,7 @@ def test_a_subscription_that_died_at_the_sandbox_is_found_over_rest_and_joined_a
             await feed.subscribe([Market(CONDITION, YES, NO)])
             await read_until(feed, lambda found: snapshots(found) == [CONDITION])
             # Behind the feed's back, as the venue does it: without a word and on a connection that lives.
-            feed.shards[0].socket.send(orjson.dumps(commands.market_operation("unsubscribe", [YES, NO])))
+            feed.connections[0].socket.send(orjson.dumps(commands.market_operation("unsubscribe", [YES, NO])))
 
             async def trade() -> None:
                 for number in itertools.count():
