@@ -110,10 +110,9 @@ def snapshot_line(
 
 def quote_line(at: str, quote: Quote, state: str, place: str) -> str:
     """Return a line of `raw.quotes`."""
-    return (
-        f"{at}\t{quote.venue}\t{quote.market_id}\t{number(quote.bid_e4)}\t{number(quote.bid_size_e6)}\t"
-        f"{number(quote.ask_e4)}\t{number(quote.ask_size_e6)}\t{state}\t{place}\t{flag(quote.is_polled)}\n"
-    )
+    bid = f"{NULL}\t{NULL}" if quote.bid_e4 is None else f"{quote.bid_e4}\t{quote.bid_size_e6}"
+    ask = f"{NULL}\t{NULL}" if quote.ask_e4 is None else f"{quote.ask_e4}\t{quote.ask_size_e6}"
+    return f"{at}\t{quote.venue}\t{quote.market_id}\t{bid}\t{ask}\t{state}\t{place}\t{flag(quote.is_polled)}\n"
 
 
 def trade_line(at: str, trade: TradePrint, sent: str, place: str) -> str:
