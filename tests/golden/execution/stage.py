@@ -380,7 +380,9 @@ class Recorder:
             "requests": [list(request) for request in self._pipeline.requests],
             "reconnects": list(self._pipeline.reconnects),
             "counters": dict(sorted(self._pipeline.counters.items())),
-            "stale": self._pipeline.stale_count,
+            "stale": sum(
+                not book.is_live for one in self._pipeline.connections.values() for book in one.books.values()
+            ),
         }
         self._pipeline.requests.clear()
         self._pipeline.reconnects.clear()
