@@ -15,9 +15,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from streams.market.fees import FeeSchedule, KalshiFeeSchedule, KalshiOrderFees, maker_fee_e6, taker_fee_e6
-from streams.market.identity import Outcome, Side, Venue
+from streams.market.identity import Outcome, Side
 from streams.market.units import PRICE_ONE_E4, cash_e6_of
 from streams.sandbox.core.shards import EVERYWHERE, split_by_share
+from streams.sandbox.core.venue_rules import VenueRules
 
 Action = Literal["buy", "sell"]
 
@@ -142,11 +143,33 @@ class Charge:
     realized_e6: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """One side of a trade, as an account books it.
+
+    Attributes:
+        order_id: The order; Kalshi's fees accumulate per order.
+        intent: What is bought or sold.
+        price_e4: Price of that outcome.
+        cash_e6: What is paid or received for the contracts, as `split_cash` divided it.
+        is_taker: Which fee applies.
+    """
+
+    market_id: str
+    order_id: str
+    intent: Intent
+    price_e4: int
+    size_e6: int
+    cash_e6: int
+    is_taker: bool
+    at_ms: int
+
+
 class Accounts:
     """All accounts of one venue. `shards` says where a market's cash moves; a market it does not know is on shard 0."""
 
-    def __init__(self, venue: Venue) -> None:
-        self.venue = venue
+    def __init__(self, rules: VenueRules) -> None:
+        self.rules = rules
         self.accounts: dict[str, Account] = {}
         self.shards: dict[str, int] = {}
         self.escrow_e6: dict[str, int] = {}
@@ -159,10 +182,11 @@ class Accounts:
     ) -> Account:
         """Return the account, made with that cash when it is new.
 
-        On Kalshi the cash is spread over the shards (40/20/20/20), so that an ordinary client can trade everywhere.
+        Where there are shards the cash is spread over them (40/20/20/20), so that an ordinary client can trade
+        everywhere.
         """
         if account_id not in self.accounts:
-            is_spread = self.venue is Venue.KALSHI and not is_house
+            is_spread = self.rules.has_shards and not is_house
             allocation = dict(EVERYWHERE) if is_spread else {}
             cash = split_by_share(cash_e6, allocation) if is_spread else {0: cash_e6}
             self.accounts[account_id] = Account(
@@ -186,82 +210,53 @@ class Accounts:
         return found if found is not None else self.open_account(account_id, 0, is_house=True)
 
     def nets(self, account: Account) -> bool:
-        """Whether holding both outcomes turns into cash by itself: on Kalshi always, on Polymarket for the house."""
-        return account.is_house or self.venue is Venue.KALSHI
+        """Whether holding both outcomes turns into cash by itself: for simulated participants it always does."""
+        return account.is_house or self.rules.pairs_become_cash
 
-    def fill(
-        self,
-        account: Account,
-        market_id: str,
-        order_id: str,
-        intent: Intent,
-        price_e4: int,
-        size_e6: int,
-        cash_e6: int,
-        schedule: FeeSchedule,
-        *,
-        is_taker: bool,
-        now_ms: int,
-    ) -> Charge:
-        """Book one fill for one side of it.
-
-        Args:
-            account: Whose fill.
-            market_id: The market.
-            order_id: The order; Kalshi's fees accumulate per order.
-            intent: What is bought or sold.
-            price_e4: Price of that outcome.
-            size_e6: Contracts.
-            cash_e6: What is paid or received for them, as `split_cash` divided it.
-            schedule: The market's fees; the house pays none.
-            is_taker: Which fee applies.
-            now_ms: When.
-        """
-        position = account.position(market_id)
-        position.opened_ms = position.opened_ms or now_ms
-        position.updated_ms = now_ms
-        fee = 0 if account.is_house else self._fee(account, order_id, intent, price_e4, size_e6, schedule, is_taker)
-        realized = 0
-        if intent.action == "buy":
-            change = -cash_e6 - fee
-            position.change(intent.outcome, size_e6, cash_e6)
-            self._escrow(market_id, cash_e6)
+    def fill(self, account: Account, fill: Fill, schedule: FeeSchedule) -> Charge:
+        """Book a fill by the market's fees; simulated participants pay none."""
+        position = account.position(fill.market_id)
+        position.opened_ms = position.opened_ms or fill.at_ms
+        position.updated_ms = fill.at_ms
+        fee = 0 if account.is_house else self._fee(account, fill, schedule)
+        outcome, cash, realized = fill.intent.outcome, fill.cash_e6, 0
+        if fill.intent.action == "buy":
+            change = -cash - fee
+            position.change(outcome, fill.size_e6, cash)
+            self._escrow(fill.market_id, cash)
         else:
-            realized = cash_e6 - position.take_out(intent.outcome, size_e6)
-            change = cash_e6 - fee
+            realized = cash - position.take_out(outcome, fill.size_e6)
+            change = cash - fee
             position.realized_e6 += realized
-            self._escrow(market_id, -cash_e6)
-        account.add_cash(self.shard(market_id), change)
+            self._escrow(fill.market_id, -cash)
+        account.add_cash(self.shard(fill.market_id), change)
         self.fees_e6 += fee
         position.fees_e6 += fee
-        position.traded_e6 += cash_e6
-        position.volume_e6 += size_e6
+        position.traded_e6 += cash
+        position.volume_e6 += fill.size_e6
         if self.nets(account):
-            change += self.merge(account, market_id, min(position.yes_e6, position.no_e6))
+            change += self.merge(account, fill.market_id, min(position.yes_e6, position.no_e6))
         return Charge(change, fee, realized)
 
-    def reverse(
-        self, account: Account, market_id: str, intent: Intent, size_e6: int, cash_e6: int, charge: Charge
-    ) -> None:
+    def reverse(self, account: Account, fill: Fill, charge: Charge) -> None:
         """Take a fill back that was charged so: a trade that never settled.
 
         A buyer who sold the contracts meanwhile (possible only where matched tokens can be sold) owes them afterwards;
-        one whose contracts were netted buys the pairs back.
+        one whose pairs became cash buys the pairs back.
         """
-        position = account.position(market_id)
-        shard = self.shard(market_id)
-        sign = -1 if intent.action == "buy" else 1
-        position.change(intent.outcome, sign * size_e6, sign * cash_e6 - charge.realized_e6)
+        position = account.position(fill.market_id)
+        sign = -1 if fill.intent.action == "buy" else 1
+        position.change(fill.intent.outcome, sign * fill.size_e6, sign * fill.cash_e6 - charge.realized_e6)
         position.realized_e6 -= charge.realized_e6
-        account.add_cash(shard, -sign * cash_e6 + charge.fee_e6)
-        self._escrow(market_id, sign * cash_e6)
+        account.add_cash(self.shard(fill.market_id), -sign * fill.cash_e6 + charge.fee_e6)
+        self._escrow(fill.market_id, sign * fill.cash_e6)
         position.fees_e6 -= charge.fee_e6
-        position.traded_e6 -= cash_e6
-        position.volume_e6 -= size_e6
+        position.traded_e6 -= fill.cash_e6
+        position.volume_e6 -= fill.size_e6
         self.fees_e6 -= charge.fee_e6
         if self.nets(account):
-            self.split(account, market_id, max(0, -min(position.yes_e6, position.no_e6)))
-            self.merge(account, market_id, min(position.yes_e6, position.no_e6))
+            self.split(account, fill.market_id, max(0, -min(position.yes_e6, position.no_e6)))
+            self.merge(account, fill.market_id, min(position.yes_e6, position.no_e6))
 
     def split(self, account: Account, market_id: str, contracts_e6: int) -> None:
         """Turn dollars into pairs of YES and NO; the cost is booked half on each."""
@@ -333,21 +328,13 @@ class Accounts:
         fees.schedule = at_account
         return fees
 
-    def _fee(
-        self,
-        account: Account,
-        order_id: str,
-        intent: Intent,
-        price_e4: int,
-        size_e6: int,
-        schedule: FeeSchedule,
-        is_taker: bool,
-    ) -> int:
+    def _fee(self, account: Account, fill: Fill, schedule: FeeSchedule) -> int:
+        is_buy = fill.intent.action == "buy"
         if isinstance(schedule, KalshiFeeSchedule):
-            fees = self.fees_of_order(account, order_id, schedule)
-            return fees.fill(price_e4, size_e6, is_taker=is_taker, is_buy=intent.action == "buy").fee_e6
-        charge = taker_fee_e6 if is_taker else maker_fee_e6
-        return charge(price_e4, size_e6, schedule, is_buy=intent.action == "buy")
+            fees = self.fees_of_order(account, fill.order_id, schedule)
+            return fees.fill(fill.price_e4, fill.size_e6, is_taker=fill.is_taker, is_buy=is_buy).fee_e6
+        charge = taker_fee_e6 if fill.is_taker else maker_fee_e6
+        return charge(fill.price_e4, fill.size_e6, schedule, is_buy=is_buy)
 
 
 def split_cash(price_e4: int, size_e6: int, *, taker_side: Side, taker_buys: bool) -> tuple[int, int]:

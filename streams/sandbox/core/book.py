@@ -136,7 +136,10 @@ class MarketBook:
         """Whether a price may be quoted: strictly between 0 and 1 and a multiple of its range's step."""
         if not 0 < price_e4 < PRICE_ONE_E4:
             return False
-        return any(a <= price_e4 <= b and (price_e4 - a) % step == 0 for a, b, step in self.price_ranges)
+        for start, end, step in self.price_ranges:
+            if start <= price_e4 <= end and (price_e4 - start) % step == 0:
+                return True
+        return False
 
     def side(self, side: Side) -> dict[int, Level]:
         """The levels of one side."""

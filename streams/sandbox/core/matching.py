@@ -93,12 +93,20 @@ class MatchingEngine:
             Refused: `market_closed`, `invalid_price`, `invalid_size`, `duplicate`, `post_only_cross`,
                 `fok_unfilled`. Nothing has changed then.
         """
-        book = self.check(order)
+        self.check(order)
+        self.enter(order)
+
+    def enter(self, order: Order) -> None:
+        """Match an order that `check` has let through.
+
+        Raises:
+            Refused: `post_only_cross`, `fok_unfilled`. Nothing has changed then.
+        """
         if order.is_post_only and self.would_cross(order):
             raise Refused("post_only_cross")
         if order.tif == "fok" and not self.can_fill(order):
             raise Refused("fok_unfilled")
-        self._enter(book, order)
+        self._place(self.books[order.market_id], order)
 
     def replace(self, order_id: str, price_e4: int, remaining_e6: int) -> None:
         """Give a resting order another price and size: it loses its place, and is matched again.
@@ -112,9 +120,9 @@ class MatchingEngine:
         if order.is_post_only and self.would_cross(order):
             self.events.append(OrderEnded(order, "post_only_cross"))
         else:
-            self._enter(book, order)
+            self._place(book, order)
 
-    def _enter(self, book: MarketBook, order: Order) -> None:
+    def _place(self, book: MarketBook, order: Order) -> None:
         is_stopped = self._match(book, order)
         if order.is_exhausted:
             self.events.append(OrderEnded(order, "filled"))
@@ -163,7 +171,7 @@ class MatchingEngine:
         change = to_e6 - order.remaining_e6
         order.remaining_e6 = to_e6
         level.total_e6 += change
-        self._level_event(book, order, order.side, order.price_e4, change, level.total_e6, "canceled")
+        self._level_event(book, order, change, level.total_e6, "canceled")
 
     def rest(self, order: Order) -> None:
         """Put an order at the end of its level's queue without matching.
@@ -171,9 +179,10 @@ class MatchingEngine:
         Also used when a journal is restored, in the order of the sequences, which are kept then.
         """
         book = self.books[order.market_id]
-        level = book.side(order.side).get(order.price_e4)
+        levels = book.side(order.side)
+        level = levels.get(order.price_e4)
         if level is None:
-            level = book.side(order.side)[order.price_e4] = Level()
+            level = levels[order.price_e4] = Level()
             if order.side == "bid":
                 book.best_bid = order.price_e4 if book.best_bid is None else max(book.best_bid, order.price_e4)
             else:
@@ -185,7 +194,7 @@ class MatchingEngine:
         if order.expires_ms is not None:
             heapq.heappush(self._expiries, (order.expires_ms, order.order_id))
         level.total_e6 += order.remaining_e6
-        self._level_event(book, order, order.side, order.price_e4, order.remaining_e6, level.total_e6, "placed")
+        self._level_event(book, order, order.remaining_e6, level.total_e6, "placed")
         self.events.append(OrderRested(order))
 
     # -- looking ahead ----------------------------------------------------------------------------------------------
@@ -221,17 +230,16 @@ class MatchingEngine:
 
     def would_cross(self, order: Order) -> bool:
         """Whether the order's price reaches the best of the other side."""
-        book = self.books[order.market_id]
-        return self._crosses(book, order, self._best_against(book, order))
+        return self._reached(self.books[order.market_id], order) is not None
 
     def crossing(self, order: Order) -> Iterator[Order]:
         """The resting orders that an order's price reaches, in the order they would trade."""
-        book = self.books[order.market_id]
-        against = book.asks if order.side == "bid" else book.bids
-        for price in sorted(against, reverse=order.side == "ask"):
-            if not self._crosses(book, order, price):
+        book, is_bid = self.books[order.market_id], order.side == "bid"
+        levels = book.asks if is_bid else book.bids
+        for price in sorted(levels, reverse=not is_bid):
+            if price > order.price_e4 if is_bid else price < order.price_e4:
                 return
-            yield from against[price].orders.values()
+            yield from levels[price].orders.values()
 
     # -- inner ------------------------------------------------------------------------------------------------------
 
@@ -239,8 +247,8 @@ class MatchingEngine:
         """Trade against the other side; True when a self trade stopped the order."""
         against: Side = "ask" if order.side == "bid" else "bid"
         while not order.is_exhausted:
-            price = self._best_against(book, order)
-            if price is None or not self._crosses(book, order, price):
+            price = self._reached(book, order)
+            if price is None:
                 return False
             level = book.side(against)[price]
             before, mark = level.total_e6, len(self.events)
@@ -252,7 +260,7 @@ class MatchingEngine:
                 change = level.total_e6 - before
                 has_traded = any(isinstance(event, Traded) for event in self.events[mark:])
                 cause: LevelCause = "traded" if has_traded else "canceled"
-                self._level_event(book, last, against, price, change, level.total_e6, cause)
+                self._level_event(book, last, change, level.total_e6, cause)
             if is_stopped:
                 return True
         return False
@@ -304,7 +312,7 @@ class MatchingEngine:
             del book.side(order.side)[order.price_e4]
             if order.price_e4 == (book.best_bid if order.side == "bid" else book.best_ask):
                 book.refresh_best(order.side)
-        self._level_event(book, order, order.side, order.price_e4, -order.remaining_e6, level.total_e6, "canceled")
+        self._level_event(book, order, -order.remaining_e6, level.total_e6, "canceled")
 
     def _clear(self, book: MarketBook, reason: EndReason) -> None:
         resting: Iterable[Order] = [
@@ -313,31 +321,20 @@ class MatchingEngine:
         for order in resting:
             self._remove(order, reason)
 
-    def _level_event(
-        self,
-        book: MarketBook,
-        order: Order,
-        side: Side,
-        price_e4: int,
-        change_e6: int,
-        after_e6: int,
-        cause: LevelCause,
-    ) -> None:
-        self.events.append(
-            LevelChanged(
-                book.market_id, side, price_e4, change_e6, after_e6, cause, order, book.best_bid, book.best_ask
-            )
+    def _level_event(self, book: MarketBook, order: Order, change_e6: int, after_e6: int, cause: LevelCause) -> None:
+        """Say how the level of a resting order changed."""
+        changed = LevelChanged(
+            book.market_id, order.side, order.price_e4, change_e6, after_e6, cause, order, book.best_bid, book.best_ask
         )
+        self.events.append(changed)
 
     @staticmethod
-    def _best_against(book: MarketBook, order: Order) -> int | None:
-        return book.best_ask if order.side == "bid" else book.best_bid
-
-    @staticmethod
-    def _crosses(book: MarketBook, order: Order, price: int | None) -> bool:
-        if price is None:
-            return False
-        return price <= order.price_e4 if order.side == "bid" else price >= order.price_e4
+    def _reached(book: MarketBook, order: Order) -> int | None:
+        """The best price of the other side if the order's price reaches it."""
+        best = book.best_ask if order.side == "bid" else book.best_bid
+        if best is None or (best > order.price_e4 if order.side == "bid" else best < order.price_e4):
+            return None
+        return best
 
 
 def _take(side: Side, price_e4: int, size_e6: int, spend_e6: int | None) -> tuple[int, int | None]:

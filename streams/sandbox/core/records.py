@@ -12,7 +12,7 @@ from streams.market.fees import FeeSchedule, from_json
 from streams.market.identity import Side
 from streams.market.listing import MarketStatus
 from streams.market.units import PRICE_ONE_E4
-from streams.sandbox.core.accounts import Charge, Intent
+from streams.sandbox.core.accounts import Charge, Fill, Intent
 from streams.sandbox.core.book import LevelChanged, MarketBook, SelfTrade, TimeInForce
 from streams.sandbox.core.candles import MarketHistory
 from streams.sandbox.core.model import CatalogueEvent, CatalogueMarket
@@ -41,6 +41,7 @@ class ListedMarket:
 
     Attributes:
         number: Counts listings up and never changes: what a list's cursor holds on to.
+        market_id: The market's canonical id.
         shard: The exchange shard on which the market trades; 0 on Polymarket.
         previous_tick_e4: The finest step before the last change of the grid, 0 when there was none.
     """
@@ -68,11 +69,10 @@ class ListedMarket:
     number: int = 0
     shard: int = 0
     previous_tick_e4: int = 0
+    market_id: str = field(init=False)
 
-    @property
-    def market_id(self) -> str:
-        """The market's canonical id."""
-        return self.market.market_id
+    def __post_init__(self) -> None:
+        self.market_id = self.market.market_id
 
     @property
     def tick_e4(self) -> int:
@@ -271,6 +271,13 @@ class Trade:
     def is_external(self) -> bool:
         """Whether an account from outside took part."""
         return self.taker.charge is not None or self.maker.charge is not None
+
+    def fill(self, side: TradeSide, legs_e6: tuple[int, int]) -> Fill:
+        """What a side's account books; `legs_e6` is what the YES and the NO leg are worth, as `split_cash` says."""
+        is_yes = side.intent.outcome == "yes"
+        price, cash = (self.price_e4, legs_e6[0]) if is_yes else (PRICE_ONE_E4 - self.price_e4, legs_e6[1])
+        is_taker = side is self.taker
+        return Fill(self.market_id, side.order_id, side.intent, price, self.size_e6, cash, is_taker, self.at_ms)
 
     def state(self) -> dict[str, Any]:
         """The trade as JSON values."""

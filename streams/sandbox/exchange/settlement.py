@@ -107,13 +107,12 @@ class Settling(Booking):
         self._fail(trade, now_ms)
 
     def _fail(self, trade: Trade, now_ms: int) -> None:
-        yes, no = split_cash(
+        cash = split_cash(
             trade.price_e4, trade.size_e6, taker_side=trade.taker_side, taker_buys=trade.taker.intent.action == "buy"
         )
         for side in (trade.taker, trade.maker):
             account = self.accounts.accounts.get(side.account_id) or self.accounts.house(side.account_id)
-            cash = yes if side.intent.outcome == "yes" else no
-            self.accounts.reverse(account, trade.market_id, side.intent, trade.size_e6, cash, side.charge or Charge())
+            self.accounts.reverse(account, trade.fill(side, cash), side.charge or Charge())
             self.note_account(account, trade.market_id, now_ms)
         trade.fate = "fails"
         self._advance(trade, "FAILED", now_ms)

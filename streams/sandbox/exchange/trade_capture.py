@@ -8,7 +8,7 @@ from collections import deque
 
 from streams.market.identity import MarketRef, Venue
 from streams.market.units import PRICE_ONE_E4
-from streams.sandbox.core.accounts import Account, Accounts, Intent, buying, split_cash
+from streams.sandbox.core.accounts import Account, Accounts, Fill, Intent, buying, split_cash
 from streams.sandbox.core.book import EndReason, EngineEvent, LevelChanged, Order, OrderEnded, Traded
 from streams.sandbox.core.candles import PastKey
 from streams.sandbox.core.collateral_return import Netting
@@ -26,6 +26,7 @@ from streams.sandbox.core.records import (
     Trade,
     TradeSide,
 )
+from streams.sandbox.core.venue_rules import RULES
 from streams.sandbox.exchange.lagged_reads import ReadView
 
 _KEPT_PUBLIC_TRADES = 20_000
@@ -39,7 +40,7 @@ class Booking:
         self.faults = faults
         self.behaviour = behaviour
         self.engine = MatchingEngine()
-        self.accounts = Accounts(venue)
+        self.accounts = Accounts(RULES[venue])
         self.netting = Netting(self.accounts)
         self.markets: dict[str, ListedMarket] = {}
         self.tickets: dict[str, Ticket] = {}
@@ -177,7 +178,7 @@ class Booking:
 
     def _book_trade(self, listed: ListedMarket, event: Traded, tickets: dict[str, Ticket], now_ms: int) -> Trade:
         taker_intent, maker_intent = self._intent(event.taker), self._intent(event.maker)
-        yes_cash, no_cash = split_cash(
+        cash = split_cash(
             event.price_e4, event.size_e6, taker_side=event.taker.side, taker_buys=taker_intent.action == "buy"
         )
         trade = Trade(
@@ -192,8 +193,9 @@ class Booking:
             status_ms=now_ms,
         )
         for order, side in ((event.taker, trade.taker), (event.maker, trade.maker)):
-            cash = yes_cash if side.intent.outcome == "yes" else no_cash
-            self._book_side(listed, trade, order, side, cash, tickets, now_ms)
+            ticket = self._book_side(listed, trade, order, trade.fill(side, cash))
+            if ticket is not None:
+                tickets[ticket.order_id] = ticket
         self._count(listed, trade, now_ms)
         if trade.is_external:
             self._keep(trade, now_ms)
@@ -205,45 +207,31 @@ class Booking:
             return buying(order.side)
         return self.tickets[order.order_id].request.intent
 
-    def _book_side(
-        self,
-        listed: ListedMarket,
-        trade: Trade,
-        order: Order,
-        side: TradeSide,
-        cash_e6: int,
-        tickets: dict[str, Ticket],
-        now_ms: int,
-    ) -> None:
+    def _book_side(self, listed: ListedMarket, trade: Trade, order: Order, fill: Fill) -> Ticket | None:
         account = self.accounts.house(order.account) if order.is_house else self.accounts.accounts[order.account]
-        price = trade.price_e4 if side.intent.outcome == "yes" else PRICE_ONE_E4 - trade.price_e4
-        is_taker = side is trade.taker
-        charge = self.accounts.fill(
-            account, listed.market_id, order.order_id, side.intent, price, trade.size_e6, cash_e6,
-            listed.schedule, is_taker=is_taker, now_ms=now_ms,
-        )  # fmt: skip
+        charge = self.accounts.fill(account, fill, listed.schedule)
         if order.is_house:
-            return
+            return None
         group = self.netting.group_for(account, listed.market_id)
         if group is not None:
             charge.cash_change_e6 += self.netting.follow(account, group)
-        position = account.position(listed.market_id)
+        position, side = account.position(listed.market_id), trade.taker if fill.is_taker else trade.maker
         side.charge, side.post_position_e6 = charge, position.yes_e6 - position.no_e6
         ticket = self.tickets[order.order_id]
         ticket.filled_e6 += trade.size_e6
         ticket.remaining_e6 = order.remaining_e6 if order.spend_e6 is None else 0
-        ticket.updated_ms = now_ms
+        ticket.updated_ms = trade.at_ms
         ticket.trade_ids.append(trade.trade_id)
-        if is_taker:
-            ticket.taker_cash_e6 += cash_e6
+        if fill.is_taker:
+            ticket.taker_cash_e6 += fill.cash_e6
             ticket.taker_fees_e6 += charge.fee_e6
         else:
-            ticket.maker_cash_e6 += cash_e6
+            ticket.maker_cash_e6 += fill.cash_e6
             ticket.maker_fees_e6 += charge.fee_e6
         fees = self.accounts.order_fees.get(order.order_id)
         ticket.fee_remainder_e6 = fees.accumulator_e6 if fees is not None else 0
-        tickets[ticket.order_id] = ticket
-        self.note_account(account, listed.market_id, now_ms)
+        self.note_account(account, listed.market_id, trade.at_ms)
+        return ticket
 
     def _count(self, listed: ListedMarket, trade: Trade, now_ms: int) -> None:
         listed.last_price_e4 = trade.price_e4
