@@ -7,11 +7,8 @@ below it: `booking` follows the engine, `settling` moves contracts outside the b
 
 from __future__ import annotations
 
-from typing import Any
-
 from streams.market.errors import Refused
 from streams.market.identity import Venue
-from streams.market.units import PRICE_ONE_E4
 from streams.sandbox.core.book import Order
 from streams.sandbox.core.faults import FaultPlan
 from streams.sandbox.core.model import (
@@ -24,14 +21,11 @@ from streams.sandbox.core.model import (
     SettleMarket,
 )
 from streams.sandbox.core.profile import ZERO, Behaviour
-from streams.sandbox.core.records import ListedMarket, Ticket, fee_schedule_of
+from streams.sandbox.core.records import ListedMarket, fee_schedule_of
 from streams.sandbox.core.shards import shard_of
 from streams.sandbox.exchange.eviction import forgettable
 from streams.sandbox.exchange.order_entry import Trading
 
-_COARSE_TICK_E4, _FINE_TICK_E4 = 100, 10
-_FINE_BELOW_E4, _FINE_ABOVE_E4 = 400, 9_600
-"""Polymarket's ticks of a cent become tenths of a cent when the price passes 0.04 or 0.96."""
 _FORGET_EVERY_MS = 60_000
 
 
@@ -44,8 +38,6 @@ class Exchange(Trading):
 
     def __init__(self, venue: Venue, faults: FaultPlan, seed: int = 0, behaviour: Behaviour = ZERO) -> None:
         super().__init__(venue, faults, seed, behaviour)
-        self.face_state: dict[str, Any] = {}
-        self.refused_house_orders = 0
         self.waiting_cancels: list[CancelOrder] = []
         self._forgot_ms = 0
 
@@ -70,7 +62,7 @@ class Exchange(Trading):
             elif isinstance(act, SettleMarket):
                 self.settle_market(listed, now_ms)
             else:
-                self._change_tick(listed, act.tick_e4, now_ms)
+                self.price_grids.change(listed, act.tick_e4, now_ms)
 
     def list_market(self, act: ListMarket, now_ms: int, number: int | None = None) -> ListedMarket:
         """List a market; one that is listed already stays as it is. `number` is given when a journal is restored."""
@@ -207,23 +199,6 @@ class Exchange(Trading):
         listed.result, listed.settlement_e4 = act.result, act.settlement_e4
         self.tell_lifecycle(listed, "determined", now_ms)
 
-    def _change_tick(self, listed: ListedMarket, tick_e4: int, now_ms: int) -> None:
-        if listed.status not in ("open", "paused") or listed.tick_e4 == tick_e4:
-            return
-        listed.previous_tick_e4 = listed.tick_e4
-        listed.price_ranges = ((0, PRICE_ONE_E4, tick_e4),)
-        self.engine.change_grid(listed.market_id, listed.price_ranges)
-        self.tell_lifecycle(listed, "tick_changed", now_ms)
-
-    def publish(self, market_id: str, now_ms: int, changed: tuple[Ticket, ...] = ()) -> None:
-        """As below; then make Polymarket's grid finer where the price has come near an end."""
-        super().publish(market_id, now_ms, changed)
-        listed = self.markets[market_id]
-        if self.venue is Venue.POLYMARKET and listed.price_ranges[0][2] == _COARSE_TICK_E4:
-            price = listed.middle_e4
-            if price and not _FINE_BELOW_E4 <= price <= _FINE_ABOVE_E4:
-                self._change_tick(listed, _FINE_TICK_E4, now_ms)
-
     # -- time -------------------------------------------------------------------------------------------------------
 
     def tick(self, now_ms: int) -> None:
@@ -256,13 +231,12 @@ class Exchange(Trading):
             account.positions.pop(market_id, None)
         self.accounts.forget_market(market_id)
         self.netting.forget_market(market_id)
-        self.reads.forget(sorted(gone), sorted(trades))
+        self.reads.evict(gone, trades)
         self.engine.forget(market_id)
         self.changes.forget(market_id, gone, trades)
         listed = self.markets.pop(market_id, None)
         if listed is not None:
-            for listener in self.listeners:
-                listener.on_forgotten(listed)
+            self.feed.publish_eviction(listed)
 
 
 def house_order_id(account: str, order_key: str) -> str:

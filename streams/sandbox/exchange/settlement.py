@@ -8,66 +8,27 @@ is `matched`), an account that did so owes the tokens, and pays for them when th
 
 from __future__ import annotations
 
-import math
-from decimal import Decimal
-
 from streams.market.errors import Refused
 from streams.market.units import cash_e6_of
 from streams.sandbox.core.accounts import Account, Charge, split_cash
-from streams.sandbox.core.faults import SettlementPlan
-from streams.sandbox.core.records import ListedMarket, Payout, Trade, TradeFate, TradeStatus
+from streams.sandbox.core.records import ListedMarket, Payout, Trade, TradeStatus
 from streams.sandbox.exchange.buying_power import check_cash, check_tokens, spare_cash_e6
-from streams.sandbox.exchange.trade_capture import Booking
+from streams.sandbox.exchange.former_names import FormerNames
 
-_MINED_AFTER = 3
-"""A trade is mined after this part (1 / n) of the time until it is final."""
-_Z99 = 2.326
-"""The 99th percentile of the standard normal distribution."""
-_MOST_FAILING = Decimal("0.9")
 CONVERTER = "venue:neg-risk:"
 """The account that stands for an event's negative-risk adapter: this and the event's id."""
 
 
-class Settling(Booking):
-    """Settlement of trades and markets, and the inventory operations of Polymarket.
-
-    Attributes:
-        payout_step_e6: What is paid to accounts from outside is rounded down to whole steps of this.
-    """
-
-    payout_step_e6: int = 1
+class Settling(FormerNames):
+    """Settlement of trades and markets, and the inventory operations of Polymarket."""
 
     # -- trades -----------------------------------------------------------------------------------------------------
-
-    @property
-    def settlement_plan(self) -> SettlementPlan | None:
-        """The fault plan's own timing, which goes before the behaviour's; where neither says any, the usual one."""
-        if self.faults.settlement is None and self.behaviour.settlement_ms == (0, 0):
-            return SettlementPlan()
-        return self.faults.settlement
-
-    @property
-    def needs_mining(self) -> bool:
-        """Whether bought tokens can be sold only once they are mined."""
-        plan = self.settlement_plan
-        return (self.behaviour.sellable if plan is None else plan.sellable) == "mined"
-
-    def plan_settlement(self, trade: Trade, now_ms: int) -> None:
-        """Draw when a trade is mined and final."""
-        plan = self.settlement_plan
-        if plan is not None:
-            trade.mined_ms, trade.final_ms = now_ms + plan.mined_ms, now_ms + plan.confirmed_ms
-            return
-        median, p99 = self.behaviour.settlement_ms
-        spread = math.log(p99 / median) / _Z99
-        whole = round(median * math.exp(spread * self._random.gauss(0, 1)))
-        trade.mined_ms, trade.final_ms = now_ms + whole // _MINED_AFTER, now_ms + whole
 
     def settle_trades(self, now_ms: int) -> None:
         """Move the trades whose time has come."""
         for trade in list(self.unsettled.values()):
             if trade.status == "MATCHED" and now_ms >= trade.mined_ms:
-                trade.fate = self._fate(trade)
+                trade.fate = self.timing.fate(trade)
                 self._advance(trade, "MINED" if trade.fate == "settles" else "RETRYING", now_ms)
             elif now_ms >= trade.final_ms and trade.status == "RETRYING":
                 if trade.fate == "fails":
@@ -77,23 +38,6 @@ class Settling(Booking):
                     self._advance(trade, "MINED", now_ms)
             elif now_ms >= trade.final_ms and trade.status == "MINED":
                 self._advance(trade, "CONFIRMED", now_ms)
-
-    def _fate(self, trade: Trade) -> TradeFate:
-        share = self.failing_share(trade)
-        rule = self.faults.fires("failed_settlement", self.venue, market_id=trade.market_id)
-        if rule is not None or self.faults.happens(share):
-            return "fails"
-        return "retries" if self.faults.happens(share) else "settles"
-
-    def failing_share(self, trade: Trade) -> Decimal:
-        """How likely a trade is to fail now: more so the further the price has moved in the taker's favour."""
-        plan = self.settlement_plan
-        if plan is not None:
-            return plan.failed_probability
-        now_e4 = self.markets[trade.market_id].middle_e4
-        move = now_e4 - trade.price_e4 if trade.taker_side == "bid" else trade.price_e4 - now_e4
-        cents = Decimal(max(0, move)) / 100
-        return min(_MOST_FAILING, self.behaviour.failed_share * (1 + self.behaviour.failed_after_move * cents))
 
     def fail_trade(self, trade_id: str, now_ms: int) -> None:
         """Let a trade that is not mined yet fail now.

@@ -161,9 +161,8 @@ def reopen_books(exchange: Exchange, house: list[list[Any]], now_ms: int) -> int
         if isinstance(schedule, KalshiFeeSchedule):
             account = exchange.accounts.accounts[ticket.request.account_id]
             exchange.accounts.fees_of_order(account, ticket.order_id, schedule, ticket.fee_remainder_e6)
-    exchange.unsettled = {
-        t.trade_id: t for t in exchange.trades.values() if t.status in ("MATCHED", "MINED", "RETRYING")
-    }
+    moving = ("MATCHED", "MINED", "RETRYING")
+    exchange.unsettled.update({t.trade_id: t for t in exchange.trades.values() if t.status in moving})
     for trade in sorted(exchange.trades.values(), key=lambda trade: trade.number):
         exchange.markets[trade.market_id].trades.append(trade)
         exchange.public_trades.append(trade)

@@ -20,10 +20,6 @@ _NO_CANCEL: dict[ExchangeMode, str] = {"closed": "exchange_closed", "restarting"
 class Modes(Treasury):
     """Refuses what the mode of the moment does not allow."""
 
-    mode: ExchangeMode = "open"
-    mode_until_ms: int | None = None
-    mode_then: ExchangeMode = "open"
-
     def set_mode(
         self, mode: ExchangeMode, now_ms: int, *, until_ms: int | None = None, then: ExchangeMode = "open"
     ) -> None:

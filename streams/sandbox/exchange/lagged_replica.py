@@ -1,4 +1,4 @@
-"""An account as its owner may read it: venues answer reads from a copy that lies some hundred milliseconds behind.
+"""An account as its owner may read it: venues answer reads from a replica that lies some hundred milliseconds behind.
 
 Copies of what changes are kept while they can still be asked for; without a lag nothing is copied and reads are live.
 """
@@ -8,13 +8,11 @@ from __future__ import annotations
 from collections import deque
 from copy import copy
 from dataclasses import replace
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from streams.sandbox.core.accounts import Account
 from streams.sandbox.core.records import Payout, Ticket, Trade
-
-if TYPE_CHECKING:
-    from streams.sandbox.exchange.trade_capture import Booking
+from streams.sandbox.exchange.state import ExchangeState
 
 T = TypeVar("T")
 
@@ -47,7 +45,7 @@ class Versions(Generic[T]):
             states.popleft()
         return states[0][1]
 
-    def forget(self, key: str) -> None:
+    def evict(self, key: str) -> None:
         """Drop every state of one thing."""
         self._states.pop(key, None)
 
@@ -56,11 +54,11 @@ class Versions(Generic[T]):
         self._states.clear()
 
 
-class ReadView:
-    """The state of an exchange as it was `behaviour.read_lag_ms` ago. What it returns must not be changed."""
+class LaggedReplica:
+    """An exchange as it was `read_lag_ms` of its profile ago. What it returns must not be changed."""
 
-    def __init__(self, exchange: Booking) -> None:
-        self._exchange = exchange
+    def __init__(self, state: ExchangeState) -> None:
+        self._state = state
         self._tickets: Versions[Ticket] = Versions()
         self._trades: Versions[Trade] = Versions()
         self._accounts: Versions[Account] = Versions()
@@ -71,22 +69,22 @@ class ReadView:
 
     def ticket(self, order_id: str, now_ms: int) -> Ticket | None:
         """One order; None when it is unknown, or too young to be seen."""
-        live, cut = self._exchange.tickets.get(order_id), now_ms - self._lag
-        if live is None or not self._lag:
+        live, lag = self._state.orders.get(order_id), self._lag
+        if live is None or not lag:
             return live
-        return None if live.created_ms > cut else self._tickets.at(order_id, cut) or live
+        return None if live.created_ms > now_ms - lag else self._tickets.at(order_id, now_ms - lag) or live
 
     def tickets(self, account_id: str, now_ms: int) -> list[Ticket]:
         """All orders of an account, oldest first."""
-        own = [t.order_id for t in self._exchange.tickets.values() if t.request.account_id == account_id]
+        own = [t.order_id for t in self._state.orders.values() if t.request.account_id == account_id]
         return [seen for order_id in own if (seen := self.ticket(order_id, now_ms)) is not None]
 
     def open_tickets(self, account_id: str, now_ms: int) -> list[Ticket]:
         """The account's orders that rest or wait, oldest first."""
-        exchange = self._exchange
+        state = self._state
         self._drop_seen(now_ms)
-        names = {**exchange.resting, **exchange.delayed, **self._changed}
-        own = [live for name in names if (live := exchange.tickets[name]).request.account_id == account_id]
+        names = {**state.resting, **state.delayed, **self._changed}
+        own = [live for name in names if (live := state.orders[name]).request.account_id == account_id]
         found = (self.ticket(live.order_id, now_ms) for live in sorted(own, key=lambda live: live.number))
         return [seen for seen in found if seen is not None and seen.is_open]
 
@@ -95,7 +93,7 @@ class ReadView:
         cut = now_ms - self._lag
         own = [
             trade
-            for trade in self._exchange.trades.values()
+            for trade in self._state.trades.values()
             if trade.at_ms <= cut and account_id in (trade.taker.account_id, trade.maker.account_id)
         ]
         return [self._trades.at(trade.trade_id, cut) or trade for trade in own] if self._lag else own
@@ -106,33 +104,29 @@ class ReadView:
         Raises:
             KeyError: If there is no such account.
         """
-        live = self._exchange.accounts.accounts[account_id]
+        live = self._state.accounts.accounts[account_id]
         return self._accounts.at(account_id, now_ms - self._lag) or live if self._lag else live
 
     def payouts(self, account_id: str, now_ms: int) -> list[Payout]:
         """What settled positions of an account paid, oldest first."""
         cut = now_ms - self._lag
-        return [p for p in self._exchange.payouts if p.account_id == account_id and p.at_ms <= cut]
+        return [p for p in self._state.payouts if p.account_id == account_id and p.at_ms <= cut]
 
-    # -- noting -----------------------------------------------------------------------------------------------------
+    # -- noting: only where reads lag -------------------------------------------------------------------------------
 
-    def note_ticket(self, ticket: Ticket, now_ms: int) -> None:
+    def note_order(self, ticket: Ticket, now_ms: int) -> None:
         """An order changed."""
-        if self._lag:
-            seen = replace(ticket, request=copy(ticket.request), trade_ids=list(ticket.trade_ids))
-            self._tickets.add(ticket.order_id, now_ms, seen, now_ms - self._lag)
-            self._changed.pop(ticket.order_id, None)
-            self._changed[ticket.order_id] = now_ms
+        seen = replace(ticket, request=copy(ticket.request), trade_ids=list(ticket.trade_ids))
+        self._tickets.add(ticket.order_id, now_ms, seen, now_ms - self._lag)
+        self._changed.pop(ticket.order_id, None)
+        self._changed[ticket.order_id] = now_ms
 
     def note_trade(self, trade: Trade, now_ms: int) -> None:
         """A trade was made or its settlement moved on."""
-        if self._lag:
-            self._trades.add(trade.trade_id, now_ms, copy(trade), now_ms - self._lag)
+        self._trades.add(trade.trade_id, now_ms, copy(trade), now_ms - self._lag)
 
     def note_account(self, account: Account, market_id: str, now_ms: int) -> None:
         """Cash changed, and the position in a market if one is named."""
-        if not self._lag:
-            return
         last = self._accounts.last(account.account_id)
         if last is None:
             positions = {held: copy(position) for held, position in account.positions.items()}
@@ -159,13 +153,13 @@ class ReadView:
             self._changed.clear()
             return
         self._drop_seen(now_ms)
-        for account in self._exchange.accounts.accounts.values():
+        for account in self._state.accounts.accounts.values():
             if not account.is_house and self._accounts.last(account.account_id) is None:
                 self.note_account(account, "", now_ms)
-        for tickets in (self._exchange.resting, self._exchange.delayed):
-            for ticket in tickets.values():
-                if self._tickets.last(ticket.order_id) is None:
-                    self.note_ticket(ticket, now_ms)
+        for records in (self._state.resting, self._state.delayed):
+            for record in records.values():
+                if self._tickets.last(record.order_id) is None:
+                    self.note_order(record, now_ms)
 
     def _drop_seen(self, now_ms: int) -> None:
         """Drop the copies of orders that have ended and are seen as they are."""
@@ -173,17 +167,17 @@ class ReadView:
             if at_ms > now_ms - self._lag:
                 return
             del self._changed[order_id]
-            if not self._exchange.tickets[order_id].is_open:
-                self._tickets.forget(order_id)
+            if not self._state.orders[order_id].is_open:
+                self._tickets.evict(order_id)
 
-    def forget(self, ticket_ids: list[str], trade_ids: list[str]) -> None:
+    def evict(self, order_ids: set[str], trade_ids: set[str]) -> None:
         """Drop orders and trades that are not kept any more."""
-        for order_id in ticket_ids:
+        for order_id in order_ids:
             self._changed.pop(order_id, None)
-            self._tickets.forget(order_id)
+            self._tickets.evict(order_id)
         for trade_id in trade_ids:
-            self._trades.forget(trade_id)
+            self._trades.evict(trade_id)
 
     @property
     def _lag(self) -> int:
-        return self._exchange.behaviour.read_lag_ms
+        return self._state.profile.read_lag_ms
