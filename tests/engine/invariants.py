@@ -8,7 +8,6 @@ from typing import get_args
 from streams.market.identity import Outcome, Venue
 from streams.sandbox.core.accounts import Account, Action
 from streams.sandbox.core.records import Ticket
-from streams.sandbox.exchange.buying_power import reserved_by_shard
 from tests.engine.stage import CONTRACT, DEPOSIT
 from tests.engine.world import World
 
@@ -45,11 +44,11 @@ def _check_money(world: World) -> None:
             assert min(position.yes_e6, position.no_e6) >= 0, "the house owes no tokens"
     for account_id in world.names.values():
         account = accounts.accounts[account_id]
-        assert min(reserved_by_shard(exchange, account).values(), default=0) >= 0
+        assert min(exchange.buying_power.reserved_by_shard(account).values(), default=0) >= 0
         if world.ear.has_failed and not exchange.needs_mining:
             continue
         assert all(p.yes_e6 >= 0 and p.no_e6 >= 0 for p in account.positions.values()), "nobody owes tokens"
-        reserved = reserved_by_shard(exchange, account) if world.venue is Venue.POLYMARKET else {}
+        reserved = exchange.buying_power.reserved_by_shard(account) if world.venue is Venue.POLYMARKET else {}
         for shard, cash in account.cash_by_shard_e6.items():
             assert cash >= -_ROUNDING_E6, "nobody owes money"
             free = cash - reserved.get(shard, 0) - _unmined(world, account.account_id, "", "sell")

@@ -12,7 +12,7 @@ Tokens can be owed (a negative position) by one account only: one that sold what
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from streams.market.fees import FeeSchedule, KalshiFeeSchedule, KalshiOrderFees, maker_fee_e6, taker_fee_e6
 from streams.market.identity import Outcome, Side
@@ -21,6 +21,7 @@ from streams.sandbox.core.shards import EVERYWHERE, split_by_share
 from streams.sandbox.core.venue_rules import VenueRules
 
 Action = Literal["buy", "sell"]
+Schedule = TypeVar("Schedule", bound=FeeSchedule)
 
 
 @dataclass(slots=True)
@@ -350,9 +351,9 @@ def split_cash(price_e4: int, size_e6: int, *, taker_side: Side, taker_buys: boo
     return yes, size_e6 - yes
 
 
-def schedule_at(schedule: KalshiFeeSchedule, precision_e6: int) -> KalshiFeeSchedule:
-    """The schedule as an account of that precision pays it."""
-    if schedule.step_e6 == precision_e6:
+def schedule_at(schedule: Schedule, precision_e6: int) -> Schedule:
+    """The schedule as an account of that precision pays it; only Kalshi's has one."""
+    if not isinstance(schedule, KalshiFeeSchedule) or schedule.step_e6 == precision_e6:
         return schedule
     return replace(schedule, account="fcm" if schedule.account == "direct" else "direct")
 

@@ -8,6 +8,7 @@ from streams.market.identity import Venue
 from streams.sandbox.core.faults import FaultPlan, SettlementPlan
 from streams.sandbox.core.profile import Behaviour
 from streams.sandbox.core.records import Changes, ExchangeMode, Payout
+from streams.sandbox.exchange.buying_power import BuyingPower
 from streams.sandbox.exchange.change_feed import ChangeFeed
 from streams.sandbox.exchange.lagged_replica import LaggedReplica
 from streams.sandbox.exchange.price_grids import PriceGrids
@@ -26,6 +27,7 @@ class FormerNames:
         self.timing = SettlementTiming(state)
         self.price_grids = PriceGrids(state, self.feed)
         self.capture = TradeCapture(state, self.feed, self.timing, self.price_grids)
+        self.buying_power = BuyingPower(state, self.timing)
         self.venue, self.faults, self.engine = venue, faults, state.engine
         self.accounts, self.netting, self.markets = state.accounts, state.collateral, state.markets
         self.tickets, self.resting, self.delayed = state.orders, state.resting, state.delayed

@@ -8,7 +8,6 @@ from streams.market.errors import Refused
 from streams.market.identity import Outcome, other_outcome
 from streams.sandbox.core.book import Order
 from streams.sandbox.core.records import KEEP, Amendment, ListedMarket, OrderRequest, Ticket
-from streams.sandbox.exchange.buying_power import check_funds
 from streams.sandbox.exchange.trading_status import Modes
 
 _UNBOUNDED_E6 = 10**15
@@ -32,7 +31,7 @@ class Trading(Modes):
             return self._hold(request, listed, now_ms + late.ms, now_ms)
         order = engine_order(request)
         self._let_makers_fade(order, now_ms)
-        check_funds(self, request, listed, self.engine.preview(order))
+        self.buying_power.check(request, self.engine.preview(order))
         ticket = self._open_ticket(request, now_ms)
         if order.remaining_e6 == 0:
             return self._end_unmatched(ticket, "reduce_only", now_ms)
@@ -56,9 +55,9 @@ class Trading(Modes):
         return self._hold(request, listed, release_ms, now_ms)
 
     def _hold(self, request: OrderRequest, listed: ListedMarket, release_ms: int, now_ms: int) -> Ticket:
-        check_funds(self, request, listed, self.engine.preview(engine_order(request)))
+        self.buying_power.check(request, self.engine.preview(engine_order(request)))
         # By then the book may be another one: what it would trade now may be less than what it reserves.
-        check_funds(self, replace(request, tif=request.tif if request.spend_e6 else "gtc"), listed, [])
+        self.buying_power.check(replace(request, tif=request.tif if request.spend_e6 else "gtc"), ())
         ticket = self._open_ticket(request, now_ms)
         ticket.status, ticket.release_ms = "delayed", release_ms
         self.delayed[ticket.order_id] = ticket
@@ -132,7 +131,7 @@ class Trading(Modes):
             self._check_market(request.market_id)
             self.engine.check(order)
             self._let_makers_fade(order, now_ms)
-            check_funds(self, request, self.markets[request.market_id], self.engine.preview(order))
+            self.buying_power.check(request, self.engine.preview(order))
             self.engine.submit(order)
         except Refused as refused:
             self._end_unmatched(ticket, refused.code, now_ms)
@@ -189,8 +188,7 @@ class Trading(Modes):
         keeps_place = change.price_e4 == request.price_e4 and wanted <= ticket.remaining_e6
         if not keeps_place:
             fresh = replace(request, price_e4=change.price_e4, size_e6=wanted)
-            listed = self.markets[request.market_id]
-            check_funds(self, fresh, listed, self.engine.preview(engine_order(fresh)), amended=ticket)
+            self.buying_power.check(fresh, self.engine.preview(engine_order(fresh)), replaced=ticket)
         request.price_e4, request.size_e6 = change.price_e4, change.total_e6
         if change.client_order_id is not None:
             request.client_order_id = self.engine.orders[order_id].client_order_id = change.client_order_id

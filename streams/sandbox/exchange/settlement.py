@@ -12,7 +12,6 @@ from streams.market.errors import Refused
 from streams.market.units import cash_e6_of
 from streams.sandbox.core.accounts import Account, Charge, split_cash
 from streams.sandbox.core.records import ListedMarket, Payout, Trade, TradeStatus
-from streams.sandbox.exchange.buying_power import check_cash, check_tokens, spare_cash_e6
 from streams.sandbox.exchange.former_names import FormerNames
 
 CONVERTER = "venue:neg-risk:"
@@ -102,7 +101,7 @@ class Settling(FormerNames):
                 for ticket in self.open_tickets(account.account_id):
                     if ticket.request.market_id in own:
                         self.end_resting(ticket, now_ms, "margin")
-            self.netting.follow(account, group, spare_cash_e6(self, account, group))
+            self.netting.follow(account, group, self.buying_power.spare_cash_e6(account, group))
             self.note_account(account, "", now_ms)
         over = self.netting.over(listed.market_id)
         for account in self.netting.finish(over) if over is not None else ():
@@ -139,7 +138,7 @@ class Settling(FormerNames):
             Refused: `market_not_found`, `invalid_size`, `insufficient_balance`.
         """
         account, listed = self._inventory(account_id, market_id, size_e6)
-        check_cash(self, account, listed.shard, size_e6)
+        self.buying_power.check_cash(account, listed.shard, size_e6)
         self.accounts.split(account, market_id, size_e6)
         self.note_account(account, market_id, now_ms)
 
@@ -151,7 +150,7 @@ class Settling(FormerNames):
         """
         account, _ = self._inventory(account_id, market_id, size_e6)
         for outcome in ("yes", "no"):
-            check_tokens(self, account, market_id, outcome, size_e6)
+            self.buying_power.check_tokens(account, market_id, outcome, size_e6)
         self.accounts.merge(account, market_id, size_e6)
         self.note_account(account, market_id, now_ms)
 
@@ -176,7 +175,7 @@ class Settling(FormerNames):
         if size_e6 <= 0:
             raise Refused("invalid_size")
         for market_id in market_ids:
-            check_tokens(self, account, market_id, "no", size_e6)
+            self.buying_power.check_tokens(account, market_id, "no", size_e6)
         adapter = self.accounts.house(f"{CONVERTER}{event_id}")
         for market_id in market_ids:
             self.accounts.hand_over(account, adapter, market_id, "no", size_e6)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from streams.market.errors import Refused
 from streams.sandbox.core.shards import REBALANCE_MS, rebalanced
-from streams.sandbox.exchange.buying_power import open_orders, reserved_by_shard
 from streams.sandbox.exchange.settlement import Settling
 
 
@@ -15,7 +14,7 @@ class Treasury(Settling):
 
     def reserved_e6(self, account_id: str) -> int:
         """Cash that the account's open buys may still need."""
-        return sum(reserved_by_shard(self, self.accounts.accounts[account_id]).values())
+        return sum(self.buying_power.reserved_by_shard(self.accounts.accounts[account_id]).values())
 
     def transfer(self, account_id: str, source: int, target: int, amount_e6: int, now_ms: int) -> None:
         """Move free cash between shards.
@@ -26,7 +25,7 @@ class Treasury(Settling):
         account = self.accounts.accounts[account_id]
         if amount_e6 <= 0 or source == target:
             raise Refused("invalid_amount")
-        free = account.cash_by_shard_e6.get(source, 0) - reserved_by_shard(self, account).get(source, 0)
+        free = account.cash_by_shard_e6.get(source, 0) - self.buying_power.reserved_by_shard(account).get(source, 0)
         if amount_e6 > free:
             raise Refused("insufficient_shard_balance", f"balance: {free}, amount: {amount_e6}")
         account.add_cash(source, -amount_e6)
@@ -36,7 +35,7 @@ class Treasury(Settling):
     def set_netting(self, account_id: str, *, is_on: bool) -> None:
         """Return collateral across the markets of an event from the account's next trade there on, or stop doing so."""
         account = self.accounts.accounts[account_id]
-        promised = [ticket.request.market_id for ticket in open_orders(self, account)]
+        promised = [ticket.request.market_id for ticket in self.state.open_orders(account_id)]
         self.netting.switch(account, promised, is_on=is_on)
         self.changes.touch(account_id)
 
@@ -57,7 +56,7 @@ class Treasury(Settling):
                 self.accounts.accounts[ticket.request.account_id],
                 self.accounts.shard(ticket.request.market_id),
             )
-            if reserved_by_shard(self, account).get(shard, 0) > account.cash_by_shard_e6.get(shard, 0):
+            if self.buying_power.reserved_by_shard(account).get(shard, 0) > account.cash_by_shard_e6.get(shard, 0):
                 self.end_resting(ticket, now_ms, "margin")
 
     def set_allocation(self, account_id: str, percents: dict[int, int]) -> None:
@@ -79,7 +78,7 @@ class Treasury(Settling):
         for account in self.accounts.accounts.values():
             if not account.allocation:
                 continue
-            reserved = reserved_by_shard(self, account)
+            reserved = self.buying_power.reserved_by_shard(account)
             cash = rebalanced(account.cash_by_shard_e6, reserved, account.allocation)
             if cash != account.cash_by_shard_e6:
                 account.cash_by_shard_e6 = cash
