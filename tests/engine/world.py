@@ -21,7 +21,7 @@ from streams.sandbox.core.records import (
     Amendment,
     OrderRequest,
 )
-from streams.sandbox.exchange.exchange import house_order_id
+from streams.sandbox.exchange.exchange import participant_order_id
 from tests.engine.collateral_return import NettingLedger
 from tests.engine.reference import RestingOrder, is_on_grid
 from tests.engine.stage import FUNDS, OUTSIDE, Stage, is_void, market_name
@@ -88,8 +88,8 @@ class World(Stage):
             assert self.exchange.refused_house_orders == before + 1
             return
         order = RestingOrder(
-            house_order_id(act.account, key), act.account, ref.market_id, act.side == "bid", act.price_e4, act.size_e6,
-            tif="ioc" if act.is_immediate else "gtc", is_post_only=is_post_only, is_maker_canceled=True,
+            participant_order_id(act.account, key), act.account, ref.market_id, act.side == "bid", act.price_e4,
+            act.size_e6, tif="ioc" if act.is_immediate else "gtc", is_post_only=is_post_only, is_maker_canceled=True,
         )  # fmt: skip
         book = self.exchange.engine.books[ref.market_id]
         code, trades = self.reference.enter(order, book.price_ranges, book.size_step_e6)
@@ -98,7 +98,7 @@ class World(Stage):
 
     def _house_cancel(self, number: int, values: dict[str, Any]) -> None:
         key, account = f"h{values['order']}", "maker" + str(values["order"] % 2)
-        order = self.reference.find(house_order_id(account, key))
+        order = self.reference.find(participant_order_id(account, key))
         if order is None or self.rules.cancel_bar:
             return
         self.exchange.apply(CancelOrder(MarketRef(self.venue, order.market), account, key), self.now)

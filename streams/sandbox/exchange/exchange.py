@@ -1,8 +1,6 @@
-"""One sandbox exchange: carries out the flow's acts and external orders, and tells the faces what changed.
+"""One sandbox exchange: its state and the services on it, and what moves it: market actions, and time.
 
-Knows engine, accounts and records; knows no wire format, no socket, no file. Time comes in with every call. The layers
-below it: `booking` follows the engine, `settling` moves contracts outside the book, `treasury` cash between shards,
-`modes` refuses, `trading` takes external orders.
+It knows engine, accounts and records; it knows no wire format, no socket, no file. Time comes in with every call.
 """
 
 from __future__ import annotations
@@ -21,84 +19,76 @@ from streams.sandbox.core.model import (
     SettleMarket,
 )
 from streams.sandbox.core.profile import ZERO, Behaviour
-from streams.sandbox.core.records import ListedMarket, fee_schedule_of
-from streams.sandbox.core.shards import shard_of
-from streams.sandbox.exchange.eviction import forgettable
-from streams.sandbox.exchange.order_entry import Trading
+from streams.sandbox.core.records import ListedMarket
+from streams.sandbox.exchange.buying_power import BuyingPower
+from streams.sandbox.exchange.change_feed import ChangeFeed
+from streams.sandbox.exchange.former_names import FormerNames
+from streams.sandbox.exchange.inventory import Inventory
+from streams.sandbox.exchange.lagged_replica import LaggedReplica
+from streams.sandbox.exchange.market_lifecycle import MarketLifecycle
+from streams.sandbox.exchange.order_entry import OrderEntry
+from streams.sandbox.exchange.price_grids import PriceGrids
+from streams.sandbox.exchange.settlement import Settlement
+from streams.sandbox.exchange.settlement_timing import SettlementTiming
+from streams.sandbox.exchange.state import ExchangeState
+from streams.sandbox.exchange.trade_capture import TradeCapture
+from streams.sandbox.exchange.trading_status import TradingStatus
+from streams.sandbox.exchange.transfers import Transfers
 
-_FORGET_EVERY_MS = 60_000
+SHORT_LIFE_MS = 24 * 3_600_000
+KEPT_UNTRADED_MS = 3_600_000
+KEPT_TRADED_MS = 7 * 24 * 3_600_000
+_EVICT_EVERY_MS = 60_000
 
 
-class Exchange(Trading):
-    """One venue's markets, books, accounts and orders.
-
-    `face_state` holds JSON values that a face wants to find again after a restart; it sets `changes.face` when it
-    changes them.
-    """
+class Exchange(FormerNames):
+    """One venue's exchange. What it holds is `state`; what can be done with it, the services beside it."""
 
     def __init__(self, venue: Venue, faults: FaultPlan, seed: int = 0, behaviour: Behaviour = ZERO) -> None:
-        super().__init__(venue, faults, seed, behaviour)
-        self.waiting_cancels: list[CancelOrder] = []
-        self._forgot_ms = 0
+        self.state = state = ExchangeState(venue, faults, seed, behaviour)
+        self.replica = LaggedReplica(state)
+        self.feed = ChangeFeed(state, self.replica)
+        self.timing = SettlementTiming(state)
+        self.price_grids = PriceGrids(state, self.feed)
+        self.capture = TradeCapture(state, self.feed, self.timing, self.price_grids)
+        self.buying_power = BuyingPower(state, self.timing)
+        self.settlement = Settlement(state, self.feed, self.capture, self.timing, self.buying_power)
+        self.inventory = Inventory(state, self.feed, self.buying_power)
+        self.transfers = Transfers(state, self.feed, self.capture, self.buying_power)
+        self.status = TradingStatus(state, self.capture)
+        self.order_entry = OrderEntry(state, self.feed, self.capture, self.status, self.buying_power)
+        self.lifecycle = MarketLifecycle(state, self.feed, self.capture, self.order_entry)
+        self._evicted_ms = 0
+        self.name_as_before()
+        self.forget_market = self.evict_market
 
-    # -- acts of the flow -------------------------------------------------------------------------------------------
+    # -- market actions ---------------------------------------------------------------------------------------------
 
     def apply(self, act: Act, now_ms: int) -> None:
-        """Carry out one act. Acts that come too late (a closed market, an unknown order) change nothing."""
+        """Carry out one action. Those that come too late (a closed market, an unknown order) change nothing."""
         if isinstance(act, PlaceOrder):
-            self._place_house_order(act, now_ms)
+            self._place_simulated(act, now_ms)
         elif isinstance(act, CancelOrder):
-            self._cancel_house_order(act, now_ms)
+            self._cancel_simulated(act, now_ms)
         elif isinstance(act, ListMarket):
-            self.list_market(act, now_ms)
+            self.lifecycle.list_market(act, now_ms)
         else:
-            listed = self.markets.get(act.market.market_id)
+            listed = self.state.markets.get(act.market.market_id)
             if listed is None:
                 return
             if isinstance(act, CloseMarket):
-                self._close(listed, now_ms)
+                self.lifecycle.close(listed, now_ms)
             elif isinstance(act, DetermineMarket):
-                self._determine(listed, act, now_ms)
+                self.lifecycle.determine(listed, act, now_ms)
             elif isinstance(act, SettleMarket):
-                self.settle_market(listed, now_ms)
+                self.settlement.settle_market(listed, now_ms)
             else:
                 self.price_grids.change(listed, act.tick_e4, now_ms)
 
-    def list_market(self, act: ListMarket, now_ms: int, number: int | None = None) -> ListedMarket:
-        """List a market; one that is listed already stays as it is. `number` is given when a journal is restored."""
-        market = act.market
-        known = self.markets.get(market.market_id)
-        if known is not None:
-            return known
-        is_fine = self.venue is Venue.POLYMARKET
-        # Dollars spent on Polymarket buy millionths of a contract; its minimum binds only orders that may rest, which
-        # its face checks.
-        book = self.engine.add_market(
-            market.market_id,
-            market.price_ranges,
-            1 if is_fine else market.min_size_e6,
-            1 if is_fine else market.size_step_e6,
-        )
-        listed = ListedMarket(market, act.event, book, fee_schedule_of(market), now_ms)
-        self.listed_count = max(self.listed_count + 1, number or 0)
-        listed.number = number or self.listed_count
-        listed.shard = self.accounts.shards[market.market_id] = shard_of(act.event, market)
-        listed.price_ranges = market.price_ranges
-        listed.last_price_e4 = 0
-        listed.volume_e6 = market.volume_contracts * 1_000_000
-        listed.interest_e6 = listed.volume_e6 // 3
-        listed.updated_ms = now_ms
-        self.markets[market.market_id] = listed
-        if self.venue is Venue.KALSHI:
-            self.netting.list_market(listed)
-        self.changes.listings.append(market.market_id)
-        self.tell_lifecycle(listed, "created", now_ms)
-        return listed
-
-    def _place_house_order(self, act: PlaceOrder, now_ms: int) -> None:
-        self.expire(now_ms)
+    def _place_simulated(self, act: PlaceOrder, now_ms: int) -> None:
+        self.capture.expire(now_ms)
         order = Order(
-            house_order_id(act.account, act.order_key),
+            participant_order_id(act.account, act.order_key),
             act.account,
             act.market.market_id,
             act.side,
@@ -106,139 +96,98 @@ class Exchange(Trading):
             act.size_e6,
             act.size_e6,
             "ioc" if act.is_immediate else "gtc",
-            self.mode == "post_only",
+            self.state.mode == "post_only",
             self_trade="maker",
             is_house=True,
             client_order_id=act.order_key,
         )
         try:
-            self._check_house(act)
-            self.engine.submit(order)
+            self.status.check_entry(is_post_only=not act.is_immediate)
+            self.state.engine.submit(order)
         except Refused:
-            self.refused_house_orders += 1
+            self.state.refused_participant_orders += 1
             return
-        self.publish(act.market.market_id, now_ms)
+        self.capture.publish(act.market.market_id, now_ms)
 
-    def _check_house(self, act: PlaceOrder) -> None:
-        if self.mode not in ("open", "post_only") or (self.mode == "post_only" and act.is_immediate):
-            raise Refused(self.mode)
-
-    def _cancel_house_order(self, act: CancelOrder, now_ms: int) -> None:
-        if self.mode in ("closed", "restarting"):
-            self.waiting_cancels.append(act)
-        elif self.engine.cancel(house_order_id(act.account, act.order_key)) is not None:
-            self.publish(act.market.market_id, now_ms)
-
-    # -- the life of a market ---------------------------------------------------------------------------------------
-
-    def pause_market(self, market_id: str, now_ms: int) -> None:
-        """Stop trading in one market; what rests stays, and can be cancelled. Orders are refused `market_paused`.
-
-        Raises:
-            Refused: `market_not_found`, `market_closed`.
-        """
-        listed = self._live(market_id)
-        if listed.status == "open":
-            self.engine.pause(market_id)
-            listed.status = "paused"
-            self.tell_lifecycle(listed, "paused", now_ms)
-
-    def reactivate_market(self, market_id: str, now_ms: int) -> None:
-        """Go on with trading; what rested through the pause is cancelled.
-
-        Raises:
-            Refused: `market_not_found`, `market_closed`.
-        """
-        listed = self._live(market_id)
-        if listed.status == "paused":
-            self.engine.reactivate(market_id)
-            listed.status = "open"
-            self.publish(market_id, now_ms)
-            self.tell_lifecycle(listed, "reactivated", now_ms)
-
-    def close_early(self, market_id: str, now_ms: int) -> None:
-        """End trading before the planned time.
-
-        Raises:
-            Refused: `market_not_found`, `market_closed`.
-        """
-        self._close(self._live(market_id), now_ms)
-
-    def change_close(self, market_id: str, close_ms: int, now_ms: int) -> None:
-        """Plan another end of trading.
-
-        Raises:
-            Refused: `market_not_found`, `market_closed`.
-        """
-        listed = self._live(market_id)
-        listed.change_close(close_ms)
-        self.tell_lifecycle(listed, "close_changed", now_ms)
-
-    def _live(self, market_id: str) -> ListedMarket:
-        listed = self.markets.get(market_id)
-        if listed is None:
-            raise Refused("market_not_found")
-        if listed.status not in ("open", "paused"):
-            raise Refused("market_closed")
-        return listed
-
-    def _close(self, listed: ListedMarket, now_ms: int) -> None:
-        if listed.status not in ("open", "paused"):
-            return
-        self.engine.close(listed.market_id)
-        listed.status, listed.closed_ms = "closed", now_ms
-        self.publish(listed.market_id, now_ms)
-        self.end_held(listed.market_id, now_ms)
-        self.tell_lifecycle(listed, "closed", now_ms)
-
-    def _determine(self, listed: ListedMarket, act: DetermineMarket, now_ms: int) -> None:
-        if listed.status not in ("open", "paused", "closed"):
-            return
-        self._close(listed, now_ms)
-        listed.status, listed.determined_ms = "determined", now_ms
-        listed.result, listed.settlement_e4 = act.result, act.settlement_e4
-        self.tell_lifecycle(listed, "determined", now_ms)
+    def _cancel_simulated(self, act: CancelOrder, now_ms: int) -> None:
+        if self.status.is_standing_still:
+            self.state.waiting_cancels.append(act)
+        elif self.state.engine.cancel(participant_order_id(act.account, act.order_key)) is not None:
+            self.capture.publish(act.market.market_id, now_ms)
 
     # -- time -------------------------------------------------------------------------------------------------------
 
     def tick(self, now_ms: int) -> None:
         """Let time pass: modes end, orders expire, held ones are released, trades settle, cash is rebalanced."""
-        self.reads.prepare(now_ms)
-        self.move_mode(now_ms)
-        if self.mode not in ("closed", "restarting"):
-            waiting, self.waiting_cancels = self.waiting_cancels, []
+        self.replica.prepare(now_ms)
+        self.status.tick(now_ms)
+        if not self.status.is_standing_still:
+            waiting, self.state.waiting_cancels = self.state.waiting_cancels, []
             for act in waiting:
-                self._cancel_house_order(act, now_ms)
-        self.expire(now_ms)
-        self.release(now_ms)
-        self.settle_trades(now_ms)
-        self.rebalance(now_ms)
-        if now_ms - self._forgot_ms >= _FORGET_EVERY_MS:
-            self._forgot_ms = now_ms
-            for market_id in forgettable(self, now_ms):
-                self.forget_market(market_id)
+                self._cancel_simulated(act, now_ms)
+        self.capture.expire(now_ms)
+        self.order_entry.release(now_ms)
+        self.settlement.settle_trades(now_ms)
+        self.transfers.rebalance(now_ms)
+        if now_ms - self._evicted_ms >= _EVICT_EVERY_MS:
+            self._evicted_ms = now_ms
+            for market_id in evictable(self.state, now_ms):
+                self.evict_market(market_id)
 
-    def forget_market(self, market_id: str) -> None:
+    def evict_market(self, market_id: str) -> None:
         """Drop a market that was settled long ago with everything that belongs to it; lists and journal lose it."""
-        gone = {order_id for order_id, ticket in self.tickets.items() if ticket.request.market_id == market_id}
-        trades = {trade_id for trade_id, trade in self.trades.items() if trade.market_id == market_id}
-        for order_id in gone:
-            del self.tickets[order_id]
+        state = self.state
+        orders = {order_id for order_id, record in state.orders.items() if record.request.market_id == market_id}
+        trades = {trade_id for trade_id, trade in state.trades.items() if trade.market_id == market_id}
+        for order_id in orders:
+            del state.orders[order_id]
         for trade_id in trades:
-            del self.trades[trade_id]
-        self.payouts = [payout for payout in self.payouts if payout.market_id != market_id]
-        for account in self.accounts.accounts.values():
+            del state.trades[trade_id]
+        state.payouts = [payout for payout in state.payouts if payout.market_id != market_id]
+        for account in state.accounts.accounts.values():
             account.positions.pop(market_id, None)
-        self.accounts.forget_market(market_id)
-        self.netting.forget_market(market_id)
-        self.reads.evict(gone, trades)
-        self.engine.forget(market_id)
-        self.changes.forget(market_id, gone, trades)
-        listed = self.markets.pop(market_id, None)
+        state.accounts.forget_market(market_id)
+        state.collateral.forget_market(market_id)
+        self.replica.evict(orders, trades)
+        state.engine.forget(market_id)
+        state.changes.forget(market_id, orders, trades)
+        listed = state.markets.pop(market_id, None)
         if listed is not None:
             self.feed.publish_eviction(listed)
 
 
-def house_order_id(account: str, order_key: str) -> str:
-    """The engine's id of a house order."""
+def participant_order_id(account: str, order_key: str) -> str:
+    """The engine's id of an order of a simulated participant."""
     return f"{account}/{order_key}"
+
+
+def evictable(state: ExchangeState, now_ms: int) -> list[str]:
+    """Return the markets nobody misses: short-lived, settled long ago, and no account holds any of them.
+
+    A market in which no external account had an order goes after an hour, any other after seven days: then its orders,
+    trades and payouts go with it, as at the venues, whose old records move to another tier. One across whose event
+    collateral is returned stays until the whole event has settled.
+    """
+    due = [market for market in state.markets.values() if _is_due(market, now_ms, KEPT_UNTRADED_MS)]
+    if not due:
+        return []
+    traded = {record.request.market_id for record in state.orders.values()}
+    held = {
+        market_id
+        for account in state.accounts.accounts.values()
+        for market_id, position in account.positions.items()
+        if position.yes_e6 or position.no_e6
+    }
+    return [
+        market.market_id
+        for market in due
+        if market.market_id not in held
+        and not state.collateral.is_needed(market.market_id)
+        and (market.market_id not in traded or _is_due(market, now_ms, KEPT_TRADED_MS))
+    ]
+
+
+def _is_due(listed: ListedMarket, now_ms: int, kept_ms: int) -> bool:
+    if listed.settled_ms is None or now_ms - listed.settled_ms < kept_ms:
+        return False
+    return listed.close_ms - round(listed.market.open_time.timestamp() * 1000) <= SHORT_LIFE_MS

@@ -4,46 +4,61 @@ from __future__ import annotations
 
 from typing import Any
 
-from streams.market.identity import Venue
-from streams.sandbox.core.faults import FaultPlan, SettlementPlan
+from streams.sandbox.core.faults import SettlementPlan
 from streams.sandbox.core.profile import Behaviour
 from streams.sandbox.core.records import Changes, ExchangeMode, Payout
-from streams.sandbox.exchange.buying_power import BuyingPower
 from streams.sandbox.exchange.change_feed import ChangeFeed
+from streams.sandbox.exchange.inventory import Inventory
 from streams.sandbox.exchange.lagged_replica import LaggedReplica
-from streams.sandbox.exchange.price_grids import PriceGrids
+from streams.sandbox.exchange.market_lifecycle import MarketLifecycle
+from streams.sandbox.exchange.order_entry import OrderEntry
+from streams.sandbox.exchange.settlement import Settlement
 from streams.sandbox.exchange.settlement_timing import SettlementTiming
 from streams.sandbox.exchange.state import ExchangeState
 from streams.sandbox.exchange.trade_capture import TradeCapture
+from streams.sandbox.exchange.trading_status import TradingStatus
+from streams.sandbox.exchange.transfers import Transfers
 
 
 class FormerNames:
     """State and services of an exchange under their former names."""
 
-    def __init__(self, venue: Venue, faults: FaultPlan, seed: int, behaviour: Behaviour) -> None:
-        self.state = state = ExchangeState(venue, faults, seed, behaviour)
-        self.replica = LaggedReplica(state)
-        self.feed = ChangeFeed(state, self.replica)
-        self.timing = SettlementTiming(state)
-        self.price_grids = PriceGrids(state, self.feed)
-        self.capture = TradeCapture(state, self.feed, self.timing, self.price_grids)
-        self.buying_power = BuyingPower(state, self.timing)
-        self.venue, self.faults, self.engine = venue, faults, state.engine
+    state: ExchangeState
+    replica: LaggedReplica
+    feed: ChangeFeed
+    timing: SettlementTiming
+    capture: TradeCapture
+    order_entry: OrderEntry
+    status: TradingStatus
+    transfers: Transfers
+    settlement: Settlement
+    inventory: Inventory
+    lifecycle: MarketLifecycle
+
+    def name_as_before(self) -> None:
+        """Give state and services their former names."""
+        state, orders, lifecycle = self.state, self.order_entry, self.lifecycle
+        self.venue, self.faults, self.engine = state.venue, state.faults, state.engine
         self.accounts, self.netting, self.markets = state.accounts, state.collateral, state.markets
         self.tickets, self.resting, self.delayed = state.orders, state.resting, state.delayed
         self.trades, self.public_trades, self.unsettled = state.trades, state.public_trades, state.unsettled
         self.listeners, self.past_keys, self.reads = state.listeners, state.past_keys, self.replica
-        self.reseed, self.past_key, self.transaction_id = state.reseed, state.past_key, state.transaction_id
-        self.open_tickets, self.drain_house_fills = state.resting_orders, state.drain_participant_fills
-        self.note_ticket, self.note_account = self.feed.note_order, self.feed.note_account
-        self.tell_lifecycle, self.tell_ticket = self.feed.publish_lifecycle, self.feed.publish_order
-        self.tell_sides = self.feed.publish_trade
-        self.publish, self.end_resting, self.expire = (
-            self.capture.publish,
-            self.capture.end_resting,
-            self.capture.expire,
-        )
-        self.failing_share = self.timing.failing_share
+        self.past_key, self.open_tickets = state.past_key, state.resting_orders
+        self.drain_house_fills = state.drain_participant_fills
+        self.note_account, self.end_resting = self.feed.note_account, self.capture.end_resting
+        self.place, self.hold, self.release = orders.place, orders.hold, orders.release
+        self.amend, self.decrease, self.cancel, self.cancel_all = (
+            orders.amend, orders.decrease, orders.cancel, orders.cancel_all
+        )  # fmt: skip
+        self.set_mode, self.redeem = self.status.change, self.settlement.redeem
+        self.fail_trade, self.failing_share = self.settlement.fail_trade, self.timing.failing_share
+        self.reserved_e6, self.transfer = self.transfers.reserved_e6, self.transfers.transfer
+        self.set_netting, self.net_at_once = self.transfers.set_netting, self.transfers.net_at_once
+        self.end_uncovered, self.set_allocation = self.transfers.end_uncovered, self.transfers.set_allocation
+        self.split, self.merge, self.convert = self.inventory.split, self.inventory.merge, self.inventory.convert
+        self.pause_market, self.reactivate_market = lifecycle.pause, lifecycle.reactivate
+        self.list_market = lifecycle.list_market
+        self.close_early, self.change_close = lifecycle.close_early, lifecycle.change_close
 
     @property
     def behaviour(self) -> Behaviour:

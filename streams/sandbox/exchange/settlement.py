@@ -1,4 +1,4 @@
-"""What happens to contracts outside the book: trades settle or fail, positions are paid, tokens split and merge.
+"""What happens to contracts after the book: trades settle or fail, positions of settled markets are paid.
 
 A Polymarket trade is MATCHED, then its transaction is sent. It is mined (MINED, later CONFIRMED), or it reverts
 (RETRYING) and is mined at the second attempt or FAILED. So a trade that fails was never mined: where tokens can be sold
@@ -9,25 +9,39 @@ is `matched`), an account that did so owes the tokens, and pays for them when th
 from __future__ import annotations
 
 from streams.market.errors import Refused
-from streams.market.units import cash_e6_of
 from streams.sandbox.core.accounts import Account, Charge, split_cash
 from streams.sandbox.core.records import ListedMarket, Payout, Trade, TradeStatus
-from streams.sandbox.exchange.former_names import FormerNames
+from streams.sandbox.exchange.buying_power import BuyingPower
+from streams.sandbox.exchange.change_feed import ChangeFeed
+from streams.sandbox.exchange.settlement_timing import SettlementTiming
+from streams.sandbox.exchange.state import ExchangeState
+from streams.sandbox.exchange.trade_capture import TradeCapture
 
-CONVERTER = "venue:neg-risk:"
-"""The account that stands for an event's negative-risk adapter: this and the event's id."""
 
+class Settlement:
+    """Settlement of trades and of markets."""
 
-class Settling(FormerNames):
-    """Settlement of trades and markets, and the inventory operations of Polymarket."""
+    def __init__(
+        self,
+        state: ExchangeState,
+        feed: ChangeFeed,
+        capture: TradeCapture,
+        timing: SettlementTiming,
+        buying_power: BuyingPower,
+    ) -> None:
+        self._state = state
+        self._feed = feed
+        self._capture = capture
+        self._timing = timing
+        self._buying_power = buying_power
 
     # -- trades -----------------------------------------------------------------------------------------------------
 
     def settle_trades(self, now_ms: int) -> None:
         """Move the trades whose time has come."""
-        for trade in list(self.unsettled.values()):
+        for trade in list(self._state.unsettled.values()):
             if trade.status == "MATCHED" and now_ms >= trade.mined_ms:
-                trade.fate = self.timing.fate(trade)
+                trade.fate = self._timing.fate(trade)
                 self._advance(trade, "MINED" if trade.fate == "settles" else "RETRYING", now_ms)
             elif now_ms >= trade.final_ms and trade.status == "RETRYING":
                 if trade.fate == "fails":
@@ -44,27 +58,28 @@ class Settling(FormerNames):
         Raises:
             Refused: `not_found` when it is unknown or settled.
         """
-        trade = self.unsettled.get(trade_id)
+        trade = self._state.unsettled.get(trade_id)
         if trade is None or trade.status == "MINED":
             raise Refused("not_found")
         self._fail(trade, now_ms)
 
     def _fail(self, trade: Trade, now_ms: int) -> None:
-        cash = split_cash(
+        accounts = self._state.accounts
+        legs = split_cash(
             trade.price_e4, trade.size_e6, taker_side=trade.taker_side, taker_buys=trade.taker.intent.action == "buy"
         )
         for side in (trade.taker, trade.maker):
-            account = self.accounts.accounts.get(side.account_id) or self.accounts.house(side.account_id)
-            self.accounts.reverse(account, trade.fill(side, cash), side.charge or Charge())
-            self.note_account(account, trade.market_id, now_ms)
+            account = accounts.accounts.get(side.account_id) or accounts.house(side.account_id)
+            accounts.reverse(account, trade.fill(side, legs), side.charge or Charge())
+            self._feed.note_account(account, trade.market_id, now_ms)
         trade.fate = "fails"
         self._advance(trade, "FAILED", now_ms)
 
     def _advance(self, trade: Trade, status: TradeStatus, now_ms: int) -> None:
         trade.status, trade.status_ms = status, now_ms
         if status in ("CONFIRMED", "FAILED"):
-            self.unsettled.pop(trade.trade_id, None)
-        self.tell_sides(trade, now_ms)
+            self._state.unsettled.pop(trade.trade_id, None)
+        self._feed.publish_trade(trade, now_ms)
 
     # -- markets ----------------------------------------------------------------------------------------------------
 
@@ -72,123 +87,41 @@ class Settling(FormerNames):
         """Pay what a determined market owes; trades still on their way settle or fail first."""
         if listed.status != "determined" or listed.settlement_e4 is None:
             return
-        for trade in [t for t in self.unsettled.values() if t.market_id == listed.market_id]:
+        for trade in [t for t in self._state.unsettled.values() if t.market_id == listed.market_id]:
             if trade.fate == "fails":
                 self._fail(trade, now_ms)
             else:
                 self._advance(trade, "CONFIRMED", now_ms)
-        for account in list(self.accounts.accounts.values()):
+        for account in list(self._state.accounts.accounts.values()):
             if account.redeems_itself or account.owes(listed.market_id):
                 self._pay(account, listed, listed.settlement_e4, now_ms)
         listed.status, listed.settled_ms = "settled", now_ms
         listed.interest_e6 = 0
-        self._settle_netting(listed, now_ms)
-        self.tell_lifecycle(listed, "settled", now_ms)
+        self._settle_collateral(listed, now_ms)
+        self._feed.publish_lifecycle(listed, "settled", now_ms)
 
-    def _settle_netting(self, listed: ListedMarket, now_ms: int) -> None:
+    def _settle_collateral(self, listed: ListedMarket, now_ms: int) -> None:
         """Take back what was returned against the market's payouts.
 
-        A result its event's scheme does not allow (two winners, a ladder out of order) ends the netting: orders that
-        counted on it are cancelled, what was returned is taken from the cash that no other order holds, the rest from
-        later payouts of the event. What is owed when the whole event has settled is the venue's loss.
+        A result its event's scheme does not allow (two winners, a ladder out of order) ends the return of collateral:
+        orders that counted on it are cancelled, what was returned is taken from the cash that no other order holds, the
+        rest from later payouts of the event. What is owed when the whole event has settled is the venue's loss.
         """
-        for account in list(self.accounts.accounts.values()):
-            group = self.netting.group_for(account, listed.market_id)
+        collateral = self._state.collateral
+        for account in list(self._state.accounts.accounts.values()):
+            group = collateral.group_for(account, listed.market_id)
             if group is None:
                 continue
             if group.is_broken:
                 own = {market.market_id for market in group.markets}
-                for ticket in self.open_tickets(account.account_id):
-                    if ticket.request.market_id in own:
-                        self.end_resting(ticket, now_ms, "margin")
-            self.netting.follow(account, group, self.buying_power.spare_cash_e6(account, group))
-            self.note_account(account, "", now_ms)
-        over = self.netting.over(listed.market_id)
-        for account in self.netting.finish(over) if over is not None else ():
-            self.note_account(account, "", now_ms)
-
-    def _pay(self, account: Account, listed: ListedMarket, settlement_e4: int, now_ms: int) -> int:
-        position = account.positions.get(listed.market_id)
-        if position is None:
-            return 0
-        yes, no, yes_cost, no_cost = position.yes_e6, position.no_e6, position.yes_cost_e6, position.no_cost_e6
-        step = 1 if account.is_house else self.payout_step_e6
-        payout = self.accounts.settle(account, listed.market_id, settlement_e4, now_ms, step)
-        if account.is_house:
-            account.positions.pop(listed.market_id)
-            return payout
-        if not (yes or no):
-            return 0
-        self.payout_count += 1
-        record = Payout(
-            account.account_id, listed.market_id, now_ms, settlement_e4, listed.result, yes, no, yes_cost, no_cost,
-            payout, position.fees_e6, self.transaction_id(), self.payout_count,
-        )  # fmt: skip
-        self.payouts.append(record)
-        self.changes.payouts.append(record)
-        self.note_account(account, listed.market_id, now_ms)
-        return payout
-
-    # -- inventory --------------------------------------------------------------------------------------------------
-
-    def split(self, account_id: str, market_id: str, size_e6: int, now_ms: int) -> None:
-        """Turn dollars into as many YES and NO.
-
-        Raises:
-            Refused: `market_not_found`, `invalid_size`, `insufficient_balance`.
-        """
-        account, listed = self._inventory(account_id, market_id, size_e6)
-        self.buying_power.check_cash(account, listed.shard, size_e6)
-        self.accounts.split(account, market_id, size_e6)
-        self.note_account(account, market_id, now_ms)
-
-    def merge(self, account_id: str, market_id: str, size_e6: int, now_ms: int) -> None:
-        """Turn as many YES and NO into dollars. What resting orders promise, or is not mined, cannot be merged.
-
-        Raises:
-            Refused: `market_not_found`, `invalid_size`, `insufficient_balance`.
-        """
-        account, _ = self._inventory(account_id, market_id, size_e6)
-        for outcome in ("yes", "no"):
-            self.buying_power.check_tokens(account, market_id, outcome, size_e6)
-        self.accounts.merge(account, market_id, size_e6)
-        self.note_account(account, market_id, now_ms)
-
-    def convert(self, account_id: str, event_id: str, market_ids: list[str], size_e6: int, now_ms: int) -> int:
-        """Turn NO of several markets of a negative-risk event into dollars and YES of all its others.
-
-        NO on m markets become m - 1 dollars each and YES on every market that is not named; YES of a market that has
-        its result is paid at once. The event's adapter takes the NO, splits dollars for the YES it hands out, and keeps
-        their NO: together worth what it paid, as exactly one market of the event resolves to YES.
-
-        Returns:
-            The dollars paid (1/1,000,000).
-
-        Raises:
-            Refused: `market_not_found`, `invalid_size`, `insufficient_balance`.
-        """
-        event = [m for m in self.markets.values() if m.market.event_id == event_id and m.market.is_neg_risk]
-        live = {m.market_id for m in event if m.settlement_e4 is None}
-        if not market_ids or not set(market_ids) <= live or len(set(market_ids)) != len(market_ids):
-            raise Refused("market_not_found")
-        account = self.accounts.accounts[account_id]
-        if size_e6 <= 0:
-            raise Refused("invalid_size")
-        for market_id in market_ids:
-            self.buying_power.check_tokens(account, market_id, "no", size_e6)
-        adapter = self.accounts.house(f"{CONVERTER}{event_id}")
-        for market_id in market_ids:
-            self.accounts.hand_over(account, adapter, market_id, "no", size_e6)
-        for market_id in sorted(live - set(market_ids)):
-            self.accounts.split(adapter, market_id, size_e6)
-            self.accounts.hand_over(adapter, account, market_id, "yes", size_e6)
-        known = sum(m.settlement_e4 for m in event if m.settlement_e4 is not None)
-        paid = (len(market_ids) - 1) * size_e6 + cash_e6_of(known, size_e6, paying=False)
-        adapter.add_cash(0, -paid)
-        account.add_cash(0, paid)
-        for market_id in sorted(live):
-            self.note_account(account, market_id, now_ms)
-        return paid
+                for record in self._state.resting_orders(account.account_id):
+                    if record.request.market_id in own:
+                        self._capture.end_resting(record, now_ms, "margin")
+            collateral.follow(account, group, self._buying_power.spare_cash_e6(account, group))
+            self._feed.note_account(account, "", now_ms)
+        over = collateral.over(listed.market_id)
+        for account in collateral.finish(over) if over is not None else ():
+            self._feed.note_account(account, "", now_ms)
 
     def redeem(self, account_id: str, market_id: str, now_ms: int) -> int:
         """Pay an account's position in a settled market; returns the dollars (1/1,000,000).
@@ -196,17 +129,31 @@ class Settling(FormerNames):
         Raises:
             Refused: `market_not_found`, `not_resolved`.
         """
-        listed = self.markets.get(market_id)
+        listed = self._state.markets.get(market_id)
         if listed is None:
             raise Refused("market_not_found")
         if listed.status != "settled" or listed.settlement_e4 is None:
             raise Refused("not_resolved")
-        return self._pay(self.accounts.accounts[account_id], listed, listed.settlement_e4, now_ms)
+        return self._pay(self._state.accounts.accounts[account_id], listed, listed.settlement_e4, now_ms)
 
-    def _inventory(self, account_id: str, market_id: str, size_e6: int) -> tuple[Account, ListedMarket]:
-        listed = self.markets.get(market_id)
-        if listed is None or listed.status == "settled":
-            raise Refused("market_not_found")
-        if size_e6 <= 0:
-            raise Refused("invalid_size")
-        return self.accounts.accounts[account_id], listed
+    def _pay(self, account: Account, listed: ListedMarket, settlement_e4: int, now_ms: int) -> int:
+        position, state = account.positions.get(listed.market_id), self._state
+        if position is None:
+            return 0
+        yes, no, yes_cost, no_cost = position.yes_e6, position.no_e6, position.yes_cost_e6, position.no_cost_e6
+        step = 1 if account.is_house else state.payout_step_e6
+        payout = state.accounts.settle(account, listed.market_id, settlement_e4, now_ms, step)
+        if account.is_house:
+            account.positions.pop(listed.market_id)
+            return payout
+        if not (yes or no):
+            return 0
+        state.payout_count += 1
+        record = Payout(
+            account.account_id, listed.market_id, now_ms, settlement_e4, listed.result, yes, no, yes_cost, no_cost,
+            payout, position.fees_e6, state.transaction_id(), state.payout_count,
+        )  # fmt: skip
+        state.payouts.append(record)
+        state.changes.payouts.append(record)
+        self._feed.note_account(account, listed.market_id, now_ms)
+        return payout

@@ -15,7 +15,7 @@ from streams.sandbox.core.accounts import account_state, restore_account
 from streams.sandbox.core.book import Order
 from streams.sandbox.core.model import CatalogueEvent, CatalogueMarket, ListMarket
 from streams.sandbox.core.records import Changes, ListedMarket, Payout, Ticket, Trade
-from streams.sandbox.exchange.exchange import Exchange, house_order_id
+from streams.sandbox.exchange.exchange import Exchange, participant_order_id
 from streams.sandbox.exchange.order_entry import engine_order
 
 
@@ -39,7 +39,7 @@ def listing_from(state: dict[str, Any]) -> ListMarket:
 
 def restore_listing(exchange: Exchange, state: dict[str, Any]) -> None:
     """List a market as `listing_state` wrote it."""
-    exchange.list_market(listing_from(state), int(state["listed_ms"]), int(state["number"]))
+    exchange.lifecycle.list_market(listing_from(state), int(state["listed_ms"]), int(state["number"]))
 
 
 def exchange_state(exchange: Exchange) -> dict[str, Any]:
@@ -47,22 +47,22 @@ def exchange_state(exchange: Exchange) -> dict[str, Any]:
 
     House positions and escrow are not in it: they follow from the positions of the others (`reopen_books`).
     """
-    waiting = {house_order_id(act.account, act.order_key) for act in exchange.waiting_cancels}
+    waiting = {participant_order_id(act.account, act.order_key) for act in exchange.state.waiting_cancels}
     return {
         "is_whole": True,
         "counts": _counts(exchange),
-        "markets": [listed.state() for listed in exchange.markets.values()],
-        "accounts": [account_state(a) for a in exchange.accounts.accounts.values() if not a.is_house],
-        "tickets": list(exchange.tickets.values()),
-        "trades": list(exchange.trades.values()),
-        "payouts": list(exchange.payouts),
-        "fees_e6": exchange.accounts.fees_e6,
-        "shortfall_e6": exchange.accounts.shortfall_e6,
+        "markets": [listed.state() for listed in exchange.state.markets.values()],
+        "accounts": [account_state(a) for a in exchange.state.accounts.accounts.values() if not a.is_house],
+        "tickets": list(exchange.state.orders.values()),
+        "trades": list(exchange.state.trades.values()),
+        "payouts": list(exchange.state.payouts),
+        "fees_e6": exchange.state.accounts.fees_e6,
+        "shortfall_e6": exchange.state.accounts.shortfall_e6,
         "mode": _mode_state(exchange),
-        "face": exchange.face_state,
+        "face": exchange.state.saved,
         "house": [
             [o.account, o.client_order_id, o.market_id, o.side, o.price_e4, o.remaining_e6, o.sequence]
-            for o in exchange.engine.orders.values()
+            for o in exchange.state.engine.orders.values()
             if o.is_house and o.order_id not in waiting
         ],
     }
@@ -70,68 +70,73 @@ def exchange_state(exchange: Exchange) -> dict[str, Any]:
 
 def take_changes(exchange: Exchange) -> dict[str, Any] | None:
     """Return what changed since the last call as a tail record, None when nothing did; listings are not in it."""
-    changes = exchange.changes
+    changes = exchange.state.changes
     if not changes:
         return None
-    exchange.changes = Changes()
+    exchange.state.changes = Changes()
     record: dict[str, Any] = {
-        "venue": exchange.venue,
+        "venue": exchange.state.venue,
         "counts": _counts(exchange),
-        "markets": [exchange.markets[market_id].state() for market_id in sorted(changes.markets)],
+        "markets": [exchange.state.markets[market_id].state() for market_id in sorted(changes.markets)],
         "accounts": [
-            account_state(exchange.accounts.accounts[account_id], markets)
+            account_state(exchange.state.accounts.accounts[account_id], markets)
             for account_id, markets in changes.accounts.items()
         ],
-        "tickets": [exchange.tickets[order_id] for order_id in sorted(changes.tickets)],
+        "tickets": [exchange.state.orders[order_id] for order_id in sorted(changes.tickets)],
         "trades": list(changes.trades.values()),
         "payouts": changes.payouts,
-        "fees_e6": exchange.accounts.fees_e6,
-        "shortfall_e6": exchange.accounts.shortfall_e6,
+        "fees_e6": exchange.state.accounts.fees_e6,
+        "shortfall_e6": exchange.state.accounts.shortfall_e6,
     }
     if changes.forgotten:
         record["forgotten"] = changes.forgotten
     if changes.mode:
         record["mode"] = _mode_state(exchange)
     if changes.face:
-        record["face"] = exchange.face_state
+        record["face"] = exchange.state.saved
     return record
 
 
 def _counts(exchange: Exchange) -> list[int]:
-    return [exchange.listed_count, exchange.ticket_count, exchange.trade_count, exchange.payout_count]
+    return [
+        exchange.state.listed_count,
+        exchange.state.order_count,
+        exchange.state.trade_count,
+        exchange.state.payout_count,
+    ]
 
 
 def _mode_state(exchange: Exchange) -> list[Any]:
-    return [exchange.mode, exchange.mode_until_ms, exchange.mode_then]
+    return [exchange.state.mode, exchange.state.mode_until_ms, exchange.state.mode_then]
 
 
 def apply_state(exchange: Exchange, state: dict[str, Any]) -> None:
     """Take over the values of a snapshot or a tail record; newer ones win over older ones."""
     for market in state["markets"]:
-        if market["market_id"] in exchange.markets:
-            exchange.markets[market["market_id"]].restore(market)
+        if market["market_id"] in exchange.state.markets:
+            exchange.state.markets[market["market_id"]].restore(market)
     for account in state["accounts"]:
-        restore_account(exchange.accounts.open_account(account["account_id"], 0), account)
+        restore_account(exchange.state.accounts.open_account(account["account_id"], 0), account)
     for ticket in state["tickets"]:
         record = Ticket.from_state(ticket)
-        exchange.tickets[record.order_id] = record
+        exchange.state.orders[record.order_id] = record
     for trade in state["trades"]:
         made = Trade.from_state(trade)
-        exchange.trades[made.trade_id] = made
-    known = {payout.transaction_id for payout in exchange.payouts}
+        exchange.state.trades[made.trade_id] = made
+    known = {payout.transaction_id for payout in exchange.state.payouts}
     for payout in state["payouts"]:
         if payout["transaction_id"] not in known:
-            exchange.payouts.append(Payout(**payout))
-    exchange.accounts.fees_e6 = state["fees_e6"]
-    exchange.accounts.shortfall_e6 = state.get("shortfall_e6", 0)
-    listed, exchange.ticket_count, exchange.trade_count, exchange.payout_count = state["counts"]
-    exchange.listed_count = max(exchange.listed_count, listed)
+            exchange.state.payouts.append(Payout(**payout))
+    exchange.state.accounts.fees_e6 = state["fees_e6"]
+    exchange.state.accounts.shortfall_e6 = state.get("shortfall_e6", 0)
+    listed, exchange.state.order_count, exchange.state.trade_count, exchange.state.payout_count = state["counts"]
+    exchange.state.listed_count = max(exchange.state.listed_count, listed)
     if "mode" in state:
-        exchange.mode, exchange.mode_until_ms, exchange.mode_then = state["mode"]
+        exchange.state.mode, exchange.state.mode_until_ms, exchange.state.mode_then = state["mode"]
     if "face" in state:
-        exchange.face_state = state["face"]
+        exchange.state.saved = state["face"]
     for market_id in _forgotten(exchange, state):
-        exchange.forget_market(market_id)
+        exchange.evict_market(market_id)
 
 
 def _forgotten(exchange: Exchange, state: dict[str, Any]) -> list[str]:
@@ -139,7 +144,7 @@ def _forgotten(exchange: Exchange, state: dict[str, Any]) -> list[str]:
     if "is_whole" not in state:
         return list(state.get("forgotten", ()))
     kept, listed_then = {market["market_id"] for market in state["markets"]}, state["counts"][0]
-    return [m.market_id for m in exchange.markets.values() if m.number <= listed_then and m.market_id not in kept]
+    return [m.market_id for m in exchange.state.markets.values() if m.number <= listed_then and m.market_id not in kept]
 
 
 def reopen_books(exchange: Exchange, house: list[list[Any]], now_ms: int) -> int:
@@ -148,37 +153,41 @@ def reopen_books(exchange: Exchange, house: list[list[Any]], now_ms: int) -> int
     Every order takes its old place in its queue. The house quotes are the snapshot's, a little older than the external
     orders: those that would cross one, or whose market has closed since, are left out.
     """
-    resting = [_order_of(ticket) for ticket in exchange.tickets.values() if ticket.status == "resting"]
+    resting = [_order_of(ticket) for ticket in exchange.state.orders.values() if ticket.status == "resting"]
     kept = [order for order in map(_house_order, house) if _fits(exchange, order, resting)]
     for order in sorted(resting + kept, key=lambda order: order.sequence):
-        exchange.engine.rest(order)
-    exchange.engine.events.clear()
-    for ticket in exchange.tickets.values():
+        exchange.state.engine.rest(order)
+    exchange.state.engine.events.clear()
+    for ticket in exchange.state.orders.values():
         if not ticket.is_open:
             continue
-        (exchange.resting if ticket.status == "resting" else exchange.delayed)[ticket.order_id] = ticket
-        schedule = exchange.markets[ticket.request.market_id].schedule
+        (exchange.state.resting if ticket.status == "resting" else exchange.state.delayed)[ticket.order_id] = ticket
+        schedule = exchange.state.markets[ticket.request.market_id].schedule
         if isinstance(schedule, KalshiFeeSchedule):
-            account = exchange.accounts.accounts[ticket.request.account_id]
-            exchange.accounts.fees_of_order(account, ticket.order_id, schedule, ticket.fee_remainder_e6)
-    moving = ("MATCHED", "MINED", "RETRYING")
-    exchange.unsettled.update({t.trade_id: t for t in exchange.trades.values() if t.status in moving})
-    for trade in sorted(exchange.trades.values(), key=lambda trade: trade.number):
-        exchange.markets[trade.market_id].trades.append(trade)
-        exchange.public_trades.append(trade)
-    for listed in exchange.markets.values():
+            account = exchange.state.accounts.accounts[ticket.request.account_id]
+            exchange.state.accounts.fees_of_order(account, ticket.order_id, schedule, ticket.fee_remainder_e6)
+    for trade in exchange.state.trades.values():
+        if trade.status in ("MATCHED", "MINED", "RETRYING"):
+            exchange.state.unsettled[trade.trade_id] = trade
+    for trade in sorted(exchange.state.trades.values(), key=lambda trade: trade.number):
+        exchange.state.markets[trade.market_id].trades.append(trade)
+        exchange.state.public_trades.append(trade)
+    for listed in exchange.state.markets.values():
         listed.quoted = (listed.book.best_bid, listed.book.best_ask)
         if listed.status == "open":
             listed.history.quote(now_ms, listed.book.best_bid or 0, listed.book.best_ask or 10_000)
     _derive_house(exchange)
-    exchange.reseed(now_ms)
-    exchange.reads.prepare(now_ms)
-    exchange.changes = Changes()
+    exchange.state.reseed(now_ms)
+    exchange.replica.prepare(now_ms)
+    exchange.state.changes = Changes()
     return len(house) - len(kept)
 
 
 def _fits(exchange: Exchange, order: Order, resting: list[Order]) -> bool:
-    if order.market_id not in exchange.markets or exchange.markets[order.market_id].status not in ("open", "paused"):
+    if order.market_id not in exchange.state.markets or exchange.state.markets[order.market_id].status not in (
+        "open",
+        "paused",
+    ):
         return False
     against = [o.price_e4 for o in resting if o.market_id == order.market_id and o.side != order.side]
     if not against:
@@ -192,9 +201,9 @@ def _derive_house(exchange: Exchange) -> None:
     Which maker held what is not kept; what all of them hold together follows from the external accounts, as there are
     as many YES as NO, a dollar in escrow for each, and no cash but what was deposited.
     """
-    accounts = exchange.accounts
+    accounts = exchange.state.accounts
     house = accounts.house("house")
-    for market_id, listed in exchange.markets.items():
+    for market_id, listed in exchange.state.markets.items():
         positions = [a.positions[market_id] for a in accounts.accounts.values() if market_id in a.positions]
         yes, no = sum(p.yes_e6 for p in positions), sum(p.no_e6 for p in positions)
         if listed.status == "settled":
@@ -214,7 +223,7 @@ def _derive_house(exchange: Exchange) -> None:
 def _house_order(row: list[Any]) -> Order:
     account, key, market_id, side, price_e4, remaining_e6, sequence = row
     return Order(
-        house_order_id(account, key), account, market_id, side, price_e4, remaining_e6, remaining_e6,
+        participant_order_id(account, key), account, market_id, side, price_e4, remaining_e6, remaining_e6,
         self_trade="maker", is_house=True, client_order_id=key, sequence=sequence,
     )  # fmt: skip
 

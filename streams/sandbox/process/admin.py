@@ -26,7 +26,7 @@ from streams.sandbox.core.model import (
 )
 from streams.sandbox.core.profile import Behaviour, adjusted, behaviour_state
 from streams.sandbox.core.records import ExchangeMode
-from streams.sandbox.exchange.exchange import Exchange, house_order_id
+from streams.sandbox.exchange.exchange import Exchange, participant_order_id
 from streams.sandbox.http.fault_injection import FaultySurface
 from streams.sandbox.http.server import Request, Response, Router, Session
 from streams.sandbox.process.admin_fees import change_fees
@@ -222,7 +222,7 @@ class AdminFace:
 
     def _cancel(self, request: Request, venue: str, order_key: str) -> Response:
         exchange = self._exchange(venue)
-        order = exchange.engine.orders.get(house_order_id(HOUSE, order_key))
+        order = exchange.engine.orders.get(participant_order_id(HOUSE, order_key))
         if order is None:
             raise LookupError(f"No order {order_key} rests.")
         ref = MarketRef(exchange.venue, order.market_id)

@@ -18,8 +18,7 @@ from streams.sandbox.core.faults import FaultPlan
 from streams.sandbox.core.model import CatalogueEvent, DetermineMarket, ListMarket, PlaceOrder, SettleMarket
 from streams.sandbox.core.profile import ZERO
 from streams.sandbox.core.records import Amendment, OrderRequest
-from streams.sandbox.exchange.eviction import SHORT_LIFE_MS, forgettable
-from streams.sandbox.exchange.exchange import Exchange
+from streams.sandbox.exchange.exchange import SHORT_LIFE_MS, Exchange, evictable
 from streams.sandbox.exchange.snapshot import (
     apply_state,
     exchange_state,
@@ -275,7 +274,7 @@ def test_a_settled_market_is_kept_while_its_event_still_nets() -> None:
         close = listed.market.close_time
         listed.market = replace(listed.market, open_time=close.replace(hour=(close.hour - 1) % 24))
     settle(made, "M0", 10_000)
-    assert forgettable(made, NOW + SHORT_LIFE_MS) == []
+    assert evictable(made.state, NOW + SHORT_LIFE_MS) == []
     settle(made, "M1", 0)
     settle(made, "M2", 0)
-    assert forgettable(made, NOW + SHORT_LIFE_MS) == ["M0", "M1", "M2"]
+    assert evictable(made.state, NOW + SHORT_LIFE_MS) == ["M0", "M1", "M2"]

@@ -17,8 +17,7 @@ from streams.sandbox.core.faults import FaultPlan
 from streams.sandbox.core.model import DetermineMarket, ListMarket, SettleMarket
 from streams.sandbox.core.profile import ZERO
 from streams.sandbox.core.records import Amendment, ListedMarket, Listener
-from streams.sandbox.exchange.eviction import KEPT_TRADED_MS, KEPT_UNTRADED_MS
-from streams.sandbox.exchange.exchange import Exchange
+from streams.sandbox.exchange.exchange import KEPT_TRADED_MS, KEPT_UNTRADED_MS, Exchange
 from streams.sandbox.exchange.journal import Journal, encode_line, snapshot_line
 from streams.sandbox.exchange.snapshot import (
     apply_state,
