@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from streams.sandbox.catalogue.load import Catalogue, load_catalogue
+from streams.sandbox.catalogue.catalogue import Catalogue
+from streams.sandbox.catalogue.load import load_catalogue
 from streams.sandbox.catalogue.truth import true_pairs
 from streams.sandbox.simulation import parameters
 from streams.sandbox.simulation.flow import Flow

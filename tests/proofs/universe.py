@@ -89,7 +89,7 @@ def kept(connection: Connection) -> dict[str, Any]:
 
 def recorded_ids(folder: Path) -> Iterator[tuple[str, str]]:
     """Yield (venue, id as recorded) of every market of the lists."""
-    from streams.sandbox.catalogue.load import read_lines
+    from streams.sandbox.catalogue.catalogue import read_lines
 
     for venue, key in (("kalshi", "ticker"), ("polymarket", "id")):
         for _, row in read_lines(folder / UNIVERSE / f"{venue}_markets.jsonl.gz"):

@@ -9,17 +9,16 @@ have none of these types is one of the recorded lists and is read by `streams.sa
 
 from __future__ import annotations
 
-import gzip
-import json
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from streams.market.errors import ConfigurationError
 from streams.market.identity import MarketRef, Venue
+from streams.sandbox.catalogue.catalogue import Catalogue, read_lines
+from streams.sandbox.catalogue.recorded_lists import load_recorded
 from streams.sandbox.catalogue.truth import NearMiss, Truth, parse_condition, parse_fact
 from streams.sandbox.core.identifiers import polymarket_ids
 from streams.sandbox.core.model import CatalogueEvent, CatalogueMarket
@@ -27,25 +26,6 @@ from streams.sandbox.core.model import CatalogueEvent, CatalogueMarket
 BUNDLED = Path(__file__).parent / "bundled" / "catalogue.jsonl.gz"
 _PLACEHOLDER = re.compile(r"\{\{([dmy])(-?\d+)(?::([^}]*))?\}\}")
 _OWN_TYPES = frozenset({"fact", "event", "market", "near_miss"})
-
-
-@dataclass(frozen=True, slots=True)
-class Catalogue:
-    """What a sandbox lists and what is true of it.
-
-    Attributes:
-        events / markets: In the order in which they are listed.
-        truth: Every market has a condition; markets of no known fact have one of their own.
-        anchor: The day all dates are relative to; a resumed sandbox passes it back as `now`.
-        source: Where it came from, in words, with what was changed on the way.
-    """
-
-    events: tuple[CatalogueEvent, ...]
-    markets: tuple[CatalogueMarket, ...]
-    truth: Truth
-    anchor: date
-    source: str = ""
-    notes: tuple[str, ...] = field(default=())
 
 
 def load_catalogue(path: Path | None, now: datetime, truth_path: Path | None = None) -> Catalogue:
@@ -62,35 +42,10 @@ def load_catalogue(path: Path | None, now: datetime, truth_path: Path | None = N
     anchor = now.astimezone(UTC).date()
     source = path or BUNDLED
     if source.is_dir() or not _is_own(source):
-        from streams.sandbox.catalogue.recorded_lists import (
-            load_recorded,  # only here: the bundled catalogue needs none of it
-        )
-
         return load_recorded(source, anchor, truth_path)
     if truth_path is not None:
         raise ConfigurationError(f"{source.name} carries its own truth; --truth is for recorded lists")
     return _assemble(source, anchor)
-
-
-def read_lines(path: Path) -> Iterable[tuple[int, dict[str, Any]]]:
-    """Yield (line number, object) of a JSON-lines file, plain or gzip.
-
-    Raises:
-        ConfigurationError: If the file cannot be read or a line is not a JSON object.
-    """
-    try:
-        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):
-                if not line.strip():
-                    continue
-                row = json.loads(line)
-                if not isinstance(row, dict):
-                    raise ConfigurationError(f"{path.name} line {number}: not a JSON object")
-                yield number, row
-    except json.JSONDecodeError as error:
-        raise ConfigurationError(f"{path.name} line {number}: not JSON ({error.msg})") from None
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"catalogue {path} cannot be read: {error}") from None
 
 
 def _is_own(path: Path) -> bool:

@@ -24,7 +24,7 @@ from typing import Any
 
 from streams.market.errors import ConfigurationError
 from streams.market.identity import MarketRef, Venue
-from streams.sandbox.catalogue.load import Catalogue, read_lines
+from streams.sandbox.catalogue.catalogue import Catalogue, read_lines
 from streams.sandbox.catalogue.truth import Condition, Fact, Truth
 from streams.sandbox.core.identifiers import polymarket_ids
 from streams.sandbox.core.model import CatalogueEvent, CatalogueMarket

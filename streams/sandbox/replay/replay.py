@@ -17,7 +17,7 @@ from typing import Any
 from streams.market.book import Book
 from streams.market.events import BookSnapshot
 from streams.market.identity import MarketRef, Side, Venue
-from streams.sandbox.catalogue.load import Catalogue
+from streams.sandbox.catalogue.catalogue import Catalogue
 from streams.sandbox.catalogue.truth import Condition, Fact, Truth
 from streams.sandbox.core.identifiers import polymarket_ids
 from streams.sandbox.core.model import (

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from streams.market.identity import MarketRef, Venue
-from streams.sandbox.catalogue.load import Catalogue
+from streams.sandbox.catalogue.catalogue import Catalogue
 from streams.sandbox.catalogue.truth import Fact
 from streams.sandbox.core.model import Act, CloseMarket, DetermineMarket, HouseFill, ListMarket, SettleMarket
 from streams.sandbox.core.profile import Behaviour

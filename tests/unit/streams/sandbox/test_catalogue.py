@@ -13,7 +13,8 @@ import pytest
 from streams.market.errors import ConfigurationError
 from streams.market.identity import MarketRef, Venue
 from streams.sandbox.catalogue.bundled.build import build_lines, encode
-from streams.sandbox.catalogue.load import BUNDLED, Catalogue, load_catalogue, render_dates
+from streams.sandbox.catalogue.catalogue import Catalogue
+from streams.sandbox.catalogue.load import BUNDLED, load_catalogue, render_dates
 from streams.sandbox.catalogue.truth import Interval, true_pairs
 
 NOW = datetime(2027, 2, 27, 18, 30, tzinfo=UTC)

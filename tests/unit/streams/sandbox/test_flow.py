@@ -10,7 +10,8 @@ from itertools import pairwise
 import pytest
 
 from streams.market.identity import Venue
-from streams.sandbox.catalogue.load import Catalogue, load_catalogue
+from streams.sandbox.catalogue.catalogue import Catalogue
+from streams.sandbox.catalogue.load import load_catalogue
 from streams.sandbox.catalogue.truth import true_pairs
 from streams.sandbox.core.model import (
     Act,

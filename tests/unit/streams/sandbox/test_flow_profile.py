@@ -12,7 +12,8 @@ from random import Random
 import pytest
 
 from streams.market.errors import ConfigurationError
-from streams.sandbox.catalogue.load import Catalogue, load_catalogue
+from streams.sandbox.catalogue.catalogue import Catalogue
+from streams.sandbox.catalogue.load import load_catalogue
 from streams.sandbox.core.model import CancelOrder, PlaceOrder
 from streams.sandbox.core.profile import REALISTIC, ZERO
 from streams.sandbox.process.options import load_behaviour
