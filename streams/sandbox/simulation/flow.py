@@ -17,8 +17,7 @@ from streams.sandbox.catalogue.catalogue import Catalogue
 from streams.sandbox.catalogue.truth import Fact
 from streams.sandbox.core.model import Act, CloseMarket, DetermineMarket, HouseFill, ListMarket, SettleMarket
 from streams.sandbox.core.profile import Behaviour
-from streams.sandbox.simulation.dislocation_kinds import Gaps
-from streams.sandbox.simulation.dislocations import mean_gap_s
+from streams.sandbox.simulation.dislocations import Gaps, mean_gap_s
 from streams.sandbox.simulation.parameters import FlowParameters
 from streams.sandbox.simulation.quoting import wanted_contracts
 from streams.sandbox.simulation.short_series import MINUTE_MS, ShortEvent, due_closes, listings, strikes_around
