@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from types import NoneType
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from streams.market.errors import ConfigurationError
 from streams.sandbox.catalogue.truth import Truth
@@ -14,10 +17,10 @@ from streams.sandbox.core.profile import Behaviour, adjusted, named_behaviour
 from streams.sandbox.kalshi.settings import KalshiVenueSettings
 from streams.sandbox.polymarket.settings import PolymarketVenueSettings
 from streams.sandbox.process.process import FlowSource, SandboxOptions
-from streams.sandbox.process.venue_settings import Settings as FaceSettings
-from streams.sandbox.process.venue_settings import settings_of
 from streams.sandbox.simulation.parameters import REALISTIC_FLOW, FlowParameters, adjusted_parameters
 from streams.settings import Settings
+
+EmulatorSettings = TypeVar("EmulatorSettings")
 
 
 def options_from(settings: Settings, *, flow: str = "", load: int | None = None) -> SandboxOptions:
@@ -86,7 +89,7 @@ def load_behaviour(path: Path, behaviour: Behaviour, parameters: FlowParameters)
         raise ConfigurationError(f"The behaviour file {path} cannot be used: {error}.") from None
 
 
-def load_face(path: Path, name: str, kind: type[FaceSettings]) -> FaceSettings:
+def load_face(path: Path, name: str, kind: type[EmulatorSettings]) -> EmulatorSettings:
     """The part of a behaviour file that says how a face answers open questions (`kalshi`, `polymarket`).
 
     Raises:
@@ -130,3 +133,31 @@ def named_flow(name: str) -> FlowParameters:
     if (name or "usual") not in flows:
         raise ConfigurationError(f"There is no sandbox flow {name!r}; known are {', '.join(flows)}.")
     return flows[name or "usual"]
+
+
+def settings_of(kind: type[EmulatorSettings], changes: Mapping[str, Any]) -> EmulatorSettings:
+    """Return the usual settings of a face with some of them changed.
+
+    Args:
+        kind: The dataclass of the face's settings; every field has a default.
+        changes: New values by field name.
+
+    Raises:
+        ValueError: If there is no such setting or it cannot have that value; the message names it.
+    """
+    kinds = get_type_hints(kind)
+    for name, value in changes.items():
+        if name not in kinds:
+            raise ValueError(f"{kind.__name__} has no {name!r}")
+        if not _fits(kinds[name], value):
+            raise ValueError(f"{name} cannot be {value!r}")
+    return kind(**changes)
+
+
+def _fits(kind: Any, value: Any) -> bool:
+    if get_origin(kind) is Literal:
+        return value in get_args(kind)
+    kinds = get_args(kind) or (kind,)
+    if type(value) in (int, float):
+        return value >= 0 and (type(value) in kinds or (float in kinds and type(value) is int))
+    return type(value) in kinds or (value is None and NoneType in kinds)
