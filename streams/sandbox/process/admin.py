@@ -5,7 +5,7 @@ JSON in and out, on 127.0.0.1 only, without any authentication. The routes are l
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from itertools import count
 from typing import Any, get_args
@@ -13,6 +13,7 @@ from typing import Any, get_args
 import orjson
 
 from streams.market.errors import Refused
+from streams.market.fees import KalshiFeeSchedule, from_json
 from streams.market.identity import MarketRef, Side, Venue
 from streams.market.units import PRICE_ONE_E4
 from streams.sandbox.core.faults import SOCKET_KINDS, FaultPlan, parse_rule
@@ -29,7 +30,8 @@ from streams.sandbox.core.records import ExchangeMode
 from streams.sandbox.exchange.exchange import Exchange, participant_order_id
 from streams.sandbox.http.fault_injection import FaultySurface
 from streams.sandbox.http.server import Request, Response, Router, Session
-from streams.sandbox.process.admin_fees import change_fees
+from streams.sandbox.kalshi.app import KalshiFace
+from streams.sandbox.polymarket.app import PolymarketFace
 
 HOUSE = "house-admin"
 
@@ -288,3 +290,60 @@ def _integer(document: dict[str, Any], name: str) -> int:
 
 def _error(status: int, message: str) -> Response:
     return Response(status, {"error": message})
+
+
+def change_fees(surface: FaultySurface, document: Mapping[str, Any], now_ms: int) -> dict[str, Any]:
+    """Carry out what `POST /fees` was given.
+
+    Args:
+        surface: The face of the venue that is named.
+        document: Kalshi: `series` or `event`, `fee_type`, `fee_multiplier`, `at_ms` (now); Polymarket: `market_id`,
+            `schedule`.
+        now_ms: The venue's time.
+
+    Returns:
+        The answer's JSON values.
+
+    Raises:
+        LookupError: If there is no such series, event or market.
+        ValueError: If the document cannot be meant.
+    """
+    if isinstance(surface, KalshiFace):
+        return _appoint(surface, document, now_ms)
+    if not isinstance(surface, PolymarketFace):
+        raise LookupError("This venue's fees cannot be changed.")
+    market_id, schedule = document.get("market_id"), document.get("schedule")
+    if market_id not in surface.exchange.markets:
+        raise LookupError(f"There is no market {market_id}.")
+    if not isinstance(schedule, dict):
+        raise ValueError("schedule is an object with rate, exponent and taker_only, or {} for no fees")
+    surface.fees.change(str(market_id), schedule)
+    return {"market_id": market_id, "schedule": schedule}
+
+
+def _appoint(face: KalshiFace, document: Mapping[str, Any], now_ms: int) -> dict[str, Any]:
+    named = [name for name in ("series", "event") if name in document]
+    if len(named) != 1:
+        raise ValueError("name either a series or an event")
+    is_event, ticker = named == ["event"], str(document[named[0]])
+    if ticker not in (face.events if is_event else face.series):
+        raise LookupError(f"There is no {named[0]} {ticker}.")
+    fee_type, multiplier = document.get("fee_type"), _multiplier_e6(document.get("fee_multiplier"))
+    if not is_event and (fee_type is None or multiplier is None):
+        raise ValueError("a series needs fee_type and fee_multiplier; null, its series' own, is for events")
+    if fee_type is not None and not isinstance(fee_type, str):
+        raise ValueError("fee_type is a word")
+    at_ms = document.get("at_ms", now_ms)
+    if type(at_ms) is not int or at_ms < now_ms:
+        raise ValueError(f"at_ms is a whole number of milliseconds, not before now ({now_ms})")
+    change_id = face.fees.schedule(ticker, at_ms, fee_type, multiplier, is_event=is_event)
+    face.fees.apply_due(now_ms)
+    return {"id": change_id, named[0]: ticker, "at_ms": at_ms}
+
+
+def _multiplier_e6(value: Any) -> int | None:
+    if value is None:
+        return None
+    schedule = from_json(Venue.KALSHI, {"fee_multiplier": value})
+    assert isinstance(schedule, KalshiFeeSchedule)
+    return schedule.multiplier_e6
