@@ -21,9 +21,8 @@ from streams.sandbox.exchange.exchange import Exchange
 from streams.sandbox.http.server import Request, Socket
 from streams.sandbox.kalshi.app import SOCKET_PATH, KalshiApp
 from streams.sandbox.kalshi.auth import load_key
-from streams.sandbox.polymarket.app import PolymarketApp
-from streams.sandbox.process.load_mode import LAP_FRAMES, LoadFace, LoadSession
-from streams.sandbox.process.load_tape import CHUNK_FRAMES, Lap, blank, header
+from streams.sandbox.polymarket.app import PolymarketFace
+from streams.sandbox.process.load_mode import CHUNK_FRAMES, LAP_FRAMES, Lap, LoadFace, LoadSession, blank, header
 from streams.venues.credentials.keys import KalshiCredentials
 from streams.venues.kalshi.signing import KalshiSigner
 
