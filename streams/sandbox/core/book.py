@@ -108,14 +108,12 @@ class OrderRested:
 EngineEvent = LevelChanged | Traded | OrderEnded | OrderRested
 
 
+@dataclass(slots=True)
 class Level:
     """The orders at one price, first come first served, and their total."""
 
-    __slots__ = ("orders", "total_e6")
-
-    def __init__(self) -> None:
-        self.orders: dict[str, Order] = {}
-        self.total_e6 = 0
+    orders: dict[str, Order] = field(default_factory=dict)
+    total_e6: int = 0
 
 
 @dataclass(slots=True)

@@ -123,15 +123,13 @@ class MatchingEngine:
             self._place(book, order)
 
     def _place(self, book: MarketBook, order: Order) -> None:
-        is_stopped = self._match(book, order)
-        if order.is_exhausted:
-            self.events.append(OrderEnded(order, "filled"))
-        elif is_stopped:
-            self.events.append(OrderEnded(order, "self_trade"))
-        elif order.tif in ("ioc", "fok"):
-            self.events.append(OrderEnded(order, "immediate"))
-        else:
+        reason = self._match(book, order)
+        if reason is None and order.tif in ("ioc", "fok"):
+            reason = "immediate"
+        if reason is None:
             self.rest(order)
+        else:
+            self.events.append(OrderEnded(order, reason))
 
     def check(self, order: Order) -> MarketBook:
         """Return the order's book, or refuse what no book would take."""
@@ -243,13 +241,13 @@ class MatchingEngine:
 
     # -- inner ------------------------------------------------------------------------------------------------------
 
-    def _match(self, book: MarketBook, order: Order) -> bool:
-        """Trade against the other side; True when a self trade stopped the order."""
+    def _match(self, book: MarketBook, order: Order) -> EndReason | None:
+        """Trade against the other side; why that ended the order (`filled`, `self_trade`), None if some is left."""
         against: Side = "ask" if order.side == "bid" else "bid"
         while not order.is_exhausted:
             price = self._reached(book, order)
             if price is None:
-                return False
+                return None
             level = book.side(against)[price]
             before, mark = level.total_e6, len(self.events)
             is_stopped, last = self._consume(order, level, price)
@@ -262,8 +260,8 @@ class MatchingEngine:
                 cause: LevelCause = "traded" if has_traded else "canceled"
                 self._level_event(book, last, change, level.total_e6, cause)
             if is_stopped:
-                return True
-        return False
+                return "self_trade"
+        return "filled"
 
     def _consume(self, order: Order, level: Level, price: int) -> tuple[bool, Order]:
         """Trade with one level's orders in turn. Returns (stopped by a self trade, the last maker met)."""

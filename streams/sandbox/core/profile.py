@@ -11,6 +11,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Literal, get_type_hints
 
 from streams.market.errors import ConfigurationError
+from streams.market.identity import Venue
 
 Span = tuple[int, int]
 """Lowest and highest of an even distribution, milliseconds."""
@@ -65,6 +66,10 @@ class Behaviour:
     clock_window_ms: int = 10_000
     kalshi_tier: str | None = None
     polymarket_tier: str | None = None
+
+    def ack_ms(self, venue: Venue) -> Span:
+        """Time until a venue acknowledges an order."""
+        return self.kalshi_ack_ms if venue is Venue.KALSHI else self.polymarket_ack_ms
 
 
 ZERO = Behaviour()

@@ -91,17 +91,8 @@ class BuyingPower:
         else:
             rest = cash_e6_of(request.cost_e4, request.size_e6 - taken.size_e6, paying=True)
             cash = taken.cost_e6 + taken.fees_e6 + rest
-        return Requirement(cash - self._closed_e6(account, request, others))
-
-    def _closed_e6(self, account: Account, request: OrderRequest, others: Iterable[Ticket]) -> int:
-        """What an order brings back as its contracts meet held ones that no other order meets."""
         opposite = self._opposite_e6(account, request)
-        if not opposite:
-            return 0
-        for record in others:
-            if record.request.market_id == request.market_id and record.request.side == request.side:
-                opposite -= record.remaining_e6
-        return min(max(0, opposite), request.size_e6)
+        return Requirement(cash - _closed_e6(request, opposite, others) if opposite else cash)
 
     def _opposite_e6(self, account: Account, request: OrderRequest) -> int:
         """Held contracts of the other outcome that bought ones turn into cash, where pairs become cash."""
@@ -140,7 +131,8 @@ class BuyingPower:
         self._check_cash(account, shard, needed_e6, self._state.open_orders(account.account_id))
 
     def _check_cash(self, account: Account, shard: int, needed_e6: int, others: Sequence[Ticket]) -> None:
-        reserved, pending = self._reserved_by_shard(account, others), self._pending_cash_e6(account)
+        reserved = self._reserved_by_shard(account, others)
+        pending = self._pending_cash_e6(account) if self._state.unsettled else 0
         available = account.cash_by_shard_e6.get(shard, 0) - reserved.get(shard, 0) - pending
         if needed_e6 <= available:
             return
@@ -196,7 +188,7 @@ class BuyingPower:
 
     def _pending_cash_e6(self, account: Account) -> int:
         """Proceeds of sales that are pending on the chain, where that keeps them from being spent."""
-        if not self._state.unsettled or not self._timing.needs_mining:
+        if not self._timing.needs_mining:
             return 0
         return sum(
             side.charge.cash_change_e6
@@ -261,6 +253,14 @@ def _taken(request: OrderRequest, fills: Fills, schedule: FeeSchedule) -> _Taken
     if taken != request.size_e6 and request.tif not in _IMMEDIATE:
         fees += _fee_bound(request, request.size_e6 - taken, schedule, is_taker=False)
     return _Taken(taken, cost, fees)
+
+
+def _closed_e6(request: OrderRequest, opposite_e6: int, others: Iterable[Ticket]) -> int:
+    """What an order brings back as its contracts meet held ones of the other outcome that no other order meets."""
+    for record in others:
+        if record.request.market_id == request.market_id and record.request.side == request.side:
+            opposite_e6 -= record.remaining_e6
+    return min(max(0, opposite_e6), request.size_e6)
 
 
 def _limit_cost_e4(record: Ticket) -> int:

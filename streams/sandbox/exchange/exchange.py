@@ -102,7 +102,7 @@ class Exchange(FormerNames):
             client_order_id=act.order_key,
         )
         try:
-            self.status.check_entry(is_post_only=not act.is_immediate)
+            self.status.check_entry(act.market.market_id, is_post_only=not act.is_immediate)
             self.state.engine.submit(order)
         except Refused:
             self.state.refused_participant_orders += 1

@@ -89,8 +89,7 @@ class OrderEntry:
         self._capture.expire(now_ms)
         if request.order_id in state.orders:
             raise Refused("duplicate")
-        self._status.check_entry(is_post_only=request.is_post_only)
-        self._check_not_paused(request.market_id)
+        self._status.check_entry(request.market_id, is_post_only=request.is_post_only)
         order = engine_order(request)
         state.engine.check(order)
         if state.faults.rules:
@@ -174,8 +173,7 @@ class OrderEntry:
             return
         order = engine_order(request)
         try:
-            self._status.check_entry(is_post_only=request.is_post_only)
-            self._check_not_paused(request.market_id)
+            self._status.check_entry(request.market_id, is_post_only=request.is_post_only)
             engine.check(order)
             self._let_makers_fade(order, now_ms)
             self._buying_power.check(request, engine.preview(order))
@@ -184,11 +182,6 @@ class OrderEntry:
             self._end_unmatched(record, refused.code, now_ms)
             return
         self._capture.publish(request.market_id, now_ms)
-
-    def _check_not_paused(self, market_id: str) -> None:
-        listed = self._state.markets.get(market_id)
-        if listed is not None and listed.status == "paused":
-            raise Refused("market_paused")
 
     # -- changing ---------------------------------------------------------------------------------------------------
 
@@ -206,8 +199,7 @@ class OrderEntry:
         self._capture.expire(now_ms)
         record, engine = self._resting(account_id, order_id), self._state.engine
         request, wanted = record.request, change.total_e6 - record.filled_e6
-        self._status.check_entry(is_post_only=request.is_post_only)
-        self._check_not_paused(request.market_id)
+        self._status.check_entry(request.market_id, is_post_only=request.is_post_only)
         book = engine.books[request.market_id]
         if not book.is_on_grid(change.price_e4):
             raise Refused("invalid_price")

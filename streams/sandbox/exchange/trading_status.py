@@ -59,17 +59,21 @@ class TradingStatus:
         until = state.mode_until_ms + POST_ONLY_AFTER_RESTART_MS if is_after_restart else None
         self.change(state.mode_then, now_ms, until_ms=until)
 
-    def check_entry(self, *, is_post_only: bool) -> None:
-        """Refuse an order the mode does not allow.
+    def check_entry(self, market_id: str, *, is_post_only: bool) -> None:
+        """Refuse an order that the mode does not allow, or whose market is paused.
 
         Raises:
-            Refused: `trading_paused`, `exchange_closed`, `restarting`, `cancel_only_mode`, `post_only_mode`.
+            Refused: `trading_paused`, `exchange_closed`, `restarting`, `cancel_only_mode`, `post_only_mode`,
+                `market_paused`.
         """
         mode = self._state.mode
         if mode in _NO_ENTRY:
             raise Refused(_NO_ENTRY[mode])
         if mode == "post_only" and not is_post_only:
             raise Refused("post_only_mode")
+        listed = self._state.markets.get(market_id)
+        if listed is not None and listed.status == "paused":
+            raise Refused("market_paused")
 
     def check_cancel(self) -> None:
         """Refuse a cancel the mode does not allow.

@@ -1,15 +1,15 @@
-"""Faults and latencies that any face can show: refused service, late and lost answers, cut and silent sockets."""
+"""Faults and latencies that any emulator can show: refused service, late and lost answers, cut and silent sockets."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import count
 from random import Random
+from typing import Any, Protocol
 
 from streams.market.identity import Venue
-from streams.sandbox.core.faults import SOCKET_KINDS, FaultRule
-from streams.sandbox.core.profile import Span
-from streams.sandbox.exchange.exchange import Exchange
+from streams.sandbox.core.faults import SOCKET_KINDS, FaultPlan, FaultRule
+from streams.sandbox.core.profile import Behaviour
 from streams.sandbox.http.delivery import FrameLine
 from streams.sandbox.http.server import Request, Response, Session, Socket
 
@@ -19,16 +19,132 @@ _READS_BY_POST = frozenset(
 """Last parts of paths that take a POST and change no order."""
 
 
-class FaultySurface:
-    """The part of a face that applies behaviour and fault plan to requests and sockets."""
+class FaultyApp(Protocol):
+    """An emulator's app as if nothing could go wrong, and its words for when something does."""
 
-    venue: Venue
+    @property
+    def venue(self) -> Venue:
+        """Whose app it is."""
 
-    def __init__(self, exchange: Exchange) -> None:
-        self.exchange = exchange
+    def answer(self, request: Request) -> Response:
+        """Answer a request."""
+
+    def accept(self, request: Request) -> Session | Response:
+        """Accept an upgrade, or refuse it."""
+
+    def broken(self, rule: FaultRule, request: Request) -> Response:
+        """The response of a venue in trouble."""
+
+
+class FaultInjection:
+    """Stands before an app and applies profile and fault plan to its requests and sockets.
+
+    Args:
+        app: What answers.
+        faults: The rules.
+        profile: The profile of the moment.
+    """
+
+    def __init__(self, app: FaultyApp, faults: FaultPlan, profile: Callable[[], Behaviour]) -> None:
+        self._app = app
+        self._venue = app.venue
+        self._faults = faults
+        self._profile = profile
         self._sockets: dict[Socket, str] = {}
         self._opened = count(1)
-        self._random = Random(f"acknowledgements of {exchange.venue}")
+        self._random = Random(f"acknowledgements of {app.venue}")
+
+    # -- requests ---------------------------------------------------------------------------------------------------
+
+    def handle(self, request: Request) -> Response:
+        """Answer a request under the fault plan; a write takes its time, half of it before it is carried out."""
+        carry_out = self._app.answer
+        if self._faults.rules:
+            refused = self._on_the_way_in(request)
+            if refused is not None:
+                return refused
+            carry_out = self._carry_out
+        if not is_write(request):
+            return carry_out(request)
+        half_ms = self._random.randint(*self._profile().ack_ms(self._venue)) / 2
+        if not half_ms:
+            return carry_out(request)
+        return Response(delay_ms=half_ms, resume=lambda: _later(self._carry_out(request), half_ms))
+
+    def _on_the_way_in(self, request: Request) -> Response | None:
+        """What stops a request before it is carried out, None when nothing does."""
+        broken = self._faults.fires("server_error", self._venue, path=request.path, when="before")
+        if broken is not None:
+            return self._app.broken(broken, request)
+        if is_order(request) and self._faults.fires("lost_request", self._venue, path=request.path) is not None:
+            return Response(is_reset=True)
+        return None
+
+    def _carry_out(self, request: Request) -> Response:
+        """Answer, then let the faults of the way back happen."""
+        response = self._app.answer(request)
+        if not self._faults.rules:
+            return response
+        return _behind(response, lambda answer: self._on_the_way_back(request, answer))
+
+    def _on_the_way_back(self, request: Request, response: Response) -> Response:
+        faults, venue = self._faults, self._venue
+        late = faults.fires("delay", venue, path=request.path)
+        if late is not None:
+            response.delay_ms += late.ms
+        broken = faults.fires("server_error", venue, path=request.path, when="after")
+        if broken is not None:
+            return _later(self._app.broken(broken, request), response.delay_ms)
+        if is_order(request) and response.status < 300:
+            response.is_lost = faults.fires("lost_response", venue, path=request.path) is not None
+        return response
+
+    # -- sockets ----------------------------------------------------------------------------------------------------
+
+    def open_session(self, request: Request) -> Session | Response:
+        """Accept an upgrade, or refuse it as a venue in trouble does."""
+        faults = self._faults
+        broken = faults.fires("server_error", self._venue, path=request.path, when="before") if faults.rules else None
+        return self._app.accept(request) if broken is None else self._app.broken(broken, request)
+
+    def watch_faults(self, socket: Socket, channel: str = "") -> None:
+        """Put a new socket under profile and fault plan; `channel` is what rules call it, where it has one only."""
+        random = Random(f"feed of {self._venue}: {next(self._opened)}")
+        socket.carrier = FrameLine(self._venue, self._faults, self._profile, socket.write, socket.loop, random)
+        self._sockets = {known: name for known, name in self._sockets.items() if known.is_open}
+        self._sockets[socket] = channel
+        for kind in SOCKET_KINDS:
+            rule = self._faults.fires(kind, self._venue, channel=channel)
+            if rule is not None:
+                _doom(socket, rule)
+
+    def reconsider_sockets(self, rule: FaultRule) -> None:
+        """Give a rule about sockets its chance at those that are open already."""
+        for socket, channel in self._sockets.items():
+            if socket.is_open and rule.concerns(self._venue, "", "", channel) and rule.fires():
+                _doom(socket, rule)
+
+
+class _Faulted(Protocol):
+    """The part of an exchange that `FaultySurface` needs."""
+
+    faults: FaultPlan
+
+    @property
+    def behaviour(self) -> Behaviour: ...
+
+
+class FaultySurface:
+    """The former form of `FaultInjection`, from which an app inherits. It goes when the apps hold theirs."""
+
+    venue: Venue
+    exchange: Any
+
+    def __init__(self, exchange: _Faulted) -> None:
+        self.exchange = exchange
+        injection = FaultInjection(self, exchange.faults, lambda: exchange.behaviour)
+        self.handle, self.open_session = injection.handle, injection.open_session
+        self.watch_faults, self.reconsider_sockets = injection.watch_faults, injection.reconsider_sockets
 
     def answer(self, request: Request) -> Response:
         """Answer a request as if nothing could go wrong."""
@@ -40,85 +156,22 @@ class FaultySurface:
 
     def broken(self, rule: FaultRule, request: Request) -> Response:
         """The answer of a venue in trouble."""
-        return Response(rule.status, {"error": "service unavailable"})
+        return unavailable(rule)
 
-    # -- requests ---------------------------------------------------------------------------------------------------
 
-    def handle(self, request: Request) -> Response:
-        """Answer a request under the fault plan; a write takes its time, half of it before it is carried out."""
-        faults = self.exchange.faults
-        if faults.rules:
-            broken = faults.fires("server_error", self.venue, path=request.path, when="before")
-            if broken is not None:
-                return self.broken(broken, request)
-            if self.is_order(request) and faults.fires("lost_request", self.venue, path=request.path) is not None:
-                return Response(is_reset=True)
-        if not self.is_write(request):
-            return self._carried_out(request)
-        half_ms = self._random.randint(*self._ack_ms()) / 2
-        if not half_ms:
-            return self._carried_out(request)
-        return Response(delay_ms=half_ms, resume=lambda: _later(self._carried_out(request), half_ms))
+def unavailable(rule: FaultRule) -> Response:
+    """What most venues in trouble answer."""
+    return Response(rule.status, {"error": "service unavailable"})
 
-    def _carried_out(self, request: Request) -> Response:
-        """Answer, then let the faults of the way back happen."""
-        faults = self.exchange.faults
-        response = self.answer(request)
-        if not faults.rules:
-            return response
-        return _behind(response, lambda answer: self._way_back(request, answer))
 
-    def _way_back(self, request: Request, response: Response) -> Response:
-        faults = self.exchange.faults
-        late = faults.fires("delay", self.venue, path=request.path)
-        if late is not None:
-            response.delay_ms += late.ms
-        broken = faults.fires("server_error", self.venue, path=request.path, when="after")
-        if broken is not None:
-            return _later(self.broken(broken, request), response.delay_ms)
-        if self.is_order(request) and response.status < 300:
-            response.is_lost = faults.fires("lost_response", self.venue, path=request.path) is not None
-        return response
+def is_write(request: Request) -> bool:
+    """Whether the request changes orders, so that its acknowledgement takes time."""
+    return request.method != "GET" and request.path.rstrip("/").rpartition("/")[2] not in _READS_BY_POST
 
-    def _ack_ms(self) -> Span:
-        behaviour = self.exchange.behaviour
-        return behaviour.kalshi_ack_ms if self.venue is Venue.KALSHI else behaviour.polymarket_ack_ms
 
-    def is_write(self, request: Request) -> bool:
-        """Whether the request changes orders, so that its acknowledgement takes time."""
-        return request.method != "GET" and request.path.rstrip("/").rpartition("/")[2] not in _READS_BY_POST
-
-    def is_order(self, request: Request) -> bool:
-        """Whether the request places, changes or cancels orders."""
-        return self.is_write(request) and ("order" in request.path or "cancel" in request.path)
-
-    # -- sockets ----------------------------------------------------------------------------------------------------
-
-    def open_session(self, request: Request) -> Session | Response:
-        """Accept an upgrade, or refuse it as a venue in trouble does."""
-        faults = self.exchange.faults
-        broken = faults.fires("server_error", self.venue, path=request.path, when="before") if faults.rules else None
-        return self.accept(request) if broken is None else self.broken(broken, request)
-
-    def watch_faults(self, socket: Socket, channel: str = "") -> None:
-        """Put a new socket under behaviour and fault plan; `channel` is what rules call it, where it has one only."""
-        exchange = self.exchange
-        random = Random(f"feed of {self.venue}: {next(self._opened)}")
-        socket.carrier = FrameLine(
-            self.venue, exchange.faults, lambda: exchange.behaviour, socket.write, socket.loop, random
-        )
-        self._sockets = {known: name for known, name in self._sockets.items() if known.is_open}
-        self._sockets[socket] = channel
-        for kind in SOCKET_KINDS:
-            rule = exchange.faults.fires(kind, self.venue, channel=channel)
-            if rule is not None:
-                _doom(socket, rule)
-
-    def reconsider_sockets(self, rule: FaultRule) -> None:
-        """Give a rule about sockets its chance at those that are open already."""
-        for socket, channel in self._sockets.items():
-            if socket.is_open and rule.concerns(self.venue, "", "", channel) and rule.fires():
-                _doom(socket, rule)
+def is_order(request: Request) -> bool:
+    """Whether the request places, changes or cancels orders."""
+    return is_write(request) and ("order" in request.path or "cancel" in request.path)
 
 
 def _doom(socket: Socket, rule: FaultRule) -> None:

@@ -12,6 +12,7 @@ import socket as sockets
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, unquote
@@ -306,19 +307,15 @@ class Connection(asyncio.Protocol):
             return
         request = self._request(self._parser.get_method().decode())
         keep = self._parser.should_keep_alive()
-        self._reset()
         self._raw.clear()
-        self._deliver(self._guarded(request, lambda: self._face.handle(request)), request, keep)
+        self._deliver(self._guarded(request, partial(self._face.handle, request)), request, keep)
 
-    def _deliver(self, response: Response, request: Request, keep: bool) -> None:
-        if response.delay_ms:
+    def _deliver(self, response: Response, request: Request, keep: bool, *, is_due: bool = False) -> None:
+        if response.delay_ms and not is_due:
             # Whoever pipelines past a delayed answer would get answers out of order; nobody we serve does.
-            asyncio.get_running_loop().call_later(response.delay_ms / 1000, self._conclude, response, request, keep)
-        else:
-            self._conclude(response, request, keep)
-
-    def _conclude(self, response: Response, request: Request, keep: bool) -> None:
-        if response.resume is not None:
+            deliver = partial(self._deliver, response, request, keep, is_due=True)
+            asyncio.get_running_loop().call_later(response.delay_ms / 1000, deliver)
+        elif response.resume is not None:
             self._deliver(self._guarded(request, response.resume), request, keep)
         elif response.is_reset:
             _reset(self._transport)
@@ -328,8 +325,11 @@ class Connection(asyncio.Protocol):
             self._write(response, keep)
 
     def _request(self, method: str) -> Request:
+        """What has arrived as a request; the next one starts from nothing."""
         path, _, query = self._url.decode("latin-1").partition("?")
-        return Request(method, path, parse_qsl(query, keep_blank_values=True), self._headers, bytes(self._body))
+        request = Request(method, path, parse_qsl(query, keep_blank_values=True), self._headers, bytes(self._body))
+        self._url, self._headers, self._body = b"", {}, bytearray()
+        return request
 
     def _guarded(self, request: Request, make: Callable[[], Response]) -> Response:
         try:
@@ -350,8 +350,9 @@ class Connection(asyncio.Protocol):
             f"HTTP/1.1 {response.status} {_REASONS.get(response.status, 'Status')}",
             f"content-length: {len(payload)}",
             "content-type: application/json",
-            *(f"{name}: {value}" for name, value in response.headers.items()),
         ]
+        if response.headers:
+            lines += [f"{name}: {value}" for name, value in response.headers.items()]
         if not keep:
             lines.append("connection: close")
         self._transport.write("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + payload)

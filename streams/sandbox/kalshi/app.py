@@ -61,6 +61,7 @@ class KalshiApp(FaultySurface):
     """
 
     venue = Venue.KALSHI
+    exchange: Exchange
 
     def __init__(
         self,

@@ -67,6 +67,7 @@ class PolymarketApp(FaultySurface):
     """
 
     venue = Venue.POLYMARKET
+    exchange: Exchange
 
     def __init__(
         self,
