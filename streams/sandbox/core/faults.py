@@ -251,21 +251,25 @@ def parse_rule(entry: Any) -> FaultRule:
     for name, value in entry.items():
         if name not in _EVERY | _OWN[rule.kind]:
             raise ValueError(f"{kind} has no field {name!r}")
-        if name == "venue":
-            rule.venue = Venue(value)
-        elif name in _DECIMALS:
-            setattr(rule, name, _share(value, f"{kind}.{name}"))
-        elif name in _INTEGERS:
-            setattr(rule, name, _count(value, f"{kind}.{name}"))
-        elif name in _TEXTS:
-            setattr(rule, name, str(value))
-        elif name == "when" and value in ("before", "after"):
-            rule.when = value
-        elif name != "kind":
-            raise ValueError(f"{kind}.{name} cannot be {value!r}")
+        if name != "kind":
+            setattr(rule, name, _field(kind, name, value))
     if not 500 <= rule.status <= 599:
         raise ValueError(f"{kind}.status must lie between 500 and 599")
     return rule
+
+
+def _field(kind: FaultKind, name: str, value: Any) -> Any:
+    if name == "venue":
+        return Venue(value)
+    if name in _DECIMALS:
+        return _share(value, f"{kind}.{name}")
+    if name in _INTEGERS:
+        return _count(value, f"{kind}.{name}")
+    if name in _TEXTS:
+        return str(value)
+    if value not in ("before", "after"):
+        raise ValueError(f"{kind}.{name} cannot be {value!r}")
+    return value
 
 
 def _settlement(entry: dict[str, Any]) -> SettlementPlan:

@@ -138,10 +138,7 @@ def _read(kind: Any, value: Any) -> Any:
     if kind is int:
         return _count(value)
     if kind is Decimal:
-        share = Decimal(str(value))
-        if not share.is_finite() or share < 0:
-            raise ValueError
-        return share
+        return _share(value)
     if kind == Span:
         low, high = (_count(item) for item in value)
         if low > high:
@@ -154,6 +151,13 @@ def _read(kind: Any, value: Any) -> Any:
     if value is not None and not isinstance(value, str):
         raise ValueError
     return value
+
+
+def _share(value: Any) -> Decimal:
+    share = Decimal(str(value))
+    if not share.is_finite() or share < 0:
+        raise ValueError
+    return share
 
 
 def _count(value: Any) -> int:

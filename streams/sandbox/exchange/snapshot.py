@@ -17,6 +17,7 @@ from streams.sandbox.core.model import CatalogueEvent, CatalogueMarket, ListMark
 from streams.sandbox.core.records import Changes, ListedMarket, Payout, Ticket, Trade
 from streams.sandbox.exchange.exchange import Exchange, participant_order_id
 from streams.sandbox.exchange.order_entry import engine_order
+from streams.sandbox.exchange.state import ExchangeState
 
 
 def listing_state(listed: ListedMarket) -> dict[str, Any]:
@@ -47,22 +48,23 @@ def exchange_state(exchange: Exchange) -> dict[str, Any]:
 
     House positions and escrow are not in it: they follow from the positions of the others (`reopen_books`).
     """
-    waiting = {participant_order_id(act.account, act.order_key) for act in exchange.state.waiting_cancels}
+    held = exchange.state
+    waiting = {participant_order_id(act.account, act.order_key) for act in held.waiting_cancels}
     return {
         "is_whole": True,
-        "counts": _counts(exchange),
-        "markets": [listed.state() for listed in exchange.state.markets.values()],
-        "accounts": [account_state(a) for a in exchange.state.accounts.accounts.values() if not a.is_house],
-        "tickets": list(exchange.state.orders.values()),
-        "trades": list(exchange.state.trades.values()),
-        "payouts": list(exchange.state.payouts),
-        "fees_e6": exchange.state.accounts.fees_e6,
-        "shortfall_e6": exchange.state.accounts.shortfall_e6,
-        "mode": _mode_state(exchange),
-        "face": exchange.state.saved,
+        "counts": _counts(held),
+        "markets": [listed.state() for listed in held.markets.values()],
+        "accounts": [account_state(a) for a in held.accounts.accounts.values() if not a.is_house],
+        "tickets": list(held.orders.values()),
+        "trades": list(held.trades.values()),
+        "payouts": list(held.payouts),
+        "fees_e6": held.accounts.fees_e6,
+        "shortfall_e6": held.accounts.shortfall_e6,
+        "mode": _mode_state(held),
+        "face": held.saved,
         "house": [
             [o.account, o.client_order_id, o.market_id, o.side, o.price_e4, o.remaining_e6, o.sequence]
-            for o in exchange.state.engine.orders.values()
+            for o in held.engine.orders.values()
             if o.is_house and o.order_id not in waiting
         ],
     }
@@ -70,81 +72,87 @@ def exchange_state(exchange: Exchange) -> dict[str, Any]:
 
 def take_changes(exchange: Exchange) -> dict[str, Any] | None:
     """Return what changed since the last call as a tail record, None when nothing did; listings are not in it."""
-    changes = exchange.state.changes
+    held = exchange.state
+    changes = held.changes
     if not changes:
         return None
-    exchange.state.changes = Changes()
+    held.changes = Changes()
     record: dict[str, Any] = {
-        "venue": exchange.state.venue,
-        "counts": _counts(exchange),
-        "markets": [exchange.state.markets[market_id].state() for market_id in sorted(changes.markets)],
+        "venue": held.venue,
+        "counts": _counts(held),
+        "markets": [held.markets[market_id].state() for market_id in sorted(changes.markets)],
         "accounts": [
-            account_state(exchange.state.accounts.accounts[account_id], markets)
+            account_state(held.accounts.accounts[account_id], markets)
             for account_id, markets in changes.accounts.items()
         ],
-        "tickets": [exchange.state.orders[order_id] for order_id in sorted(changes.tickets)],
+        "tickets": [held.orders[order_id] for order_id in sorted(changes.tickets)],
         "trades": list(changes.trades.values()),
         "payouts": changes.payouts,
-        "fees_e6": exchange.state.accounts.fees_e6,
-        "shortfall_e6": exchange.state.accounts.shortfall_e6,
+        "fees_e6": held.accounts.fees_e6,
+        "shortfall_e6": held.accounts.shortfall_e6,
     }
     if changes.forgotten:
         record["forgotten"] = changes.forgotten
     if changes.mode:
-        record["mode"] = _mode_state(exchange)
+        record["mode"] = _mode_state(held)
     if changes.face:
-        record["face"] = exchange.state.saved
+        record["face"] = held.saved
     return record
 
 
-def _counts(exchange: Exchange) -> list[int]:
+def _counts(held: ExchangeState) -> list[int]:
     return [
-        exchange.state.listed_count,
-        exchange.state.order_count,
-        exchange.state.trade_count,
-        exchange.state.payout_count,
+        held.listed_count,
+        held.order_count,
+        held.trade_count,
+        held.payout_count,
     ]
 
 
-def _mode_state(exchange: Exchange) -> list[Any]:
-    return [exchange.state.mode, exchange.state.mode_until_ms, exchange.state.mode_then]
+def _mode_state(held: ExchangeState) -> list[Any]:
+    return [held.mode, held.mode_until_ms, held.mode_then]
 
 
 def apply_state(exchange: Exchange, state: dict[str, Any]) -> None:
     """Take over the values of a snapshot or a tail record; newer ones win over older ones."""
-    for market in state["markets"]:
-        if market["market_id"] in exchange.state.markets:
-            exchange.state.markets[market["market_id"]].restore(market)
-    for account in state["accounts"]:
-        restore_account(exchange.state.accounts.open_account(account["account_id"], 0), account)
-    for ticket in state["tickets"]:
-        record = Ticket.from_state(ticket)
-        exchange.state.orders[record.order_id] = record
-    for trade in state["trades"]:
-        made = Trade.from_state(trade)
-        exchange.state.trades[made.trade_id] = made
-    known = {payout.transaction_id for payout in exchange.state.payouts}
-    for payout in state["payouts"]:
-        if payout["transaction_id"] not in known:
-            exchange.state.payouts.append(Payout(**payout))
-    exchange.state.accounts.fees_e6 = state["fees_e6"]
-    exchange.state.accounts.shortfall_e6 = state.get("shortfall_e6", 0)
-    listed, exchange.state.order_count, exchange.state.trade_count, exchange.state.payout_count = state["counts"]
-    exchange.state.listed_count = max(exchange.state.listed_count, listed)
+    held = exchange.state
+    _apply_records(held, state)
+    held.accounts.fees_e6 = state["fees_e6"]
+    held.accounts.shortfall_e6 = state.get("shortfall_e6", 0)
+    listed, held.order_count, held.trade_count, held.payout_count = state["counts"]
+    held.listed_count = max(held.listed_count, listed)
     if "mode" in state:
-        exchange.state.mode, exchange.state.mode_until_ms, exchange.state.mode_then = state["mode"]
+        held.mode, held.mode_until_ms, held.mode_then = state["mode"]
     if "face" in state:
-        exchange.state.saved = state["face"]
-    for market_id in _forgotten(exchange, state):
+        held.saved = state["face"]
+    for market_id in _evicted(held, state):
         exchange.evict_market(market_id)
 
 
-def _forgotten(exchange: Exchange, state: dict[str, Any]) -> list[str]:
+def _apply_records(held: ExchangeState, state: dict[str, Any]) -> None:
+    for market in state["markets"]:
+        if market["market_id"] in held.markets:
+            held.markets[market["market_id"]].restore(market)
+    for account in state["accounts"]:
+        restore_account(held.accounts.open_account(account["account_id"], 0), account)
+    for ticket in state["tickets"]:
+        record = Ticket.from_state(ticket)
+        held.orders[record.order_id] = record
+    for trade in state["trades"]:
+        made = Trade.from_state(trade)
+        held.trades[made.trade_id] = made
+    known = {payout.transaction_id for payout in held.payouts}
+    for payout in state["payouts"]:
+        if payout["transaction_id"] not in known:
+            held.payouts.append(Payout(**payout))
+
+
+def _evicted(held: ExchangeState, state: dict[str, Any]) -> list[str]:
     """The markets a record dropped; a snapshot does not name those that were gone when it was written."""
     if "is_whole" not in state:
         return list(state.get("forgotten", ()))
     kept, listed_then = {market["market_id"] for market in state["markets"]}, state["counts"][0]
-    return [m.market_id for m in exchange.state.markets.values() if m.number <= listed_then and m.market_id not in kept]
+    return [m.market_id for m in held.markets.values() if m.number <= listed_then and m.market_id not in kept]
 
 
 def reopen_books(exchange: Exchange, house: list[list[Any]], now_ms: int) -> int:
@@ -153,38 +161,39 @@ def reopen_books(exchange: Exchange, house: list[list[Any]], now_ms: int) -> int
     Every order takes its old place in its queue. The house quotes are the snapshot's, a little older than the external
     orders: those that would cross one, or whose market has closed since, are left out.
     """
-    resting = [_order_of(ticket) for ticket in exchange.state.orders.values() if ticket.status == "resting"]
-    kept = [order for order in map(_house_order, house) if _fits(exchange, order, resting)]
+    held = exchange.state
+    resting = [_order_of(ticket) for ticket in held.orders.values() if ticket.status == "resting"]
+    kept = [order for order in map(_house_order, house) if _fits(held, order, resting)]
     for order in sorted(resting + kept, key=lambda order: order.sequence):
-        exchange.state.engine.rest(order)
-    exchange.state.engine.events.clear()
-    for ticket in exchange.state.orders.values():
+        held.engine.rest(order)
+    held.engine.events.clear()
+    for ticket in held.orders.values():
         if not ticket.is_open:
             continue
-        (exchange.state.resting if ticket.status == "resting" else exchange.state.delayed)[ticket.order_id] = ticket
-        schedule = exchange.state.markets[ticket.request.market_id].schedule
+        (held.resting if ticket.status == "resting" else held.delayed)[ticket.order_id] = ticket
+        schedule = held.markets[ticket.request.market_id].schedule
         if isinstance(schedule, KalshiFeeSchedule):
-            account = exchange.state.accounts.accounts[ticket.request.account_id]
-            exchange.state.accounts.fees_of_order(account, ticket.order_id, schedule, ticket.fee_remainder_e6)
-    for trade in exchange.state.trades.values():
+            account = held.accounts.accounts[ticket.request.account_id]
+            held.accounts.fees_of_order(account, ticket.order_id, schedule, ticket.fee_remainder_e6)
+    for trade in held.trades.values():
         if trade.status in ("MATCHED", "MINED", "RETRYING"):
-            exchange.state.unsettled[trade.trade_id] = trade
-    for trade in sorted(exchange.state.trades.values(), key=lambda trade: trade.number):
-        exchange.state.markets[trade.market_id].trades.append(trade)
-        exchange.state.public_trades.append(trade)
-    for listed in exchange.state.markets.values():
+            held.unsettled[trade.trade_id] = trade
+    for trade in sorted(held.trades.values(), key=lambda trade: trade.number):
+        held.markets[trade.market_id].trades.append(trade)
+        held.public_trades.append(trade)
+    for listed in held.markets.values():
         listed.quoted = (listed.book.best_bid, listed.book.best_ask)
         if listed.status == "open":
             listed.history.quote(now_ms, listed.book.best_bid or 0, listed.book.best_ask or 10_000)
-    _derive_house(exchange)
-    exchange.state.reseed(now_ms)
+    _derive_house(held)
+    held.reseed(now_ms)
     exchange.replica.prepare(now_ms)
-    exchange.state.changes = Changes()
+    held.changes = Changes()
     return len(house) - len(kept)
 
 
-def _fits(exchange: Exchange, order: Order, resting: list[Order]) -> bool:
-    if order.market_id not in exchange.state.markets or exchange.state.markets[order.market_id].status not in (
+def _fits(held: ExchangeState, order: Order, resting: list[Order]) -> bool:
+    if order.market_id not in held.markets or held.markets[order.market_id].status not in (
         "open",
         "paused",
     ):
@@ -195,15 +204,15 @@ def _fits(exchange: Exchange, order: Order, resting: list[Order]) -> bool:
     return order.price_e4 < min(against) if order.side == "bid" else order.price_e4 > max(against)
 
 
-def _derive_house(exchange: Exchange) -> None:
+def _derive_house(held: ExchangeState) -> None:
     """Give one house account what must be the others' counterpart: positions, escrow, and the cash that is left.
 
     Which maker held what is not kept; what all of them hold together follows from the external accounts, as there are
     as many YES as NO, a dollar in escrow for each, and no cash but what was deposited.
     """
-    accounts = exchange.state.accounts
+    accounts = held.accounts
     house = accounts.house("house")
-    for market_id, listed in exchange.state.markets.items():
+    for market_id, listed in held.markets.items():
         positions = [a.positions[market_id] for a in accounts.accounts.values() if market_id in a.positions]
         yes, no = sum(p.yes_e6 for p in positions), sum(p.no_e6 for p in positions)
         if listed.status == "settled":
