@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 
 from streams.market.identity import MarketRef, Side
 from streams.sandbox.core.model import (
-    Act,
     CancelOrder,
     ChangeTick,
     CloseMarket,
     DetermineMarket,
-    HouseFill,
     ListMarket,
+    MarketAction,
+    ParticipantFill,
     PlaceOrder,
     SettleMarket,
 )
@@ -68,9 +68,9 @@ class OfflineExchange:
         self.trades = 0
         self.crossed = 0
 
-    def apply(self, acts: Iterable[Act]) -> list[HouseFill]:
+    def apply(self, acts: Iterable[MarketAction]) -> list[ParticipantFill]:
         """Apply acts in order and return what traded."""
-        fills: list[HouseFill] = []
+        fills: list[ParticipantFill] = []
         for act in acts:
             if isinstance(act, ListMarket):
                 self.books[act.market.ref] = OfflineBook(act)
@@ -94,8 +94,8 @@ class OfflineExchange:
                 assert isinstance(act, ChangeTick)
         return fills
 
-    def _place(self, book: OfflineBook, act: PlaceOrder) -> list[HouseFill]:
-        fills: list[HouseFill] = []
+    def _place(self, book: OfflineBook, act: PlaceOrder) -> list[ParticipantFill]:
+        fills: list[ParticipantFill] = []
         left = act.size_e6
         for order in self._against(book, act):
             if left <= 0:
@@ -108,7 +108,9 @@ class OfflineExchange:
             if order.size_e6 == 0:
                 del book.orders[order.key]
             fills.append(
-                HouseFill(act.market, order.account, order.key, order.side, order.price_e4, size, order.size_e6, True)
+                ParticipantFill(
+                    act.market, order.account, order.key, order.side, order.price_e4, size, order.size_e6, True
+                )
             )
         if fills and not act.is_immediate:
             self.crossed += 1

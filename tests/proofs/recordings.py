@@ -30,7 +30,7 @@ from streams.recorder.rebuild import rebuild
 from streams.recorder.service import RecorderRun, RecorderSummary, record
 from streams.sandbox.catalogue.truth import Truth
 from streams.sandbox.core.faults import FaultPlan
-from streams.sandbox.core.model import Act, HouseFill
+from streams.sandbox.core.model import MarketAction, ParticipantFill
 from streams.sandbox.process.process import FlowSource, Sandbox, SandboxOptions
 from streams.sandbox.replay.recorded_books import RecordedMarket, read_recording
 from streams.sandbox.replay.replay import ReplayFlow
@@ -67,7 +67,7 @@ class PacedReplay:
         self.is_started = False
         self._clock_ms: int | None = None
 
-    def step(self, now_ms: int, fills: Sequence[HouseFill]) -> list[Act]:
+    def step(self, now_ms: int, fills: Sequence[ParticipantFill]) -> list[MarketAction]:
         """See `FlowSource.step`; the replay's own clock jumps to the last frame that is due."""
         if self._clock_ms is None:
             self._clock_ms = now_ms

@@ -210,7 +210,7 @@ class Accounts:
         found = self.accounts.get(account_id)
         return found if found is not None else self.open_account(account_id, 0, is_house=True)
 
-    def nets(self, account: Account) -> bool:
+    def pairs_become_cash(self, account: Account) -> bool:
         """Whether holding both outcomes turns into cash by itself: for simulated participants it always does."""
         return account.is_house or self.rules.pairs_become_cash
 
@@ -235,7 +235,7 @@ class Accounts:
         position.fees_e6 += fee
         position.traded_e6 += cash
         position.volume_e6 += fill.size_e6
-        if self.nets(account):
+        if self.pairs_become_cash(account):
             change += self.merge(account, fill.market_id, min(position.yes_e6, position.no_e6))
         return Charge(change, fee, realized)
 
@@ -255,7 +255,7 @@ class Accounts:
         position.traded_e6 -= fill.cash_e6
         position.volume_e6 -= fill.size_e6
         self.fees_e6 -= charge.fee_e6
-        if self.nets(account):
+        if self.pairs_become_cash(account):
             self.split(account, fill.market_id, max(0, -min(position.yes_e6, position.no_e6)))
             self.merge(account, fill.market_id, min(position.yes_e6, position.no_e6))
 
@@ -308,7 +308,7 @@ class Accounts:
         self.fees_e6 += self.escrow_e6.pop(market_id, 0)
         self.shards.pop(market_id, None)
 
-    def forget_order(self, order_id: str) -> None:
+    def drop_fees(self, order_id: str) -> None:
         """Drop an ended order's fee accumulator."""
         self.order_fees.pop(order_id, None)
 

@@ -69,7 +69,7 @@ class Stake:
     cost_e6: int
 
 
-class Netting:
+class CollateralReturns:
     """Knows which markets net with each other, and keeps accounts' returned collateral in line with their positions."""
 
     def __init__(self, accounts: Accounts) -> None:

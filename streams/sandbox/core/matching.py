@@ -290,10 +290,10 @@ class MatchingEngine:
                 self.events.append(OrderEnded(maker, "filled"))
                 gone.append(maker)
         for maker in gone:
-            self._forget(level, maker)
+            self._drop(level, maker)
         return is_stopped, last
 
-    def _forget(self, level: Level, order: Order) -> None:
+    def _drop(self, level: Level, order: Order) -> None:
         del level.orders[order.order_id]
         del self.orders[order.order_id]
 
@@ -304,7 +304,7 @@ class MatchingEngine:
     def _take_out(self, order: Order) -> None:
         book = self.books[order.market_id]
         level = book.side(order.side)[order.price_e4]
-        self._forget(level, order)
+        self._drop(level, order)
         level.total_e6 -= order.remaining_e6
         if not level.orders:
             del book.side(order.side)[order.price_e4]

@@ -144,11 +144,11 @@ class ChangeTick:
     tick_e4: int
 
 
-Act = ListMarket | PlaceOrder | CancelOrder | CloseMarket | DetermineMarket | SettleMarket | ChangeTick
+MarketAction = ListMarket | PlaceOrder | CancelOrder | CloseMarket | DetermineMarket | SettleMarket | ChangeTick
 
 
 @dataclass(frozen=True, slots=True)
-class HouseFill:
+class ParticipantFill:
     """What the flow is told back: an order of a house account traded (so that makers fade and refill)."""
 
     market: MarketRef

@@ -10,11 +10,11 @@ from streams.market.identity import Venue
 from streams.sandbox.core.book import Order
 from streams.sandbox.core.faults import FaultPlan
 from streams.sandbox.core.model import (
-    Act,
     CancelOrder,
     CloseMarket,
     DetermineMarket,
     ListMarket,
+    MarketAction,
     PlaceOrder,
     SettleMarket,
 )
@@ -64,56 +64,56 @@ class Exchange(FormerNames):
 
     # -- market actions ---------------------------------------------------------------------------------------------
 
-    def apply(self, act: Act, now_ms: int) -> None:
+    def apply(self, action: MarketAction, now_ms: int) -> None:
         """Carry out one action. Those that come too late (a closed market, an unknown order) change nothing."""
-        if isinstance(act, PlaceOrder):
-            self._place_simulated(act, now_ms)
-        elif isinstance(act, CancelOrder):
-            self._cancel_simulated(act, now_ms)
-        elif isinstance(act, ListMarket):
-            self.lifecycle.list_market(act, now_ms)
+        if isinstance(action, PlaceOrder):
+            self._place_simulated(action, now_ms)
+        elif isinstance(action, CancelOrder):
+            self._cancel_simulated(action, now_ms)
+        elif isinstance(action, ListMarket):
+            self.lifecycle.list_market(action, now_ms)
         else:
-            listed = self.state.markets.get(act.market.market_id)
+            listed = self.state.markets.get(action.market.market_id)
             if listed is None:
                 return
-            if isinstance(act, CloseMarket):
+            if isinstance(action, CloseMarket):
                 self.lifecycle.close(listed, now_ms)
-            elif isinstance(act, DetermineMarket):
-                self.lifecycle.determine(listed, act, now_ms)
-            elif isinstance(act, SettleMarket):
+            elif isinstance(action, DetermineMarket):
+                self.lifecycle.determine(listed, action, now_ms)
+            elif isinstance(action, SettleMarket):
                 self.settlement.settle_market(listed, now_ms)
             else:
-                self.price_grids.change(listed, act.tick_e4, now_ms)
+                self.price_grids.change(listed, action.tick_e4, now_ms)
 
-    def _place_simulated(self, act: PlaceOrder, now_ms: int) -> None:
+    def _place_simulated(self, action: PlaceOrder, now_ms: int) -> None:
         self.capture.expire(now_ms)
         order = Order(
-            participant_order_id(act.account, act.order_key),
-            act.account,
-            act.market.market_id,
-            act.side,
-            act.price_e4,
-            act.size_e6,
-            act.size_e6,
-            "ioc" if act.is_immediate else "gtc",
+            participant_order_id(action.account, action.order_key),
+            action.account,
+            action.market.market_id,
+            action.side,
+            action.price_e4,
+            action.size_e6,
+            action.size_e6,
+            "ioc" if action.is_immediate else "gtc",
             self.state.mode == "post_only",
             self_trade="maker",
             is_house=True,
-            client_order_id=act.order_key,
+            client_order_id=action.order_key,
         )
         try:
-            self.status.check_entry(act.market.market_id, is_post_only=not act.is_immediate)
+            self.status.check_entry(action.market.market_id, is_post_only=not action.is_immediate)
             self.state.engine.submit(order)
         except Refused:
             self.state.refused_participant_orders += 1
             return
-        self.capture.publish(act.market.market_id, now_ms)
+        self.capture.publish(action.market.market_id, now_ms)
 
-    def _cancel_simulated(self, act: CancelOrder, now_ms: int) -> None:
+    def _cancel_simulated(self, action: CancelOrder, now_ms: int) -> None:
         if self.status.is_standing_still:
-            self.state.waiting_cancels.append(act)
-        elif self.state.engine.cancel(participant_order_id(act.account, act.order_key)) is not None:
-            self.capture.publish(act.market.market_id, now_ms)
+            self.state.waiting_cancels.append(action)
+        elif self.state.engine.cancel(participant_order_id(action.account, action.order_key)) is not None:
+            self.capture.publish(action.market.market_id, now_ms)
 
     # -- time -------------------------------------------------------------------------------------------------------
 
@@ -123,8 +123,8 @@ class Exchange(FormerNames):
         self.status.tick(now_ms)
         if not self.status.is_standing_still:
             waiting, self.state.waiting_cancels = self.state.waiting_cancels, []
-            for act in waiting:
-                self._cancel_simulated(act, now_ms)
+            for action in waiting:
+                self._cancel_simulated(action, now_ms)
         self.capture.expire(now_ms)
         self.order_entry.release(now_ms)
         self.settlement.settle_trades(now_ms)

@@ -120,7 +120,7 @@ class OrderEntry:
     def _end_unmatched(self, record: Ticket, reason: str, now_ms: int) -> Ticket:
         record.status, record.reason, record.remaining_e6 = "canceled", reason, 0
         record.updated_ms = now_ms
-        self._state.accounts.forget_order(record.order_id)
+        self._state.accounts.drop_fees(record.order_id)
         self._feed.publish_order(record, now_ms)
         return record
 

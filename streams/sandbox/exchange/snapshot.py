@@ -49,7 +49,7 @@ def exchange_state(exchange: Exchange) -> dict[str, Any]:
     House positions and escrow are not in it: they follow from the positions of the others (`reopen_books`).
     """
     held = exchange.state
-    waiting = {participant_order_id(act.account, act.order_key) for act in held.waiting_cancels}
+    waiting = {participant_order_id(action.account, action.order_key) for action in held.waiting_cancels}
     return {
         "is_whole": True,
         "counts": _counts(held),
@@ -163,7 +163,7 @@ def reopen_books(exchange: Exchange, house: list[list[Any]], now_ms: int) -> int
     """
     held = exchange.state
     resting = [_order_of(ticket) for ticket in held.orders.values() if ticket.status == "resting"]
-    kept = [order for order in map(_house_order, house) if _fits(held, order, resting)]
+    kept = [order for order in map(_participant_order, house) if _fits(held, order, resting)]
     for order in sorted(resting + kept, key=lambda order: order.sequence):
         held.engine.rest(order)
     held.engine.events.clear()
@@ -185,7 +185,7 @@ def reopen_books(exchange: Exchange, house: list[list[Any]], now_ms: int) -> int
         listed.quoted = (listed.book.best_bid, listed.book.best_ask)
         if listed.status == "open":
             listed.history.quote(now_ms, listed.book.best_bid or 0, listed.book.best_ask or 10_000)
-    _derive_house(held)
+    _derive_participants(held)
     held.reseed(now_ms)
     exchange.replica.prepare(now_ms)
     held.changes = Changes()
@@ -204,7 +204,7 @@ def _fits(held: ExchangeState, order: Order, resting: list[Order]) -> bool:
     return order.price_e4 < min(against) if order.side == "bid" else order.price_e4 > max(against)
 
 
-def _derive_house(held: ExchangeState) -> None:
+def _derive_participants(held: ExchangeState) -> None:
     """Give one house account what must be the others' counterpart: positions, escrow, and the cash that is left.
 
     Which maker held what is not kept; what all of them hold together follows from the external accounts, as there are
@@ -229,7 +229,7 @@ def _derive_house(held: ExchangeState) -> None:
     house.add_cash(0, deposited - accounts.total_e6())
 
 
-def _house_order(row: list[Any]) -> Order:
+def _participant_order(row: list[Any]) -> Order:
     account, key, market_id, side, price_e4, remaining_e6, sequence = row
     return Order(
         participant_order_id(account, key), account, market_id, side, price_e4, remaining_e6, remaining_e6,

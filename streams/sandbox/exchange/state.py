@@ -10,10 +10,10 @@ from typing import Any
 from streams.market.identity import Venue
 from streams.sandbox.core.accounts import Accounts
 from streams.sandbox.core.candles import PastKey
-from streams.sandbox.core.collateral_return import Netting
+from streams.sandbox.core.collateral_return import CollateralReturns
 from streams.sandbox.core.faults import FaultPlan
 from streams.sandbox.core.matching import MatchingEngine
-from streams.sandbox.core.model import CancelOrder, HouseFill
+from streams.sandbox.core.model import CancelOrder, ParticipantFill
 from streams.sandbox.core.profile import ZERO, Behaviour
 from streams.sandbox.core.records import Changes, ExchangeMode, ListedMarket, Listener, Payout, Ticket, Trade
 from streams.sandbox.core.venue_rules import RULES, VenueRules
@@ -46,7 +46,7 @@ class ExchangeState:
     profile: Behaviour = ZERO
     rules: VenueRules = field(init=False)
     accounts: Accounts = field(init=False)
-    collateral: Netting = field(init=False)
+    collateral: CollateralReturns = field(init=False)
     random: Random = field(init=False)
     engine: MatchingEngine = field(default_factory=MatchingEngine)
     markets: dict[str, ListedMarket] = field(default_factory=dict)
@@ -58,7 +58,7 @@ class ExchangeState:
     unsettled: dict[str, Trade] = field(default_factory=dict)
     payouts: list[Payout] = field(default_factory=list)
     listeners: list[Listener] = field(default_factory=list)
-    participant_fills: list[HouseFill] = field(default_factory=list)
+    participant_fills: list[ParticipantFill] = field(default_factory=list)
     changes: Changes = field(default_factory=Changes)
     saved: dict[str, Any] = field(default_factory=dict)
     past_keys: dict[str, PastKey] = field(default_factory=dict)
@@ -76,7 +76,7 @@ class ExchangeState:
     def __post_init__(self) -> None:
         self.rules = RULES[self.venue]
         self.accounts = Accounts(self.rules)
-        self.collateral = Netting(self.accounts)
+        self.collateral = CollateralReturns(self.accounts)
         self.random = Random(f"{self.venue}:{self.seed}")
 
     def reseed(self, now_ms: int) -> None:
@@ -100,7 +100,7 @@ class ExchangeState:
         """What the market's made-up past follows: its own id unless the truth ties it to others."""
         return self.past_keys.get(market_id) or PastKey(market_id)
 
-    def drain_participant_fills(self) -> list[HouseFill]:
+    def drain_participant_fills(self) -> list[ParticipantFill]:
         """Return what orders of simulated participants traded since the last call."""
         fills, self.participant_fills = self.participant_fills, []
         return fills

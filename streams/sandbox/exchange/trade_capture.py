@@ -8,7 +8,7 @@ from streams.market.identity import MarketRef
 from streams.market.units import PRICE_ONE_E4
 from streams.sandbox.core.accounts import Fill, Intent, buying, split_cash
 from streams.sandbox.core.book import EndReason, LevelChanged, Order, OrderEnded, OrderRested, Traded
-from streams.sandbox.core.model import HouseFill
+from streams.sandbox.core.model import ParticipantFill
 from streams.sandbox.core.records import ListedMarket, Ticket, Trade, TradeSide
 from streams.sandbox.exchange.change_feed import ChangeFeed
 from streams.sandbox.exchange.price_grids import PriceGrids
@@ -77,7 +77,7 @@ class TradeCapture:
         record.status = "executed" if is_executed else "canceled"
         record.remaining_e6 = 0
         self._state.resting.pop(order_id, None)
-        self._state.accounts.forget_order(order_id)
+        self._state.accounts.drop_fees(order_id)
         return record
 
     # -- trades -----------------------------------------------------------------------------------------------------
@@ -162,7 +162,7 @@ class TradeCapture:
         both = event.maker.is_house and event.taker.is_house
         for order in (event.maker, event.taker):
             if order.is_house:
-                fill = HouseFill(
+                fill = ParticipantFill(
                     ref, order.account, order.client_order_id, order.side, event.price_e4, event.size_e6,
                     order.remaining_e6, both,
                 )  # fmt: skip

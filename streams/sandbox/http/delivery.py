@@ -26,7 +26,7 @@ class Timers(Protocol):
         """Call back at a moment of that clock."""
 
 
-class FrameLine:
+class Delivery:
     """Carries the frames of one socket, in their order unless a fault says otherwise.
 
     The lag is log-normal and holds for a while (`feed_lag_holds_ms` on average) before it is drawn anew, as delays of

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from streams.market.identity import Venue
 from streams.sandbox.core.faults import SOCKET_KINDS, FaultPlan, FaultRule
 from streams.sandbox.core.profile import Behaviour
-from streams.sandbox.http.delivery import FrameLine
+from streams.sandbox.http.delivery import Delivery
 from streams.sandbox.http.server import Request, Response, Session, Socket
 
 _READS_BY_POST = frozenset(
@@ -110,7 +110,7 @@ class FaultInjection:
     def watch_faults(self, socket: Socket, channel: str = "") -> None:
         """Put a new socket under profile and fault plan; `channel` is what rules call it, where it has one only."""
         random = Random(f"feed of {self._venue}: {next(self._opened)}")
-        socket.carrier = FrameLine(self._venue, self._faults, self._profile, socket.write, socket.loop, random)
+        socket.carrier = Delivery(self._venue, self._faults, self._profile, socket.write, socket.loop, random)
         self._sockets = {known: name for known, name in self._sockets.items() if known.is_open}
         self._sockets[socket] = channel
         for kind in SOCKET_KINDS:

@@ -124,7 +124,7 @@ class Session(Protocol):
         """The connection is gone."""
 
 
-class Face(Protocol):
+class App(Protocol):
     """One venue's wire."""
 
     def handle(self, request: Request) -> Response:
@@ -229,7 +229,7 @@ def _head(size: int) -> bytes:
 class Connection(asyncio.Protocol):
     """One TCP connection: HTTP until an upgrade, WebSocket after it."""
 
-    def __init__(self, face: Face, connections: set[Connection]) -> None:
+    def __init__(self, face: App, connections: set[Connection]) -> None:
         self._face = face
         self._connections = connections
         self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
@@ -434,7 +434,7 @@ def _reset(transport: asyncio.Transport) -> None:
 class Server:
     """One listening port with its connections."""
 
-    def __init__(self, face: Face, port: int) -> None:
+    def __init__(self, face: App, port: int) -> None:
         self._face = face
         self._port = port
         self._connections: set[Connection] = set()

@@ -18,10 +18,10 @@ from streams.market.identity import MarketRef, Side, Venue
 from streams.market.units import PRICE_ONE_E4
 from streams.sandbox.core.faults import SOCKET_KINDS, FaultPlan, parse_rule
 from streams.sandbox.core.model import (
-    Act,
     CancelOrder,
     ChangeTick,
     DetermineMarket,
+    MarketAction,
     PlaceOrder,
     SettleMarket,
 )
@@ -52,12 +52,12 @@ class Controls:
     faults: FaultPlan
     venue_ms: Callable[[Venue], int]
     commit: Callable[[], None]
-    forget_orders: Callable[[], None]
+    drop_orders: Callable[[], None]
     set_behaviour: Callable[[Behaviour], None]
     is_flow_running: bool = True
 
 
-class AdminFace:
+class AdminApp:
     """Serves the admin port."""
 
     def __init__(self, controls: Controls) -> None:
@@ -161,9 +161,9 @@ class AdminFace:
         if document.get("clear"):
             for venue, exchange in self._controls.exchanges.items():
                 for order in [order for order in exchange.engine.orders.values() if order.is_house]:
-                    act = CancelOrder(MarketRef(venue, order.market_id), order.account, order.client_order_id)
-                    exchange.apply(act, self._controls.venue_ms(venue))
-            self._controls.forget_orders()
+                    action = CancelOrder(MarketRef(venue, order.market_id), order.account, order.client_order_id)
+                    exchange.apply(action, self._controls.venue_ms(venue))
+            self._controls.drop_orders()
         return Response(200, {"running": self._controls.is_flow_running})
 
     # -- markets and orders -----------------------------------------------------------------------------------------
@@ -196,7 +196,7 @@ class AdminFace:
         elif action == "change-close":
             exchange.change_close(market_id, _integer(document, "close_ms"), now)
         else:
-            exchange.apply(_market_act(ref, action, document), now)
+            exchange.apply(_market_action(ref, action, document), now)
         return self._show_market(request, venue, market_id)
 
     def _change_fees(self, request: Request) -> Response:
@@ -215,11 +215,11 @@ class AdminFace:
         if document.get("side") not in get_args(Side):
             raise ValueError("side is bid or ask")
         key = f"{self._prefix}.{next(self._numbers)}"
-        act = PlaceOrder(
+        action = PlaceOrder(
             ref, HOUSE, key, document["side"], _integer(document, "price_e4"), _integer(document, "size_e6"),
             is_immediate=bool(document.get("is_immediate")),
         )  # fmt: skip
-        self._controls.exchanges[ref.venue].apply(act, self._controls.venue_ms(ref.venue))
+        self._controls.exchanges[ref.venue].apply(action, self._controls.venue_ms(ref.venue))
         return Response(200, {"order_key": key})
 
     def _cancel(self, request: Request, venue: str, order_key: str) -> Response:
@@ -246,7 +246,7 @@ class AdminFace:
         return self._controls.exchanges[_venue(venue)]
 
 
-def _market_act(ref: MarketRef, action: str, document: dict[str, Any]) -> Act:
+def _market_action(ref: MarketRef, action: str, document: dict[str, Any]) -> MarketAction:
     if action == "settle":
         return SettleMarket(ref)
     if action == "tick":

@@ -24,17 +24,17 @@ from typing import Any, Protocol
 from streams.market.identity import MarketRef, Side, Venue
 from streams.sandbox.core.model import CancelOrder, PlaceOrder
 from streams.sandbox.exchange.exchange import Exchange
-from streams.sandbox.http.server import Face, Request, Response, Session, Socket
+from streams.sandbox.http.server import App, Request, Response, Session, Socket
 from streams.sandbox.kalshi.app import SOCKET_PATH
 from streams.sandbox.kalshi.formats import moment
 
-LAP_FRAMES = 8_000
+TAPE_FRAMES = 8_000
 _TICK_S = 0.005
 _QUIET_S = 0.2
 """Time after a subscriber's last command before its first lap."""
 _MAX_BACKLOG = 4_000_000
 """Bytes not yet taken by a subscriber from which it is left to catch up."""
-_KEPT_LAPS = 8
+_KEPT_TAPES = 8
 CHUNK_FRAMES = 100
 _MAKER, _TAKER = "house-load", "house-load-taker"
 _RESTING = 12
@@ -91,7 +91,7 @@ def header(size: int) -> bytes:
 
 
 @dataclass(slots=True)
-class Lap:
+class LoadTape:
     """The frames of one lap for one set of subscriptions."""
 
     frames: list[Blank]
@@ -197,21 +197,21 @@ class _Loop:
     def _place(self, account: str, side: Side, price: int, size_e6: int, *, is_immediate: bool = False) -> str:
         self.placed += 1
         key = f"{self.ref.market_id}.{self.placed}"
-        act = PlaceOrder(self.ref, account, key, side, price, size_e6, is_immediate=is_immediate)
-        self.exchange.apply(act, self.now_ms)
+        action = PlaceOrder(self.ref, account, key, side, price, size_e6, is_immediate=is_immediate)
+        self.exchange.apply(action, self.now_ms)
         return key
 
     def cancel(self, key: str) -> None:
         self.exchange.apply(CancelOrder(self.ref, _MAKER, key), self.now_ms)
 
 
-class LoadedFace(Face, Protocol):
+class LoadedApp(App, Protocol):
     """A face whose market-data sockets can be played to."""
 
     exchange: Exchange
 
 
-class Tape(Socket):
+class TapeRecorder(Socket):
     """Stands between a session and its socket: passes frames on renumbered, or keeps them while a lap is made."""
 
     __slots__ = ("_socket", "recorded", "sequences")
@@ -263,14 +263,14 @@ class LoadSession:
         starts_at: Moment (monotonic) from which on frames are due.
     """
 
-    def __init__(self, face: LoadFace, inner: Session) -> None:
+    def __init__(self, face: LoadApp, inner: Session) -> None:
         self._face = face
         self._inner = inner
         self._socket: Socket
-        self.tape: Tape
+        self.recorder: TapeRecorder
         self.commands: list[str] = []
         self._waiting: list[str] = []
-        self.lap: Lap | None = None
+        self.tape: LoadTape | None = None
         self._next_chunk = 0
         self.starts_at = 0.0
         self._sent = 0
@@ -282,13 +282,13 @@ class LoadSession:
 
     def on_open(self, socket: Socket) -> None:
         """Open the face's session on a tape."""
-        self._socket, self.tape = socket, Tape(socket)
-        self._inner.on_open(self.tape)
+        self._socket, self.recorder = socket, TapeRecorder(socket)
+        self._inner.on_open(self.recorder)
         self._face.join(self)
 
     def on_text(self, text: str) -> None:
         """Carry out a command now, or between two laps; text that is no JSON (a ping) at once."""
-        if self.lap is None or not text.lstrip().startswith(("{", "[")):
+        if self.tape is None or not text.lstrip().startswith(("{", "[")):
             self._carry_out(text)
         else:
             self._waiting.append(text)
@@ -302,7 +302,7 @@ class LoadSession:
         self._inner.on_text(text)
         if text.lstrip().startswith(("{", "[")):
             self.commands.append(text)
-            self.lap, self.starts_at, self._sent = None, time.monotonic() + _QUIET_S, 0
+            self.tape, self.starts_at, self._sent = None, time.monotonic() + _QUIET_S, 0
 
     def _takes_more(self) -> bool:
         return self._socket.is_open and self._socket.unsent_bytes < _MAX_BACKLOG
@@ -311,17 +311,17 @@ class LoadSession:
         """Send what is due."""
         if not self.commands or now < self.starts_at:
             return
-        if self.lap is None:
-            self.lap = self._face.lap_for(self)
+        if self.tape is None:
+            self.tape = self._face.tape_for(self)
             self._next_chunk, self.starts_at = 0, time.monotonic()
             return
         due = (now - self.starts_at) * frames_per_s
-        while self.lap.frames and self._sent + CHUNK_FRAMES <= due and self._takes_more():
-            data, frames = self.lap.chunk(self._next_chunk, self.tape.sequences, self._face.now_ms())
+        while self.tape.frames and self._sent + CHUNK_FRAMES <= due and self._takes_more():
+            data, frames = self.tape.chunk(self._next_chunk, self.recorder.sequences, self._face.now_ms())
             self._socket.write_raw(data)
             self._face.frames_sent += frames
             self._sent += frames
-            self._next_chunk = (self._next_chunk + 1) % self.lap.chunks
+            self._next_chunk = (self._next_chunk + 1) % self.tape.chunks
             if self._next_chunk == 0 and self._waiting:
                 waiting, self._waiting = self._waiting, []
                 for text in waiting:
@@ -329,7 +329,7 @@ class LoadSession:
                 return
 
 
-class LoadFace:
+class LoadApp:
     """A face in load mode.
 
     Args:
@@ -339,14 +339,14 @@ class LoadFace:
         now_ms: The venue's clock.
     """
 
-    def __init__(self, face: LoadedFace, frames_per_s: int, now_ms: Callable[[], int]) -> None:
+    def __init__(self, face: LoadedApp, frames_per_s: int, now_ms: Callable[[], int]) -> None:
         self.now_ms = now_ms
         self.frames_sent = 0
         self._face = face
         self._frames_per_s = frames_per_s
         self._market_socket = SOCKET_PATH if face.exchange.venue is Venue.KALSHI else "/ws/market"
         self._sessions: dict[LoadSession, None] = {}
-        self._laps: OrderedDict[tuple[str, ...], Lap] = OrderedDict()
+        self._tapes: OrderedDict[tuple[str, ...], LoadTape] = OrderedDict()
         self._timer: asyncio.TimerHandle | None = None
 
     def handle(self, request: Request) -> Response:
@@ -379,31 +379,31 @@ class LoadFace:
             session.play(now, self._frames_per_s)
         self._timer = asyncio.get_running_loop().call_later(_TICK_S, self._tick)
 
-    def lap_for(self, session: LoadSession) -> Lap:
+    def tape_for(self, session: LoadSession) -> LoadTape:
         """Return the lap for what a session has asked for; sessions that asked for the same share one."""
         key = tuple(session.commands)
-        lap = self._laps.get(key)
-        if lap is None:
-            lap = self._laps[key] = Lap([blank(frame) for frame in self._record(session)])
-            if len(self._laps) > _KEPT_LAPS:
-                self._laps.popitem(last=False)
-        return lap
+        tape = self._tapes.get(key)
+        if tape is None:
+            tape = self._tapes[key] = LoadTape([blank(frame) for frame in self._record(session)])
+            if len(self._tapes) > _KEPT_TAPES:
+                self._tapes.popitem(last=False)
+        return tape
 
     def _record(self, session: LoadSession) -> list[bytes]:
         """Let the loop run once; what other sessions would see of it goes nowhere."""
         for other in self._sessions:
-            other.tape.recorded = []
+            other.recorder.recorded = []
         recorded: list[bytes] = []
-        session.tape.recorded, steps = recorded, count()
+        session.recorder.recorded, steps = recorded, count()
         run_loop(
             self._face.exchange,
             _markets(self._face, session.commands),
             self.now_ms(),
             Random(0),
-            lambda: len(recorded) < LAP_FRAMES and next(steps) < 4 * LAP_FRAMES,
+            lambda: len(recorded) < TAPE_FRAMES and next(steps) < 4 * TAPE_FRAMES,
         )
         for other in self._sessions:
-            other.tape.recorded = None
+            other.recorder.recorded = None
         return recorded
 
 

@@ -41,8 +41,8 @@ def options_from(settings: Settings, *, flow: str = "", load: int | None = None)
         parameters = replace(parameters, **REALISTIC_FLOW)
     if settings.sandbox_behaviour is not None:
         behaviour, parameters = load_behaviour(settings.sandbox_behaviour, behaviour, parameters)
-        kalshi = load_face(settings.sandbox_behaviour, "kalshi", KalshiVenueSettings)
-        polymarket = load_face(settings.sandbox_behaviour, "polymarket", PolymarketVenueSettings)
+        kalshi = emulator_settings(settings.sandbox_behaviour, "kalshi", KalshiFaceSettings)
+        polymarket = emulator_settings(settings.sandbox_behaviour, "polymarket", PolymarketFaceSettings)
     parameters = parameters.under(behaviour)
 
     def make_flow(anchor: datetime) -> tuple[FlowSource, Truth | None]:
@@ -89,7 +89,7 @@ def load_behaviour(path: Path, behaviour: Behaviour, parameters: FlowParameters)
         raise ConfigurationError(f"The behaviour file {path} cannot be used: {error}.") from None
 
 
-def load_face(path: Path, name: str, kind: type[EmulatorSettings]) -> EmulatorSettings:
+def emulator_settings(path: Path, name: str, kind: type[EmulatorSettings]) -> EmulatorSettings:
     """The part of a behaviour file that says how a face answers open questions (`kalshi`, `polymarket`).
 
     Raises:

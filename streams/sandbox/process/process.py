@@ -21,7 +21,7 @@ from streams.market.units import cash_e6
 from streams.sandbox.catalogue.truth import Truth, contract_key
 from streams.sandbox.core.candles import PastKey
 from streams.sandbox.core.faults import FaultPlan
-from streams.sandbox.core.model import Act, HouseFill
+from streams.sandbox.core.model import MarketAction, ParticipantFill
 from streams.sandbox.core.profile import ZERO, Behaviour
 from streams.sandbox.exchange.exchange import Exchange
 from streams.sandbox.exchange.journal import Journal, Recovered, snapshot_line
@@ -33,19 +33,19 @@ from streams.sandbox.exchange.snapshot import (
     restore_listing,
     take_changes,
 )
-from streams.sandbox.http.server import Face, Server
-from streams.sandbox.kalshi.app import KalshiApp
+from streams.sandbox.http.server import App, Server
+from streams.sandbox.kalshi.app import KalshiFace
 from streams.sandbox.kalshi.auth import KalshiKey, load_key
 from streams.sandbox.kalshi.settings import KalshiVenueSettings
 from streams.sandbox.polymarket.app import PolymarketApp
 from streams.sandbox.polymarket.auth import PolymarketKey
-from streams.sandbox.polymarket.settings import PolymarketVenueSettings
-from streams.sandbox.process.admin import AdminFace, Controls
-from streams.sandbox.process.load_mode import LoadFace
+from streams.sandbox.polymarket.settings import PolymarketFaceSettings
+from streams.sandbox.process.admin import AdminApp, Controls
+from streams.sandbox.process.load_mode import LoadApp
 
 STEP_S = 0.1
 SNAPSHOT_S = 15.0
-_ACTS_AT_ONCE = 2_000
+_ACTIONS_AT_ONCE = 2_000
 _OPENING_MS = 10_000
 log = get_logger(room="sandbox")
 
@@ -53,7 +53,7 @@ log = get_logger(room="sandbox")
 class FlowSource(Protocol):
     """What moves the markets: the seeded flow or a replay."""
 
-    def step(self, now_ms: int, fills: Sequence[HouseFill]) -> list[Act]:
+    def step(self, now_ms: int, fills: Sequence[ParticipantFill]) -> list[MarketAction]:
         """Return what happens up to now."""
 
     def snapshot(self) -> dict[str, Any]:
@@ -62,7 +62,7 @@ class FlowSource(Protocol):
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a snapshot."""
 
-    def forget_orders(self) -> None:
+    def drop_orders(self) -> None:
         """Take all house orders for gone."""
 
     def follow(self, behaviour: Behaviour) -> None:
@@ -123,7 +123,7 @@ class Sandbox:
             options.faults,
             self.venue_ms,
             self.commit,
-            lambda: self._flow.forget_orders(),
+            lambda: self._flow.drop_orders(),
             self.set_behaviour,
         )
         self._accounts = accounts
@@ -143,7 +143,7 @@ class Sandbox:
             "CROSSBOOK_POLYMARKET_SANDBOX_PORT": Server(self._served(self._polymarket), self.options.polymarket_port),
         }
         if self.options.admin_port is not None:
-            servers["CROSSBOOK_SANDBOX_ADMIN_PORT"] = Server(AdminFace(self.controls), self.options.admin_port)
+            servers["CROSSBOOK_SANDBOX_ADMIN_PORT"] = Server(AdminApp(self.controls), self.options.admin_port)
         is_new = self.resume()
         if self.options.load_frames_per_s:
             self._open_books()
@@ -164,16 +164,16 @@ class Sandbox:
             await self._write_snapshot()
             self._journal.close()
 
-    def _served(self, face: KalshiApp | PolymarketApp) -> Face:
+    def _served(self, face: KalshiFace | PolymarketFace) -> App:
         wanted = self.options.load_frames_per_s
-        return LoadFace(face, wanted, lambda: self.venue_ms(face.venue)) if wanted else face
+        return LoadApp(face, wanted, lambda: self.venue_ms(face.venue)) if wanted else face
 
     def _open_books(self) -> None:
         """Let the flow fill the books at once and stop it: in load mode they stand still."""
         start = now_ms()
         for passed in range(0, _OPENING_MS, int(STEP_S * 1000)):
-            for act in self._flow.step(start + passed, ()):
-                self.exchanges[_ref(act).venue].apply(act, start)
+            for action in self._flow.step(start + passed, ()):
+                self.exchanges[_ref(action).venue].apply(action, start)
         self.controls.is_flow_running = False
 
     def venue_ms(self, venue: Venue) -> int:
@@ -277,11 +277,11 @@ class Sandbox:
             self.commit()
             return
         fills = [fill for exchange in self.exchanges.values() for fill in exchange.drain_house_fills()]
-        acts = self._flow.step(now_ms(), fills)
-        for index, act in enumerate(acts):
-            venue = _ref(act).venue
-            self.exchanges[venue].apply(act, self.venue_ms(venue))
-            if index % _ACTS_AT_ONCE == _ACTS_AT_ONCE - 1:
+        actions = self._flow.step(now_ms(), fills)
+        for index, action in enumerate(actions):
+            venue = _ref(action).venue
+            self.exchanges[venue].apply(action, self.venue_ms(venue))
+            if index % _ACTIONS_AT_ONCE == _ACTIONS_AT_ONCE - 1:
                 # A start brings tens of thousands of acts; requests are answered in between.
                 await asyncio.sleep(0)
         self.commit()
@@ -354,8 +354,8 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _ref(act: Act) -> MarketRef:
-    return act.market if isinstance(act.market, MarketRef) else act.market.ref
+def _ref(action: MarketAction) -> MarketRef:
+    return action.market if isinstance(action.market, MarketRef) else action.market.ref
 
 
 def run(options: SandboxOptions, announce: Callable[[dict[str, Any]], None]) -> None:

@@ -21,12 +21,12 @@ from streams.sandbox.catalogue.catalogue import Catalogue
 from streams.sandbox.catalogue.truth import Condition, Fact, Truth
 from streams.sandbox.core.identifiers import polymarket_ids
 from streams.sandbox.core.model import (
-    Act,
     CancelOrder,
     CatalogueEvent,
     CatalogueMarket,
-    HouseFill,
     ListMarket,
+    MarketAction,
+    ParticipantFill,
     PlaceOrder,
 )
 from streams.sandbox.core.profile import Behaviour
@@ -78,14 +78,14 @@ class ReplayFlow:
             f"replay of {self._source}",
         )
 
-    def step(self, now_ms: int, fills: Sequence[HouseFill]) -> list[Act]:
+    def step(self, now_ms: int, fills: Sequence[ParticipantFill]) -> list[MarketAction]:
         """Return the acts of all frames due at `now_ms`; the first call lists the markets."""
-        acts: list[Act] = []
+        actions: list[MarketAction] = []
         if self._started_ms is None:
             self._started_ms = now_ms
             now = datetime.fromtimestamp(now_ms / 1000, UTC)
-            acts += [ListMarket(*_listing(market, now)) for market in self._recording.markets.values()]
-        self._note_fills(fills, acts)
+            actions += [ListMarket(*_listing(market, now)) for market in self._recording.markets.values()]
+        self._note_fills(fills, actions)
         frames = self._recording.frames
         first_ms = frames[0].at_ms
         while not self.is_finished:
@@ -93,15 +93,15 @@ class ReplayFlow:
             if (frame.at_ms - first_ms) / self._speed > now_ms - self._started_ms:
                 break
             self._position += 1
-            self._play(frame, acts)
-        return acts
+            self._play(frame, actions)
+        return actions
 
     # -- frames -----------------------------------------------------------------------------------------------------
 
-    def _play(self, frame: RecordedFrame, acts: list[Act]) -> None:
+    def _play(self, frame: RecordedFrame, actions: list[MarketAction]) -> None:
         wanted = self._wanted.setdefault(frame.ref, {})
         if frame.is_snapshot:
-            self._play_snapshot(frame, wanted, acts)
+            self._play_snapshot(frame, wanted, actions)
             return
         self.counts["change"] += 1
         for level, size in frame.sizes.items():
@@ -110,20 +110,25 @@ class ReplayFlow:
                 self.counts["clamped"] += 1
                 after = 0
             _set(wanted, level, after)
-        self._reconcile(frame.ref, set(frame.sizes), acts)
+        self._reconcile(frame.ref, set(frame.sizes), actions)
 
-    def _play_snapshot(self, frame: RecordedFrame, wanted: dict[Level, int], acts: list[Act]) -> None:
+    def _play_snapshot(self, frame: RecordedFrame, wanted: dict[Level, int], actions: list[MarketAction]) -> None:
         after = {level: size for level, size in frame.sizes.items() if size > 0}
         kind = "snapshot" if not wanted else _difference(wanted, after)
         self.counts[kind] += 1
         changed = {level for level in wanted.keys() | after.keys() if wanted.get(level) != after.get(level)}
         if kind == "fill" and frame.ref.venue is Venue.POLYMARKET and not self._held.get(frame.ref):
-            self._consume(frame.ref, wanted, after, changed, acts)
+            self._consume(frame.ref, wanted, after, changed, actions)
         self._wanted[frame.ref] = after
-        self._reconcile(frame.ref, changed, acts)
+        self._reconcile(frame.ref, changed, actions)
 
     def _consume(
-        self, ref: MarketRef, wanted: dict[Level, int], after: dict[Level, int], changed: set[Level], acts: list[Act]
+        self,
+        ref: MarketRef,
+        wanted: dict[Level, int],
+        after: dict[Level, int],
+        changed: set[Level],
+        actions: list[MarketAction],
     ) -> None:
         """Let a taker buy or sell exactly what the recorded book lost."""
         side = next(iter(changed))[0]
@@ -132,19 +137,19 @@ class ReplayFlow:
         limit = max(prices) if side == "ask" else min(prices)
         taker_side: Side = "bid" if side == "ask" else "ask"
         self._orders += 1
-        acts.append(PlaceOrder(ref, TAKER, f"x{self._orders}", taker_side, limit, size, is_immediate=True))
+        actions.append(PlaceOrder(ref, TAKER, f"x{self._orders}", taker_side, limit, size, is_immediate=True))
         levels = self._levels[ref]
         for level in changed:
             _drop_first(levels, level, wanted[level] - after.get(level, 0))
 
     # -- house orders -----------------------------------------------------------------------------------------------
 
-    def _reconcile(self, ref: MarketRef, changed: set[Level], acts: list[Act]) -> None:
+    def _reconcile(self, ref: MarketRef, changed: set[Level], actions: list[MarketAction]) -> None:
         """Make the house orders of the changed levels, and of those held back, add up to the wanted sizes."""
         wanted, levels = self._wanted[ref], self._levels.setdefault(ref, {})
         todo = changed | self._held.pop(ref, set())
         for level in sorted(todo):
-            self._shrink(ref, levels, level, wanted.get(level, 0), acts)
+            self._shrink(ref, levels, level, wanted.get(level, 0), actions)
         held: set[Level] = set()
         best_bid = max((price for side, price in levels if side == "bid"), default=0)
         best_ask = min((price for side, price in levels if side == "ask"), default=10_000)
@@ -157,31 +162,31 @@ class ReplayFlow:
                 held.add(level)
                 self.counts["held_back"] += 1
                 continue
-            self._add(ref, levels, level, missing, acts)
+            self._add(ref, levels, level, missing, actions)
             best_bid, best_ask = (max(best_bid, price), best_ask) if side == "bid" else (best_bid, min(best_ask, price))
         if held:
             self._held[ref] = held
 
     def _shrink(
-        self, ref: MarketRef, levels: dict[Level, list[list[int]]], level: Level, size: int, acts: list[Act]
+        self, ref: MarketRef, levels: dict[Level, list[list[int]]], level: Level, size: int, actions: list[MarketAction]
     ) -> None:
         orders = levels.get(level, [])
         total = sum(order[1] for order in orders)
         while orders and total > size:
             number, last = orders.pop()
-            acts.append(CancelOrder(ref, REPLAY, str(number)))
+            actions.append(CancelOrder(ref, REPLAY, str(number)))
             total -= last
         if not orders:
             levels.pop(level, None)
 
     def _add(
-        self, ref: MarketRef, levels: dict[Level, list[list[int]]], level: Level, size: int, acts: list[Act]
+        self, ref: MarketRef, levels: dict[Level, list[list[int]]], level: Level, size: int, actions: list[MarketAction]
     ) -> None:
         self._orders += 1
         levels.setdefault(level, []).append([self._orders, size])
-        acts.append(PlaceOrder(ref, REPLAY, str(self._orders), level[0], level[1], size))
+        actions.append(PlaceOrder(ref, REPLAY, str(self._orders), level[0], level[1], size))
 
-    def _note_fills(self, fills: Sequence[HouseFill], acts: list[Act]) -> None:
+    def _note_fills(self, fills: Sequence[ParticipantFill], actions: list[MarketAction]) -> None:
         """Put back what outside orders took, so that the book stays the recorded one."""
         for fill in fills:
             if fill.account != REPLAY or fill.counterparty_is_house:
@@ -195,7 +200,7 @@ class ReplayFlow:
                 levels[level] = kept
             else:
                 levels.pop(level, None)
-            self._reconcile(fill.market, {level}, acts)
+            self._reconcile(fill.market, {level}, actions)
 
     # -- keeping ----------------------------------------------------------------------------------------------------
 
@@ -240,7 +245,7 @@ class ReplayFlow:
     def follow(self, behaviour: Behaviour) -> None:
         """What was recorded does not depend on any behaviour."""
 
-    def forget_orders(self) -> None:
+    def drop_orders(self) -> None:
         """Drop what is believed to rest: for an exchange that came back without house orders."""
         self._levels.clear()
         for ref, levels in self._wanted.items():

@@ -13,7 +13,7 @@ from random import Random
 
 from streams.market.identity import MarketRef, Side, Venue
 from streams.sandbox.catalogue.truth import Truth
-from streams.sandbox.core.model import Act, CatalogueMarket, HouseFill, PlaceOrder
+from streams.sandbox.core.model import CatalogueMarket, MarketAction, ParticipantFill, PlaceOrder
 from streams.sandbox.simulation.makers import Makers
 from streams.sandbox.simulation.parameters import FlowParameters
 from streams.sandbox.simulation.quoting import MAKER, RIVAL, Quotes, note_fill
@@ -37,7 +37,7 @@ def fee_share(market: CatalogueMarket, price: float) -> float:
     return rate * price * (1.0 - price)
 
 
-def gap_for_edge(
+def displacement_for_edge(
     edge: float, near: tuple[Quotes, CatalogueMarket], far: tuple[Quotes, CatalogueMarket], rng: Random
 ) -> float | None:
     """The displacement of `near`'s quotes that leaves `edge` dollars per contract between it and `far`, or None.
@@ -56,24 +56,24 @@ def gap_for_edge(
     return None
 
 
-def catalogue_gap(parameters: FlowParameters, rng: Random) -> tuple[float, float]:
+def catalogue_dislocation(parameters: FlowParameters, rng: Random) -> tuple[float, float]:
     """(edge in dollars, length in seconds) of a gap of the catalogue's pairs."""
     edge = parameters.gap_edge_e4 / 10_000 * math.exp(parameters.gap_edge_spread * rng.gauss(0.0, 1.0))
     minutes = parameters.gap_minutes * math.exp(parameters.gap_minutes_spread * rng.gauss(0.0, 1.0))
     return min(edge, 0.08), min(minutes, 30.0) * 60.0
 
 
-def mean_gap_s(parameters: FlowParameters) -> float:
+def mean_dislocation_s(parameters: FlowParameters) -> float:
     """Mean length of such a gap in seconds."""
     return parameters.gap_minutes * 60.0 * math.exp(parameters.gap_minutes_spread**2 / 2.0)
 
 
-def short_gap(parameters: FlowParameters, rng: Random) -> tuple[float, float]:
+def short_dislocation(parameters: FlowParameters, rng: Random) -> tuple[float, float]:
     """(edge in dollars, length in seconds) of a gap of the short series."""
     return rng.uniform(*parameters.short_gap_edge_e4) / 10_000, rng.uniform(*parameters.short_gap_s)
 
 
-class Gaps(Makers):
+class Dislocations(Makers):
     """Opens and closes gaps.
 
     Attributes:
@@ -87,35 +87,37 @@ class Gaps(Makers):
         self.gaps: Counter[str] = Counter()
         self._short_events: dict[str, ShortEvent] = {}
 
-    def _on_gap(self, key: str, acts: list[Act]) -> None:
+    def _on_dislocation(self, key: str, actions: list[MarketAction]) -> None:
         ref = parse_ref(key)
         listed = self._registry.markets.get(ref)
         if listed is None or ref not in self._quotes:
             return
         parameters, rng = self.parameters, self._rng
-        edge, length_s = short_gap(parameters, rng) if listed.is_short else catalogue_gap(parameters, rng)
-        self._open_gap(ref, edge, length_s)
+        edge, length_s = (
+            short_dislocation(parameters, rng) if listed.is_short else catalogue_dislocation(parameters, rng)
+        )
+        self._dislocate(ref, edge, length_s)
         if listed.is_short:
             life_ms = self._short_events[listed.condition.fact_id].coin.life_min * 60_000
             wait = length_s * 1000 + rng.expovariate(parameters.short_gaps_per_life / life_ms)
         else:
-            wait = length_s * 1000 + rng.expovariate(parameters.gap_share / (mean_gap_s(parameters) * 1000))
+            wait = length_s * 1000 + rng.expovariate(parameters.gap_share / (mean_dislocation_s(parameters) * 1000))
         self._at(self._now_ms + wait, "gap", key)
 
     def _brief_wait_ms(self) -> float:
         return self._rng.expovariate(self.parameters.brief_gaps_per_h / 3_600_000)
 
-    def _on_brief(self, key: str, acts: list[Act]) -> None:
+    def _on_brief(self, key: str, actions: list[MarketAction]) -> None:
         ref = parse_ref(key)
         if ref not in self._quotes:
             return
         parameters, rng = self.parameters, self._rng
         length_s = rng.uniform(*parameters.brief_gap_s)
         few = max(5.0, parameters.brief_gap_contracts * math.exp(0.3 * rng.gauss(0.0, 1.0)))
-        self._open_gap(ref, rng.uniform(*parameters.brief_gap_edge_e4) / 10_000, length_s, few)
+        self._dislocate(ref, rng.uniform(*parameters.brief_gap_edge_e4) / 10_000, length_s, few)
         self._at(self._now_ms + length_s * 1000 + self._brief_wait_ms(), "brief", key)
 
-    def _open_gap(self, ref: MarketRef, edge: float, length_s: float, few: float = 0.0) -> None:
+    def _dislocate(self, ref: MarketRef, edge: float, length_s: float, few: float = 0.0) -> None:
         listed = self._registry.markets[ref]
         peers = [peer.ref for peer in listed.peers if peer.ref in self._quotes]
         if not peers:
@@ -126,7 +128,7 @@ class Gaps(Makers):
         end_ms = self._now_ms + int(length_s * 1000)
         if listed.is_short:
             end_ms = min(end_ms, int(listed.market.close_time.timestamp() * 1000) - _SHORT_LAST_GAP_MS)
-        gap = gap_for_edge(edge, near, far, self._rng)
+        gap = displacement_for_edge(edge, near, far, self._rng)
         if gap is None or near[0].gap or far[0].gap or end_ms <= self._now_ms + 1_000 * (1 if few else 2):
             return
         self.gaps["brief" if few else "short" if listed.is_short else "long"] += 1
@@ -142,7 +144,7 @@ class Gaps(Makers):
         self._at(self._now_ms + _SHOWN_AFTER_MS, "quote_once", str(quotes.ref))
         self._at(end_ms, "gap_end", str(quotes.ref))
 
-    def _on_rival(self, key: str, acts: list[Act]) -> None:
+    def _on_rival(self, key: str, actions: list[MarketAction]) -> None:
         """Somebody faster takes all that is stale, and the makers know."""
         quotes = self._quotes.get(parse_ref(key))
         if quotes is None or not quotes.gap:
@@ -155,12 +157,12 @@ class Gaps(Makers):
             self._sequence += 1
             side: Side = "ask" if quotes.wanted_side == "bid" else "bid"
             taken = sum(stale.values())
-            acts.append(PlaceOrder(quotes.ref, RIVAL, f"t{self._sequence}", side, worst, taken, is_immediate=True))
+            actions.append(PlaceOrder(quotes.ref, RIVAL, f"t{self._sequence}", side, worst, taken, is_immediate=True))
             self.gaps["taken"] += 1
         quotes.gap = quotes.few = 0.0
         self._at(self._now_ms + _SHOWN_AFTER_MS, "quote_once", key)
 
-    def _on_gap_end(self, key: str, acts: list[Act]) -> None:
+    def _on_dislocation_end(self, key: str, actions: list[MarketAction]) -> None:
         quotes = self._quotes.get(parse_ref(key))
         if quotes is None or not quotes.gap or self._now_ms < quotes.gap_until_ms - 600:
             return
@@ -169,11 +171,11 @@ class Gaps(Makers):
             levels = quotes.bids if side == "ask" else quotes.asks
             if levels:
                 best = max(levels) if side == "ask" else min(levels)
-                self._take(quotes.ref, RIVAL, side, levels[best][1], acts)
+                self._take(quotes.ref, RIVAL, side, levels[best][1], actions)
         quotes.gap = quotes.few = 0.0
-        self._refresh(quotes.ref, quotes, acts)
+        self._refresh(quotes.ref, quotes, actions)
 
-    def _on_ladder(self, _: str, acts: list[Act]) -> None:
+    def _on_ladder(self, _: str, actions: list[MarketAction]) -> None:
         parameters, rng = self.parameters, self._rng
         self._at(self._now_ms + 1 + rng.expovariate(parameters.ladder_violations_per_min / 60_000), "ladder")
         rungs = [ref for ref in rng.choice(self.ladders) if ref in self._quotes]
@@ -195,7 +197,7 @@ class Gaps(Makers):
         self._displace(low, -shift, end_ms)
         self._displace(high, shift, end_ms)
 
-    def _note_fills(self, fills: Sequence[HouseFill], now_ms: int) -> None:
+    def _note_fills(self, fills: Sequence[ParticipantFill], now_ms: int) -> None:
         for fill in fills:
             quotes = self._quotes.get(fill.market)
             if quotes is None or fill.account != MAKER:

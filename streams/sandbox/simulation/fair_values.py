@@ -25,7 +25,7 @@ class Settlement:
     result: str
 
 
-class Beliefs:
+class FairValues:
     """Displacements of all facts from their start, moved in small slices; spot prices of the short series."""
 
     def __init__(self, truth: Truth, parameters: FlowParameters, rng: Random) -> None:

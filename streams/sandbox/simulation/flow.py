@@ -15,16 +15,23 @@ from typing import Any
 from streams.market.identity import MarketRef, Venue
 from streams.sandbox.catalogue.catalogue import Catalogue
 from streams.sandbox.catalogue.truth import Fact
-from streams.sandbox.core.model import Act, CloseMarket, DetermineMarket, HouseFill, ListMarket, SettleMarket
+from streams.sandbox.core.model import (
+    CloseMarket,
+    DetermineMarket,
+    ListMarket,
+    MarketAction,
+    ParticipantFill,
+    SettleMarket,
+)
 from streams.sandbox.core.profile import Behaviour
-from streams.sandbox.simulation.dislocations import Gaps, mean_gap_s
+from streams.sandbox.simulation.dislocations import Dislocations, mean_dislocation_s
 from streams.sandbox.simulation.parameters import FlowParameters
 from streams.sandbox.simulation.quoting import wanted_contracts
 from streams.sandbox.simulation.short_series import MINUTE_MS, ShortEvent, due_closes, listings, strikes_around
 from streams.sandbox.simulation.universe import parse_ref
 
 
-class Flow(Gaps):
+class Flow(Dislocations):
     """Turns time into acts. One instance serves both venues.
 
     Args:
@@ -46,16 +53,17 @@ class Flow(Gaps):
         for ref in self._registry.markets:
             self._make_quotes(ref)
         self.ladders = self._registry.ladders()
-        self._handlers: dict[str, Callable[[str, list[Act]], None]] = {
-            "belief": self._on_belief, "quote": self._on_quote, "quote_once": self._on_quote_once,
-            "taker": self._on_taker, "gap": self._on_gap, "brief": self._on_brief, "rival": self._on_rival,
-            "gap_end": self._on_gap_end, "fade": self._on_fade, "ladder": self._on_ladder, "series": self._on_series,
-            "close": self._on_close, "determine": self._on_determine, "settle": self._on_settle,
+        self._handlers: dict[str, Callable[[str, list[MarketAction]], None]] = {
+            "belief": self._on_fair_value, "quote": self._on_quote, "quote_once": self._on_quote_once,
+            "taker": self._on_taker, "gap": self._on_dislocation, "brief": self._on_brief, "rival": self._on_rival,
+            "gap_end": self._on_dislocation_end, "fade": self._on_fade, "ladder": self._on_ladder,
+            "series": self._on_series, "close": self._on_close, "determine": self._on_determine,
+            "settle": self._on_settle,
         }  # fmt: skip
 
     # -- the one call -----------------------------------------------------------------------------------------------
 
-    def step(self, now_ms: int, fills: Sequence[HouseFill]) -> list[Act]:
+    def step(self, now_ms: int, fills: Sequence[ParticipantFill]) -> list[MarketAction]:
         """Return what happens up to `now_ms`, in order.
 
         Args:
@@ -63,29 +71,29 @@ class Flow(Gaps):
             fills: What traded of house orders since the last step. Calling again at once after a fill from outside
                 lets makers react between the two legs of a hedge.
         """
-        acts: list[Act] = []
+        actions: list[MarketAction] = []
         if self._now_ms == 0:
             self._now_ms = now_ms
-            self._start(acts)
+            self._start(actions)
         self._note_fills(fills, max(now_ms, self._now_ms))
         while self._heap and self._heap[0][0] <= now_ms:
             due_ms, _, kind, key = heapq.heappop(self._heap)
             # After a pause the past is not replayed event by event: what is overdue happens now.
             self._now_ms = max(self._now_ms, due_ms, now_ms - 1_000)
-            self._handlers[kind](key, acts)
+            self._handlers[kind](key, actions)
         self._now_ms = max(self._now_ms, now_ms)
-        return acts
+        return actions
 
-    def _start(self, acts: list[Act]) -> None:
+    def _start(self, actions: list[MarketAction]) -> None:
         now, parameters, rng = self._now_ms, self.parameters, self._rng
         count = len(self._registry.markets)
         spread_ms = parameters.opening_s * 1000 * max(1.0, count / 1000)
         by_weight = sorted(self._registry.markets.items(), key=lambda item: -item[1].weight)
-        acts.extend(ListMarket(listed.event, listed.market) for listed in self._registry.markets.values())
+        actions.extend(ListMarket(listed.event, listed.market) for listed in self._registry.markets.values())
         for rank, (ref, listed) in enumerate(by_weight):
             self._at(now + spread_ms * rank / max(count, 1), "quote", str(ref))
             self._at(listed.market.close_time.timestamp() * 1000, "close", str(ref))
-        mean_ms = mean_gap_s(parameters) * 1000
+        mean_ms = mean_dislocation_s(parameters) * 1000
         for ref, listed in self._registry.markets.items():
             if ref.venue is Venue.KALSHI and listed.peers:
                 starts_open = rng.random() < parameters.gap_share
@@ -104,32 +112,32 @@ class Flow(Gaps):
 
     # -- short series -----------------------------------------------------------------------------------------------
 
-    def _on_series(self, _: str, acts: list[Act]) -> None:
+    def _on_series(self, _: str, actions: list[MarketAction]) -> None:
         for coin in self.parameters.coins:
             for close_ms in due_closes(self._now_ms, coin, self._listed_until.get(coin.code, 0)):
                 self._listed_until[coin.code] = close_ms
-                strikes = strikes_around(self._beliefs.spot(coin.code), coin)
-                self._list_short(ShortEvent(coin, close_ms, self._now_ms, strikes), acts)
+                strikes = strikes_around(self._fair_values.spot(coin.code), coin)
+                self._list_short(ShortEvent(coin, close_ms, self._now_ms, strikes), actions)
         next_minute = (self._now_ms // MINUTE_MS + 1) * MINUTE_MS
         self._at(next_minute, "series")
 
-    def _list_short(self, event: ShortEvent, acts: list[Act] | None) -> None:
+    def _list_short(self, event: ShortEvent, actions: list[MarketAction] | None) -> None:
         """List a short event; without `acts` (a restore) only make it known."""
         self._short_events[event.fact_id] = event
-        self._beliefs.add_short(event.fact_id, event.coin, event.close_ms)
+        self._fair_values.add_short(event.fact_id, event.coin, event.close_ms)
         rows = listings(event)
         fact = Fact(event.fact_id, "scalar", step="0.01")
         refs = [market.ref for _, market, _ in rows]
         for parent, market, condition in rows:
-            start = min(max(round(self._beliefs.probability(condition, self._now_ms) * 10_000), 100), 9_900)
+            start = min(max(round(self._fair_values.probability(condition, self._now_ms) * 10_000), 100), 9_900)
             listed = replace(market, start_price_e4=start)
             self._registry.add(parent, listed, condition, fact, is_short=True)
-            if acts is not None:
-                acts.append(ListMarket(parent, listed))
+            if actions is not None:
+                actions.append(ListMarket(parent, listed))
         self._registry.weigh(refs)
         for ref in refs:
             self._make_quotes(ref)
-        if acts is None:
+        if actions is None:
             return
         life_ms = event.coin.life_min * MINUTE_MS
         for ref in refs:
@@ -141,14 +149,14 @@ class Flow(Gaps):
 
     # -- the end of a market ----------------------------------------------------------------------------------------
 
-    def _on_close(self, key: str, acts: list[Act]) -> None:
+    def _on_close(self, key: str, actions: list[MarketAction]) -> None:
         ref = parse_ref(key)
         if self._quotes.pop(ref, None) is None:
             return
-        acts.append(CloseMarket(ref))
+        actions.append(CloseMarket(ref))
         listed, rng = self._registry.markets[ref], self._rng
         fact_id = listed.condition.fact_id
-        self._beliefs.answer(fact_id)
+        self._fair_values.answer(fact_id)
         lag = self.parameters.determination_s(ref.venue, is_short=listed.is_short)
         self._at(self._now_ms + rng.uniform(*lag) * 1000, "determine", key)
         if isinstance(listed.condition.yes, (bool, frozenset)) and fact_id not in self._early:
@@ -158,24 +166,24 @@ class Flow(Gaps):
                 if other in self._quotes:
                     self._at(self._now_ms + rng.uniform(2_000, 60_000), "close", str(other))
 
-    def _on_determine(self, key: str, acts: list[Act]) -> None:
+    def _on_determine(self, key: str, actions: list[MarketAction]) -> None:
         ref = parse_ref(key)
         listed = self._registry.markets[ref]
-        fair = min(max(self._beliefs.probability(listed.condition, self._now_ms), 0.01), 0.99)
-        outcome = self._beliefs.settlement(listed.condition, round(fair * 100) * 100)
+        fair = min(max(self._fair_values.probability(listed.condition, self._now_ms), 0.01), 0.99)
+        outcome = self._fair_values.settlement(listed.condition, round(fair * 100) * 100)
         result: Any = outcome.result
-        acts.append(DetermineMarket(ref, outcome.settlement_e4, result))
+        actions.append(DetermineMarket(ref, outcome.settlement_e4, result))
         lag = self.parameters.payment_s(ref.venue)
         self._at(self._now_ms + self._rng.uniform(*lag) * 1000, "settle", key)
 
-    def _on_settle(self, key: str, acts: list[Act]) -> None:
+    def _on_settle(self, key: str, actions: list[MarketAction]) -> None:
         ref = parse_ref(key)
-        acts.append(SettleMarket(ref))
+        actions.append(SettleMarket(ref))
         fact_id = self._registry.markets[ref].condition.fact_id
         self._registry.remove(ref)
         if fact_id in self._short_events and not self._registry.of_fact(fact_id):
             del self._short_events[fact_id]
-            self._beliefs.drop_short(fact_id)
+            self._fair_values.drop_short(fact_id)
 
     # -- keeping ----------------------------------------------------------------------------------------------------
 
@@ -184,7 +192,7 @@ class Flow(Gaps):
         version, numbers, spare = self._rng.getstate()
         return {
             "now_ms": self._now_ms, "sequence": self._sequence, "rng": [version, list(numbers), spare],
-            "beliefs": self._beliefs.snapshot(), "heap": [list(event) for event in self._heap],
+            "beliefs": self._fair_values.snapshot(), "heap": [list(event) for event in self._heap],
             "quotes": [[str(ref), quotes.index, *quotes.snapshot()] for ref, quotes in self._quotes.items()],
             "markets": [str(ref) for ref in self._registry.markets], "total_weight": self._registry.total_weight,
             "markets_made": self._markets_made, "listed_until": dict(self._listed_until), "early": sorted(self._early),
@@ -207,7 +215,7 @@ class Flow(Gaps):
             quotes.restore(values)
             self._quotes[quotes.ref] = quotes
         self._registry.total_weight = state["total_weight"]
-        self._beliefs.restore(state["beliefs"])
+        self._fair_values.restore(state["beliefs"])
         self._now_ms, self._sequence, self._markets_made = state["now_ms"], state["sequence"], state["markets_made"]
         self._heap = [(due, number, kind, key) for due, number, kind, key in state["heap"]]
         self._listed_until, self._early = dict(state["listed_until"]), set(state["early"])
@@ -224,7 +232,7 @@ class Flow(Gaps):
         """Let makers and rivals act by another behaviour from now on."""
         self.parameters = self.parameters.under(behaviour)
 
-    def forget_orders(self) -> None:
+    def drop_orders(self) -> None:
         """Drop the makers' view of their resting orders: for an exchange that came back without them."""
         for quotes in self._quotes.values():
             quotes.bids.clear()

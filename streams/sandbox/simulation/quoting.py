@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 from streams.market.identity import MarketRef, Side
-from streams.sandbox.core.model import Act, CancelOrder, PlaceOrder
+from streams.sandbox.core.model import CancelOrder, MarketAction, PlaceOrder
 from streams.sandbox.simulation.parameters import FlowParameters
 
 MAKER = "house-maker"
@@ -127,12 +127,12 @@ def follow(quotes: Quotes, fair: float, lag_ms: float, now_ms: int, rng: Random,
     return believed + quotes.noise * scale + quotes.gap
 
 
-def refresh(quotes: Quotes, middle: float, now_ms: int, rng: Random, parameters: FlowParameters) -> list[Act]:
+def refresh(quotes: Quotes, middle: float, now_ms: int, rng: Random, parameters: FlowParameters) -> list[MarketAction]:
     """Bring the book in line with the middle; when nothing needs to move, renew one level with another size."""
     bid, ask = _tops(quotes, middle, now_ms)
-    acts: list[Act] = []
-    _withdraw(quotes, "bid", quotes.bids, [price for price in quotes.bids if price > bid], acts)
-    _withdraw(quotes, "ask", quotes.asks, [price for price in quotes.asks if price < ask], acts)
+    actions: list[MarketAction] = []
+    _withdraw(quotes, "bid", quotes.bids, [price for price in quotes.bids if price > bid], actions)
+    _withdraw(quotes, "ask", quotes.asks, [price for price in quotes.asks if price < ask], actions)
     bids, asks = _ladder(quotes, bid, -1, parameters.levels), _ladder(quotes, ask, 1, parameters.levels)
     if quotes.few:
         plain_bid, plain_ask = _tops(quotes, middle - quotes.gap, now_ms)
@@ -140,11 +140,11 @@ def refresh(quotes: Quotes, middle: float, now_ms: int, rng: Random, parameters:
             bids = [bid, *_ladder(quotes, min(plain_bid, bid), -1, parameters.levels)[bid <= plain_bid :]]
         else:
             asks = [ask, *_ladder(quotes, max(plain_ask, ask), 1, parameters.levels)[ask >= plain_ask :]]
-    _fill_up(quotes, "bid", bids, acts, rng, parameters)
-    _fill_up(quotes, "ask", asks, acts, rng, parameters)
-    if not acts:
-        _renew(quotes, acts, rng, parameters)
-    return acts
+    _fill_up(quotes, "bid", bids, actions, rng, parameters)
+    _fill_up(quotes, "ask", asks, actions, rng, parameters)
+    if not actions:
+        _renew(quotes, actions, rng, parameters)
+    return actions
 
 
 def _tops(quotes: Quotes, middle: float, now_ms: int) -> tuple[int, int]:
@@ -182,22 +182,24 @@ def _ladder(quotes: Quotes, top: int, direction: int, count: int) -> list[int]:
     return prices
 
 
-def _withdraw(quotes: Quotes, side: Side, levels: dict[int, list[int]], prices: list[int], acts: list[Act]) -> None:
+def _withdraw(
+    quotes: Quotes, side: Side, levels: dict[int, list[int]], prices: list[int], actions: list[MarketAction]
+) -> None:
     for price in prices:
         number, _ = levels.pop(price)
-        acts.append(CancelOrder(quotes.ref, MAKER, quotes.key(number)))
+        actions.append(CancelOrder(quotes.ref, MAKER, quotes.key(number)))
 
 
 def _fill_up(
-    quotes: Quotes, side: Side, wanted: list[int], acts: list[Act], rng: Random, parameters: FlowParameters
+    quotes: Quotes, side: Side, wanted: list[int], actions: list[MarketAction], rng: Random, parameters: FlowParameters
 ) -> None:
     levels = quotes.bids if side == "bid" else quotes.asks
     if wanted and len(levels) > len(wanted) + 2:
         far = sorted(levels, reverse=side == "ask")
-        _withdraw(quotes, side, levels, far[: len(levels) - len(wanted)], acts)
+        _withdraw(quotes, side, levels, far[: len(levels) - len(wanted)], actions)
     for depth, price in enumerate(wanted):
         if price not in levels:
-            acts.append(_place(quotes, side, price, depth, rng, parameters))
+            actions.append(_place(quotes, side, price, depth, rng, parameters))
 
 
 def _place(quotes: Quotes, side: Side, price: int, depth: int, rng: Random, parameters: FlowParameters) -> PlaceOrder:
@@ -215,7 +217,7 @@ def _place(quotes: Quotes, side: Side, price: int, depth: int, rng: Random, para
     return PlaceOrder(quotes.ref, MAKER, quotes.key(quotes.orders), side, price, levels[price][1])
 
 
-def _renew(quotes: Quotes, acts: list[Act], rng: Random, parameters: FlowParameters) -> None:
+def _renew(quotes: Quotes, actions: list[MarketAction], rng: Random, parameters: FlowParameters) -> None:
     side: Side = "bid" if rng.random() < 0.5 else "ask"
     levels = quotes.bids if side == "bid" else quotes.asks
     if not levels:
@@ -223,31 +225,31 @@ def _renew(quotes: Quotes, acts: list[Act], rng: Random, parameters: FlowParamet
     prices = sorted(levels, reverse=side == "bid")
     depth = min(int(rng.expovariate(0.7)), len(prices) - 1)
     price = prices[depth]
-    _withdraw(quotes, side, levels, [price], acts)
-    acts.append(_place(quotes, side, price, depth, rng, parameters))
+    _withdraw(quotes, side, levels, [price], actions)
+    actions.append(_place(quotes, side, price, depth, rng, parameters))
 
 
 def step_back(
     quotes: Quotes, side: Side, now_ms: int, rng: Random, parameters: FlowParameters, *, keeps_residue: bool
-) -> list[Act]:
+) -> list[MarketAction]:
     """Pull the best quotes of one side, for a while; perhaps leave a few contracts at the old price."""
     levels = quotes.bids if side == "bid" else quotes.asks
-    acts: list[Act] = []
+    actions: list[MarketAction] = []
     if not levels:
-        return acts
+        return actions
     distance = rng.randint(*parameters.fade_e4)
     top = max(levels) if side == "bid" else min(levels)
     gone = [price for price in levels if abs(price - top) < distance]
-    _withdraw(quotes, side, levels, gone, acts)
+    _withdraw(quotes, side, levels, gone, actions)
     if keeps_residue:
         quotes.orders += 1
         size = rng.randint(5, 9) * _WHOLE
         levels[top] = [quotes.orders, size]
-        acts.append(PlaceOrder(quotes.ref, MAKER, quotes.key(quotes.orders), side, top, size))
+        actions.append(PlaceOrder(quotes.ref, MAKER, quotes.key(quotes.orders), side, top, size))
     quotes.shy_bid_e4 = distance if side == "bid" else 0
     quotes.shy_ask_e4 = distance if side == "ask" else 0
     quotes.shy_until_ms = now_ms + int(rng.uniform(*parameters.fade_s) * 1000)
-    return acts
+    return actions
 
 
 def wanted_contracts(quotes: Quotes) -> int:

@@ -24,13 +24,13 @@ from streams.market.identity import MarketRef, Venue
 from streams.sandbox.core.faults import load_plan
 from streams.sandbox.core.identifiers import polymarket_ids
 from streams.sandbox.core.model import (
-    Act,
     CatalogueEvent,
     CatalogueMarket,
     CloseMarket,
     DetermineMarket,
-    HouseFill,
     ListMarket,
+    MarketAction,
+    ParticipantFill,
     PlaceOrder,
     SettleMarket,
 )
@@ -57,14 +57,14 @@ class TwoMarkets:
         """What one YES pays at the end, once the markets are to end."""
         self._is_over = False
 
-    def step(self, now_ms: int, fills: Sequence[HouseFill]) -> list[Act]:
+    def step(self, now_ms: int, fills: Sequence[ParticipantFill]) -> list[MarketAction]:
         if not self._is_listed:
             self._is_listed = True
             return [*self._listing(datetime.fromtimestamp(now_ms / 1000, UTC)), *self._quotes()]
         if self.end is not None and not self._is_over:
             self._is_over = True
             result = "yes" if self.end == 10_000 else "no" if self.end == 0 else "scalar"
-            acts: list[Act] = []
+            acts: list[MarketAction] = []
             for ref in (KALSHI, POLYMARKET):
                 acts += [CloseMarket(ref), DetermineMarket(ref, self.end, result), SettleMarket(ref)]  # type: ignore[arg-type]
             return acts
@@ -76,7 +76,7 @@ class TwoMarkets:
     def restore(self, state: dict[str, Any]) -> None:
         return None
 
-    def _listing(self, now: datetime) -> list[Act]:
+    def _listing(self, now: datetime) -> list[MarketAction]:
         close = now + timedelta(hours=1)
         kalshi = CatalogueMarket(
             Venue.KALSHI,
@@ -110,8 +110,8 @@ class TwoMarkets:
             ListMarket(CatalogueEvent(Venue.POLYMARKET, "9001", "", "Rain"), polymarket),
         ]
 
-    def _quotes(self) -> list[Act]:
-        acts: list[Act] = []
+    def _quotes(self) -> list[MarketAction]:
+        acts: list[MarketAction] = []
         # YES is 0.42 on Kalshi and NO 0.50 on Polymarket
         for ref, bid, ask in ((KALSHI, 4_000, 4_200), (POLYMARKET, 5_000, 5_200)):
             for number in range(3):

@@ -16,7 +16,7 @@ from streams.sandbox.core.profile import Behaviour
 from streams.sandbox.exchange.exchange import Exchange
 from streams.sandbox.http.fault_injection import FaultySurface
 from streams.sandbox.http.server import Request, Response
-from streams.sandbox.process.admin import AdminFace, Controls
+from streams.sandbox.process.admin import AdminApp, Controls
 
 NOW_MS = 1_790_000_000_000
 MARKET = "KXRAIN-26DEC01-NYC"
@@ -33,7 +33,7 @@ class Surface(FaultySurface):
 class Port:
     """An admin port over one listed market on each venue."""
 
-    face: AdminFace
+    face: AdminApp
     controls: Controls
     commits: list[int]
     forgotten: list[int]
@@ -77,7 +77,7 @@ def port() -> Port:
         lambda: forgotten.append(1),
         set_behaviour,
     )
-    return Port(AdminFace(controls), controls, commits, forgotten)
+    return Port(AdminApp(controls), controls, commits, forgotten)
 
 
 def test_rules_are_added_counted_and_removed_one_by_one_or_all(port: Port) -> None:

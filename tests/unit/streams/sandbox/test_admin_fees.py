@@ -11,8 +11,8 @@ from streams.market.identity import Venue
 from streams.sandbox.core.faults import FaultPlan
 from streams.sandbox.exchange.snapshot import apply_state, exchange_state, reopen_books
 from streams.sandbox.http.server import Request, Response
-from streams.sandbox.process.admin import AdminFace, Controls
-from tests.support.kalshi_venue import CRYPTO, OfflineKalshi
+from streams.sandbox.process.admin import AdminApp, Controls
+from tests.support.kalshi_venue import CRYPTO, KalshiVenue
 
 EVENT, SERIES = "KXRAIN-26DEC01", "KXRAIN"
 _IOC = {"time_in_force": "immediate_or_cancel", "price": "0.5100"}
@@ -24,7 +24,7 @@ def ask(venue: OfflineKalshi, body: dict[str, Any]) -> Response:
         lambda: None, lambda: None, lambda _: None,
     )  # fmt: skip
     request = Request("POST", "/fees", [], {}, orjson.dumps({"venue": "kalshi", **body}))
-    return AdminFace(controls).handle(request)
+    return AdminApp(controls).handle(request)
 
 
 def paid(venue: OfflineKalshi) -> list[str]:

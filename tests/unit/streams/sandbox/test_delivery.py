@@ -12,7 +12,7 @@ from random import Random
 from streams.market.identity import Venue
 from streams.sandbox.core.faults import FaultPlan, FaultRule
 from streams.sandbox.core.profile import ZERO, Behaviour
-from streams.sandbox.http.delivery import FrameLine
+from streams.sandbox.http.delivery import Delivery
 
 
 @dataclass
@@ -43,11 +43,11 @@ class Wire:
     clock: Clock = field(default_factory=Clock)
     arrived: list[tuple[float, bytes]] = field(default_factory=list)
 
-    def line(self, *rules: FaultRule, behaviour: Behaviour = ZERO, seed: int = 1) -> FrameLine:
+    def line(self, *rules: FaultRule, behaviour: Behaviour = ZERO, seed: int = 1) -> Delivery:
         def write(frame: bytes) -> None:
             self.arrived.append((self.clock.now, frame))
 
-        return FrameLine(Venue.KALSHI, FaultPlan(list(rules)), lambda: behaviour, write, self.clock, Random(seed))
+        return Delivery(Venue.KALSHI, FaultPlan(list(rules)), lambda: behaviour, write, self.clock, Random(seed))
 
     def frames(self) -> list[bytes]:
         return [frame for _, frame in self.arrived]

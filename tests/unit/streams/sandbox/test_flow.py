@@ -14,12 +14,12 @@ from streams.sandbox.catalogue.catalogue import Catalogue
 from streams.sandbox.catalogue.load import load_catalogue
 from streams.sandbox.catalogue.truth import true_pairs
 from streams.sandbox.core.model import (
-    Act,
     CancelOrder,
     CloseMarket,
     DetermineMarket,
-    HouseFill,
     ListMarket,
+    MarketAction,
+    ParticipantFill,
     PlaceOrder,
     SettleMarket,
 )
@@ -42,8 +42,8 @@ def bundled() -> Catalogue:
 
 def run(
     flow: Flow, exchange: OfflineExchange, seconds: float, *, start_ms: int = START_MS, step_ms: int = 250
-) -> Iterator[list[Act]]:
-    fills: list[HouseFill] = []
+) -> Iterator[list[MarketAction]]:
+    fills: list[ParticipantFill] = []
     for number in range(int(seconds * 1000) // step_ms):
         acts = flow.step(start_ms + number * step_ms, fills)
         fills = exchange.apply(acts)
@@ -171,7 +171,7 @@ def test_makers_of_the_same_contract_step_back_after_an_outside_fill(bundled: Ca
     pair = next(pair for pair in true_pairs(bundled.truth) if pair.polarity == "aligned")
     kalshi = next(book for ref, book in exchange.books.items() if ref.market_id == pair.kalshi_id)
     order = min((order for order in kalshi.orders.values() if order.side == "ask"), key=lambda order: order.price_e4)
-    fill = HouseFill(
+    fill = ParticipantFill(
         kalshi.listing.market.ref,
         MAKER,
         order.key,

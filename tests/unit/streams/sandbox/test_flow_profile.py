@@ -17,7 +17,7 @@ from streams.sandbox.catalogue.load import load_catalogue
 from streams.sandbox.core.model import CancelOrder, PlaceOrder
 from streams.sandbox.core.profile import REALISTIC, ZERO
 from streams.sandbox.process.options import load_behaviour
-from streams.sandbox.simulation.dislocations import catalogue_gap
+from streams.sandbox.simulation.dislocations import catalogue_dislocation
 from streams.sandbox.simulation.flow import Flow
 from streams.sandbox.simulation.parameters import REALISTIC_FLOW, FlowParameters, adjusted_parameters
 from streams.sandbox.simulation.quoting import RIVAL
@@ -67,7 +67,7 @@ def test_brief_gaps_last_seconds_and_offer_about_fifteen_contracts(bundled: Cata
 
 def test_long_gaps_of_the_profile_last_minutes_and_leave_one_to_four_cents() -> None:
     parameters, source = replace(FlowParameters(), **REALISTIC_FLOW), Random(1)
-    edges, lengths = zip(*(catalogue_gap(parameters, source) for _ in range(20_000)), strict=True)
+    edges, lengths = zip(*(catalogue_dislocation(parameters, source) for _ in range(20_000)), strict=True)
     low, middle, high = (sorted(edges)[20_000 * share // 100] for share in (5, 50, 95))
     assert 0.0095 < low < 0.0105
     assert 0.0195 < middle < 0.0205

@@ -22,7 +22,7 @@ from streams.sandbox.http.server import Request, Socket
 from streams.sandbox.kalshi.app import SOCKET_PATH, KalshiApp
 from streams.sandbox.kalshi.auth import load_key
 from streams.sandbox.polymarket.app import PolymarketFace
-from streams.sandbox.process.load_mode import CHUNK_FRAMES, LAP_FRAMES, Lap, LoadFace, LoadSession, blank, header
+from streams.sandbox.process.load_mode import CHUNK_FRAMES, TAPE_FRAMES, LoadApp, LoadSession, LoadTape, blank, header
 from streams.venues.credentials.keys import KalshiCredentials
 from streams.venues.kalshi.signing import KalshiSigner
 
@@ -103,7 +103,7 @@ def kalshi_app(exchange: Exchange, key: RSAPrivateKey) -> KalshiApp:
     return KalshiApp(exchange, {"k": load_key("k", public)}, lambda: NOW_MS, lambda: None)
 
 
-def play(face: LoadFace, upgrade: Request, commands: list[Any], *, frames: int = 0, laps: int = 0) -> Client:
+def play(face: LoadApp, upgrade: Request, commands: list[Any], *, frames: int = 0, tapes: int = 0) -> Client:
     """Subscribe and be played to."""
 
     async def main() -> Client:
@@ -115,8 +115,8 @@ def play(face: LoadFace, upgrade: Request, commands: list[Any], *, frames: int =
             session.on_text(json.dumps(command))
         # The first makes the lap, the second sends what is due a second later: so many frames, or whole laps.
         session.play(time.monotonic() + 1.0, 1.0)
-        assert session.lap is not None
-        due = frames or laps * len(session.lap.frames) + CHUNK_FRAMES - 1
+        assert session.tape is not None
+        due = frames or tapes * len(session.tape.frames) + CHUNK_FRAMES - 1
         session.play(session.starts_at + 1.0, due)
         session.on_close()
         return client
@@ -134,9 +134,9 @@ def test_kalshi_laps_fold_into_the_right_book_without_a_hole_in_the_sequence(key
     real = kalshi_app(exchange, key)
     list_with_books(exchange)
     before = levels(exchange)
-    face = LoadFace(real, 1, lambda: NOW_MS)
+    face = LoadApp(real, 1, lambda: NOW_MS)
     params = {"channels": ["orderbook_delta", "trade"], "market_tickers": [IDS[Venue.KALSHI]], "use_yes_price": True}
-    client = play(face, kalshi_upgrade(real, key), [{"id": 1, "cmd": "subscribe", "params": params}], laps=3)
+    client = play(face, kalshi_upgrade(real, key), [{"id": 1, "cmd": "subscribe", "params": params}], tapes=3)
     last: dict[int, int] = {}
     book: dict[tuple[str, str], float] = {}
     kinds = set()
@@ -154,18 +154,18 @@ def test_kalshi_laps_fold_into_the_right_book_without_a_hole_in_the_sequence(key
             book[level] = round(book.get(level, 0.0) + float(body["delta_fp"]), 2)
             assert book[level] >= 0
     assert kinds == {"subscribed", "orderbook_snapshot", "orderbook_delta", "trade"}
-    assert last[1] > 2.5 * LAP_FRAMES
+    assert last[1] > 2.5 * TAPE_FRAMES
     assert levels(exchange) == before
 
 
 def test_polymarket_laps_end_at_the_books_they_began_with_on_both_tokens() -> None:
     exchange = Exchange(Venue.POLYMARKET, FaultPlan(), 1)
-    face = LoadFace(PolymarketApp(exchange, {}, lambda: NOW_MS, lambda: None), 1, lambda: NOW_MS)
+    face = LoadApp(PolymarketFace(exchange, {}, lambda: NOW_MS, lambda: None), 1, lambda: NOW_MS)
     list_with_books(exchange)
     before = levels(exchange)
     upgrade = Request("GET", "/ws/market", [], {})
     books: dict[str, dict[tuple[str, str], str]] = {token: {} for token in TOKENS}
-    client = play(face, upgrade, [{"assets_ids": list(TOKENS), "type": "market"}], laps=2)
+    client = play(face, upgrade, [{"assets_ids": list(TOKENS), "type": "market"}], tapes=2)
     for message in client.messages():
         if message["event_type"] == "book":
             sides = (("BUY", "bids"), ("SELL", "asks"))
@@ -186,7 +186,7 @@ def test_subscribers_to_the_same_thing_share_one_lap_and_a_later_one_starts_at_o
     exchange = Exchange(Venue.KALSHI, FaultPlan(), 1)
     real = kalshi_app(exchange, key)
     list_with_books(exchange)
-    face = LoadFace(real, 1, lambda: NOW_MS)
+    face = LoadApp(real, 1, lambda: NOW_MS)
     params = {"channels": ["orderbook_delta"], "market_tickers": [IDS[Venue.KALSHI]]}
     command = {"id": 1, "cmd": "subscribe", "params": params}
     first = play(face, kalshi_upgrade(real, key), [command], frames=CHUNK_FRAMES)
@@ -197,9 +197,9 @@ def test_subscribers_to_the_same_thing_share_one_lap_and_a_later_one_starts_at_o
 
 def test_a_chunk_fills_in_numbers_and_times() -> None:
     frame = b'{"type":"t","sid":3,"seq":7,"msg":{"ts":"2026-01-01T00:00:00Z","ts_ms":1,"note":"5%"}}'
-    lap = Lap([blank(frame), blank(b'{"timestamp":"1"}')])
+    tape = LoadTape([blank(frame), blank(b'{"timestamp":"1"}')])
     sequences = {3: 41}
-    data, frames = lap.chunk(0, sequences, NOW_MS)
+    data, frames = tape.chunk(0, sequences, NOW_MS)
     assert (frames, sequences) == (2, {3: 42})
     assert b'"sid":3,"seq":42' in data
     assert b'"ts_ms":%d' % NOW_MS in data
@@ -211,7 +211,7 @@ def test_a_chunk_fills_in_numbers_and_times() -> None:
 @pytest.mark.anyio
 async def test_nothing_is_rendered_for_a_subscriber_that_has_gone() -> None:
     exchange = Exchange(Venue.POLYMARKET, FaultPlan(), 1)
-    face = LoadFace(PolymarketApp(exchange, {}, lambda: NOW_MS, lambda: None), 1, lambda: NOW_MS)
+    face = LoadApp(PolymarketFace(exchange, {}, lambda: NOW_MS, lambda: None), 1, lambda: NOW_MS)
     list_with_books(exchange)
 
     class Gone(Client):

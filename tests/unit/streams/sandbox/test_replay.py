@@ -12,7 +12,7 @@ import pytest
 
 from streams.market.errors import ConfigurationError
 from streams.market.identity import MarketRef, Venue
-from streams.sandbox.core.model import HouseFill, PlaceOrder
+from streams.sandbox.core.model import ParticipantFill, PlaceOrder
 from streams.sandbox.replay.recorded_books import Level, read_recording
 from streams.sandbox.replay.replay import REPLAY, ReplayFlow
 from tests.calibration.offline import OfflineExchange
@@ -46,7 +46,7 @@ def sizes(exchange: OfflineExchange, ref: MarketRef) -> dict[Level, int]:
 
 def play(path: Path, until_ms: int, speed: float = 1.0) -> tuple[ReplayFlow, OfflineExchange, MarketRef]:
     flow, exchange = ReplayFlow(path, speed), OfflineExchange()
-    fills: list[HouseFill] = []
+    fills: list[ParticipantFill] = []
     for now in range(START_MS, START_MS + until_ms + 1, 100):
         fills = exchange.apply(flow.step(now, fills))
     return flow, exchange, next(iter(exchange.books))
@@ -79,7 +79,9 @@ def test_a_level_that_would_cross_waits_until_it_can_stand(tmp_path: Path) -> No
 def test_what_an_outside_order_took_is_put_back(tmp_path: Path) -> None:
     flow, exchange, ref = play(polymarket_file(tmp_path, SNAPSHOT), 100)
     order = next(order for order in exchange.books[ref].orders.values() if order.side == "bid")
-    acts = flow.step(START_MS + 200, [HouseFill(ref, REPLAY, order.key, "bid", 4_000, 30_000_000, 70_000_000, False)])
+    acts = flow.step(
+        START_MS + 200, [ParticipantFill(ref, REPLAY, order.key, "bid", 4_000, 30_000_000, 70_000_000, False)]
+    )
     assert [(act.price_e4, act.size_e6) for act in acts if isinstance(act, PlaceOrder)] == [(4_000, 30_000_000)]
 
 
@@ -112,7 +114,7 @@ def test_a_file_of_no_known_form_is_a_clear_error(tmp_path: Path) -> None:
 def test_real_recordings_are_reproduced_level_by_level(shared_dir: Path, name: str) -> None:
     path = shared_dir / "data" / "books" / name
     flow, exchange = ReplayFlow(path, speed=100.0), OfflineExchange()
-    fills: list[HouseFill] = []
+    fills: list[ParticipantFill] = []
     now, compared = START_MS, 0
     while not flow.is_finished:
         fills = exchange.apply(flow.step(now, fills))

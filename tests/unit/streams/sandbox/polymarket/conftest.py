@@ -15,7 +15,7 @@ from eth_account import Account
 
 from streams.market.identity import MarketRef, Venue
 from streams.sandbox.core.faults import FaultPlan
-from streams.sandbox.core.model import Act, CatalogueEvent, CatalogueMarket, ListMarket, PlaceOrder
+from streams.sandbox.core.model import CatalogueEvent, CatalogueMarket, ListMarket, MarketAction, PlaceOrder
 from streams.sandbox.core.profile import ZERO, Behaviour
 from streams.sandbox.exchange.exchange import Exchange
 from streams.sandbox.http.server import Request, Response
@@ -163,9 +163,9 @@ class Desk:
         ref = MarketRef(Venue.POLYMARKET, condition(market))
         self.apply(PlaceOrder(ref, "maker", key, side, price_e4, shares * SHARE))  # type: ignore[arg-type]
 
-    def apply(self, action: Act) -> None:
-        """A market action of the simulated flow."""
-        self.exchange.apply(action, self.now[0])
+    def act(self, act: MarketAction) -> None:
+        """An act of the flow."""
+        self.exchange.apply(act, self.now[0])
 
 
 def condition(number: int) -> str:
