@@ -34,7 +34,7 @@ class Fact:
     Attributes:
         probability: binary: the chance at the start.
         options: categorical: the chance of each option at the start; they sum to one.
-        mean / sd / step: scalar: the belief at the start and the grid on which the number is reported.
+        mean / sd / step: scalar: the fair value at the start and the grid on which the number is reported.
         parent / coupling: Another fact whose surprises move this one too, and the share of them that does.
         volatility: Multiplies the flow's speed of this fact.
         void_probability: Chance that the fact never gets an answer (a game called off).

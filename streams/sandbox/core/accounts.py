@@ -118,7 +118,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What an order does to its account: buys or sells an outcome. `netted`: both outcomes at once become cash."""
+    """What an order does to its account: buys or sells an outcome."""
 
     outcome: Outcome
     action: Action
@@ -206,7 +206,7 @@ class Accounts:
         return self.shards.get(market_id, 0)
 
     def house(self, account_id: str) -> Account:
-        """A house account: unlimited cash."""
+        """A simulated participant: unlimited cash."""
         found = self.accounts.get(account_id)
         return found if found is not None else self.open_account(account_id, 0, is_house=True)
 

@@ -3,7 +3,7 @@
 For every event an account holds what was returned to it: cash that its positions are sure to pay later. Escrow lends it
 and has it back from the payouts, so cash, escrow and fees less what is returned stay what was deposited.
 
-Who switches netting off keeps it in the events in which collateral was returned or orders are open, until they settle:
+Who switches it off keeps it in the events in which collateral was returned or orders are open, until they settle:
 the venue says of its switch that it applies to future positions only.
 """
 
@@ -31,7 +31,7 @@ from streams.sandbox.core.records import ListedMarket
 class Group:
     """The markets of one event on one shard; for a ladder the widest first.
 
-    A shard is the venue's for a whole event. Where a catalogue splits one, each part is netted by itself.
+    A shard is the venue's for a whole event. Where a catalogue splits one, each part stands by itself.
     """
 
     key: str
@@ -70,7 +70,7 @@ class Stake:
 
 
 class CollateralReturns:
-    """Knows which markets net with each other, and keeps accounts' returned collateral in line with their positions."""
+    """Knows across which markets collateral is returned, and keeps it in line with what accounts hold."""
 
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
@@ -108,7 +108,7 @@ class CollateralReturns:
         return self._groups[key]
 
     def group_for(self, account: Account, market_id: str) -> Group | None:
-        """The market's group if the account nets in it."""
+        """The market's group if collateral is returned to the account in it."""
         group = self._by_market.get(market_id)
         if group is None or not (group.key in account.returned_e6 or (account.is_netting and group.kind)):
             return None
@@ -117,7 +117,7 @@ class CollateralReturns:
     # -- what is returned -------------------------------------------------------------------------------------------
 
     def switch(self, account: Account, open_markets: Iterable[str], *, is_on: bool) -> None:
-        """Let an account net from its next trade in an event on, or not in events it has nothing in."""
+        """Return collateral to an account from its next trade in an event on, or not in events it has nothing in."""
         if not is_on:
             for market_id in open_markets:
                 group = self.group_for(account, market_id)
@@ -149,7 +149,7 @@ class CollateralReturns:
         return change
 
     def finish(self, group: Group) -> list[Account]:
-        """End netting in a group that is over: what accounts still owe is the venue's loss. Returns who was in it."""
+        """End the return in a group that is over: what is still owed is the venue's loss. Returns who was in it."""
         found = [account for account in self._accounts.accounts.values() if group.key in account.returned_e6]
         for account in found:
             self._accounts.shortfall_e6 += account.returned_e6.pop(group.key)

@@ -121,7 +121,7 @@ class FaultPlan:
     """All rules of a sandbox.
 
     Attributes:
-        settlement: Goes before the behaviour's; None leaves it as it is.
+        settlement: Goes before the profile's; None leaves it as it is.
         clock_ms: How far each venue's clock is ahead of ours.
         has_frame_rules: Whether any rule is about frames (so that the hot path can skip the question).
     """

@@ -1,4 +1,4 @@
-"""What the sandbox's parts say to each other: the catalogue of markets, their truth, and the acts of the flow.
+"""What the sandbox's parts say to each other: the catalogue of markets, their truth, and market actions.
 
 The catalogue says what is listed and what is true; the flow decides, from the truth and never from any verdict, what
 makers and takers do; the exchange carries it out. All three are plain data here, so that each can be tested alone.
@@ -29,7 +29,7 @@ class CatalogueEvent:
 
 @dataclass(frozen=True, slots=True)
 class CatalogueMarket:
-    """One market of one venue, in the terms both wire faces need.
+    """One market of one venue, in the terms both venue emulators need.
 
     Attributes:
         market_id: Kalshi ticker, or Polymarket condition id (0x + 64 hex).
@@ -79,7 +79,7 @@ class CatalogueMarket:
         return MarketRef(self.venue, self.market_id)
 
 
-# -- acts of the flow: what the exchange is told to do, in the order given ---------------------------------------------
+# -- market actions: what the exchange is told to do, in the order given -----------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class ListMarket:
 
 @dataclass(frozen=True, slots=True)
 class PlaceOrder:
-    """A house account places an order. `order_key` is the flow's own name for it, for a later `CancelOrder`."""
+    """A simulated participant places an order. `order_key` is the flow's own name for it, for a later `CancelOrder`."""
 
     market: MarketRef
     account: str
@@ -106,7 +106,7 @@ class PlaceOrder:
 
 @dataclass(frozen=True, slots=True)
 class CancelOrder:
-    """A house account cancels what is left of an order."""
+    """A simulated participant cancels what is left of an order."""
 
     market: MarketRef
     account: str
@@ -149,7 +149,7 @@ MarketAction = ListMarket | PlaceOrder | CancelOrder | CloseMarket | DetermineMa
 
 @dataclass(frozen=True, slots=True)
 class ParticipantFill:
-    """What the flow is told back: an order of a house account traded (so that makers fade and refill)."""
+    """What the flow is told back: an order of a simulated participant traded (so that makers fade and refill)."""
 
     market: MarketRef
     account: str

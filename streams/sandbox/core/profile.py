@@ -39,7 +39,7 @@ class Behaviour:
         failed_after_move: Factor on that share for each cent the price has moved in the taker's favour meanwhile.
         sellable: From when on bought tokens can be sold.
         fades: Whether makers step back on the other venue's move and after a first fill of ours.
-        rival_share: Share of gaps that rival takers take.
+        rival_share: Share of dislocations that rival takers take.
         rival_reaction_ms: How fast they are.
         clock_window_ms: How far a Kalshi signature's time may be off; known to lie between 5 and 30 s.
         kalshi_tier: Rate-limit tier of every Kalshi key, None for no limits.
@@ -108,7 +108,7 @@ def named_behaviour(name: str) -> Behaviour:
 
 
 def adjusted(behaviour: Behaviour, changes: Mapping[str, Any]) -> Behaviour:
-    """Return the behaviour with some fields changed. Values are JSON: integers, [low, high] pairs, decimal strings.
+    """Return the profile with some fields changed. Values are JSON: integers, [low, high] pairs, decimal strings.
 
     Raises:
         ValueError: If there is no such field or it cannot have that value; the message names the field.
@@ -126,7 +126,7 @@ def adjusted(behaviour: Behaviour, changes: Mapping[str, Any]) -> Behaviour:
 
 
 def behaviour_state(behaviour: Behaviour) -> dict[str, Any]:
-    """The behaviour as JSON values."""
+    """The profile as JSON values."""
     return {name: str(value) if isinstance(value, Decimal) else value for name, value in asdict(behaviour).items()}
 
 

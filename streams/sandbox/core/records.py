@@ -1,4 +1,4 @@
-"""What an exchange keeps of its markets, orders and trades, and how faces hear of changes. Plain data."""
+"""What an exchange keeps of its markets, orders and trades, and how venue emulators hear of changes. Plain data."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def fee_schedule_of(market: CatalogueMarket) -> FeeSchedule:
 
 @dataclass(slots=True)
 class OrderRequest:
-    """An order of an external account, checked for form by its face.
+    """An order of an external account, checked for form by its venue emulator.
 
     Attributes:
         side: Side in the YES book.
@@ -135,7 +135,7 @@ class OrderRequest:
             dollars buy at the limit.
         is_reduce_only: Trade no more than what brings the position towards zero (immediate orders).
         cancel_on_pause: End when trading pauses, instead of resting through it.
-        extra: What the face wants back with the order (JSON values).
+        extra: What the venue emulator wants back with the order (JSON values).
     """
 
     account_id: str
@@ -232,7 +232,7 @@ class Ticket:
 
 @dataclass(slots=True)
 class TradeSide:
-    """One side of a trade; `charge` is None for the house."""
+    """One side of a trade; `charge` is None for simulated participants."""
 
     account_id: str
     order_id: str
@@ -246,7 +246,7 @@ class Trade:
     """One match of two orders. `price_e4` is in YES terms, `taker_side` the taker's side in the YES book.
 
     Attributes:
-        number: Counts the trades of external accounts up; 0 for trades among the house.
+        number: Counts the trades of external accounts up; 0 for trades among simulated participants.
         mined_ms: When the chain takes it (Polymarket), or its first attempt fails.
         final_ms: When it is confirmed or has failed.
         fate: How it will end; drawn when it is mined, from what the price has done meanwhile.
@@ -314,10 +314,10 @@ class Payout:
 
 
 class Listener:
-    """A face's ears. Every method may be left out; none may raise or wait."""
+    """What a venue emulator hears. Every method may be left out; none may raise or wait."""
 
     def on_book(self, listed: ListedMarket, changes: list[LevelChanged], trades: list[Trade], now_ms: int) -> None:
-        """Levels of one market changed, by one act; `trades` says whether and what it traded."""
+        """Levels of one market changed, by one action; `trades` says whether and what it traded."""
 
     def on_ticket(self, ticket: Ticket, listed: ListedMarket, now_ms: int) -> None:
         """An external order was placed, filled in part, ended."""

@@ -1,7 +1,7 @@
-"""The sandbox's own memory: an append-only journal with a checksum per line, over a snapshot, in one folder.
+"""The sandbox's saved state: an append-only journal with a checksum per line, over a snapshot, in one folder.
 
     listings.log   every listed market with its event, once
-    snapshot.json  state at one moment: accounts, orders, trades, market states, house quotes, state of the flow
+    snapshot.json  state at one moment: accounts, orders, trades, market states, simulated quotes, state of the flow
     tail-N.log     what external accounts and the life cycle changed since, as new values (not commands)
 
 A tail line holds the whole new value of whatever changed, so replaying it twice changes nothing, and it is on disk

@@ -65,7 +65,7 @@ class OrderEntry:
         return record
 
     def hold(self, request: OrderRequest, release_ms: int, now_ms: int) -> Ticket:
-        """Take an order that reaches the book later; until then its funds are reserved and it cannot be cancelled.
+        """Take an order that reaches the book later; until then its cost is reserved and it cannot be cancelled.
 
         Raises:
             Refused: As `place` does.

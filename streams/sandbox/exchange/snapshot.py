@@ -26,7 +26,7 @@ def listing_state(listed: ListedMarket) -> dict[str, Any]:
 
 
 def listing_from(state: dict[str, Any]) -> ListMarket:
-    """Build the listing act that `listing_state` wrote."""
+    """Build the listing that `listing_state` wrote."""
     event = {**state["event"], "venue": Venue(state["event"]["venue"])}
     market = dict(state["market"])
     market["venue"] = Venue(market["venue"])
@@ -156,10 +156,10 @@ def _evicted(held: ExchangeState, state: dict[str, Any]) -> list[str]:
 
 
 def reopen_books(exchange: Exchange, house: list[list[Any]], now_ms: int) -> int:
-    """Put resting orders back after everything else is restored; returns how many house quotes had to go.
+    """Put resting orders back after everything else is restored; returns how many simulated quotes had to go.
 
-    Every order takes its old place in its queue. The house quotes are the snapshot's, a little older than the external
-    orders: those that would cross one, or whose market has closed since, are left out.
+    Every order takes its old place in its queue. The simulated quotes are the snapshot's, a little older than the
+    external orders: those that would cross one, or whose market has closed since, are left out.
     """
     held = exchange.state
     resting = [_order_of(ticket) for ticket in held.orders.values() if ticket.status == "resting"]
@@ -205,7 +205,7 @@ def _fits(held: ExchangeState, order: Order, resting: list[Order]) -> bool:
 
 
 def _derive_participants(held: ExchangeState) -> None:
-    """Give one house account what must be the others' counterpart: positions, escrow, and the cash that is left.
+    """Give one simulated participant the counterpart of all others: positions, escrow, and the cash that is left.
 
     Which maker held what is not kept; what all of them hold together follows from the external accounts, as there are
     as many YES as NO, a dollar in escrow for each, and no cash but what was deposited.

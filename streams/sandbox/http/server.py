@@ -1,4 +1,4 @@
-"""A lean HTTP/1.1 and WebSocket server for the two faces: one asyncio protocol, synchronous handlers, no queues.
+"""A lean HTTP/1.1 and WebSocket server for the venue emulators: one asyncio protocol, synchronous handlers, no queues.
 
 Handlers only compute (everything is in memory), so an answer is written in the call that received the request. Frames
 are written with their header in one call; a subscriber that stops reading is cut off instead of being buffered for.
@@ -108,7 +108,7 @@ class Router:
 
 
 class Session(Protocol):
-    """What a face does with one socket."""
+    """What an emulator does with one socket."""
 
     @property
     def is_compressible(self) -> bool:
@@ -146,7 +146,7 @@ class Socket:
 
     Attributes:
         is_silent: Nothing is said any more but `answer` and pings.
-        carrier: Set by a face to have frames late, lost, doubled or out of order.
+        carrier: Set by an emulator to have frames late, lost, doubled or out of order.
     """
 
     __slots__ = ("_extensions", "_transport", "carrier", "is_silent", "loop")

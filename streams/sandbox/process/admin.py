@@ -43,7 +43,7 @@ class Controls:
     Attributes:
         venue_ms: The time on a venue's clock.
         forget_orders: Tells the flow that its orders are gone.
-        set_behaviour: Makes exchanges and flow act by another behaviour.
+        set_behaviour: Makes exchanges and flow act by another profile.
         is_flow_running: Whether the flow acts.
     """
 
@@ -101,7 +101,7 @@ class AdminApp:
         """There are no sockets here."""
         return _error(404, "The admin port has no sockets.")
 
-    # -- faults, clock, behaviour, flow -----------------------------------------------------------------------------
+    # -- faults, clock, profile, flow -----------------------------------------------------------------------------
 
     def _list_faults(self, request: Request) -> Response:
         faults = self._controls.faults
@@ -207,7 +207,7 @@ class AdminApp:
         return Response(200, answer)
 
     def _place(self, request: Request) -> Response:
-        """A house order in YES terms; `is_immediate` cancels what does not trade at once."""
+        """A simulated participant's order in YES terms; `is_immediate` cancels what does not trade at once."""
         document = _object(request)
         ref = MarketRef(_venue(document.get("venue")), str(document.get("market_id", "")))
         if ref.market_id not in self._controls.exchanges[ref.venue].markets:
@@ -296,7 +296,7 @@ def change_fees(surface: FaultySurface, document: Mapping[str, Any], now_ms: int
     """Carry out what `POST /fees` was given.
 
     Args:
-        surface: The face of the venue that is named.
+        surface: The app of the venue that is named.
         document: Kalshi: `series` or `event`, `fee_type`, `fee_multiplier`, `at_ms` (now); Polymarket: `market_id`,
             `schedule`.
         now_ms: The venue's time.

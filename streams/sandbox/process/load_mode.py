@@ -31,7 +31,7 @@ from streams.sandbox.kalshi.formats import moment
 TAPE_FRAMES = 8_000
 _TICK_S = 0.005
 _QUIET_S = 0.2
-"""Time after a subscriber's last command before its first lap."""
+"""Time after a subscriber's last command before its first round."""
 _MAX_BACKLOG = 4_000_000
 """Bytes not yet taken by a subscriber from which it is left to catch up."""
 _KEPT_TAPES = 8
@@ -63,7 +63,7 @@ class Blank:
 
 
 def blank(frame: bytes) -> Blank:
-    """Leave out what changes from lap to lap."""
+    """Leave out what changes from round to round."""
     found = _SEQ.search(frame)
     text = frame.replace(b"%", b"%%")
     if found is not None:
@@ -92,7 +92,7 @@ def header(size: int) -> bytes:
 
 @dataclass(slots=True)
 class LoadTape:
-    """The frames of one lap for one set of subscriptions."""
+    """The frames of one round for one set of subscriptions."""
 
     frames: list[Blank]
     _made: OrderedDict[tuple[int, tuple[tuple[int, int], ...]], tuple[int, bytes, Sequences]] = field(
@@ -206,13 +206,13 @@ class _Loop:
 
 
 class LoadedApp(App, Protocol):
-    """A face whose market-data sockets can be played to."""
+    """A venue emulator whose market-data sockets can be played to."""
 
     exchange: Exchange
 
 
 class TapeRecorder(Socket):
-    """Stands between a session and its socket: passes frames on renumbered, or keeps them while a lap is made."""
+    """Stands between a session and its socket: passes frames on renumbered, or keeps them while a round is made."""
 
     __slots__ = ("_socket", "recorded", "sequences")
 
@@ -231,7 +231,7 @@ class TapeRecorder(Socket):
 
     @property
     def unsent_bytes(self) -> int:
-        """As the socket; nothing while a lap is made."""
+        """As the socket; nothing while a round is made."""
         return 0 if self.recorded is not None else self._socket.unsent_bytes
 
     def send(self, text: bytes, channel: str = "") -> None:
@@ -259,7 +259,7 @@ class LoadSession:
 
     Attributes:
         commands: What it has asked for so far.
-        lap: What is played to it, None before the first.
+        tape: What is played to it, None before the first.
         starts_at: Moment (monotonic) from which on frames are due.
     """
 
@@ -281,13 +281,13 @@ class LoadSession:
         return False
 
     def on_open(self, socket: Socket) -> None:
-        """Open the face's session on a tape."""
+        """Open the emulator's session on a tape."""
         self._socket, self.recorder = socket, TapeRecorder(socket)
         self._inner.on_open(self.recorder)
         self._face.join(self)
 
     def on_text(self, text: str) -> None:
-        """Carry out a command now, or between two laps; text that is no JSON (a ping) at once."""
+        """Carry out a command now, or between two rounds; text that is no JSON (a ping) at once."""
         if self.tape is None or not text.lstrip().startswith(("{", "[")):
             self._carry_out(text)
         else:
@@ -330,10 +330,10 @@ class LoadSession:
 
 
 class LoadApp:
-    """A face in load mode.
+    """A venue emulator in load mode.
 
     Args:
-        face: The ordinary face; it answers every request, and sockets other than market data.
+        face: The ordinary venue emulator; it answers every request, and sockets other than market data.
         market_socket: The path of the market-data socket.
         frames_per_s: Wanted for each subscriber; it gets fewer when it does not keep up.
         now_ms: The venue's clock.
@@ -350,11 +350,11 @@ class LoadApp:
         self._timer: asyncio.TimerHandle | None = None
 
     def handle(self, request: Request) -> Response:
-        """As the ordinary face."""
+        """As the ordinary venue emulator."""
         return self._face.handle(request)
 
     def open_session(self, request: Request) -> Session | Response:
-        """As the ordinary face; a market-data session plays laps."""
+        """As the ordinary venue emulator; a market-data session plays rounds."""
         accepted = self._face.open_session(request)
         if isinstance(accepted, Response) or request.path != self._market_socket:
             return accepted
@@ -380,7 +380,7 @@ class LoadApp:
         self._timer = asyncio.get_running_loop().call_later(_TICK_S, self._tick)
 
     def tape_for(self, session: LoadSession) -> LoadTape:
-        """Return the lap for what a session has asked for; sessions that asked for the same share one."""
+        """Return the tape for what a session has asked for; sessions that asked for the same share one."""
         key = tuple(session.commands)
         tape = self._tapes.get(key)
         if tape is None:

@@ -68,7 +68,7 @@ def options_from(settings: Settings, *, flow: str = "", load: int | None = None)
 
 
 def load_behaviour(path: Path, behaviour: Behaviour, parameters: FlowParameters) -> tuple[Behaviour, FlowParameters]:
-    """Apply a behaviour file: fields of `Behaviour` by name, and under `flow` those of `FlowParameters`.
+    """Apply a profile file: fields of `Behaviour` by name, and under `flow` those of `FlowParameters`.
 
     What it has under `kalshi` and `polymarket` is `load_face`'s.
 
@@ -90,7 +90,7 @@ def load_behaviour(path: Path, behaviour: Behaviour, parameters: FlowParameters)
 
 
 def emulator_settings(path: Path, name: str, kind: type[EmulatorSettings]) -> EmulatorSettings:
-    """The part of a behaviour file that says how a face answers open questions (`kalshi`, `polymarket`).
+    """The part of a profile file that says how a venue emulator answers open questions (`kalshi`, `polymarket`).
 
     Raises:
         ConfigurationError: If a setting cannot be meant.
@@ -136,10 +136,10 @@ def named_flow(name: str) -> FlowParameters:
 
 
 def settings_of(kind: type[EmulatorSettings], changes: Mapping[str, Any]) -> EmulatorSettings:
-    """Return the usual settings of a face with some of them changed.
+    """Return the usual settings of a venue emulator with some of them changed.
 
     Args:
-        kind: The dataclass of the face's settings; every field has a default.
+        kind: The dataclass of the emulator's settings; every field has a default.
         changes: New values by field name.
 
     Raises:

@@ -63,10 +63,10 @@ class FlowSource(Protocol):
         """Go on from a snapshot."""
 
     def drop_orders(self) -> None:
-        """Take all house orders for gone."""
+        """Take all simulated orders for gone."""
 
     def follow(self, behaviour: Behaviour) -> None:
-        """Let makers and rivals act by another behaviour."""
+        """Let makers and rival takers act by another profile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +181,7 @@ class Sandbox:
         return now_ms() + self.options.faults.clock_ms.get(venue, 0)
 
     def set_behaviour(self, behaviour: Behaviour) -> None:
-        """Make exchanges and flow act by another behaviour from now on."""
+        """Make exchanges and flow act by another profile from now on."""
         for exchange in self.exchanges.values():
             exchange.behaviour = behaviour
         self._flow.follow(behaviour)
@@ -282,7 +282,7 @@ class Sandbox:
             venue = _ref(action).venue
             self.exchanges[venue].apply(action, self.venue_ms(venue))
             if index % _ACTIONS_AT_ONCE == _ACTIONS_AT_ONCE - 1:
-                # A start brings tens of thousands of acts; requests are answered in between.
+                # A start brings tens of thousands of actions; requests are answered in between.
                 await asyncio.sleep(0)
         self.commit()
 

@@ -1,4 +1,4 @@
-"""Plays recorded books: house orders are placed and cancelled so that each book equals the recorded one.
+"""Plays recorded books: simulated orders are placed and cancelled so that each book equals the recorded one.
 
 On Polymarket a `book` frame is itself how a match is reported: where the recorded book lost only best levels of one
 side, a taker's order consumes them, so that the sandbox reports a match too. Other differences are set level by level.
@@ -37,7 +37,7 @@ TAKER = "house-replay-taker"
 
 
 class ReplayFlow:
-    """Turns recorded frames into acts, at the recorded pace or faster.
+    """Turns recorded frames into market actions, at the recorded pace or faster.
 
     Args:
         path: A recording or a folder of recordings.
@@ -79,7 +79,7 @@ class ReplayFlow:
         )
 
     def step(self, now_ms: int, fills: Sequence[ParticipantFill]) -> list[MarketAction]:
-        """Return the acts of all frames due at `now_ms`; the first call lists the markets."""
+        """Return the market actions of all frames due at `now_ms`; the first call lists the markets."""
         actions: list[MarketAction] = []
         if self._started_ms is None:
             self._started_ms = now_ms
@@ -142,10 +142,10 @@ class ReplayFlow:
         for level in changed:
             _drop_first(levels, level, wanted[level] - after.get(level, 0))
 
-    # -- house orders -----------------------------------------------------------------------------------------------
+    # -- simulated orders -------------------------------------------------------------------------------------------
 
     def _reconcile(self, ref: MarketRef, changed: set[Level], actions: list[MarketAction]) -> None:
-        """Make the house orders of the changed levels, and of those held back, add up to the wanted sizes."""
+        """Make the simulated orders of the changed levels, and of those held back, add up to the wanted sizes."""
         wanted, levels = self._wanted[ref], self._levels.setdefault(ref, {})
         todo = changed | self._held.pop(ref, set())
         for level in sorted(todo):
@@ -243,10 +243,10 @@ class ReplayFlow:
         return bool(self._held.get(ref))
 
     def follow(self, behaviour: Behaviour) -> None:
-        """What was recorded does not depend on any behaviour."""
+        """What was recorded does not depend on any profile."""
 
     def drop_orders(self) -> None:
-        """Drop what is believed to rest: for an exchange that came back without house orders."""
+        """Drop what is believed to rest: for an exchange that came back without simulated orders."""
         self._levels.clear()
         for ref, levels in self._wanted.items():
             self._held[ref] = set(levels)

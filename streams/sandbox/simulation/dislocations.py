@@ -23,7 +23,7 @@ from streams.sandbox.simulation.universe import parse_ref
 _KALSHI_TAKER = 0.07
 """Kalshi's taker coefficient, times the series' multiplier; source: fee schedule of 2026-07-07."""
 _SHORT_LAST_GAP_MS = 8_000
-"""No gap is opened or kept in the last seconds of a short market."""
+"""No dislocation is opened or kept in the last seconds of a short market."""
 _SHOWN_AFTER_MS = 20
 
 
@@ -57,24 +57,24 @@ def displacement_for_edge(
 
 
 def catalogue_dislocation(parameters: FlowParameters, rng: Random) -> tuple[float, float]:
-    """(edge in dollars, length in seconds) of a gap of the catalogue's pairs."""
+    """(edge in dollars, length in seconds) of a dislocation of the catalogue's pairs."""
     edge = parameters.gap_edge_e4 / 10_000 * math.exp(parameters.gap_edge_spread * rng.gauss(0.0, 1.0))
     minutes = parameters.gap_minutes * math.exp(parameters.gap_minutes_spread * rng.gauss(0.0, 1.0))
     return min(edge, 0.08), min(minutes, 30.0) * 60.0
 
 
 def mean_dislocation_s(parameters: FlowParameters) -> float:
-    """Mean length of such a gap in seconds."""
+    """Mean length of such a dislocation in seconds."""
     return parameters.gap_minutes * 60.0 * math.exp(parameters.gap_minutes_spread**2 / 2.0)
 
 
 def short_dislocation(parameters: FlowParameters, rng: Random) -> tuple[float, float]:
-    """(edge in dollars, length in seconds) of a gap of the short series."""
+    """(edge in dollars, length in seconds) of a dislocation of the short series."""
     return rng.uniform(*parameters.short_gap_edge_e4) / 10_000, rng.uniform(*parameters.short_gap_s)
 
 
 class Dislocations(Makers):
-    """Opens and closes gaps.
+    """Opens and closes dislocations.
 
     Attributes:
         ladders: Kalshi markets "above X" of one event, lowest strike first.

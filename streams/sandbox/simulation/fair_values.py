@@ -123,7 +123,7 @@ class FairValues:
         return fact_id in self._answers
 
     def answer(self, fact_id: str) -> Answer:
-        """The answer of a fact: drawn from the belief when first asked for, the same ever after."""
+        """The answer of a fact: drawn from the fair value when first asked for, the same ever after."""
         known = self._answers.get(fact_id)
         if known is None:
             known = self._answers[fact_id] = self._draw(fact_id)

@@ -1,8 +1,9 @@
-"""The seeded flow: what makers, takers and rivals do on both venues, and when markets open, close and pay.
+"""The seeded flow: what makers, takers and rival takers do on both venues, and when markets open, close and pay.
 
-Pure and deterministic: the acts follow from the catalogue, the seed, the parameters, the times at which `step` is
+Pure and deterministic: the actions follow from the catalogue, the seed, the parameters, the times at which `step` is
 called and the fills it is told. Everything waits in one heap of timed events; a step handles those that are due.
-Nothing here knows what anyone decided about a pair: gaps arise between markets that are one contract by their truth.
+Nothing here knows what anyone decided about a pair: dislocations arise between markets that are
+one contract by their truth.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from streams.sandbox.simulation.universe import parse_ref
 
 
 class Flow(Dislocations):
-    """Turns time into acts. One instance serves both venues.
+    """Turns time into market actions. One instance serves both venues.
 
     Args:
         catalogue: What is listed at the start and what is true of it.
@@ -68,7 +69,7 @@ class Flow(Dislocations):
 
         Args:
             now_ms: Milliseconds since the epoch; a time before the last one is taken as the last one.
-            fills: What traded of house orders since the last step. Calling again at once after a fill from outside
+            fills: What traded of simulated orders since the last step. Calling again at once after a fill from outside
                 lets makers react between the two legs of a hedge.
         """
         actions: list[MarketAction] = []
@@ -122,7 +123,7 @@ class Flow(Dislocations):
         self._at(next_minute, "series")
 
     def _list_short(self, event: ShortEvent, actions: list[MarketAction] | None) -> None:
-        """List a short event; without `acts` (a restore) only make it known."""
+        """List a short event; without `actions` (a restore) only make it known."""
         self._short_events[event.fact_id] = event
         self._fair_values.add_short(event.fact_id, event.coin, event.close_ms)
         rows = listings(event)
@@ -223,13 +224,13 @@ class Flow(Dislocations):
         self._rng.setstate((version, tuple(numbers), spare))
 
     def displaced(self) -> Iterator[tuple[MarketRef, bool, int]]:
-        """Every book that lags behind: the market, whether the gap is a brief one, and contracts at its best price."""
+        """Every book that lags behind: the market, whether that is a brief dislocation, and contracts at its best."""
         for ref, quotes in self._quotes.items():
             if quotes.gap:
                 yield ref, quotes.few > 0, wanted_contracts(quotes)
 
     def follow(self, behaviour: Behaviour) -> None:
-        """Let makers and rivals act by another behaviour from now on."""
+        """Let makers and rival takers act by another profile from now on."""
         self.parameters = self.parameters.under(behaviour)
 
     def drop_orders(self) -> None:

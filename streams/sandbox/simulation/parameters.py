@@ -85,9 +85,9 @@ class FlowParameters:
     """Chance that a refreshed best level shows only a few contracts."""
     takers_per_s: float = 10.0
     """Small marketable orders on all books together."""
-    # -- gaps between the venues
+    # -- dislocations between the venues
     gap_share: float = 0.108
-    """Share of time a true pair spends in a gap that can be traded after fees."""
+    """Share of time a true pair spends in a dislocation that can be traded after fees."""
     gap_minutes: float = 5.6
     """Median length as drawn; noise and takers cut some short, so that what is seen has the recorded median of 2.4
     minutes (2,430 paper episodes, 2026-06-09..12)."""
@@ -98,7 +98,7 @@ class FlowParameters:
     gap_edge_spread: float = 0.6
     """Standard deviation of the logarithm of that edge."""
     rival_probability: float = 0.6
-    """Chance that a rival takes the stale quotes at the end of a gap; else the makers move by themselves."""
+    """Chance that a rival takes the stale quotes at the end of a dislocation; else the makers move by themselves."""
     fade_probability: float = 0.55
     """Chance that makers on the other venue react when someone from outside has hit a maker."""
     fade_delay_ms: tuple[int, int] = (5, 350)
@@ -113,11 +113,11 @@ class FlowParameters:
     """Chance at each refresh of a displaced book that its makers pull the quotes others want for a moment."""
     flicker_s: tuple[float, float] = (0.4, 2.5)
     """How long that moment is."""
-    # -- rivals, brief gaps and watchful makers: without effect in the profile `zero`
+    # -- rival takers, brief dislocations and watchful makers: without effect in the profile `zero`
     rival_share: float = 0.0
-    """Share of gaps that a rival takes soon after they open; set by the behaviour."""
+    """Share of dislocations that a rival taker takes soon after they open; set by the profile."""
     rival_reaction_ms: float = 150.0
-    """How soon (median); set by the behaviour."""
+    """How soon (median); set by the profile."""
     rival_reaction_spread: float = 0.25
     """Standard deviation of the logarithm of that time."""
     brief_gaps_per_h: float = 0.0
@@ -142,7 +142,7 @@ class FlowParameters:
     short_lag_share: float = 0.4
     """The venues' lags in the short series, as a share of those above: its makers are machines."""
     short_gaps_per_life: float = 1.6
-    """Mean number of tradable gaps in the life of a pair of the short series."""
+    """Mean number of tradable dislocations in the life of a pair of the short series."""
     short_gap_s: tuple[float, float] = (20.0, 60.0)
     """Their length."""
     short_gap_edge_e4: tuple[float, float] = (120.0, 380.0)
@@ -161,7 +161,7 @@ class FlowParameters:
     opening_s: float = 3.0
     """Time over which the first quotes appear (longer in proportion above 1,000 markets)."""
     fades: bool = False
-    """Whether makers step back on the other venue's move; set by the behaviour."""
+    """Whether makers step back on the other venue's move; set by the profile."""
     coins: tuple[Coin, ...] = COINS
     """Assets of the short series; none: no short series."""
 
@@ -184,7 +184,7 @@ class FlowParameters:
         return self.kalshi_pay_s if venue is Venue.KALSHI else self.polymarket_pay_s
 
     def under(self, behaviour: Behaviour) -> FlowParameters:
-        """Return these parameters with what a behaviour says about makers and rivals."""
+        """Return these parameters with what a profile says about makers and rival takers."""
         return replace(
             self,
             fades=behaviour.fades,
@@ -194,7 +194,7 @@ class FlowParameters:
 
 
 REALISTIC_FLOW: dict[str, Any] = {"brief_gaps_per_h": 4.0, "gap_edge_e4": 200.0, "gap_edge_spread": 0.42}
-"""What the profile `realistic` changes: brief gaps too, and long ones of 1 to 4 cents (5 to 95 percent)."""
+"""What the profile `realistic` changes: brief dislocations too, and long ones of 1 to 4 cents (5 to 95 percent)."""
 _NOT_HERE = frozenset({"coins", "fades", "rival_share", "rival_reaction_ms"})
 
 

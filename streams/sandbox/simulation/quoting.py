@@ -24,7 +24,7 @@ _SPREADS_E4 = ((0.55, 100), (0.85, 200), (1.0, 300))
 class Quotes:
     """The makers' view of one market and their resting orders.
 
-    `few` is the size of the one order a brief gap consists of (0: the whole book is displaced), `noticed` the belief
+    `few` is the size of the one order of a brief dislocation (0: the whole book is displaced), `noticed` the fair value
     of which the other venue's makers know.
 
     `bids` and `asks` map price_e4 to [order number, size_e6]. Orders that were filled or cancelled by the exchange are
@@ -114,7 +114,7 @@ def new_quotes(
 
 
 def follow(quotes: Quotes, fair: float, lag_ms: float, now_ms: int, rng: Random, memory_s: float) -> float:
-    """Let the makers' belief move toward the fair chance and return the middle they quote around."""
+    """Let the makers' fair value move toward the fair chance and return the middle they quote around."""
     passed_ms = max(now_ms - quotes.seen_ms, 0)
     quotes.seen_ms = now_ms
     quotes.believed += (fair - quotes.believed) * (1.0 - math.exp(-passed_ms / lag_ms))
