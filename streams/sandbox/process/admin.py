@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from itertools import count
-from typing import Any, get_args
+from typing import Any, Protocol, get_args
 
 import orjson
 
@@ -16,7 +16,7 @@ from streams.market.errors import Refused
 from streams.market.fees import KalshiFeeSchedule, from_json
 from streams.market.identity import MarketRef, Side, Venue
 from streams.market.units import PRICE_ONE_E4
-from streams.sandbox.core.faults import SOCKET_KINDS, FaultPlan, parse_rule
+from streams.sandbox.core.faults import SOCKET_KINDS, FaultPlan, FaultRule, parse_rule
 from streams.sandbox.core.model import (
     CancelOrder,
     ChangeTick,
@@ -28,12 +28,18 @@ from streams.sandbox.core.model import (
 from streams.sandbox.core.profile import Behaviour, adjusted, behaviour_state
 from streams.sandbox.core.records import ExchangeMode
 from streams.sandbox.exchange.exchange import Exchange, participant_order_id
-from streams.sandbox.http.fault_injection import FaultySurface
 from streams.sandbox.http.server import Request, Response, Router, Session
 from streams.sandbox.kalshi.app import KalshiFace
 from streams.sandbox.polymarket.app import PolymarketFace
 
 HOUSE = "house-admin"
+
+
+class EmulatorApp(Protocol):
+    """The part of a venue emulator's app that the admin port moves."""
+
+    def reconsider_sockets(self, rule: FaultRule) -> None:
+        """Give a new rule about sockets its chance at those that are open."""
 
 
 @dataclass(slots=True)
@@ -48,7 +54,7 @@ class Controls:
     """
 
     exchanges: dict[Venue, Exchange]
-    surfaces: dict[Venue, FaultySurface]
+    apps: Mapping[Venue, EmulatorApp]
     faults: FaultPlan
     venue_ms: Callable[[Venue], int]
     commit: Callable[[], None]
@@ -114,8 +120,8 @@ class AdminApp:
         added = self._controls.faults.add(rules)
         for rule in added:
             if rule.kind in SOCKET_KINDS:
-                for surface in self._controls.surfaces.values():
-                    surface.reconsider_sockets(rule)
+                for app in self._controls.apps.values():
+                    app.reconsider_sockets(rule)
         return Response(200, {"rules": [rule.state() for rule in added]})
 
     def _remove_faults(self, request: Request) -> Response:
@@ -203,7 +209,7 @@ class AdminApp:
         """Of a Kalshi series or event (`at_ms` says when), or of a Polymarket market."""
         document = _object(request)
         venue = _venue(document.get("venue"))
-        answer = change_fees(self._controls.surfaces[venue], document, self._controls.venue_ms(venue))
+        answer = change_fees(self._controls.apps[venue], document, self._controls.venue_ms(venue))
         return Response(200, answer)
 
     def _place(self, request: Request) -> Response:
@@ -292,11 +298,11 @@ def _error(status: int, message: str) -> Response:
     return Response(status, {"error": message})
 
 
-def change_fees(surface: FaultySurface, document: Mapping[str, Any], now_ms: int) -> dict[str, Any]:
+def change_fees(app: EmulatorApp, document: Mapping[str, Any], now_ms: int) -> dict[str, Any]:
     """Carry out what `POST /fees` was given.
 
     Args:
-        surface: The app of the venue that is named.
+        app: The app of the venue that is named.
         document: Kalshi: `series` or `event`, `fee_type`, `fee_multiplier`, `at_ms` (now); Polymarket: `market_id`,
             `schedule`.
         now_ms: The venue's time.
@@ -308,16 +314,16 @@ def change_fees(surface: FaultySurface, document: Mapping[str, Any], now_ms: int
         LookupError: If there is no such series, event or market.
         ValueError: If the document cannot be meant.
     """
-    if isinstance(surface, KalshiFace):
-        return _appoint(surface, document, now_ms)
-    if not isinstance(surface, PolymarketFace):
+    if isinstance(app, KalshiFace):
+        return _appoint(app, document, now_ms)
+    if not isinstance(app, PolymarketFace):
         raise LookupError("This venue's fees cannot be changed.")
     market_id, schedule = document.get("market_id"), document.get("schedule")
-    if market_id not in surface.exchange.markets:
+    if market_id not in app.exchange.markets:
         raise LookupError(f"There is no market {market_id}.")
     if not isinstance(schedule, dict):
         raise ValueError("schedule is an object with rate, exponent and taker_only, or {} for no fees")
-    surface.fees.change(str(market_id), schedule)
+    app.fees.change(str(market_id), schedule)
     return {"market_id": market_id, "schedule": schedule}
 
 

@@ -14,19 +14,12 @@ from streams.sandbox.core.faults import FaultPlan
 from streams.sandbox.core.model import CatalogueEvent, CatalogueMarket, ListMarket
 from streams.sandbox.core.profile import Behaviour
 from streams.sandbox.exchange.exchange import Exchange
-from streams.sandbox.http.fault_injection import FaultySurface
 from streams.sandbox.http.server import Request, Response
 from streams.sandbox.process.admin import AdminApp, Controls
+from tests.support.faulty_app import CountingApp
 
 NOW_MS = 1_790_000_000_000
 MARKET = "KXRAIN-26DEC01-NYC"
-
-
-class Surface(FaultySurface):
-    venue = Venue.KALSHI
-
-    def answer(self, request: Request) -> Response:
-        return Response(200, {"done": True})
 
 
 @dataclass
@@ -34,6 +27,7 @@ class Port:
     """An admin port over one listed market on each venue."""
 
     face: AdminApp
+    app: CountingApp
     controls: Controls
     commits: list[int]
     forgotten: list[int]
@@ -68,16 +62,17 @@ def port() -> Port:
         for exchange in exchanges.values():
             exchange.behaviour = behaviour
 
+    app = CountingApp(plan)
     controls = Controls(
         exchanges,
-        {Venue.KALSHI: Surface(exchanges[Venue.KALSHI])},
+        {Venue.KALSHI: app},
         plan,
         lambda venue: NOW_MS + plan.clock_ms.get(venue, 0),
         lambda: commits.append(1),
         lambda: forgotten.append(1),
         set_behaviour,
     )
-    return Port(AdminApp(controls), controls, commits, forgotten)
+    return Port(AdminApp(controls), app, controls, commits, forgotten)
 
 
 def test_rules_are_added_counted_and_removed_one_by_one_or_all(port: Port) -> None:
@@ -85,8 +80,7 @@ def test_rules_are_added_counted_and_removed_one_by_one_or_all(port: Port) -> No
     (added,) = port.ask("POST", "/faults", rule)["rules"]
     assert added == {"id": "1", **rule, "chances": 0, "fired": 0}
     port.ask("POST", "/faults", {"rules": [{"kind": "fade"}, {"kind": "reject"}]})
-    surface = port.controls.surfaces[Venue.KALSHI]
-    statuses = [surface.handle(Request("GET", "/x", [], {})).status for _ in range(40)]
+    statuses = [port.app.handle(Request("GET", "/x", [], {})).status for _ in range(40)]
     shown = port.ask("GET", "/faults")["rules"]
     assert shown[0]["chances"] == 40
     assert shown[0]["fired"] == statuses.count(503)

@@ -1,4 +1,4 @@
-"""What a face makes of behaviour and fault plan: times of acknowledgements, errors before and after, lost answers."""
+"""What fault injection makes of profile and fault plan: times of acknowledgements, errors, lost answers."""
 
 from __future__ import annotations
 
@@ -7,45 +7,29 @@ from dataclasses import replace
 from streams.market.identity import Venue
 from streams.sandbox.core.faults import FaultPlan, FaultRule
 from streams.sandbox.core.profile import REALISTIC, ZERO, Behaviour
-from streams.sandbox.exchange.exchange import Exchange
-from streams.sandbox.http.fault_injection import FaultySurface
 from streams.sandbox.http.server import Request, Response
-from tests.support.kalshi_venue import OfflineKalshi
+from tests.support.faulty_app import CountingApp
+from tests.support.kalshi_venue import KalshiVenue
 
 ORDER = Request("POST", "/trade-api/v2/portfolio/orders", [], {})
 READ = Request("GET", "/trade-api/v2/portfolio/orders", [], {})
 
 
-class Surface(FaultySurface):
-    """Counts what is carried out; `late` puts its answer off as a held order does."""
-
-    venue = Venue.KALSHI
-
-    def __init__(self, *rules: FaultRule, behaviour: Behaviour = ZERO, venue: Venue = Venue.KALSHI) -> None:
-        self.venue = venue
-        super().__init__(Exchange(venue, FaultPlan(list(rules)), 1, behaviour))
-        self.carried_out = 0
-        self.is_late = False
-
-    def answer(self, request: Request) -> Response:
-        self.carried_out += 1
-        done = Response(201, {"order": "x"})
-        return Response(delay_ms=150, resume=lambda: done) if self.is_late else done
-
-    def accept(self, request: Request) -> Response:
-        return Response(101)
+def app_under(*rules: FaultRule, behaviour: Behaviour = ZERO, venue: Venue = Venue.KALSHI) -> CountingApp:
+    """An app under these rules."""
+    return CountingApp(FaultPlan(list(rules)), behaviour, venue)
 
 
 def test_a_write_is_carried_out_after_half_its_time_and_answered_after_the_other() -> None:
-    surface = Surface(behaviour=REALISTIC)
+    app = app_under(behaviour=REALISTIC)
     seen: list[float] = []
     for _ in range(300):
-        before = surface.carried_out
-        first = surface.handle(ORDER)
-        assert surface.carried_out == before
+        before = app.carried_out
+        first = app.handle(ORDER)
+        assert app.carried_out == before
         assert first.resume is not None
         second = first.resume()
-        assert surface.carried_out == before + 1
+        assert app.carried_out == before + 1
         assert second.status == 201
         assert first.delay_ms == second.delay_ms
         seen.append(first.delay_ms + second.delay_ms)
@@ -54,10 +38,10 @@ def test_a_write_is_carried_out_after_half_its_time_and_answered_after_the_other
 
 
 def test_polymarket_has_its_own_times_and_a_held_order_keeps_the_second_half() -> None:
-    surface = Surface(behaviour=replace(ZERO, polymarket_ack_ms=(100, 100)), venue=Venue.POLYMARKET)
-    surface.is_late = True
+    app = app_under(behaviour=replace(ZERO, polymarket_ack_ms=(100, 100)), venue=Venue.POLYMARKET)
+    app.is_late = True
     request = Request("POST", "/clob/order", [], {})
-    first = surface.handle(request)
+    first = app.handle(request)
     assert first.resume is not None
     held = first.resume()
     assert held.resume is not None
@@ -65,44 +49,44 @@ def test_polymarket_has_its_own_times_and_a_held_order_keeps_the_second_half() -
 
 
 def test_reads_are_not_held_up() -> None:
-    surface = Surface(behaviour=REALISTIC)
-    assert surface.handle(READ).delay_ms == 0
-    assert surface.handle(Request("POST", "/clob/books", [], {})).delay_ms == 0
+    app = app_under(behaviour=REALISTIC)
+    assert app.handle(READ).delay_ms == 0
+    assert app.handle(Request("POST", "/clob/books", [], {})).delay_ms == 0
 
 
 def test_an_error_before_leaves_nothing_and_an_error_after_leaves_the_order() -> None:
-    before = Surface(FaultRule("server_error", status=502, times=1))
+    before = app_under(FaultRule("server_error", status=502, times=1))
     assert (before.handle(ORDER).status, before.carried_out) == (502, 0)
     assert (before.handle(ORDER).status, before.carried_out) == (201, 1)
-    after = Surface(FaultRule("server_error", when="after", path="/trade-api/v2/portfolio"))
+    after = app_under(FaultRule("server_error", when="after", path="/trade-api/v2/portfolio"))
     assert (after.handle(ORDER).status, after.carried_out) == (503, 1)
 
 
 def test_a_lost_request_is_not_carried_out_a_lost_answer_is_and_reads_lose_nothing() -> None:
-    asked = Surface(FaultRule("lost_request"))
+    asked = app_under(FaultRule("lost_request"))
     assert asked.handle(READ).status == 201
     assert asked.carried_out == 1
     assert asked.handle(ORDER).is_reset
     assert asked.carried_out == 1
-    answered = Surface(FaultRule("lost_response"))
+    answered = app_under(FaultRule("lost_response"))
     assert not answered.handle(READ).is_lost
     assert answered.handle(ORDER).is_lost
     assert answered.carried_out == 2
 
 
 def test_faults_of_the_way_back_reach_answers_that_come_late() -> None:
-    surface = Surface(FaultRule("lost_response"), FaultRule("delay", ms=70))
-    surface.is_late = True
-    first = surface.handle(ORDER)
+    app = app_under(FaultRule("lost_response"), FaultRule("delay", ms=70))
+    app.is_late = True
+    first = app.handle(ORDER)
     assert first.resume is not None
     last = first.resume()
     assert (last.is_lost, last.delay_ms) == (True, 70)
 
 
 def test_an_upgrade_can_be_refused_as_a_venue_in_trouble_does() -> None:
-    surface = Surface(FaultRule("server_error", status=502, path="/trade-api/ws", times=1))
+    app = app_under(FaultRule("server_error", status=502, path="/trade-api/ws", times=1))
     upgrade = Request("GET", "/trade-api/ws/v2", [], {})
-    refused, accepted = surface.open_session(upgrade), surface.open_session(upgrade)
+    refused, accepted = app.open_session(upgrade), app.open_session(upgrade)
     assert isinstance(refused, Response)
     assert isinstance(accepted, Response)
     assert (refused.status, accepted.status) == (502, 101)
