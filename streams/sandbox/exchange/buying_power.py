@@ -131,7 +131,8 @@ class BuyingPower:
         self._check_cash(account, shard, needed_e6, self._state.open_orders(account.account_id))
 
     def _check_cash(self, account: Account, shard: int, needed_e6: int, others: Sequence[Ticket]) -> None:
-        reserved = self._reserved_by_shard(account, others)
+        has_reserved = others or account.returned_e6
+        reserved = self._reserved_by_shard(account, others) if has_reserved else {}
         pending = self._pending_cash_e6(account) if self._state.unsettled else 0
         available = account.cash_by_shard_e6.get(shard, 0) - reserved.get(shard, 0) - pending
         if needed_e6 <= available:
