@@ -112,7 +112,7 @@ class StillFlow:
         """Everything was listed before."""
         self.next_acts = []
 
-    def forget_orders(self) -> None:
+    def drop_orders(self) -> None:
         """No order is looked after."""
 
     def follow(self, behaviour: Any) -> None:

@@ -28,7 +28,7 @@ from streams.sandbox.http.server import Connection
 from streams.sandbox.kalshi.settings import KalshiVenueSettings
 from streams.sandbox.polymarket.objects import neg_risk_id
 from streams.sandbox.polymarket.settings import PolymarketVenueSettings
-from streams.sandbox.process.admin import AdminFace
+from streams.sandbox.process.admin import AdminApp
 from streams.sandbox.process.process import Sandbox, SandboxOptions
 from streams.sandbox.replay.replay import ReplayFlow
 from streams.sandbox.simulation.flow import Flow
@@ -259,7 +259,7 @@ def stage(
         assert time.time_ns() // 1_000_000 == START_MS
         sandbox = Sandbox(options)
         made = Stage(home, loop, sandbox, flow, disk)
-        made._faces = {KALSHI: sandbox._kalshi, POLYMARKET: sandbox._polymarket, ADMIN: AdminFace(sandbox.controls)}
+        made._faces = {KALSHI: sandbox._kalshi, POLYMARKET: sandbox._polymarket, ADMIN: AdminApp(sandbox.controls)}
         sandbox.resume()
         try:
             made.step()

@@ -29,8 +29,9 @@ from streams.sandbox.core.profile import Behaviour, adjusted, behaviour_state
 from streams.sandbox.core.records import ExchangeMode
 from streams.sandbox.exchange.exchange import Exchange, participant_order_id
 from streams.sandbox.http.server import Request, Response, Router, Session
-from streams.sandbox.kalshi.app import KalshiFace
-from streams.sandbox.polymarket.app import PolymarketFace
+from streams.sandbox.kalshi.app import KalshiApp
+from streams.sandbox.kalshi.venue import KalshiVenue
+from streams.sandbox.polymarket.app import PolymarketApp
 
 HOUSE = "house-admin"
 
@@ -48,7 +49,7 @@ class Controls:
 
     Attributes:
         venue_ms: The time on a venue's clock.
-        forget_orders: Tells the flow that its orders are gone.
+        drop_orders: Tells the flow that its orders are gone.
         set_behaviour: Makes exchanges and flow act by another profile.
         is_flow_running: Whether the flow acts.
     """
@@ -314,25 +315,25 @@ def change_fees(app: EmulatorApp, document: Mapping[str, Any], now_ms: int) -> d
         LookupError: If there is no such series, event or market.
         ValueError: If the document cannot be meant.
     """
-    if isinstance(app, KalshiFace):
-        return _appoint(app, document, now_ms)
-    if not isinstance(app, PolymarketFace):
+    if isinstance(app, KalshiApp):
+        return _appoint(app.kalshi, document, now_ms)
+    if not isinstance(app, PolymarketApp):
         raise LookupError("This venue's fees cannot be changed.")
     market_id, schedule = document.get("market_id"), document.get("schedule")
     if market_id not in app.exchange.markets:
         raise LookupError(f"There is no market {market_id}.")
     if not isinstance(schedule, dict):
         raise ValueError("schedule is an object with rate, exponent and taker_only, or {} for no fees")
-    app.fees.change(str(market_id), schedule)
+    app.polymarket.fees.change(str(market_id), schedule)
     return {"market_id": market_id, "schedule": schedule}
 
 
-def _appoint(face: KalshiFace, document: Mapping[str, Any], now_ms: int) -> dict[str, Any]:
+def _appoint(venue: KalshiVenue, document: Mapping[str, Any], now_ms: int) -> dict[str, Any]:
     named = [name for name in ("series", "event") if name in document]
     if len(named) != 1:
         raise ValueError("name either a series or an event")
     is_event, ticker = named == ["event"], str(document[named[0]])
-    if ticker not in (face.events if is_event else face.series):
+    if ticker not in (venue.events if is_event else venue.series):
         raise LookupError(f"There is no {named[0]} {ticker}.")
     fee_type, multiplier = document.get("fee_type"), _multiplier_e6(document.get("fee_multiplier"))
     if not is_event and (fee_type is None or multiplier is None):
@@ -342,8 +343,8 @@ def _appoint(face: KalshiFace, document: Mapping[str, Any], now_ms: int) -> dict
     at_ms = document.get("at_ms", now_ms)
     if type(at_ms) is not int or at_ms < now_ms:
         raise ValueError(f"at_ms is a whole number of milliseconds, not before now ({now_ms})")
-    change_id = face.fees.schedule(ticker, at_ms, fee_type, multiplier, is_event=is_event)
-    face.fees.apply_due(now_ms)
+    change_id = venue.fees.schedule(ticker, at_ms, fee_type, multiplier, is_event=is_event)
+    venue.fees.apply_due(now_ms)
     return {"id": change_id, named[0]: ticker, "at_ms": at_ms}
 
 

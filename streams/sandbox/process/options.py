@@ -41,8 +41,8 @@ def options_from(settings: Settings, *, flow: str = "", load: int | None = None)
         parameters = replace(parameters, **REALISTIC_FLOW)
     if settings.sandbox_behaviour is not None:
         behaviour, parameters = load_behaviour(settings.sandbox_behaviour, behaviour, parameters)
-        kalshi = emulator_settings(settings.sandbox_behaviour, "kalshi", KalshiFaceSettings)
-        polymarket = emulator_settings(settings.sandbox_behaviour, "polymarket", PolymarketFaceSettings)
+        kalshi = emulator_settings(settings.sandbox_behaviour, "kalshi", KalshiVenueSettings)
+        polymarket = emulator_settings(settings.sandbox_behaviour, "polymarket", PolymarketVenueSettings)
     parameters = parameters.under(behaviour)
 
     def make_flow(anchor: datetime) -> tuple[FlowSource, Truth | None]:

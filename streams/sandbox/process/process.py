@@ -34,12 +34,12 @@ from streams.sandbox.exchange.snapshot import (
     take_changes,
 )
 from streams.sandbox.http.server import App, Server
-from streams.sandbox.kalshi.app import KalshiFace
+from streams.sandbox.kalshi.app import KalshiApp
 from streams.sandbox.kalshi.auth import KalshiKey, load_key
 from streams.sandbox.kalshi.settings import KalshiVenueSettings
 from streams.sandbox.polymarket.app import PolymarketApp
 from streams.sandbox.polymarket.auth import PolymarketKey
-from streams.sandbox.polymarket.settings import PolymarketFaceSettings
+from streams.sandbox.polymarket.settings import PolymarketVenueSettings
 from streams.sandbox.process.admin import AdminApp, Controls
 from streams.sandbox.process.load_mode import LoadApp
 
@@ -164,7 +164,7 @@ class Sandbox:
             await self._write_snapshot()
             self._journal.close()
 
-    def _served(self, face: KalshiFace | PolymarketFace) -> App:
+    def _served(self, face: KalshiApp | PolymarketApp) -> App:
         wanted = self.options.load_frames_per_s
         return LoadApp(face, wanted, lambda: self.venue_ms(face.venue)) if wanted else face
 

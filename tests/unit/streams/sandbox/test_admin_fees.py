@@ -12,7 +12,7 @@ from streams.sandbox.core.faults import FaultPlan
 from streams.sandbox.exchange.snapshot import apply_state, exchange_state, reopen_books
 from streams.sandbox.http.server import Request, Response
 from streams.sandbox.process.admin import AdminApp, Controls
-from tests.support.kalshi_venue import CRYPTO, KalshiVenue
+from tests.support.kalshi_venue import CRYPTO, OfflineKalshi
 
 EVENT, SERIES = "KXRAIN-26DEC01", "KXRAIN"
 _IOC = {"time_in_force": "immediate_or_cancel", "price": "0.5100"}

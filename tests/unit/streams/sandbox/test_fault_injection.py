@@ -9,7 +9,7 @@ from streams.sandbox.core.faults import FaultPlan, FaultRule
 from streams.sandbox.core.profile import REALISTIC, ZERO, Behaviour
 from streams.sandbox.http.server import Request, Response
 from tests.support.faulty_app import CountingApp
-from tests.support.kalshi_venue import KalshiVenue
+from tests.support.kalshi_venue import OfflineKalshi
 
 ORDER = Request("POST", "/trade-api/v2/portfolio/orders", [], {})
 READ = Request("GET", "/trade-api/v2/portfolio/orders", [], {})

@@ -21,7 +21,7 @@ from streams.sandbox.exchange.exchange import Exchange
 from streams.sandbox.http.server import Request, Socket
 from streams.sandbox.kalshi.app import SOCKET_PATH, KalshiApp
 from streams.sandbox.kalshi.auth import load_key
-from streams.sandbox.polymarket.app import PolymarketFace
+from streams.sandbox.polymarket.app import PolymarketApp
 from streams.sandbox.process.load_mode import CHUNK_FRAMES, TAPE_FRAMES, LoadApp, LoadSession, LoadTape, blank, header
 from streams.venues.credentials.keys import KalshiCredentials
 from streams.venues.kalshi.signing import KalshiSigner
@@ -160,7 +160,7 @@ def test_kalshi_laps_fold_into_the_right_book_without_a_hole_in_the_sequence(key
 
 def test_polymarket_laps_end_at_the_books_they_began_with_on_both_tokens() -> None:
     exchange = Exchange(Venue.POLYMARKET, FaultPlan(), 1)
-    face = LoadApp(PolymarketFace(exchange, {}, lambda: NOW_MS, lambda: None), 1, lambda: NOW_MS)
+    face = LoadApp(PolymarketApp(exchange, {}, lambda: NOW_MS, lambda: None), 1, lambda: NOW_MS)
     list_with_books(exchange)
     before = levels(exchange)
     upgrade = Request("GET", "/ws/market", [], {})
@@ -211,7 +211,7 @@ def test_a_chunk_fills_in_numbers_and_times() -> None:
 @pytest.mark.anyio
 async def test_nothing_is_rendered_for_a_subscriber_that_has_gone() -> None:
     exchange = Exchange(Venue.POLYMARKET, FaultPlan(), 1)
-    face = LoadApp(PolymarketFace(exchange, {}, lambda: NOW_MS, lambda: None), 1, lambda: NOW_MS)
+    face = LoadApp(PolymarketApp(exchange, {}, lambda: NOW_MS, lambda: None), 1, lambda: NOW_MS)
     list_with_books(exchange)
 
     class Gone(Client):

@@ -63,17 +63,15 @@ async def test_what_was_asked_for_happens_although_the_client_has_gone() -> None
         done.set()
         return Response(200)
 
-        server = Server(App(lambda: Response(delay_ms=50, resume=later)), 0)
-        await server.start()
-        _, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        writer.write(b"POST /x HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n")
-        await writer.drain()
-        writer.close()
-        await asyncio.wait_for(done.wait(), 60)
-        await server.stop()
-        return done.is_set()
-
-    assert asyncio.run(main())
+    server = Server(App(lambda: Response(delay_ms=50, resume=later)), 0)
+    await server.start()
+    _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(b"POST /x HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n")
+    await writer.drain()
+    writer.close()
+    await asyncio.wait_for(done.wait(), 60)
+    await server.stop()
+    assert done.is_set()
 
 
 async def test_an_answer_that_resumes_into_an_exception_is_a_500() -> None:
@@ -109,40 +107,35 @@ class Echo:
 
 @pytest.mark.parametrize("is_compressible", [True, False])
 @pytest.mark.parametrize("offer", ["deflate", None])
-def test_messages_are_compressed_for_clients_that_offer_it(is_compressible: bool, offer: str | None) -> None:
-    async def main() -> tuple[bool, list[str]]:
-        face = App(lambda: Response(200))
-        face.open_session = lambda request: Echo(is_compressible)  # type: ignore[method-assign]
-        server = Server(face, 0)
-        await server.start()
-        async with connect(f"ws://127.0.0.1:{server.port}/", compression=offer, proxy=None) as socket:
-            heard = []
-            for text in ("a", "b" * 300, "c" * 70_000):
-                await socket.send(text)
-                heard.append(str(await socket.recv()))
-            is_agreed = bool(socket.protocol.extensions)
-        await server.stop()
-        return is_agreed, heard
-
-    assert asyncio.run(main()) == (is_compressible and offer == "deflate", ["a", "b" * 300, "c" * 70_000])
+async def test_messages_are_compressed_for_clients_that_offer_it(is_compressible: bool, offer: str | None) -> None:
+    app = App(lambda: Response(200))
+    app.open_session = lambda request: Echo(is_compressible)  # type: ignore[method-assign]
+    server = Server(app, 0)
+    await server.start()
+    async with connect(f"ws://127.0.0.1:{server.port}/", compression=offer, proxy=None) as socket:
+        heard = []
+        for text in ("a", "b" * 300, "c" * 70_000):
+            await socket.send(text)
+            heard.append(str(await socket.recv()))
+        is_agreed = bool(socket.protocol.extensions)
+    await server.stop()
+    assert is_agreed == (is_compressible and offer == "deflate")
+    assert heard == ["a", "b" * 300, "c" * 70_000]
 
 
 @pytest.mark.parametrize("body", [b"", b"{}"])
-def test_an_offer_of_http_2_is_declined_and_the_request_answered(body: bytes) -> None:
-    async def main() -> list[bytes]:
-        server = Server(App(lambda: Response(200, {"ok": True})), 0)
-        await server.start()
-        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        offer = b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAEAAEAAAAIAAAAB\r\n"
-        request = b"POST /x HTTP/1.1\r\nhost: x\r\n%scontent-length: %d\r\n\r\n%s" % (offer, len(body), body)
-        lines = []
-        for _ in range(2):
-            writer.write(request)
-            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
-            await reader.readexactly(len(b'{"ok":true}'))
-            lines.append(head.split(b"\r\n")[0])
-        writer.close()
-        await server.stop()
-        return lines
-
-    assert asyncio.run(main()) == [b"HTTP/1.1 200 OK"] * 2
+async def test_an_offer_of_http_2_is_declined_and_the_request_answered(body: bytes) -> None:
+    server = Server(App(lambda: Response(200, {"ok": True})), 0)
+    await server.start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    offer = b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAEAAEAAAAIAAAAB\r\n"
+    request = b"POST /x HTTP/1.1\r\nhost: x\r\n%scontent-length: %d\r\n\r\n%s" % (offer, len(body), body)
+    lines = []
+    for _ in range(2):
+        writer.write(request)
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+        await reader.readexactly(len(b'{"ok":true}'))
+        lines.append(head.split(b"\r\n")[0])
+    writer.close()
+    await server.stop()
+    assert lines == [b"HTTP/1.1 200 OK"] * 2

@@ -163,9 +163,9 @@ class Desk:
         ref = MarketRef(Venue.POLYMARKET, condition(market))
         self.apply(PlaceOrder(ref, "maker", key, side, price_e4, shares * SHARE))  # type: ignore[arg-type]
 
-    def act(self, act: MarketAction) -> None:
-        """An act of the flow."""
-        self.exchange.apply(act, self.now[0])
+    def apply(self, action: MarketAction) -> None:
+        """A market action."""
+        self.exchange.apply(action, self.now[0])
 
 
 def condition(number: int) -> str:
