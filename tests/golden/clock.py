@@ -68,10 +68,6 @@ class HandLoop:
         self.now_ms = max(self.now_ms, end_ms)
 
 
-async def at_once(act: Callable[..., Any], *arguments: Any) -> Any:
-    return act(*arguments)
-
-
 def ended(work: Any) -> Any:
     """Run a coroutine that never really waits."""
     try:

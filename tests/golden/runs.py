@@ -42,7 +42,7 @@ def _script(home: Path, *, name: str) -> Lines:
 
 
 def _journal(home: Path) -> Lines:
-    """What the folder holds before and after a snapshot, and the state that is read back from it."""
+    """What the journal holds before and after a snapshot, and the state that is read back from it."""
     lines: Lines = []
     with stage(home) as on:
         on.write_snapshot()
@@ -51,15 +51,14 @@ def _journal(home: Path) -> Lines:
         on.write_snapshot()
         Recorder(on).run([*kalshi.SCRIPTS["kalshi-states"][1][:52], *polymarket.SCRIPTS["polymarket-states"][1][:52]])
         lines += _kept(on, "after")
-        state = json.loads(on.reopened().partition(b" ")[2])
-        lines.append(
-            {"at": "read back", "state": {name: state[name] for name in sorted(state) if name != "generation"}}
-        )
+        state = on.reopened()
+        lines.append({"at": "read back", "state": {name: state[name] for name in sorted(state)}})
     return lines
 
 
 def _kept(on: Stage, at: str) -> Lines:
-    return [{"at": at, "file": name, "line": line.decode()} for name, rows in on.kept_lines().items() for line in rows]
+    meta, rows = on.kept()
+    return [{"at": at, "meta": meta}, *({"at": at, **row._asdict(), "document": row.document.decode()} for row in rows)]
 
 
 # -- the simulated market ----------------------------------------------------------------------------------------------

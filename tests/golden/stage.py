@@ -19,11 +19,16 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import orjson
+
 from streams.market.identity import MarketRef, Venue
 from streams.sandbox.catalogue.load import Catalogue, load_catalogue
 from streams.sandbox.core.faults import FaultPlan
 from streams.sandbox.core.model import PlaceOrder
 from streams.sandbox.core.profile import named_behaviour
+from streams.sandbox.exchange import old_journal
+from streams.sandbox.exchange.journal import Journal
+from streams.sandbox.exchange.snapshot import exchange_state
 from streams.sandbox.http.server import Connection
 from streams.sandbox.kalshi.settings import KalshiVenueSettings
 from streams.sandbox.polymarket.objects import neg_risk_id
@@ -33,7 +38,7 @@ from streams.sandbox.process.process import Sandbox, SandboxOptions
 from streams.sandbox.replay.replay import ReplayFlow
 from streams.sandbox.simulation.flow import Flow
 from streams.sandbox.simulation.parameters import REALISTIC_FLOW, FlowParameters
-from tests.golden.clock import START_MS, Answer, HandLoop, Pipe, Subscriber, answer_of, at_once, ended
+from tests.golden.clock import START_MS, Answer, HandLoop, Pipe, Subscriber, answer_of, ended
 from tests.golden.markets import NullLog, StillFlow, condition, late_listing, start, token
 from tests.golden.signing import ADMIN, KALSHI, KALSHI_PREFIX, POLYMARKET, SECRET, Signer, accounts, smart_wallet
 
@@ -150,23 +155,27 @@ class Stage:
     # -- what is kept, what is known --
 
     def write_snapshot(self) -> None:
-        """Write the journal's snapshot."""
-        ended(self.sandbox._write_snapshot())
+        """Write quotes and flow into the journal."""
+        self.sandbox._write_snapshot()
 
-    def kept_lines(self) -> dict[str, list[bytes]]:
-        """The lines of every file of the journal, by the file's name."""
-        folder = self.home / "journal"
-        return {path.name: path.read_bytes().splitlines() for path in sorted(folder.iterdir()) if path.stat().st_size}
+    def kept(self) -> tuple[dict[str, Any], list[Any]]:
+        """What the journal notes of the whole, and its rows, sorted."""
+        meta, rows = self.sandbox._journal._database.read()
+        return meta, sorted(rows)
 
-    def reopened(self) -> bytes:
-        """The whole state of both exchanges after the journal is read again, as the next snapshot's line."""
+    def reopened(self) -> dict[str, Any]:
+        """The whole state of both exchanges and the flow after the journal is read again, as format 2 wrote it."""
         self.sandbox._journal.close()
         fresh = Sandbox(self.sandbox.options)
         fresh.resume()
-        ended(fresh._write_snapshot())
         fresh._journal.close()
         self.sandbox._journal = _NoJournal()  # type: ignore[assignment]
-        return (self.home / "journal" / "snapshot.json").read_bytes()
+        state = {
+            "format": old_journal.FORMAT, "anchor_ms": fresh._anchor_ms, "source": fresh.options.source,
+            "written_ms": self.now_ms, "flow": fresh._flow.snapshot(),
+            "exchanges": {venue.value: exchange_state(exchange) for venue, exchange in fresh.exchanges.items()},
+        }  # fmt: skip
+        return dict(json.loads(orjson.dumps(state)))
 
     def routes(self) -> set[tuple[str, str, str]]:
         """(port, method, path) of every route; `{name}` stands for an argument."""
@@ -196,12 +205,14 @@ class _Disk:
 
     is_full: bool = False
 
-    def sync(self, descriptor: int) -> None:
-        """Nothing needs to last; a full disk refuses."""
+    def commit(self, journal: Journal, *rows: Any, **meta: Any) -> None:
+        """Write as the journal does; a full disk refuses."""
         if self.is_full:
             raise OSError(28, "No space left on device")
+        _commit(journal, *rows, **meta)
 
 
+_commit = Journal.commit
 _CATALOGUES: list[Catalogue] = []
 
 
@@ -249,9 +260,7 @@ def stage(
             ("time.time_ns", lambda: int(loop.now_ms * 1_000_000)),
             ("uuid.uuid4", lambda: uuid.UUID(int=ids.getrandbits(128), version=4)),
             ("asyncio.get_running_loop", lambda: loop),
-            ("asyncio.to_thread", at_once),
-            ("os.fdatasync", disk.sync),
-            ("os.fsync", disk.sync),
+            ("streams.sandbox.exchange.journal.Journal.commit", lambda *of, **with_: disk.commit(*of, **with_)),
             ("streams.sandbox.http.server.log", NullLog()),
             ("streams.sandbox.process.process.log", NullLog()),
         ):
@@ -259,7 +268,8 @@ def stage(
         assert time.time_ns() // 1_000_000 == START_MS
         sandbox = Sandbox(options)
         made = Stage(home, loop, sandbox, flow, disk)
-        made._faces = {KALSHI: sandbox._kalshi, POLYMARKET: sandbox._polymarket, ADMIN: AdminApp(sandbox.controls)}
+        made._faces = {KALSHI: sandbox._kalshi, POLYMARKET: sandbox._polymarket, ADMIN: AdminFace(sandbox.controls)}
+        sandbox._journal._database._connection.execute("PRAGMA synchronous = OFF")
         sandbox.resume()
         try:
             made.step()

@@ -1,211 +1,176 @@
-"""The sandbox's saved state: an append-only journal with a checksum per line, over a snapshot, in one folder.
+"""The sandbox's database: documents in tables, each commit one transaction that is on disk when it returns.
 
-    listings.log   every listed market with its event, once
-    snapshot.json  state at one moment: accounts, orders, trades, market states, simulated quotes, state of the flow
-    tail-N.log     what external accounts and the life cycle changed since, as new values (not commands)
+    meta     what was written by whom: format, source, anchor_ms, written_ms
+    listing, market, house            a row per market: its listing, its state, the makers' quotes in it
+    ticket, trade, payout, position   rows of a market, by their own key
+    account, value                    rows of a venue, by account and by name
 
-A tail line holds the whole new value of whatever changed, so replaying it twice changes nothing, and it is on disk
-before the caller is answered. A line that was cut off or damaged by a crash ends the reading; everything before it
-counts.
+SQLite in WAL mode with synchronous FULL. The file is locked from its opening to its closing, so one process at a time
+has it; a transaction that a kill cut off is gone at the next opening, everything before it counts.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
-import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import errno
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import orjson
+from typing import Any, NamedTuple
 
 from streams.market.errors import ConfigurationError
+from streams.market.identity import Venue
 
-FORMAT = 2
-"""Counts up when what a journal holds changes its form."""
+FORMAT = 3
+"""Counts up when what the database holds changes its form; 2 was a folder of files (`old_journal`)."""
+
+_OF_MARKETS = ("listing", "market", "house", "ticket", "trade", "payout", "position")
+_TABLES = (*_OF_MARKETS, "account", "value")
 
 
-@dataclass(slots=True)
+class Row(NamedTuple):
+    """A document and its place; `market_id` and `key` are empty where a table has none."""
+
+    table: str
+    venue: str
+    market_id: str
+    key: str
+    document: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Recovered:
-    """What a journal folder holds: the snapshot (None at a first start), tail records after it, and listings."""
+    """What a sandbox was when it ended.
 
-    snapshot: dict[str, Any] | None = None
-    tail: list[dict[str, Any]] = field(default_factory=list)
-    listings: list[dict[str, Any]] = field(default_factory=list)
+    Attributes:
+        source: What its flow is made from, in words.
+        anchor_ms: When it first started.
+        listings: Every listed market (`snapshot.listing_state`), in the order of their numbers.
+        states: States of exchanges (`snapshot.apply_state`), older ones first.
+        house: Each venue's house quotes (`snapshot.reopen_books`).
+        flow: The flow's state.
+    """
+
+    source: str
+    anchor_ms: int
+    listings: list[dict[str, Any]]
+    states: list[tuple[Venue, dict[str, Any]]]
+    house: dict[Venue, list[list[Any]]]
+    flow: dict[str, Any]
 
 
 class Journal:
-    """Writes one sandbox's journal. One process at a time: the folder is locked."""
+    """One sandbox's database, for the thread that opened it.
 
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.folder = folder
-        self._lock = _lock(folder)
-        self._generation = 0
-        self._tail: int | None = None
-        self._listings: int | None = None
+    Raises:
+        ConfigurationError: If another process has it, if it is damaged or of another format; one sentence each.
+    """
 
-    def recover(self) -> Recovered:
-        """Read what is there and get ready to append. Cut-off lines are removed."""
-        found = Recovered(listings=list(_read_lines(self.folder / "listings.log")))
-        path = self.folder / "snapshot.json"
-        if path.exists():
-            lines = list(_read_lines(path))
-            if not lines:
-                raise ConfigurationError(f"{path} is damaged; `crossbook reset` starts the sandbox anew.")
-            if lines[0].get("format") != FORMAT:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.touch(mode=0o600)
+        with self._readable():
+            self._connection = sqlite3.connect(path, timeout=0, isolation_level=None)
+            try:
+                self._open()
+            except BaseException:
+                self._connection.close()
+                raise
+
+    def _open(self) -> None:
+        self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = FULL")
+        self._connection.execute("BEGIN IMMEDIATE")
+        self._connection.execute("CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value)")
+        for table in _TABLES:
+            self._connection.execute(
+                f"CREATE TABLE IF NOT EXISTS {table} (venue TEXT NOT NULL, market_id TEXT NOT NULL, key TEXT NOT NULL,"
+                " document BLOB NOT NULL, PRIMARY KEY (venue, market_id, key))"
+            )
+        self._connection.execute("COMMIT")
+
+    def read(self) -> tuple[dict[str, str | int], list[Row]]:
+        """Return what is noted of the whole, and every row; nothing where no start came as far as its first note.
+
+        What such a start left behind is removed.
+        """
+        with self._readable():
+            meta: dict[str, str | int] = dict(self._connection.execute("SELECT key, value FROM meta").fetchall())
+            if not meta:
+                with self._transaction():
+                    for table in _TABLES:
+                        self._connection.execute(f"DELETE FROM {table}")
+                return {}, []
+            if meta.get("format") != FORMAT:
                 raise ConfigurationError(
-                    f"{self.folder} was written by another version; `crossbook reset` starts the sandbox anew."
+                    f"{self.path} was written by another version; go on with that one, or move the folder away and "
+                    "the sandbox starts anew."
                 )
-            found.snapshot = lines[0]
-            self._generation = int(lines[0]["generation"])
-        for generation in self._generations():
-            if generation < self._generation:
-                self._tail_path(generation).unlink()
-            else:
-                # More than one tail: killed while a snapshot was being written.
-                found.tail.extend(_read_lines(self._tail_path(generation)))
-        self._generation = max([self._generation, *self._generations()])
-        self._tail = _open_for_append(self._tail_path(self._generation))
-        self._listings = _open_for_append(self.folder / "listings.log")
-        return found
+            rows = [
+                Row(table, *row)
+                for table in _TABLES
+                for row in self._connection.execute(f"SELECT venue, market_id, key, document FROM {table}")
+            ]
+        return meta, rows
 
-    def append(self, record: dict[str, Any]) -> None:
-        """Add a tail record; it is on disk when this returns."""
-        assert self._tail is not None
-        _write(self._tail, encode_line(record))
+    def commit(
+        self,
+        rows: Iterable[Row],
+        forgotten: Iterable[tuple[str, str]] = (),
+        meta: Mapping[str, str | int] | None = None,
+    ) -> None:
+        """Drop everything of the forgotten markets (venue, market id), then put rows in place of those before.
 
-    def add_listings(self, listings: list[dict[str, Any]]) -> None:
-        """Add newly listed markets; they are on disk when this returns."""
-        assert self._listings is not None
-        _write(self._listings, b"".join(encode_line(listing) for listing in listings))
-
-    def replace_listings(self, listings: list[dict[str, Any]]) -> None:
-        """Put these listings in place of all that were added, when many of them are of markets that are gone."""
-        path = self.folder / "listings.log"
-        fresh = path.with_suffix(".new")
-        with fresh.open("wb") as file:
-            file.writelines(encode_line(listing) for listing in listings)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-        if self._listings is not None:
-            os.close(self._listings)
-        self._listings = _open_for_append(path)
-
-    def begin_snapshot(self) -> int:
-        """Start a new tail for what comes after the state that is about to be written; returns its generation."""
-        generation = self._generation + 1
-        previous, self._tail = self._tail, _open_for_append(self._tail_path(generation))
-        if previous is not None:
-            os.close(previous)
-        self._generation = generation
-        return generation
-
-    def write_snapshot(self, generation: int, line: bytes) -> None:
-        """Put an encoded snapshot in place of the one before (safe to run in a thread), then drop the older tails."""
-        path = self.folder / "snapshot.json"
-        fresh = path.with_suffix(".new")
-        with fresh.open("wb") as file:
-            file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-        _sync_folder(self.folder)
-        for older in self._generations():
-            if older < generation:
-                self._tail_path(older).unlink(missing_ok=True)
+        Raises:
+            OSError: If it cannot be written, for instance on a full disk; then nothing of it is.
+        """
+        try:
+            with self._transaction():
+                for gone in forgotten:
+                    for table in _OF_MARKETS:
+                        self._connection.execute(f"DELETE FROM {table} WHERE venue = ? AND market_id = ?", gone)
+                for table, *values in rows:
+                    self._connection.execute(
+                        f"INSERT INTO {table} VALUES (?, ?, ?, ?)"
+                        " ON CONFLICT DO UPDATE SET document = excluded.document",
+                        values,
+                    )
+                self._connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", (meta or {}).items())
+        except sqlite3.Error as error:
+            reason = errno.ENOSPC if _code(error) == sqlite3.SQLITE_FULL else errno.EIO
+            raise OSError(reason, str(error), str(self.path)) from error
 
     def close(self) -> None:
-        """Close the files and release the folder."""
-        for descriptor in (self._tail, self._listings, self._lock):
-            if descriptor is not None:
-                os.close(descriptor)
-        self._tail = self._listings = self._lock = None
+        """Close the file and give it free."""
+        self._connection.close()
 
-    def _generations(self) -> list[int]:
-        return sorted(int(path.stem.removeprefix("tail-")) for path in self.folder.glob("tail-*.log"))
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
 
-    def _tail_path(self, generation: int) -> Path:
-        return self.folder / f"tail-{generation}.log"
-
-
-def snapshot_line(generation: int, state: dict[str, Any]) -> bytes:
-    """Return a snapshot as the line `write_snapshot` takes."""
-    return encode_line({"format": FORMAT, "generation": generation, **state})
-
-
-def encode_line(record: dict[str, Any]) -> bytes:
-    """Return a record as one line: crc32 of the JSON in hex, a space, the JSON."""
-    text = orjson.dumps(record)
-    return b"%08x %s\n" % (zlib.crc32(text), text)
-
-
-def _read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    if not path.exists():
-        return
-    good = 0
-    with path.open("rb") as file:
-        for line in file:
-            record = _decode(line)
-            if record is None:
-                break
-            good += len(line)
-            yield record
-    if good != path.stat().st_size:
-        os.truncate(path, good)
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        """Say in one sentence why the database cannot be had."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            if _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise ConfigurationError(f"Another sandbox is already running on {self.path.parent}.") from None
+            raise ConfigurationError(
+                f"{self.path} cannot be used ({error}); put a copy of its folder in its place, or move the folder away "
+                "and the sandbox starts anew."
+            ) from None
 
 
-def _decode(line: bytes) -> dict[str, Any] | None:
-    if not line.endswith(b"\n") or len(line) < 11:
-        return None
-    text = line[9:-1]
-    try:
-        if int(line[:8], 16) != zlib.crc32(text):
-            return None
-    except ValueError:
-        return None
-    record: dict[str, Any] = orjson.loads(text)
-    return record
-
-
-def _open_for_append(path: Path) -> int:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    _sync_folder(path.parent)
-    return descriptor
-
-
-def _write(descriptor: int, lines: bytes) -> None:
-    """Append all of it and wait until it is on disk; where it does not fit, nothing of it stays.
-
-    Half a line would end the reading there, and hide what is written after it.
-    """
-    size = os.fstat(descriptor).st_size
-    left = memoryview(lines)
-    try:
-        while left:
-            left = left[os.write(descriptor, left) :]
-        os.fdatasync(descriptor)
-    except OSError:
-        os.ftruncate(descriptor, size)
-        raise
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _lock(folder: Path) -> int | None:
-    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise ConfigurationError(f"Another sandbox is already running on {folder}.") from None
-    return descriptor
+def _code(error: sqlite3.Error) -> int:
+    """SQLite's primary result code, 0 where the error is not SQLite's."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF

@@ -24,17 +24,11 @@ from streams.sandbox.core.faults import FaultPlan
 from streams.sandbox.core.model import MarketAction, ParticipantFill
 from streams.sandbox.core.profile import ZERO, Behaviour
 from streams.sandbox.exchange.exchange import Exchange
-from streams.sandbox.exchange.journal import Journal, Recovered, snapshot_line
-from streams.sandbox.exchange.snapshot import (
-    apply_state,
-    exchange_state,
-    listing_state,
-    reopen_books,
-    restore_listing,
-    take_changes,
-)
-from streams.sandbox.http.server import App, Server
-from streams.sandbox.kalshi.app import KalshiApp
+from streams.sandbox.exchange.journal import Recovered
+from streams.sandbox.exchange.saved_state import SavedState
+from streams.sandbox.exchange.snapshot import apply_state, reopen_books, restore_listing
+from streams.sandbox.http.server import Face, Server
+from streams.sandbox.kalshi.app import KalshiFace
 from streams.sandbox.kalshi.auth import KalshiKey, load_key
 from streams.sandbox.kalshi.settings import KalshiVenueSettings
 from streams.sandbox.polymarket.app import PolymarketApp
@@ -127,7 +121,7 @@ class Sandbox:
             self.set_behaviour,
         )
         self._accounts = accounts
-        self._journal = Journal(options.home / "journal")
+        self._journal = SavedState(options.home / "journal", self.exchanges)
         self._flow: FlowSource
         self._anchor_ms = 0
         self._stop = asyncio.Event()
@@ -148,7 +142,7 @@ class Sandbox:
         if self.options.load_frames_per_s:
             self._open_books()
         await self._step()
-        await self._write_snapshot()
+        self._write_snapshot()
         for name, server in servers.items():
             try:
                 await server.start()
@@ -160,8 +154,7 @@ class Sandbox:
         finally:
             for server in servers.values():
                 await server.stop()
-            self.commit()
-            await self._write_snapshot()
+            self._write_snapshot()
             self._journal.close()
 
     def _served(self, face: KalshiApp | PolymarketApp) -> App:
@@ -192,23 +185,23 @@ class Sandbox:
 
     def resume(self) -> bool:
         """Bring everything back from the journal; True at a first start."""
-        found = self._journal.recover()
-        first = found.snapshot is None
-        if found.snapshot is not None and found.snapshot["source"] != self.options.source:
+        found = self._journal.read()
+        if found is not None and found.source != self.options.source:
             raise ConfigurationError(
-                f"The sandbox in {self.options.home} was started with {found.snapshot['source']!r}, not "
+                f"The sandbox in {self.options.home} was started with {found.source!r}, not "
                 f"{self.options.source!r}; go on with that, use another CROSSBOOK_HOME, or `crossbook reset`."
             )
-        self._anchor_ms = now_ms() if found.snapshot is None else int(found.snapshot["anchor_ms"])
+        self._anchor_ms = now_ms() if found is None else found.anchor_ms
         self._flow, truth = self.options.make_flow(datetime.fromtimestamp(self._anchor_ms / 1000, UTC))
         if truth is not None:
             self._tie_pasts(truth)
         for name, cash in self._accounts.cash_e6.items():
             venue = Venue(name.partition(":")[0])
             self.exchanges[venue].accounts.open_account(name, cash)
-        if found.snapshot is not None:
-            self._restore(found, found.snapshot)
-        return first
+        if found is not None:
+            self._restore(found)
+        self._journal.begin(self.options.source, self._anchor_ms, {} if found is None else found.flow, now_ms())
+        return found is None
 
     def commit(self) -> None:
         """Put what changed since the last commit on disk; what does not fit there is tried again the next time.
@@ -216,35 +209,17 @@ class Sandbox:
         Raises:
             OSError: If it cannot be written.
         """
-        for exchange in self.exchanges.values():
-            if exchange.changes.listings:
-                fresh = [exchange.markets[market_id] for market_id in exchange.changes.listings]
-                self._journal.add_listings([listing_state(listed) for listed in fresh])
-                exchange.changes.listings.clear()
-            pending = exchange.changes
-            record = take_changes(exchange)
-            if record is None:
-                continue
-            try:
-                self._journal.append(record)
-            except OSError:
-                exchange.changes = pending
-                raise
+        self._journal.commit()
 
-    def _restore(self, found: Recovered, snapshot: dict[str, Any]) -> None:
+    def _restore(self, found: Recovered) -> None:
         for listing in found.listings:
             restore_listing(self.exchanges[Venue(listing["market"]["venue"])], listing)
-        for venue, exchange in self.exchanges.items():
-            apply_state(exchange, snapshot["exchanges"][venue])
-        for record in found.tail:
-            apply_state(self.exchanges[Venue(record["venue"])], record)
+        for venue, state in found.states:
+            apply_state(self.exchanges[venue], state)
         left_out = 0
         for venue, exchange in self.exchanges.items():
-            left_out += reopen_books(exchange, snapshot["exchanges"][venue]["house"], now_ms())
-        self._flow.restore(snapshot["flow"])
-        kept = [listing_state(listed) for exchange in self.exchanges.values() for listed in exchange.markets.values()]
-        if len(kept) < len(found.listings):
-            self._journal.replace_listings(kept)
+            left_out += reopen_books(exchange, found.house[venue], now_ms())
+        self._flow.restore(found.flow)
         log.info("resumed", markets=sum(len(e.markets) for e in self.exchanges.values()), quotes_left_out=left_out)
 
     def _tie_pasts(self, truth: Truth) -> None:
@@ -257,11 +232,12 @@ class Sandbox:
         while not self._stop.is_set():
             started = time.monotonic()
             await self._step()
-            if started >= next_snapshot:
-                await self._write_snapshot()
+            if started >= next_snapshot and self._journal.gather():
+                written = time.monotonic()
+                self._write_snapshot()
                 finished = time.monotonic()
                 # A large catalogue takes longer to write: then less often, so that it stays a small share of the time.
-                next_snapshot = finished + max(SNAPSHOT_S, 60 * (finished - started))
+                next_snapshot = finished + max(SNAPSHOT_S, 60 * (finished - written))
             pause = max(0.005, STEP_S - (time.monotonic() - started))
             try:
                 await asyncio.wait_for(self._stop.wait(), pause)
@@ -286,18 +262,8 @@ class Sandbox:
                 await asyncio.sleep(0)
         self.commit()
 
-    async def _write_snapshot(self) -> None:
-        self.commit()
-        state = {
-            "anchor_ms": self._anchor_ms,
-            "source": self.options.source,
-            "written_ms": now_ms(),
-            "flow": self._flow.snapshot(),
-            "exchanges": {venue.value: exchange_state(exchange) for venue, exchange in self.exchanges.items()},
-        }
-        generation = self._journal.begin_snapshot()
-        line = snapshot_line(generation, state)
-        await asyncio.to_thread(self._journal.write_snapshot, generation, line)
+    def _write_snapshot(self) -> None:
+        self._journal.write_snapshot(self._flow.snapshot(), now_ms())
 
     def _ready(self, is_new: bool, kalshi: int, polymarket: int, admin: int | None = None) -> dict[str, Any]:
         return {

@@ -5,20 +5,18 @@ from __future__ import annotations
 from copy import deepcopy
 from dataclasses import asdict, replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
-from streams.market.errors import ConfigurationError
 from streams.market.identity import MarketRef, Venue
 from streams.sandbox.core.faults import FaultPlan
 from streams.sandbox.core.model import DetermineMarket, ListMarket, SettleMarket
 from streams.sandbox.core.profile import ZERO
 from streams.sandbox.core.records import Amendment, ListedMarket, Listener
-from streams.sandbox.exchange.exchange import KEPT_TRADED_MS, KEPT_UNTRADED_MS, Exchange
-from streams.sandbox.exchange.journal import Journal, encode_line, snapshot_line
+from streams.sandbox.exchange.eviction import KEPT_TRADED_MS, KEPT_UNTRADED_MS
+from streams.sandbox.exchange.exchange import Exchange
 from streams.sandbox.exchange.snapshot import (
     apply_state,
     exchange_state,
@@ -222,31 +220,3 @@ def test_a_forgotten_market_stays_forgotten_after_a_restart(is_in_snapshot: bool
     reopen_books(fresh, snapshot["house"], NOW)
     assert (list(fresh.markets), fresh.tickets) == (["M"], {})
     assert fresh.list_market(short_lived(3), NOW).number == 3
-
-
-# -- the journal's files ----------------------------------------------------------------------------------------------
-
-
-def test_listings_can_be_replaced_and_added_to_afterwards(tmp_path: Path) -> None:
-    journal = Journal(tmp_path)
-    journal.recover()
-    journal.add_listings([{"n": 1}, {"n": 2}])
-    journal.replace_listings([{"n": 2}])
-    journal.add_listings([{"n": 3}])
-    journal.close()
-    again = Journal(tmp_path)
-    assert again.recover().listings == [{"n": 2}, {"n": 3}]
-    again.close()
-
-
-def test_a_journal_of_another_form_is_refused_with_one_sentence(tmp_path: Path) -> None:
-    journal = Journal(tmp_path)
-    journal.recover()
-    journal.write_snapshot(1, snapshot_line(1, {"a": 1}))
-    journal.close()
-    again = Journal(tmp_path)
-    assert again.recover().snapshot == {"format": 2, "generation": 1, "a": 1}
-    again.write_snapshot(2, encode_line({"generation": 2}))
-    again.close()
-    with pytest.raises(ConfigurationError, match="another version"):
-        Journal(tmp_path).recover()
