@@ -1,134 +1,213 @@
-"""Ways to keep a sandbox of 8,000 markets on disk: sqlite3 in WAL mode, synchronous FULL, against an append-only file.
+"""The sandbox's journal at 8,000 markets with ten quotes each: the database against the files that came before it.
 
 `python -m tests.bench.bench_memory` prints a JSON list of {name, value, unit, baseline, baseline_value, ratio}; values
-are milliseconds, so a ratio above 1 says that sqlite3 takes longer. Both sides put the same documents on disk before
-they are done, taking turns. Written is what one order changes (a ticket, a trade, an account, two markets), then
-every market at once, and the house quotes (ten a market) in place of those before.
+are milliseconds, so a ratio above 1 says that the database takes longer. Both sides put the same state of the same two
+exchanges on disk before they are done, taking turns. The baseline writes as the journal of format 2 did: a line with a
+checksum and fdatasync for what changed, a whole snapshot in place of the one before.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import sqlite3
 import statistics
 import tempfile
 import time
+import zlib
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-MARKETS, QUOTES, ORDERS, ROUNDS = 8_000, 10, 1_500, 5
-NOW = 1_795_000_000_000
+from streams.market.identity import MarketRef, Venue
+from streams.sandbox.core.faults import FaultPlan
+from streams.sandbox.core.model import ListMarket, PlaceOrder
+from streams.sandbox.core.records import Changes
+from streams.sandbox.exchange.exchange import Exchange
+from streams.sandbox.exchange.old_journal import OldJournal
+from streams.sandbox.exchange.saved_state import QUOTES_AT_ONCE, SavedState
+from streams.sandbox.exchange.snapshot import exchange_state, listing_state, take_changes
+from tests.engine.quoted import CONTRACT, NOW, listing, request
 
-Rows = list[tuple[str, str, Any]]
-"""(kind, key, document)"""
+MARKETS, LEVELS, ORDERS, ROUNDS = 8_000, 5, 1_000, 5
+FLOW = {"quotes": [[f"kalshi:{number}", number, *range(12), [[4_000 + n, n, 50] for n in range(10)]]
+                   for number in range(MARKETS)]}  # fmt: skip
+"""About as much as the simulated market keeps of itself."""
+
+Exchanges = dict[Venue, Exchange]
 
 
-class File:
-    """Appends documents to a file, or puts a new one in its place."""
+class Files:
+    """Writes as the journal of format 2 did."""
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "tail.log"
-        self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    def __init__(self, folder: Path, exchanges: Exchanges) -> None:
+        self._folder, self._exchanges = folder, exchanges
+        self._descriptors = {name: self._append_to(name) for name in ("listings.log", "tail-1.log")}
 
-    def commit(self, rows: Rows) -> None:
-        os.write(self._descriptor, orjson.dumps([document for _, _, document in rows]) + b"\n")
-        os.fdatasync(self._descriptor)
+    def commit(self) -> None:
+        """Append what changed."""
+        for exchange in self._exchanges.values():
+            if exchange.changes.listings:
+                fresh = [exchange.markets[market_id] for market_id in exchange.changes.listings]
+                self._write("listings.log", b"".join(_line(listing_state(listed)) for listed in fresh))
+                exchange.changes.listings = []
+            record = take_changes(exchange)
+            if record is not None:
+                self._write("tail-1.log", _line(record))
 
-    def replace(self, rows: Rows) -> None:
-        fresh = self._path.with_suffix(".new")
+    def encoded(self) -> bytes:
+        """The whole snapshot as a line; this held the sandbox up."""
+        exchanges = {venue.value: exchange_state(exchange) for venue, exchange in self._exchanges.items()}
+        head = {"format": 2, "generation": 1, "anchor_ms": NOW, "source": "bench", "written_ms": NOW}
+        return _line({**head, "flow": FLOW, "exchanges": exchanges})
+
+    def replace(self, line: bytes) -> None:
+        """Put a snapshot in place of the one before; this was done in a thread."""
+        fresh = self._folder / "snapshot.new"
         with fresh.open("wb") as file:
-            file.write(orjson.dumps([document for _, _, document in rows]))
+            file.write(line)
             file.flush()
             os.fsync(file.fileno())
-        fresh.replace(self._path.with_name("snapshot.json"))
+        fresh.replace(self._folder / "snapshot.json")
+
+    def _append_to(self, name: str) -> int:
+        return os.open(self._folder / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+    def _write(self, name: str, lines: bytes) -> None:
+        os.write(self._descriptors[name], lines)
+        os.fdatasync(self._descriptors[name])
 
 
-class Database:
-    """A row per document, a transaction per commit."""
+class Bench:
+    """Two exchanges, and both ways to keep them."""
 
     def __init__(self, folder: Path) -> None:
-        self._connection = sqlite3.connect(folder / "memory.db", isolation_level=None)
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = FULL")
-        self._connection.execute(
-            "CREATE TABLE state (kind TEXT, key TEXT, document BLOB, PRIMARY KEY (kind, key)) WITHOUT ROWID"
-        )
+        self.exchanges = {venue: Exchange(venue, FaultPlan(), 1) for venue in Venue}
+        for name in ("files", "database"):
+            (folder / name).mkdir()
+        self._folder = folder
+        self._files = Files(folder / "files", self.exchanges)
+        self._saved = SavedState(folder / "database", self.exchanges)
+        self._saved.read()
+        self._saved.begin("bench", NOW, {}, NOW)
+        self.results: list[dict[str, Any]] = []
 
-    def commit(self, rows: Rows) -> None:
-        encoded = [(kind, key, orjson.dumps(document)) for kind, key, document in rows]
-        self._connection.execute("BEGIN IMMEDIATE")
-        self._connection.executemany("INSERT OR REPLACE INTO state VALUES (?, ?, ?)", encoded)
-        self._connection.execute("COMMIT")
+    def list_markets(self) -> None:
+        """Put the first listings on disk, then quote every market."""
+        for venue, exchange in self.exchanges.items():
+            act = listing(venue)
+            for number in range(MARKETS // 2):
+                ids = {"market_id": _name(number), "yes_token": f"{number}1", "no_token": f"{number}2"}
+                exchange.apply(ListMarket(act.event, replace(act.market, **ids)), NOW)
+            exchange.accounts.open_account("me", 10**6 * CONTRACT)
+        self._compare("memory_first_listings", [self._both()])
+        for venue, exchange in self.exchanges.items():
+            for number in range(MARKETS // 2):
+                for level in range(1, LEVELS + 1):
+                    for side, price in (("bid", 5_000 - 100 * level), ("ask", 5_000 + 100 * level)):
+                        ref, key = MarketRef(venue, _name(number)), f"{number}.{side}{level}"
+                        exchange.apply(PlaceOrder(ref, "maker", key, side, price, 50 * CONTRACT), NOW)  # type: ignore[arg-type]
 
-    replace = commit
+    def orders(self) -> None:
+        """What one order changes: a ticket, a trade, an account with a position."""
+        taken = []
+        for number in range(ORDERS):
+            order = request(f"o{number}", "yes", "buy", 5_100, 1)
+            self.exchanges[Venue.POLYMARKET].place(replace(order, market_id=_name(number)), NOW)
+            taken.append(self._both())
+        self._compare("memory_commit_of_an_order", taken)
 
+    def all_markets(self) -> None:
+        """Every market changes its state."""
+        taken = []
+        for _ in range(ROUNDS):
+            for exchange in self.exchanges.values():
+                exchange.changes = Changes(markets=set(exchange.markets))
+            taken.append(self._both())
+        self._compare("memory_commit_of_all_markets", taken)
 
-def market(number: int) -> tuple[str, str, Any]:
-    """What changes of a market."""
-    return (
-        "market",
-        f"0x{number:064x}",
-        {"tick_e4": 100, "status": "open", "last_e4": 5_000, "volume_e6": number * 10**6},
-    )
-
-
-def order_rows(number: int) -> Rows:
-    """What one order changes."""
-    ref, account = f"0x{number % MARKETS:064x}", "polymarket:0x" + "cd" * 20
-    ticket = {
-        "order_id": f"0x{number:064x}", "account": account, "market_id": ref, "side": "bid", "price_e4": 5_000,
-        "size_e6": 10**7, "remaining_e6": 0, "status": "filled", "times": [NOW] * 6, "signature": "0x" + "ef" * 65,
-    }  # fmt: skip
-    held = [[f"0x{other:064x}", 10**6, 5 * 10**5, 0] for other in range(30)]
-    return [
-        ("ticket", ticket["order_id"], ticket),
-        ("trade", str(number), {"trade_id": str(number), "market_id": ref, "price_e4": 5_000, "at_ms": NOW}),
-        ("account", account, {"cash_e6": 10**10, "positions": held}),
-        market(number % MARKETS),
-        market((number + 1) % MARKETS),
-    ]
-
-
-def house_rows() -> Rows:
-    """The house's quotes of every market, as one document."""
-    keys = [key for _, key, _ in map(market, range(MARKETS))]
-    quotes = [["maker", f"{n}", key, "bid", 5_000 - n, 5 * 10**7, n] for key in keys for n in range(QUOTES)]
-    return [("house", "", quotes)]
-
-
-def median_ms(writers: list[Callable[[Rows], None]], batches: list[Rows]) -> list[float]:
-    """Return the median time of each writer for a batch; they take turns."""
-    taken: list[list[float]] = [[] for _ in writers]
-    for rows in batches:
-        for write, times in zip(writers, taken, strict=True):
+    def snapshots(self) -> None:
+        """Quotes of every market and the flow: how long requests wait at a time, and all of it together."""
+        longest: tuple[list[float], list[float]] = ([], [])
+        whole: tuple[list[float], list[float]] = ([], [])
+        for _ in range(ROUNDS):
+            for venue, exchange in self.exchanges.items():
+                self._saved._watches[venue].quoted.update(exchange.markets)
+            parts = [_ms_of(self._saved.gather) for _ in range(MARKETS // QUOTES_AT_ONCE + 1)]
+            parts.append(_ms_of(partial(self._saved.write_snapshot, FLOW, NOW)))
             start = time.perf_counter()
-            write(rows)
-            times.append((time.perf_counter() - start) * 1000)
-    return list(map(statistics.median, taken))
+            line = self._files.encoded()
+            held = _ms_since(start)
+            written = _ms_of(partial(self._files.replace, line))
+            longest[0].append(max(parts))
+            longest[1].append(held)
+            whole[0].append(sum(parts))
+            whole[1].append(held + written)
+        self._note("memory_snapshot_longest_wait", *longest)
+        self._note("memory_snapshot_in_all", *whole)
+
+    def read_back(self) -> None:
+        """Everything from disk as documents."""
+        self._saved.close()
+        taken: tuple[list[float], list[float]] = ([], [])
+        for _ in range(ROUNDS):
+            saved = SavedState(self._folder / "database", self.exchanges)
+            taken[0].append(_ms_of(saved.read))
+            saved.close()
+            old = OldJournal(self._folder / "files")
+            taken[1].append(_ms_of(old.read))
+            old.close()
+        self._note("memory_read_back", *taken)
+
+    def _both(self) -> tuple[float, float]:
+        """Commit what changed on both sides; the milliseconds of each."""
+        pending = {venue: replace(exchange.changes) for venue, exchange in self.exchanges.items()}
+        ours = _ms_of(self._saved.commit)
+        for venue, exchange in self.exchanges.items():
+            exchange.changes = pending[venue]
+        return ours, _ms_of(self._files.commit)
+
+    def _compare(self, name: str, taken: list[tuple[float, float]]) -> None:
+        self._note(name, [ours for ours, _ in taken], [plain for _, plain in taken])
+
+    def _note(self, name: str, ours: list[float], plain: list[float]) -> None:
+        value, base = statistics.median(ours), statistics.median(plain)
+        self.results.append({
+            "name": name, "value": round(value, 3), "unit": "ms", "baseline": "journal of files",
+            "baseline_value": round(base, 3), "ratio": round(value / base, 2),
+        })  # fmt: skip
+
+
+def _name(number: int) -> str:
+    return f"0x{number:064x}"
+
+
+def _line(record: dict[str, Any]) -> bytes:
+    text = orjson.dumps(record)
+    return b"%08x %s\n" % (zlib.crc32(text), text)
+
+
+def _ms_since(start: float) -> float:
+    return (time.perf_counter() - start) * 1000
+
+
+def _ms_of(act: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    act()
+    return _ms_since(start)
 
 
 def main() -> None:
     """Measure and print."""
-    kinds: list[tuple[str, str, list[Rows]]] = [
-        ("memory_commit_of_an_order", "commit", [order_rows(number) for number in range(ORDERS)]),
-        ("memory_commit_of_all_markets", "commit", [list(map(market, range(MARKETS)))] * ROUNDS),
-        ("memory_house_quotes", "replace", [house_rows()] * ROUNDS),
-    ]
-    results = []
     # Beside the results, because a temporary folder may lie in memory, where writing through costs nothing.
     with tempfile.TemporaryDirectory(dir=Path(__file__).parents[2]) as folder:
-        file, database = File(Path(folder)), Database(Path(folder))
-        for name, how, batches in kinds:
-            ours, plain = median_ms([getattr(side, how) for side in (database, file)], batches)
-            results.append({
-                "name": name, "value": round(ours, 3), "unit": "ms", "baseline": "append-only file",
-                "baseline_value": round(plain, 3), "ratio": round(ours / plain, 2),
-            })  # fmt: skip
-    print(json.dumps(results))
+        bench = Bench(Path(folder))
+        for measure in (bench.list_markets, bench.orders, bench.all_markets, bench.snapshots, bench.read_back):
+            measure()
+    print(json.dumps(bench.results))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import secrets
 import shutil
 import sys
 import tempfile
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from app.operator_actions import set_limit
+from streams.sandbox.exchange.journal import Journal
 from streams.storage.database import Connection
 from streams.venues.credentials.keystore import Keystore
 from tests.homes.archive import digest, facts_path, pack
@@ -118,8 +120,8 @@ def _journal_files(home: Home) -> list[str]:
 
 
 def _journal_format(home: Home) -> int:
-    line = (home.path / "sandbox" / "journal" / "snapshot.json").read_bytes()
-    return int(json.loads(line[9:])["format"])
+    with closing(Journal(home.path / "sandbox" / "journal" / "memory.db")) as journal:
+        return int(journal.read()[0]["format"])
 
 
 def _reject_a_pair(home: Home, connection: Connection) -> None:

@@ -77,8 +77,9 @@ async def _state(client: KalshiClient) -> tuple[Any, ...]:
     return await client.balance(), await client.target_allocation(), fills, orders, positions
 
 
-def test_a_killed_sandbox_comes_back_with_orders_cash_and_positions(tmp_path: Path) -> None:
-    key, ports = credentials(tmp_path), (free_port(), free_port())
+def test_a_killed_sandbox_whose_home_was_moved_comes_back_with_orders_cash_and_positions(tmp_path: Path) -> None:
+    home = tmp_path / "before"
+    key, ports = credentials(home), (free_port(), free_port())
     where = endpoints(load_settings(kalshi_sandbox_port=ports[0], polymarket_sandbox_port=ports[1], venues="sandbox"))
 
     async def trade() -> tuple[Any, str]:
@@ -103,12 +104,12 @@ def test_a_killed_sandbox_comes_back_with_orders_cash_and_positions(tmp_path: Pa
             assert await _best_ask(client, ticker) > 0
             return await _state(client)
 
-    with sandbox(tmp_path, ports) as (process, ready):
+    with sandbox(home, ports) as (process, ready):
         assert ready["is_new"] is True
         before, ticker = asyncio.run(trade())
         os.kill(process.pid, signal.SIGKILL)
         process.wait(60)
-    with sandbox(tmp_path, ports) as (process, again):
+    with sandbox(home.rename(tmp_path / "after"), ports) as (process, again):
         assert again["is_new"] is False
         assert again["anchor"] == ready["anchor"]
         assert asyncio.run(look(ticker)) == before
