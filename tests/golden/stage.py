@@ -268,7 +268,7 @@ def stage(
         assert time.time_ns() // 1_000_000 == START_MS
         sandbox = Sandbox(options)
         made = Stage(home, loop, sandbox, flow, disk)
-        made._faces = {KALSHI: sandbox._kalshi, POLYMARKET: sandbox._polymarket, ADMIN: AdminFace(sandbox.controls)}
+        made._faces = {KALSHI: sandbox._kalshi, POLYMARKET: sandbox._polymarket, ADMIN: AdminApp(sandbox.controls)}
         sandbox._journal._database._connection.execute("PRAGMA synchronous = OFF")
         sandbox.resume()
         try:

@@ -194,7 +194,7 @@ class _BookWatch(Listener):
 
     def encode(self, most: int) -> int:
         """Encode the quotes of at most so many markets; return of how many."""
-        waiting = {(act.account, act.order_key) for act in self._exchange.waiting_cancels}
+        waiting = {(act.account, act.order_key) for act in self._exchange.state.waiting_cancels}
         count = min(most, len(self.quoted))
         for _ in range(count):
             market_id = self.quoted.pop()
@@ -204,7 +204,7 @@ class _BookWatch(Listener):
     def rows(self, venue: Venue) -> Iterator[Row]:
         """What the next snapshot writes: all quotes and states that changed."""
         # Quotes whose cancel waits for the venue to open are gone for the flow.
-        self.quoted.update(act.market.market_id for act in self._exchange.waiting_cancels)
+        self.quoted.update(act.market.market_id for act in self._exchange.state.waiting_cancels)
         self.quoted.intersection_update(self._exchange.markets)
         self.encode(len(self.quoted))
         for market_id, document in self._encoded.items():

@@ -27,8 +27,8 @@ from streams.sandbox.exchange.exchange import Exchange
 from streams.sandbox.exchange.journal import Recovered
 from streams.sandbox.exchange.saved_state import SavedState
 from streams.sandbox.exchange.snapshot import apply_state, reopen_books, restore_listing
-from streams.sandbox.http.server import Face, Server
-from streams.sandbox.kalshi.app import KalshiFace
+from streams.sandbox.http.server import App, Server
+from streams.sandbox.kalshi.app import KalshiApp
 from streams.sandbox.kalshi.auth import KalshiKey, load_key
 from streams.sandbox.kalshi.settings import KalshiVenueSettings
 from streams.sandbox.polymarket.app import PolymarketApp
