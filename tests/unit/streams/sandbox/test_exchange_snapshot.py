@@ -9,14 +9,13 @@ from typing import Any
 
 import orjson
 import pytest
-from streams.sandbox.exchange.eviction import KEPT_TRADED_MS, KEPT_UNTRADED_MS
 
 from streams.market.identity import MarketRef, Venue
 from streams.sandbox.core.faults import FaultPlan
 from streams.sandbox.core.model import DetermineMarket, ListMarket, SettleMarket
 from streams.sandbox.core.profile import ZERO
 from streams.sandbox.core.records import Amendment, ListedMarket, Listener
-from streams.sandbox.exchange.exchange import Exchange
+from streams.sandbox.exchange.exchange import KEPT_TRADED_MS, KEPT_UNTRADED_MS, Exchange
 from streams.sandbox.exchange.snapshot import (
     apply_state,
     exchange_state,
