@@ -50,10 +50,10 @@ class Files:
     def commit(self) -> None:
         """Append what changed."""
         for exchange in self._exchanges.values():
-            if exchange.changes.listings:
-                fresh = [exchange.markets[market_id] for market_id in exchange.changes.listings]
+            if exchange.state.changes.listings:
+                fresh = [exchange.state.markets[market_id] for market_id in exchange.state.changes.listings]
                 self._write("listings.log", b"".join(_line(listing_state(listed)) for listed in fresh))
-                exchange.changes.listings = []
+                exchange.state.changes.listings = []
             record = take_changes(exchange)
             if record is not None:
                 self._write("tail-1.log", _line(record))
@@ -102,7 +102,7 @@ class Bench:
             for number in range(MARKETS // 2):
                 ids = {"market_id": _name(number), "yes_token": f"{number}1", "no_token": f"{number}2"}
                 exchange.apply(ListMarket(act.event, replace(act.market, **ids)), NOW)
-            exchange.accounts.open_account("me", 10**6 * CONTRACT)
+            exchange.state.accounts.open_account("me", 10**6 * CONTRACT)
         self._compare("memory_first_listings", [self._both()])
         for venue, exchange in self.exchanges.items():
             for number in range(MARKETS // 2):
@@ -116,7 +116,7 @@ class Bench:
         taken = []
         for number in range(ORDERS):
             order = request(f"o{number}", "yes", "buy", 5_100, 1)
-            self.exchanges[Venue.POLYMARKET].place(replace(order, market_id=_name(number)), NOW)
+            self.exchanges[Venue.POLYMARKET].order_entry.place(replace(order, market_id=_name(number)), NOW)
             taken.append(self._both())
         self._compare("memory_commit_of_an_order", taken)
 
@@ -125,7 +125,7 @@ class Bench:
         taken = []
         for _ in range(ROUNDS):
             for exchange in self.exchanges.values():
-                exchange.changes = Changes(markets=set(exchange.markets))
+                exchange.state.changes = Changes(markets=set(exchange.state.markets))
             taken.append(self._both())
         self._compare("memory_commit_of_all_markets", taken)
 
@@ -135,7 +135,7 @@ class Bench:
         whole: tuple[list[float], list[float]] = ([], [])
         for _ in range(ROUNDS):
             for venue, exchange in self.exchanges.items():
-                self._saved._watches[venue].quoted.update(exchange.markets)
+                self._saved._watches[venue].quoted.update(exchange.state.markets)
             parts = [_ms_of(self._saved.gather) for _ in range(MARKETS // QUOTES_AT_ONCE + 1)]
             parts.append(_ms_of(partial(self._saved.write_snapshot, FLOW, NOW)))
             start = time.perf_counter()
@@ -164,10 +164,10 @@ class Bench:
 
     def _both(self) -> tuple[float, float]:
         """Commit what changed on both sides; the milliseconds of each."""
-        pending = {venue: replace(exchange.changes) for venue, exchange in self.exchanges.items()}
+        pending = {venue: replace(exchange.state.changes) for venue, exchange in self.exchanges.items()}
         ours = _ms_of(self._saved.commit)
         for venue, exchange in self.exchanges.items():
-            exchange.changes = pending[venue]
+            exchange.state.changes = pending[venue]
         return ours, _ms_of(self._files.commit)
 
     def _compare(self, name: str, taken: list[tuple[float, float]]) -> None:

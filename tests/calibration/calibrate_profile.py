@@ -27,7 +27,7 @@ from streams.sandbox.catalogue.load import load_catalogue
 from streams.sandbox.core.accounts import buying
 from streams.sandbox.core.faults import FaultPlan
 from streams.sandbox.core.model import CancelOrder, CatalogueEvent, CatalogueMarket, ListMarket, PlaceOrder
-from streams.sandbox.core.profile import REALISTIC, ZERO, Behaviour
+from streams.sandbox.core.profile import REALISTIC, ZERO, Profile
 from streams.sandbox.core.records import OrderRequest
 from streams.sandbox.exchange.exchange import Exchange
 from streams.sandbox.http.server import Server
@@ -75,11 +75,11 @@ def _exchange(venue: Venue) -> Exchange:
 
 def _list(exchange: Exchange, at_ms: int) -> None:
     market = CatalogueMarket(
-        venue=exchange.venue, market_id=_MARKET, event_id="1", series_id="S", title="Rain?", rules="Rain.",
+        venue=exchange.state.venue, market_id=_MARKET, event_id="1", series_id="S", title="Rain?", rules="Rain.",
         close_time=datetime.now(UTC) + timedelta(days=9), open_time=_START, yes_token=_TOKENS[0], no_token=_TOKENS[1],
-        fee_schedule={"fee_type": "quadratic", "fee_multiplier": "1"} if exchange.venue is Venue.KALSHI else {},
+        fee_schedule={"fee_type": "quadratic", "fee_multiplier": "1"} if exchange.state.venue is Venue.KALSHI else {},
     )  # fmt: skip
-    exchange.apply(ListMarket(CatalogueEvent(exchange.venue, "1", "S", "Rain"), market), at_ms)
+    exchange.apply(ListMarket(CatalogueEvent(exchange.state.venue, "1", "S", "Rain"), market), at_ms)
 
 
 async def _answer_times(port: int, path: str) -> list[float]:
@@ -140,16 +140,16 @@ def measure_settlements(measured: Measured) -> None:
     """Let many trades settle on a clock of their own, the price standing still."""
     exchange, at = _exchange(Venue.POLYMARKET), int(_START.timestamp() * 1000)
     _list(exchange, at)
-    exchange.accounts.open_account("me", 10**15)
+    exchange.state.accounts.open_account("me", 10**15)
     ref = MarketRef(Venue.POLYMARKET, _MARKET)
     for side, price in (("bid", 4_900), ("ask", 5_000)):
         exchange.apply(PlaceOrder(ref, "maker", side, side, price, 10**14), at)  # type: ignore[arg-type]
     for number in range(_TRADES):
         order = OrderRequest("me", _MARKET, str(number), buying("bid"), "bid", 5_000, 5 * _CONTRACT, "ioc")
-        exchange.place(order, at)
+        exchange.order_entry.place(order, at)
     for passed in range(0, 400_000, 250):
         exchange.tick(at + passed)
-    for trade in exchange.trades.values():
+    for trade in exchange.state.trades.values():
         if trade.status == "FAILED":
             measured.failed += 1
         elif trade.status == "CONFIRMED":
@@ -230,7 +230,7 @@ def rows(measured: Measured) -> list[tuple[str, str, str]]:
 
 def behaviour_rows() -> list[tuple[str, str, str, str]]:
     """(name, value in `zero`, value in `realistic`, meaning) of every field, the meaning taken from its class."""
-    lines = inspect.cleandoc(Behaviour.__doc__ or "").partition("Attributes:\n")[2].splitlines()
+    lines = inspect.cleandoc(Profile.__doc__ or "").partition("Attributes:\n")[2].splitlines()
     meanings: dict[str, str] = {}
     name = ""
     for line in lines:
@@ -241,7 +241,7 @@ def behaviour_rows() -> list[tuple[str, str, str, str]]:
             meanings[name] += f" {line.strip()}"
     return [
         (f"`{item.name}`", _shown(getattr(ZERO, item.name)), _shown(getattr(REALISTIC, item.name)), meanings[item.name])
-        for item in fields(Behaviour)
+        for item in fields(Profile)
         if item.name != "name"
     ]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations, pairwise, product
 
 from streams.market.identity import Venue
-from streams.sandbox.core.records import Ticket, Trade
+from streams.sandbox.core.records import OrderRecord, Trade
 from streams.sandbox.exchange.exchange import Exchange
 from tests.engine.ledger import ONE, Ledger
 
@@ -117,16 +117,16 @@ class NettingLedger(Ledger):
         """The account's contracts, market by market."""
         return [(self._held[account, market, "yes"], self._held[account, market, "no"]) for market in self._markets]
 
-    def held_by_orders_e6(self, account: str, tickets: Sequence[Ticket]) -> int | None:
+    def held_by_orders_e6(self, account: str, records: Sequence[OrderRecord]) -> int | None:
         """What the account's open orders may take together; None when it does not net, or there are too many."""
-        if not self.nets(account) or self.is_broken or len(tickets) > _MOST_ORDERS:
+        if not self.nets(account) or self.is_broken or len(records) > _MOST_ORDERS:
             return None
         orders = [
             (
-                self._markets.index(ticket.request.market_id), ticket.request.intent.outcome, ticket.remaining_e6,
-                ticket.request.cost_e4 * ticket.remaining_e6 // ONE,
+                self._markets.index(record.request.market_id), record.request.intent.outcome, record.remaining_e6,
+                record.request.cost_e4 * record.remaining_e6 // ONE,
             )
-            for ticket in tickets
+            for record in records
         ]  # fmt: skip
         return needed_e6(self._kind, self.holdings(account), self._values, self._expected.get(account, 0), orders)
 
@@ -134,18 +134,18 @@ class NettingLedger(Ledger):
         """As the ledger, with cash that was lent; the venue's loss is what was never given back."""
         lent = {}
         for account_id in self.cash:
-            returned = exchange.accounts.accounts[account_id].returned_e6
+            returned = exchange.state.accounts.accounts[account_id].returned_e6
             self._judge(account_id, returned)
             if self._is_over:
                 assert not returned, "a settled event nets nothing"
-                left = exchange.accounts.accounts[account_id].cash_e6 - self.cash[account_id]
+                left = exchange.state.accounts.accounts[account_id].cash_e6 - self.cash[account_id]
                 rounding = len(self._markets) * self.step_e6
                 assert 0 <= left <= rounding or (left > 0 and self.is_broken), "only a broken event costs the venue"
                 self._forgiven[account_id] = left
             lent[account_id] = sum(returned.values()) + self._forgiven[account_id]
         self._due.clear()
-        assert exchange.accounts.shortfall_e6 == sum(self._forgiven.values())
-        escrow = sum(exchange.accounts.escrow_e6.values())
+        assert exchange.state.accounts.shortfall_e6 == sum(self._forgiven.values())
+        escrow = sum(exchange.state.accounts.escrow_e6.values())
         assert self.is_broken or sum(lent.values()) <= escrow, "escrow lends no more than it has"
         for account_id, cash in lent.items():
             self.cash[account_id] += cash

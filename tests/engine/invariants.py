@@ -7,7 +7,7 @@ from typing import get_args
 
 from streams.market.identity import Outcome, Venue
 from streams.sandbox.core.accounts import Account, Action
-from streams.sandbox.core.records import Ticket
+from streams.sandbox.core.records import OrderRecord
 from tests.engine.stage import CONTRACT, DEPOSIT
 from tests.engine.world import World
 
@@ -26,9 +26,9 @@ def check(world: World) -> None:
 
 
 def _check_money(world: World) -> None:
-    exchange, accounts = world.exchange, world.exchange.accounts
+    exchange, accounts = world.exchange, world.exchange.state.accounts
     assert accounts.total_e6() == DEPOSIT * len(world.names), "cash, escrow and fees are what was deposited"
-    for market_id, listed in exchange.markets.items():
+    for market_id, listed in exchange.state.markets.items():
         positions = [a.positions[market_id] for a in accounts.accounts.values() if market_id in a.positions]
         yes, no = sum(p.yes_e6 for p in positions), sum(p.no_e6 for p in positions)
         escrow = accounts.escrow_e6.get(market_id, 0)
@@ -37,7 +37,7 @@ def _check_money(world: World) -> None:
         else:
             value = listed.settlement_e4 or 0
             owed = sum(p.yes_e6 * value // 10_000 + p.no_e6 * (10_000 - value) // 10_000 for p in positions)
-            most = 20 + len(world.names) * exchange.payout_step_e6
+            most = 20 + len(world.names) * exchange.state.payout_step_e6
             assert 0 <= escrow - owed <= most, f"what is left in escrow is owed: {escrow} {owed}"
     for account in accounts.accounts.values():
         for position in account.positions.values() if account.is_house else ():
@@ -45,7 +45,7 @@ def _check_money(world: World) -> None:
     for account_id in world.names.values():
         account = accounts.accounts[account_id]
         assert min(exchange.buying_power.reserved_by_shard(account).values(), default=0) >= 0
-        if world.ear.has_failed and not exchange.needs_mining:
+        if world.ear.has_failed and not exchange.timing.needs_mining:
             continue
         assert all(p.yes_e6 >= 0 and p.no_e6 >= 0 for p in account.positions.values()), "nobody owes tokens"
         reserved = exchange.buying_power.reserved_by_shard(account) if world.venue is Venue.POLYMARKET else {}
@@ -59,10 +59,10 @@ def _check_money(world: World) -> None:
 def _check_tokens(world: World, account: Account) -> None:
     """What open sells promise is held, and is mined where that is needed."""
     promised: Counter[tuple[str, Outcome]] = Counter()
-    for ticket in (*world.exchange.resting.values(), *world.exchange.delayed.values()):
-        request = ticket.request
+    for record in (*world.exchange.state.resting.values(), *world.exchange.state.delayed.values()):
+        request = record.request
         if request.account_id == account.account_id and request.intent.action == "sell":
-            promised[request.market_id, request.intent.outcome] += ticket.remaining_e6
+            promised[request.market_id, request.intent.outcome] += record.remaining_e6
     for market_id, position in account.positions.items():
         for outcome in get_args(Outcome):
             free = position.held_e6(outcome) - promised[market_id, outcome]
@@ -71,11 +71,11 @@ def _check_tokens(world: World, account: Account) -> None:
 
 def _unmined(world: World, account_id: str, market_id: str, action: Action, outcome: str = "") -> int:
     """Contracts bought, or cash from sales, that are not on the chain where they have to be."""
-    if not world.exchange.needs_mining:
+    if not world.exchange.timing.needs_mining:
         return 0
     return sum(
         trade.size_e6 if action == "buy" else side.charge.cash_change_e6
-        for trade in world.exchange.trades.values()
+        for trade in world.exchange.state.trades.values()
         for side in (trade.taker, trade.maker)
         if trade.status in ("MATCHED", "RETRYING")
         and side.account_id == account_id
@@ -87,9 +87,9 @@ def _unmined(world: World, account_id: str, market_id: str, action: Action, outc
 
 
 def _check_books(world: World) -> None:
-    engine = world.exchange.engine
+    engine = world.exchange.state.engine
     for market_id, book in engine.books.items():
-        assert book.price_ranges == world.exchange.markets[market_id].price_ranges
+        assert book.price_ranges == world.exchange.state.markets[market_id].price_ranges
         bids, asks = book.levels("bid"), book.levels("ask")
         assert (book.best_bid, book.best_ask) == (bids[0][0] if bids else None, asks[0][0] if asks else None)
         assert not bids or not asks or bids[0][0] < asks[0][0], "the book is not crossed"
@@ -106,36 +106,40 @@ def _check_books(world: World) -> None:
 
 def _check_tickets(world: World) -> None:
     exchange = world.exchange
-    resting = {name for name, order in exchange.engine.orders.items() if not order.is_house}
-    assert resting == set(exchange.resting)
-    assert set(exchange.accounts.order_fees) <= resting | set(exchange.delayed), "what has ended accrues no fees"
-    waiting = {name for name, trade in exchange.trades.items() if trade.status in ("MATCHED", "MINED", "RETRYING")}
-    assert set(exchange.unsettled) == waiting
-    for name, ticket in exchange.tickets.items():
-        assert ticket.filled_e6 == sum(exchange.trades[trade_id].size_e6 for trade_id in ticket.trade_ids)
-        assert (ticket.status == "resting") == (name in resting)
-        assert (ticket.status == "delayed") == (name in exchange.delayed)
-        _check_end(world, ticket)
-        if name in exchange.accounts.order_fees:
-            assert exchange.accounts.order_fees[name].accumulator_e6 == ticket.fee_remainder_e6
+    resting = {name for name, order in exchange.state.engine.orders.items() if not order.is_house}
+    assert resting == set(exchange.state.resting)
+    assert set(exchange.state.accounts.order_fees) <= resting | set(exchange.state.delayed), (
+        "what has ended accrues no fees"
+    )
+    waiting = {
+        name for name, trade in exchange.state.trades.items() if trade.status in ("MATCHED", "MINED", "RETRYING")
+    }
+    assert set(exchange.state.unsettled) == waiting
+    for name, record in exchange.state.orders.items():
+        assert record.filled_e6 == sum(exchange.state.trades[trade_id].size_e6 for trade_id in record.trade_ids)
+        assert (record.status == "resting") == (name in resting)
+        assert (record.status == "delayed") == (name in exchange.state.delayed)
+        _check_end(world, record)
+        if name in exchange.state.accounts.order_fees:
+            assert exchange.state.accounts.order_fees[name].accumulator_e6 == record.fee_remainder_e6
         if name in resting:
-            assert ticket.sequence == exchange.engine.orders[name].sequence
-            assert ticket.remaining_e6 == exchange.engine.orders[name].remaining_e6
-            assert ticket.request.price_e4 == exchange.engine.orders[name].price_e4
+            assert record.sequence == exchange.state.engine.orders[name].sequence
+            assert record.remaining_e6 == exchange.state.engine.orders[name].remaining_e6
+            assert record.request.price_e4 == exchange.state.engine.orders[name].price_e4
 
 
-def _check_end(world: World, ticket: Ticket) -> None:
+def _check_end(world: World, record: OrderRecord) -> None:
     """How an order stands fits what it traded."""
-    request = ticket.request
-    if not ticket.is_open:
-        stopped = ticket.reason in ("immediate", "self_trade") and ticket.filled_e6 > 0
-        assert (ticket.status == "executed") == (ticket.reason == "filled" or stopped)
-        assert ticket.remaining_e6 == 0
-        if ticket.reason == "filled" and request.spend_e6 is None:
-            assert ticket.filled_e6 == request.size_e6
+    request = record.request
+    if not record.is_open:
+        stopped = record.reason in ("immediate", "self_trade") and record.filled_e6 > 0
+        assert (record.status == "executed") == (record.reason == "filled" or stopped)
+        assert record.remaining_e6 == 0
+        if record.reason == "filled" and request.spend_e6 is None:
+            assert record.filled_e6 == request.size_e6
     if request.spend_e6 is not None:
-        assert ticket.taker_cash_e6 <= request.spend_e6, "an order pays no more than its dollars"
+        assert record.taker_cash_e6 <= request.spend_e6, "an order pays no more than its dollars"
     if request.is_reduce_only:
-        for trade in (world.exchange.trades[trade_id] for trade_id in ticket.trade_ids):
+        for trade in (world.exchange.state.trades[trade_id] for trade_id in record.trade_ids):
             after = trade.taker.post_position_e6
             assert after <= 0 if request.side == "bid" else after >= 0, "a reduce-only order opens nothing"

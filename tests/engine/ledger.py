@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from streams.market.identity import Venue
-from streams.sandbox.core.records import Ticket, Trade, TradeSide
+from streams.sandbox.core.records import OrderRecord, Trade, TradeSide
 from streams.sandbox.exchange.exchange import Exchange
 
 ONE = 10_000
@@ -88,19 +88,19 @@ class Ledger:
     def compare(self, exchange: Exchange) -> None:
         """The exchange's accounts and orders say the same."""
         for account_id, cash in self.cash.items():
-            account = exchange.accounts.accounts[account_id]
+            account = exchange.state.accounts.accounts[account_id]
             assert account.cash_e6 == cash, f"the cash of {account_id} is {cash}: {account.cash_e6}"
-            for market_id in exchange.markets:
+            for market_id in exchange.state.markets:
                 for outcome in ("yes", "no"):
                     held = self._held[account_id, market_id, outcome]
                     assert account.held_e6(market_id, outcome) == held, f"{account_id} holds {held} {market_id}"  # type: ignore[arg-type]
-        for ticket in exchange.tickets.values():
-            self._compare_order(ticket)
+        for record in exchange.state.orders.values():
+            self._compare_order(record)
 
-    def _compare_order(self, ticket: Ticket) -> None:
-        said = [[ticket.taker_cash_e6, ticket.taker_fees_e6], [ticket.maker_cash_e6, ticket.maker_fees_e6]]
-        sums = [self._orders.get((ticket.order_id, role), [0, 0]) for role in ("taker", "maker")]
-        assert said == sums, f"what {ticket.order_id} paid is {sums}: {said}"
+    def _compare_order(self, record: OrderRecord) -> None:
+        said = [[record.taker_cash_e6, record.taker_fees_e6], [record.maker_cash_e6, record.maker_fees_e6]]
+        sums = [self._orders.get((record.order_id, role), [0, 0]) for role in ("taker", "maker")]
+        assert said == sums, f"what {record.order_id} paid is {sums}: {said}"
 
 
 def _worth(trade: Trade, side: TradeSide) -> int:

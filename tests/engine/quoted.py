@@ -9,7 +9,7 @@ from streams.market.identity import MarketRef, Outcome, Venue
 from streams.sandbox.core.accounts import Action, Intent
 from streams.sandbox.core.faults import FaultPlan
 from streams.sandbox.core.model import CatalogueEvent, CatalogueMarket, ListMarket, PlaceOrder
-from streams.sandbox.core.profile import ZERO, Behaviour
+from streams.sandbox.core.profile import ZERO, Profile
 from streams.sandbox.core.records import OrderRequest
 from streams.sandbox.exchange.exchange import Exchange
 
@@ -30,12 +30,12 @@ def listing(venue: Venue) -> ListMarket:
     return ListMarket(CatalogueEvent(venue, "E", "S", "Rain"), market)
 
 
-def exchange(venue: Venue, faults: FaultPlan | None = None, behaviour: Behaviour = ZERO) -> Exchange:
+def exchange(venue: Venue, faults: FaultPlan | None = None, profile: Profile = ZERO) -> Exchange:
     """An exchange with quotes of 50 contracts a cent apart, and two accounts of 1,000 dollars."""
-    made = Exchange(venue, faults or FaultPlan(), 1, behaviour)
+    made = Exchange(venue, faults or FaultPlan(), 1, profile)
     made.apply(listing(venue), NOW)
-    made.accounts.open_account("me", 1_000 * CONTRACT)
-    made.accounts.open_account("you", 1_000 * CONTRACT)
+    made.state.accounts.open_account("me", 1_000 * CONTRACT)
+    made.state.accounts.open_account("you", 1_000 * CONTRACT)
     ref = MarketRef(venue, "M")
     for step in range(1, 5):
         made.apply(PlaceOrder(ref, "maker", f"b{step}", "bid", 5_000 - 100 * step, 50 * CONTRACT), NOW)

@@ -21,8 +21,8 @@ from streams.sandbox.core.records import (
     LifecycleMoment,
     ListedMarket,
     Listener,
+    OrderRecord,
     OrderRequest,
-    Ticket,
     Trade,
     TradeSide,
 )
@@ -134,9 +134,9 @@ class Stage:
         if venue is Venue.KALSHI:
             markets = [market_name(venue, n) for n in range(MARKETS)]
             self.ledger = NettingLedger(accounts.values(), DEPOSIT, scheme, markets)
-        self.ledger.step_e6 = self.exchange.payout_step_e6
+        self.ledger.step_e6 = self.exchange.state.payout_step_e6
         self.ear = Ear(self.ledger)
-        self.exchange.listeners.append(self.ear)
+        self.exchange.state.listeners.append(self.ear)
         self.rules = Rules()
         self.values: dict[str, int] = {}
         self.paid: set[str] = set()
@@ -145,7 +145,7 @@ class Stage:
     def _fresh(self) -> Exchange:
         exchange = Exchange(self.venue, self.plan, 1)
         for name, account_id in self.names.items():
-            exchange.accounts.open_account(account_id, DEPOSIT, precision_e6=10_000 if name == "other" else 100)
+            exchange.state.accounts.open_account(account_id, DEPOSIT, precision_e6=10_000 if name == "other" else 100)
         if self._attach is not None:
             self._attach(exchange)
         return exchange
@@ -154,14 +154,14 @@ class Stage:
         """Carry out one step."""
         self.now += 1
         getattr(self, f"_{step.kind}")(step.number, step.values)
-        assert (self.exchange.mode, self.exchange.mode_until_ms) == (self.rules.mode, self.rules.until_ms)
+        assert (self.exchange.state.mode, self.exchange.state.mode_until_ms) == (self.rules.mode, self.rules.until_ms)
         record = take_changes(self.exchange)
-        self.exchange.changes.listings.clear()
+        self.exchange.state.changes.listings.clear()
         if record is not None:
             self._tail.append(orjson.dumps(record))
 
     def _remember(self) -> None:
-        self.exchange.changes.listings.clear()
+        self.exchange.state.changes.listings.clear()
         take_changes(self.exchange)
         self._snapshot = orjson.dumps(exchange_state(self.exchange))
         self._tail: list[bytes] = []
@@ -170,7 +170,7 @@ class Stage:
 
     def _check_bar(self, request: OrderRequest, code: str) -> None:
         """An order is refused for the moment it comes at exactly when the rules say so."""
-        bar = self.rules.bar(request.is_post_only, self.exchange.markets[request.market_id].status)
+        bar = self.rules.bar(request.is_post_only, self.exchange.state.markets[request.market_id].status)
         assert code == bar if bar else code not in BARS, (request.order_id, bar, code)
 
     def _compare(self, entered: Iterable[tuple[OrderRequest, str]]) -> None:
@@ -179,7 +179,7 @@ class Stage:
         for request, code in entered:
             if code in OUTSIDE:
                 continue
-            book = self.exchange.engine.books[request.market_id]
+            book = self.exchange.state.engine.books[request.market_id]
             order = RestingOrder(
                 request.order_id, request.account_id, request.market_id, request.side == "bid", request.price_e4,
                 request.size_e6 if request.spend_e6 is None else 10**15, expires=request.expires_ms, tif=request.tif,
@@ -202,7 +202,7 @@ class Stage:
         was = orjson.loads(orjson.dumps(exchange_state(self.exchange)))
         snapshot, tail = (self._snapshot, self._tail) if values["is_from_tail"] else (orjson.dumps(was), [])
         fresh = self._fresh()
-        for listed in self.exchange.markets.values():
+        for listed in self.exchange.state.markets.values():
             restore_listing(fresh, orjson.loads(orjson.dumps(listing_state(listed))))
         state = orjson.loads(snapshot)
         apply_state(fresh, state)
@@ -217,14 +217,14 @@ class Stage:
                     market.pop(name)
         assert _by_id(now) == _by_id(was)
         self.exchange = fresh
-        fresh.listeners.append(self.ear)
+        fresh.state.listeners.append(self.ear)
         self._load_reference()
         self._remember()
 
     def _load_reference(self) -> None:
         """House orders placed since an old snapshot are gone: go on from what the books hold."""
         self.reference = Reference()
-        for order in sorted(self.exchange.engine.orders.values(), key=lambda order: order.sequence):
+        for order in sorted(self.exchange.state.engine.orders.values(), key=lambda order: order.sequence):
             self.reference.rest(RestingOrder(
                 order.order_id, order.account, order.market_id, order.side == "bid", order.price_e4, order.remaining_e6,
                 expires=order.expires_ms, is_post_only=order.is_post_only,
@@ -232,9 +232,9 @@ class Stage:
             ))  # fmt: skip
 
 
-def is_void(ticket: Ticket | None) -> bool:
+def is_void(record: OrderRecord | None) -> bool:
     """Whether an order never reached a book: there was nothing to reduce."""
-    return ticket is not None and ticket.reason == "reduce_only"
+    return record is not None and record.reason == "reduce_only"
 
 
 def _by_id(state: dict[str, Any]) -> dict[str, Any]:

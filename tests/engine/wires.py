@@ -105,14 +105,14 @@ class Wires(ABC):
         for frame in self._pipe.take():
             for message in frame if isinstance(frame, list) else [frame]:
                 self.fold(message)
-        for listed in world.exchange.markets.values():
+        for listed in world.exchange.state.markets.values():
             if listed.status == "open" or (listed.status == "paused" and listed.market_id in self.books):
                 folded = self.books.get(listed.market_id, ({}, {}))
                 assert folded == _book(listed), f"the folded frames are the book: {folded} {_book(listed)}"
 
     def check(self, world: World) -> None:
         """Compare books and portfolio over REST with the engine and the accounts."""
-        for listed in world.exchange.markets.values():
+        for listed in world.exchange.state.markets.values():
             if listed.status in ("open", "paused"):
                 assert self.rest_book(listed) == _book(listed), "REST serves the book"
         self.check_portfolio(world)
@@ -180,7 +180,7 @@ class KalshiWires(Wires):
         session.on_open(self._pipe)
         params = {
             "channels": ["orderbook_delta"],
-            "market_tickers": list(world.exchange.markets),
+            "market_tickers": list(world.exchange.state.markets),
             "use_yes_price": True,
         }
         session.on_text(orjson.dumps({"id": 1, "cmd": "subscribe", "params": params}).decode())
@@ -208,10 +208,10 @@ class KalshiWires(Wires):
 
     def check_portfolio(self, world: World) -> None:
         exchange, portfolio = world.exchange, "/trade-api/v2/portfolio"
-        account = exchange.accounts.accounts[self.account_id]
+        account = exchange.state.accounts.accounts[self.account_id]
         orders = self.get(f"{portfolio}/orders", {"limit": "1000"})["orders"]
         shown = {o["order_id"]: (_e6(o["fill_count_fp"]), _e6(o["remaining_count_fp"]), o["status"]) for o in orders}
-        own = [ticket for ticket in exchange.tickets.values() if ticket.request.account_id == self.account_id]
+        own = [record for record in exchange.state.orders.values() if record.request.account_id == self.account_id]
         held = {t.order_id: (t.filled_e6, t.remaining_e6, t.status) for t in own if t.status != "delayed"}
         assert {name: shown[name] for name in held} == held, "REST serves the orders"
         fills = self.get(f"{portfolio}/fills", {"limit": "1000"})["fills"]
@@ -225,17 +225,17 @@ class KalshiWires(Wires):
             assert _e6(row["position_fp"]) == position.yes_e6 - position.no_e6
         seen = {row["ticker"] for row in positions["market_positions"]}
         assert seen >= {m for m, p in account.positions.items() if p.yes_e6 or p.no_e6}, "REST serves the positions"
-        free, resting = dict(account.cash_by_shard_e6), exchange.open_tickets(self.account_id)
+        free, resting = dict(account.cash_by_shard_e6), exchange.state.resting_orders(self.account_id)
         assert isinstance(world.ledger, NettingLedger)
         if world.ledger.nets(self.account_id):
             held = world.ledger.held_by_orders_e6(self.account_id, resting)
             if held is None:
                 return
             free[0] -= held
-        for ticket in () if world.ledger.nets(self.account_id) else resting:
+        for record in () if world.ledger.nets(self.account_id) else resting:
             # What resting orders would cost at their limit, also those that close a position, without fees.
-            cost = cash_e6_of(ticket.request.cost_e4, ticket.remaining_e6, paying=True)
-            free[exchange.markets[ticket.request.market_id].shard] -= cost
+            cost = cash_e6_of(record.request.cost_e4, record.remaining_e6, paying=True)
+            free[exchange.state.markets[record.request.market_id].shard] -= cost
         balance = self.get(f"{portfolio}/balance")
         assert abs(_e6(balance["balance_dollars"]) - sum(free.values())) < 100, "REST serves the cash"
         for row in balance["balance_breakdown"]:
@@ -263,7 +263,7 @@ class PolymarketWires(Wires):
     def watch(self, world: World) -> None:
         session = self._face.open_session(Request("GET", "/ws/market", [], {}))
         session.on_open(self._pipe)
-        tokens = [t for m in world.exchange.markets.values() for t in (m.market.yes_token, m.market.no_token)]
+        tokens = [t for m in world.exchange.state.markets.values() for t in (m.market.yes_token, m.market.no_token)]
         session.on_text(orjson.dumps({"type": "market", "assets_ids": tokens}).decode())
 
     def fold(self, message: Any) -> None:
@@ -301,7 +301,7 @@ class PolymarketWires(Wires):
             self._sides: dict[str, Book] = {}
             self._no_books: dict[str, Book] = {}
         super().follow(world)
-        for listed in world.exchange.markets.values():
+        for listed in world.exchange.state.markets.values():
             if listed.status == "open" or (listed.status == "paused" and listed.market_id in self._no_books):
                 assert self._no_books.get(listed.market_id, ({}, {})) == _book(listed), "NO mirrors YES"
 
@@ -315,25 +315,25 @@ class PolymarketWires(Wires):
 
     def check_portfolio(self, world: World) -> None:
         exchange = world.exchange
-        account = exchange.accounts.accounts[self.account_id]
+        account = exchange.state.accounts.accounts[self.account_id]
         shown = {o["id"]: (_e6(o["original_size"]), _e6(o["size_matched"])) for o in self._pages("/clob/data/orders")}
-        held = {t.order_id: (t.request.size_e6, t.filled_e6) for t in exchange.open_tickets(self.account_id)}
+        held = {t.order_id: (t.request.size_e6, t.filled_e6) for t in exchange.state.resting_orders(self.account_id)}
         assert {name: shown[name] for name in held} == held, "REST serves the orders"
         own = {
             trade.trade_id: trade.status
-            for trade in exchange.trades.values()
+            for trade in exchange.state.trades.values()
             if self.account_id in (trade.taker.account_id, trade.maker.account_id)
         }
         trades = {t["id"]: t["status"].removeprefix("TRADE_STATUS_") for t in self._pages("/clob/data/trades")}
         assert trades == own, "REST serves the trades"
         cash = self.get("/clob/balance-allowance", {"asset_type": "COLLATERAL"})
-        assert int(cash["balance"]) == account.cash_e6 or account.cash_e6 < 0 or exchange.needs_mining
-        for listed in exchange.markets.values():
+        assert int(cash["balance"]) == account.cash_e6 or account.cash_e6 < 0 or exchange.timing.needs_mining
+        for listed in exchange.state.markets.values():
             for token, outcome in ((listed.market.yes_token, "yes"), (listed.market.no_token, "no")):
                 query = {"asset_type": "CONDITIONAL", "token_id": token}
                 balance = int(self.get("/clob/balance-allowance", query)["balance"])
                 owned = account.position(listed.market_id).held_e6(outcome)  # type: ignore[arg-type]
-                assert balance == owned or owned < 0 or exchange.needs_mining, "REST serves the tokens"
+                assert balance == owned or owned < 0 or exchange.timing.needs_mining, "REST serves the tokens"
 
     def _pages(self, path: str) -> Iterator[Any]:
         cursor = "MA=="

@@ -55,19 +55,19 @@ class World(Stage):
     def _place(self, number: int, values: dict[str, Any]) -> None:
         self.reference.expire(self.now)
         request = self._request(number, values)
-        code, ticket = "", None
+        code, record = "", None
         try:
-            ticket = self.exchange.place(request, self.now)
+            record = self.exchange.order_entry.place(request, self.now)
         except Refused as refused:
             code = refused.code
         self._check_bar(request, code)
-        self._compare([(ticket.request if ticket else request, code)] if not is_void(ticket) else [])
+        self._compare([(record.request if record else request, code)] if not is_void(record) else [])
 
     def _hold(self, number: int, values: dict[str, Any]) -> None:
         self.reference.expire(self.now)
         request, code = self._request(number, values), ""
         try:
-            self.exchange.hold(request, self.now + values["after_ms"], self.now)
+            self.exchange.order_entry.hold(request, self.now + values["after_ms"], self.now)
         except Refused as refused:
             code = refused.code
         self._check_bar(request, code)
@@ -75,25 +75,25 @@ class World(Stage):
 
     def _house(self, number: int, values: dict[str, Any]) -> None:
         ref = MarketRef(self.venue, market_name(self.venue, values["market"]))
-        key, before = f"h{number}", self.exchange.refused_house_orders
+        key, before = f"h{number}", self.exchange.state.refused_participant_orders
         self.reference.expire(self.now)
         act = PlaceOrder(
             ref, "maker" + str(number % 2), key, values["side"], values["price"], values["size"], values["is_immediate"]
         )
         is_post_only = self.rules.mode == "post_only"
-        is_live = self.exchange.markets[ref.market_id].status == "open"
+        is_live = self.exchange.state.markets[ref.market_id].status == "open"
         is_admitted = is_live and (self.rules.mode == "open" or (is_post_only and not values["is_immediate"]))
         self.exchange.apply(act, self.now)
         if not is_admitted:
-            assert self.exchange.refused_house_orders == before + 1
+            assert self.exchange.state.refused_participant_orders == before + 1
             return
         order = RestingOrder(
             participant_order_id(act.account, key), act.account, ref.market_id, act.side == "bid", act.price_e4,
             act.size_e6, tif="ioc" if act.is_immediate else "gtc", is_post_only=is_post_only, is_maker_canceled=True,
         )  # fmt: skip
-        book = self.exchange.engine.books[ref.market_id]
+        book = self.exchange.state.engine.books[ref.market_id]
         code, trades = self.reference.enter(order, book.price_ranges, book.size_step_e6)
-        assert bool(code) == (self.exchange.refused_house_orders > before), code
+        assert bool(code) == (self.exchange.state.refused_participant_orders > before), code
         self._expect(trades)
 
     def _house_cancel(self, number: int, values: dict[str, Any]) -> None:
@@ -108,19 +108,19 @@ class World(Stage):
         name = f"o{values['order']}"
         known = self.reference.find(name)
         owner = known.owner if known is not None else self.names[values["who"]]
-        if self._is_barred(self.exchange.cancel, owner, name, self.now):
+        if self._is_barred(self.exchange.order_entry.cancel, owner, name, self.now):
             return
-        ticket = self.exchange.tickets.get(name)
-        assert ticket is None or ticket.status != "resting"
+        record = self.exchange.state.orders.get(name)
+        assert record is None or record.status != "resting"
         self.reference.drop(name)
 
     def _cancel_all(self, number: int, values: dict[str, Any]) -> None:
         account = self.names[values["who"]]
         own = {order.name for order in self.reference.orders if order.owner == account}
-        if self._is_barred(self.exchange.cancel_all, account, self.now):
+        if self._is_barred(self.exchange.order_entry.cancel_all, account, self.now):
             return
         for name in own:
-            assert self.exchange.tickets[name].reason == "canceled"
+            assert self.exchange.state.orders[name].reason == "canceled"
             self.reference.drop(name)
 
     def _is_barred(self, act: Callable[..., object], *arguments: object) -> bool:
@@ -138,20 +138,20 @@ class World(Stage):
         order = self.reference.find(name)
         if order is None:
             return
-        ticket, expires = self.exchange.tickets[name], values["expires"]
+        record, expires = self.exchange.state.orders[name], values["expires"]
         until = KEEP if expires == "keep" else None if expires is None else self.now + expires
         price, wanted, before = values["price"] or order.price, values["size"] or order.left, order.left
         self.reference.expire(self.now)
         code = ""
         try:
-            change = Amendment(price, ticket.filled_e6 + wanted, expires_ms=until)
-            self.exchange.amend(order.owner, name, change, self.now)
+            change = Amendment(price, record.filled_e6 + wanted, expires_ms=until)
+            self.exchange.order_entry.amend(order.owner, name, change, self.now)
         except Refused as refused:
             code = refused.code
         expected = self._amend_code(order, price, wanted)
         assert code == expected or (not expected and code in FUNDS), (name, expected, code)
         if code:
-            assert code == "not_found" or order.left == ticket.remaining_e6 == before
+            assert code == "not_found" or order.left == record.remaining_e6 == before
             return
         if until is not KEEP:
             order.expires = until
@@ -162,7 +162,7 @@ class World(Stage):
         self.reference.drop(name)
         order.price, order.left, order.tif = price, wanted, "gtc"
         if order.is_post_only and self.reference.facing(order):
-            assert (ticket.status, ticket.reason) == ("canceled", "post_only_cross")
+            assert (record.status, record.reason) == ("canceled", "post_only_cross")
             self._expect([])
         else:
             self._expect(self.reference.match(order))
@@ -171,8 +171,8 @@ class World(Stage):
         """What an amendment is refused with, but for money; "" when it may be made."""
         if self.reference.find(order.name) is None:
             return "not_found"
-        bar = self.rules.bar(order.is_post_only, self.exchange.markets[order.market].status)
-        book = self.exchange.engine.books[order.market]
+        bar = self.rules.bar(order.is_post_only, self.exchange.state.markets[order.market].status)
+        book = self.exchange.state.engine.books[order.market]
         if bar or not is_on_grid(price, book.price_ranges):
             return bar or "invalid_price"
         return "invalid_size" if wanted % book.size_step_e6 else ""
@@ -183,7 +183,7 @@ class World(Stage):
         if order is None:
             return
         to = values["size"] % order.left // 10_000 * 10_000
-        if self._is_barred(self.exchange.decrease, order.owner, name, to, self.now):
+        if self._is_barred(self.exchange.order_entry.decrease, order.owner, name, to, self.now):
             return
         order.left = to
         if to == 0:
@@ -193,24 +193,24 @@ class World(Stage):
 
     def _wait(self, number: int, values: dict[str, Any]) -> None:
         self.now = self.now + values["ms"] if values["ms"] else self._next_moment()
-        held = list(self.exchange.delayed.values())
+        held = list(self.exchange.state.delayed.values())
         self.exchange.tick(self.now)
         self.reference.expire(self.now)
         self.rules.pass_time(self.now)
         entered: list[tuple[OrderRequest, str]] = []
-        for ticket in held:
-            request, due = ticket.request, ticket.release_ms or 0
-            assert (ticket.status != "delayed") == (due <= self.now), "held orders are released when it is their time"
+        for record in held:
+            request, due = record.request, record.release_ms or 0
+            assert (record.status != "delayed") == (due <= self.now), "held orders are released when it is their time"
             if due > self.now:
                 continue
             if request.expires_ms is not None and request.expires_ms <= self.now:
-                assert (ticket.reason, ticket.trade_ids) == ("expired", [])
-            elif not is_void(ticket):
-                code = ticket.reason if ticket.reason in _HELD_CODES and not ticket.trade_ids else ""
+                assert (record.reason, record.trade_ids) == ("expired", [])
+            elif not is_void(record):
+                code = record.reason if record.reason in _HELD_CODES and not record.trade_ids else ""
                 self._check_bar(request, code)
                 entered.append((request, code))
         self._compare(entered)
-        for trade in self.exchange.unsettled.values():
+        for trade in self.exchange.state.unsettled.values():
             due = trade.mined_ms if trade.status == "MATCHED" else trade.final_ms
             assert due > self.now or trade.status_ms == self.now, "trades move on when it is their time"
 
@@ -218,29 +218,29 @@ class World(Stage):
         """Exactly when the next order expires or is released, or the mode ends."""
         ends = [order.expires for order in self.reference.orders if order.expires is not None]
         ends += [self.rules.until_ms] if self.rules.until_ms is not None else []
-        ends += [ticket.release_ms for ticket in self.exchange.delayed.values() if ticket.release_ms is not None]
+        ends += [record.release_ms for record in self.exchange.state.delayed.values() if record.release_ms is not None]
         return min((end for end in ends if end > self.now), default=self.now + 1)
 
     def _mode(self, number: int, values: dict[str, Any]) -> None:
         then = "post_only" if values["mode"] == "restarting" else "open"
         until = self.now + values["for_ms"]
         self.rules.set(values["mode"], until, then)
-        self.exchange.set_mode(values["mode"], self.now, until_ms=until, then=then)  # type: ignore[arg-type]
+        self.exchange.status.change(values["mode"], self.now, until_ms=until, then=then)  # type: ignore[arg-type]
         if values["mode"] in ("trading_paused", "closed"):
             for order in list(self.reference.orders):
-                ticket = self.exchange.tickets.get(order.name)
-                if ticket is not None and ticket.request.cancel_on_pause:
-                    assert ticket.reason == "paused"
+                record = self.exchange.state.orders.get(order.name)
+                if record is not None and record.request.cancel_on_pause:
+                    assert record.reason == "paused"
                     self.reference.drop(order.name)
 
     def _pause(self, number: int, values: dict[str, Any]) -> None:
         with suppress(Refused):
-            self.exchange.pause_market(market_name(self.venue, values["market"]), self.now)
+            self.exchange.lifecycle.pause(market_name(self.venue, values["market"]), self.now)
 
     def _reactivate(self, number: int, values: dict[str, Any]) -> None:
         market = market_name(self.venue, values["market"])
-        if self.exchange.markets[market].status == "paused":
-            self.exchange.reactivate_market(market, self.now)
+        if self.exchange.state.markets[market].status == "paused":
+            self.exchange.lifecycle.reactivate(market, self.now)
             self.reference.clear(market)
 
     def _tick(self, number: int, values: dict[str, Any]) -> None:
@@ -257,7 +257,7 @@ class World(Stage):
         self.reference.clear(ref.market_id)
         if ref.market_id not in self.paid:
             with suppress(Refused):
-                self.exchange.redeem(self.names[values["who"]], ref.market_id, self.now)
+                self.exchange.settlement.redeem(self.names[values["who"]], ref.market_id, self.now)
                 raise AssertionError("what is not paid cannot be redeemed")
         if not values["is_paid"]:
             return
@@ -266,7 +266,7 @@ class World(Stage):
         if ref.market_id not in self.paid:
             self.paid.add(ref.market_id)
             for account_id in self.names.values():
-                is_paid = self.exchange.accounts.accounts[account_id].redeems_itself
+                is_paid = self.exchange.state.accounts.accounts[account_id].redeems_itself
                 if is_paid or self.ledger.owes(account_id, ref.market_id):
                     self.ledger.pay(account_id, ref.market_id, value)
             self._drop_uncovered()
@@ -275,8 +275,8 @@ class World(Stage):
     def _drop_uncovered(self) -> None:
         """Orders that counted on the netting of an event end when its results break it."""
         for order in list(self.reference.orders):
-            ticket = self.exchange.tickets.get(order.name)
-            if ticket is not None and ticket.reason == "margin":
+            record = self.exchange.state.orders.get(order.name)
+            if record is not None and record.reason == "margin":
                 assert isinstance(self.ledger, NettingLedger)
                 assert self.ledger.is_broken
                 self.reference.drop(order.name)
@@ -286,13 +286,13 @@ class World(Stage):
     def _split(self, number: int, values: dict[str, Any]) -> None:
         account, market = self.names[values["who"]], market_name(self.venue, values["market"])
         with suppress(Refused):
-            self.exchange.split(account, market, values["size"], self.now)
+            self.exchange.inventory.split(account, market, values["size"], self.now)
             self.ledger.merge(account, market, -values["size"])
 
     def _merge(self, number: int, values: dict[str, Any]) -> None:
         account, market = self.names[values["who"]], market_name(self.venue, values["market"])
         with suppress(Refused):
-            self.exchange.merge(account, market, values["size"], self.now)
+            self.exchange.inventory.merge(account, market, values["size"], self.now)
             self.ledger.merge(account, market, values["size"])
 
     def _convert(self, number: int, values: dict[str, Any]) -> None:
@@ -300,16 +300,16 @@ class World(Stage):
         named = [market_name(self.venue, n) for n in values["markets"]]
         others = [market_name(self.venue, n) for n in range(MARKETS) if n not in values["markets"]]
         with suppress(Refused):
-            self.exchange.convert(account, "500", named, size, self.now)
+            self.exchange.inventory.convert(account, "500", named, size, self.now)
             self.ledger.convert(account, named, others, size, self.values)
 
     def _redeem(self, number: int, values: dict[str, Any]) -> None:
-        account = self.exchange.accounts.accounts[self.names[values["who"]]]
+        account = self.exchange.state.accounts.accounts[self.names[values["who"]]]
         account.redeems_itself = not account.redeems_itself
-        self.exchange.changes.touch(account.account_id)
+        self.exchange.state.changes.touch(account.account_id)
         market, code = market_name(self.venue, values["market"]), ""
         try:
-            self.exchange.redeem(account.account_id, market, self.now)
+            self.exchange.settlement.redeem(account.account_id, market, self.now)
         except Refused as refused:
             code = refused.code
         assert code == ("" if market in self.paid else "not_resolved")
@@ -317,23 +317,23 @@ class World(Stage):
             self.ledger.pay(account.account_id, market, self.values[market])
 
     def _fail(self, number: int, values: dict[str, Any]) -> None:
-        waiting = [trade for trade in self.exchange.unsettled.values() if trade.status != "MINED"]
+        waiting = [trade for trade in self.exchange.state.unsettled.values() if trade.status != "MINED"]
         if waiting:
-            self.exchange.fail_trade(waiting[values["order"] % len(waiting)].trade_id, self.now)
+            self.exchange.settlement.fail_trade(waiting[values["order"] % len(waiting)].trade_id, self.now)
 
     def _transfer(self, number: int, values: dict[str, Any]) -> None:
         with suppress(Refused):
             account = self.names[values["who"]]
-            self.exchange.transfer(account, values["source"], values["target"], values["amount"], self.now)
+            self.exchange.transfers.transfer(account, values["source"], values["target"], values["amount"], self.now)
 
     def _allocation(self, number: int, values: dict[str, Any]) -> None:
-        self.exchange.set_allocation(self.names[values["who"]], values["percents"])
+        self.exchange.transfers.set_allocation(self.names[values["who"]], values["percents"])
 
     def _netting(self, number: int, values: dict[str, Any]) -> None:
         assert isinstance(self.ledger, NettingLedger)
         account = self.names[values["who"]]
         has_orders = any(
-            ticket.is_open and ticket.request.account_id == account for ticket in self.exchange.tickets.values()
+            record.is_open and record.request.account_id == account for record in self.exchange.state.orders.values()
         )
-        self.exchange.set_netting(account, is_on=values["is_on"])
+        self.exchange.transfers.set_collateral_return(account, is_on=values["is_on"])
         self.ledger.switch(account, is_on=values["is_on"], has_orders=has_orders)

@@ -25,7 +25,7 @@ from streams.market.identity import MarketRef, Venue
 from streams.sandbox.catalogue.load import Catalogue, load_catalogue
 from streams.sandbox.core.faults import FaultPlan
 from streams.sandbox.core.model import PlaceOrder
-from streams.sandbox.core.profile import named_behaviour
+from streams.sandbox.core.profile import named_profile
 from streams.sandbox.exchange import old_journal
 from streams.sandbox.exchange.journal import Journal
 from streams.sandbox.exchange.snapshot import exchange_state
@@ -67,7 +67,7 @@ class Stage:
     _faces: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        markets = self.sandbox.exchanges[Venue.POLYMARKET].markets
+        markets = self.sandbox.exchanges[Venue.POLYMARKET].state.markets
         self.signer = Signer(lambda: self.now_ms, lambda market_id: neg_risk_id(markets[market_id]))
 
     @property
@@ -239,7 +239,7 @@ def stage(
     home.mkdir(parents=True, exist_ok=True)
     (home / "accounts.json").write_text(json.dumps(accounts()))
     loop, ids, disk = HandLoop(), random.Random(f"ids {seed}"), _Disk()
-    behaviour = named_behaviour(profile)
+    behaviour = named_profile(profile)
     flow: Any
     if recording is not None:
         flow = ReplayFlow(recording)

@@ -27,7 +27,7 @@ from streams.recorder.pipeline import Pipeline
 from streams.recorder.session import Session
 from streams.recorder.sources import PARSERS, FeedSource
 from streams.sandbox.core.faults import FaultPlan, FaultRule
-from streams.sandbox.core.profile import ZERO, Behaviour
+from streams.sandbox.core.profile import ZERO, Profile
 from streams.storage.segments import Record, RecordKind
 from streams.storage.wanted import WantedMarket
 from streams.venues.common.feed import Feed, RawFrame
@@ -48,7 +48,7 @@ class FeedCase:
     what: str
     venue: Venue
     rules: tuple[FaultRule, ...] = ()
-    behaviour: Behaviour = ZERO
+    behaviour: Profile = ZERO
     silence_s: float = NEVER_SILENT_S
 
 
@@ -172,7 +172,7 @@ def _session(world: World, case: FeedCase, pipeline: Pipeline, numbers: Iterator
         silence_timeout_s=case.silence_s,
     )
     writer.session = session
-    listed = world.exchanges[venue].markets[TICKER if venue is Venue.KALSHI else CONDITION].market
+    listed = world.exchanges[venue].state.markets[TICKER if venue is Venue.KALSHI else CONDITION].market
     wanted = WantedMarket(venue, listed.market_id, listed.event_id, listed.yes_token, listed.no_token, listed.event_id)
     session.follow([wanted])
     return session
@@ -208,7 +208,7 @@ def _is_live(pipeline: Pipeline) -> bool:
 
 
 def _equals(world: World, venue: Venue, book: MarketBook) -> bool:
-    truth = world.exchanges[venue].engine.books[book.key.market_id]
+    truth = world.exchanges[venue].state.engine.books[book.key.market_id]
     return book.book.bid_levels() == truth.levels("bid") and book.book.ask_levels() == truth.levels("ask")
 
 
@@ -231,9 +231,7 @@ async def _until(condition: Callable[[], bool], limit_s: float) -> None:
             await asyncio.sleep(0.01)
 
 
-def _both(
-    what: str, *rules: FaultRule, behaviour: Behaviour = ZERO, silence_s: float = NEVER_SILENT_S
-) -> list[FeedCase]:
+def _both(what: str, *rules: FaultRule, behaviour: Profile = ZERO, silence_s: float = NEVER_SILENT_S) -> list[FeedCase]:
     return [
         FeedCase(what, venue, tuple(replace(rule, venue=venue) for rule in rules), behaviour, silence_s)
         for venue in Venue

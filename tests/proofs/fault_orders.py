@@ -29,8 +29,8 @@ from streams.market.fees import from_json
 from streams.market.identity import Venue
 from streams.market.listing import MarketTerms
 from streams.sandbox.core.faults import FaultPlan, FaultRule, SettlementPlan
-from streams.sandbox.core.profile import ZERO, Behaviour
-from streams.sandbox.core.records import Ticket
+from streams.sandbox.core.profile import ZERO, Profile
+from streams.sandbox.core.records import OrderRecord
 from streams.venues.kalshi.types.orders import order_request
 from streams.venues.polymarket.amounts import limit_amounts
 from streams.venues.polymarket.signing import build_order
@@ -59,7 +59,7 @@ class OrderCase:
     venue: Venue
     rules: tuple[FaultRule, ...] = ()
     operation: str = "place"
-    behaviour: Behaviour = ZERO
+    behaviour: Profile = ZERO
     settlement: SettlementPlan = _FAST
     timeout_s: float = 2.0
     set_up: Callable[[World], None] = lambda _world: None
@@ -124,11 +124,11 @@ async def _place(case: OrderCase, world: World, outcome: Outcome) -> None:
     case.set_up(world)
     sent_at = datetime.now(UTC)
     outcome.said, words = await reported(gateway.send(prepared))
-    tickets = _tickets(world, case.venue, prepared)
-    outcome.happened = _state(world, tickets)
-    if outcome.said == "done" and not tickets:
+    records = _records(world, case.venue, prepared)
+    outcome.happened = _state(world, records)
+    if outcome.said == "done" and not records:
         outcome.wrong.append("said done, no order exists")
-    if outcome.said in ("refused", "nothing", "not found") and any(_has_effect(ticket) for ticket in tickets):
+    if outcome.said in ("refused", "nothing", "not found") and any(_has_effect(record) for record in records):
         outcome.wrong.append(f"said {outcome.said} ({words}), the order is live or has filled")
     if outcome.said == "unknown":
         await _send_again(gateway, prepared, world, case.venue, outcome)
@@ -139,9 +139,9 @@ async def _place(case: OrderCase, world: World, outcome: Outcome) -> None:
 
 async def _send_again(gateway: Gateway, prepared: PreparedOrder, world: World, venue: Venue, outcome: Outcome) -> None:
     """Send identical bytes once more, as the desk may within the decision's life: there is never a second order."""
-    before = len(_tickets(world, venue, prepared))
+    before = len(_records(world, venue, prepared))
     said, words = await reported(gateway.send(prepared))
-    after = _tickets(world, venue, prepared)
+    after = _records(world, venue, prepared)
     outcome.later = f"sent again: {said}"
     if len(after) > 1:
         outcome.wrong.append("two orders under one id")
@@ -171,24 +171,24 @@ async def _read_until_final(
     words = "final" if reading.is_final else "open" if reading.is_found else "not seen"
     failed = " (failed)" if any(fill.state == "failed" for fill in reading.fills) else ""
     outcome.later = "; ".join(filter(None, [outcome.later, f"read: {words}, {filled / CONTRACT:g} filled{failed}"]))
-    outcome.happened = _state(world, _tickets(world, venue, prepared))
+    outcome.happened = _state(world, _records(world, venue, prepared))
 
 
 def _contradictions(reading: OrderReading, prepared: PreparedOrder, world: World, venue: Venue) -> list[str]:
-    tickets = _tickets(world, venue, prepared)
-    if not tickets:
+    records = _records(world, venue, prepared)
+    if not records:
         return ["read as found, no order exists"] if reading.is_found else []
-    ticket, wrong = tickets[0], []
+    record, wrong = records[0], []
     exchange = world.exchanges[venue]
-    if reading.filled_e6 is not None and reading.filled_e6 > ticket.filled_e6:
+    if reading.filled_e6 is not None and reading.filled_e6 > record.filled_e6:
         wrong.append("read more filled than was")
-    if reading.is_final and ticket.status in ("resting", "delayed"):
+    if reading.is_final and record.status in ("resting", "delayed"):
         wrong.append("read as final, it is live")
-    if reading.is_final and reading.filled_e6 not in (None, ticket.filled_e6):
+    if reading.is_final and reading.filled_e6 not in (None, record.filled_e6):
         wrong.append("read as final with another filled size")
     for fill in reading.fills:
-        trade = exchange.trades.get(fill.venue_fill_id)
-        if trade is None or fill.venue_fill_id not in ticket.trade_ids:
+        trade = exchange.state.trades.get(fill.venue_fill_id)
+        if trade is None or fill.venue_fill_id not in record.trade_ids:
             wrong.append("a fill that never was")
         elif fill.contracts_e6 != trade.size_e6:
             wrong.append("a fill of another size")
@@ -198,27 +198,27 @@ def _contradictions(reading: OrderReading, prepared: PreparedOrder, world: World
 
 
 def _true_fills(world: World, venue: Venue, prepared: PreparedOrder) -> int:
-    tickets = _tickets(world, venue, prepared)
-    return len(tickets[0].trade_ids) if tickets else 0
+    records = _records(world, venue, prepared)
+    return len(records[0].trade_ids) if records else 0
 
 
-def _tickets(world: World, venue: Venue, prepared: PreparedOrder) -> list[Ticket]:
+def _records(world: World, venue: Venue, prepared: PreparedOrder) -> list[OrderRecord]:
     """The orders that exist at the exchange under the prepared order's id."""
     wanted = prepared.client_order_id
-    tickets = world.exchanges[venue].tickets.values()
-    return [ticket for ticket in tickets if wanted in (ticket.order_id, ticket.request.client_order_id)]
+    records = world.exchanges[venue].state.orders.values()
+    return [record for record in records if wanted in (record.order_id, record.request.client_order_id)]
 
 
-def _has_effect(ticket: Ticket) -> bool:
+def _has_effect(record: OrderRecord) -> bool:
     """A fill-and-kill order that met nothing is refused, and was an order for that moment."""
-    return ticket.filled_e6 > 0 or ticket.status in ("resting", "delayed")
+    return record.filled_e6 > 0 or record.status in ("resting", "delayed")
 
 
-def _state(world: World, tickets: list[Ticket]) -> str:
-    if not tickets:
+def _state(world: World, records: list[OrderRecord]) -> str:
+    if not records:
         return "no order"
-    ticket = tickets[0]
-    return f"order {ticket.status}, {ticket.filled_e6 / CONTRACT:g} filled"
+    record = records[0]
+    return f"order {record.status}, {record.filled_e6 / CONTRACT:g} filled"
 
 
 # -- an order that rests and is to be cancelled -----------------------------------------------------------------------
@@ -227,13 +227,13 @@ def _state(world: World, tickets: list[Ticket]) -> str:
 async def _cancel(case: OrderCase, world: World, outcome: Outcome) -> None:
     order_id = await _rest(world, case.venue)
     case.set_up(world)
-    ticket = world.exchanges[case.venue].tickets[order_id]
+    record = world.exchanges[case.venue].state.orders[order_id]
     if case.venue is Venue.KALSHI:
         outcome.said, words = await reported(world.kalshi.cancel_order(order_id, TICKER))
     else:
         outcome.said, words = await reported(_cancel_on_polymarket(world, order_id))
-    is_over = ticket.status not in ("resting", "delayed")
-    outcome.happened = f"order {ticket.status}"
+    is_over = record.status not in ("resting", "delayed")
+    outcome.happened = f"order {record.status}"
     if outcome.said == "done" and not is_over:
         outcome.wrong.append("said cancelled, it rests")
     if outcome.said in ("refused", "nothing") and is_over:
@@ -262,7 +262,7 @@ async def _rest(world: World, venue: Venue) -> str:
             time_in_force="good_till_canceled",
         )
         return (await world.kalshi.create_order(request)).order_id
-    listed = world.exchanges[venue].markets[CONDITION].market
+    listed = world.exchanges[venue].state.markets[CONDITION].market
     signed = build_order(
         world.polymarket_credentials,
         token_id=listed.yes_token,
@@ -288,7 +288,7 @@ def gateway_of(world: World, venue: Venue) -> Gateway:
 
 def target_of(world: World, venue: Venue) -> Target:
     """The world's market of a venue, as an order needs to know it."""
-    listed = world.exchanges[venue].markets[TICKER if venue is Venue.KALSHI else CONDITION].market
+    listed = world.exchanges[venue].state.markets[TICKER if venue is Venue.KALSHI else CONDITION].market
     terms = MarketTerms(
         price_ranges=listed.price_ranges,
         min_size_e6=listed.min_size_e6,
@@ -310,12 +310,12 @@ def _at(venue: Venue, rule: FaultRule) -> FaultRule:
 
 
 def _mode(mode: str, venue: Venue) -> Callable[[World], None]:
-    return lambda world: world.exchanges[venue].set_mode(mode, time.time_ns() // 1_000_000)  # type: ignore[arg-type]
+    return lambda world: world.exchanges[venue].status.change(mode, time.time_ns() // 1_000_000)  # type: ignore[arg-type]
 
 
 def _skew(venue: Venue, ms: int) -> Callable[[World], None]:
     def set_up(world: World) -> None:
-        world.exchanges[venue].faults.clock_ms[venue] = ms
+        world.exchanges[venue].state.faults.clock_ms[venue] = ms
 
     return set_up
 

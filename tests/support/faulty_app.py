@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from streams.market.identity import Venue
 from streams.sandbox.core.faults import FaultPlan, FaultRule
-from streams.sandbox.core.profile import ZERO, Behaviour
+from streams.sandbox.core.profile import ZERO, Profile
 from streams.sandbox.http.fault_injection import FaultInjection, unavailable
 from streams.sandbox.http.server import Request, Response
 
@@ -12,7 +12,7 @@ from streams.sandbox.http.server import Request, Response
 class CountingApp:
     """Answers 201 to everything; `is_late` puts the answer off as a held order does."""
 
-    def __init__(self, plan: FaultPlan, behaviour: Behaviour = ZERO, venue: Venue = Venue.KALSHI) -> None:
+    def __init__(self, plan: FaultPlan, behaviour: Profile = ZERO, venue: Venue = Venue.KALSHI) -> None:
         self.venue = venue
         self.carried_out = 0
         self.is_late = False

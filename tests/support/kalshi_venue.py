@@ -24,7 +24,7 @@ from streams.sandbox.core.model import (
     PlaceOrder,
     SettleMarket,
 )
-from streams.sandbox.core.profile import ZERO, Behaviour
+from streams.sandbox.core.profile import ZERO, Profile
 from streams.sandbox.exchange.exchange import Exchange
 from streams.sandbox.http.server import Request, Response
 from streams.sandbox.kalshi.app import KalshiApp
@@ -115,16 +115,16 @@ class OfflineKalshi:
     """One exchange with two markets (on shards 0 and 2), two keys and makers three cents deep around 0.50."""
 
     def __init__(
-        self, behaviour: Behaviour = ZERO, settings: KalshiVenueSettings | None = None, plan: FaultPlan | None = None
+        self, profile: Profile = ZERO, settings: KalshiVenueSettings | None = None, plan: FaultPlan | None = None
     ) -> None:
         self.now_ms = START_MS
         self.commits = 0
-        self.exchange = Exchange(Venue.KALSHI, plan or FaultPlan(), 1, behaviour)
+        self.exchange = Exchange(Venue.KALSHI, plan or FaultPlan(), 1, profile)
         keys = {name: KalshiKey(name, f"kalshi:{name}", key.public_key()) for name, key in _KEYS.items()}
         self.app = KalshiApp(self.exchange, keys, lambda: self.now_ms, self._commit, settings)
         for key in keys.values():
-            self.exchange.accounts.open_account(key.account_id, 10_000 * CONTRACT)
-        self.exchange.reads.prepare(self.now_ms)
+            self.exchange.state.accounts.open_account(key.account_id, 10_000 * CONTRACT)
+        self.exchange.replica.prepare(self.now_ms)
         for listing in (rain(), crypto()):
             self.exchange.apply(listing, self.now_ms)
             for step in (1, 2, 3):

@@ -205,7 +205,7 @@ class Accounts:
         """The shard on which a market trades."""
         return self.shards.get(market_id, 0)
 
-    def house(self, account_id: str) -> Account:
+    def participant(self, account_id: str) -> Account:
         """A simulated participant: unlimited cash."""
         found = self.accounts.get(account_id)
         return found if found is not None else self.open_account(account_id, 0, is_house=True)
@@ -303,7 +303,7 @@ class Accounts:
         self._escrow(market_id, -payout)
         return payout
 
-    def forget_market(self, market_id: str) -> None:
+    def evict_market(self, market_id: str) -> None:
         """Drop a settled market. What rounding left in its escrow becomes the venue's."""
         self.fees_e6 += self.escrow_e6.pop(market_id, 0)
         self.shards.pop(market_id, None)

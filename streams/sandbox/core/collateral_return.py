@@ -85,7 +85,7 @@ class CollateralReturns:
         group.arrange()
         self._by_market[listed.market_id] = group
 
-    def forget_market(self, market_id: str) -> None:
+    def evict_market(self, market_id: str) -> None:
         """Drop a market that is kept no more."""
         group = self._by_market.pop(market_id, None)
         if group is not None:

@@ -55,7 +55,7 @@ class MatchingEngine:
         """Change a market's valid prices; resting orders stay where they are."""
         self.books[market_id].price_ranges = price_ranges
 
-    def forget(self, market_id: str) -> None:
+    def evict(self, market_id: str) -> None:
         """Drop the book of a market that has ended; nothing rests there any more."""
         self.books.pop(market_id, None)
 

@@ -20,7 +20,7 @@ Lag = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Behaviour:
+class Profile:
     """Times and chances of both sandbox exchanges.
 
     Attributes:
@@ -72,7 +72,7 @@ class Behaviour:
         return self.kalshi_ack_ms if venue is Venue.KALSHI else self.polymarket_ack_ms
 
 
-ZERO = Behaviour()
+ZERO = Profile()
 REALISTIC = replace(
     ZERO,
     name="realistic",
@@ -95,7 +95,7 @@ REALISTIC = replace(
 )
 
 
-def named_behaviour(name: str) -> Behaviour:
+def named_profile(name: str) -> Profile:
     """Return a profile.
 
     Raises:
@@ -107,13 +107,13 @@ def named_behaviour(name: str) -> Behaviour:
     return profiles[name]
 
 
-def adjusted(behaviour: Behaviour, changes: Mapping[str, Any]) -> Behaviour:
+def adjusted(profile: Profile, changes: Mapping[str, Any]) -> Profile:
     """Return the profile with some fields changed. Values are JSON: integers, [low, high] pairs, decimal strings.
 
     Raises:
         ValueError: If there is no such field or it cannot have that value; the message names the field.
     """
-    kinds = get_type_hints(Behaviour)
+    kinds = get_type_hints(Profile)
     values: dict[str, Any] = {}
     for name, value in changes.items():
         if name not in kinds or name == "name":
@@ -122,12 +122,12 @@ def adjusted(behaviour: Behaviour, changes: Mapping[str, Any]) -> Behaviour:
             values[name] = _read(kinds[name], value)
         except (ValueError, TypeError, InvalidOperation):
             raise ValueError(f"{name} cannot be {value!r}") from None
-    return replace(behaviour, **values)
+    return replace(profile, **values)
 
 
-def behaviour_state(behaviour: Behaviour) -> dict[str, Any]:
+def profile_state(profile: Profile) -> dict[str, Any]:
     """The profile as JSON values."""
-    return {name: str(value) if isinstance(value, Decimal) else value for name, value in asdict(behaviour).items()}
+    return {name: str(value) if isinstance(value, Decimal) else value for name, value in asdict(profile).items()}
 
 
 def _read(kind: Any, value: Any) -> Any:

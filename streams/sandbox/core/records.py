@@ -17,7 +17,7 @@ from streams.sandbox.core.book import LevelChanged, MarketBook, SelfTrade, TimeI
 from streams.sandbox.core.candles import MarketHistory
 from streams.sandbox.core.model import CatalogueEvent, CatalogueMarket
 
-TicketStatus = Literal["resting", "delayed", "executed", "canceled", "canceled_resolved"]
+OrderStatus = Literal["resting", "delayed", "executed", "canceled", "canceled_resolved"]
 TradeStatus = Literal["MATCHED", "MINED", "RETRYING", "CONFIRMED", "FAILED"]
 TradeFate = Literal["settles", "retries", "fails"]
 LifecycleMoment = Literal[
@@ -179,7 +179,7 @@ class Amendment:
 
 
 @dataclass(slots=True)
-class Ticket:
+class OrderRecord:
     """An external order's record; it outlives the order in the engine.
 
     Attributes:
@@ -194,7 +194,7 @@ class Ticket:
     created_ms: int
     updated_ms: int
     remaining_e6: int
-    status: TicketStatus = "resting"
+    status: OrderStatus = "resting"
     filled_e6: int = 0
     taker_cash_e6: int = 0
     maker_cash_e6: int = 0
@@ -223,11 +223,11 @@ class Ticket:
         return asdict(self)
 
     @staticmethod
-    def from_state(state: dict[str, Any]) -> Ticket:
+    def from_state(state: dict[str, Any]) -> OrderRecord:
         """Build the record that `state` wrote."""
         request = dict(state["request"])
         request["intent"] = Intent(**request["intent"])
-        return Ticket(**{**state, "request": OrderRequest(**request)})
+        return OrderRecord(**{**state, "request": OrderRequest(**request)})
 
 
 @dataclass(slots=True)
@@ -319,7 +319,7 @@ class Listener:
     def on_book(self, listed: ListedMarket, changes: list[LevelChanged], trades: list[Trade], now_ms: int) -> None:
         """Levels of one market changed, by one action; `trades` says whether and what it traded."""
 
-    def on_ticket(self, ticket: Ticket, listed: ListedMarket, now_ms: int) -> None:
+    def on_order(self, record: OrderRecord, listed: ListedMarket, now_ms: int) -> None:
         """An external order was placed, filled in part, ended."""
 
     def on_trade_side(self, trade: Trade, side: TradeSide, listed: ListedMarket, now_ms: int) -> None:
@@ -328,7 +328,7 @@ class Listener:
     def on_lifecycle(self, listed: ListedMarket, moment: LifecycleMoment, now_ms: int) -> None:
         """A market changed its state."""
 
-    def on_forgotten(self, listed: ListedMarket) -> None:
+    def on_evicted(self, listed: ListedMarket) -> None:
         """A market that was settled long ago is not served any more: drop what was kept of it."""
 
 
@@ -337,24 +337,24 @@ class Changes:
     """What must reach the journal before anybody is told: ids of what external accounts caused, and lifecycle."""
 
     accounts: dict[str, set[str]] = field(default_factory=dict)
-    tickets: set[str] = field(default_factory=set)
+    orders: set[str] = field(default_factory=set)
     trades: dict[str, Trade] = field(default_factory=dict)
     payouts: list[Payout] = field(default_factory=list)
     markets: set[str] = field(default_factory=set)
     listings: list[str] = field(default_factory=list)
-    forgotten: list[str] = field(default_factory=list)
-    face: bool = False
+    evicted: list[str] = field(default_factory=list)
+    saved: bool = False
     mode: bool = False
 
     def touch(self, account_id: str, market_id: str = "") -> None:
         """Note that an account's cash changed, and its position in a market if one is named."""
         self.accounts.setdefault(account_id, set()).add(market_id)
 
-    def forget(self, market_id: str, tickets: set[str], trades: set[str]) -> None:
+    def evict(self, market_id: str, orders: set[str], trades: set[str]) -> None:
         """Note that a market is gone, and that nothing of it is to be written any more."""
-        self.forgotten.append(market_id)
+        self.evicted.append(market_id)
         self.markets.discard(market_id)
-        self.tickets -= tickets
+        self.orders -= orders
         for trade_id in trades:
             self.trades.pop(trade_id, None)
         self.payouts = [payout for payout in self.payouts if payout.market_id != market_id]
@@ -363,6 +363,6 @@ class Changes:
 
     def __bool__(self) -> bool:
         return bool(
-            self.accounts or self.tickets or self.trades or self.payouts or self.markets or self.listings
-            or self.forgotten or self.face or self.mode
+            self.accounts or self.orders or self.trades or self.payouts or self.markets or self.listings
+            or self.evicted or self.saved or self.mode
         )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from streams.market.errors import Refused
 from streams.market.fees import FeeSchedule, KalshiFeeSchedule, fee_bound_e6, spend_fee_bound_e6, taker_fee_e6
@@ -12,7 +12,7 @@ from streams.market.identity import Outcome, Side
 from streams.market.units import PRICE_ONE_E4, cash_decimal, cash_e6_of
 from streams.sandbox.core.accounts import Account, schedule_at
 from streams.sandbox.core.collateral_return import Group, Stake
-from streams.sandbox.core.records import OrderRequest, Ticket
+from streams.sandbox.core.records import OrderRecord, OrderRequest
 from streams.sandbox.exchange.settlement_timing import SettlementTiming
 from streams.sandbox.exchange.state import ExchangeState
 
@@ -51,7 +51,7 @@ class BuyingPower:
 
     # -- orders -----------------------------------------------------------------------------------------------------
 
-    def check(self, request: OrderRequest, fills: Fills, replaced: Ticket | None = None) -> None:
+    def check(self, request: OrderRequest, fills: Fills, replaced: OrderRecord | None = None) -> None:
         """Refuse an order its account cannot pay (or whose contracts it does not hold).
 
         Args:
@@ -71,7 +71,7 @@ class BuyingPower:
         else:
             self._check_cash(account, self._state.markets[request.market_id].shard, needed.cash_e6, others)
 
-    def required(self, request: OrderRequest, fills: Fills, others: Sequence[Ticket]) -> Requirement:
+    def required(self, request: OrderRequest, fills: Fills, others: Sequence[OrderRecord]) -> Requirement:
         """Return what an order needs beside the account's other open orders.
 
         A buy needs what it takes at once with its fees, and its limit for the rest. Where pairs become cash it needs
@@ -102,7 +102,7 @@ class BuyingPower:
         return max(0, position.no_e6 if request.intent.outcome == "yes" else position.yes_e6)
 
     def _added_to_group(
-        self, account: Account, group: Group, request: OrderRequest, fills: Fills, others: Iterable[Ticket]
+        self, account: Account, group: Group, request: OrderRequest, fills: Fills, others: Iterable[OrderRecord]
     ) -> int:
         """What an order adds to what the account's orders in a group may take, without fees; negative if it brings."""
         before = self._stakes(account, group, others)
@@ -112,7 +112,7 @@ class BuyingPower:
         collateral = self._state.collateral
         return collateral.needed_e6(account, group, after, bought) - collateral.needed_e6(account, group, before)
 
-    def _stakes(self, account: Account, group: Group, records: Iterable[Ticket]) -> list[Stake]:
+    def _stakes(self, account: Account, group: Group, records: Iterable[OrderRecord]) -> list[Stake]:
         group_for = self._state.collateral.group_for
         return [
             _stake(record.request, record.remaining_e6)
@@ -130,7 +130,7 @@ class BuyingPower:
         """
         self._check_cash(account, shard, needed_e6, self._state.open_orders(account.account_id))
 
-    def _check_cash(self, account: Account, shard: int, needed_e6: int, others: Sequence[Ticket]) -> None:
+    def _check_cash(self, account: Account, shard: int, needed_e6: int, others: Sequence[OrderRecord]) -> None:
         has_reserved = others or account.returned_e6
         reserved = self._reserved_by_shard(account, others) if has_reserved else {}
         pending = self._pending_cash_e6(account) if self._state.unsettled else 0
@@ -151,7 +151,7 @@ class BuyingPower:
         """
         return self._reserved_by_shard(account, self._state.open_orders(account.account_id))
 
-    def _reserved_by_shard(self, account: Account, records: Sequence[Ticket]) -> dict[int, int]:
+    def _reserved_by_shard(self, account: Account, records: Sequence[OrderRecord]) -> dict[int, int]:
         reserved: dict[int, int] = {}
         closing: dict[tuple[str, Side], int] = {}
         stakes: dict[str, list[Stake]] = {}
@@ -212,7 +212,7 @@ class BuyingPower:
         self._check_tokens(account, market_id, outcome, size_e6, self._state.open_orders(account.account_id))
 
     def _check_tokens(
-        self, account: Account, market_id: str, outcome: Outcome, size_e6: int, others: Iterable[Ticket]
+        self, account: Account, market_id: str, outcome: Outcome, size_e6: int, others: Iterable[OrderRecord]
     ) -> None:
         reserved = sum(
             record.remaining_e6
@@ -256,7 +256,7 @@ def _taken(request: OrderRequest, fills: Fills, schedule: FeeSchedule) -> _Taken
     return _Taken(taken, cost, fees)
 
 
-def _closed_e6(request: OrderRequest, opposite_e6: int, others: Iterable[Ticket]) -> int:
+def _closed_e6(request: OrderRequest, opposite_e6: int, others: Iterable[OrderRecord]) -> int:
     """What an order brings back as its contracts meet held ones of the other outcome that no other order meets."""
     for record in others:
         if record.request.market_id == request.market_id and record.request.side == request.side:
@@ -264,18 +264,18 @@ def _closed_e6(request: OrderRequest, opposite_e6: int, others: Iterable[Ticket]
     return min(max(0, opposite_e6), request.size_e6)
 
 
-def _limit_cost_e4(record: Ticket) -> int:
+def _limit_cost_e4(record: OrderRecord) -> int:
     return record.request.cost_e4
 
 
-def _most_needed(record: Ticket, opening_e6: int, schedule: FeeSchedule) -> int:
+def _most_needed(record: OrderRecord, opening_e6: int, schedule: FeeSchedule) -> int:
     request = record.request
     if request.spend_e6 is not None:
         return request.spend_e6 + spend_fee_bound_e6(request.spend_e6, schedule)
     return cash_e6_of(request.cost_e4, opening_e6, paying=True) + _fee_bound_of(record, schedule)
 
 
-def _fee_bound_of(record: Ticket, schedule: FeeSchedule) -> int:
+def _fee_bound_of(record: OrderRecord, schedule: FeeSchedule) -> int:
     return _fee_bound(record.request, record.remaining_e6, schedule, is_taker=record.status == "delayed")
 
 
@@ -294,13 +294,3 @@ def _stake(request: OrderRequest, size_e6: int, cost_e4: int | None = None) -> S
 
 def _cost_at(request: OrderRequest, price_e4: int) -> int:
     return price_e4 if request.intent.outcome == "yes" else PRICE_ONE_E4 - price_e4
-
-
-class _HasBuyingPower(Protocol):
-    @property
-    def buying_power(self) -> BuyingPower: ...
-
-
-def unmined_e6(exchange: _HasBuyingPower, account: Account, market_id: str, outcome: Outcome) -> int:
-    """The former name of `BuyingPower.pending_tokens_e6`."""
-    return exchange.buying_power.pending_tokens_e6(account, market_id, outcome)

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from streams.sandbox.core.accounts import Account
 from streams.sandbox.core.book import LevelChanged
-from streams.sandbox.core.records import LifecycleMoment, ListedMarket, Listener, Ticket, Trade
+from streams.sandbox.core.records import LifecycleMoment, ListedMarket, Listener, OrderRecord, Trade
 from streams.sandbox.exchange.lagged_replica import LaggedReplica
 from streams.sandbox.exchange.state import ExchangeState
 
@@ -18,9 +18,9 @@ class ChangeFeed:
         self._state = state
         self._replica = replica
 
-    def note_order(self, record: Ticket, now_ms: int) -> None:
+    def note_order(self, record: OrderRecord, now_ms: int) -> None:
         """An order changed."""
-        self._state.changes.tickets.add(record.request.order_id)
+        self._state.changes.orders.add(record.request.order_id)
         if self._state.profile.read_lag_ms:
             self._replica.note_order(record, now_ms)
 
@@ -45,12 +45,12 @@ class ChangeFeed:
         for listener in self._state.listeners:
             listener.on_lifecycle(listed, moment, now_ms)
 
-    def publish_order(self, record: Ticket, now_ms: int) -> None:
+    def publish_order(self, record: OrderRecord, now_ms: int) -> None:
         """An order changed without the book."""
         self.note_order(record, now_ms)
         listed = self._state.markets[record.request.market_id]
         for listener in self._state.listeners:
-            listener.on_ticket(record, listed, now_ms)
+            listener.on_order(record, listed, now_ms)
 
     def publish_trade(self, trade: Trade, now_ms: int) -> None:
         """A trade moved on."""
@@ -63,7 +63,7 @@ class ChangeFeed:
         listed: ListedMarket,
         changes: list[LevelChanged],
         trades: list[Trade],
-        records: Collection[Ticket],
+        records: Collection[OrderRecord],
         now_ms: int,
     ) -> None:
         """A market's book changed, with the trades and the orders of external accounts that this was about."""
@@ -72,14 +72,14 @@ class ChangeFeed:
         for listener in self._state.listeners:
             listener.on_book(listed, changes, trades, now_ms)
             for record in records:
-                listener.on_ticket(record, listed, now_ms)
+                listener.on_order(record, listed, now_ms)
             for trade in trades:
                 _tell_sides(listener, trade, listed, now_ms)
 
     def publish_eviction(self, listed: ListedMarket) -> None:
         """A market that was settled long ago is not served any more."""
         for listener in self._state.listeners:
-            listener.on_forgotten(listed)
+            listener.on_evicted(listed)
 
 
 def _tell_sides(listener: Listener, trade: Trade, listed: ListedMarket, now_ms: int) -> None:

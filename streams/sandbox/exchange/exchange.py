@@ -18,11 +18,10 @@ from streams.sandbox.core.model import (
     PlaceOrder,
     SettleMarket,
 )
-from streams.sandbox.core.profile import ZERO, Behaviour
+from streams.sandbox.core.profile import ZERO, Profile
 from streams.sandbox.core.records import ListedMarket
 from streams.sandbox.exchange.buying_power import BuyingPower
 from streams.sandbox.exchange.change_feed import ChangeFeed
-from streams.sandbox.exchange.former_names import FormerNames
 from streams.sandbox.exchange.inventory import Inventory
 from streams.sandbox.exchange.lagged_replica import LaggedReplica
 from streams.sandbox.exchange.market_lifecycle import MarketLifecycle
@@ -41,11 +40,11 @@ KEPT_TRADED_MS = 7 * 24 * 3_600_000
 _EVICT_EVERY_MS = 60_000
 
 
-class Exchange(FormerNames):
+class Exchange:
     """One venue's exchange. What it holds is `state`; what can be done with it, the services beside it."""
 
-    def __init__(self, venue: Venue, faults: FaultPlan, seed: int = 0, behaviour: Behaviour = ZERO) -> None:
-        self.state = state = ExchangeState(venue, faults, seed, behaviour)
+    def __init__(self, venue: Venue, faults: FaultPlan, seed: int = 0, profile: Profile = ZERO) -> None:
+        self.state = state = ExchangeState(venue, faults, seed, profile)
         self.replica = LaggedReplica(state)
         self.feed = ChangeFeed(state, self.replica)
         self.timing = SettlementTiming(state)
@@ -59,8 +58,6 @@ class Exchange(FormerNames):
         self.order_entry = OrderEntry(state, self.feed, self.capture, self.status, self.buying_power)
         self.lifecycle = MarketLifecycle(state, self.feed, self.capture, self.order_entry)
         self._evicted_ms = 0
-        self.name_as_before()
-        self.forget_market = self.evict_market
 
     # -- market actions ---------------------------------------------------------------------------------------------
 
@@ -146,11 +143,11 @@ class Exchange(FormerNames):
         state.payouts = [payout for payout in state.payouts if payout.market_id != market_id]
         for account in state.accounts.accounts.values():
             account.positions.pop(market_id, None)
-        state.accounts.forget_market(market_id)
-        state.collateral.forget_market(market_id)
+        state.accounts.evict_market(market_id)
+        state.collateral.evict_market(market_id)
         self.replica.evict(orders, trades)
-        state.engine.forget(market_id)
-        state.changes.forget(market_id, orders, trades)
+        state.engine.evict(market_id)
+        state.changes.evict(market_id, orders, trades)
         listed = state.markets.pop(market_id, None)
         if listed is not None:
             self.feed.publish_eviction(listed)

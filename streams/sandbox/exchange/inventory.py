@@ -68,7 +68,7 @@ class Inventory:
         account = accounts.accounts[account_id]
         for market_id in market_ids:
             self._buying_power.check_tokens(account, market_id, "no", size_e6)
-        adapter = accounts.house(f"{CONVERTER}{event_id}")
+        adapter = accounts.participant(f"{CONVERTER}{event_id}")
         for market_id in market_ids:
             accounts.hand_over(account, adapter, market_id, "no", size_e6)
         for market_id in sorted(live - set(market_ids)):

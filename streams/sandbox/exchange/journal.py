@@ -118,7 +118,7 @@ class Journal:
     def commit(
         self,
         rows: Iterable[Row],
-        forgotten: Iterable[tuple[str, str]] = (),
+        evicted: Iterable[tuple[str, str]] = (),
         meta: Mapping[str, str | int] | None = None,
     ) -> None:
         """Drop everything of the forgotten markets (venue, market id), then put rows in place of those before.
@@ -128,7 +128,7 @@ class Journal:
         """
         try:
             with self._transaction():
-                for gone in forgotten:
+                for gone in evicted:
                     for table in _OF_MARKETS:
                         self._connection.execute(f"DELETE FROM {table} WHERE venue = ? AND market_id = ?", gone)
                 for table, *values in rows:

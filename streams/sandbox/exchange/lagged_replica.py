@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Generic, TypeVar
 
 from streams.sandbox.core.accounts import Account
-from streams.sandbox.core.records import Payout, Ticket, Trade
+from streams.sandbox.core.records import OrderRecord, Payout, Trade
 from streams.sandbox.exchange.state import ExchangeState
 
 T = TypeVar("T")
@@ -59,7 +59,7 @@ class LaggedReplica:
 
     def __init__(self, state: ExchangeState) -> None:
         self._state = state
-        self._tickets: Versions[Ticket] = Versions()
+        self._orders: Versions[OrderRecord] = Versions()
         self._trades: Versions[Trade] = Versions()
         self._accounts: Versions[Account] = Versions()
         self._changed: dict[str, int] = {}
@@ -67,25 +67,25 @@ class LaggedReplica:
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
-    def ticket(self, order_id: str, now_ms: int) -> Ticket | None:
+    def order(self, order_id: str, now_ms: int) -> OrderRecord | None:
         """One order; None when it is unknown, or too young to be seen."""
         live, lag = self._state.orders.get(order_id), self._lag
         if live is None or not lag:
             return live
-        return None if live.created_ms > now_ms - lag else self._tickets.at(order_id, now_ms - lag) or live
+        return None if live.created_ms > now_ms - lag else self._orders.at(order_id, now_ms - lag) or live
 
-    def tickets(self, account_id: str, now_ms: int) -> list[Ticket]:
+    def orders(self, account_id: str, now_ms: int) -> list[OrderRecord]:
         """All orders of an account, oldest first."""
         own = [t.order_id for t in self._state.orders.values() if t.request.account_id == account_id]
-        return [seen for order_id in own if (seen := self.ticket(order_id, now_ms)) is not None]
+        return [seen for order_id in own if (seen := self.order(order_id, now_ms)) is not None]
 
-    def open_tickets(self, account_id: str, now_ms: int) -> list[Ticket]:
+    def open_orders(self, account_id: str, now_ms: int) -> list[OrderRecord]:
         """The account's orders that rest or wait, oldest first."""
         state = self._state
         self._drop_seen(now_ms)
         names = {**state.resting, **state.delayed, **self._changed}
         own = [live for name in names if (live := state.orders[name]).request.account_id == account_id]
-        found = (self.ticket(live.order_id, now_ms) for live in sorted(own, key=lambda live: live.number))
+        found = (self.order(live.order_id, now_ms) for live in sorted(own, key=lambda live: live.number))
         return [seen for seen in found if seen is not None and seen.is_open]
 
     def trades(self, account_id: str, now_ms: int) -> list[Trade]:
@@ -114,12 +114,12 @@ class LaggedReplica:
 
     # -- noting: only where reads lag -------------------------------------------------------------------------------
 
-    def note_order(self, ticket: Ticket, now_ms: int) -> None:
+    def note_order(self, record: OrderRecord, now_ms: int) -> None:
         """An order changed."""
-        seen = replace(ticket, request=copy(ticket.request), trade_ids=list(ticket.trade_ids))
-        self._tickets.add(ticket.order_id, now_ms, seen, now_ms - self._lag)
-        self._changed.pop(ticket.order_id, None)
-        self._changed[ticket.order_id] = now_ms
+        seen = replace(record, request=copy(record.request), trade_ids=list(record.trade_ids))
+        self._orders.add(record.order_id, now_ms, seen, now_ms - self._lag)
+        self._changed.pop(record.order_id, None)
+        self._changed[record.order_id] = now_ms
 
     def note_trade(self, trade: Trade, now_ms: int) -> None:
         """A trade was made or its settlement moved on."""
@@ -148,7 +148,7 @@ class LaggedReplica:
         Called as time passes: an account must be there for a moment before its first change.
         """
         if not self._lag:
-            for versions in (self._accounts, self._tickets, self._trades):
+            for versions in (self._accounts, self._orders, self._trades):
                 versions.clear()
             self._changed.clear()
             return
@@ -158,7 +158,7 @@ class LaggedReplica:
                 self.note_account(account, "", now_ms)
         for records in (self._state.resting, self._state.delayed):
             for record in records.values():
-                if self._tickets.last(record.order_id) is None:
+                if self._orders.last(record.order_id) is None:
                     self.note_order(record, now_ms)
 
     def _drop_seen(self, now_ms: int) -> None:
@@ -168,13 +168,13 @@ class LaggedReplica:
                 return
             del self._changed[order_id]
             if not self._state.orders[order_id].is_open:
-                self._tickets.evict(order_id)
+                self._orders.evict(order_id)
 
     def evict(self, order_ids: set[str], trade_ids: set[str]) -> None:
         """Drop orders and trades that are not kept any more."""
         for order_id in order_ids:
             self._changed.pop(order_id, None)
-            self._tickets.evict(order_id)
+            self._orders.evict(order_id)
         for trade_id in trade_ids:
             self._trades.evict(trade_id)
 

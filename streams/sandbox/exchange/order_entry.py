@@ -7,7 +7,7 @@ from dataclasses import replace
 from streams.market.errors import Refused
 from streams.market.identity import Outcome, other_outcome
 from streams.sandbox.core.book import Order
-from streams.sandbox.core.records import KEEP, Amendment, OrderRequest, Ticket
+from streams.sandbox.core.records import KEEP, Amendment, OrderRecord, OrderRequest
 from streams.sandbox.exchange.buying_power import BuyingPower
 from streams.sandbox.exchange.change_feed import ChangeFeed
 from streams.sandbox.exchange.state import ExchangeState
@@ -36,7 +36,7 @@ class OrderEntry:
 
     # -- placing ----------------------------------------------------------------------------------------------------
 
-    def place(self, request: OrderRequest, now_ms: int) -> Ticket:
+    def place(self, request: OrderRequest, now_ms: int) -> OrderRecord:
         """Place an external order. A `late_fill` fault holds it back for its `ms`, as `hold` does.
 
         Raises:
@@ -64,7 +64,7 @@ class OrderEntry:
         self._capture.publish(request.market_id, now_ms)
         return record
 
-    def hold(self, request: OrderRequest, release_ms: int, now_ms: int) -> Ticket:
+    def hold(self, request: OrderRequest, release_ms: int, now_ms: int) -> OrderRecord:
         """Take an order that reaches the book later; until then its cost is reserved and it cannot be cancelled.
 
         Raises:
@@ -73,7 +73,7 @@ class OrderEntry:
         request, order = self._admit(request, now_ms)
         return self._hold(request, order, release_ms, now_ms)
 
-    def _hold(self, request: OrderRequest, order: Order, release_ms: int, now_ms: int) -> Ticket:
+    def _hold(self, request: OrderRequest, order: Order, release_ms: int, now_ms: int) -> OrderRecord:
         self._buying_power.check(request, self._state.engine.preview(order))
         # By then the book may be another one: what it would trade now may be less than what it reserves.
         self._buying_power.check(replace(request, tif=request.tif if request.spend_e6 else "gtc"), ())
@@ -110,14 +110,14 @@ class OrderEntry:
         held = self._state.accounts.accounts[request.account_id].held_e6(request.market_id, reduced)
         return max(0, min(request.size_e6, held))
 
-    def _open_record(self, request: OrderRequest, now_ms: int) -> Ticket:
+    def _open_record(self, request: OrderRequest, now_ms: int) -> OrderRecord:
         self._state.order_count += 1
         size, number = request.size_e6, self._state.order_count
-        record = Ticket(request, now_ms, now_ms, size, number=number, initial_e6=size)
+        record = OrderRecord(request, now_ms, now_ms, size, number=number, initial_e6=size)
         self._state.orders[request.order_id] = record
         return record
 
-    def _end_unmatched(self, record: Ticket, reason: str, now_ms: int) -> Ticket:
+    def _end_unmatched(self, record: OrderRecord, reason: str, now_ms: int) -> OrderRecord:
         record.status, record.reason, record.remaining_e6 = "canceled", reason, 0
         record.updated_ms = now_ms
         self._state.accounts.drop_fees(record.order_id)
@@ -161,7 +161,7 @@ class OrderEntry:
             del self._state.delayed[record.order_id]
             self._end_unmatched(record, "market_closed", now_ms)
 
-    def _enter_held(self, record: Ticket, now_ms: int) -> None:
+    def _enter_held(self, record: OrderRecord, now_ms: int) -> None:
         request, engine = record.request, self._state.engine
         del self._state.delayed[record.order_id]
         if request.expires_ms is not None and request.expires_ms <= now_ms:
@@ -185,7 +185,7 @@ class OrderEntry:
 
     # -- changing ---------------------------------------------------------------------------------------------------
 
-    def amend(self, account_id: str, order_id: str, change: Amendment, now_ms: int) -> Ticket:
+    def amend(self, account_id: str, order_id: str, change: Amendment, now_ms: int) -> OrderRecord:
         """Change a resting order.
 
         It keeps its place in the queue if only the expiry changes or the size shrinks; another price or a larger size
@@ -228,7 +228,7 @@ class OrderEntry:
             self._state.engine.set_expiry(request.order_id, change.expires_ms)
             request.tif = order.tif
 
-    def decrease(self, account_id: str, order_id: str, to_e6: int, now_ms: int) -> Ticket:
+    def decrease(self, account_id: str, order_id: str, to_e6: int, now_ms: int) -> OrderRecord:
         """Shrink what rests of an order; it keeps its place in the queue. To zero is a cancel.
 
         Raises:
@@ -246,7 +246,7 @@ class OrderEntry:
         record.remaining_e6 = to_e6
         return self._changed(record, now_ms)
 
-    def _changed(self, record: Ticket, now_ms: int) -> Ticket:
+    def _changed(self, record: OrderRecord, now_ms: int) -> OrderRecord:
         record.updated_ms = now_ms
         self._capture.publish(record.request.market_id, now_ms, (record,))
         return record
@@ -267,7 +267,7 @@ class OrderEntry:
 
     def cancel_all(
         self, account_id: str, now_ms: int, *, market_id: str | None = None, outcome: Outcome | None = None
-    ) -> list[Ticket]:
+    ) -> list[OrderRecord]:
         """Cancel an account's resting orders, all or those of a market and of an outcome; returns them.
 
         Raises:
@@ -283,7 +283,7 @@ class OrderEntry:
             self._capture.end_resting(record, now_ms, "canceled")
         return found
 
-    def _resting(self, account_id: str, order_id: str) -> Ticket:
+    def _resting(self, account_id: str, order_id: str) -> OrderRecord:
         record = self._state.resting.get(order_id)
         if record is None or record.request.account_id != account_id:
             raise Refused("not_found")

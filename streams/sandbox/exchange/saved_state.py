@@ -81,11 +81,11 @@ class SavedState:
         for venue, exchange in self._exchanges.items():
             self._watches[venue] = watch = _BookWatch(exchange)
             # A restart leaves quotes out, and accounts that were opened without a deal are not in the changes.
-            watch.quoted.update(exchange.markets)
-            for account in exchange.accounts.accounts.values():
+            watch.quoted.update(exchange.state.markets)
+            for account in exchange.state.accounts.accounts.values():
                 if not account.is_house:
-                    exchange.changes.accounts.setdefault(account.account_id, set())
-            exchange.listeners.append(watch)
+                    exchange.state.changes.accounts.setdefault(account.account_id, set())
+            exchange.state.listeners.append(watch)
         if self._old is not None:
             self._convert(self._old, flow, now_ms)
 
@@ -95,19 +95,19 @@ class SavedState:
         Raises:
             OSError: If it cannot be written.
         """
-        taken = [(exchange, exchange.changes) for exchange in self._exchanges.values() if exchange.changes]
+        taken = [(exchange, exchange.state.changes) for exchange in self._exchanges.values() if exchange.state.changes]
         rows: list[Row] = []
-        forgotten: list[tuple[str, str]] = []
+        evicted: list[tuple[str, str]] = []
         try:
             for exchange, changes in taken:
-                rows += _listing_rows(exchange.markets[market_id] for market_id in changes.listings)
-                rows += _state_rows(exchange.venue, take_changes(exchange) or {})
-                forgotten += [(str(exchange.venue), market_id) for market_id in changes.forgotten]
+                rows += _listing_rows(exchange.state.markets[market_id] for market_id in changes.listings)
+                rows += _state_rows(exchange.state.venue, take_changes(exchange) or {})
+                evicted += [(str(exchange.state.venue), market_id) for market_id in changes.evicted]
             if taken:
-                self._database.commit(rows, forgotten)
+                self._database.commit(rows, evicted)
         except BaseException:
             for exchange, changes in taken:
-                exchange.changes = changes
+                exchange.state.changes = changes
             raise
 
     def gather(self) -> bool:
@@ -130,7 +130,7 @@ class SavedState:
         """
         for exchange in self._exchanges.values():
             # Counts and a face's empty values are written though nobody caused them.
-            exchange.changes.face = exchange.changes.mode = True
+            exchange.state.changes.saved = exchange.state.changes.mode = True
         self.commit()
         self._parts_left = None
         rows = [_row("value", "", "", "flow", flow)]
@@ -159,7 +159,7 @@ class SavedState:
         self._journal = Journal(fresh)
         rows: list[Row] = []
         for venue, exchange in self._exchanges.items():
-            rows += _listing_rows(exchange.markets.values())
+            rows += _listing_rows(exchange.state.markets.values())
             rows += _state_rows(venue, exchange_state(exchange))
         self._journal.commit(rows)
         self.write_snapshot(flow, now_ms)
@@ -186,7 +186,7 @@ class _BookWatch(Listener):
         if trades:
             self._traded.add(listed.market_id)
 
-    def on_forgotten(self, listed: ListedMarket) -> None:
+    def on_evicted(self, listed: ListedMarket) -> None:
         """Nothing of a forgotten market is written any more."""
         self.quoted.discard(listed.market_id)
         self._traded.discard(listed.market_id)
@@ -198,19 +198,19 @@ class _BookWatch(Listener):
         count = min(most, len(self.quoted))
         for _ in range(count):
             market_id = self.quoted.pop()
-            self._encoded[market_id] = orjson.dumps(_quotes(self._exchange.markets[market_id], waiting))
+            self._encoded[market_id] = orjson.dumps(_quotes(self._exchange.state.markets[market_id], waiting))
         return count
 
     def rows(self, venue: Venue) -> Iterator[Row]:
         """What the next snapshot writes: all quotes and states that changed."""
         # Quotes whose cancel waits for the venue to open are gone for the flow.
         self.quoted.update(act.market.market_id for act in self._exchange.state.waiting_cancels)
-        self.quoted.intersection_update(self._exchange.markets)
+        self.quoted.intersection_update(self._exchange.state.markets)
         self.encode(len(self.quoted))
         for market_id, document in self._encoded.items():
             yield Row("house", str(venue), market_id, "", document)
         for market_id in self._traded:
-            yield _row("market", venue, market_id, "", self._exchange.markets[market_id].state())
+            yield _row("market", venue, market_id, "", self._exchange.state.markets[market_id].state())
 
     def clear(self) -> None:
         """Take what `rows` gave for written."""
@@ -284,8 +284,8 @@ def _state_rows(venue: Venue, state: dict[str, Any]) -> Iterator[Row]:
         yield _row("account", venue, "", account_id, account)
         for market_id, position in positions.items():
             yield _row("position", venue, market_id, account_id, position)
-    for ticket in state["tickets"]:
-        yield _row("ticket", venue, ticket.request.market_id, ticket.order_id, ticket)
+    for record in state["tickets"]:
+        yield _row("ticket", venue, record.request.market_id, record.order_id, record)
     for trade in state["trades"]:
         yield _row("trade", venue, trade.market_id, trade.trade_id, trade)
     for payout in state["payouts"]:

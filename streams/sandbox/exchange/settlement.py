@@ -69,7 +69,7 @@ class Settlement:
             trade.price_e4, trade.size_e6, taker_side=trade.taker_side, taker_buys=trade.taker.intent.action == "buy"
         )
         for side in (trade.taker, trade.maker):
-            account = accounts.accounts.get(side.account_id) or accounts.house(side.account_id)
+            account = accounts.accounts.get(side.account_id) or accounts.participant(side.account_id)
             accounts.reverse(account, trade.fill(side, legs), side.charge or Charge())
             self._feed.note_account(account, trade.market_id, now_ms)
         trade.fate = "fails"

@@ -14,7 +14,7 @@ from streams.market.units import cash_e6_of
 from streams.sandbox.core.accounts import account_state, restore_account
 from streams.sandbox.core.book import Order
 from streams.sandbox.core.model import CatalogueEvent, CatalogueMarket, ListMarket
-from streams.sandbox.core.records import Changes, ListedMarket, Payout, Ticket, Trade
+from streams.sandbox.core.records import Changes, ListedMarket, OrderRecord, Payout, Trade
 from streams.sandbox.exchange.exchange import Exchange, participant_order_id
 from streams.sandbox.exchange.order_entry import engine_order
 from streams.sandbox.exchange.state import ExchangeState
@@ -85,17 +85,17 @@ def take_changes(exchange: Exchange) -> dict[str, Any] | None:
             account_state(held.accounts.accounts[account_id], markets)
             for account_id, markets in changes.accounts.items()
         ],
-        "tickets": [held.orders[order_id] for order_id in sorted(changes.tickets)],
+        "tickets": [held.orders[order_id] for order_id in sorted(changes.orders)],
         "trades": list(changes.trades.values()),
         "payouts": changes.payouts,
         "fees_e6": held.accounts.fees_e6,
         "shortfall_e6": held.accounts.shortfall_e6,
     }
-    if changes.forgotten:
-        record["forgotten"] = changes.forgotten
+    if changes.evicted:
+        record["forgotten"] = changes.evicted
     if changes.mode:
         record["mode"] = _mode_state(held)
-    if changes.face:
+    if changes.saved:
         record["face"] = held.saved
     return record
 
@@ -135,8 +135,8 @@ def _apply_records(held: ExchangeState, state: dict[str, Any]) -> None:
             held.markets[market["market_id"]].restore(market)
     for account in state["accounts"]:
         restore_account(held.accounts.open_account(account["account_id"], 0), account)
-    for ticket in state["tickets"]:
-        record = Ticket.from_state(ticket)
+    for record in state["tickets"]:
+        record = OrderRecord.from_state(record)
         held.orders[record.order_id] = record
     for trade in state["trades"]:
         made = Trade.from_state(trade)
@@ -162,19 +162,19 @@ def reopen_books(exchange: Exchange, house: list[list[Any]], now_ms: int) -> int
     external orders: those that would cross one, or whose market has closed since, are left out.
     """
     held = exchange.state
-    resting = [_order_of(ticket) for ticket in held.orders.values() if ticket.status == "resting"]
+    resting = [_order_of(record) for record in held.orders.values() if record.status == "resting"]
     kept = [order for order in map(_participant_order, house) if _fits(held, order, resting)]
     for order in sorted(resting + kept, key=lambda order: order.sequence):
         held.engine.rest(order)
     held.engine.events.clear()
-    for ticket in held.orders.values():
-        if not ticket.is_open:
+    for record in held.orders.values():
+        if not record.is_open:
             continue
-        (held.resting if ticket.status == "resting" else held.delayed)[ticket.order_id] = ticket
-        schedule = held.markets[ticket.request.market_id].schedule
+        (held.resting if record.status == "resting" else held.delayed)[record.order_id] = record
+        schedule = held.markets[record.request.market_id].schedule
         if isinstance(schedule, KalshiFeeSchedule):
-            account = held.accounts.accounts[ticket.request.account_id]
-            held.accounts.fees_of_order(account, ticket.order_id, schedule, ticket.fee_remainder_e6)
+            account = held.accounts.accounts[record.request.account_id]
+            held.accounts.fees_of_order(account, record.order_id, schedule, record.fee_remainder_e6)
     for trade in held.trades.values():
         if trade.status in ("MATCHED", "MINED", "RETRYING"):
             held.unsettled[trade.trade_id] = trade
@@ -211,7 +211,7 @@ def _derive_participants(held: ExchangeState) -> None:
     as many YES as NO, a dollar in escrow for each, and no cash but what was deposited.
     """
     accounts = held.accounts
-    house = accounts.house("house")
+    house = accounts.participant("house")
     for market_id, listed in held.markets.items():
         positions = [a.positions[market_id] for a in accounts.accounts.values() if market_id in a.positions]
         yes, no = sum(p.yes_e6 for p in positions), sum(p.no_e6 for p in positions)
@@ -237,7 +237,7 @@ def _participant_order(row: list[Any]) -> Order:
     )  # fmt: skip
 
 
-def _order_of(ticket: Ticket) -> Order:
-    order = engine_order(ticket.request)
-    order.remaining_e6, order.sequence = ticket.remaining_e6, ticket.sequence
+def _order_of(record: OrderRecord) -> Order:
+    order = engine_order(record.request)
+    order.remaining_e6, order.sequence = record.remaining_e6, record.sequence
     return order

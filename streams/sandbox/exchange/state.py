@@ -14,8 +14,8 @@ from streams.sandbox.core.collateral_return import CollateralReturns
 from streams.sandbox.core.faults import FaultPlan
 from streams.sandbox.core.matching import MatchingEngine
 from streams.sandbox.core.model import CancelOrder, ParticipantFill
-from streams.sandbox.core.profile import ZERO, Behaviour
-from streams.sandbox.core.records import Changes, ExchangeMode, ListedMarket, Listener, Payout, Ticket, Trade
+from streams.sandbox.core.profile import ZERO, Profile
+from streams.sandbox.core.records import Changes, ExchangeMode, ListedMarket, Listener, OrderRecord, Payout, Trade
 from streams.sandbox.core.venue_rules import RULES, VenueRules
 
 _KEPT_PUBLIC_TRADES = 20_000
@@ -32,7 +32,7 @@ class ExchangeState:
         listeners: Who is told of changes.
         participant_fills: What orders of simulated participants traded since they were last asked for.
         changes: What must reach the journal.
-        saved: JSON values that a venue emulator wants to find again after a restart; it sets `changes.face` when it
+        saved: JSON values that a venue emulator wants to find again after a restart; it sets `changes.saved` when it
             changes them.
         past_keys: What made-up pasts of markets follow, where the truth ties them to others.
         payout_step_e6: What is paid to accounts from outside is rounded down to whole steps of this.
@@ -43,16 +43,16 @@ class ExchangeState:
     venue: Venue
     faults: FaultPlan
     seed: int = 0
-    profile: Behaviour = ZERO
+    profile: Profile = ZERO
     rules: VenueRules = field(init=False)
     accounts: Accounts = field(init=False)
     collateral: CollateralReturns = field(init=False)
     random: Random = field(init=False)
     engine: MatchingEngine = field(default_factory=MatchingEngine)
     markets: dict[str, ListedMarket] = field(default_factory=dict)
-    orders: dict[str, Ticket] = field(default_factory=dict)
-    resting: dict[str, Ticket] = field(default_factory=dict)
-    delayed: dict[str, Ticket] = field(default_factory=dict)
+    orders: dict[str, OrderRecord] = field(default_factory=dict)
+    resting: dict[str, OrderRecord] = field(default_factory=dict)
+    delayed: dict[str, OrderRecord] = field(default_factory=dict)
     trades: dict[str, Trade] = field(default_factory=dict)
     public_trades: deque[Trade] = field(default_factory=lambda: deque(maxlen=_KEPT_PUBLIC_TRADES))
     unsettled: dict[str, Trade] = field(default_factory=dict)
@@ -83,11 +83,11 @@ class ExchangeState:
         """Draw anew after a restart, so that no id is given twice."""
         self.random = Random(f"{self.venue}:{self.seed}:{now_ms}")
 
-    def resting_orders(self, account_id: str) -> list[Ticket]:
+    def resting_orders(self, account_id: str) -> list[OrderRecord]:
         """The account's resting orders, oldest first."""
         return [record for record in self.resting.values() if record.request.account_id == account_id]
 
-    def open_orders(self, account_id: str, replaced: Ticket | None = None) -> list[Ticket]:
+    def open_orders(self, account_id: str, replaced: OrderRecord | None = None) -> list[OrderRecord]:
         """The account's orders that rest or are held, but for the one that is being replaced."""
         return [
             record

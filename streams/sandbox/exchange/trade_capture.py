@@ -9,7 +9,7 @@ from streams.market.units import PRICE_ONE_E4
 from streams.sandbox.core.accounts import Fill, Intent, buying, split_cash
 from streams.sandbox.core.book import EndReason, LevelChanged, Order, OrderEnded, OrderRested, Traded
 from streams.sandbox.core.model import ParticipantFill
-from streams.sandbox.core.records import ListedMarket, Ticket, Trade, TradeSide
+from streams.sandbox.core.records import ListedMarket, OrderRecord, Trade, TradeSide
 from streams.sandbox.exchange.change_feed import ChangeFeed
 from streams.sandbox.exchange.price_grids import PriceGrids
 from streams.sandbox.exchange.settlement_timing import SettlementTiming
@@ -27,12 +27,12 @@ class TradeCapture:
         self._timing = timing
         self._price_grids = price_grids
 
-    def publish(self, market_id: str, now_ms: int, changed: tuple[Ticket, ...] = ()) -> None:
+    def publish(self, market_id: str, now_ms: int, changed: tuple[OrderRecord, ...] = ()) -> None:
         """Capture what the engine reports for one market, then publish it, also orders that `changed` otherwise."""
         listed = self._state.markets[market_id]
         changes: list[LevelChanged] = []
         trades: list[Trade] = []
-        records: dict[str, Ticket] = {}
+        records: dict[str, OrderRecord] = {}
         for record in changed:
             records[record.order_id] = record
         for event in self._state.engine.drain():
@@ -51,7 +51,7 @@ class TradeCapture:
         if self._state.rules.refines_grid:
             self._price_grids.refine(listed, now_ms)
 
-    def end_resting(self, record: Ticket, now_ms: int, reason: EndReason) -> None:
+    def end_resting(self, record: OrderRecord, now_ms: int, reason: EndReason) -> None:
         """Take a resting order out of its book."""
         self._state.engine.cancel(record.order_id, reason)
         self.publish(record.request.market_id, now_ms)
@@ -63,7 +63,7 @@ class TradeCapture:
 
     # -- orders -----------------------------------------------------------------------------------------------------
 
-    def _follow(self, record: Ticket, event: OrderEnded | OrderRested, now_ms: int) -> Ticket:
+    def _follow(self, record: OrderRecord, event: OrderEnded | OrderRested, now_ms: int) -> OrderRecord:
         """Let a record follow its order into the book, or to its end."""
         order_id = event.order.order_id
         record.updated_ms = now_ms
@@ -82,7 +82,7 @@ class TradeCapture:
 
     # -- trades -----------------------------------------------------------------------------------------------------
 
-    def _capture(self, listed: ListedMarket, event: Traded, records: dict[str, Ticket], now_ms: int) -> Trade:
+    def _capture(self, listed: ListedMarket, event: Traded, records: dict[str, OrderRecord], now_ms: int) -> Trade:
         taker, maker = self._intent(event.taker), self._intent(event.maker)
         legs = split_cash(event.price_e4, event.size_e6, taker_side=event.taker.side, taker_buys=taker.action == "buy")
         trade = Trade(
@@ -99,7 +99,7 @@ class TradeCapture:
         for order, side in ((event.taker, trade.taker), (event.maker, trade.maker)):
             fill = trade.fill(side, legs)
             if order.is_house:
-                self._state.accounts.fill(self._state.accounts.house(order.account), fill, listed.schedule)
+                self._state.accounts.fill(self._state.accounts.participant(order.account), fill, listed.schedule)
             else:
                 records[order.order_id] = self._fill_order(listed, trade, order, fill)
         self._count(listed, trade)
@@ -111,7 +111,7 @@ class TradeCapture:
     def _intent(self, order: Order) -> Intent:
         return buying(order.side) if order.is_house else self._state.orders[order.order_id].request.intent
 
-    def _fill_order(self, listed: ListedMarket, trade: Trade, order: Order, fill: Fill) -> Ticket:
+    def _fill_order(self, listed: ListedMarket, trade: Trade, order: Order, fill: Fill) -> OrderRecord:
         """Book a fill to an external account and to its order's record."""
         accounts, collateral = self._state.accounts, self._state.collateral
         account = accounts.accounts[order.account]

@@ -70,14 +70,14 @@ class Transfers:
 
     # -- collateral that is returned --------------------------------------------------------------------------------
 
-    def set_netting(self, account_id: str, *, is_on: bool) -> None:
+    def set_collateral_return(self, account_id: str, *, is_on: bool) -> None:
         """Return collateral across the markets of an event from the account's next trade there on, or stop doing so."""
         account = self._state.accounts.accounts[account_id]
         open_markets = [record.request.market_id for record in self._state.open_orders(account_id)]
         self._state.collateral.switch(account, open_markets, is_on=is_on)
         self._state.changes.touch(account_id)
 
-    def net_at_once(self, account_id: str, now_ms: int) -> None:
+    def return_at_once(self, account_id: str, now_ms: int) -> None:
         """Return what the account's positions guarantee already, without waiting for its next trade."""
         account, collateral = self._state.accounts.accounts[account_id], self._state.collateral
         for market_id in list(account.positions):

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from streams.market.identity import Venue
 from streams.sandbox.core.faults import FaultPlan
-from streams.sandbox.core.profile import Behaviour, Lag
+from streams.sandbox.core.profile import Lag, Profile
 
 _Z99 = 2.3263478740408408
 """Standard deviations between the median and the 99th percentile of a normal distribution."""
@@ -45,14 +45,14 @@ class Delivery:
         self,
         venue: Venue,
         faults: FaultPlan,
-        behaviour: Callable[[], Behaviour],
+        profile: Callable[[], Profile],
         write: Callable[[bytes], Any],
         timers: Timers,
         random: Random,
     ) -> None:
         self._venue = venue
         self._faults = faults
-        self._behaviour = behaviour
+        self._profile = profile
         self._write = write
         self._timers = timers
         self._random = random
@@ -65,8 +65,8 @@ class Delivery:
 
     def carry(self, text: bytes, channel: str) -> None:
         """Take one frame. A reordered one goes out behind the next, or after its rule's `ms` if none comes."""
-        behaviour, is_plain = self._behaviour(), not self._faults.has_frame_rules
-        if is_plain and not behaviour.feed_lag_ms[0] and not self._waiting and not self._swapped:
+        profile, is_plain = self._profile(), not self._faults.has_frame_rules
+        if is_plain and not profile.feed_lag_ms[0] and not self._waiting and not self._swapped:
             self._write(text)
             return
         extra_s, copies = 0.0, 1
@@ -81,7 +81,7 @@ class Delivery:
                 self._swapped = [text] * copies
                 return
         behind, self._swapped = self._swapped, []
-        due = self._timers.time() + self._lag(behaviour) + extra_s
+        due = self._timers.time() + self._lag(profile) + extra_s
         for frame in [*[text] * copies, *behind]:
             self._queue(frame, due, is_late=extra_s > 0)
 
@@ -95,14 +95,14 @@ class Delivery:
                     return rule.ms / 1000
         return None
 
-    def _lag(self, behaviour: Behaviour) -> float:
-        lag = behaviour.feed_lag_ms
+    def _lag(self, profile: Profile) -> float:
+        lag = profile.feed_lag_ms
         if not lag[0]:
             return 0.0
         now = self._timers.time()
         if now >= self._lag_until or lag != self._lag_of:
             self._lag_s = log_normal(lag, self._random) / 1000
-            self._lag_until = now + self._random.expovariate(1000 / max(behaviour.feed_lag_holds_ms, 1))
+            self._lag_until = now + self._random.expovariate(1000 / max(profile.feed_lag_holds_ms, 1))
             self._lag_of = lag
         return self._lag_s
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import count
 from random import Random
-from typing import Any, Protocol
+from typing import Protocol
 
 from streams.market.identity import Venue
 from streams.sandbox.core.faults import SOCKET_KINDS, FaultPlan, FaultRule
-from streams.sandbox.core.profile import Behaviour
+from streams.sandbox.core.profile import Profile
 from streams.sandbox.http.delivery import Delivery
 from streams.sandbox.http.server import Request, Response, Session, Socket
 
@@ -45,7 +45,7 @@ class FaultInjection:
         profile: The profile of the moment.
     """
 
-    def __init__(self, app: FaultyApp, faults: FaultPlan, profile: Callable[[], Behaviour]) -> None:
+    def __init__(self, app: FaultyApp, faults: FaultPlan, profile: Callable[[], Profile]) -> None:
         self._app = app
         self._venue = app.venue
         self._faults = faults
@@ -123,40 +123,6 @@ class FaultInjection:
         for socket, channel in self._sockets.items():
             if socket.is_open and rule.concerns(self._venue, "", "", channel) and rule.fires():
                 _doom(socket, rule)
-
-
-class _Faulted(Protocol):
-    """The part of an exchange that `FaultySurface` needs."""
-
-    faults: FaultPlan
-
-    @property
-    def behaviour(self) -> Behaviour: ...
-
-
-class FaultySurface:
-    """The former form of `FaultInjection`, from which an app inherits. It goes when the apps hold theirs."""
-
-    venue: Venue
-    exchange: Any
-
-    def __init__(self, exchange: _Faulted) -> None:
-        self.exchange = exchange
-        injection = FaultInjection(self, exchange.faults, lambda: exchange.behaviour)
-        self.handle, self.open_session = injection.handle, injection.open_session
-        self.watch_faults, self.reconsider_sockets = injection.watch_faults, injection.reconsider_sockets
-
-    def answer(self, request: Request) -> Response:
-        """Answer a request as if nothing could go wrong."""
-        raise LookupError(request.path)
-
-    def accept(self, request: Request) -> Session | Response:
-        """Accept an upgrade as if nothing could go wrong."""
-        raise LookupError(request.path)
-
-    def broken(self, rule: FaultRule, request: Request) -> Response:
-        """The answer of a venue in trouble."""
-        return unavailable(rule)
 
 
 def unavailable(rule: FaultRule) -> Response:

@@ -17,7 +17,7 @@ class _Kept(NamedTuple):
     body: bytes
 
 
-class AnswerCache:
+class ResponseCache:
     """Answers by path and query."""
 
     def __init__(self) -> None:

@@ -12,14 +12,14 @@ _ENUMS = frozenset({
 """Words both venues have added to before."""
 
 
-def with_novelties(body: Any) -> Any:
+def with_schema_drift(body: Any) -> Any:
     """Return a copy of JSON values with one unknown field in every object and unknown words in open enums."""
     if isinstance(body, dict):
         changed = {
-            name: UNKNOWN_WORD if name in _ENUMS and isinstance(value, str) else with_novelties(value)
+            name: UNKNOWN_WORD if name in _ENUMS and isinstance(value, str) else with_schema_drift(value)
             for name, value in body.items()
         }
         return {**changed, "x_new_field": {"since": "a later release"}}
     if isinstance(body, list):
-        return [with_novelties(value) for value in body]
+        return [with_schema_drift(value) for value in body]
     return body

@@ -10,10 +10,10 @@ from streams.market.errors import Refused
 from streams.market.identity import Venue
 from streams.sandbox.core.faults import FaultRule
 from streams.sandbox.exchange.exchange import Exchange
-from streams.sandbox.http.fault_injection import FaultySurface
-from streams.sandbox.http.response_cache import AnswerCache
+from streams.sandbox.http.fault_injection import FaultInjection, unavailable
+from streams.sandbox.http.response_cache import ResponseCache
 from streams.sandbox.http.routes import Access, Rejected, Route, router_of
-from streams.sandbox.http.schema_drift import with_novelties
+from streams.sandbox.http.schema_drift import with_schema_drift
 from streams.sandbox.http.server import Handler, Request, Response, Session
 from streams.sandbox.kalshi.auth import KalshiKey, authenticate, scopes_of
 from streams.sandbox.kalshi.errors import nested, response_to, too_many_requests
@@ -44,7 +44,7 @@ ROUTES: tuple[Route[KalshiVenue], ...] = (
 )  # fmt: skip
 
 
-class KalshiApp(FaultySurface):
+class KalshiApp:
     """Serves one exchange by Kalshi's API.
 
     Args:
@@ -61,7 +61,6 @@ class KalshiApp(FaultySurface):
     """
 
     venue = Venue.KALSHI
-    exchange: Exchange
 
     def __init__(
         self,
@@ -71,15 +70,18 @@ class KalshiApp(FaultySurface):
         commit: Callable[[], None],
         settings: KalshiVenueSettings | None = None,
     ) -> None:
-        super().__init__(exchange)
+        self.exchange = exchange
+        injection = FaultInjection(self, exchange.state.faults, lambda: exchange.state.profile)
+        self.handle, self.open_session = injection.handle, injection.open_session
+        self.watch_faults, self.reconsider_sockets = injection.watch_faults, injection.reconsider_sockets
         self.subscriptions = Subscriptions()
         self.kalshi = KalshiVenue(
             exchange, keys, clock, commit, settings or KalshiVenueSettings(), feeds=self.subscriptions
         )
         self.broadcast = Broadcast(self.kalshi, self.subscriptions)
-        self._cache = AnswerCache()
+        self._cache = ResponseCache()
         self._router = router_of(ROUTES, self._bind, PREFIX)
-        exchange.listeners.append(self.broadcast)
+        exchange.state.listeners.append(self.broadcast)
 
     # -- HTTP ---------------------------------------------------------------------------------------------------------
 
@@ -97,17 +99,17 @@ class KalshiApp(FaultySurface):
         if venue.groups.trip_pending():
             venue.commit()
         if venue.settings.has_novelties and isinstance(response.body, dict) and response.status < 300:
-            response.body = with_novelties(response.body)
+            response.body = with_schema_drift(response.body)
         return response
 
     def tick(self, now_ms: int) -> None:
         """Let time pass: fees change, the weekly maintenance begins."""
         venue = self.kalshi
         venue.fees.apply_due(now_ms)
-        if venue.settings.keeps_maintenance and venue.exchange.mode == "open":
+        if venue.settings.keeps_maintenance and venue.exchange.state.mode == "open":
             end_ms = pause_end_ms(now_ms)
             if end_ms is not None:
-                venue.exchange.set_mode("trading_paused", now_ms, until_ms=end_ms)
+                venue.exchange.status.change("trading_paused", now_ms, until_ms=end_ms)
 
     def _bind(self, route: Route[KalshiVenue]) -> Handler:
         """Put a handler behind what its route asks for."""
@@ -126,7 +128,7 @@ class KalshiApp(FaultySurface):
             venue.pay_read(key_id if key_id in venue.keys else None, cost)
             if not route.cache_ms:
                 return route.handler(venue, request, **parts)
-            age_ms = min(venue.exchange.behaviour.list_cache_ms, route.cache_ms)
+            age_ms = min(venue.exchange.state.profile.list_cache_ms, route.cache_ms)
             make = partial(route.handler, venue, request, **parts)
             return self._cache.answer(request, age_ms, venue.now_ms(), make)
 
@@ -137,7 +139,7 @@ class KalshiApp(FaultySurface):
         venue, cost, scopes = self.kalshi, cost_of(route.method, route.path), scopes_of(route.method, route.path)
 
         def signed(request: Request, **parts: str) -> Response:
-            key = authenticate(request, venue.keys, venue.now_ms(), venue.exchange.behaviour.clock_window_ms)
+            key = authenticate(request, venue.keys, venue.now_ms(), venue.exchange.state.profile.clock_window_ms)
             if scopes.isdisjoint(key.scopes):
                 raise Rejected(nested(403, venue.settings.scope_code))
             if route.method == "GET":
@@ -151,7 +153,7 @@ class KalshiApp(FaultySurface):
     def broken(self, rule: FaultRule, request: Request) -> Response:
         """A venue in trouble still publishes its status, under the error's status code."""
         if request.path != f"{PREFIX}/exchange/status":
-            return super().broken(rule, request)
+            return unavailable(rule)
         response = self.answer(request)
         response.status = rule.status
         return response
@@ -164,7 +166,7 @@ class KalshiApp(FaultySurface):
             return nested(404, "not_found")
         venue = self.kalshi
         try:
-            key = authenticate(request, venue.keys, venue.now_ms(), venue.exchange.behaviour.clock_window_ms)
+            key = authenticate(request, venue.keys, venue.now_ms(), venue.exchange.state.profile.clock_window_ms)
         except Rejected as rejected:
             error: dict[str, Any] = rejected.response.body["error"]
             if error["code"] == "signature_is_missing_from_headers":

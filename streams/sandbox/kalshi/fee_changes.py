@@ -28,7 +28,7 @@ class FeeChanges:
 
     @property
     def _rows(self) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = self._exchange.face_state.setdefault(_STATE, [])
+        rows: list[dict[str, Any]] = self._exchange.state.saved.setdefault(_STATE, [])
         return rows
 
     def schedule(
@@ -57,7 +57,7 @@ class FeeChanges:
             "at_ms": at_ms,
         }
         self._rows.append(row)
-        self._exchange.changes.face = True
+        self._exchange.state.changes.saved = True
         self._next_ms = min(self._next_ms, at_ms)
         return str(row["id"])
 
@@ -66,7 +66,7 @@ class FeeChanges:
 
         Called as time passes and before every request. Orders that a dearer fee leaves without cover end.
         """
-        if now_ms < self._next_ms and len(self._exchange.face_state.get(_STATE, ())) == self._seen:
+        if now_ms < self._next_ms and len(self._exchange.state.saved.get(_STATE, ())) == self._seen:
             return
         self._seen = len(self._rows)
         changed: set[str] = set()
@@ -74,17 +74,17 @@ class FeeChanges:
         for row in sorted(due, key=lambda row: int(row["at_ms"])):
             self._applied.add(row["id"])
             is_news = not row.get("is_applied", False)
-            for listed in self._exchange.markets.values():
+            for listed in self._exchange.state.markets.values():
                 market = listed.market
                 if row["ticker"] == (market.event_id if row["is_event"] else market.series_id):
                     self.refresh(listed, now_ms)
                     changed |= {listed.market_id} if is_news else set()
             if is_news:
-                row["is_applied"] = self._exchange.changes.face = True
+                row["is_applied"] = self._exchange.state.changes.saved = True
             if is_news and row["is_event"]:
                 self._publish({"event_ticker": row["ticker"], **_override(row)})
         if changed:
-            self._exchange.end_uncovered(changed, now_ms)
+            self._exchange.transfers.end_uncovered(changed, now_ms)
         self._next_ms = min((row["at_ms"] for row in self._rows if row["at_ms"] > now_ms), default=_NEVER)
 
     def refresh(self, listed: ListedMarket, now_ms: int) -> None:
@@ -94,7 +94,7 @@ class FeeChanges:
 
     def in_force(self, series_ticker: str, now_ms: int) -> KalshiFeeSchedule:
         """The series' own schedule (without its events' overrides)."""
-        listed = next(one for one in self._exchange.markets.values() if one.market.series_id == series_ticker)
+        listed = next(one for one in self._exchange.state.markets.values() if one.market.series_id == series_ticker)
         return self._schedule(listed, (self._last(series_ticker, False, now_ms),))
 
     def override(self, event_ticker: str, now_ms: int) -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ import orjson
 
 from streams.market.units import SIZE_SCALE
 from streams.sandbox.core.accounts import buying
-from streams.sandbox.core.records import ListedMarket, OrderRequest, Ticket
+from streams.sandbox.core.records import ListedMarket, OrderRecord, OrderRequest
 from streams.sandbox.http.routes import Rejected
 from streams.sandbox.kalshi.auth import KalshiKey
 from streams.sandbox.kalshi.errors import flat, nested
@@ -93,7 +93,7 @@ def size_e6(text: str) -> int | None:
     return int(Decimal(text) * 100) * (SIZE_SCALE // 100) if _COUNT.fullmatch(text) else None
 
 
-def place(venue: KalshiVenue, body: dict[str, Any], key: KalshiKey) -> Ticket:
+def place(venue: KalshiVenue, body: dict[str, Any], key: KalshiKey) -> OrderRecord:
     """Place an order and return its record.
 
     Raises:
@@ -105,17 +105,17 @@ def place(venue: KalshiVenue, body: dict[str, Any], key: KalshiKey) -> Ticket:
     horizon = venue.settings.duplicate_horizon_ms
     if name in taken and (horizon is None or now_ms - taken[name] < horizon):
         raise Rejected(nested(409, "order_already_exists"))
-    ticket = venue.exchange.place(request, now_ms)
+    order_record = venue.exchange.order_entry.place(request, now_ms)
     if name:
         taken[name] = now_ms
-    if ticket.status == "resting" and now_ms < venue.lingering_ms.get(key.account_id, 0):
-        venue.exchange.cancel(key.account_id, ticket.order_id, now_ms)
-    return ticket
+    if order_record.status == "resting" and now_ms < venue.lingering_ms.get(key.account_id, 0):
+        venue.exchange.order_entry.cancel(key.account_id, order_record.order_id, now_ms)
+    return order_record
 
 
 def _order_request(venue: KalshiVenue, body: dict[str, Any], key: KalshiKey) -> OrderRequest:
     check_types(body, "CreateOrderV2Request", _NEEDED)
-    listed, shard = venue.exchange.markets.get(body["ticker"]), body.get("exchange_index")
+    listed, shard = venue.exchange.state.markets.get(body["ticker"]), body.get("exchange_index")
     if listed is None or shard not in (None, AUTO, listed.shard):
         raise Rejected(nested(404, "market_not_found"))
     tif: Any = _TIMES_IN_FORCE.get(body["time_in_force"])
@@ -178,18 +178,20 @@ def is_no_expiry(expires_s: int, now_ms: int) -> bool:
     return expires_s * 1000 <= now_ms or expires_s > _LATEST_S
 
 
-def placed_object(ticket: Ticket) -> dict[str, Any]:
+def placed_object(order_record: OrderRecord) -> dict[str, Any]:
     """A placed order in the response: what filled at once and what rests; averages only if something did."""
     body: dict[str, Any] = {
-        "order_id": ticket.order_id,
-        "fill_count": count(ticket.filled_e6),
-        "remaining_count": count(ticket.remaining_e6),
-        "ts_ms": ticket.updated_ms,
+        "order_id": order_record.order_id,
+        "fill_count": count(order_record.filled_e6),
+        "remaining_count": count(order_record.remaining_e6),
+        "ts_ms": order_record.updated_ms,
     }
-    if ticket.request.client_order_id:
-        body["client_order_id"] = ticket.request.client_order_id
-    if ticket.filled_e6:
-        body |= averages(ticket.request.side, ticket.filled_e6, ticket.taker_cash_e6, ticket.taker_fees_e6)
+    if order_record.request.client_order_id:
+        body["client_order_id"] = order_record.request.client_order_id
+    if order_record.filled_e6:
+        body |= averages(
+            order_record.request.side, order_record.filled_e6, order_record.taker_cash_e6, order_record.taker_fees_e6
+        )
     return body
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from streams.market.errors import Refused
-from streams.sandbox.core.records import Ticket
+from streams.sandbox.core.records import OrderRecord
 from streams.sandbox.exchange.exchange import Exchange
 from streams.sandbox.kalshi.formats import count
 from streams.sandbox.kalshi.settings import KalshiVenueSettings
@@ -38,7 +38,7 @@ class OrderGroups:
 
     def of(self, account_id: str) -> dict[str, dict[str, Any]]:
         """An account's groups by id, oldest first."""
-        groups: dict[str, dict[str, dict[str, Any]]] = self._exchange.face_state.setdefault(_STATE, {})
+        groups: dict[str, dict[str, dict[str, Any]]] = self._exchange.state.saved.setdefault(_STATE, {})
         return groups.setdefault(account_id, {})
 
     def find(self, account_id: str, group_id: str) -> dict[str, Any] | None:
@@ -80,22 +80,22 @@ class OrderGroups:
         del self.of(account_id)[group_id]
         self._changed(account_id, group_id, "deleted")
 
-    def orders(self, account_id: str, group_id: str) -> list[Ticket]:
+    def orders(self, account_id: str, group_id: str) -> list[OrderRecord]:
         """The group's resting orders, oldest first."""
         return [
-            ticket
-            for ticket in self._exchange.open_tickets(account_id)
-            if ticket.request.extra.get("order_group_id") == group_id
+            record
+            for record in self._exchange.state.resting_orders(account_id)
+            if record.request.extra.get("order_group_id") == group_id
         ]
 
-    def note_fill(self, ticket: Ticket, size_e6: int, now_ms: int) -> None:
+    def note_fill(self, record: OrderRecord, size_e6: int, now_ms: int) -> None:
         """Count a fill. A group that trips ends once the exchange is done with what it is doing."""
-        account_id, group_id = ticket.request.account_id, ticket.request.extra.get("order_group_id")
+        account_id, group_id = record.request.account_id, record.request.extra.get("order_group_id")
         group = self.find(account_id, group_id) if group_id else None
         if group is None or group_id is None:
             return
         group["fills"].append([now_ms, size_e6])
-        self._exchange.changes.face = True
+        self._exchange.state.changes.saved = True
         if group["is_triggered"] or not self._is_over(group):
             return
         group["is_triggered"] = True
@@ -120,14 +120,14 @@ class OrderGroups:
         return bool(total >= limit if self._settings.group_trips_when == "reached" else total > limit)
 
     def _cancel(self, account_id: str, group_id: str) -> None:
-        for ticket in self.orders(account_id, group_id):
+        for record in self.orders(account_id, group_id):
             try:
-                self._exchange.cancel(account_id, ticket.order_id, self._now_ms())
+                self._exchange.order_entry.cancel(account_id, record.order_id, self._now_ms())
             except Refused:
                 return  # the exchange is closed: its orders stay as they are
 
     def _changed(self, account_id: str, group_id: str, event: str, limit_e6: int | None = None) -> None:
-        self._exchange.changes.face = True
+        self._exchange.state.changes.saved = True
         body: dict[str, Any] = {"event_type": event, "order_group_id": group_id, "ts_ms": self._now_ms()}
         if limit_e6 is not None:
             body["contracts_limit_fp"] = count(limit_e6)

@@ -8,7 +8,7 @@ from typing import Any
 from streams.market.fees import KalshiFeeSchedule, kalshi_trade_fee_e6
 from streams.market.units import PRICE_ONE_E4
 from streams.sandbox.core.accounts import Position
-from streams.sandbox.core.records import ListedMarket, Payout, Ticket, Trade, TradeSide
+from streams.sandbox.core.records import ListedMarket, OrderRecord, Payout, Trade, TradeSide
 from streams.sandbox.kalshi.formats import DOLLARS, count, moment, money, user_id
 from streams.sandbox.kalshi.settings import KalshiVenueSettings
 
@@ -20,38 +20,38 @@ def directions(book_side: str, settings: KalshiVenueSettings) -> dict[str, str]:
     return {**body, "side": outcome, "action": "buy"} if settings.sends_deprecated_fields else body
 
 
-def shown_status(ticket: Ticket) -> str:
+def shown_status(record: OrderRecord) -> str:
     """The venue's word for an order's state; one that is held back to fill late is shown as resting."""
-    if ticket.status in ("resting", "delayed"):
+    if record.status in ("resting", "delayed"):
         return "resting"
-    return "executed" if ticket.status == "executed" else "canceled"
+    return "executed" if record.status == "executed" else "canceled"
 
 
-def order_object(ticket: Ticket, listed: ListedMarket, settings: KalshiVenueSettings) -> dict[str, Any]:
+def order_object(record: OrderRecord, listed: ListedMarket, settings: KalshiVenueSettings) -> dict[str, Any]:
     """One order. `yes_price_dollars` is its limit; what it traded at shows in the fill costs."""
-    request = ticket.request
+    request = record.request
     body: dict[str, Any] = {
-        "order_id": ticket.order_id,
+        "order_id": record.order_id,
         "user_id": user_id(request.account_id),
         "client_order_id": request.client_order_id,
         "ticker": request.market_id,
         "exchange_index": listed.shard,
         **directions(request.side, settings),
         "type": "limit",
-        "status": shown_status(ticket),
+        "status": shown_status(record),
         "yes_price_dollars": DOLLARS[request.price_e4],
         "no_price_dollars": DOLLARS[PRICE_ONE_E4 - request.price_e4],
-        "initial_count_fp": count(ticket.initial_e6),
-        "fill_count_fp": count(ticket.filled_e6),
-        "remaining_count_fp": count(ticket.remaining_e6),
-        "taker_fill_cost_dollars": money(ticket.taker_cash_e6),
-        "maker_fill_cost_dollars": money(ticket.maker_cash_e6),
-        "taker_fees_dollars": money(ticket.taker_fees_e6),
-        "maker_fees_dollars": money(ticket.maker_fees_e6),
+        "initial_count_fp": count(record.initial_e6),
+        "fill_count_fp": count(record.filled_e6),
+        "remaining_count_fp": count(record.remaining_e6),
+        "taker_fill_cost_dollars": money(record.taker_cash_e6),
+        "maker_fill_cost_dollars": money(record.maker_cash_e6),
+        "taker_fees_dollars": money(record.taker_fees_e6),
+        "maker_fees_dollars": money(record.maker_fees_e6),
         "self_trade_prevention_type": request.self_trade,
         "subaccount_number": 0,
-        "created_time": moment(ticket.created_ms),
-        "last_update_time": moment(ticket.updated_ms),
+        "created_time": moment(record.created_ms),
+        "last_update_time": moment(record.updated_ms),
     }
     if request.expires_ms is not None:
         body["expiration_time"] = moment(request.expires_ms)

@@ -62,7 +62,7 @@ class KalshiVenue:
         self.now_ms = clock
         self.commit = commit
         self.settings = settings
-        exchange.payout_step_e6 = settings.scalar_payout_step_e6
+        exchange.state.payout_step_e6 = settings.scalar_payout_step_e6
         self.events: dict[str, list[ListedMarket]] = {}
         self.series: dict[str, list[ListedMarket]] = {}
         self.tickers: dict[str, str] = {}
@@ -81,7 +81,7 @@ class KalshiVenue:
         Raises:
             Rejected: With the 429, if the bucket is too empty.
         """
-        tier = self.exchange.behaviour.kalshi_tier
+        tier = self.exchange.state.profile.kalshi_tier
         if tier is None:
             return
         now_ms, limits = self.now_ms(), self._limits
@@ -99,7 +99,7 @@ class KalshiVenue:
         Raises:
             Rejected: With the 429, if one of them is too empty.
         """
-        tier = self.exchange.behaviour.kalshi_tier
+        tier = self.exchange.state.profile.kalshi_tier
         if tier is None:
             return
         if not self._limits.buckets(key.key_id, tier).acquire_write(cost, shards, self.now_ms()):
@@ -111,7 +111,7 @@ class KalshiVenue:
         Raises:
             Rejected: With the 429, if a bucket is too empty.
         """
-        if self.exchange.behaviour.kalshi_tier is not None:
+        if self.exchange.state.profile.kalshi_tier is not None:
             self.pay_write(key, cost, billed_shards(shard, is_routed=is_routed))
 
     # -- orders -------------------------------------------------------------------------------------------------------
@@ -120,9 +120,9 @@ class KalshiVenue:
         """The client order ids an account has used, with the time; canceled orders keep theirs."""
         if account_id not in self._client_ids:
             self._client_ids[account_id] = {
-                ticket.request.client_order_id: ticket.created_ms
-                for ticket in self.exchange.tickets.values()
-                if ticket.request.account_id == account_id and ticket.request.client_order_id
+                record.request.client_order_id: record.created_ms
+                for record in self.exchange.state.orders.values()
+                if record.request.account_id == account_id and record.request.client_order_id
             }
         return self._client_ids[account_id]
 
@@ -143,7 +143,7 @@ class KalshiVenue:
 
     def live_market(self, ticker: str) -> ListedMarket | None:
         """A market of the live tier, None when there is none of this ticker."""
-        listed = self.exchange.markets.get(ticker)
+        listed = self.exchange.state.markets.get(ticker)
         return None if listed is None or self.is_archived(listed) else listed
 
     def add_listing(self, listed: ListedMarket) -> None:

@@ -8,11 +8,12 @@ from dataclasses import replace
 from functools import partial
 
 from streams.market.identity import Venue
+from streams.sandbox.core.faults import FaultRule
 from streams.sandbox.exchange.exchange import Exchange
-from streams.sandbox.http.fault_injection import FaultySurface
-from streams.sandbox.http.response_cache import AnswerCache
+from streams.sandbox.http.fault_injection import FaultInjection, unavailable
+from streams.sandbox.http.response_cache import ResponseCache
 from streams.sandbox.http.routes import Access, Rejected, Route, router_of
-from streams.sandbox.http.schema_drift import with_novelties
+from streams.sandbox.http.schema_drift import with_schema_drift
 from streams.sandbox.http.server import Handler, Request, Response, Session
 from streams.sandbox.polymarket.auth import PolymarketKey, is_signed_by, l1_proof
 from streams.sandbox.polymarket.chain import node, relayer
@@ -50,7 +51,7 @@ _AREAS: tuple[tuple[str, tuple[Route[PolymarketVenue], ...]], ...] = (
 ROUTES = tuple(replace(route, path=f"{prefix}{route.path}") for prefix, routes in _AREAS for route in routes)
 
 
-class PolymarketApp(FaultySurface):
+class PolymarketApp:
     """Serves one exchange by Polymarket's APIs.
 
     Args:
@@ -67,7 +68,6 @@ class PolymarketApp(FaultySurface):
     """
 
     venue = Venue.POLYMARKET
-    exchange: Exchange
 
     def __init__(
         self,
@@ -77,15 +77,18 @@ class PolymarketApp(FaultySurface):
         commit: Callable[[], None],
         settings: PolymarketVenueSettings | None = None,
     ) -> None:
-        super().__init__(exchange)
+        self.exchange = exchange
+        injection = FaultInjection(self, exchange.state.faults, lambda: exchange.state.profile)
+        self.handle, self.open_session = injection.handle, injection.open_session
+        self.watch_faults, self.reconsider_sockets = injection.watch_faults, injection.reconsider_sockets
         settings = settings or PolymarketVenueSettings()
         self.market_feed = MarketFeed(settings)
         self.user_feed = UserFeed(exchange)
         self.polymarket = PolymarketVenue(exchange, keys, clock, commit, settings, feeds=self.user_feed)
         self._edge = EdgeWindows()
-        self._cache = AnswerCache()
+        self._cache = ResponseCache()
         self._router = router_of(ROUTES, self._bind)
-        exchange.listeners += [self.polymarket, self.market_feed, self.user_feed]
+        exchange.state.listeners += [self.polymarket, self.market_feed, self.user_feed]
 
     # -- HTTP ---------------------------------------------------------------------------------------------------------
 
@@ -111,7 +114,7 @@ class PolymarketApp(FaultySurface):
         has_drift = venue.settings.has_novelties and not route.path.startswith("/rpc")
 
         def bound(request: Request, **parts: str) -> Response:
-            profile = venue.exchange.behaviour
+            profile = venue.exchange.state.profile
             wait_ms = queued_ms(windows, venue.now_ms()) if profile.polymarket_tier else 0
             if wait_ms is None:
                 return Response(429, {"error": "Too Many Requests"}, {"Retry-After": "10"})
@@ -125,7 +128,7 @@ class PolymarketApp(FaultySurface):
             except Rejected as rejected:
                 response = rejected.response
             if has_drift and response.status < 300:
-                response.body = with_novelties(response.body)
+                response.body = with_schema_drift(response.body)
             response.delay_ms += wait_ms
             return response
 
@@ -181,6 +184,10 @@ class PolymarketApp(FaultySurface):
         return keyed
 
     # -- sockets ------------------------------------------------------------------------------------------------------
+
+    def broken(self, rule: FaultRule, request: Request) -> Response:
+        """The response of a venue in trouble."""
+        return unavailable(rule)
 
     def accept(self, request: Request) -> Session | Response:
         """The market socket is open to all; the user socket asks for credentials in its first frame."""

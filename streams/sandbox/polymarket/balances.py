@@ -10,7 +10,6 @@ from typing import Any
 
 from streams.market.identity import Outcome
 from streams.sandbox.core.records import ListedMarket
-from streams.sandbox.exchange.buying_power import unmined_e6
 from streams.sandbox.exchange.exchange import Exchange
 from streams.sandbox.polymarket.contracts import (
     AUTO_REDEEMER,
@@ -54,7 +53,7 @@ class Allowances:
     def set(self, wallet: str, token: str, spender: str, amount: int) -> None:
         """Approve."""
         self._state[_name(wallet, token, spender)] = str(amount)
-        self._exchange.changes.face = True
+        self._exchange.state.changes.saved = True
 
     def by_spender(self, wallet: str, token: str) -> dict[str, str]:
         """{exchange: amount}, as balance-allowance shows it."""
@@ -78,7 +77,7 @@ class Allowances:
 
     @property
     def _state(self) -> dict[str, str]:
-        state: dict[str, str] = self._exchange.face_state.setdefault("allowances", {})
+        state: dict[str, str] = self._exchange.state.saved.setdefault("allowances", {})
         return state
 
 
@@ -91,7 +90,7 @@ class Balances:
 
     def dollars(self, account_id: str, now_ms: int) -> int:
         """Cash, not reduced by open orders."""
-        return self._cached(account_id, _DOLLARS, self._exchange.accounts.accounts[account_id].cash_e6, now_ms)
+        return self._cached(account_id, _DOLLARS, self._exchange.state.accounts.accounts[account_id].cash_e6, now_ms)
 
     def tokens(self, account_id: str, listed: ListedMarket, outcome: Outcome, now_ms: int) -> int:
         """Tokens of one outcome that are the wallet's on the chain."""
@@ -105,17 +104,17 @@ class Balances:
 
     def _cached(self, account_id: str, name: str, real: int, now_ms: int) -> int:
         read = self._read.get((account_id, name))
-        if read is not None and now_ms - read[0] < self._exchange.behaviour.balance_cache_ms:
+        if read is not None and now_ms - read[0] < self._exchange.state.profile.balance_cache_ms:
             return read[1]
         self._read[account_id, name] = (now_ms, real)
         return real
 
     def on_chain(self, account_id: str, listed: ListedMarket, outcome: Outcome) -> int:
         """Tokens of one outcome that are mined, read now."""
-        account = self._exchange.accounts.accounts[account_id]
+        account = self._exchange.state.accounts.accounts[account_id]
         position = account.positions.get(listed.market_id)
         held = position.held_e6(outcome) if position is not None else 0
-        held -= unmined_e6(self._exchange, account, listed.market_id, outcome)
+        held -= self._exchange.buying_power.pending_tokens_e6(account, listed.market_id, outcome)
         return max(0, held)
 
 

@@ -29,20 +29,20 @@ class MarketFees:
         Raises:
             InvalidAmount: If a number cannot be one.
         """
-        self._exchange.markets[market_id].schedule = from_json(Venue.POLYMARKET, data)
-        self._exchange.face_state.setdefault(_STATE, {})[market_id] = dict(data)
-        self._exchange.changes.face = True
+        self._exchange.state.markets[market_id].schedule = from_json(Venue.POLYMARKET, data)
+        self._exchange.state.saved.setdefault(_STATE, {})[market_id] = dict(data)
+        self._exchange.state.changes.saved = True
 
     def restore(self) -> None:
         """Bring back, once, what was changed before a restart."""
         if self._is_restored:
             return
         self._is_restored = True
-        for market_id, data in self._exchange.face_state.get(_STATE, {}).items():
-            if market_id in self._exchange.markets:
-                self._exchange.markets[market_id].schedule = from_json(Venue.POLYMARKET, data)
+        for market_id, data in self._exchange.state.saved.get(_STATE, {}).items():
+            if market_id in self._exchange.state.markets:
+                self._exchange.state.markets[market_id].schedule = from_json(Venue.POLYMARKET, data)
 
     def drop(self, market_id: str) -> None:
         """Drop the changed schedule of a market."""
-        if self._exchange.face_state.get(_STATE, {}).pop(market_id, None) is not None:
-            self._exchange.changes.face = True
+        if self._exchange.state.saved.get(_STATE, {}).pop(market_id, None) is not None:
+            self._exchange.state.changes.saved = True

@@ -53,7 +53,7 @@ class KeyRing:
 
     @property
     def _state(self) -> dict[str, Any]:
-        state = self._exchange.face_state
+        state = self._exchange.state.saved
         state.setdefault("keys", {})
         state.setdefault("claims", {})
         state.setdefault("builders", {})
@@ -61,7 +61,7 @@ class KeyRing:
         return state
 
     def _changed(self) -> None:
-        self._exchange.changes.face = True
+        self._exchange.state.changes.saved = True
 
     def of(self, address: str) -> list[PolymarketKey]:
         """Every key of a signer."""
@@ -153,9 +153,9 @@ class KeyRing:
     def open_account(self, wallet: str) -> str:
         """The account of a wallet, opened with the starting cash when it is met for the first time."""
         account_id = account_of(wallet)
-        if account_id not in self._exchange.accounts.accounts:
-            self._exchange.accounts.open_account(account_id, self._settings.starting_cash_e6)
-            self._exchange.changes.accounts.setdefault(account_id, set())
+        if account_id not in self._exchange.state.accounts.accounts:
+            self._exchange.state.accounts.open_account(account_id, self._settings.starting_cash_e6)
+            self._exchange.state.changes.accounts.setdefault(account_id, set())
         return account_id
 
     def owns(self, signer: str, wallet: str, signature_type: int) -> bool:
@@ -177,7 +177,7 @@ class KeyRing:
             if owner == key.address.lower() and kind == signature_type:
                 return str(wallet)
         owned = owned_wallets(key.address)
-        if signature_type == 3 and account_of(owned.deposit_uups) in self._exchange.accounts.accounts:
+        if signature_type == 3 and account_of(owned.deposit_uups) in self._exchange.state.accounts.accounts:
             return owned.deposit_uups
         return owned.of_type(signature_type)
 
@@ -186,7 +186,7 @@ class KeyRing:
         owned = owned_wallets(key.address)
         wallets = {owned.eoa, owned.proxy, owned.safe, owned.deposit, owned.deposit_uups}
         wallets |= {wallet for wallet, (owner, _) in self._state["claims"].items() if owner == key.address.lower()}
-        return {account_of(wallet) for wallet in wallets} & set(self._exchange.accounts.accounts)
+        return {account_of(wallet) for wallet in wallets} & set(self._exchange.state.accounts.accounts)
 
     def owner_of(self, wallet: str) -> str | None:
         """The signer with a key that owns a wallet, None for wallets of nobody known."""

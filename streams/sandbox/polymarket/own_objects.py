@@ -8,7 +8,7 @@ from typing import Any
 from streams.market.fees import PolymarketFeeSchedule
 from streams.market.identity import Outcome
 from streams.market.units import PRICE_ONE_E4
-from streams.sandbox.core.records import ListedMarket, Ticket, Trade, TradeSide
+from streams.sandbox.core.records import ListedMarket, OrderRecord, Trade, TradeSide
 from streams.sandbox.exchange.exchange import Exchange
 from streams.sandbox.polymarket.formats import PRICES, size
 from streams.sandbox.polymarket.objects import token_of
@@ -23,35 +23,35 @@ _STATUS = {
 _SETTLED = ("MINED", "CONFIRMED")
 
 
-def order_object(ticket: Ticket, listed: ListedMarket) -> dict[str, Any]:
+def order_object(record: OrderRecord, listed: ListedMarket) -> dict[str, Any]:
     """One order as /data/order shows it."""
-    request = ticket.request
+    request = record.request
     return {
-        "id": ticket.order_id,
-        "status": order_status(ticket, listed),
+        "id": record.order_id,
+        "status": order_status(record, listed),
         "owner": request.extra["owner"],
         "maker_address": request.extra["maker"],
         "market": request.market_id,
         "asset_id": request.extra["token"],
         "side": request.intent.action.upper(),
         "original_size": size(request.size_e6),
-        "size_matched": size(ticket.filled_e6),
+        "size_matched": size(record.filled_e6),
         "price": PRICES[request.extra["price"]],
         "outcome": _outcome_name(listed, request.intent.outcome),
         "expiration": request.extra["expiration"],
         "order_type": request.extra["kind"],
-        "associate_trades": list(ticket.trade_ids),
-        "created_at": ticket.created_ms // 1000,
+        "associate_trades": list(record.trade_ids),
+        "created_at": record.created_ms // 1000,
     }
 
 
-def order_status(ticket: Ticket, listed: ListedMarket) -> str:
+def order_status(record: OrderRecord, listed: ListedMarket) -> str:
     """LIVE, DELAYED, MATCHED, CANCELED, or that the market's resolution cancelled it."""
-    if ticket.status == "canceled" and ticket.reason == "closed":
+    if record.status == "canceled" and record.reason == "closed":
         return "CANCELED_MARKET_RESOLVED"
-    if ticket.status == "delayed" and "shown" not in ticket.request.extra:
+    if record.status == "delayed" and "shown" not in record.request.extra:
         return "LIVE"
-    return _STATUS[ticket.status]
+    return _STATUS[record.status]
 
 
 def own_side(trade: Trade, accounts: set[str]) -> TradeSide | None:
@@ -106,9 +106,9 @@ def _maker_entry(exchange: Exchange, trade: Trade, listed: ListedMarket) -> dict
 
 def identity(exchange: Exchange, side: TradeSide) -> tuple[str, str]:
     """(API key, wallet) of one side; a simulated participant has made-up ones."""
-    ticket = exchange.tickets.get(side.order_id)
-    if ticket is not None:
-        return str(ticket.request.extra["owner"]), str(ticket.request.extra["maker"])
+    record = exchange.state.orders.get(side.order_id)
+    if record is not None:
+        return str(record.request.extra["owner"]), str(record.request.extra["maker"])
     digest = hashlib.sha256(side.account_id.encode()).hexdigest()
     return f"{digest[:8]}-{digest[8:12]}-4{digest[13:16]}-8{digest[17:20]}-{digest[20:32]}", wallet_of(side.account_id)
 

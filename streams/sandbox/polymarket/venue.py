@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 
 from streams.market.fees import PolymarketFeeSchedule
 from streams.market.identity import Outcome
-from streams.sandbox.core.records import LifecycleMoment, ListedMarket, Listener, OrderRequest, Ticket
+from streams.sandbox.core.records import LifecycleMoment, ListedMarket, Listener, OrderRecord, OrderRequest
 from streams.sandbox.exchange.exchange import Exchange
 from streams.sandbox.polymarket.auth import PolymarketKey
 from streams.sandbox.polymarket.balances import Allowances, Balances
@@ -103,20 +103,20 @@ class PolymarketVenue(Listener):
         Raises:
             Rejected: With 429, if there are not enough tokens.
         """
-        tier = TIERS.get((self.exchange.behaviour.polymarket_tier or "").lower())
+        tier = TIERS.get((self.exchange.state.profile.polymarket_tier or "").lower())
         if tier is None:
             return {}
         if self._signers is None or self._signers.tier is not tier:
             self._signers = SignerLimits(tier)
         return self._signers.charge(key.address.lower(), cost, self.now_ms(), is_cancel=is_cancel)
 
-    def open_tickets(self, key: PolymarketKey) -> list[Ticket]:
+    def open_tickets(self, key: PolymarketKey) -> list[OrderRecord]:
         """The resting orders of one API key."""
         return [
-            ticket
+            record
             for account_id in sorted(self.keyring.accounts(key))
-            for ticket in self.exchange.open_tickets(account_id)
-            if ticket.request.extra["owner"] == key.api_key
+            for record in self.exchange.state.resting_orders(account_id)
+            if record.request.extra["owner"] == key.api_key
         ]
 
     def sports_delay_s(self, listed: ListedMarket) -> int:
@@ -139,11 +139,11 @@ class PolymarketVenue(Listener):
         """Note what a wallet did; the oldest of too many are dropped."""
         self._activity_rows.append(list(activity))
         del self._activity_rows[:-_MOST_ACTIVITIES]
-        self.exchange.changes.face = True
+        self.exchange.state.changes.saved = True
 
     @property
     def _activity_rows(self) -> list[list[Any]]:
-        rows: list[list[Any]] = self.exchange.face_state.setdefault("activity", [])
+        rows: list[list[Any]] = self.exchange.state.saved.setdefault("activity", [])
         return rows
 
     # -- listed markets -----------------------------------------------------------------------------------------------
@@ -159,7 +159,7 @@ class PolymarketVenue(Listener):
         if listed.market.extra.get("clearBookOnStart") and start_ms is not None and start_ms > now_ms:
             self._game_starts_ms[listed.market_id] = start_ms
 
-    def on_forgotten(self, listed: ListedMarket) -> None:
+    def on_evicted(self, listed: ListedMarket) -> None:
         """A market is not served any more."""
         self.fees.drop(listed.market_id)
         self._game_starts_ms.pop(listed.market_id, None)
@@ -175,6 +175,6 @@ class PolymarketVenue(Listener):
         """Cancel what clients have resting in markets whose game begins. Makers quote on, at new prices."""
         for market_id in [name for name, start_ms in self._game_starts_ms.items() if now_ms >= start_ms]:
             del self._game_starts_ms[market_id]
-            for ticket in list(self.exchange.resting.values()):
-                if ticket.request.market_id == market_id:
-                    self.exchange.end_resting(ticket, now_ms, "canceled")
+            for record in list(self.exchange.state.resting.values()):
+                if record.request.market_id == market_id:
+                    self.exchange.capture.end_resting(record, now_ms, "canceled")

@@ -25,7 +25,7 @@ from streams.sandbox.core.model import (
     PlaceOrder,
     SettleMarket,
 )
-from streams.sandbox.core.profile import Behaviour, adjusted, behaviour_state
+from streams.sandbox.core.profile import Profile, adjusted, profile_state
 from streams.sandbox.core.records import ExchangeMode
 from streams.sandbox.exchange.exchange import Exchange, participant_order_id
 from streams.sandbox.http.server import Request, Response, Router, Session
@@ -60,7 +60,7 @@ class Controls:
     venue_ms: Callable[[Venue], int]
     commit: Callable[[], None]
     drop_orders: Callable[[], None]
-    set_behaviour: Callable[[Behaviour], None]
+    set_profile: Callable[[Profile], None]
     is_flow_running: bool = True
 
 
@@ -77,8 +77,8 @@ class AdminApp:
         router.add("DELETE", "/faults", self._remove_faults)
         router.add("POST", "/mode", self._set_mode)
         router.add("POST", "/clock", self._set_clock)
-        router.add("GET", "/behaviour", self._show_behaviour)
-        router.add("PATCH", "/behaviour", self._change_behaviour)
+        router.add("GET", "/behaviour", self._show_profile)
+        router.add("PATCH", "/behaviour", self._change_profile)
         router.add("POST", "/flow", self._run_flow)
         router.add("GET", "/markets/{venue}/{market_id}", self._show_market)
         router.add("POST", "/markets/{venue}/{market_id}/{action}", self._move_market)
@@ -142,7 +142,7 @@ class AdminApp:
         )
         now = self._controls.venue_ms(venue)
         until = now + _integer(document, "for_ms") if "for_ms" in document else None
-        self._controls.exchanges[venue].set_mode(mode, now, until_ms=until, then=then)
+        self._controls.exchanges[venue].status.change(mode, now, until_ms=until, then=then)
         return Response(200, {"venue": venue.value, "mode": mode, "until_ms": until})
 
     def _set_clock(self, request: Request) -> Response:
@@ -151,13 +151,13 @@ class AdminApp:
         self._controls.faults.clock_ms[venue] = skew
         return Response(200, {"venue": venue.value, "skew_ms": skew, "now_ms": self._controls.venue_ms(venue)})
 
-    def _show_behaviour(self, request: Request) -> Response:
-        return Response(200, behaviour_state(self._controls.exchanges[Venue.KALSHI].behaviour))
+    def _show_profile(self, request: Request) -> Response:
+        return Response(200, profile_state(self._controls.exchanges[Venue.KALSHI].state.profile))
 
-    def _change_behaviour(self, request: Request) -> Response:
-        behaviour = adjusted(self._controls.exchanges[Venue.KALSHI].behaviour, _object(request))
-        self._controls.set_behaviour(behaviour)
-        return self._show_behaviour(request)
+    def _change_profile(self, request: Request) -> Response:
+        profile = adjusted(self._controls.exchanges[Venue.KALSHI].state.profile, _object(request))
+        self._controls.set_profile(profile)
+        return self._show_profile(request)
 
     def _run_flow(self, request: Request) -> Response:
         """Stop or go. `clear` takes the makers' orders off every book."""
@@ -167,7 +167,7 @@ class AdminApp:
         self._controls.is_flow_running = document["running"]
         if document.get("clear"):
             for venue, exchange in self._controls.exchanges.items():
-                for order in [order for order in exchange.engine.orders.values() if order.is_house]:
+                for order in [order for order in exchange.state.engine.orders.values() if order.is_house]:
                     action = CancelOrder(MarketRef(venue, order.market_id), order.account, order.client_order_id)
                     exchange.apply(action, self._controls.venue_ms(venue))
             self._controls.drop_orders()
@@ -176,7 +176,7 @@ class AdminApp:
     # -- markets and orders -----------------------------------------------------------------------------------------
 
     def _show_market(self, request: Request, venue: str, market_id: str) -> Response:
-        listed = self._exchange(venue).markets.get(market_id)
+        listed = self._exchange(venue).state.markets.get(market_id)
         if listed is None:
             raise LookupError(f"There is no market {market_id}.")
         book = listed.book
@@ -191,17 +191,17 @@ class AdminApp:
 
     def _move_market(self, request: Request, venue: str, market_id: str, action: str) -> Response:
         exchange, ref = self._exchange(venue), MarketRef(_venue(venue), market_id)
-        if market_id not in exchange.markets:
+        if market_id not in exchange.state.markets:
             raise LookupError(f"There is no market {market_id}.")
         document, now = _object(request), self._controls.venue_ms(ref.venue)
         if action == "pause":
-            exchange.pause_market(market_id, now)
+            exchange.lifecycle.pause(market_id, now)
         elif action == "reactivate":
-            exchange.reactivate_market(market_id, now)
+            exchange.lifecycle.reactivate(market_id, now)
         elif action == "close":
-            exchange.close_early(market_id, now)
+            exchange.lifecycle.close_early(market_id, now)
         elif action == "change-close":
-            exchange.change_close(market_id, _integer(document, "close_ms"), now)
+            exchange.lifecycle.change_close(market_id, _integer(document, "close_ms"), now)
         else:
             exchange.apply(_market_action(ref, action, document), now)
         return self._show_market(request, venue, market_id)
@@ -217,7 +217,7 @@ class AdminApp:
         """A simulated participant's order in YES terms; `is_immediate` cancels what does not trade at once."""
         document = _object(request)
         ref = MarketRef(_venue(document.get("venue")), str(document.get("market_id", "")))
-        if ref.market_id not in self._controls.exchanges[ref.venue].markets:
+        if ref.market_id not in self._controls.exchanges[ref.venue].state.markets:
             raise LookupError(f"There is no market {ref.market_id}.")
         if document.get("side") not in get_args(Side):
             raise ValueError("side is bid or ask")
@@ -231,20 +231,20 @@ class AdminApp:
 
     def _cancel(self, request: Request, venue: str, order_key: str) -> Response:
         exchange = self._exchange(venue)
-        order = exchange.engine.orders.get(participant_order_id(HOUSE, order_key))
+        order = exchange.state.engine.orders.get(participant_order_id(HOUSE, order_key))
         if order is None:
             raise LookupError(f"No order {order_key} rests.")
-        ref = MarketRef(exchange.venue, order.market_id)
+        ref = MarketRef(exchange.state.venue, order.market_id)
         exchange.apply(CancelOrder(ref, HOUSE, order_key), self._controls.venue_ms(ref.venue))
         return Response(200, {"order_key": order_key})
 
     def _truth(self, request: Request, venue: str) -> Response:
         """Every order and trade from outside as the engine knows them, and the accounts: what really happened."""
         exchange = self._exchange(venue)
-        accounts = [asdict(account) for account in exchange.accounts.accounts.values() if not account.is_house]
+        accounts = [asdict(account) for account in exchange.state.accounts.accounts.values() if not account.is_house]
         state = {
-            "orders": [ticket.state() for ticket in exchange.tickets.values()],
-            "trades": [trade.state() for trade in exchange.trades.values()],
+            "orders": [record.state() for record in exchange.state.orders.values()],
+            "trades": [trade.state() for trade in exchange.state.trades.values()],
             "accounts": accounts,
         }
         return Response(200, orjson.dumps(state, option=orjson.OPT_NON_STR_KEYS))
@@ -320,7 +320,7 @@ def change_fees(app: EmulatorApp, document: Mapping[str, Any], now_ms: int) -> d
     if not isinstance(app, PolymarketApp):
         raise LookupError("This venue's fees cannot be changed.")
     market_id, schedule = document.get("market_id"), document.get("schedule")
-    if market_id not in app.exchange.markets:
+    if market_id not in app.exchange.state.markets:
         raise LookupError(f"There is no market {market_id}.")
     if not isinstance(schedule, dict):
         raise ValueError("schedule is an object with rate, exponent and taker_only, or {} for no fees")

@@ -163,7 +163,7 @@ class _Loop:
 
     @classmethod
     def over(cls, exchange: Exchange, market_id: str, now_ms: int) -> _Loop | None:
-        listed = exchange.markets.get(market_id)
+        listed = exchange.state.markets.get(market_id)
         if listed is None or listed.status != "open" or not listed.book.bids or not listed.book.asks:
             return None
         bids, asks = listed.book.levels("bid"), listed.book.levels("ask")
@@ -174,7 +174,7 @@ class _Loop:
         better: list[tuple[Side, int]] = []
         if low < high and listed.book.is_on_grid(low) and listed.book.is_on_grid(high):
             better = [("bid", low), ("ask", high)]
-        return cls(exchange, MarketRef(exchange.venue, market_id), now_ms, prices, better)
+        return cls(exchange, MarketRef(exchange.state.venue, market_id), now_ms, prices, better)
 
     def step(self, random: Random) -> None:
         if self.better and random.random() < _TRADE_SHARE:
@@ -344,7 +344,7 @@ class LoadApp:
         self.frames_sent = 0
         self._face = face
         self._frames_per_s = frames_per_s
-        self._market_socket = SOCKET_PATH if face.exchange.venue is Venue.KALSHI else "/ws/market"
+        self._market_socket = SOCKET_PATH if face.exchange.state.venue is Venue.KALSHI else "/ws/market"
         self._sessions: dict[LoadSession, None] = {}
         self._tapes: OrderedDict[tuple[str, ...], LoadTape] = OrderedDict()
         self._timer: asyncio.TimerHandle | None = None

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 from streams.market.errors import ConfigurationError
 from streams.sandbox.catalogue.truth import Truth
 from streams.sandbox.core.faults import FaultPlan, load_plan
-from streams.sandbox.core.profile import Behaviour, adjusted, named_behaviour
+from streams.sandbox.core.profile import Profile, adjusted, named_profile
 from streams.sandbox.kalshi.settings import KalshiVenueSettings
 from streams.sandbox.polymarket.settings import PolymarketVenueSettings
 from streams.sandbox.process.process import FlowSource, SandboxOptions
@@ -36,14 +36,14 @@ def options_from(settings: Settings, *, flow: str = "", load: int | None = None)
     """
     parameters = named_flow(flow)
     kalshi, polymarket = KalshiVenueSettings(), PolymarketVenueSettings()
-    behaviour = named_behaviour(settings.sandbox_profile)
-    if behaviour.name == "realistic":
+    profile = named_profile(settings.sandbox_profile)
+    if profile.name == "realistic":
         parameters = replace(parameters, **REALISTIC_FLOW)
     if settings.sandbox_behaviour is not None:
-        behaviour, parameters = load_behaviour(settings.sandbox_behaviour, behaviour, parameters)
+        profile, parameters = load_profile(settings.sandbox_behaviour, profile, parameters)
         kalshi = emulator_settings(settings.sandbox_behaviour, "kalshi", KalshiVenueSettings)
         polymarket = emulator_settings(settings.sandbox_behaviour, "polymarket", PolymarketVenueSettings)
-    parameters = parameters.under(behaviour)
+    parameters = parameters.under(profile)
 
     def make_flow(anchor: datetime) -> tuple[FlowSource, Truth | None]:
         return build_flow(settings, anchor, parameters)
@@ -59,7 +59,7 @@ def options_from(settings: Settings, *, flow: str = "", load: int | None = None)
         else load_plan(settings.sandbox_faults),
         seed=settings.sandbox_seed,
         source=f"{moved_by} {settings.sandbox_seed} {flow or 'usual'}{' load' if load else ''}",
-        behaviour=behaviour,
+        profile=profile,
         admin_port=settings.sandbox_admin_port,
         load_frames_per_s=load,
         kalshi=kalshi,
@@ -67,7 +67,7 @@ def options_from(settings: Settings, *, flow: str = "", load: int | None = None)
     )
 
 
-def load_behaviour(path: Path, behaviour: Behaviour, parameters: FlowParameters) -> tuple[Behaviour, FlowParameters]:
+def load_profile(path: Path, profile: Profile, parameters: FlowParameters) -> tuple[Profile, FlowParameters]:
     """Apply a profile file: fields of `Behaviour` by name, and under `flow` those of `FlowParameters`.
 
     What it has under `kalshi` and `polymarket` is `load_face`'s.
@@ -82,7 +82,7 @@ def load_behaviour(path: Path, behaviour: Behaviour, parameters: FlowParameters)
         flow = document.pop("flow", {})
         for face in ("kalshi", "polymarket"):
             document.pop(face, None)
-        return adjusted(behaviour, document), adjusted_parameters(parameters, flow)
+        return adjusted(profile, document), adjusted_parameters(parameters, flow)
     except OSError as error:
         raise ConfigurationError(f"The behaviour file {path} cannot be read: {error.strerror}.") from None
     except ValueError as error:

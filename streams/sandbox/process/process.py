@@ -22,7 +22,7 @@ from streams.sandbox.catalogue.truth import Truth, contract_key
 from streams.sandbox.core.candles import PastKey
 from streams.sandbox.core.faults import FaultPlan
 from streams.sandbox.core.model import MarketAction, ParticipantFill
-from streams.sandbox.core.profile import ZERO, Behaviour
+from streams.sandbox.core.profile import ZERO, Profile
 from streams.sandbox.exchange.exchange import Exchange
 from streams.sandbox.exchange.journal import Recovered
 from streams.sandbox.exchange.saved_state import SavedState
@@ -59,7 +59,7 @@ class FlowSource(Protocol):
     def drop_orders(self) -> None:
         """Take all simulated orders for gone."""
 
-    def follow(self, behaviour: Behaviour) -> None:
+    def follow(self, profile: Profile) -> None:
         """Let makers and rival takers act by another profile."""
 
 
@@ -83,7 +83,7 @@ class SandboxOptions:
     faults: FaultPlan
     seed: int = 0
     source: str = ""
-    behaviour: Behaviour = ZERO
+    profile: Profile = ZERO
     admin_port: int | None = None
     load_frames_per_s: int | None = None
     kalshi: KalshiVenueSettings = field(default_factory=KalshiVenueSettings)
@@ -95,7 +95,7 @@ class Sandbox:
 
     def __init__(self, options: SandboxOptions) -> None:
         self.options = options
-        self.exchanges = {venue: Exchange(venue, options.faults, options.seed, options.behaviour) for venue in Venue}
+        self.exchanges = {venue: Exchange(venue, options.faults, options.seed, options.profile) for venue in Venue}
         accounts = load_accounts(options.home / "accounts.json")
         self._kalshi = KalshiApp(
             self.exchanges[Venue.KALSHI],
@@ -118,7 +118,7 @@ class Sandbox:
             self.venue_ms,
             self.commit,
             lambda: self._flow.drop_orders(),
-            self.set_behaviour,
+            self.set_profile,
         )
         self._accounts = accounts
         self._journal = SavedState(options.home / "journal", self.exchanges)
@@ -173,11 +173,11 @@ class Sandbox:
         """The time on a venue's clock, which may be off."""
         return now_ms() + self.options.faults.clock_ms.get(venue, 0)
 
-    def set_behaviour(self, behaviour: Behaviour) -> None:
+    def set_profile(self, profile: Profile) -> None:
         """Make exchanges and flow act by another profile from now on."""
         for exchange in self.exchanges.values():
-            exchange.behaviour = behaviour
-        self._flow.follow(behaviour)
+            exchange.state.profile = profile
+        self._flow.follow(profile)
 
     def stop(self) -> None:
         """Ask `run` to finish."""
@@ -197,7 +197,7 @@ class Sandbox:
             self._tie_pasts(truth)
         for name, cash in self._accounts.cash_e6.items():
             venue = Venue(name.partition(":")[0])
-            self.exchanges[venue].accounts.open_account(name, cash)
+            self.exchanges[venue].state.accounts.open_account(name, cash)
         if found is not None:
             self._restore(found)
         self._journal.begin(self.options.source, self._anchor_ms, {} if found is None else found.flow, now_ms())
@@ -220,12 +220,14 @@ class Sandbox:
         for venue, exchange in self.exchanges.items():
             left_out += reopen_books(exchange, found.house[venue], now_ms())
         self._flow.restore(found.flow)
-        log.info("resumed", markets=sum(len(e.markets) for e in self.exchanges.values()), quotes_left_out=left_out)
+        log.info(
+            "resumed", markets=sum(len(e.state.markets) for e in self.exchanges.values()), quotes_left_out=left_out
+        )
 
     def _tie_pasts(self, truth: Truth) -> None:
         for ref, condition in truth.conditions.items():
             fact, names, is_complement = contract_key(truth.facts[condition.fact_id], condition)
-            self.exchanges[ref.venue].past_keys[ref.market_id] = PastKey(f"{fact}:{names}", is_complement)
+            self.exchanges[ref.venue].state.past_keys[ref.market_id] = PastKey(f"{fact}:{names}", is_complement)
 
     async def _loop(self) -> None:
         next_snapshot = time.monotonic() + SNAPSHOT_S
@@ -252,7 +254,7 @@ class Sandbox:
         if not self.controls.is_flow_running:
             self.commit()
             return
-        fills = [fill for exchange in self.exchanges.values() for fill in exchange.drain_house_fills()]
+        fills = [fill for exchange in self.exchanges.values() for fill in exchange.state.drain_participant_fills()]
         actions = self._flow.step(now_ms(), fills)
         for index, action in enumerate(actions):
             venue = _ref(action).venue
@@ -271,8 +273,8 @@ class Sandbox:
             "kalshi": f"http://127.0.0.1:{kalshi}/trade-api/v2",
             "polymarket": f"http://127.0.0.1:{polymarket}",
             **({} if admin is None else {"admin": f"http://127.0.0.1:{admin}"}),
-            "profile": self.options.behaviour.name,
-            "markets": {venue.value: len(exchange.markets) for venue, exchange in self.exchanges.items()},
+            "profile": self.options.profile.name,
+            "markets": {venue.value: len(exchange.state.markets) for venue, exchange in self.exchanges.items()},
             "anchor": datetime.fromtimestamp(self._anchor_ms / 1000, UTC).isoformat(),
             "is_new": is_new,
         }

@@ -29,7 +29,7 @@ from streams.sandbox.core.model import (
     ParticipantFill,
     PlaceOrder,
 )
-from streams.sandbox.core.profile import Behaviour
+from streams.sandbox.core.profile import Profile
 from streams.sandbox.replay.recorded_books import Level, RecordedFrame, RecordedMarket, read_recording
 
 REPLAY = "house-replay"
@@ -242,7 +242,7 @@ class ReplayFlow:
         """Whether some recorded level of the market waits because it would cross."""
         return bool(self._held.get(ref))
 
-    def follow(self, behaviour: Behaviour) -> None:
+    def follow(self, profile: Profile) -> None:
         """What was recorded does not depend on any profile."""
 
     def drop_orders(self) -> None:

@@ -24,7 +24,7 @@ from streams.sandbox.core.model import (
     ParticipantFill,
     SettleMarket,
 )
-from streams.sandbox.core.profile import Behaviour
+from streams.sandbox.core.profile import Profile
 from streams.sandbox.simulation.dislocations import Dislocations, mean_dislocation_s
 from streams.sandbox.simulation.parameters import FlowParameters
 from streams.sandbox.simulation.quoting import wanted_contracts
@@ -229,9 +229,9 @@ class Flow(Dislocations):
             if quotes.gap:
                 yield ref, quotes.few > 0, wanted_contracts(quotes)
 
-    def follow(self, behaviour: Behaviour) -> None:
+    def follow(self, profile: Profile) -> None:
         """Let makers and rival takers act by another profile from now on."""
-        self.parameters = self.parameters.under(behaviour)
+        self.parameters = self.parameters.under(profile)
 
     def drop_orders(self) -> None:
         """Drop the makers' view of their resting orders: for an exchange that came back without them."""

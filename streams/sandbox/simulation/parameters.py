@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, get_type_hints
 
 from streams.market.identity import Venue
-from streams.sandbox.core.profile import Behaviour
+from streams.sandbox.core.profile import Profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,13 +183,13 @@ class FlowParameters:
         """Determination of a market to its payment: shortest and longest, seconds."""
         return self.kalshi_pay_s if venue is Venue.KALSHI else self.polymarket_pay_s
 
-    def under(self, behaviour: Behaviour) -> FlowParameters:
+    def under(self, profile: Profile) -> FlowParameters:
         """Return these parameters with what a profile says about makers and rival takers."""
         return replace(
             self,
-            fades=behaviour.fades,
-            rival_share=float(behaviour.rival_share),
-            rival_reaction_ms=float(behaviour.rival_reaction_ms),
+            fades=profile.fades,
+            rival_share=float(profile.rival_share),
+            rival_reaction_ms=float(profile.rival_reaction_ms),
         )
 
 

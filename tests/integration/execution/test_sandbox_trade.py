@@ -41,6 +41,7 @@ from streams.venues.common.http import http_client
 from streams.venues.credentials.keystore import ensure_sandbox_credentials
 from streams.venues.factory import kalshi_client, polymarket_client
 from streams.venues.kalshi.types import listings as kalshi_listings
+from streams.venues.polymarket.gamma import listings as gamma_listings
 from tests.support.ports import free_port
 
 IDS = polymarket_ids("will-it-rain")
@@ -127,7 +128,8 @@ async def discover(settings: Settings, connection: Connection) -> None:
     async with http_client(settings) as http:
         raw = await kalshi_client(settings, http).market(KALSHI.market_id)
         series = await kalshi_client(settings, http).series("KXRAIN")
-        gamma = await polymarket_client(settings, http).gamma_market(IDS.gamma_id)
+        listed = await polymarket_client(settings, http).gamma_markets_page(closed=False)
+        gamma = next(gamma_listings.parse_market(one) for one in listed.items if one["id"] == IDS.gamma_id)
     now = datetime.now(UTC)
     found = (kalshi_listings.parse_market(raw.payload, None, series.payload), gamma)
     for market in found:

@@ -67,7 +67,7 @@ def get_event_candles(venue: KalshiVenue, request: Request, series: str, ticker:
 
 def get_archived_candles(venue: KalshiVenue, request: Request, ticker: str) -> Response:
     """Candles of a market of the historical tier, whose keys have no suffix."""
-    listed = venue.exchange.markets.get(ticker)
+    listed = venue.exchange.state.markets.get(ticker)
     if listed is None or not venue.is_archived(listed):
         return not_found()
     period = _period(request, "GetMarketCandlesticksHistorical", 1)
@@ -90,7 +90,7 @@ def _candles(venue: KalshiVenue, listed: ListedMarket, period: _Period) -> list[
     start_ms = max(period.start_s * 1000, int(listed.market.open_time.timestamp() * 1000))
     end_ms, step = period.end_s * 1000, period.step
     past = past_candles(
-        venue.exchange.past_key(listed.market_id), listed.market_id, listed.market.start_price_e4,
+        venue.exchange.state.past_key(listed.market_id), listed.market_id, listed.market.start_price_e4,
         listed.listed_ms, start_ms, end_ms, step,
     )  # fmt: skip
     return [*past, *grouped(listed.history.between(max(start_ms, listed.listed_ms), end_ms), step)]

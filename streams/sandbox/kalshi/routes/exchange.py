@@ -25,14 +25,14 @@ _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "su
 
 def get_status(venue: KalshiVenue, request: Request) -> Response:
     """Whether the exchange and trading run; the top level mirrors shard 0, and all shards pause together here."""
-    mode = venue.exchange.mode
+    mode = venue.exchange.state.mode
     flags = {
         "exchange_active": mode not in ("closed", "restarting"),
         "trading_active": mode in ("open", "post_only"),
         "intra_exchange_transfers_active": mode not in ("closed", "restarting"),
     }
     body: dict[str, Any] = {**flags}
-    until = venue.exchange.mode_until_ms
+    until = venue.exchange.state.mode_until_ms
     if mode != "open" and until is not None:
         body["exchange_estimated_resume_time"] = second_of(until)
     body["exchange_index_statuses"] = [
@@ -50,13 +50,13 @@ def get_schedule(venue: KalshiVenue, request: Request) -> Response:
 
 def get_user_data_timestamp(venue: KalshiVenue, request: Request) -> Response:
     """Portfolio reads lie this far behind."""
-    lag = venue.exchange.behaviour.read_lag_ms
+    lag = venue.exchange.state.profile.read_lag_ms
     return Response(200, {"as_of_time": moment(venue.now_ms() - lag)})
 
 
 def get_limits(venue: KalshiVenue, request: Request, key: KalshiKey) -> Response:
     """The tier's buckets."""
-    return Response(200, limits_object(venue.exchange.behaviour.kalshi_tier))
+    return Response(200, limits_object(venue.exchange.state.profile.kalshi_tier))
 
 
 def get_endpoint_costs(venue: KalshiVenue, request: Request) -> Response:
@@ -74,8 +74,8 @@ def upgrade(venue: KalshiVenue, request: Request, key: KalshiKey) -> Response:
 
     Here the tier is the profile's, so nothing changes.
     """
-    tickets = venue.exchange.tickets.values()
-    has_order = any(ticket.request.account_id == key.account_id for ticket in tickets)
+    records = venue.exchange.state.orders.values()
+    has_order = any(record.request.account_id == key.account_id for record in records)
     return Response(201) if has_order else nested(403, "forbidden")
 
 

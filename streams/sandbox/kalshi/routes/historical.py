@@ -46,14 +46,14 @@ def list_archived_markets(venue: KalshiVenue, request: Request) -> Response:
             and (not series or listed.market.series_id == series)
         )
 
-    rows = list(venue.exchange.markets.values())
+    rows = list(venue.exchange.state.markets.values())
     page, cursor = paged(rows, request.param("cursor"), limit, lambda listed: listed.market_id, matches)
     return Response(200, {"markets": [market_object(listed) for listed in page], "cursor": cursor})
 
 
 def get_archived_market(venue: KalshiVenue, request: Request, ticker: str) -> Response:
     """One archived market."""
-    listed = venue.exchange.markets.get(ticker)
+    listed = venue.exchange.state.markets.get(ticker)
     if listed is None or not venue.is_archived(listed):
         return not_found()
     return Response(200, {"market": market_object(listed)})
@@ -64,8 +64,8 @@ def list_archived_trades(venue: KalshiVenue, request: Request) -> Response:
     limit = limit_of(request, "GetHistoricalTrades", 100, 1000)
     low, high = time_range(request)
     high = min(high, venue.now_ms() - venue.settings.archive_after_ms - 1)
-    listed = venue.exchange.markets.get(request.param("ticker"))
-    prints = list(venue.exchange.public_trades if listed is None else listed.trades)
+    listed = venue.exchange.state.markets.get(request.param("ticker"))
+    prints = list(venue.exchange.state.public_trades if listed is None else listed.trades)
     return trades_page(request, prints, limit, low, high, venue.settings)
 
 
@@ -80,9 +80,9 @@ def list_archived_orders(venue: KalshiVenue, request: Request, key: KalshiKey) -
     """Orders that ended before the cutoff, newest first."""
     until = venue.now_ms() - venue.settings.archive_orders_after_ms
     rows = [
-        ticket
-        for ticket in orders_of(venue, request, key, "GetHistoricalOrders")
-        if shown_status(ticket) != "resting" and ticket.updated_ms < until
+        record
+        for record in orders_of(venue, request, key, "GetHistoricalOrders")
+        if shown_status(record) != "resting" and record.updated_ms < until
     ]
     return orders_page(venue, request, rows, "GetHistoricalOrders")
 

@@ -46,7 +46,7 @@ def list_markets(venue: KalshiVenue, request: Request) -> Response:
             and not venue.is_archived(listed)
         )
 
-    rows = [] if combos == "only" else list(venue.exchange.markets.values())
+    rows = [] if combos == "only" else list(venue.exchange.state.markets.values())
     page, cursor = paged(rows, request.param("cursor"), limit, lambda listed: listed.market_id, matches)
     return Response(200, {"markets": [market_object(listed) for listed in page], "cursor": cursor})
 
@@ -87,8 +87,8 @@ def list_trades(venue: KalshiVenue, request: Request) -> Response:
 def _prints(venue: KalshiVenue, request: Request) -> Sequence[Trade]:
     ticker = request.param("ticker")
     if not ticker:
-        return list(venue.exchange.public_trades)
-    listed = venue.exchange.markets.get(ticker)
+        return list(venue.exchange.state.public_trades)
+    listed = venue.exchange.state.markets.get(ticker)
     return list(listed.trades) if listed is not None else []
 
 

@@ -42,7 +42,7 @@ def get_group(venue: KalshiVenue, request: Request, key: KalshiKey, group_id: st
     group = venue.groups.find(key.account_id, group_id)
     if group is None:
         return not_found()
-    orders = [ticket.order_id for ticket in venue.groups.orders(key.account_id, group_id)]
+    orders = [record.order_id for record in venue.groups.orders(key.account_id, group_id)]
     return Response(200, {**_shown(group), "orders": orders})
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from streams.market.errors import Refused
-from streams.sandbox.core.records import KEEP, Amendment, Keep, Ticket
+from streams.sandbox.core.records import KEEP, Amendment, Keep, OrderRecord
 from streams.sandbox.http.routes import Access, Rejected, Route
 from streams.sandbox.http.server import Request, Response
 from streams.sandbox.kalshi.auth import KalshiKey
@@ -36,10 +36,10 @@ def create_order(venue: KalshiVenue, request: Request, key: KalshiKey) -> Respon
     body = json_body(request.body)
     venue.pay_order(key, DEFAULT_COST, body.get("exchange_index"), is_routed=True)
     try:
-        ticket = place(venue, body, key)
+        order_record = place(venue, body, key)
     finally:
         venue.commit()
-    return Response(venue.settings.create_status, placed_object(ticket))
+    return Response(venue.settings.create_status, placed_object(order_record))
 
 
 def cancel_order(venue: KalshiVenue, request: Request, key: KalshiKey, order_id: str) -> Response:
@@ -47,12 +47,12 @@ def cancel_order(venue: KalshiVenue, request: Request, key: KalshiKey, order_id:
     ticker, shard = request.param("market_ticker"), whole(request, "exchange_index")
     venue.pay_order(key, _CANCEL_COST, shard, is_routed=bool(ticker))
     try:
-        ticket, reduced = _cancel(venue, key, order_id, ticker, shard)
+        order_record, reduced = _cancel(venue, key, order_id, ticker, shard)
     finally:
         venue.commit()
     body = {"order_id": order_id, "reduced_by": count(reduced), "ts_ms": venue.now_ms()}
-    if ticket.request.client_order_id:
-        body["client_order_id"] = ticket.request.client_order_id
+    if order_record.request.client_order_id:
+        body["client_order_id"] = order_record.request.client_order_id
     return Response(200, body)
 
 
@@ -61,7 +61,7 @@ def cancel_all_orders(venue: KalshiVenue, request: Request, key: KalshiKey) -> R
     venue.pay_write(key, _CANCEL_COST, (0,))
     now_ms = venue.now_ms()
     if not whole(request, "subaccount"):
-        venue.exchange.cancel_all(key.account_id, now_ms)
+        venue.exchange.order_entry.cancel_all(key.account_id, now_ms)
         venue.lingering_ms[key.account_id] = now_ms + venue.settings.cancel_all_lingers_ms
     venue.commit()
     return Response(204)
@@ -73,19 +73,19 @@ def amend_order(venue: KalshiVenue, request: Request, key: KalshiKey, order_id: 
     shard = body.get("exchange_index")
     venue.pay_order(key, DEFAULT_COST, shard, is_routed=True)
     check_types(body, "AmendOrderV2Request", _AMEND_NEEDED)
-    ticket = _find_order(venue, key, order_id, body["ticker"], shard, may_differ=True)
-    change = _amendment(venue, body, ticket, key)
-    before = (ticket.filled_e6, ticket.remaining_e6, ticket.taker_cash_e6, ticket.taker_fees_e6)
+    order_record = _find_order(venue, key, order_id, body["ticker"], shard, may_differ=True)
+    change = _amendment(venue, body, order_record, key)
+    before = (order_record.filled_e6, order_record.remaining_e6, order_record.taker_cash_e6, order_record.taker_fees_e6)
     with venue.because("Amend"):
-        ticket = venue.exchange.amend(key.account_id, order_id, change, venue.now_ms())
+        order_record = venue.exchange.order_entry.amend(key.account_id, order_id, change, venue.now_ms())
     if change.client_order_id:
         venue.client_ids(key.account_id)[change.client_order_id] = venue.now_ms()
     venue.commit()
-    return Response(200, _amended(ticket, before, venue.now_ms()))
+    return Response(200, _amended(order_record, before, venue.now_ms()))
 
 
-def _amendment(venue: KalshiVenue, body: dict[str, Any], ticket: Ticket, key: KalshiKey) -> Amendment:
-    request, named = ticket.request, body.get("client_order_id")
+def _amendment(venue: KalshiVenue, body: dict[str, Any], order_record: OrderRecord, key: KalshiKey) -> Amendment:
+    request, named = order_record.request, body.get("client_order_id")
     for code, is_other in (
         ("order_ticker_mismatch", body["ticker"] != request.market_id),
         ("order_side_mismatch", body["side"] != request.side),
@@ -96,7 +96,7 @@ def _amendment(venue: KalshiVenue, body: dict[str, Any], ticket: Ticket, key: Ka
     price, total = price_e4(body["price"]), size_e6(body["count"])
     if price is None:
         raise Rejected(nested(400, "invalid_price"))
-    if not total or total <= ticket.filled_e6:
+    if not total or total <= order_record.filled_e6:
         raise Rejected(nested(400, "invalid_order_size"))
     expires = body.get("expiration_time")
     if expires and is_no_expiry(expires, venue.now_ms()):
@@ -119,25 +119,29 @@ def decrease_order(venue: KalshiVenue, request: Request, key: KalshiKey, order_i
     text = by or to
     if (by is None) == (to is None) or text is None:
         raise Rejected(flat(400, "bad_request", "exactly one of reduce_by or reduce_to must be provided"))
-    ticket = _find_order(venue, key, order_id, ticker or "", shard)
+    order_record = _find_order(venue, key, order_id, ticker or "", shard)
     change = size_e6(text)
     if change is None or (by is not None and change == 0):
         raise Rejected(nested(400, "invalid_order_size"))
-    left = max(0, ticket.remaining_e6 - change) if by is not None else change
-    if left > ticket.remaining_e6:
+    left = max(0, order_record.remaining_e6 - change) if by is not None else change
+    if left > order_record.remaining_e6:
         raise Rejected(nested(400, "invalid_order_size"))
     with venue.because("Decrease"):
-        ticket = venue.exchange.decrease(key.account_id, order_id, left, venue.now_ms())
+        order_record = venue.exchange.order_entry.decrease(key.account_id, order_id, left, venue.now_ms())
     venue.commit()
-    decreased = {"order_id": order_id, "remaining_count": count(ticket.remaining_e6), "ts_ms": ticket.updated_ms}
-    if ticket.request.client_order_id:
-        decreased["client_order_id"] = ticket.request.client_order_id
+    decreased = {
+        "order_id": order_id,
+        "remaining_count": count(order_record.remaining_e6),
+        "ts_ms": order_record.updated_ms,
+    }
+    if order_record.request.client_order_id:
+        decreased["client_order_id"] = order_record.request.client_order_id
     return Response(200, decreased)
 
 
 def _find_order(
     venue: KalshiVenue, key: KalshiKey, order_id: str, ticker: str, shard: int | None, *, may_differ: bool = False
-) -> Ticket:
+) -> OrderRecord:
     """An order of the key's account on the shard a request leads to.
 
     `may_differ`: The ticker may be another market's of the same shard; the caller decides what that means.
@@ -147,52 +151,56 @@ def _find_order(
     """
     exchange = venue.exchange
     if shard in (None, AUTO):
-        routed = exchange.markets.get(ticker)
+        routed = exchange.state.markets.get(ticker)
         if ticker and routed is None:
             raise Rejected(nested(404, "market_not_found"))
         shard = 0 if routed is None else routed.shard
-    ticket = exchange.tickets.get(order_id)
-    if ticket is None or ticket.request.account_id != key.account_id:
+    order_record = exchange.state.orders.get(order_id)
+    if order_record is None or order_record.request.account_id != key.account_id:
         raise Rejected(not_found())
-    listed = exchange.markets[ticket.request.market_id]
+    listed = exchange.state.markets[order_record.request.market_id]
     if listed.status not in ("open", "paused"):
         # Past the close every action on an order meets this, whatever became of the order.
         raise Refused("market_closed")
     is_elsewhere = listed.shard != shard or (ticker and ticker != listed.market_id and not may_differ)
-    if ticket.status != "resting" or is_elsewhere:
+    if order_record.status != "resting" or is_elsewhere:
         raise Rejected(not_found())
-    return ticket
+    return order_record
 
 
-def _cancel(venue: KalshiVenue, key: KalshiKey, order_id: str, ticker: str, shard: int | None) -> tuple[Ticket, int]:
+def _cancel(
+    venue: KalshiVenue, key: KalshiKey, order_id: str, ticker: str, shard: int | None
+) -> tuple[OrderRecord, int]:
     """Cancel a resting order; its record and the contracts taken out of the book.
 
     Raises:
         Rejected: If there is no such order.
         Refused: By the exchange.
     """
-    ticket = _find_order(venue, key, order_id, ticker, shard)
-    reduced = venue.exchange.cancel(key.account_id, order_id, venue.now_ms())
+    order_record = _find_order(venue, key, order_id, ticker, shard)
+    reduced = venue.exchange.order_entry.cancel(key.account_id, order_id, venue.now_ms())
     if reduced is None:
         raise Rejected(not_found())
-    return ticket, reduced
+    return order_record, reduced
 
 
-def _amended(ticket: Ticket, before: tuple[int, int, int, int], now_ms: int) -> dict[str, Any]:
+def _amended(order_record: OrderRecord, before: tuple[int, int, int, int], now_ms: int) -> dict[str, Any]:
     filled, remaining, cash, fees = before
-    made = ticket.filled_e6 - filled
-    has_changed = made or ticket.remaining_e6 != remaining
+    made = order_record.filled_e6 - filled
+    has_changed = made or order_record.remaining_e6 != remaining
     body: dict[str, Any] = {
-        "order_id": ticket.order_id,
-        "client_order_id": ticket.request.client_order_id,
-        "remaining_count": count(ticket.remaining_e6) if has_changed else None,
+        "order_id": order_record.order_id,
+        "client_order_id": order_record.request.client_order_id,
+        "remaining_count": count(order_record.remaining_e6) if has_changed else None,
         "fill_count": count(made) if has_changed else None,
         "average_fill_price": None,
         "average_fee_paid": None,
         "ts_ms": now_ms,
     }
     if made:
-        body |= averages(ticket.request.side, made, ticket.taker_cash_e6 - cash, ticket.taker_fees_e6 - fees)
+        body |= averages(
+            order_record.request.side, made, order_record.taker_cash_e6 - cash, order_record.taker_fees_e6 - fees
+        )
     return body
 
 
@@ -205,12 +213,12 @@ def create_batch(venue: KalshiVenue, request: Request, key: KalshiKey) -> Respon
 
 def _created(venue: KalshiVenue, order: dict[str, Any], key: KalshiKey) -> dict[str, Any]:
     try:
-        ticket = place(venue, order, key)
+        order_record = place(venue, order, key)
     except (Rejected, Refused) as error:
         named = {"client_order_id": order.get("client_order_id"), **_NOTHING_CREATED}
         return {**named, "error": _error_object(venue, error)}
     nothing = {"average_fill_price": None, "average_fee_paid": None, "client_order_id": None}
-    return {**nothing, **placed_object(ticket), "error": None}
+    return {**nothing, **placed_object(order_record), "error": None}
 
 
 def cancel_batch(venue: KalshiVenue, request: Request, key: KalshiKey) -> Response:
@@ -226,13 +234,13 @@ def cancel_batch(venue: KalshiVenue, request: Request, key: KalshiKey) -> Respon
 def _canceled(venue: KalshiVenue, order: dict[str, Any], key: KalshiKey) -> dict[str, Any]:
     order_id, ticker = order.get("order_id") or "", order.get("market_ticker") or ""
     try:
-        ticket, reduced = _cancel(venue, key, order_id, ticker, order.get("exchange_index"))
+        order_record, reduced = _cancel(venue, key, order_id, ticker, order.get("exchange_index"))
     except (Rejected, Refused) as error:
         nothing = {"client_order_id": None, "reduced_by": count(0), "ts_ms": None}
         return {"order_id": order_id, **nothing, "error": _error_object(venue, error)}
     return {
         "order_id": order_id,
-        "client_order_id": ticket.request.client_order_id or None,
+        "client_order_id": order_record.request.client_order_id or None,
         "reduced_by": count(reduced),
         "ts_ms": venue.now_ms(),
         "error": None,

@@ -8,7 +8,7 @@ from typing import Any
 from streams.market.units import PRICE_ONE_E4, cash_e6_of
 from streams.sandbox.core.accounts import Position
 from streams.sandbox.core.collateral_return import Stake, returned_by_event
-from streams.sandbox.core.records import ListedMarket, Payout, Ticket, Trade, TradeSide
+from streams.sandbox.core.records import ListedMarket, OrderRecord, Payout, Trade, TradeSide
 from streams.sandbox.http.routes import Access, Rejected, Route
 from streams.sandbox.http.server import Request, Response
 from streams.sandbox.kalshi.auth import KalshiKey
@@ -35,11 +35,11 @@ def get_balance(venue: KalshiVenue, request: Request, key: KalshiKey) -> Respons
     Collateral that was returned is cash, and is missing from the positions' worth.
     """
     only, now_ms = whole(request, "exchange_index"), venue.now_ms()
-    account = venue.exchange.reads.account(key.account_id, now_ms)
+    account = venue.exchange.replica.account(key.account_id, now_ms)
     free = free_cash(venue, key, now_ms)
     is_empty = is_other_subaccount(request)
     free = {shard: 0 if is_empty else cash for shard, cash in free.items() if only in (None, shard)}
-    markets = venue.exchange.markets
+    markets = venue.exchange.state.markets
     value = sum(
         _worth_e6(markets[market_id], position)
         for market_id, position in account.positions.items()
@@ -73,7 +73,7 @@ def list_positions(venue: KalshiVenue, request: Request, key: KalshiKey) -> Resp
     ]
     if counted:
         rows = [row for row in rows if _has(row[1], counted)]
-    account = venue.exchange.reads.account(key.account_id, venue.now_ms())
+    account = venue.exchange.replica.account(key.account_id, venue.now_ms())
     return positions_page(request, rows, limit, returned_by_event(account))
 
 
@@ -91,7 +91,7 @@ def list_settlements(venue: KalshiVenue, request: Request, key: KalshiKey) -> Re
     limit = limit_of(request, "GetSettlements", 100, 1000)
     ticker, event = request.param("ticker"), request.param("event_ticker")
     low, high = time_range(request)
-    markets = venue.exchange.markets
+    markets = venue.exchange.state.markets
 
     def matches(payout: Payout) -> bool:
         return (
@@ -100,7 +100,7 @@ def list_settlements(venue: KalshiVenue, request: Request, key: KalshiKey) -> Re
             and low <= payout.at_ms <= high
         )
 
-    payouts = venue.exchange.reads.payouts(key.account_id, venue.now_ms())
+    payouts = venue.exchange.replica.payouts(key.account_id, venue.now_ms())
     rows = [] if is_other_subaccount(request) else [payout for payout in reversed(payouts) if matches(payout)]
     page, cursor = paged_after(rows, request.param("cursor"), limit, lambda payout: payout.transaction_id)
     bodies = [settlement_object(payout, markets[payout.market_id]) for payout in page]
@@ -111,20 +111,20 @@ def list_orders(venue: KalshiVenue, request: Request, key: KalshiKey) -> Respons
     """Orders of the live tier, newest first; resting ones are always there."""
     since = venue.now_ms() - venue.settings.archive_orders_after_ms
     rows = [
-        ticket
-        for ticket in orders_of(venue, request, key, "GetOrders")
-        if shown_status(ticket) == "resting" or ticket.updated_ms >= since
+        record
+        for record in orders_of(venue, request, key, "GetOrders")
+        if shown_status(record) == "resting" or record.updated_ms >= since
     ]
     return orders_page(venue, request, rows, "GetOrders")
 
 
 def get_order(venue: KalshiVenue, request: Request, key: KalshiKey, order_id: str) -> Response:
     """One order of the account."""
-    ticket = venue.exchange.reads.ticket(order_id, venue.now_ms())
-    if ticket is None or ticket.request.account_id != key.account_id:
+    record = venue.exchange.replica.order(order_id, venue.now_ms())
+    if record is None or record.request.account_id != key.account_id:
         return not_found()
-    listed = venue.exchange.markets[ticket.request.market_id]
-    return Response(200, {"order": order_object(ticket, listed, venue.settings)})
+    listed = venue.exchange.state.markets[record.request.market_id]
+    return Response(200, {"order": order_object(record, listed, venue.settings)})
 
 
 def list_queue_positions(venue: KalshiVenue, request: Request, key: KalshiKey) -> Response:
@@ -133,28 +133,28 @@ def list_queue_positions(venue: KalshiVenue, request: Request, key: KalshiKey) -
     if not tickers and not event:
         raise Rejected(bad_parameter("Need to specify market_tickers or event_ticker"))
     rows = []
-    for ticket in venue.exchange.open_tickets(key.account_id):
-        listed = venue.exchange.markets[ticket.request.market_id]
+    for record in venue.exchange.state.resting_orders(key.account_id):
+        listed = venue.exchange.state.markets[record.request.market_id]
         if listed.market_id in tickers or listed.market.event_id == event:
-            rows.append({"order_id": ticket.order_id, "market_ticker": listed.market_id, **_queue(listed, ticket)})
+            rows.append({"order_id": record.order_id, "market_ticker": listed.market_id, **_queue(listed, record)})
     return Response(200, {"queue_positions": [] if is_other_subaccount(request) else rows})
 
 
 def get_queue_position(venue: KalshiVenue, request: Request, key: KalshiKey, order_id: str) -> Response:
     """Contracts ahead of one resting order."""
-    ticket = venue.exchange.tickets.get(order_id)
-    if ticket is None or ticket.request.account_id != key.account_id or ticket.status != "resting":
+    record = venue.exchange.state.orders.get(order_id)
+    if record is None or record.request.account_id != key.account_id or record.status != "resting":
         return not_found()
-    return Response(200, _queue(venue.exchange.markets[ticket.request.market_id], ticket))
+    return Response(200, _queue(venue.exchange.state.markets[record.request.market_id], record))
 
 
 def get_resting_value(venue: KalshiVenue, request: Request, key: KalshiKey) -> Response:
     """What resting orders would cost: integer cents in total, dollars by shard."""
     value: dict[int, int] = {}
-    for ticket in venue.exchange.reads.tickets(key.account_id, venue.now_ms()):
-        if ticket.status == "resting":
-            shard = venue.exchange.markets[ticket.request.market_id].shard
-            value[shard] = value.get(shard, 0) + _cost_e6(ticket)
+    for record in venue.exchange.replica.orders(key.account_id, venue.now_ms()):
+        if record.status == "resting":
+            shard = venue.exchange.state.markets[record.request.market_id].shard
+            value[shard] = value.get(shard, 0) + _cost_e6(record)
     rows = [{"exchange_index": shard, "balance": money4(cash)} for shard, cash in sorted(value.items())]
     return Response(
         200,
@@ -168,21 +168,21 @@ def free_cash(venue: KalshiVenue, key: KalshiKey, now_ms: int) -> dict[int, int]
     Every order holds its cost; those of an event in which the account nets hold what they can take together.
     """
     exchange, netted = venue.exchange, dict[str, list[Stake]]()
-    account = exchange.reads.account(key.account_id, now_ms)
+    account = exchange.replica.account(key.account_id, now_ms)
     free = dict(account.cash_by_shard_e6)
-    for ticket in exchange.reads.tickets(key.account_id, now_ms):
-        if ticket.status != "resting":
+    for record in exchange.replica.orders(key.account_id, now_ms):
+        if record.status != "resting":
             continue
-        request, shard = ticket.request, exchange.markets[ticket.request.market_id].shard
-        group = exchange.netting.group_for(account, request.market_id)
+        request, shard = record.request, exchange.state.markets[record.request.market_id].shard
+        group = exchange.state.collateral.group_for(account, request.market_id)
         if group is None:
-            free[shard] = free.get(shard, 0) - _cost_e6(ticket)
+            free[shard] = free.get(shard, 0) - _cost_e6(record)
         else:
-            stake = Stake(request.market_id, request.intent.outcome, ticket.remaining_e6, _cost_e6(ticket))
+            stake = Stake(request.market_id, request.intent.outcome, record.remaining_e6, _cost_e6(record))
             netted.setdefault(group.key, []).append(stake)
     for name, stakes in netted.items():
-        group = exchange.netting.group(name)
-        free[group.shard] = free.get(group.shard, 0) - exchange.netting.needed_e6(account, group, stakes)
+        group = exchange.state.collateral.group(name)
+        free[group.shard] = free.get(group.shard, 0) - exchange.state.collateral.needed_e6(account, group, stakes)
     return free
 
 
@@ -191,7 +191,7 @@ def positions_of(
 ) -> list[tuple[ListedMarket, Position]]:
     """The account's positions that a request's ticker, event and shard name, in the order they were opened."""
     ticker, event, shard = request.param("ticker"), request.param("event_ticker"), whole(request, "exchange_index")
-    account, markets = venue.exchange.reads.account(key.account_id, now_ms), venue.exchange.markets
+    account, markets = venue.exchange.replica.account(key.account_id, now_ms), venue.exchange.state.markets
     return [
         (markets[market_id], position)
         for market_id, position in account.positions.items()
@@ -222,7 +222,7 @@ def fills_page(venue: KalshiVenue, request: Request, key: KalshiKey, call: str, 
     """A page of the account's fills within [low, high] milliseconds, newest first."""
     limit, shard = limit_of(request, call, 100, 1000), whole(request, "exchange_index")
     tickers, order_id = set(request.params("ticker")), request.param("order_id")
-    markets = venue.exchange.markets
+    markets = venue.exchange.state.markets
 
     def matches(trade: Trade, side: TradeSide) -> bool:
         return (
@@ -235,7 +235,7 @@ def fills_page(venue: KalshiVenue, request: Request, key: KalshiKey, call: str, 
 
     rows = [
         (trade, side)
-        for trade in reversed(venue.exchange.reads.trades(key.account_id, venue.now_ms()))
+        for trade in reversed(venue.exchange.replica.trades(key.account_id, venue.now_ms()))
         for side in (trade.taker, trade.maker)
         if matches(trade, side)
     ]
@@ -246,7 +246,7 @@ def fills_page(venue: KalshiVenue, request: Request, key: KalshiKey, call: str, 
     return Response(200, {"cursor": cursor, "fills": bodies})
 
 
-def orders_of(venue: KalshiVenue, request: Request, key: KalshiKey, call: str) -> list[Ticket]:
+def orders_of(venue: KalshiVenue, request: Request, key: KalshiKey, call: str) -> list[OrderRecord]:
     """The account's orders that a request's filters name, newest first."""
     ticker, events = request.param("ticker"), set(request.params("event_ticker"))
     if len(events) > _MAX_EVENTS:
@@ -255,24 +255,24 @@ def orders_of(venue: KalshiVenue, request: Request, key: KalshiKey, call: str) -
     shard, (low, high) = whole(request, "exchange_index"), time_range(request)
     if is_other_subaccount(request):
         return []
-    markets = venue.exchange.markets
+    markets = venue.exchange.state.markets
     return [
-        ticket
-        for ticket in reversed(venue.exchange.reads.tickets(key.account_id, venue.now_ms()))
-        if (not ticker or ticket.request.market_id == ticker)
-        and (not events or markets[ticket.request.market_id].market.event_id in events)
-        and (not status or shown_status(ticket) == status)
-        and (shard is None or markets[ticket.request.market_id].shard == shard)
-        and low <= ticket.created_ms <= high
+        record
+        for record in reversed(venue.exchange.replica.orders(key.account_id, venue.now_ms()))
+        if (not ticker or record.request.market_id == ticker)
+        and (not events or markets[record.request.market_id].market.event_id in events)
+        and (not status or shown_status(record) == status)
+        and (shard is None or markets[record.request.market_id].shard == shard)
+        and low <= record.created_ms <= high
     ]
 
 
-def orders_page(venue: KalshiVenue, request: Request, rows: list[Ticket], call: str) -> Response:
+def orders_page(venue: KalshiVenue, request: Request, rows: list[OrderRecord], call: str) -> Response:
     """One page of orders that are newest first."""
     limit = limit_of(request, call, 100, 1000)
-    page, cursor = paged_after(rows, request.param("cursor"), limit, lambda ticket: ticket.order_id)
-    markets = venue.exchange.markets
-    bodies = [order_object(ticket, markets[ticket.request.market_id], venue.settings) for ticket in page]
+    page, cursor = paged_after(rows, request.param("cursor"), limit, lambda record: record.order_id)
+    markets = venue.exchange.state.markets
+    bodies = [order_object(record, markets[record.request.market_id], venue.settings) for record in page]
     return Response(200, {"cursor": cursor, "orders": bodies})
 
 
@@ -302,8 +302,8 @@ def _has(position: Position, counted: set[str]) -> bool:
     )
 
 
-def _cost_e6(ticket: Ticket) -> int:
-    return cash_e6_of(ticket.request.cost_e4, ticket.remaining_e6, paying=True)
+def _cost_e6(record: OrderRecord) -> int:
+    return cash_e6_of(record.request.cost_e4, record.remaining_e6, paying=True)
 
 
 def _worth_e6(listed: ListedMarket, position: Position) -> int:
@@ -312,9 +312,9 @@ def _worth_e6(listed: ListedMarket, position: Position) -> int:
     return (position.yes_e6 * yes_e4 + position.no_e6 * (PRICE_ONE_E4 - yes_e4)) // PRICE_ONE_E4
 
 
-def _queue(listed: ListedMarket, ticket: Ticket) -> dict[str, Any]:
+def _queue(listed: ListedMarket, record: OrderRecord) -> dict[str, Any]:
     """Contracts that trade before the order: at better prices, and in front of it at its own."""
-    request = ticket.request
+    request = record.request
     ahead = 0
     for price, level in listed.book.side(request.side).items():
         is_better = price > request.price_e4 if request.side == "bid" else price < request.price_e4
@@ -322,7 +322,7 @@ def _queue(listed: ListedMarket, ticket: Ticket) -> dict[str, Any]:
             ahead += level.total_e6
         elif price == request.price_e4:
             for order in level.orders.values():
-                if order.order_id == ticket.order_id:
+                if order.order_id == record.order_id:
                     break
                 ahead += order.remaining_e6
     return {"queue_position_fp": count(ahead)}

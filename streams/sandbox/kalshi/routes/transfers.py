@@ -37,7 +37,7 @@ def transfer(venue: KalshiVenue, request: Request, key: KalshiKey) -> Response:
         return Response(200, {"transfer_id": known["transfer_id"]})
     now_ms = venue.now_ms()
     try:
-        venue.exchange.transfer(key.account_id, source, target, amount * _CENTICENT_E6, now_ms)
+        venue.exchange.transfers.transfer(key.account_id, source, target, amount * _CENTICENT_E6, now_ms)
     except Refused as error:
         if error.code == "insufficient_shard_balance":
             return nested(400, "insufficient_balance")
@@ -51,7 +51,7 @@ def transfer(venue: KalshiVenue, request: Request, key: KalshiKey) -> Response:
         "at_ms": now_ms,
     }
     _made(venue, key).append(row)
-    venue.exchange.changes.face = True
+    venue.exchange.state.changes.saved = True
     venue.commit()
     return Response(200, {"transfer_id": row["transfer_id"]})
 
@@ -71,15 +71,15 @@ def get_transfer(venue: KalshiVenue, request: Request, key: KalshiKey, transfer_
 
 
 def _made(venue: KalshiVenue, key: KalshiKey) -> list[dict[str, Any]]:
-    made: dict[str, list[dict[str, Any]]] = venue.exchange.face_state.setdefault(_STATE, {})
+    made: dict[str, list[dict[str, Any]]] = venue.exchange.state.saved.setdefault(_STATE, {})
     return made.setdefault(key.account_id, [])
 
 
 def get_allocation(venue: KalshiVenue, request: Request, key: KalshiKey) -> Response:
     """What share of the cash each shard should hold. What resting orders hold always counts in full (`sum`)."""
-    percents = venue.exchange.accounts.accounts[key.account_id].allocation
+    percents = venue.exchange.state.accounts.accounts[key.account_id].allocation
     rows = [{"exchange_index": shard, "percent": percent} for shard, percent in sorted(percents.items())]
-    reservation = venue.exchange.face_state.get(_RESERVATION, {}).get(key.account_id, "sum")
+    reservation = venue.exchange.state.saved.get(_RESERVATION, {}).get(key.account_id, "sum")
     return Response(200, {"allocations": rows, "resting_margin_reservation": reservation})
 
 
@@ -95,9 +95,9 @@ def set_allocation(venue: KalshiVenue, request: Request, key: KalshiKey) -> Resp
     how = body.get("resting_margin_reservation", "sum")
     if how not in ("sum", "max"):
         return flat(400, "bad_request", "resting_margin_reservation must be sum or max")
-    venue.exchange.set_allocation(key.account_id, percents)
-    venue.exchange.face_state.setdefault(_RESERVATION, {})[key.account_id] = how
-    venue.exchange.changes.face = True
+    venue.exchange.transfers.set_allocation(key.account_id, percents)
+    venue.exchange.state.saved.setdefault(_RESERVATION, {})[key.account_id] = how
+    venue.exchange.state.changes.saved = True
     venue.commit()
     return Response(200, {})
 
@@ -119,19 +119,19 @@ def list_subaccount_balances(venue: KalshiVenue, request: Request, key: KalshiKe
 
 def get_netting(venue: KalshiVenue, request: Request, key: KalshiKey) -> Response:
     """Whether collateral is netted across the markets of an event: one switch for all shards."""
-    is_on = venue.exchange.accounts.accounts[key.account_id].is_netting
+    is_on = venue.exchange.state.accounts.accounts[key.account_id].is_netting
     rows = [{"subaccount_number": 0, "exchange_index": shard, "enabled": is_on} for shard in SHARDS]
     return Response(200, {"netting_configs": rows})
 
 
-def set_netting(venue: KalshiVenue, request: Request, key: KalshiKey) -> Response:
+def set_collateral_return(venue: KalshiVenue, request: Request, key: KalshiKey) -> Response:
     """Switch netting; positions and orders that are there keep their way until their event trades or settles."""
     body = json_body(request.body)
     if body.get("subaccount_number") != 0 or not isinstance(body.get("enabled"), bool):
         return flat(400, "bad_request", "unknown subaccount")
-    venue.exchange.set_netting(key.account_id, is_on=body["enabled"])
+    venue.exchange.transfers.set_collateral_return(key.account_id, is_on=body["enabled"])
     if body["enabled"] and venue.settings.netting_starts == "at_once":
-        venue.exchange.net_at_once(key.account_id, venue.now_ms())
+        venue.exchange.transfers.return_at_once(key.account_id, venue.now_ms())
     venue.commit()
     return Response(200)
 
@@ -193,7 +193,7 @@ ROUTES: list[Route[KalshiVenue]] = [
     Route("GET", "/portfolio/subaccounts/balances", list_subaccount_balances, Access.SIGNED),
     Route("GET", "/portfolio/subaccounts/transfers", list_nothing, Access.SIGNED),
     Route("GET", "/portfolio/subaccounts/netting", get_netting, Access.SIGNED),
-    Route("PUT", "/portfolio/subaccounts/netting", set_netting, Access.SIGNED),
+    Route("PUT", "/portfolio/subaccounts/netting", set_collateral_return, Access.SIGNED),
     Route("POST", "/portfolio/subaccounts", refuse_subaccounts, Access.SIGNED),
     Route("POST", "/portfolio/subaccounts/transfer", refuse_subaccounts, Access.SIGNED),
     Route("GET", "/portfolio/deposits", list_nothing, Access.SIGNED),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from streams.sandbox.core.book import LevelChanged
-from streams.sandbox.core.records import LifecycleMoment, ListedMarket, Listener, Ticket, Trade, TradeSide
+from streams.sandbox.core.records import LifecycleMoment, ListedMarket, Listener, OrderRecord, Trade, TradeSide
 from streams.sandbox.kalshi.stream import messages
 from streams.sandbox.kalshi.stream.subscriptions import BOOKS, LIFECYCLE, Subscription, Subscriptions, publish
 from streams.sandbox.kalshi.venue import KalshiVenue
@@ -62,21 +62,21 @@ class Broadcast(Listener):
         """The ticker's message of a market as it stands."""
         return messages.ticker_update(listed, self._last_sizes.get(listed.market_id, 0), now_ms)
 
-    def on_ticket(self, ticket: Ticket, listed: ListedMarket, now_ms: int) -> None:
+    def on_order(self, record: OrderRecord, listed: ListedMarket, now_ms: int) -> None:
         """An own order changed."""
-        owner = self._subscriptions.of_owner("user_orders", listed.market_id, ticket.request.account_id)
+        owner = self._subscriptions.of_owner("user_orders", listed.market_id, record.request.account_id)
         if owner:
-            publish(owner, "user_order", messages.user_order(ticket, listed, self._settings, self._venue.order_change))
+            publish(owner, "user_order", messages.user_order(record, listed, self._settings, self._venue.order_change))
 
     def on_trade_side(self, trade: Trade, side: TradeSide, listed: ListedMarket, now_ms: int) -> None:
         """An own fill, and the position after it."""
         exchange, account_id, ticker = self._venue.exchange, side.account_id, listed.market_id
-        ticket = exchange.tickets[side.order_id]
-        self._venue.groups.note_fill(ticket, trade.size_e6, now_ms)
+        record = exchange.state.orders[side.order_id]
+        self._venue.groups.note_fill(record, trade.size_e6, now_ms)
         if owner := self._subscriptions.of_owner("fill", ticker, account_id):
-            publish(owner, "fill", messages.fill(trade, side, ticket, listed, self._settings))
+            publish(owner, "fill", messages.fill(trade, side, record, listed, self._settings))
         if owner := self._subscriptions.of_owner("market_positions", ticker, account_id):
-            position = exchange.accounts.accounts[account_id].position(ticker)
+            position = exchange.state.accounts.accounts[account_id].position(ticker)
             publish(owner, "market_position", messages.market_position(account_id, ticker, position))
 
     def on_lifecycle(self, listed: ListedMarket, moment: LifecycleMoment, now_ms: int) -> None:
@@ -95,7 +95,7 @@ class Broadcast(Listener):
         body = messages.metadata_updated(listed)
         self._subscriptions.publish_to_all(LIFECYCLE, LIFECYCLE, {"market_ticker": listed.market_id, **body})
 
-    def on_forgotten(self, listed: ListedMarket) -> None:
+    def on_evicted(self, listed: ListedMarket) -> None:
         """Drop what is stored about a market."""
         self._venue.evict_listing(listed)
         self._last_sizes.pop(listed.market_id, None)

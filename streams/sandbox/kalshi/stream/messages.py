@@ -9,7 +9,7 @@ import orjson
 from streams.market.units import PRICE_ONE_E4
 from streams.sandbox.core.accounts import Position
 from streams.sandbox.core.book import LevelChanged
-from streams.sandbox.core.records import LifecycleMoment, ListedMarket, Ticket, Trade, TradeSide
+from streams.sandbox.core.records import LifecycleMoment, ListedMarket, OrderRecord, Trade, TradeSide
 from streams.sandbox.kalshi.formats import DOLLARS, count, market_uuid, moment, money, user_id
 from streams.sandbox.kalshi.objects import collateral_return_type, market_object
 from streams.sandbox.kalshi.portfolio_objects import directions, order_object, shown_fee_e6, shown_status
@@ -105,7 +105,7 @@ def ticker_update(listed: ListedMarket, last_size_e6: int, now_ms: int) -> dict[
 
 
 def fill(
-    trade: Trade, side: TradeSide, ticket: Ticket, listed: ListedMarket, settings: KalshiVenueSettings
+    trade: Trade, side: TradeSide, record: OrderRecord, listed: ListedMarket, settings: KalshiVenueSettings
 ) -> dict[str, Any]:
     """An own fill."""
     body = {
@@ -114,7 +114,7 @@ def fill(
         "market_ticker": listed.market_id,
         "exchange_index": listed.shard,
         "is_taker": side is trade.taker,
-        **directions(ticket.request.side, settings),
+        **directions(record.request.side, settings),
         "yes_price_dollars": DOLLARS[trade.price_e4],
         "count_fp": count(trade.size_e6),
         "fee_cost": money(shown_fee_e6(trade, side, listed, settings)),
@@ -123,8 +123,8 @@ def fill(
         "ts": trade.at_ms // 1000,
         "ts_ms": trade.at_ms,
     }
-    if ticket.request.client_order_id:
-        body["client_order_id"] = ticket.request.client_order_id
+    if record.request.client_order_id:
+        body["client_order_id"] = record.request.client_order_id
     if settings.sends_deprecated_fields:
         body["purchased_side"] = body["outcome_side"]
     return body
@@ -146,24 +146,26 @@ def market_position(account_id: str, ticker: str, position: Position) -> dict[st
     }
 
 
-def user_order(ticket: Ticket, listed: ListedMarket, settings: KalshiVenueSettings, change: str = "") -> dict[str, Any]:
+def user_order(
+    record: OrderRecord, listed: ListedMarket, settings: KalshiVenueSettings, change: str = ""
+) -> dict[str, Any]:
     """An own order after it was placed, changed (`change` names the request) or ended."""
-    body = order_object(ticket, listed, settings)
+    body = order_object(record, listed, settings)
     for name in ("type", "no_price_dollars", "action", "cancel_order_on_pause"):
         body.pop(name, None)
     if settings.sends_deprecated_fields:
-        body["is_yes"] = ticket.request.side == "bid"
-    body["created_ts_ms"] = ticket.created_ms
-    if ticket.request.expires_ms is not None:
-        body["expiration_ts_ms"] = ticket.request.expires_ms
-    is_resting = shown_status(ticket) == "resting"
-    has_changed = change or ticket.updated_ms != ticket.created_ms or ticket.filled_e6 or not is_resting
+        body["is_yes"] = record.request.side == "bid"
+    body["created_ts_ms"] = record.created_ms
+    if record.request.expires_ms is not None:
+        body["expiration_ts_ms"] = record.request.expires_ms
+    is_resting = shown_status(record) == "resting"
+    has_changed = change or record.updated_ms != record.created_ms or record.filled_e6 or not is_resting
     if not has_changed:
         body.pop("last_update_time", None)
         return body
-    body["last_updated_ts_ms"] = ticket.updated_ms
-    reason = _REASONS.get(ticket.reason, "Trade" if ticket.filled_e6 and not ticket.reason else "")
-    if ticket.reason == "canceled":
+    body["last_updated_ts_ms"] = record.updated_ms
+    reason = _REASONS.get(record.reason, "Trade" if record.filled_e6 and not record.reason else "")
+    if record.reason == "canceled":
         reason = settings.plain_cancel_reason
     elif is_resting and change:
         reason = change

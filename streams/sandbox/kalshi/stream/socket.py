@@ -11,7 +11,7 @@ import orjson
 
 from streams.market.identity import Venue
 from streams.sandbox.core.records import ListedMarket
-from streams.sandbox.http.schema_drift import with_novelties
+from streams.sandbox.http.schema_drift import with_schema_drift
 from streams.sandbox.http.server import Socket
 from streams.sandbox.kalshi.auth import KalshiKey
 from streams.sandbox.kalshi.formats import market_uuid
@@ -88,14 +88,14 @@ class KalshiSession:
         if socket is not None and socket.unsent_bytes > settings.slow_reader_bytes:
             self._end(subscription, 25)
             return
-        faults = venue.exchange.faults
+        faults = venue.exchange.state.faults
         if faults.rules and faults.fires("channel_error", Venue.KALSHI, channel=subscription.channel):
             self._end(subscription, 10)
             return
         numbered = b',"seq":%d' % subscription.number() if subscription.is_numbered else b""
         sent = b',"sending_ts_ms":%d' % venue.now_ms() if settings.sends_sending_ts else b""
         if settings.has_novelties:
-            message = orjson.dumps(with_novelties(orjson.loads(message)))
+            message = orjson.dumps(with_schema_drift(orjson.loads(message)))
         if socket is not None:
             frame = b'{"type":"%s","sid":%d%s%s,"msg":%s}' % (kind.encode(), subscription.sid, numbered, sent, message)
             socket.send(frame, subscription.channel)
@@ -110,7 +110,7 @@ class KalshiSession:
 
     def _carry_out(self, number: int, command: dict[str, Any]) -> None:
         self._count_command()
-        if self.venue.exchange.faults.fires("command_timeout", Venue.KALSHI) is not None:
+        if self.venue.exchange.state.faults.fires("command_timeout", Venue.KALSHI) is not None:
             raise BadCommand(18)
         name, params = command.get("cmd"), command.get("params")
         if name == "list_subscriptions":
@@ -196,7 +196,7 @@ class KalshiSession:
             self._snapshots(subscription, tickers)
         elif subscription.channel == "ticker" and params.get("send_initial_snapshot"):
             for ticker in tickers:
-                listed = self.venue.exchange.markets.get(ticker)
+                listed = self.venue.exchange.state.markets.get(ticker)
                 if listed is not None:
                     body = self.ticker_body(listed, self.venue.now_ms())
                     self.publish(subscription, "ticker", orjson.dumps(body))
@@ -295,7 +295,7 @@ class KalshiSession:
 
     def _snapshots(self, subscription: Subscription, tickers: list[str]) -> None:
         for ticker in tickers:
-            listed = self.venue.exchange.markets.get(ticker)
+            listed = self.venue.exchange.state.markets.get(ticker)
             if listed is not None:
                 self.publish(subscription, "orderbook_snapshot", snapshot(listed, subscription.use_yes_price))
 

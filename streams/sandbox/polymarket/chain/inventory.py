@@ -92,13 +92,13 @@ def _adapt(venue: PolymarketVenue, sent: Transaction, call: Call) -> None:
         kind, condition_at, amount_at = kinds[call.selector]
         market_id, amount = _market(venue, call, condition_at), call.number(amount_at)
         _check_approval(venue, sent.wallet, call, COLLATERAL if kind == "SPLIT" else CONDITIONAL_TOKENS, amount)
-        move = venue.exchange.split if kind == "SPLIT" else venue.exchange.merge
+        move = venue.exchange.inventory.split if kind == "SPLIT" else venue.exchange.inventory.merge
         move(sent.account_id, market_id, amount, sent.now_ms)
         _note(venue, sent, market_id, kind, amount, amount)
     elif call.selector in (selector(_REDEEM), selector(_NEG_REDEEM)):
         market_id = _market(venue, call, 0 if call.target == NEG_RISK_ADAPTER else 2)
         _check_approval(venue, sent.wallet, call, CONDITIONAL_TOKENS, 1)
-        venue.exchange.redeem(sent.account_id, market_id, sent.now_ms)
+        venue.exchange.settlement.redeem(sent.account_id, market_id, sent.now_ms)
     elif call.selector == selector(_CONVERT) and _ADAPTERS.get(call.target):
         _convert(venue, sent, call)
     else:
@@ -108,18 +108,18 @@ def _adapt(venue: PolymarketVenue, sent: Transaction, call: Call) -> None:
 def _convert(venue: PolymarketVenue, sent: Transaction, call: Call) -> None:
     """NO of the questions in the index set becomes YES of all others, and dollars."""
     shared, index_set, amount = call.condition(0), call.number(1), call.number(2)
-    event = [m for m in venue.exchange.markets.values() if m.market.is_neg_risk and neg_risk_id(m) == shared]
+    event = [m for m in venue.exchange.state.markets.values() if m.market.is_neg_risk and neg_risk_id(m) == shared]
     chosen = [listed.market_id for index, listed in enumerate(event) if index_set >> index & 1]
     if not chosen:
         raise Reverted("execution reverted: unknown market or index set")
     _check_approval(venue, sent.wallet, call, CONDITIONAL_TOKENS, amount)
-    paid = venue.exchange.convert(sent.account_id, event[0].market.event_id, chosen, amount, sent.now_ms)
+    paid = venue.exchange.inventory.convert(sent.account_id, event[0].market.event_id, chosen, amount, sent.now_ms)
     _note(venue, sent, chosen[0], "CONVERSION", amount, paid)
 
 
 def _market(venue: PolymarketVenue, call: Call, at: int) -> str:
     market_id = call.condition(at)
-    listed = venue.exchange.markets.get(market_id)
+    listed = venue.exchange.state.markets.get(market_id)
     if listed is None:
         raise Reverted("execution reverted: condition not prepared")
     is_neg = _ADAPTERS.get(call.target)
@@ -135,17 +135,17 @@ def _check_approval(venue: PolymarketVenue, wallet: str, call: Call, token: str,
 
 def _transfer(venue: PolymarketVenue, sent: Transaction, recipient: str, amount: int) -> None:
     exchange = venue.exchange
-    source = exchange.accounts.accounts[sent.account_id]
-    if amount > source.cash_e6 - exchange.reserved_e6(sent.account_id):
+    source = exchange.state.accounts.accounts[sent.account_id]
+    if amount > source.cash_e6 - exchange.transfers.reserved_e6(sent.account_id):
         raise Reverted("execution reverted: transfer amount exceeds balance")
-    known = account_of(recipient) in exchange.accounts.accounts
-    target = exchange.accounts.open_account(account_of(recipient), 0)
+    known = account_of(recipient) in exchange.state.accounts.accounts
+    target = exchange.state.accounts.open_account(account_of(recipient), 0)
     source.add_cash(0, -amount)
     target.add_cash(0, amount)
     for account in (source, target):
-        exchange.note_account(account, "", sent.now_ms)
+        exchange.feed.note_account(account, "", sent.now_ms)
     if not known:
-        exchange.changes.accounts.setdefault(target.account_id, set())
+        exchange.state.changes.accounts.setdefault(target.account_id, set())
 
 
 def _note(venue: PolymarketVenue, sent: Transaction, market_id: str, kind: str, size_e6: int, dollars_e6: int) -> None:

@@ -100,13 +100,13 @@ def _allowed(venue: PolymarketVenue, call: Call) -> int:
 
 
 def _dollars(venue: PolymarketVenue, wallet: str) -> int:
-    account = venue.exchange.accounts.accounts.get(account_of(wallet))
+    account = venue.exchange.state.accounts.accounts.get(account_of(wallet))
     return account.cash_e6 if account is not None else 0
 
 
 def _tokens(venue: PolymarketVenue, wallet: str, token: int) -> int:
     found = venue.tokens.get(str(token))
-    if found is None or account_of(wallet) not in venue.exchange.accounts.accounts:
+    if found is None or account_of(wallet) not in venue.exchange.state.accounts.accounts:
         return 0
     return venue.balances.on_chain(account_of(wallet), *found)
 

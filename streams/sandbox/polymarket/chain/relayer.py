@@ -164,7 +164,7 @@ def get_deployed(venue: PolymarketVenue, request: Request) -> Response:
     """Whether a wallet exists: it has an account. Safes and proxies are made by the site, so all of them may."""
     wallet, kind = request.param("address"), request.param("type")
     is_by_site = kind in ("SAFE", "PROXY") and venue.settings.site_wallets_exist
-    has_account = account_of(wallet) in venue.exchange.accounts.accounts
+    has_account = account_of(wallet) in venue.exchange.state.accounts.accounts
     return Response(200, {"deployed": has_account or is_by_site})
 
 
@@ -174,7 +174,7 @@ def get_deployed(venue: PolymarketVenue, request: Request) -> Response:
 def advance(venue: PolymarketVenue, now_ms: int) -> None:
     """Move transactions on: executed, mined, confirmed."""
     # Where trades settle at once, so does what the relayer sends.
-    lasts = venue.settings.relayer_ms if venue.exchange.behaviour.settlement_ms[0] else 0
+    lasts = venue.settings.relayer_ms if venue.exchange.state.profile.settlement_ms[0] else 0
     step_ms = max(1, lasts // 3)
     for name, row in list(_relayed(venue).items()):
         if row["state"] not in _STEPS[:-1]:
@@ -203,16 +203,16 @@ def _execute(venue: PolymarketVenue, name: str, row: dict[str, Any], now_ms: int
 
 
 def _changed(venue: PolymarketVenue) -> None:
-    venue.exchange.changes.face = True
+    venue.exchange.state.changes.saved = True
 
 
 def _relayed(venue: PolymarketVenue) -> dict[str, dict[str, Any]]:
-    relayed: dict[str, dict[str, Any]] = venue.exchange.face_state.setdefault("relayed", {})
+    relayed: dict[str, dict[str, Any]] = venue.exchange.state.saved.setdefault("relayed", {})
     return relayed
 
 
 def _nonces(venue: PolymarketVenue) -> dict[str, int]:
-    nonces: dict[str, int] = venue.exchange.face_state.setdefault("nonces", {})
+    nonces: dict[str, int] = venue.exchange.state.saved.setdefault("nonces", {})
     return nonces
 
 

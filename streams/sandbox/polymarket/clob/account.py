@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streams.sandbox.core.records import ListedMarket, Ticket, Trade, TradeSide
+from streams.sandbox.core.records import ListedMarket, OrderRecord, Trade, TradeSide
 from streams.sandbox.exchange.exchange import Exchange
 from streams.sandbox.http.routes import Access, Route
 from streams.sandbox.http.server import Request, Response
@@ -23,31 +23,31 @@ def list_orders(venue: PolymarketVenue, request: Request, key: PolymarketKey) ->
     order_id, market, token = request.param("id"), request.param("market"), request.param("asset_id")
     exchange, now = venue.exchange, venue.now_ms()
     rows = [
-        ticket
+        record
         for account_id in sorted(venue.keyring.accounts(key))
-        for ticket in exchange.reads.tickets(account_id, now)
-        if ticket.status in _OPEN
-        and ticket.request.extra["owner"] == key.api_key
-        and (not order_id or ticket.order_id == order_id)
-        and (not market or ticket.request.market_id == market)
-        and (not token or ticket.request.extra["token"] == token)
+        for record in exchange.replica.orders(account_id, now)
+        if record.status in _OPEN
+        and record.request.extra["owner"] == key.api_key
+        and (not order_id or record.order_id == order_id)
+        and (not market or record.request.market_id == market)
+        and (not token or record.request.extra["token"] == token)
     ]
-    rows.sort(key=lambda ticket: ticket.created_ms)
-    return clob_page(rows, request, _PAGE, lambda ticket: _order_row(exchange, ticket))
+    rows.sort(key=lambda record: record.created_ms)
+    return clob_page(rows, request, _PAGE, lambda record: _order_row(exchange, record))
 
 
 def list_nothing(venue: PolymarketVenue, request: Request, key: PolymarketKey) -> Response:
     """A list that is empty here: orders wiped by the venue's migration, trades of a builder."""
-    rows: list[Ticket] = []
-    return clob_page(rows, request, _PAGE, lambda ticket: _order_row(venue.exchange, ticket))
+    rows: list[OrderRecord] = []
+    return clob_page(rows, request, _PAGE, lambda record: _order_row(venue.exchange, record))
 
 
 def get_order(venue: PolymarketVenue, request: Request, key: PolymarketKey, order_id: str) -> Response:
     """One order, also when it is canceled or matched."""
-    ticket = venue.exchange.reads.ticket(order_id, venue.now_ms())
-    if ticket is None or ticket.request.extra["owner"] != key.api_key:
+    record = venue.exchange.replica.order(order_id, venue.now_ms())
+    if record is None or record.request.extra["owner"] != key.api_key:
         return Response(404, {"error": "Order not found"})
-    return Response(200, _order_row(venue.exchange, ticket))
+    return Response(200, _order_row(venue.exchange, record))
 
 
 def list_trades(venue: PolymarketVenue, request: Request, key: PolymarketKey) -> Response:
@@ -59,11 +59,11 @@ def list_trades(venue: PolymarketVenue, request: Request, key: PolymarketKey) ->
     exchange, accounts, now = venue.exchange, venue.keyring.accounts(key), venue.now_ms()
     known: dict[str, Trade] = {}
     for account_id in accounts:
-        known |= {trade.trade_id: trade for trade in exchange.reads.trades(account_id, now)}
+        known |= {trade.trade_id: trade for trade in exchange.replica.trades(account_id, now)}
     rows: list[tuple[Trade, TradeSide, ListedMarket]] = []
     for trade in known.values():
         side = own_side(trade, accounts)
-        listed = exchange.markets[trade.market_id]
+        listed = exchange.state.markets[trade.market_id]
         if side is not None and after <= trade.at_ms // 1000 <= before and _fits(exchange, trade, side, request):
             rows.append((trade, side, listed))
     rows.sort(key=lambda row: row[0].at_ms, reverse=True)
@@ -74,8 +74,8 @@ def _fits(exchange: Exchange, trade: Trade, side: TradeSide, request: Request) -
     """Whether a trade is among those a request asks for."""
     trade_id, market, token = request.param("id"), request.param("market"), request.param("asset_id")
     wallet = request.param("maker_address")
-    ticket = exchange.tickets.get(side.order_id)
-    own = ticket.request.extra if ticket is not None else {}
+    record = exchange.state.orders.get(side.order_id)
+    own = record.request.extra if record is not None else {}
     return (
         (not trade_id or trade.trade_id == trade_id)
         and (not market or trade.market_id == market)
@@ -142,8 +142,8 @@ def update_balance(venue: PolymarketVenue, request: Request, key: PolymarketKey)
     return Response(200, "")
 
 
-def _order_row(exchange: Exchange, ticket: Ticket) -> dict[str, object]:
-    return order_object(ticket, exchange.markets[ticket.request.market_id])
+def _order_row(exchange: Exchange, record: OrderRecord) -> dict[str, object]:
+    return order_object(record, exchange.state.markets[record.request.market_id])
 
 
 def _trade_row(exchange: Exchange, trade: Trade, side: TradeSide, listed: ListedMarket) -> dict[str, object]:

@@ -39,7 +39,7 @@ def cancel_orders(venue: PolymarketVenue, request: Request, key: PolymarketKey) 
 
 def cancel_all(venue: PolymarketVenue, request: Request, key: PolymarketKey) -> Response:
     """Cancel everything that rests."""
-    ids = [ticket.order_id for ticket in venue.open_tickets(key)]
+    ids = [record.order_id for record in venue.open_tickets(key)]
     return _cancel(venue, ids, key, 1 + len(ids))
 
 
@@ -50,9 +50,9 @@ def cancel_market_orders(venue: PolymarketVenue, request: Request, key: Polymark
         return Response(400, {"error": INVALID_PAYLOAD})
     market, token = body.get("market"), body.get("asset_id")
     found = [
-        ticket.order_id
-        for ticket in venue.open_tickets(key)
-        if (not market or ticket.request.market_id == market) and (not token or ticket.request.extra["token"] == token)
+        record.order_id
+        for record in venue.open_tickets(key)
+        if (not market or record.request.market_id == market) and (not token or record.request.extra["token"] == token)
     ]
     return _cancel(venue, found, key, 1 + len(found))
 
@@ -76,12 +76,12 @@ def _cancel(venue: PolymarketVenue, order_ids: list[str], key: PolymarketKey, co
 
 def _cancel_one(venue: PolymarketVenue, order_id: str, key: PolymarketKey) -> str:
     """Cancel an order; why not, empty when it was."""
-    ticket = venue.exchange.tickets.get(order_id)
-    if ticket is None or ticket.request.extra["owner"] != key.api_key:
+    record = venue.exchange.state.orders.get(order_id)
+    if record is None or record.request.extra["owner"] != key.api_key:
         return _GONE
-    if ticket.status == "delayed" and "shown" in ticket.request.extra:
+    if record.status == "delayed" and "shown" in record.request.extra:
         return _DELAYED
-    done = venue.exchange.cancel(ticket.request.account_id, order_id, venue.now_ms())
+    done = venue.exchange.order_entry.cancel(record.request.account_id, order_id, venue.now_ms())
     return _GONE if done is None else ""
 
 

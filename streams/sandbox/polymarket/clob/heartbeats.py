@@ -44,8 +44,8 @@ def cancel_silent(venue: PolymarketVenue, now_ms: int) -> None:
     for api_key in silent:
         del venue.heartbeats[api_key]
         key = venue.keyring.get(api_key)
-        for ticket in venue.open_tickets(key) if key is not None else ():
-            venue.exchange.cancel(ticket.request.account_id, ticket.order_id, now_ms)
+        for record in venue.open_tickets(key) if key is not None else ():
+            venue.exchange.order_entry.cancel(record.request.account_id, record.order_id, now_ms)
 
 
 ROUTES: list[Route[PolymarketVenue]] = [

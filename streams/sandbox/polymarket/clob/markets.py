@@ -18,12 +18,12 @@ _PAGE = 1_000
 
 def list_markets(venue: PolymarketVenue, request: Request) -> Response:
     """All markets, closed ones included."""
-    return clob_page(list(venue.exchange.markets.values()), request, _PAGE, full_market)
+    return clob_page(list(venue.exchange.state.markets.values()), request, _PAGE, full_market)
 
 
 def list_simplified_markets(venue: PolymarketVenue, request: Request) -> Response:
     """All markets with few keys."""
-    return clob_page(list(venue.exchange.markets.values()), request, _PAGE, simplified_market)
+    return clob_page(list(venue.exchange.state.markets.values()), request, _PAGE, simplified_market)
 
 
 def list_sampling_markets(venue: PolymarketVenue, request: Request) -> Response:
@@ -63,14 +63,14 @@ def get_market_terms(venue: PolymarketVenue, request: Request, condition: str) -
 
 
 def _market(venue: PolymarketVenue, condition: str) -> ListedMarket:
-    listed = venue.exchange.markets.get(condition)
+    listed = venue.exchange.state.markets.get(condition)
     if listed is None:
         raise Rejected(Response(404, {"error": "market not found"}))
     return listed
 
 
 def _open_markets(venue: PolymarketVenue) -> list[ListedMarket]:
-    return [listed for listed in venue.exchange.markets.values() if listed.status == "open"]
+    return [listed for listed in venue.exchange.state.markets.values() if listed.status == "open"]
 
 
 def clob_market(listed: ListedMarket, *, delay_s: int, has_taker_delay: bool) -> dict[str, Any]:

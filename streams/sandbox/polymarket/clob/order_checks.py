@@ -67,10 +67,12 @@ def check_balance(venue: PolymarketVenue, form: Form, request: OrderRequest, now
             "not enough balance / allowance: the allowance is not enough -> "
             f"spender: {spender}, allowance: {allowed}, order amount: {amount}"
         )
-    if not venue.exchange.behaviour.balance_cache_ms:
+    if not venue.exchange.state.profile.balance_cache_ms:
         return
     if form.is_buy:
-        believed = venue.balances.dollars(request.account_id, now_ms) - venue.exchange.reserved_e6(request.account_id)
+        believed = venue.balances.dollars(request.account_id, now_ms) - venue.exchange.transfers.reserved_e6(
+            request.account_id
+        )
     else:
         believed = venue.balances.tokens(request.account_id, form.listed, form.outcome, now_ms)
     if amount > believed:

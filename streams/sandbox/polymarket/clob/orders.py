@@ -6,7 +6,7 @@ from typing import Any
 
 from streams.market.errors import Refused
 from streams.sandbox.core.accounts import Intent
-from streams.sandbox.core.records import OrderRequest, Ticket
+from streams.sandbox.core.records import OrderRecord, OrderRequest
 from streams.sandbox.http.routes import Access, Route
 from streams.sandbox.http.server import Request, Response
 from streams.sandbox.polymarket.auth import PolymarketKey, account_of
@@ -53,15 +53,15 @@ def _create_order(venue: PolymarketVenue, body: Any, key: PolymarketKey) -> Resp
     if refusal is not None:
         return refusal
     try:
-        ticket = _place(venue, body, key)
+        record = _place(venue, body, key)
     except Invalid as error:
         venue.commit()
         return _refused(venue, str(error))
     venue.commit()
-    if ticket.status != "delayed" or ticket.order_id not in venue.held_until_ms:
-        return Response(200, _placed(venue, ticket))
-    wait_ms = venue.held_until_ms.pop(ticket.order_id) - venue.now_ms()
-    return Response(delay_ms=max(1, wait_ms), resume=lambda: _after_delay(venue, ticket))
+    if record.status != "delayed" or record.order_id not in venue.held_until_ms:
+        return Response(200, _placed(venue, record))
+    wait_ms = venue.held_until_ms.pop(record.order_id) - venue.now_ms()
+    return Response(delay_ms=max(1, wait_ms), resume=lambda: _after_delay(venue, record))
 
 
 def _create_orders(venue: PolymarketVenue, bodies: list[Any], key: PolymarketKey) -> Response:
@@ -69,38 +69,38 @@ def _create_orders(venue: PolymarketVenue, bodies: list[Any], key: PolymarketKey
     if refusal is not None:
         return refusal
     results: list[dict[str, Any]] = []
-    tickets: dict[int, Ticket] = {}
+    records: dict[int, OrderRecord] = {}
     for index, body in enumerate(bodies):
         try:
-            if venue.exchange.mode == "post_only" and not (isinstance(body, dict) and body.get("postOnly")):
+            if venue.exchange.state.mode == "post_only" and not (isinstance(body, dict) and body.get("postOnly")):
                 raise Invalid(POST_ONLY_MODE)
-            ticket = _place(venue, body, key)
+            record = _place(venue, body, key)
         except Invalid as error:
             results.append(_result("", "", error=str(error)))
             continue
-        tickets[index] = ticket
-        results.append(_placed(venue, ticket))
+        records[index] = record
+        results.append(_placed(venue, record))
     venue.commit()
-    ends = [venue.held_until_ms.pop(t.order_id) for t in tickets.values() if t.order_id in venue.held_until_ms]
+    ends = [venue.held_until_ms.pop(t.order_id) for t in records.values() if t.order_id in venue.held_until_ms]
     if not ends:
         return Response(200, results)
 
     def finished() -> Response:
-        for index, ticket in tickets.items():
-            late = _after_delay(venue, ticket)
+        for index, record in records.items():
+            late = _after_delay(venue, record)
             results[index] = late.body if "orderID" in late.body else _result("", "", error=late.body["error"])
         return Response(200, results)
 
     return Response(delay_ms=max(1, max(ends) - venue.now_ms()), resume=finished)
 
 
-def _after_delay(venue: PolymarketVenue, ticket: Ticket) -> Response:
+def _after_delay(venue: PolymarketVenue, record: OrderRecord) -> Response:
     """What became of an order the taker delay held back."""
-    venue.exchange.release(venue.now_ms())
+    venue.exchange.order_entry.release(venue.now_ms())
     venue.commit()
-    if ticket.status == "canceled" and not ticket.filled_e6:
-        return _refused(venue, _end_reason(ticket))
-    return Response(200, _placed(venue, ticket))
+    if record.status == "canceled" and not record.filled_e6:
+        return _refused(venue, _end_reason(record))
+    return Response(200, _placed(venue, record))
 
 
 def _refused(venue: PolymarketVenue, text: str) -> Response:
@@ -113,7 +113,7 @@ def _refused(venue: PolymarketVenue, text: str) -> Response:
 # -- one order --------------------------------------------------------------------------------------------------------
 
 
-def _place(venue: PolymarketVenue, body: Any, key: PolymarketKey) -> Ticket:
+def _place(venue: PolymarketVenue, body: Any, key: PolymarketKey) -> OrderRecord:
     """Read, check and place one order.
 
     Raises:
@@ -123,7 +123,7 @@ def _place(venue: PolymarketVenue, body: Any, key: PolymarketKey) -> Ticket:
     form = read_order(body, key, venue.keyring, venue.tokens)
     if venue.settings.geoblocked and form.is_buy:
         raise Invalid(f"'{form.order['maker']}' address in closed only mode")
-    if form.order_id in exchange.tickets:
+    if form.order_id in exchange.state.orders:
         raise Invalid(f"order {form.order_id} is invalid. Duplicated.")
     check_terms(form, venue.settings, now)
     request = _request(venue, form, key)
@@ -131,20 +131,20 @@ def _place(venue: PolymarketVenue, body: Any, key: PolymarketKey) -> Ticket:
     try:
         held = _held_until(venue, form, now)
         if held is None:
-            ticket = exchange.place(request, now)
+            record = exchange.order_entry.place(request, now)
         else:
             request.extra["shown"] = venue.settings.delayed_status
-            ticket = exchange.hold(request, held, now)
+            record = exchange.order_entry.hold(request, held, now)
     except Refused as error:
         venue.held_until_ms.pop(form.order_id, None)
         text = refusal_text(error, form)
         if text == UNFILLED_FOK:
             venue.feeds.publish_kill(request, form.listed, text, now)
         raise Invalid(text) from None
-    if ticket.status == "canceled" and not ticket.filled_e6:
+    if record.status == "canceled" and not record.filled_e6:
         # What the venue answers to an order that meets an own one is not known.
-        raise Invalid(UNMATCHED_FAK if ticket.reason == "immediate" else NOT_INSERTED)
-    return ticket
+        raise Invalid(UNMATCHED_FAK if record.reason == "immediate" else NOT_INSERTED)
+    return record
 
 
 def _request(venue: PolymarketVenue, form: Form, key: PolymarketKey) -> OrderRequest:
@@ -179,26 +179,26 @@ def _held_until(venue: PolymarketVenue, form: Form, now_ms: int) -> int | None:
         return None
     delay_ms = venue.sports_delay_s(form.listed) * 1000
     if not delay_ms and venue.has_taker_delay(form.listed):
-        delay_ms = venue.exchange.behaviour.taker_delay_ms
+        delay_ms = venue.exchange.state.profile.taker_delay_ms
         if delay_ms:
             venue.held_until_ms[form.order_id] = now_ms + delay_ms
     return now_ms + delay_ms if delay_ms else None
 
 
-def _placed(venue: PolymarketVenue, ticket: Ticket) -> dict[str, Any]:
+def _placed(venue: PolymarketVenue, record: OrderRecord) -> dict[str, Any]:
     """The result of an accepted order. Its trades are named; their transactions come later.
 
     An order that a fault holds back looks as if it rested.
     """
-    if ticket.status == "delayed":
-        return _result(ticket.order_id, ticket.request.extra.get("shown", "live"))
-    if not ticket.filled_e6:
-        return _result(ticket.order_id, "live")
+    if record.status == "delayed":
+        return _result(record.order_id, record.request.extra.get("shown", "live"))
+    if not record.filled_e6:
+        return _result(record.order_id, "live")
     digits = 0 if venue.settings.micro_amounts else 6
-    dollars, shares = decimal_text(ticket.taker_cash_e6, digits), decimal_text(ticket.filled_e6, digits)
-    making, taking = (dollars, shares) if ticket.request.intent.action == "buy" else (shares, dollars)
-    result = _result(ticket.order_id, "matched", making=making, taking=taking)
-    return {**result, "tradeIDs": list(ticket.trade_ids)}
+    dollars, shares = decimal_text(record.taker_cash_e6, digits), decimal_text(record.filled_e6, digits)
+    making, taking = (dollars, shares) if record.request.intent.action == "buy" else (shares, dollars)
+    result = _result(record.order_id, "matched", making=making, taking=taking)
+    return {**result, "tradeIDs": list(record.trade_ids)}
 
 
 def _with(response: Response, headers: dict[str, str]) -> Response:
@@ -232,7 +232,7 @@ def refusal_text(error: Refused, form: Form) -> str:
     }.get(error.code, NOT_INSERTED)
 
 
-def _end_reason(ticket: Ticket) -> str:
+def _end_reason(record: OrderRecord) -> str:
     """Why a held order was not carried out when it was released."""
     return {
         "insufficient_balance": "not enough balance / allowance: the balance is not enough",
@@ -241,7 +241,7 @@ def _end_reason(ticket: Ticket) -> str:
         "market_closed": NOT_READY,
         "market_paused": NOT_READY,
         "post_only_mode": POST_ONLY_MODE,
-    }.get(ticket.reason, NOT_INSERTED)
+    }.get(record.reason, NOT_INSERTED)
 
 
 def _result(order_id: str, status: str, *, making: str = "", taking: str = "", error: str = "") -> dict[str, Any]:

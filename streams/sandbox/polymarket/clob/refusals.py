@@ -26,7 +26,7 @@ def trading_refusal(
     exchange: Exchange, now_ms: int, *, is_cancel: bool = False, is_post_only: bool = False
 ) -> Response | None:
     """What the trading status answers to an order or a cancel, None when it may pass."""
-    status = exchange.mode
+    status = exchange.state.mode
     if status == "restarting":
         # The text is unconfirmed; clients go by the status.
         return Response(425, {"error": "matching engine restarting"})
@@ -37,7 +37,7 @@ def trading_refusal(
     if status == "cancel_only":
         return Response(503, {"error": _CANCEL_ONLY})
     if status == "post_only" and not is_post_only:
-        ends_in_s = max(1, -(-((exchange.mode_until_ms or now_ms) - now_ms) // 1000))
+        ends_in_s = max(1, -(-((exchange.state.mode_until_ms or now_ms) - now_ms) // 1000))
         body = {"error": POST_ONLY_MODE, "code": "post_only_mode", "retry_after_seconds": ends_in_s}
         return Response(503, body, {"Retry-After": str(ends_in_s)})
     return None

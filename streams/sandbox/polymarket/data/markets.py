@@ -41,7 +41,7 @@ def list_holders(venue: PolymarketVenue, request: Request) -> Response:
 
 def _holders(venue: PolymarketVenue, listed: ListedMarket, outcome: Outcome) -> list[dict[str, Any]]:
     rows = []
-    for account in venue.exchange.accounts.accounts.values():
+    for account in venue.exchange.state.accounts.accounts.values():
         position = account.positions.get(listed.market_id)
         if account.is_house or position is None or position.held_e6(outcome) <= 0:
             continue
@@ -64,7 +64,7 @@ def get_open_interest(venue: PolymarketVenue, request: Request) -> Response:
     if wanted:
         rows = [{"condition_id": m.market_id, "value": number(m.interest_e6)} for m in _markets(venue, wanted)]
     else:
-        total = sum(listed.interest_e6 for listed in venue.exchange.markets.values())
+        total = sum(listed.interest_e6 for listed in venue.exchange.state.markets.values())
         rows = [{"condition_id": "GLOBAL", "value": number(total)}]
     return Response(200, {"data": rows})
 
@@ -72,7 +72,7 @@ def get_open_interest(venue: PolymarketVenue, request: Request) -> Response:
 def get_live_volume(venue: PolymarketVenue, request: Request) -> Response:
     """Taker volume of events, with their markets."""
     events = set(request.params("event_id"))
-    found = [m for m in venue.exchange.markets.values() if event_number(m.event.event_id) in events]
+    found = [m for m in venue.exchange.state.markets.values() if event_number(m.event.event_id) in events]
     rows = [{"condition_id": m.market_id, "taker_volume": number(m.volume_e6)} for m in found]
     body = {"taker_volume_total": number(sum(m.volume_e6 for m in found)), "conditions": rows}
     return Response(200, {"data": body})
@@ -113,7 +113,7 @@ def list_resolutions(venue: PolymarketVenue, request: Request) -> Response:
     wanted = set(request.params("condition_id"))
     rows = [
         _resolution(listed)
-        for listed in venue.exchange.markets.values()
+        for listed in venue.exchange.state.markets.values()
         if listed.market_id in wanted
         or question_id(listed) in questions
         or event_number(listed.event.event_id) in events
@@ -122,7 +122,7 @@ def list_resolutions(venue: PolymarketVenue, request: Request) -> Response:
 
 
 def _markets(venue: PolymarketVenue, wanted: set[str]) -> list[ListedMarket]:
-    return [venue.exchange.markets[name] for name in sorted(wanted) if name in venue.exchange.markets]
+    return [venue.exchange.state.markets[name] for name in sorted(wanted) if name in venue.exchange.state.markets]
 
 
 def _token(listed: ListedMarket, outcome: Outcome) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def position_rows(exchange: Exchange, wallet: str, account: Account) -> list[dic
     """One row per token the wallet holds, and one per market it is flat in."""
     rows: list[dict[str, Any]] = []
     for market_id, position in account.positions.items():
-        listed = exchange.markets.get(market_id)
+        listed = exchange.state.markets.get(market_id)
         if listed is None:
             continue
         flat = "no" if position.no_e6 > position.yes_e6 else "yes"
@@ -81,7 +81,7 @@ def _position(wallet: str, listed: ListedMarket, position: Position, outcome: Ou
 
 def trade_row(exchange: Exchange, trade: Trade, side: TradeSide, wallet: str) -> dict[str, Any]:
     """One side of a trade."""
-    listed = exchange.markets[trade.market_id]
+    listed = exchange.state.markets[trade.market_id]
     outcome = side.intent.outcome
     index = 0 if outcome == "yes" else 1
     return {
@@ -110,7 +110,7 @@ def redemption(exchange: Exchange, payout: Payout, wallet: str) -> dict[str, Any
     """A position that was paid out."""
     paid, at_s = payout.payout_e6, payout.at_ms // 1000
     redeemed = Activity(payout.account_id, payout.market_id, "REDEEM", paid, paid, at_s, payout.transaction_id)
-    return activity_row(exchange.markets[payout.market_id], redeemed, wallet)
+    return activity_row(exchange.state.markets[payout.market_id], redeemed, wallet)
 
 
 def activity_row(listed: ListedMarket, activity: Activity, wallet: str) -> dict[str, Any]:

@@ -144,8 +144,8 @@ def trades(venue: PolymarketVenue, request: Request) -> list[dict[str, Any]]:
     else:
         rows = [
             trade_row(exchange, trade, trade.taker, wallet_of(trade.taker.account_id))
-            for trade in reversed(exchange.public_trades)
-            if trade.market_id in (wanted or exchange.markets)
+            for trade in reversed(exchange.state.public_trades)
+            if trade.market_id in (wanted or exchange.state.markets)
         ]
     return [row for row in rows if fits(row)]
 
@@ -155,7 +155,7 @@ def value(venue: PolymarketVenue, user: str, wanted: set[str]) -> float:
     total = 0
     for _, account in _wallets(venue, user):
         for market_id, position in account.positions.items():
-            listed = venue.exchange.markets.get(market_id)
+            listed = venue.exchange.state.markets.get(market_id)
             if listed is None or (wanted and market_id not in wanted):
                 continue
             yes = present_price_e4(listed, "yes")
@@ -184,16 +184,16 @@ def _wallets(venue: PolymarketVenue, user: str) -> list[tuple[str, Account]]:
     """The wallet asked for, if it is known; every wallet from outside for an empty one."""
     exchange, now = venue.exchange, venue.now_ms()
     if user:
-        known = account_of(user) in exchange.accounts.accounts
-        return [(user, exchange.reads.account(account_of(user), now))] if known else []
-    outside = [account for account in exchange.accounts.accounts.values() if not account.is_house]
-    return [(wallet_of(a.account_id), exchange.reads.account(a.account_id, now)) for a in outside]
+        known = account_of(user) in exchange.state.accounts.accounts
+        return [(user, exchange.replica.account(account_of(user), now))] if known else []
+    outside = [account for account in exchange.state.accounts.accounts.values() if not account.is_house]
+    return [(wallet_of(a.account_id), exchange.replica.account(a.account_id, now)) for a in outside]
 
 
 def _own_trades(venue: PolymarketVenue, account: Account) -> list[tuple[Trade, TradeSide]]:
     found = (
         (trade, own_side(trade, {account.account_id}))
-        for trade in venue.exchange.reads.trades(account.account_id, venue.now_ms())
+        for trade in venue.exchange.replica.trades(account.account_id, venue.now_ms())
     )
     return [(trade, side) for trade, side in found if side is not None and trade.status != "FAILED"]
 
@@ -201,16 +201,16 @@ def _own_trades(venue: PolymarketVenue, account: Account) -> list[tuple[Trade, T
 def _activity(venue: PolymarketVenue, wallet: str, account: Account) -> list[dict[str, Any]]:
     exchange = venue.exchange
     rows = [trade_activity(exchange, trade, side, wallet) for trade, side in _own_trades(venue, account)]
-    payouts = exchange.reads.payouts(account.account_id, venue.now_ms())
+    payouts = exchange.replica.payouts(account.account_id, venue.now_ms())
     rows += [redemption(exchange, payout, wallet) for payout in payouts]
     for done in venue.activities:
-        if done.account_id == account.account_id and done.market_id in exchange.markets:
-            rows.append(activity_row(exchange.markets[done.market_id], done, wallet))
+        if done.account_id == account.account_id and done.market_id in exchange.state.markets:
+            rows.append(activity_row(exchange.state.markets[done.market_id], done, wallet))
     return rows
 
 
 def _event_of(venue: PolymarketVenue, row: dict[str, Any]) -> str:
-    return event_number(venue.exchange.markets[row["condition_id"]].event.event_id)
+    return event_number(venue.exchange.state.markets[row["condition_id"]].event.event_id)
 
 
 def _user(request: Request) -> str:

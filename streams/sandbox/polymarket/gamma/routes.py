@@ -35,7 +35,7 @@ def list_markets(venue: PolymarketVenue, request: Request) -> Response:
     """A page of markets, at most 100."""
     limit = _limit(request, 20, _MOST_MARKETS)
     with_tags = bool(flag(request, "include_tag"))
-    rows = [(listed.number, listed) for listed in venue.exchange.markets.values()]
+    rows = [(listed.number, listed) for listed in venue.exchange.state.markets.values()]
     page, cursor = _keyset(rows, request, limit, market_filter(request), market_ordering(request))
     body = {"markets": [gamma_market(listed, with_event=True, with_tags=with_tags) for listed in page]}
     return Response(200, body | cursor)
@@ -52,7 +52,7 @@ def list_events(venue: PolymarketVenue, request: Request) -> Response:
 def list_markets_by_offset(venue: PolymarketVenue, request: Request) -> Response:
     """The deprecated list: limit and offset, offset up to 2000."""
     matches = market_filter(request)
-    found = market_ordering(request).apply([m for m in venue.exchange.markets.values() if matches(m)])
+    found = market_ordering(request).apply([m for m in venue.exchange.state.markets.values() if matches(m)])
     return Response(200, [gamma_market(m, with_event=True) for m in _slice(found, request, _MOST_MARKETS)])
 
 
@@ -70,7 +70,7 @@ def get_market(venue: PolymarketVenue, request: Request, gamma_id: str) -> Respo
 
 def get_market_by_slug(venue: PolymarketVenue, request: Request, slug: str) -> Response:
     """One market by its slug."""
-    listed = next((listed for listed in venue.exchange.markets.values() if listed.market.slug == slug), None)
+    listed = next((listed for listed in venue.exchange.state.markets.values() if listed.market.slug == slug), None)
     return _shown(listed, request, "slug")
 
 
@@ -99,7 +99,9 @@ def get_event_tags(venue: PolymarketVenue, request: Request, event_id: str) -> R
 
 
 def _market(venue: PolymarketVenue, gamma_id: str) -> ListedMarket | None:
-    return next((listed for listed in venue.exchange.markets.values() if listed.market.gamma_id == gamma_id), None)
+    return next(
+        (listed for listed in venue.exchange.state.markets.values() if listed.market.gamma_id == gamma_id), None
+    )
 
 
 def _event(venue: PolymarketVenue, event_id: str) -> list[ListedMarket] | None:

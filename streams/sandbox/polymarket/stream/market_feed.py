@@ -95,7 +95,7 @@ class MarketFeed(Listener):
         elif moment == "tick_changed":
             self._publish_tick(listed, now_ms)
 
-    def on_forgotten(self, listed: ListedMarket) -> None:
+    def on_evicted(self, listed: ListedMarket) -> None:
         """Drop what is known of a market."""
         self._ticks.pop(listed.market_id, None)
         self._tops.pop(listed.market_id, None)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import orjson
 
-from streams.sandbox.http.schema_drift import with_novelties
+from streams.sandbox.http.schema_drift import with_schema_drift
 from streams.sandbox.http.server import Socket
 from streams.sandbox.polymarket.auth import PolymarketKey
 from streams.sandbox.polymarket.objects import book_event, has_book
@@ -57,7 +57,7 @@ class _Session:
     def send(self, frame: bytes) -> None:
         """Send a frame."""
         if self.venue.settings.has_novelties:
-            frame = orjson.dumps(with_novelties(orjson.loads(frame)))
+            frame = orjson.dumps(with_schema_drift(orjson.loads(frame)))
         if self.socket is not None:
             self.socket.send(frame, self.channel)
 

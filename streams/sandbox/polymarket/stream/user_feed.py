@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from streams.sandbox.core.records import ListedMarket, Listener, OrderRequest, Ticket, Trade, TradeSide
+from streams.sandbox.core.records import ListedMarket, Listener, OrderRecord, OrderRequest, Trade, TradeSide
 from streams.sandbox.exchange.exchange import Exchange
 from streams.sandbox.polymarket.clob.refusals import UNMATCHED_FAK
 from streams.sandbox.polymarket.formats import PRICES, size
@@ -28,24 +28,24 @@ class UserFeed(Listener):
         self._exchange = exchange
         self.subscribers: dict[UserSubscriber, None] = {}
 
-    def on_ticket(self, ticket: Ticket, listed: ListedMarket, now_ms: int) -> None:
+    def on_order(self, record: OrderRecord, listed: ListedMarket, now_ms: int) -> None:
         """PLACEMENT when it appears, UPDATE for every match, CANCELLATION when it ends unfilled."""
         if not self.subscribers:
             return
-        if ticket.reason == "immediate" and not ticket.filled_e6:
-            self.publish_kill(ticket.request, listed, UNMATCHED_FAK, now_ms)
+        if record.reason == "immediate" and not record.filled_e6:
+            self.publish_kill(record.request, listed, UNMATCHED_FAK, now_ms)
             return
-        order = order_object(ticket, listed)
+        order = order_object(record, listed)
         body = {
             **order,
             "event_type": "order",
-            "type": _kind(ticket),
+            "type": _kind(record),
             "order_owner": order["owner"],
             "created_at": str(order["created_at"]),
             "timestamp": str(now_ms),
             "associate_trades": order["associate_trades"] or None,
         }
-        self._send(ticket.request.account_id, listed.market_id, body)
+        self._send(record.request.account_id, listed.market_id, body)
 
     def publish_kill(self, request: OrderRequest, listed: ListedMarket, reason: str, now_ms: int) -> None:
         """A fill-or-kill order that was killed: a cancellation with the reason in its status and empty amounts."""
@@ -77,13 +77,13 @@ class UserFeed(Listener):
         """A trade matched or moved on towards settlement; one event per step, with the same id."""
         if not self.subscribers:
             return
-        ticket = self._exchange.tickets.get(side.order_id)
+        record = self._exchange.state.orders.get(side.order_id)
         body = {
             **trade_object(self._exchange, trade, side, listed),
             "event_type": "trade",
             "type": "TRADE",
             "timestamp": str(now_ms),
-            "trade_owner": ticket.request.extra["owner"] if ticket is not None else "",
+            "trade_owner": record.request.extra["owner"] if record is not None else "",
         }
         self._send(side.account_id, listed.market_id, body)
 
@@ -94,7 +94,7 @@ class UserFeed(Listener):
                 subscriber.send(frame)
 
 
-def _kind(ticket: Ticket) -> str:
-    if ticket.status.startswith("canceled"):
+def _kind(record: OrderRecord) -> str:
+    if record.status.startswith("canceled"):
         return "CANCELLATION"
-    return "UPDATE" if ticket.filled_e6 else "PLACEMENT"
+    return "UPDATE" if record.filled_e6 else "PLACEMENT"

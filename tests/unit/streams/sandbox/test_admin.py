@@ -12,7 +12,7 @@ import pytest
 from streams.market.identity import Venue
 from streams.sandbox.core.faults import FaultPlan
 from streams.sandbox.core.model import CatalogueEvent, CatalogueMarket, ListMarket
-from streams.sandbox.core.profile import Behaviour
+from streams.sandbox.core.profile import Profile
 from streams.sandbox.exchange.exchange import Exchange
 from streams.sandbox.http.server import Request, Response
 from streams.sandbox.process.admin import AdminApp, Controls
@@ -30,7 +30,7 @@ class Port:
     app: CountingApp
     controls: Controls
     commits: list[int]
-    forgotten: list[int]
+    evicted: list[int]
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         response = self.refused(method, path, body)
@@ -56,11 +56,11 @@ def port() -> Port:
         if venue is Venue.KALSHI:
             exchange.apply(ListMarket(CatalogueEvent(venue, "E", "S", "Rain"), market), NOW_MS)
     commits: list[int] = []
-    forgotten: list[int] = []
+    evicted: list[int] = []
 
-    def set_behaviour(behaviour: Behaviour) -> None:
+    def set_profile(profile: Profile) -> None:
         for exchange in exchanges.values():
-            exchange.behaviour = behaviour
+            exchange.state.profile = profile
 
     app = CountingApp(plan)
     controls = Controls(
@@ -69,10 +69,10 @@ def port() -> Port:
         plan,
         lambda venue: NOW_MS + plan.clock_ms.get(venue, 0),
         lambda: commits.append(1),
-        lambda: forgotten.append(1),
-        set_behaviour,
+        lambda: evicted.append(1),
+        set_profile,
     )
-    return Port(AdminApp(controls), app, controls, commits, forgotten)
+    return Port(AdminApp(controls), app, controls, commits, evicted)
 
 
 def test_rules_are_added_counted_and_removed_one_by_one_or_all(port: Port) -> None:
@@ -115,9 +115,9 @@ def test_what_cannot_be_meant_is_refused_with_a_sentence(port: Port) -> None:
 def test_modes_end_by_themselves_and_clocks_can_be_off(port: Port) -> None:
     exchange = port.controls.exchanges[Venue.KALSHI]
     port.ask("POST", "/mode", {"venue": "kalshi", "mode": "trading_paused", "for_ms": 500})
-    assert exchange.mode == "trading_paused"
+    assert exchange.state.mode == "trading_paused"
     exchange.tick(NOW_MS + 500)
-    assert exchange.mode == "open"
+    assert exchange.state.mode == "open"
     assert port.ask("POST", "/clock", {"venue": "kalshi", "skew_ms": -7_000})["now_ms"] == NOW_MS - 7_000
 
 
@@ -127,7 +127,7 @@ def test_behaviour_is_shown_and_changed_field_by_field(port: Port) -> None:
     )
     assert changed["kalshi_ack_ms"] == (20, 80)
     assert port.ask("GET", "/behaviour")["failed_share"] == "0.01"
-    assert port.controls.exchanges[Venue.POLYMARKET].behaviour.kalshi_tier == "basic"
+    assert port.controls.exchanges[Venue.POLYMARKET].state.profile.kalshi_tier == "basic"
     for body in ({"speed": 1}, {"read_lag_ms": -1}, {"kalshi_ack_ms": [80, 20]}, {"fades": 1}, {"sellable": "never"}):
         assert port.refused("PATCH", "/behaviour", body).status == 400, body
 
@@ -157,6 +157,6 @@ def test_stopping_the_flow_can_clear_the_books_so_that_a_test_owns_them(port: Po
     port.ask("POST", "/orders", order)
     port.ask("POST", "/flow", {"running": False, "clear": True})
     assert port.controls.is_flow_running is False
-    assert port.forgotten
+    assert port.evicted
     assert port.ask("GET", f"/markets/kalshi/{MARKET}")["bids"] == []
     assert port.ask("GET", "/truth/kalshi") == {"orders": [], "trades": [], "accounts": []}

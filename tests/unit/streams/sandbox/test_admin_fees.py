@@ -84,12 +84,12 @@ def test_of_two_changes_for_one_moment_the_last_counts() -> None:
 
 def test_orders_that_dearer_fees_leave_without_cover_end() -> None:
     venue = OfflineKalshi()
-    account = venue.exchange.accounts.accounts["kalshi:key-1"]
+    account = venue.exchange.state.accounts.accounts["kalshi:key-1"]
     account.allocation = {}
     ids = [venue.placed(price="0.4000", client_order_id=f"o{number}") for number in range(2)]
-    account.cash_by_shard_e6[0] = venue.exchange.reserved_e6(account.account_id)
+    account.cash_by_shard_e6[0] = venue.exchange.transfers.reserved_e6(account.account_id)
     ask(venue, {"series": SERIES, "fee_type": "quadratic_with_maker_fees", "fee_multiplier": "1"})
-    assert [venue.exchange.tickets[name].reason for name in ids] == ["", "margin"]
+    assert [venue.exchange.state.orders[name].reason for name in ids] == ["", "margin"]
 
 
 def test_a_restart_keeps_the_fees_and_tells_no_change_twice() -> None:

@@ -11,7 +11,7 @@ from random import Random
 
 from streams.market.identity import Venue
 from streams.sandbox.core.faults import FaultPlan, FaultRule
-from streams.sandbox.core.profile import ZERO, Behaviour
+from streams.sandbox.core.profile import ZERO, Profile
 from streams.sandbox.http.delivery import Delivery
 
 
@@ -43,11 +43,11 @@ class Wire:
     clock: Clock = field(default_factory=Clock)
     arrived: list[tuple[float, bytes]] = field(default_factory=list)
 
-    def line(self, *rules: FaultRule, behaviour: Behaviour = ZERO, seed: int = 1) -> Delivery:
+    def line(self, *rules: FaultRule, profile: Profile = ZERO, seed: int = 1) -> Delivery:
         def write(frame: bytes) -> None:
             self.arrived.append((self.clock.now, frame))
 
-        return Delivery(Venue.KALSHI, FaultPlan(list(rules)), lambda: behaviour, write, self.clock, Random(seed))
+        return Delivery(Venue.KALSHI, FaultPlan(list(rules)), lambda: profile, write, self.clock, Random(seed))
 
     def frames(self) -> list[bytes]:
         return [frame for _, frame in self.arrived]
@@ -61,11 +61,11 @@ def test_without_lag_and_faults_a_frame_is_written_in_the_same_call() -> None:
 
 
 def test_lagging_frames_never_overtake_and_have_the_stated_distribution() -> None:
-    behaviour = replace(ZERO, feed_lag_ms=(100, 600))
+    profile = replace(ZERO, feed_lag_ms=(100, 600))
     lags: list[float] = []
     for seed in range(40):
         wire = Wire()
-        line = wire.line(behaviour=behaviour, seed=seed)
+        line = wire.line(profile=profile, seed=seed)
         for number in range(4_000):
             wire.clock.run_to(number * 0.02)
             line.carry(b"%d" % number, "trade")

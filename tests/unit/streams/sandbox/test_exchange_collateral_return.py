@@ -42,10 +42,10 @@ def venue(count: int = 3, *, is_exclusive: bool = True, strikes: tuple[str, ...]
         strike = {"type": "greater", "floor": strikes[number]} if strikes else None
         market = replace(plain, market_id=f"M{number}", fee_schedule=FREE, strike=strike)
         made.apply(ListMarket(event, market), NOW)
-    account = made.accounts.open_account("me", cash * CONTRACT)
+    account = made.state.accounts.open_account("me", cash * CONTRACT)
     account.cash_by_shard_e6 = {0: cash * CONTRACT}
     account.allocation = {}
-    made.set_netting("me", is_on=True)
+    made.transfers.set_collateral_return("me", is_on=True)
     return made
 
 
@@ -57,22 +57,22 @@ def order(name: str, market: str, outcome: Outcome, price: int, size: int, tif: 
 
 def trade(made: Exchange, market: str, outcome: Outcome, price: int, size: int) -> None:
     """ "me" buys an outcome from a maker at a price of that outcome."""
-    name = f"t{made.ticket_count}"
+    name = f"t{made.state.order_count}"
     side, yes_price = ("ask", price) if outcome == "yes" else ("bid", 10_000 - price)
     act = PlaceOrder(MarketRef(Venue.KALSHI, market), "maker", name, side, yes_price, size * CONTRACT)  # type: ignore[arg-type]
     made.apply(act, NOW)
-    assert made.place(order(name, market, outcome, price, size, "ioc"), NOW).filled_e6 == size * CONTRACT
+    assert made.order_entry.place(order(name, market, outcome, price, size, "ioc"), NOW).filled_e6 == size * CONTRACT
 
 
 def settle(made: Exchange, market: str, value_e4: int) -> None:
     result: Any = {0: "no", 10_000: "yes"}.get(value_e4, "scalar")
     made.apply(DetermineMarket(MarketRef(Venue.KALSHI, market), value_e4, result), NOW)
     made.apply(SettleMarket(MarketRef(Venue.KALSHI, market)), NOW)
-    assert made.accounts.total_e6() == sum(one.deposited_e6 for one in made.accounts.accounts.values())
+    assert made.state.accounts.total_e6() == sum(one.deposited_e6 for one in made.state.accounts.accounts.values())
 
 
 def me(made: Exchange) -> Account:
-    return made.accounts.accounts["me"]
+    return made.state.accounts.accounts["me"]
 
 
 def cents(made: Exchange) -> int:
@@ -82,7 +82,7 @@ def cents(made: Exchange) -> int:
 
 def refusal(made: Exchange, wanted: OrderRequest) -> str:
     with pytest.raises(Refused) as refused:
-        made.place(wanted, NOW)
+        made.order_entry.place(wanted, NOW)
     return refused.value.code
 
 
@@ -93,14 +93,14 @@ def test_no_of_two_exclusive_markets_takes_what_they_can_lose_together() -> None
     assert refusal(made, order("dear", "M1", "no", 7_000, 3)) == "insufficient_balance"
     trade(made, "M1", "no", 7_000, 1)
     assert cents(made) == 70
-    assert made.reserved_e6("me") == 0
+    assert made.transfers.reserved_e6("me") == 0
     trade(made, "M2", "no", 9_000, 1)
     assert cents(made) == 80
 
 
 def test_without_netting_every_market_is_collateralised_by_itself() -> None:
     made = venue()
-    made.set_netting("me", is_on=False)
+    made.transfers.set_collateral_return("me", is_on=False)
     trade(made, "M0", "no", 6_000, 1)
     trade(made, "M1", "no", 7_000, 1)
     assert cents(made) == 10_000 - 130
@@ -120,15 +120,15 @@ def test_a_contract_whose_dollar_was_returned_can_only_be_sold_by_paying_it_back
 
 def test_orders_of_an_event_hold_the_worst_of_what_they_can_take_together() -> None:
     made = venue()
-    made.place(order("a", "M0", "no", 6_000, 10), NOW)
-    made.place(order("b", "M1", "no", 7_000, 10), NOW)
-    assert made.reserved_e6("me") == 7 * CONTRACT
-    made.place(order("c", "M2", "yes", 5_000, 10), NOW)
-    assert made.reserved_e6("me") == 12 * CONTRACT
-    made.amend("me", "c", Amendment(4_000, 10 * CONTRACT), NOW)
-    assert made.reserved_e6("me") == 11 * CONTRACT
-    made.cancel("me", "b", NOW)
-    assert made.reserved_e6("me") == 10 * CONTRACT
+    made.order_entry.place(order("a", "M0", "no", 6_000, 10), NOW)
+    made.order_entry.place(order("b", "M1", "no", 7_000, 10), NOW)
+    assert made.transfers.reserved_e6("me") == 7 * CONTRACT
+    made.order_entry.place(order("c", "M2", "yes", 5_000, 10), NOW)
+    assert made.transfers.reserved_e6("me") == 12 * CONTRACT
+    made.order_entry.amend("me", "c", Amendment(4_000, 10 * CONTRACT), NOW)
+    assert made.transfers.reserved_e6("me") == 11 * CONTRACT
+    made.order_entry.cancel("me", "b", NOW)
+    assert made.transfers.reserved_e6("me") == 10 * CONTRACT
 
 
 @pytest.mark.parametrize(
@@ -152,23 +152,23 @@ def test_whatever_the_results_the_books_come_out_exact(values: tuple[int, ...], 
     for number, value in enumerate(values):
         settle(made, f"M{number}", value)
         assert cents(made) >= 0
-    assert (cents(made), made.accounts.shortfall_e6, me(made).returned_e6) == (final, 0, {})
-    assert sum(made.accounts.escrow_e6.values()) == 0
+    assert (cents(made), made.state.accounts.shortfall_e6, me(made).returned_e6) == (final, 0, {})
+    assert sum(made.state.accounts.escrow_e6.values()) == 0
 
 
 def test_what_a_second_winner_leaves_owed_is_taken_from_later_payouts_and_then_the_venues_loss() -> None:
     made = venue(cash=6)
     for market, price in (("M0", 6_000), ("M1", 7_000), ("M2", 9_000)):
         trade(made, market, "no", price, 10)
-    made.place(order("rests", "M2", "yes", 100, 1), NOW)
+    made.order_entry.place(order("rests", "M2", "yes", 100, 1), NOW)
     settle(made, "M0", 10_000)
-    assert (cents(made), made.tickets["rests"].status) == (400, "resting")
+    assert (cents(made), made.state.orders["rests"].status) == (400, "resting")
     settle(made, "M1", 10_000)
-    assert (made.tickets["rests"].status, made.tickets["rests"].reason) == ("canceled", "margin")
+    assert (made.state.orders["rests"].status, made.state.orders["rests"].reason) == ("canceled", "margin")
     assert (cents(made), me(made).returned_e6) == (0, {"E/0": 16 * CONTRACT})
     assert refusal(made, order("more", "M2", "no", 100, 1)) == "insufficient_balance"
     settle(made, "M2", 0)
-    assert (cents(made), me(made).returned_e6, made.accounts.shortfall_e6) == (0, {}, 6 * CONTRACT)
+    assert (cents(made), me(made).returned_e6, made.state.accounts.shortfall_e6) == (0, {}, 6 * CONTRACT)
 
 
 @pytest.mark.parametrize(
@@ -182,47 +182,47 @@ def test_on_a_ladder_yes_of_the_wide_market_pays_for_no_of_the_narrow_one(values
     assert cents(made) == 9_700
     for number in (2, 0, 1):
         settle(made, f"M{number}", values[number])
-    assert (cents(made), made.accounts.shortfall_e6) == (final * 100, 0)
+    assert (cents(made), made.state.accounts.shortfall_e6) == (final * 100, 0)
 
 
 def test_who_switches_netting_off_keeps_it_where_orders_and_returned_cash_counted_on_it() -> None:
     made = venue(cash=7)
-    made.place(order("a", "M0", "no", 6_000, 10), NOW)
-    made.place(order("b", "M1", "no", 7_000, 10), NOW)
-    made.set_netting("me", is_on=False)
+    made.order_entry.place(order("a", "M0", "no", 6_000, 10), NOW)
+    made.order_entry.place(order("b", "M1", "no", 7_000, 10), NOW)
+    made.transfers.set_collateral_return("me", is_on=False)
     for market, price in (("M0", 4_000), ("M1", 3_000)):
         act = PlaceOrder(MarketRef(Venue.KALSHI, market), "maker", market, "bid", price, 10 * CONTRACT)
         made.apply(act, NOW)
         assert cents(made) >= 0
-    assert (cents(made), made.reserved_e6("me")) == (400, 0)
+    assert (cents(made), made.transfers.reserved_e6("me")) == (400, 0)
 
 
 def test_positions_from_before_are_netted_at_the_next_trade_of_their_event_or_on_demand() -> None:
     made, other = venue(), venue()
     for one in (made, other):
-        one.set_netting("me", is_on=False)
+        one.transfers.set_collateral_return("me", is_on=False)
         trade(one, "M0", "no", 6_000, 10)
         trade(one, "M1", "no", 7_000, 10)
-        one.set_netting("me", is_on=True)
+        one.transfers.set_collateral_return("me", is_on=True)
         assert cents(one) == 8_700
     trade(made, "M2", "yes", 100, 1)
     assert cents(made) == 9_699
-    other.net_at_once("me", NOW)
+    other.transfers.return_at_once("me", NOW)
     assert cents(other) == 9_700
 
 
 def test_what_was_returned_survives_a_restart_by_snapshot_and_by_tail() -> None:
     made = venue()
-    made.changes.listings.clear()
+    made.state.changes.listings.clear()
     before = orjson.dumps(exchange_state(made))
     take_changes(made)
     trade(made, "M0", "no", 6_000, 10)
     trade(made, "M1", "no", 7_000, 10)
-    made.place(order("rests", "M2", "no", 5_000, 10), NOW)
+    made.order_entry.place(order("rests", "M2", "no", 5_000, 10), NOW)
     tail = orjson.dumps(take_changes(made))
     for snapshot, records in ((orjson.dumps(exchange_state(made)), []), (before, [tail])):
         fresh = Exchange(Venue.KALSHI, FaultPlan(), 1, ZERO)
-        for listed in made.markets.values():
+        for listed in made.state.markets.values():
             restore_listing(fresh, orjson.loads(orjson.dumps(listing_state(listed))))
         apply_state(fresh, orjson.loads(snapshot))
         for record in records:
@@ -230,8 +230,8 @@ def test_what_was_returned_survives_a_restart_by_snapshot_and_by_tail() -> None:
         reopen_books(fresh, [], NOW)
         assert me(fresh) == me(made)
         assert me(fresh).returned_e6 == {"E/0": 10 * CONTRACT}
-        assert fresh.reserved_e6("me") == made.reserved_e6("me")
-        assert fresh.accounts.total_e6() == 100 * CONTRACT
+        assert fresh.transfers.reserved_e6("me") == made.transfers.reserved_e6("me")
+        assert fresh.state.accounts.total_e6() == 100 * CONTRACT
         settle(fresh, "M0", 10_000)
         assert cents(fresh) == 9_700
 
@@ -250,27 +250,27 @@ _EVENTS = {kind: venue(is_exclusive=kind == "MECNET", strikes=("1", "2", "3")) f
 )
 def test_orders_hold_what_the_worst_set_of_fills_takes(kind: str, held: Any, settled: int | None, wanted: Any) -> None:
     made = _EVENTS[kind]
-    account, last = Account("any", is_netting=True), made.markets["M2"]
+    account, last = Account("any", is_netting=True), made.state.markets["M2"]
     last.status, last.settlement_e4 = ("open", None) if settled is None else ("settled", settled)
     for number, (outcome, contracts) in enumerate(held):
         account.position(f"M{number}").change(outcome, contracts * CONTRACT, 0)
     if settled is not None:
         account.positions.pop("M2")
         wanted = [row for row in wanted if row[0] != 2]
-    group = made.netting.group_for(account, "M0")
+    group = made.state.collateral.group_for(account, "M0")
     assert group is not None
-    returned = account.returned_e6[group.key] = made.netting.guaranteed_e6(account, group)
+    returned = account.returned_e6[group.key] = made.state.collateral.guaranteed_e6(account, group)
     stakes = [Stake(f"M{n}", outcome, size * CONTRACT, size * price * 10_000) for n, outcome, size, price in wanted]
     fills = [(n, outcome, size * CONTRACT, size * price * 10_000) for n, outcome, size, price in wanted]
     holdings = [(account.held_e6(name, "yes"), account.held_e6(name, "no")) for name in ("M0", "M1", "M2")]
     assert returned == guaranteed_e6(kind, holdings, (None, None, settled))
     needed = needed_e6(kind, holdings, (None, None, settled), returned, fills)
-    assert made.netting.needed_e6(account, group, stakes) == needed
+    assert made.state.collateral.needed_e6(account, group, stakes) == needed
 
 
 def test_a_settled_market_is_kept_while_its_event_still_nets() -> None:
     made = venue()
-    for listed in made.markets.values():
+    for listed in made.state.markets.values():
         close = listed.market.close_time
         listed.market = replace(listed.market, open_time=close.replace(hour=(close.hour - 1) % 24))
     settle(made, "M0", 10_000)

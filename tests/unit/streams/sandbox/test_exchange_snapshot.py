@@ -36,10 +36,10 @@ def written(value: Any) -> Any:
 
 
 def resumed(made: Exchange, snapshot: Any, tail: list[Any]) -> Exchange:
-    fresh = Exchange(made.venue, FaultPlan(), 1)
+    fresh = Exchange(made.state.venue, FaultPlan(), 1)
     for name in ("me", "you"):
-        fresh.accounts.open_account(name, 1_000 * CONTRACT)
-    for listed in made.markets.values():
+        fresh.state.accounts.open_account(name, 1_000 * CONTRACT)
+    for listed in made.state.markets.values():
         restore_listing(fresh, written(listing_state(listed)))
     for state in (snapshot, *tail):
         apply_state(fresh, state)
@@ -51,21 +51,21 @@ def resumed(made: Exchange, snapshot: Any, tail: list[Any]) -> Exchange:
 
 
 def test_reads_lie_behind_writes() -> None:
-    made = exchange(Venue.KALSHI, behaviour=replace(ZERO, read_lag_ms=LAG))
+    made = exchange(Venue.KALSHI, profile=replace(ZERO, read_lag_ms=LAG))
     made.tick(NOW - LAG)
-    made.place(request("a", "yes", "buy", 4_000, 10, "gtc"), NOW)
-    assert made.reads.ticket("a", NOW + LAG - 1) is None
-    assert made.reads.tickets("me", NOW + LAG - 1) == []
-    made.cancel("me", "a", NOW + 1_000)
+    made.order_entry.place(request("a", "yes", "buy", 4_000, 10, "gtc"), NOW)
+    assert made.replica.order("a", NOW + LAG - 1) is None
+    assert made.replica.orders("me", NOW + LAG - 1) == []
+    made.order_entry.cancel("me", "a", NOW + 1_000)
     for at, status in ((NOW + LAG, "resting"), (NOW + 1_000 + LAG - 1, "resting"), (NOW + 1_000 + LAG, "canceled")):
-        seen = made.reads.ticket("a", at)
+        seen = made.replica.order("a", at)
         assert seen is not None
         assert seen.status == status
-    made.place(request("b", "yes", "buy", 5_100, 10), NOW + 3_000)
+    made.order_entry.place(request("b", "yes", "buy", 5_100, 10), NOW + 3_000)
     before, after = NOW + 3_000 + LAG - 1, NOW + 3_000 + LAG
-    assert (made.reads.account("me", before).cash_e6, len(made.reads.trades("me", before))) == (1_000 * CONTRACT, 0)
-    assert made.reads.account("me", after).position("M").yes_e6 == 10 * CONTRACT
-    assert len(made.reads.trades("me", after)) == 1
+    assert (made.replica.account("me", before).cash_e6, len(made.replica.trades("me", before))) == (1_000 * CONTRACT, 0)
+    assert made.replica.account("me", after).position("M").yes_e6 == 10 * CONTRACT
+    assert len(made.replica.trades("me", after)) == 1
 
 
 @pytest.mark.parametrize("venue", list(Venue))
@@ -73,28 +73,28 @@ def test_reads_lie_behind_writes() -> None:
 def test_late_reads_are_the_state_of_that_moment(venue: Venue, seed: int) -> None:
     names = {name: name for name in ("me", "you", "other")}
     world = World(venue, names)
-    world.exchange.behaviour = replace(ZERO, read_lag_ms=LAG)
-    world.exchange.reads.prepare(world.now)
+    world.exchange.state.profile = replace(ZERO, read_lag_ms=LAG)
+    world.exchange.replica.prepare(world.now)
     truth: list[tuple[int, dict[str, Any], dict[str, Any]]] = []
     for step in sequence(venue, seed, 50):
         if step.kind in ("restart", "redeem", "allocation"):
             continue
         world.run(step)
-        accounts = {name: asdict(world.exchange.accounts.accounts[name]) for name in names}
-        tickets = {name: (t.status, t.filled_e6, t.remaining_e6) for name, t in world.exchange.tickets.items()}
-        truth.append((world.now, accounts, deepcopy(tickets)))
+        accounts = {name: asdict(world.exchange.state.accounts.accounts[name]) for name in names}
+        records = {name: (t.status, t.filled_e6, t.remaining_e6) for name, t in world.exchange.state.orders.items()}
+        truth.append((world.now, accounts, deepcopy(records)))
         then = [state for state in truth if state[0] <= world.now - LAG]
         if not then:
             continue
-        _, accounts, tickets = then[-1]
+        _, accounts, records = then[-1]
         for name in names:
-            seen = asdict(world.exchange.reads.account(name, world.now))
+            seen = asdict(world.exchange.replica.account(name, world.now))
             assert _held(seen) == _held(accounts[name])
             found = {
                 t.order_id: (t.status, t.filled_e6, t.remaining_e6)
-                for t in world.exchange.reads.tickets(name, world.now)
+                for t in world.exchange.replica.orders(name, world.now)
             }
-            own = {n: v for n, v in tickets.items() if world.exchange.tickets[n].request.account_id == name}
+            own = {n: v for n, v in records.items() if world.exchange.state.orders[n].request.account_id == name}
             assert found == own
 
 
@@ -110,47 +110,47 @@ def test_everything_new_comes_back_from_a_snapshot_and_its_tail() -> None:
     made = exchange(Venue.KALSHI)
     take_changes(made)
     snapshot = written(exchange_state(made))
-    made.place(request("a", "yes", "buy", 4_000, 10, "gtc", cancel_on_pause=True), NOW)
-    made.place(request("b", "yes", "buy", 4_000, 10, "gtc"), NOW)
-    made.amend("me", "a", Amendment(4_000, 12 * CONTRACT, "renamed"), NOW)
-    made.hold(request("held", "yes", "buy", 4_100, 1, "gtc"), NOW + 500, NOW)
-    made.transfer("me", 1, 2, CONTRACT, NOW)
-    made.set_allocation("you", {0: 100})
-    made.change_close("M", NOW + 5_000, NOW)
-    made.set_mode("restarting", NOW, until_ms=NOW + 90, then="post_only")
-    made.face_state["groups"] = {"g": 1}
-    made.changes.face = True
+    made.order_entry.place(request("a", "yes", "buy", 4_000, 10, "gtc", cancel_on_pause=True), NOW)
+    made.order_entry.place(request("b", "yes", "buy", 4_000, 10, "gtc"), NOW)
+    made.order_entry.amend("me", "a", Amendment(4_000, 12 * CONTRACT, "renamed"), NOW)
+    made.order_entry.hold(request("held", "yes", "buy", 4_100, 1, "gtc"), NOW + 500, NOW)
+    made.transfers.transfer("me", 1, 2, CONTRACT, NOW)
+    made.transfers.set_allocation("you", {0: 100})
+    made.lifecycle.change_close("M", NOW + 5_000, NOW)
+    made.status.change("restarting", NOW, until_ms=NOW + 90, then="post_only")
+    made.state.saved["groups"] = {"g": 1}
+    made.state.changes.saved = True
     fresh = resumed(made, snapshot, [written(take_changes(made))])
     assert written(exchange_state(fresh)) == written(exchange_state(made))
-    assert list(fresh.markets["M"].book.bids[4_000].orders) == ["b", "a"]
-    assert (fresh.mode, fresh.mode_until_ms, fresh.mode_then) == ("restarting", NOW + 90, "post_only")
-    assert fresh.face_state == {"groups": {"g": 1}}
+    assert list(fresh.state.markets["M"].book.bids[4_000].orders) == ["b", "a"]
+    assert (fresh.state.mode, fresh.state.mode_until_ms, fresh.state.mode_then) == ("restarting", NOW + 90, "post_only")
+    assert fresh.state.saved == {"groups": {"g": 1}}
     fresh.tick(NOW + 100)
     fresh.tick(NOW + 200_000)
-    assert fresh.tickets["held"].status == "resting"
+    assert fresh.state.orders["held"].status == "resting"
 
 
 def test_house_positions_and_escrow_follow_from_the_others_after_a_restart() -> None:
     made = exchange(Venue.POLYMARKET)
-    made.place(request("a", "yes", "buy", 5_100, 10), NOW)
-    made.split("you", "M", 5 * CONTRACT, NOW)
+    made.order_entry.place(request("a", "yes", "buy", 5_100, 10), NOW)
+    made.inventory.split("you", "M", 5 * CONTRACT, NOW)
     fresh = resumed(made, written(exchange_state(made)), [])
-    assert fresh.accounts.escrow_e6["M"] == made.accounts.escrow_e6["M"] == 15 * CONTRACT
-    assert fresh.accounts.accounts["house"].position("M").no_e6 == 10 * CONTRACT
-    assert fresh.accounts.total_e6() == 2_000 * CONTRACT
+    assert fresh.state.accounts.escrow_e6["M"] == made.state.accounts.escrow_e6["M"] == 15 * CONTRACT
+    assert fresh.state.accounts.accounts["house"].position("M").no_e6 == 10 * CONTRACT
+    assert fresh.state.accounts.total_e6() == 2_000 * CONTRACT
     ref = MarketRef(Venue.POLYMARKET, "M")
     fresh.apply(DetermineMarket(ref, 0, "no"), NOW)
     fresh.apply(SettleMarket(ref), NOW)
-    assert fresh.accounts.escrow_e6["M"] == 0
+    assert fresh.state.accounts.escrow_e6["M"] == 0
 
 
 def test_no_id_is_given_twice_after_a_restart() -> None:
     made = exchange(Venue.KALSHI)
-    made.place(request("a", "yes", "buy", 5_100, 1), NOW)
+    made.order_entry.place(request("a", "yes", "buy", 5_100, 1), NOW)
     fresh = resumed(made, written(exchange_state(made)), [])
-    fresh.place(request("b", "yes", "buy", 5_100, 1), NOW)
-    assert len(fresh.trades) == 2
-    assert [trade.number for trade in fresh.trades.values()] == [1, 2]
+    fresh.order_entry.place(request("b", "yes", "buy", 5_100, 1), NOW)
+    assert len(fresh.state.trades) == 2
+    assert [trade.number for trade in fresh.state.trades.values()] == [1, 2]
 
 
 # -- forgetting -------------------------------------------------------------------------------------------------------
@@ -160,7 +160,7 @@ class _Ear(Listener):
     def __init__(self) -> None:
         self.gone: list[str] = []
 
-    def on_forgotten(self, listed: ListedMarket) -> None:
+    def on_evicted(self, listed: ListedMarket) -> None:
         self.gone.append(listed.market_id)
 
 
@@ -172,10 +172,10 @@ def short_lived(number: int) -> ListMarket:
 
 def settled(traded: bool) -> tuple[Exchange, _Ear]:
     made, ear = exchange(Venue.KALSHI), _Ear()
-    made.listeners.append(ear)
+    made.state.listeners.append(ear)
     made.apply(short_lived(1), NOW)
     if traded:
-        made.place(replace(request("a", "yes", "buy", 4_000, 10, "gtc"), market_id="S1"), NOW)
+        made.order_entry.place(replace(request("a", "yes", "buy", 4_000, 10, "gtc"), market_id="S1"), NOW)
     ref = MarketRef(Venue.KALSHI, "S1")
     made.apply(DetermineMarket(ref, 0, "no"), NOW)
     made.apply(SettleMarket(ref), NOW)
@@ -185,25 +185,25 @@ def settled(traded: bool) -> tuple[Exchange, _Ear]:
 def test_a_short_market_nobody_traded_is_forgotten_an_hour_after_it_was_settled() -> None:
     made, ear = settled(traded=False)
     made.tick(NOW + KEPT_UNTRADED_MS - 1)
-    assert "S1" in made.markets
+    assert "S1" in made.state.markets
     made.tick(NOW + KEPT_UNTRADED_MS + 60_000)
-    assert (list(made.markets), ear.gone) == (["M"], ["S1"])
+    assert (list(made.state.markets), ear.gone) == (["M"], ["S1"])
     made.apply(short_lived(2), NOW)
-    assert made.markets["S2"].number == 3
+    assert made.state.markets["S2"].number == 3
 
 
 def test_one_that_was_traded_stays_for_a_week_and_takes_its_orders_along() -> None:
     made, _ = settled(traded=True)
     made.tick(NOW + KEPT_TRADED_MS - 1)
-    assert "a" in made.tickets
+    assert "a" in made.state.orders
     made.tick(NOW + KEPT_TRADED_MS + 60_000)
-    assert (list(made.markets), made.tickets) == (["M"], {})
+    assert (list(made.state.markets), made.state.orders) == (["M"], {})
 
 
 @pytest.mark.parametrize("is_in_snapshot", [True, False])
 def test_a_forgotten_market_stays_forgotten_after_a_restart(is_in_snapshot: bool) -> None:
     made, _ = settled(traded=True)
-    listings = [written(listing_state(listed)) for listed in made.markets.values()]
+    listings = [written(listing_state(listed)) for listed in made.state.markets.values()]
     take_changes(made)
     snapshot, tail = written(exchange_state(made)), []
     made.tick(NOW + KEPT_TRADED_MS + 60_000)
@@ -217,5 +217,5 @@ def test_a_forgotten_market_stays_forgotten_after_a_restart(is_in_snapshot: bool
     for state in (snapshot, *tail):
         apply_state(fresh, state)
     reopen_books(fresh, snapshot["house"], NOW)
-    assert (list(fresh.markets), fresh.tickets) == (["M"], {})
-    assert fresh.list_market(short_lived(3), NOW).number == 3
+    assert (list(fresh.state.markets), fresh.state.orders) == (["M"], {})
+    assert fresh.lifecycle.list_market(short_lived(3), NOW).number == 3

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from streams.market.identity import Venue
 from streams.sandbox.core.faults import FaultPlan, FaultRule
-from streams.sandbox.core.profile import REALISTIC, ZERO, Behaviour
+from streams.sandbox.core.profile import REALISTIC, ZERO, Profile
 from streams.sandbox.http.server import Request, Response
 from tests.support.faulty_app import CountingApp
 from tests.support.kalshi_venue import OfflineKalshi
@@ -15,13 +15,13 @@ ORDER = Request("POST", "/trade-api/v2/portfolio/orders", [], {})
 READ = Request("GET", "/trade-api/v2/portfolio/orders", [], {})
 
 
-def app_under(*rules: FaultRule, behaviour: Behaviour = ZERO, venue: Venue = Venue.KALSHI) -> CountingApp:
+def app_under(*rules: FaultRule, profile: Profile = ZERO, venue: Venue = Venue.KALSHI) -> CountingApp:
     """An app under these rules."""
-    return CountingApp(FaultPlan(list(rules)), behaviour, venue)
+    return CountingApp(FaultPlan(list(rules)), profile, venue)
 
 
 def test_a_write_is_carried_out_after_half_its_time_and_answered_after_the_other() -> None:
-    app = app_under(behaviour=REALISTIC)
+    app = app_under(profile=REALISTIC)
     seen: list[float] = []
     for _ in range(300):
         before = app.carried_out
@@ -38,7 +38,7 @@ def test_a_write_is_carried_out_after_half_its_time_and_answered_after_the_other
 
 
 def test_polymarket_has_its_own_times_and_a_held_order_keeps_the_second_half() -> None:
-    app = app_under(behaviour=replace(ZERO, polymarket_ack_ms=(100, 100)), venue=Venue.POLYMARKET)
+    app = app_under(profile=replace(ZERO, polymarket_ack_ms=(100, 100)), venue=Venue.POLYMARKET)
     app.is_late = True
     request = Request("POST", "/clob/order", [], {})
     first = app.handle(request)
@@ -49,7 +49,7 @@ def test_polymarket_has_its_own_times_and_a_held_order_keeps_the_second_half() -
 
 
 def test_reads_are_not_held_up() -> None:
-    app = app_under(behaviour=REALISTIC)
+    app = app_under(profile=REALISTIC)
     assert app.handle(READ).delay_ms == 0
     assert app.handle(Request("POST", "/clob/books", [], {})).delay_ms == 0
 

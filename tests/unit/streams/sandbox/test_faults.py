@@ -100,5 +100,5 @@ def test_a_file_that_says_the_usual_settlement_overrides_the_profile_and_one_tha
 ) -> None:
     usual = {"mined_ms": 1500, "confirmed_ms": 4000, "failed_probability": "0", "sellable": "matched"}
     for document, is_ours in (({"settlement": usual}, True), ({"seed": 3}, False)):
-        exchange = Exchange(Venue.POLYMARKET, written(tmp_path, document), behaviour=REALISTIC)
-        assert (exchange.settlement_plan == SettlementPlan()) is is_ours
+        exchange = Exchange(Venue.POLYMARKET, written(tmp_path, document), profile=REALISTIC)
+        assert (exchange.timing.plan == SettlementPlan()) is is_ours

@@ -16,7 +16,7 @@ from streams.sandbox.catalogue.catalogue import Catalogue
 from streams.sandbox.catalogue.load import load_catalogue
 from streams.sandbox.core.model import CancelOrder, PlaceOrder
 from streams.sandbox.core.profile import REALISTIC, ZERO
-from streams.sandbox.process.options import load_behaviour
+from streams.sandbox.process.options import load_profile
 from streams.sandbox.simulation.dislocations import catalogue_dislocation
 from streams.sandbox.simulation.flow import Flow
 from streams.sandbox.simulation.parameters import REALISTIC_FLOW, FlowParameters, adjusted_parameters
@@ -96,8 +96,8 @@ def test_a_rival_takes_all_that_is_stale_in_one_order(bundled: Catalogue) -> Non
 def test_makers_step_back_when_the_other_venue_moves(bundled: Catalogue) -> None:
     """With the same news, more quotes are pulled where makers watch each other."""
     pulled = []
-    for behaviour in (ZERO, replace(ZERO, fades=True)):
-        parameters = replace(BRIEF, brief_gaps_per_h=0.0, jumps_per_h=60.0, move_fade_probability=1.0).under(behaviour)
+    for profile in (ZERO, replace(ZERO, fades=True)):
+        parameters = replace(BRIEF, brief_gaps_per_h=0.0, jumps_per_h=60.0, move_fade_probability=1.0).under(profile)
         flow, exchange = Flow(bundled, 3, parameters), OfflineExchange()
         acts = [act for number in range(240) for act in flow.step(START_MS + number * 250, [])]
         exchange.apply(acts)
@@ -132,13 +132,13 @@ def test_a_state_written_before_there_were_brief_gaps_can_be_taken_back(bundled:
 def test_a_behaviour_file_changes_single_figures_of_both_halves(tmp_path: Path) -> None:
     path = tmp_path / "behaviour.json"
     path.write_text(json.dumps({"read_lag_ms": 900, "rival_share": "0.25", "flow": {"levels": 3, "fade_s": [1, 2]}}))
-    behaviour, parameters = load_behaviour(path, REALISTIC, FlowParameters())
-    assert (behaviour.read_lag_ms, behaviour.kalshi_ack_ms) == (900, (20, 80))
+    profile, parameters = load_profile(path, REALISTIC, FlowParameters())
+    assert (profile.read_lag_ms, profile.kalshi_ack_ms) == (900, (20, 80))
     assert (parameters.levels, parameters.fade_s) == (3, (1, 2))
-    assert parameters.under(behaviour).rival_share == 0.25
+    assert parameters.under(profile).rival_share == 0.25
     for text in ("[]", '{"speed": 1}', '{"flow": {"levels": [1, 2]}}', '{"flow": {"fades": true}}', "{", '{"flow": 1}'):
         path.write_text(text)
         with pytest.raises(ConfigurationError, match=r"behaviour\.json .*\.$"):
-            load_behaviour(path, REALISTIC, FlowParameters())
+            load_profile(path, REALISTIC, FlowParameters())
     with pytest.raises(ValueError, match="rival_share"):
         adjusted_parameters(FlowParameters(), {"rival_share": 1})

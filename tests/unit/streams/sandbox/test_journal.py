@@ -180,12 +180,12 @@ def test_what_could_not_be_written_is_written_with_the_next_commit(
     sandbox = Sandbox(SandboxOptions(0, 0, tmp_path, lambda anchor: (ReplayFlow(tmp_path), None), FaultPlan()))
     made = exchange(Venue.KALSHI)
     sandbox.exchanges[Venue.KALSHI] = made
-    made.place(request("a", "yes", "buy", 5_100, 1), NOW)
+    made.order_entry.place(request("a", "yes", "buy", 5_100, 1), NOW)
     with monkeypatch.context() as patched:
         patched.setattr(Journal, "commit", _full)
         with pytest.raises(OSError, match="no space left"):
             sandbox.commit()
-    made.place(request("b", "yes", "buy", 5_100, 1), NOW)
+    made.order_entry.place(request("b", "yes", "buy", 5_100, 1), NOW)
     sandbox.commit()
     rows = sandbox._journal._database._connection.execute("SELECT document FROM ticket").fetchall()
     assert [orjson.loads(document)["request"]["order_id"] for (document,) in rows] == ["a", "b"]

@@ -86,10 +86,10 @@ def test_closing_a_netted_position_without_cash_is_refused() -> None:
     switch(made)
     buy_no(made, 0, "0.4000")
     buy_no(made, 1, "0.3000")
-    account = made.exchange.accounts.accounts["kalshi:key-1"]
+    account = made.exchange.state.accounts.accounts["kalshi:key-1"]
     account.allocation = {}
-    made.exchange.transfer(account.account_id, 0, 1, account.cash_by_shard_e6[0], made.now_ms)
-    made.exchange.transfer(account.account_id, 1, 0, 1_000_000, made.now_ms)
+    made.exchange.transfers.transfer(account.account_id, 0, 1, account.cash_by_shard_e6[0], made.now_ms)
+    made.exchange.transfers.transfer(account.account_id, 1, 0, 1_000_000, made.now_ms)
     made.quote("ask", 5_000, 50, key="high", ticker=f"{EVENT}-0")
     response = made.place(ticker=f"{EVENT}-0", side="bid", price="0.5000", client_order_id="close", **_IOC)
     assert (response.status, response.body["error"]["code"]) == (404, "insufficient_shard_balance")

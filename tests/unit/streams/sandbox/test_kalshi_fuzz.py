@@ -53,12 +53,12 @@ def some(source: random.Random, names: list[str], values: list[Any], most: int) 
 def asked(venue: OfflineKalshi, source: random.Random, choose: Callable[[], tuple[str, str]], number: int) -> None:
     """Send one random request."""
     method, path = choose()
-    path = path.replace("{}", str(source.choice([*venue.exchange.tickets, RAIN, "KXRAIN", "x", "²"])))
+    path = path.replace("{}", str(source.choice([*venue.exchange.state.orders, RAIN, "KXRAIN", "x", "²"])))
     query = "&".join(f"{name}={quote(str(value))}" for name, value in some(source, PARAMETERS, ODD, 4).items())
     usual = order(client_order_id=f"f{number}") if source.random() < 0.6 else {}
     body: Any = {**usual, **some(source, FIELDS, ODD, 3)}
     if "batched" in path:
-        body = {"orders": [body, {"order_id": source.choice(list(venue.exchange.tickets))}]}
+        body = {"orders": [body, {"order_id": source.choice(list(venue.exchange.state.orders))}]}
     response = venue.ask(method, f"{path}?{query}", None if method == "GET" else body, key="key-1")
     assert response.status < 500
     assert isinstance(response.body, bytes) or orjson.dumps(response.body)

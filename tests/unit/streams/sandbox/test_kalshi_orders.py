@@ -288,14 +288,14 @@ def test_fills_by_makers_trip_a_group_too_and_its_state_survives_in_the_exchange
     venue.quote("ask", 5_000, 5, key="taker", now=True)
     assert venue.own("/portfolio/order_groups")["order_groups"][0]["contracts_limit_fp"] == "5.00"
     assert venue.own("/portfolio/orders?status=resting")["orders"] == []
-    assert venue.exchange.face_state["order_groups"]["kalshi:key-1"][group]["is_triggered"] is True
+    assert venue.exchange.state.saved["order_groups"]["kalshi:key-1"][group]["is_triggered"] is True
 
 
 def test_a_trading_pause_takes_cancels_only_and_ends_the_orders_that_asked_for_it() -> None:
     venue = OfflineKalshi()
     stays, one = venue.placed(client_order_id="a"), venue.placed(client_order_id="b")
     ends = venue.placed(client_order_id="c", cancel_order_on_pause=True)
-    venue.exchange.set_mode("trading_paused", venue.now_ms, until_ms=venue.now_ms + 3_600_000)
+    venue.exchange.status.change("trading_paused", venue.now_ms, until_ms=venue.now_ms + 3_600_000)
     status = venue.public("/exchange/status")
     assert (status["exchange_active"], status["trading_active"]) == (True, False)
     assert status["exchange_estimated_resume_time"].endswith("Z")
@@ -305,27 +305,27 @@ def test_a_trading_pause_takes_cancels_only_and_ends_the_orders_that_asked_for_i
     assert venue.ask("DELETE", f"{_ORDERS}/{one}", key="key-1").status == 200
     assert venue.own(f"/portfolio/orders/{ends}")["order"]["status"] == "canceled"
     assert venue.own(f"/portfolio/orders/{stays}")["order"]["status"] == "resting"
-    venue.exchange.set_mode("closed", venue.now_ms)
+    venue.exchange.status.change("closed", venue.now_ms)
     assert venue.public("/exchange/status")["exchange_active"] is False
     assert venue.ask("DELETE", f"{_ORDERS}/{stays}", key="key-1").status == 409
 
 
 def test_the_status_of_a_pause_is_a_setting() -> None:
     venue = OfflineKalshi(settings=KalshiVenueSettings(pause_status=400))
-    venue.exchange.set_mode("trading_paused", venue.now_ms)
+    venue.exchange.status.change("trading_paused", venue.now_ms)
     assert error(venue.place()) == (400, "trading_is_paused", "")
 
 
 def test_closed_and_paused_markets_take_no_orders_and_a_reactivation_cancels_what_rests() -> None:
     venue = OfflineKalshi()
     one = venue.placed()
-    venue.exchange.pause_market(RAIN, venue.now_ms)
+    venue.exchange.lifecycle.pause(RAIN, venue.now_ms)
     assert error(venue.place(client_order_id="b")) == (400, "MARKET_NOT_ACTIVE", "")
     assert venue.public(f"/markets/{RAIN}")["market"]["status"] == "inactive"
-    venue.exchange.reactivate_market(RAIN, venue.now_ms)
+    venue.exchange.lifecycle.reactivate(RAIN, venue.now_ms)
     assert venue.own(f"/portfolio/orders/{one}")["order"]["status"] == "canceled"
     two = venue.placed(client_order_id="c")
-    venue.exchange.close_early(RAIN, venue.now_ms)
+    venue.exchange.lifecycle.close_early(RAIN, venue.now_ms)
     assert venue.own(f"/portfolio/orders/{two}")["order"]["status"] == "canceled"
     for response in (
         venue.place(client_order_id="d"),
@@ -408,8 +408,8 @@ def test_refusals_are_word_for_word_those_that_were_recorded(shared_dir: Path) -
     limited = replace(ZERO, kalshi_tier="basic")
     venue, poor = OfflineKalshi(), OfflineKalshi()
     paused, slow, slower = OfflineKalshi(), OfflineKalshi(limited), OfflineKalshi(limited, _DOCUMENTED)
-    poor.exchange.set_allocation("kalshi:key-1", {})
-    paused.exchange.set_mode("trading_paused", paused.now_ms)
+    poor.exchange.transfers.set_allocation("kalshi:key-1", {})
+    paused.exchange.status.change("trading_paused", paused.now_ms)
     venue.placed(client_order_id="used")
     spent = [(one, [one.ask("GET", "/portfolio/fills", key="key-1") for _ in range(61)][-1]) for one in (slow, slower)]
     late = venue.app.handle(venue.request("GET", "/portfolio/fills", key="key-1", at_ms=1))
@@ -437,7 +437,7 @@ def test_refusals_are_word_for_word_those_that_were_recorded(shared_dir: Path) -
         "429_observed": spent[0][1],
         "429_documented": spent[1][1],
     }
-    venue.exchange.pause_market(RAIN, venue.now_ms)
+    venue.exchange.lifecycle.pause(RAIN, venue.now_ms)
     responses["400_market_not_active"] = venue.place()
     samples = shared_dir / "venues" / "kalshi-samples"
     for name, response in responses.items():

@@ -372,10 +372,10 @@ def test_markets_page_without_gaps_while_others_go() -> None:
     venue = OfflineKalshi()
     venue.list_another()
     first = venue.public("/markets?limit=1")
-    venue.exchange.forget_market(RAIN)
+    venue.exchange.evict_market(RAIN)
     second = venue.public(f"/markets?limit=1&cursor={first['cursor']}")
     assert [market["ticker"] for market in second["markets"]] == [CRYPTO]
-    venue.exchange.forget_market(CRYPTO)
+    venue.exchange.evict_market(CRYPTO)
     rest = venue.public(f"/markets?limit=1&cursor={second['cursor']}")
     assert [market["ticker"] for market in rest["markets"]] == ["KXBTCD-26DEC02-T90000"]
     assert rest["cursor"] == ""

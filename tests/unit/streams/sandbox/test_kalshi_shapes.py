@@ -203,10 +203,10 @@ def test_private_frames_have_the_keys_of_the_samples() -> None:
 
 def test_life_cycle_frames_have_the_keys_of_the_samples() -> None:
     def live(venue: OfflineKalshi) -> None:
-        listing = venue.exchange.markets[RAIN]
-        venue.exchange.pause_market(RAIN, venue.now_ms)
-        venue.exchange.reactivate_market(RAIN, venue.now_ms)
-        venue.exchange.change_close(RAIN, venue.now_ms + 3_600_000, venue.now_ms)
+        listing = venue.exchange.state.markets[RAIN]
+        venue.exchange.lifecycle.pause(RAIN, venue.now_ms)
+        venue.exchange.lifecycle.reactivate(RAIN, venue.now_ms)
+        venue.exchange.lifecycle.change_close(RAIN, venue.now_ms + 3_600_000, venue.now_ms)
         venue.exchange.apply(ChangeTick(listing.market.ref, 10), venue.now_ms)
         venue.app.broadcast.publish_metadata(listing)
         venue.settle()

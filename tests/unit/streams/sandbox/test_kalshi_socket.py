@@ -223,7 +223,7 @@ def test_reasons_say_why_an_order_changed() -> None:
     venue.ask("DELETE", f"/portfolio/events/orders/{two}", key="key-1")
     assert last() == ("canceled", "")
     venue.placed(client_order_id="c")
-    venue.exchange.close_early(RAIN, venue.now_ms)
+    venue.exchange.lifecycle.close_early(RAIN, venue.now_ms)
     assert last() == ("canceled", "CloseCancel")
 
 
@@ -303,10 +303,10 @@ def test_closing_on_time_is_not_told_and_closing_early_is() -> None:
     venue = OfflineKalshi()
     line = venue.open_line()
     line.command(1, "subscribe", channels=["market_lifecycle_v2"])
-    venue.exchange.close_early(RAIN, venue.now_ms)
+    venue.exchange.lifecycle.close_early(RAIN, venue.now_ms)
     assert [frame["msg"]["event_type"] for frame in line.taken()] == ["close_date_updated"]
-    venue.now_ms = venue.exchange.markets[CRYPTO].close_ms
-    venue.exchange.close_early(CRYPTO, venue.now_ms)
+    venue.now_ms = venue.exchange.state.markets[CRYPTO].close_ms
+    venue.exchange.lifecycle.close_early(CRYPTO, venue.now_ms)
     assert line.taken() == []
 
 

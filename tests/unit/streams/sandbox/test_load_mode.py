@@ -66,7 +66,7 @@ class Client(Socket):
 
 
 def list_with_books(exchange: Exchange) -> None:
-    venue = exchange.venue
+    venue = exchange.state.venue
     market = CatalogueMarket(
         venue=venue, market_id=IDS[venue], event_id="E", series_id="S", title="Rain?", rules="Rain.",
         close_time=datetime(2026, 12, 1, tzinfo=UTC) + timedelta(days=365), open_time=datetime(2026, 1, 1, tzinfo=UTC),
@@ -125,7 +125,7 @@ def play(face: LoadApp, upgrade: Request, commands: list[Any], *, frames: int = 
 
 
 def levels(exchange: Exchange) -> tuple[Any, Any]:
-    book = exchange.markets[IDS[exchange.venue]].book
+    book = exchange.state.markets[IDS[exchange.state.venue]].book
     return book.levels("bid"), book.levels("ask")
 
 

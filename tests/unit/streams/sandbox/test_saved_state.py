@@ -39,19 +39,21 @@ def quoted() -> Exchanges:
     """Both exchanges, with orders of two accounts."""
     made = {venue: exchange(venue) for venue in Venue}
     for each in made.values():
-        each.place(request("b", "yes", "buy", 4_000, 10, "gtc"), NOW)
-        each.place(request("a", "yes", "buy", 5_100, 2), NOW)
-        each.place(request("c", "yes", "buy", 4_000, 7, "gtc", who="you"), NOW)
+        each.order_entry.place(request("b", "yes", "buy", 4_000, 10, "gtc"), NOW)
+        each.order_entry.place(request("a", "yes", "buy", 5_100, 2), NOW)
+        each.order_entry.place(request("c", "yes", "buy", 4_000, 7, "gtc", who="you"), NOW)
     return made
 
 
 def list_more(made: Exchange, count: int) -> None:
     """List further markets, each with a quote."""
-    act = listing(made.venue)
+    act = listing(made.state.venue)
     for number in range(count):
         market = replace(act.market, market_id=f"N{number}", yes_token=f"1{number}", no_token=f"2{number}")
         made.apply(ListMarket(act.event, market), NOW)
-        made.apply(PlaceOrder(MarketRef(made.venue, f"N{number}"), "maker", f"n{number}", "bid", 4_000, CONTRACT), NOW)
+        made.apply(
+            PlaceOrder(MarketRef(made.state.venue, f"N{number}"), "maker", f"n{number}", "bid", 4_000, CONTRACT), NOW
+        )
 
 
 @contextmanager
@@ -102,7 +104,7 @@ def states(made: Exchanges) -> dict[str, Any]:
 
 
 def quotes(made: Exchange) -> set[str]:
-    return {order.client_order_id for order in made.engine.orders.values() if order.is_house}
+    return {order.client_order_id for order in made.state.engine.orders.values() if order.is_house}
 
 
 # -- restarts ---------------------------------------------------------------------------------------------------------
@@ -111,15 +113,15 @@ def quotes(made: Exchange) -> set[str]:
 def test_a_restart_reads_back_everything_in_its_order(tmp_path: Path) -> None:
     made = quoted()
     with saving(tmp_path, made) as saved:
-        made[Venue.KALSHI].transfer("me", 1, 2, CONTRACT, NOW)
-        made[Venue.KALSHI].set_mode("restarting", NOW, until_ms=NOW + 90, then="post_only")
-        made[Venue.POLYMARKET].face_state["groups"] = {"g": 1}
+        made[Venue.KALSHI].transfers.transfer("me", 1, 2, CONTRACT, NOW)
+        made[Venue.KALSHI].status.change("restarting", NOW, until_ms=NOW + 90, then="post_only")
+        made[Venue.POLYMARKET].state.saved["groups"] = {"g": 1}
         saved.write_snapshot({"later": True}, NOW + 5)
         was = states(made)
     with resumed(tmp_path) as (again, found, _):
         assert states(again) == was
-        assert [list(each.tickets) for each in again.values()] == [["b", "a", "c"]] * 2
-        assert list(again[Venue.KALSHI].markets["M"].book.bids[4_000].orders) == ["b", "c"]
+        assert [list(each.state.orders) for each in again.values()] == [["b", "a", "c"]] * 2
+        assert list(again[Venue.KALSHI].state.markets["M"].book.bids[4_000].orders) == ["b", "c"]
         assert (found.source, found.anchor_ms, found.flow) == ("test", NOW, {"later": True})
 
 
@@ -127,13 +129,13 @@ def test_a_kill_after_a_commit_keeps_the_orders_and_takes_quotes_and_flow_back_t
     made = quoted()
     with saving(tmp_path, made) as saved:
         kalshi = made[Venue.KALSHI]
-        kalshi.place(request("late", "yes", "buy", 4_200, 1, "gtc"), NOW)
+        kalshi.order_entry.place(request("late", "yes", "buy", 4_200, 1, "gtc"), NOW)
         kalshi.apply(PlaceOrder(MarketRef(Venue.KALSHI, "M"), "maker", "new", "bid", 4_700, CONTRACT), NOW)
         saved.commit()
         assert saved.gather(), "few enough are left to write at once"
-        tickets = written(list(kalshi.tickets.values()))
+        records = written(list(kalshi.state.orders.values()))
     with resumed(tmp_path) as (again, found, _):
-        assert written(list(again[Venue.KALSHI].tickets.values())) == tickets
+        assert written(list(again[Venue.KALSHI].state.orders.values())) == records
         assert "new" not in quotes(again[Venue.KALSHI])
         assert found.flow == FLOW
 
@@ -184,16 +186,16 @@ def test_trades_among_the_makers_are_in_the_next_snapshot(tmp_path: Path) -> Non
         each = made[Venue.KALSHI]
         taker = PlaceOrder(MarketRef(Venue.KALSHI, "M"), "taker", "t", "bid", 5_200, CONTRACT, is_immediate=True)
         each.apply(taker, NOW)
-        volume = each.markets["M"].volume_e6
+        volume = each.state.markets["M"].volume_e6
         saved.write_snapshot(FLOW, NOW)
     with resumed(tmp_path) as (again, _, _):
-        assert again[Venue.KALSHI].markets["M"].volume_e6 == volume
+        assert again[Venue.KALSHI].state.markets["M"].volume_e6 == volume
 
 
 def test_a_quote_whose_cancel_waits_for_the_venue_is_not_written(tmp_path: Path) -> None:
     made = quoted()
     with saving(tmp_path, made) as saved:
-        made[Venue.KALSHI].set_mode("closed", NOW)
+        made[Venue.KALSHI].status.change("closed", NOW)
         made[Venue.KALSHI].apply(CancelOrder(MarketRef(Venue.KALSHI, "M"), "maker", "b1"), NOW)
         saved.write_snapshot(FLOW, NOW)
     with resumed(tmp_path) as (again, _, _):
@@ -202,11 +204,11 @@ def test_a_quote_whose_cancel_waits_for_the_venue_is_not_written(tmp_path: Path)
 
 def test_an_account_that_did_nothing_keeps_the_cash_it_was_opened_with(tmp_path: Path) -> None:
     made = {venue: Exchange(venue, FaultPlan(), 1) for venue in Venue}
-    made[Venue.KALSHI].accounts.open_account("me", 5 * CONTRACT)
+    made[Venue.KALSHI].state.accounts.open_account("me", 5 * CONTRACT)
     with saving(tmp_path, made):
         pass
     with resumed(tmp_path) as (again, _, _):
-        assert again[Venue.KALSHI].accounts.accounts["me"].cash_e6 == 5 * CONTRACT
+        assert again[Venue.KALSHI].state.accounts.accounts["me"].cash_e6 == 5 * CONTRACT
 
 
 @pytest.mark.parametrize("is_in_snapshot", [True, False])
@@ -215,14 +217,14 @@ def test_a_forgotten_market_stays_forgotten_after_a_restart(tmp_path: Path, is_i
     kalshi, act = made[Venue.KALSHI], listing(Venue.KALSHI)
     ends = act.market.open_time + timedelta(hours=1)
     kalshi.apply(ListMarket(act.event, replace(act.market, market_id="S1", close_time=ends)), NOW)
-    kalshi.place(replace(request("a", "yes", "buy", 4_000, 10, "gtc"), market_id="S1"), NOW)
+    kalshi.order_entry.place(replace(request("a", "yes", "buy", 4_000, 10, "gtc"), market_id="S1"), NOW)
     with saving(tmp_path, made) as saved:
         ref = MarketRef(Venue.KALSHI, "S1")
         kalshi.apply(DetermineMarket(ref, 0, "no"), NOW)
         kalshi.apply(SettleMarket(ref), NOW)
         saved.commit()
         kalshi.tick(NOW + KEPT_TRADED_MS + 60_000)
-        assert "S1" not in kalshi.markets
+        assert "S1" not in kalshi.state.markets
         if is_in_snapshot:
             saved.write_snapshot(FLOW, NOW)
         else:
@@ -230,9 +232,12 @@ def test_a_forgotten_market_stays_forgotten_after_a_restart(tmp_path: Path, is_i
         rows = saved._database.read()[1]
         assert [row for row in rows if row.market_id == "S1"] == []
     with resumed(tmp_path) as (again, _, _):
-        assert (list(again[Venue.KALSHI].markets), again[Venue.KALSHI].tickets) == (["M"], {})
+        assert (list(again[Venue.KALSHI].state.markets), again[Venue.KALSHI].state.orders) == (["M"], {})
         assert (
-            again[Venue.KALSHI].list_market(ListMarket(act.event, replace(act.market, market_id="S2")), NOW).number == 3
+            again[Venue.KALSHI]
+            .lifecycle.list_market(ListMarket(act.event, replace(act.market, market_id="S2")), NOW)
+            .number
+            == 3
         )
 
 
@@ -251,7 +256,7 @@ def write_old(folder: Path) -> Exchanges:
     for each in made.values():
         take_changes(each)
     (folder / "listings.log").write_bytes(
-        b"".join(line(listing_state(listed)) for each in made.values() for listed in each.markets.values())
+        b"".join(line(listing_state(listed)) for each in made.values() for listed in each.state.markets.values())
     )
     snapshot = {
         "format": 2, "generation": 10, "anchor_ms": NOW, "source": "old", "written_ms": NOW, "flow": FLOW,
@@ -262,7 +267,7 @@ def write_old(folder: Path) -> Exchanges:
     for generation, name in ((10, "d"), (11, "e")):
         records = []
         for each in made.values():
-            each.place(request(name, "yes", "buy", 3_900, generation, "gtc"), NOW)
+            each.order_entry.place(request(name, "yes", "buy", 3_900, generation, "gtc"), NOW)
             records.append(line(take_changes(each)))
         (folder / f"tail-{generation}.log").write_bytes(b"".join(records))
     (folder / "lock").touch()
@@ -281,7 +286,7 @@ def test_an_old_journal_becomes_a_database_once_and_its_files_are_kept_beside(tm
         assert states(again) == states(made)
         assert (found.source, found.anchor_ms, found.flow) == ("old", NOW, FLOW)
         assert contents(folder / "before-sqlite") == old
-        again[Venue.KALSHI].place(request("f", "yes", "buy", 3_900, 1, "gtc"), NOW)
+        again[Venue.KALSHI].order_entry.place(request("f", "yes", "buy", 3_900, 1, "gtc"), NOW)
         saved.commit()
         was = states(again)
     assert list(contents(folder)) == ["memory.db"]
@@ -348,7 +353,7 @@ def test_a_damaged_old_tail_counts_up_to_the_damage_and_is_kept_as_it_is(tmp_pat
     damaged = tail.read_bytes()[:-4]
     tail.write_bytes(damaged)
     with resumed(folder) as (again, _, _):
-        assert [list(each.tickets) for each in again.values()] == [["b", "a", "c", "d", "e"], ["b", "a", "c", "d"]]
+        assert [list(each.state.orders) for each in again.values()] == [["b", "a", "c", "d", "e"], ["b", "a", "c", "d"]]
     assert (folder / "before-sqlite" / "tail-11.log").read_bytes() == damaged
 
 

@@ -16,7 +16,7 @@ from eth_account import Account
 from streams.market.identity import MarketRef, Venue
 from streams.sandbox.core.faults import FaultPlan
 from streams.sandbox.core.model import CatalogueEvent, CatalogueMarket, ListMarket, MarketAction, PlaceOrder
-from streams.sandbox.core.profile import ZERO, Behaviour
+from streams.sandbox.core.profile import ZERO, Profile
 from streams.sandbox.exchange.exchange import Exchange
 from streams.sandbox.http.server import Request, Response
 from streams.sandbox.polymarket.app import PolymarketApp
@@ -198,11 +198,11 @@ def open_desk() -> Callable[..., Desk]:
     """`open_desk(behaviour?, settings?, markets?)`: a signer that has logged in."""
 
     def opened(
-        behaviour: Behaviour = ZERO,
+        profile: Profile = ZERO,
         settings: PolymarketVenueSettings | None = None,
         markets: list[CatalogueMarket] | None = None,
     ) -> Desk:
-        exchange = Exchange(Venue.POLYMARKET, FaultPlan(), 1, behaviour)
+        exchange = Exchange(Venue.POLYMARKET, FaultPlan(), 1, profile)
         clock = [NOW]
         app = PolymarketApp(exchange, {}, lambda: clock[0], lambda: None, settings)
         for number, listed in enumerate(markets or [market(0), market(1), market(2)]):

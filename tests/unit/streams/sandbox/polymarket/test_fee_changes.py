@@ -15,7 +15,7 @@ FEES = {"rate": "0.07", "exponent": "1", "taker_only": True}
 
 
 def market_id(desk: Any) -> str:
-    return str(next(iter(desk.exchange.markets)))
+    return str(next(iter(desk.exchange.state.markets)))
 
 
 def shown(desk: Any) -> Any:
@@ -27,7 +27,7 @@ def test_changed_fees_are_shown_charged_and_survive_a_restart(desk: Any, open_de
     change_fees(desk.app, {"market_id": market_id(desk), "schedule": FEES}, desk.now[0])
     assert shown(desk)["r"] == 0.07
     desk.post("BUY", 5_100_000, 10_000_000)
-    (trade,) = desk.exchange.trades.values()
+    (trade,) = desk.exchange.state.trades.values()
     assert trade.taker.charge.fee_e6 == 174_930
     fresh = open_desk()
     apply_state(fresh.exchange, orjson.loads(orjson.dumps(exchange_state(desk.exchange))))
@@ -41,8 +41,8 @@ def test_changed_fees_are_shown_charged_and_survive_a_restart(desk: Any, open_de
 def test_a_market_that_is_gone_leaves_no_fees_behind(desk: Any) -> None:
     name = market_id(desk)
     change_fees(desk.app, {"market_id": name, "schedule": FEES}, desk.now[0])
-    desk.exchange.forget_market(name)
-    assert desk.exchange.face_state["fee_schedules"] == {}
+    desk.exchange.evict_market(name)
+    assert desk.exchange.state.saved["fee_schedules"] == {}
 
 
 @pytest.mark.parametrize(

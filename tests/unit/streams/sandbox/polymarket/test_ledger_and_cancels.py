@@ -138,7 +138,7 @@ def test_a_balance_is_cached_until_it_is_read_again(open_desk: Callable[..., Any
 
 def test_tokens_are_on_the_chain_once_they_are_mined(open_desk: Callable[..., Any]) -> None:
     desk = open_desk(ZERO)
-    desk.exchange.faults.settlement = SettlementPlan(1_000, 2_000, sellable="mined")
+    desk.exchange.state.faults.settlement = SettlementPlan(1_000, 2_000, sellable="mined")
     desk.post("BUY", 5_100_000, 10_000_000)
     tokens = {"asset_type": "CONDITIONAL", "token_id": desk.yes}
     assert desk.signed("GET", "/balance-allowance", **tokens).body["balance"] == "0"
@@ -164,7 +164,7 @@ def test_silence_after_a_heartbeat_cancels_the_orders_of_the_key(desk: Any) -> N
 
 
 def test_the_user_socket_publishes_an_order_and_every_step_of_its_trade(desk: Any, shapes: Any) -> None:
-    desk.exchange.faults.settlement = SettlementPlan(1_000, 2_000)
+    desk.exchange.state.faults.settlement = SettlementPlan(1_000, 2_000)
     socket = user_socket(desk)
     resting(desk)
     placed = socket.drain()[0]

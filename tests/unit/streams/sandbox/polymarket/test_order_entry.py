@@ -221,7 +221,7 @@ def test_a_taker_waits_where_the_market_says_so(open_desk: Callable[..., Any], m
     body = desk.order("BUY", 5_100_000, 10_000_000)
     waiting = desk.signed("POST", "/order", body)
     assert waiting.delay_ms == 150
-    order_id = next(iter(desk.exchange.tickets))
+    order_id = next(iter(desk.exchange.state.orders))
     refused = desk.signed("DELETE", "/order", {"orderID": order_id}).body
     assert (refused["canceled"], list(refused["not_canceled"])) == ([], [order_id])
     desk.pass_ms(150)
@@ -233,7 +233,7 @@ def test_makers_can_leave_while_a_taker_waits(open_desk: Callable[..., Any], mak
     desk = crypto_desk(open_desk, make_market)
     waiting = desk.post("BUY", 5_100_000, 10_000_000, "FOK")
     for level in range(1, 4):
-        desk.exchange.engine.cancel(f"maker/0ask{level}")
+        desk.exchange.state.engine.cancel(f"maker/0ask{level}")
     desk.pass_ms(150)
     answer = waiting.resume()
     assert "couldn't be fully filled" in error(answer)
@@ -269,7 +269,7 @@ def test_a_sports_market_answers_delayed_and_matches_later(
 
 
 def test_a_fak_order_can_answer_live_and_fill_later(desk: Any) -> None:
-    desk.exchange.faults.rules.append(FaultRule("late_fill", ms=2_000))
+    desk.exchange.state.faults.rules.append(FaultRule("late_fill", ms=2_000))
     answer = desk.post("BUY", 5_100_000, 10_000_000, "FAK").body
     assert (answer["status"], answer["makingAmount"]) == ("live", "")
     path = f"/data/order/{answer['orderID']}"
@@ -283,7 +283,7 @@ def test_a_fak_order_can_answer_live_and_fill_later(desk: Any) -> None:
 
 def test_a_restart_is_425_and_then_two_minutes_of_post_only(desk: Any) -> None:
     resting = desk.post("BUY", 4_000_000, 10_000_000).body["orderID"]
-    desk.exchange.set_mode("restarting", desk.now[0], until_ms=desk.now[0] + 5_000, then="post_only")
+    desk.exchange.status.change("restarting", desk.now[0], until_ms=desk.now[0] + 5_000, then="post_only")
     assert desk.post("BUY", 4_000_000, 10_000_000).status == 425
     assert desk.signed("DELETE", "/order", {"orderID": resting}).status == 425
     desk.pass_ms(5_000)
@@ -301,9 +301,9 @@ def test_a_restart_is_425_and_then_two_minutes_of_post_only(desk: Any) -> None:
 
 def test_disabled_and_cancel_only_are_503(desk: Any) -> None:
     resting = desk.post("BUY", 4_000_000, 10_000_000).body["orderID"]
-    desk.exchange.set_mode("trading_paused", desk.now[0])
+    desk.exchange.status.change("trading_paused", desk.now[0])
     assert "currently disabled" in desk.post("BUY", 4_000_000, 10_000_000).body["error"]
-    desk.exchange.set_mode("cancel_only", desk.now[0])
+    desk.exchange.status.change("cancel_only", desk.now[0])
     refused = desk.post("BUY", 4_000_000, 10_000_000)
     assert (refused.status, "cancel-only" in refused.body["error"]) == (503, True)
     assert desk.signed("DELETE", "/cancel-all").body["canceled"] == [resting]
@@ -340,6 +340,6 @@ def test_writes_take_their_time_under_the_realistic_profile(open_desk: Callable[
     desk = open_desk(replace(REALISTIC, polymarket_tier=None))
     waiting = desk.post("BUY", 4_000_000, 10_000_000)
     assert 30 <= waiting.delay_ms <= 125
-    assert not desk.exchange.tickets
+    assert not desk.exchange.state.orders
     answer = waiting.resume()
     assert (answer.body["status"], answer.delay_ms) == ("live", waiting.delay_ms)

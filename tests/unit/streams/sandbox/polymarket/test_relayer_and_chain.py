@@ -161,7 +161,7 @@ def test_a_smart_wallet_splits_merges_and_redeems(desk: Any, build: Callable[...
     kinds = [row["type"] for row in desk.get("/data/v2/activity", user=wallet)["data"]]
     assert kinds == ["MERGE", "MERGE", "SPLIT"]
     ref = MarketRef(Venue.POLYMARKET, condition)
-    desk.exchange.accounts.accounts[f"polymarket:{wallet.lower()}"].redeems_itself = False
+    desk.exchange.state.accounts.accounts[f"polymarket:{wallet.lower()}"].redeems_itself = False
     for action in (CloseMarket(ref), DetermineMarket(ref, 10_000, "yes"), SettleMarket(ref)):
         desk.apply(action)
     redeem = (COLLATERAL_ADAPTER, positions_call(REDEEM, condition))
@@ -169,7 +169,7 @@ def test_a_smart_wallet_splits_merges_and_redeems(desk: Any, build: Callable[...
     desk.pass_ms(3_000)
     assert held(desk, wallet) == {}
     assert desk.get("/data/v2/activity", user=wallet)["data"][0]["type"] == "REDEEM"
-    account = desk.exchange.accounts.accounts[f"polymarket:{wallet.lower()}"]
+    account = desk.exchange.state.accounts.accounts[f"polymarket:{wallet.lower()}"]
     assert account.cash_e6 == desk.venue.settings.starting_cash_e6
 
 
@@ -187,7 +187,7 @@ def test_a_transaction_that_would_revert_fails_later(desk: Any) -> None:
 def test_no_tokens_of_a_negative_risk_event_convert(desk: Any) -> None:
     safe = owned_wallets(desk.address).safe
     split = (NEG_RISK_COLLATERAL_ADAPTER, positions_call(SPLIT, desk.condition(1), 10 * SHARE))
-    shared = neg_risk_id(desk.exchange.markets[desk.condition(1)])
+    shared = neg_risk_id(desk.exchange.state.markets[desk.condition(1)])
     data = selector("convertPositions(bytes32,uint256,uint256)") + word(number(shared)) + word(1) + word(10 * SHARE)
     submit(desk, safe_body(desk, [split, (NEG_RISK_ADAPTER, data)], 0))
     desk.pass_ms(3_000)
