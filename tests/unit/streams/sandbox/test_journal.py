@@ -36,7 +36,7 @@ def rows():
 journal = Journal(Path(sys.argv[1]))
 journal.commit([Row("ticket", "kalshi", "M", "first", b"{}")], meta={"format": FORMAT, "source": "", "anchor_ms": 0})
 print("written", flush=True)
-journal.commit(rows(), forgotten=[("kalshi", "M")], meta={"source": "the second"})
+journal.commit(rows(), evicted=[("kalshi", "M")], meta={"source": "the second"})
 """
 
 
