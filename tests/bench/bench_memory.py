@@ -27,9 +27,9 @@ from streams.sandbox.core.faults import FaultPlan
 from streams.sandbox.core.model import ListMarket, PlaceOrder
 from streams.sandbox.core.records import Changes
 from streams.sandbox.exchange.exchange import Exchange
-from streams.sandbox.exchange.old_journal import OldJournal
-from streams.sandbox.exchange.saved_state import QUOTES_AT_ONCE, SavedState
-from streams.sandbox.exchange.snapshot import exchange_state, listing_state, take_changes
+from streams.sandbox.exchange.persistence.old_journal import OldJournal
+from streams.sandbox.exchange.persistence.saved_state import QUOTES_AT_ONCE, SavedState
+from streams.sandbox.exchange.persistence.snapshot import exchange_state, listing_state, take_changes
 from tests.engine.quoted import CONTRACT, NOW, listing, request
 
 MARKETS, LEVELS, ORDERS, ROUNDS = 8_000, 5, 1_000, 5

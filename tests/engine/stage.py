@@ -27,7 +27,7 @@ from streams.sandbox.core.records import (
     TradeSide,
 )
 from streams.sandbox.exchange.exchange import Exchange
-from streams.sandbox.exchange.snapshot import (
+from streams.sandbox.exchange.persistence.snapshot import (
     apply_state,
     exchange_state,
     listing_state,

@@ -26,9 +26,9 @@ from streams.sandbox.catalogue.load import Catalogue, load_catalogue
 from streams.sandbox.core.faults import FaultPlan
 from streams.sandbox.core.model import PlaceOrder
 from streams.sandbox.core.profile import named_profile
-from streams.sandbox.exchange import old_journal
-from streams.sandbox.exchange.journal import Journal
-from streams.sandbox.exchange.snapshot import exchange_state
+from streams.sandbox.exchange.persistence import old_journal
+from streams.sandbox.exchange.persistence.journal import Journal
+from streams.sandbox.exchange.persistence.snapshot import exchange_state
 from streams.sandbox.http.server import Connection
 from streams.sandbox.kalshi.settings import KalshiVenueSettings
 from streams.sandbox.polymarket.objects import neg_risk_id
@@ -48,6 +48,7 @@ __all__ = (
 )  # fmt: skip
 _STEP_MS = 100
 _LONGEST_WAIT_MS = 120_000
+_PERSISTENCE = "streams.sandbox.exchange.persistence"
 
 
 @dataclass
@@ -260,7 +261,10 @@ def stage(
             ("time.time_ns", lambda: int(loop.now_ms * 1_000_000)),
             ("uuid.uuid4", lambda: uuid.UUID(int=ids.getrandbits(128), version=4)),
             ("asyncio.get_running_loop", lambda: loop),
-            ("streams.sandbox.exchange.journal.Journal.commit", lambda *of, **with_: disk.commit(*of, **with_)),
+            (
+                "streams.sandbox.exchange.persistence.journal.Journal.commit",
+                lambda *of, **with_: disk.commit(*of, **with_),
+            ),
             ("streams.sandbox.http.server.log", NullLog()),
             ("streams.sandbox.process.process.log", NullLog()),
         ):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.recorder.rebuild import rebuild
+from streams.recorder.rebuild.rebuild import rebuild
 
 POLYMARKET = {
     "mlb-bal-tex-2025-07-01": (4804, 0, 114, 30),

@@ -26,7 +26,7 @@ from typing import Any
 from orchestration.defs.discovery.assets import kalshi_listings, polymarket_listings
 from streams.logs import configure_logs
 from streams.market.identity import Venue
-from streams.recorder.rebuild import rebuild
+from streams.recorder.rebuild.rebuild import rebuild
 from streams.recorder.service import RecorderRun, RecorderSummary, record
 from streams.sandbox.catalogue.truth import Truth
 from streams.sandbox.core.faults import FaultPlan

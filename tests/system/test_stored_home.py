@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from streams.market.errors import ConfigurationError
-from streams.sandbox.exchange.journal import FORMAT
+from streams.sandbox.exchange.persistence.journal import FORMAT
 from streams.storage.embedded import binaries_dir
 from streams.venues.credentials.keystore import Keystore
 from tests.homes.archive import digest, read_facts, unpack

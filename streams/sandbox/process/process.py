@@ -24,9 +24,9 @@ from streams.sandbox.core.faults import FaultPlan
 from streams.sandbox.core.model import MarketAction, ParticipantFill
 from streams.sandbox.core.profile import ZERO, Profile
 from streams.sandbox.exchange.exchange import Exchange
-from streams.sandbox.exchange.journal import Recovered
-from streams.sandbox.exchange.saved_state import SavedState
-from streams.sandbox.exchange.snapshot import apply_state, reopen_books, restore_listing
+from streams.sandbox.exchange.persistence.journal import Recovered
+from streams.sandbox.exchange.persistence.saved_state import SavedState
+from streams.sandbox.exchange.persistence.snapshot import apply_state, reopen_books, restore_listing
 from streams.sandbox.http.server import App, Server
 from streams.sandbox.kalshi.app import KalshiApp
 from streams.sandbox.kalshi.auth import KalshiKey, load_key

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from streams.market.identity import Side
-from streams.recorder.differences import LevelSizes, difference, remark
+from streams.recorder.rebuild.differences import LevelSizes, difference, remark
 
 BEFORE: dict[tuple[Side, int], int] = {("bid", 4800): 10, ("bid", 4700): 20, ("ask", 5200): 5, ("ask", 5300): 30}
 

@@ -9,7 +9,7 @@ import pytest
 
 from streams.market.identity import Venue
 from streams.sandbox.core.faults import FaultPlan
-from streams.sandbox.exchange.snapshot import apply_state, exchange_state, reopen_books
+from streams.sandbox.exchange.persistence.snapshot import apply_state, exchange_state, reopen_books
 from streams.sandbox.http.server import Request, Response
 from streams.sandbox.process.admin import AdminApp, Controls
 from tests.support.kalshi_venue import CRYPTO, OfflineKalshi

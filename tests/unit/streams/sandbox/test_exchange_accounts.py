@@ -12,7 +12,7 @@ from streams.market.identity import MarketRef, Venue
 from streams.sandbox.core.faults import FaultPlan, FaultRule, SettlementPlan
 from streams.sandbox.core.model import CloseMarket, DetermineMarket, SettleMarket
 from streams.sandbox.exchange.exchange import Exchange
-from streams.sandbox.exchange.snapshot import apply_state, exchange_state, reopen_books
+from streams.sandbox.exchange.persistence.snapshot import apply_state, exchange_state, reopen_books
 from tests.engine.quoted import CONTRACT, NOW, exchange, listing, request
 
 

@@ -19,7 +19,7 @@ from streams.sandbox.core.model import CatalogueEvent, DetermineMarket, ListMark
 from streams.sandbox.core.profile import ZERO
 from streams.sandbox.core.records import Amendment, OrderRequest
 from streams.sandbox.exchange.exchange import SHORT_LIFE_MS, Exchange, evictable
-from streams.sandbox.exchange.snapshot import (
+from streams.sandbox.exchange.persistence.snapshot import (
     apply_state,
     exchange_state,
     listing_state,

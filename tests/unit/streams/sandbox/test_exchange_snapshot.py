@@ -16,7 +16,7 @@ from streams.sandbox.core.model import DetermineMarket, ListMarket, SettleMarket
 from streams.sandbox.core.profile import ZERO
 from streams.sandbox.core.records import Amendment, ListedMarket, Listener
 from streams.sandbox.exchange.exchange import KEPT_TRADED_MS, KEPT_UNTRADED_MS, Exchange
-from streams.sandbox.exchange.snapshot import (
+from streams.sandbox.exchange.persistence.snapshot import (
     apply_state,
     exchange_state,
     listing_state,

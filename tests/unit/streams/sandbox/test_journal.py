@@ -17,7 +17,7 @@ import pytest
 from streams.market.errors import ConfigurationError
 from streams.market.identity import Venue
 from streams.sandbox.core.faults import FaultPlan
-from streams.sandbox.exchange.journal import FORMAT, Journal, Row
+from streams.sandbox.exchange.persistence.journal import FORMAT, Journal, Row
 from streams.sandbox.process.process import Sandbox, SandboxOptions
 from streams.sandbox.replay.replay import ReplayFlow
 from tests.engine.quoted import NOW, exchange, request
@@ -26,7 +26,7 @@ META: dict[str, str | int] = {"format": FORMAT, "source": "test", "anchor_ms": N
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from streams.sandbox.exchange.journal import FORMAT, Journal, Row
+from streams.sandbox.exchange.persistence.journal import FORMAT, Journal, Row
 
 def rows():
     for number in range(3_000):
@@ -116,9 +116,8 @@ def test_a_second_journal_on_the_same_folder_is_refused(journal: Journal, path: 
 
 
 def test_a_second_process_is_refused_while_the_first_has_the_file(journal: Journal, path: Path) -> None:
-    script = (
-        f"from pathlib import Path\nfrom streams.sandbox.exchange.journal import Journal\nJournal(Path({str(path)!r}))"
-    )
+    imports = "from pathlib import Path\nfrom streams.sandbox.exchange.persistence.journal import Journal"
+    script = f"{imports}\nJournal(Path({str(path)!r}))"
     second = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert "Another sandbox is already running on" in second.stderr
     journal.commit([row("b")])

@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from streams.sandbox.core.profile import ZERO
-from streams.sandbox.exchange.snapshot import apply_state, exchange_state, reopen_books
+from streams.sandbox.exchange.persistence.snapshot import apply_state, exchange_state, reopen_books
 from streams.sandbox.kalshi.routes.exchange import pause_end_ms
 from streams.sandbox.kalshi.settings import KalshiVenueSettings
 from tests.support.kalshi_venue import CRYPTO, RAIN, OfflineKalshi, order

@@ -10,7 +10,13 @@ from streams.market.identity import Venue
 from streams.sandbox.core.faults import FaultPlan
 from streams.sandbox.core.profile import ZERO
 from streams.sandbox.exchange.exchange import Exchange
-from streams.sandbox.exchange.snapshot import apply_state, exchange_state, listing_state, reopen_books, restore_listing
+from streams.sandbox.exchange.persistence.snapshot import (
+    apply_state,
+    exchange_state,
+    listing_state,
+    reopen_books,
+    restore_listing,
+)
 from tests.engine.quoted import NOW, exchange, request
 
 LAG = 400

@@ -17,11 +17,11 @@ from streams.market.errors import ConfigurationError
 from streams.market.identity import MarketRef, Venue
 from streams.sandbox.core.faults import FaultPlan
 from streams.sandbox.core.model import CancelOrder, DetermineMarket, ListMarket, PlaceOrder, SettleMarket
-from streams.sandbox.exchange import saved_state
 from streams.sandbox.exchange.exchange import KEPT_TRADED_MS, Exchange
-from streams.sandbox.exchange.journal import Journal
-from streams.sandbox.exchange.saved_state import SavedState
-from streams.sandbox.exchange.snapshot import (
+from streams.sandbox.exchange.persistence import saved_state
+from streams.sandbox.exchange.persistence.journal import Journal
+from streams.sandbox.exchange.persistence.saved_state import SavedState
+from streams.sandbox.exchange.persistence.snapshot import (
     apply_state,
     exchange_state,
     listing_state,

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from streams.sandbox.exchange.snapshot import apply_state, exchange_state, reopen_books
+from streams.sandbox.exchange.persistence.snapshot import apply_state, exchange_state, reopen_books
 from streams.sandbox.process.admin import change_fees
 
 FEES = {"rate": "0.07", "exponent": "1", "taker_only": True}

@@ -21,7 +21,7 @@ import orjson
 
 from streams.market.errors import ConfigurationError
 from streams.market.identity import Venue
-from streams.sandbox.exchange.journal import Recovered
+from streams.sandbox.exchange.persistence.journal import Recovered
 
 FORMAT = 2
 _KEPT = "before-sqlite"

@@ -11,7 +11,6 @@ import csv
 import gzip
 import itertools
 import json
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -26,8 +25,8 @@ from streams.market.book import Book
 from streams.market.identity import Side, Venue
 from streams.market.units import PRICE_ONE_E4, price_e4, size_e6
 from streams.recorder.books import MarketKey, Parse, Parser
-from streams.recorder.differences import difference, remark
 from streams.recorder.pipeline import Pipeline
+from streams.recorder.rebuild.differences import difference, remark
 from streams.recorder.sources import PARSERS
 from streams.storage.recording import RowBatch
 from streams.storage.segments import Record, RecordKind
@@ -287,8 +286,3 @@ def rebuild(path: Path) -> RebuildReport:
     """Rebuild a file by its name: `.json` is Kalshi's frames, `.csv` Polymarket's rows."""
     name = path.name.removesuffix(".gz")
     return rebuild_kalshi(path) if name.endswith(".json") else rebuild_polymarket(path)
-
-
-if __name__ == "__main__":
-    for argument in sys.argv[1:]:
-        print(json.dumps(vars(rebuild(Path(argument)))))

@@ -17,10 +17,10 @@ import orjson
 from streams.market.identity import Venue
 from streams.sandbox.core.book import LevelChanged
 from streams.sandbox.core.records import ListedMarket, Listener, Trade
-from streams.sandbox.exchange import old_journal
 from streams.sandbox.exchange.exchange import Exchange
-from streams.sandbox.exchange.journal import FORMAT, Journal, Recovered, Row
-from streams.sandbox.exchange.snapshot import exchange_state, listing_state, take_changes
+from streams.sandbox.exchange.persistence import old_journal
+from streams.sandbox.exchange.persistence.journal import FORMAT, Journal, Recovered, Row
+from streams.sandbox.exchange.persistence.snapshot import exchange_state, listing_state, take_changes
 
 QUOTES_AT_ONCE = 500
 """Markets whose quotes `gather` encodes in one call, while requests wait."""
