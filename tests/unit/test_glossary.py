@@ -22,9 +22,11 @@ _STORED_BY_NAME = {
 }
 _NOT_ENUMERATED = (
     {"edge_below_exit", "stale", "group_ended", "decision_changed", "monitor_stopped", "unwatched"},
+    {"open", "traded", "refused", "passed"},
+    {"covered", "gap", "ended"},
     {"data_test"},
 )
-"""Words that the code writes where it needs them: close reasons of signals, the alert of a data test."""
+"""Words that no enumeration of a stored column holds: close reasons and fates of signals, an end of coverage."""
 _CHECK = re.compile(r"CHECK \((\w+) IN \(([^)]*)\)\)")
 _FIRST_CELL = re.compile(r"^\| ((?:`[^`]+`(?:, )?)+)")
 
