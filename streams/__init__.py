@@ -1,1 +1,1 @@
-"""Everything that talks to the exchanges or stores what they said; knows nothing of Dagster or the faces."""
+"""Everything that talks to the exchanges or stores what they sent; knows nothing of Dagster or the interfaces."""

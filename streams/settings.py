@@ -125,7 +125,7 @@ class Settings(BaseSettings):
     )
 
     # -- recording --------------------------------------------------------------------------------------------------
-    recorder_shards: int = Field(1, ge=1, le=64, description="Recorder runs that share the wanted markets.")
+    recorder_shards: int = Field(1, ge=1, le=64, description="Recorder shards: runs that share the markets to record.")
     recorded_markets_max: int = Field(600, ge=2, description="Most markets recorded at once, both venues together.")
     lease_ttl_s: float = Field(15.0, gt=1, description="A lease without heartbeat for this long is dead.")
     segment_max_bytes: int = Field(64_000_000, ge=4096, description="A segment file is closed at this size.")

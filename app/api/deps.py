@@ -1,4 +1,4 @@
-"""What routes depend on: a connection, the page wanted, and leave to write."""
+"""What routes depend on: a connection, the requested page, and the permission to write."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def get_paging(
     limit: Annotated[int, Query(ge=1, le=PAGE_LIMIT_MAX, description="Most items of one page.")] = 100,
     cursor: Annotated[str | None, Query(max_length=2000, description="`next_cursor` of the page before.")] = None,
 ) -> Paging:
-    """Read the page wanted from the query."""
+    """Read the requested page from the query."""
     return Paging(limit, cursor or None)
 
 

@@ -1,4 +1,4 @@
-"""The HTTP API: reads of everything the dashboard shows, and a few acts behind a token. Loopback only."""
+"""The HTTP API: reads of everything the dashboard shows, and a few operator actions behind a token. Loopback only."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from psycopg_pool import ConnectionPool
 
 from app.api.errors import install_handlers, problem_response
 from app.api.reference import reference_page
-from app.api.routes import books, health, markets, pairs, trading
-from app.api.routes import operator_actions as acts
+from app.api.routes import books, health, markets, operator_actions, pairs, trading
 from app.api.schemas import ProblemBody
 from app.api.token import ensure_token
 from streams.settings import Settings
@@ -45,7 +44,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.token = ensure_token(settings)
     app.state.pool = _LazyPool(settings)
-    for module in (markets, pairs, books, trading, health, acts):
+    for module in (markets, pairs, books, trading, health, operator_actions):
         app.include_router(module.router, prefix="/api")
     app.get("/docs", include_in_schema=False)(lambda: HTMLResponse(reference_page(app.openapi())))
     app.middleware("http")(_refuse_other_hosts)

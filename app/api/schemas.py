@@ -126,7 +126,7 @@ class Spread(Answer):
 
 
 class Opportunity(Answer):
-    """One episode of a positive edge; `refusals` counts the reasons for which it was not taken."""
+    """One opportunity (a row of `trading.signals`); `refusals` counts how often it was refused, by reason."""
 
     signal_id: int
     group_id: str

@@ -1,4 +1,4 @@
-"""How commands act: people's decisions go through `app.operator_actions`, and its refusals become exit codes."""
+"""Operator actions from the command line: decisions go through `app.operator_actions`, refusals become exit codes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ReasonOption = Annotated[str, typer.Option("--reason", help="Why, for those who 
 
 
 def person(by: str) -> str:
-    """Return who acts: as given, else the login name."""
+    """Return the name of the person who decides: `by`, else the login name."""
     import getpass
 
     return by or getpass.getuser()
@@ -23,7 +23,10 @@ def person(by: str) -> str:
 
 @contextmanager
 def refusals_as_exit_codes() -> Iterator[None]:
-    """Leave with one sentence when an act is refused: 1 for what is not there, 2 for a name, 4 for the rest."""
+    """End the command with one sentence when an action is refused.
+
+    Exit codes: 1 when the subject does not exist, 2 when the person's name cannot be used, 4 for every other refusal.
+    """
     from app.operator_actions import ActRefused, UnknownSubject, UnusableName
 
     try:

@@ -77,7 +77,7 @@ def reset(
 
     settings = load_settings()
     if settings.venues != "sandbox":
-        fail("reset forgets data and is for the sandbox only.", ExitCode.REFUSED)
+        fail("reset deletes data and is for the sandbox only.", ExitCode.REFUSED)
     if settings.database_url is not None:
         fail("reset does not touch the database that DATABASE_URL names; drop it yourself.", ExitCode.REFUSED)
     if read_state(settings.home_dir) is not None:

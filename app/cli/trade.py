@@ -1,4 +1,4 @@
-"""`crossbook trade`: the switch everything that acts obeys, what is open, and selling one trade."""
+"""`crossbook trade`: the trading switch, what is open, and the sale of all legs of one trade."""
 
 from __future__ import annotations
 

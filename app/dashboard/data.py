@@ -1,4 +1,4 @@
-"""What every page shares: settings, a pool, cached reads, acts, and what happens when the warehouse does not answer."""
+"""What every page shares: settings, a pool, cached reads, operator actions, and errors when the warehouse is away."""
 
 from __future__ import annotations
 
@@ -48,7 +48,10 @@ def read(function: Callable[..., T], *arguments: Any, slow: bool = False, **opti
 
 
 def act(function: Callable[..., object], *arguments: Any, done: str, **options: Any) -> bool:
-    """Write a person's decision; say `done`, or why not. Cached reads are forgotten so that the page shows it."""
+    """Carry out an operator action and show `done`, or why it was refused; return whether it was carried out.
+
+    Cached reads are dropped, so that the page shows the new state.
+    """
     try:
         with _pool(_dsn()).connection() as connection:
             function(connection, *arguments, **options)
@@ -69,7 +72,7 @@ def person() -> str:
 
 
 def show_html(*parts: str) -> None:
-    """Put HTML made by `look` on the page."""
+    """Put HTML made by `theme` on the page."""
     st.html("".join(parts))
 
 

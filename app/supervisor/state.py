@@ -19,7 +19,7 @@ class RunningState:
     Attributes:
         pid: Process id of the supervisor.
         addresses: {"dagster", "dashboard", "api", "kalshi", "polymarket", "sql"}; the SQL address has no password.
-        is_ready: All faces have answered.
+        is_ready: API and dashboard have answered.
     """
 
     pid: int

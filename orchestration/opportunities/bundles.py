@@ -29,7 +29,7 @@ class Bundle:
 
     @property
     def leg_set(self) -> str:
-        """The legs as the key of an episode: "venue:market_id:outcome" joined by "+", sorted."""
+        """The legs as the key of a signal: "venue:market_id:outcome" joined by "+", sorted."""
         return "+".join(sorted(f"{market}:{outcome}" for market, outcome in self.legs))
 
 

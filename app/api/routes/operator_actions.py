@@ -1,4 +1,4 @@
-"""What people decide, behind the token."""
+"""Operator actions: what people decide, behind the token."""
 
 from __future__ import annotations
 
@@ -39,7 +39,10 @@ def post_decision(
 def post_switch(
     connection: Warehouse, act: Literal["pause", "reduce", "resume", "kill"], body: SwitchBody
 ) -> SwitchAnswer:
-    """Switch trading. pause: nothing new opens; reduce: only less exposure; kill: nothing leaves; resume: run again."""
+    """Set the trading switch.
+
+    pause: nothing new opens. reduce: only orders that lower exposure are sent. kill: no order is sent. resume: run.
+    """
     switch_id = set_switch(connection, _STATES[act], who=body.who, reason=body.reason)
     current = load_switch(connection)
     assert current is not None

@@ -21,7 +21,7 @@ def list_opportunities(
     kind: Literal["pair", "ladder", "event", "set"] | None = None,
     outcome: Literal["traded", "refused", "open", "passed"] | None = None,
     reason: Annotated[str | None, Query(max_length=100, description="Refused for this at least once.")] = None,
-    open_only: Annotated[bool, Query(description="Only episodes that have not ended.")] = False,
+    open_only: Annotated[bool, Query(description="Only opportunities that are still open.")] = False,
 ) -> Listed[Opportunity]:
     """List opportunities, newest first, with what became of each and the reasons of refusals."""
     found = load_opportunities(

@@ -16,7 +16,7 @@ _OUTCOMES = ("traded", "refused", "open", "passed")
 
 
 def page() -> None:
-    """Draw the episodes with their outcome and the counts of reasons."""
+    """Draw the opportunities with what became of them, and the counts of refusals by reason."""
     st.title("Opportunities", anchor=False)
     outcome, kind, reason = st.columns([4, 2, 2], vertical_alignment="bottom")
     chosen_outcome = outcome.segmented_control("Outcome", [_ALL, *_OUTCOMES], default=_ALL)

@@ -211,4 +211,4 @@ def _show_flatten(trade: TradeRow) -> None:
         if not person():
             st.caption("Give your name in the sidebar first.")
         if st.button("Flatten now", type="primary", disabled=not person(), key=f"flatten-{trade.execution_id}"):
-            act(ask_flatten, trade.execution_id, who=person(), done="Asked for; the desk takes it up.")
+            act(ask_flatten, trade.execution_id, who=person(), done="Requested; the next settlement cycle takes it up.")
