@@ -20,7 +20,7 @@ _BEARER = HTTPBearer(auto_error=False, description="The text in the file api_tok
 
 @dataclass(frozen=True, slots=True)
 class Paging:
-    """The page a caller wants."""
+    """The page that a caller requests."""
 
     limit: int
     cursor: str | None
@@ -33,7 +33,7 @@ def get_connection(request: Request) -> Iterator[Connection]:
 
 
 def get_settings(request: Request) -> Settings:
-    """Return the settings the application was made with."""
+    """Return the settings of the application."""
     settings: Settings = request.app.state.settings
     return settings
 

@@ -1,4 +1,4 @@
-"""Errors of the API: one typed body for all of them, and which failure becomes which status."""
+"""Errors of the API: one typed body for all, and the status of each failure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from streams.market.errors import ConfigurationError
 
 
 class ApiProblem(Exception):
-    """An answer that is an error."""
+    """An error response."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)

@@ -53,7 +53,7 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 class _LazyPool:
-    """The pool, opened by whoever needs it first."""
+    """The pool of connections, opened at its first use."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

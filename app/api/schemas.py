@@ -1,4 +1,4 @@
-"""What the API takes and answers. Decimals are strings, times ISO 8601 in UTC."""
+"""Bodies of the API's requests and responses. Decimals are strings, times ISO 8601 in UTC."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Market(Answer):
 
 
 class MarketPair(Answer):
-    """One pair with the state its last decision leaves it in."""
+    """One pair with its state by the last decision."""
 
     pair_id: str
     kalshi_market_id: str
@@ -242,7 +242,7 @@ class SwitchBody(BaseModel):
 
 
 class SwitchAnswer(BaseModel):
-    """The switch as it is now in force."""
+    """The switch in force after the request."""
 
     switch_id: int
     state: str

@@ -1,4 +1,4 @@
-"""The token that lets a caller write: made at the first start, readable by its owner only."""
+"""The token that permits writes: made at the first start, readable by its owner only."""
 
 from __future__ import annotations
 

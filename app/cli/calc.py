@@ -22,14 +22,14 @@ def register(cli: typer.Typer) -> None:
 
 
 def calc(legs_file: FileArgument, json_: JsonOption = False) -> None:
-    """What given legs cost, pay in each outcome and lock in."""
+    """Print what given legs cost, what they pay in each outcome, and their certain profit."""
     from orchestration.opportunities.documents import calc_answer
 
     _answer(legs_file, calc_answer, as_json=json_)
 
 
 def edges(set_file: FileArgument, json_: JsonOption = False) -> None:
-    """The best portfolio over a set of related books."""
+    """Print the portfolio with the largest certain profit over a set of related books."""
     from orchestration.opportunities.documents import edges_answer
 
     _answer(set_file, edges_answer, as_json=json_)

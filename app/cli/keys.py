@@ -43,7 +43,7 @@ def set_key(
 
 @keys.command("list")
 def list_keys(json_output: JsonOption = False) -> None:
-    """Print the names of the stored keys, nothing else of them."""
+    """Print the names of the stored keys; no other part of a key is shown."""
     from streams.settings import load_settings
     from streams.venues.credentials.keystore import Keystore
 
@@ -52,7 +52,7 @@ def list_keys(json_output: JsonOption = False) -> None:
 
 @keys.command("remove")
 def remove_key(name: Annotated[str, typer.Argument(help="As listed.")], json_output: JsonOption = False) -> None:
-    """Forget a key."""
+    """Remove a key."""
     from streams.settings import load_settings
     from streams.venues.credentials.keystore import Keystore
 

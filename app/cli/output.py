@@ -1,4 +1,4 @@
-"""How every command speaks: one JSON document on stdout with `--json`, logs on stderr, and five exit codes."""
+"""What every command prints: one JSON document on stdout with `--json`, logs on stderr, and five exit codes."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def emit_lines(rows: Iterable[Mapping[str, Any]], *, as_json: bool) -> None:
 
 
 def fail(message: str, code: ExitCode = ExitCode.ERROR) -> NoReturn:
-    """Print one sentence on stderr and leave with `code`."""
+    """Print one sentence on stderr and exit with `code`."""
     print(message, file=sys.stderr)
     raise typer.Exit(int(code))
 
 
 def _plain(value: object) -> object:
-    """Return the JSON form of what json does not know: decimals as strings, times in ISO 8601."""
+    """Return the JSON form of values that json cannot write: decimals as strings, times in ISO 8601."""
     if isinstance(value, Decimal):
         return format(value, "f")
     if isinstance(value, datetime | date):

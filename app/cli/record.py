@@ -51,7 +51,7 @@ def record_command(
 
 
 def parse_shard(text: str) -> tuple[int, int]:
-    """Return (i, n) of "i/n"; leaves with a usage error where it is none."""
+    """Return (i, n) of "i/n"; any other text ends the command with a usage error."""
     first, _, second = text.partition("/")
     if not (first.isdigit() and second.isdigit() and int(first) < int(second)):
         fail(f"--shard must be i/n with i from 0 to n-1, not {text!r}.", ExitCode.USAGE)
@@ -59,7 +59,7 @@ def parse_shard(text: str) -> tuple[int, int]:
 
 
 def read_ids(path: Path) -> list[str]:
-    """Return the ids of a file, one a line; blank lines and lines that begin with # are passed over."""
+    """Return the ids of a file, one a line; blank lines and lines that begin with # are skipped."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:

@@ -72,7 +72,7 @@ def reset(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Forget everything the sandbox has made: exchanges, database, recordings, runs. Only in the sandbox."""
+    """Delete everything the sandbox has made: exchanges, database, recordings, runs. Only in the sandbox."""
     from streams.storage.database import embedded_server
 
     settings = load_settings()
@@ -91,7 +91,7 @@ def reset(
 
 
 def status(as_json: JsonOption = False) -> None:
-    """Say what runs and what has been counted so far."""
+    """Print what runs and what has been counted so far."""
     from app.queries.status import system_status
 
     settings = load_settings()
@@ -127,7 +127,7 @@ def sql(
     query: Annotated[str | None, typer.Argument(help="One query; without it, psql opens.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask the warehouse as its reader, who can change nothing."""
+    """Query the warehouse as its reader, who can change nothing."""
     import psycopg
 
     settings = load_settings()

@@ -29,29 +29,29 @@ def register(cli: typer.Typer) -> None:
 
 
 def pause(reason: ReasonOption = "", by: ByOption = "", json_: JsonOption = False) -> None:
-    """Nothing new opens; open trades finish."""
+    """Open nothing new; open executions finish."""
     _set("pause", reason, by, as_json=json_)
 
 
 def reduce(reason: ReasonOption = "", by: ByOption = "", json_: JsonOption = False) -> None:
-    """Only orders that lower exposure leave."""
+    """Send only orders that lower exposure."""
     _set("reduce", reason, by, as_json=json_)
 
 
 def resume(reason: ReasonOption = "", by: ByOption = "", json_: JsonOption = False) -> None:
-    """Trading goes on."""
+    """Trade again."""
     _set("run", reason, by, as_json=json_)
 
 
 def kill(reason: ReasonOption = "", by: ByOption = "", json_: JsonOption = False) -> None:
-    """Nothing leaves any more; resting orders are cancelled, open exposure is escalated."""
+    """Send nothing; resting orders are cancelled, open executions become ESCALATED."""
     _set("kill", reason, by, as_json=json_)
 
 
 def flatten(
     execution_id: ExecutionArgument, reason: ReasonOption = "", by: ByOption = "", json_: JsonOption = False
 ) -> None:
-    """Ask for all that a trade holds to be sold, within a bound below the best bids; the next round does it."""
+    """Ask to sell all that a trade holds, within a bound below the best bids; the next settlement cycle does it."""
     from app.operator_actions import ask_flatten
     from streams.settings import load_settings
 
@@ -64,7 +64,7 @@ def flatten(
 
 
 def status(json_: JsonOption = False) -> None:
-    """The switch, the limits in force, what is tied up and what is open."""
+    """Print the switch, the limits in force, the cash in open executions, and what is open."""
     from streams.settings import load_settings
     from streams.storage.store.risk import current_limits, tied_up
 

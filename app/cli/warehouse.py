@@ -1,4 +1,4 @@
-"""How commands reach the warehouse: where it does not answer they leave with one sentence and exit code 3."""
+"""The warehouse of a command: where it does not answer, the command prints one sentence and exits with code 3."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def open_warehouse(settings: Settings) -> Iterator[Connection]:
-    """Lend one autocommit connection to the warehouse; leaves with `NOT_RUNNING` where there is none."""
+    """Lend one autocommit connection to the warehouse; exits with `NOT_RUNNING` where there is none."""
     import psycopg
 
     from streams.storage.database import connect
@@ -32,7 +32,7 @@ def open_warehouse(settings: Settings) -> Iterator[Connection]:
 
 
 def warehouse_dsn(settings: Settings) -> str:
-    """Return the address of the warehouse; leaves with `NOT_RUNNING` where this home has none yet."""
+    """Return the address of the warehouse; exits with `NOT_RUNNING` where this home has none yet."""
     from streams.market.errors import ConfigurationError
     from streams.storage.database import database_dsn
 

@@ -166,7 +166,7 @@ def pnl_days(rows: Sequence[PnlDay]) -> go.Figure:
 
 
 def refusal_chart(rows: Sequence[RefusalCount]) -> go.Figure:
-    """Draw how often each reason kept an opportunity from being taken."""
+    """Draw how often each reason refused an opportunity."""
     figure = _figure(height=max(160, 34 * len(rows) + 60), unit="", suffix="")
     figure.add_bar(y=[row.reason.replace("_", " ") for row in rows], x=[row.refusals for row in rows],
                    orientation="h", marker_color=theme.ACCENT, text=[row.refusals for row in rows],
@@ -208,7 +208,7 @@ def _fit_times(figure: go.Figure, times: Sequence[datetime]) -> None:
 
 
 def _with_gaps(rows: Sequence[Minute]) -> list[Minute | None]:
-    """Put a None where minutes of the recording are missing, so that no line is drawn over what nobody saw."""
+    """Put a None where minutes of the recording are missing, so that no line is drawn across a gap."""
     shown: list[Minute | None] = []
     for row, before in zip(rows, [None, *rows], strict=False):
         if before is not None and row.source == "recorded" and row.minute - before.minute > _MISSING:

@@ -184,7 +184,7 @@ def venue_chip(venue: str) -> str:
 
 
 def pnl(value: Decimal | None) -> str:
-    """Return a signed amount as HTML, green above and red below nothing."""
+    """Return a signed amount as HTML, green above and red below zero."""
     colour = MUTED if not value else GOOD if value > 0 else BAD
     return f'<span style="color:{colour};font-weight:600">{money(value, signed=True)}</span>'
 
@@ -219,7 +219,7 @@ def _cell_class(column: str, numeric: frozenset[str]) -> str:
 
 
 def empty(what: str, remedy: str) -> str:
-    """Return an empty state as HTML: what there is none of, and what to do."""
+    """Return an empty state as HTML: what is missing, and what to do."""
     return f'<div class="cb-empty"><b>{text(what)}</b><br>{text(remedy)}</div>'
 
 

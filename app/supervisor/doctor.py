@@ -18,7 +18,7 @@ from streams.storage.embedded import binaries_dir
 
 @dataclass(frozen=True)
 class Finding:
-    """One check: what was found and, where it is not well, what mends it."""
+    """One check: what was found and, where something is wrong, its remedy."""
 
     check: str
     is_ok: bool

@@ -1,4 +1,4 @@
-"""Which processes a start consists of, in order, and how each tells that it is ready."""
+"""The processes of a start, in order, and how to see that each is ready."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LOOPBACK = "127.0.0.1"
 
 
 def addresses(settings: Settings, sql_dsn: str) -> dict[str, str]:
-    """Return what a person may open or connect to. `sql_dsn` is shown as given."""
+    """Return the addresses that a person may open or connect to. `sql_dsn` is shown as given."""
     shown = {
         "dashboard": f"http://{_LOOPBACK}:{settings.dashboard_port}",
         "dagster": f"http://{_LOOPBACK}:{settings.dagster_port}",
@@ -96,7 +96,7 @@ def dagster_children(settings: Settings, environment: Mapping[str, str]) -> list
     ]
 
 
-def face_children(settings: Settings, environment: Mapping[str, str]) -> list[Child]:
+def interface_children(settings: Settings, environment: Mapping[str, str]) -> list[Child]:
     """Return the dashboard and the API."""
     dashboard = [
         *("-m", "streamlit", "run", "app/dashboard/main.py"),

@@ -1,4 +1,4 @@
-"""What must hold before anything is started; each failure is one sentence that names the remedy."""
+"""Checks before anything is started; each failure is one sentence that names the remedy."""
 
 from __future__ import annotations
 

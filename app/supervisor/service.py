@@ -1,4 +1,4 @@
-"""`crossbook up`: start everything in order, keep it running, stop it in the design's order, leave nothing behind."""
+"""`crossbook up`: start everything in order, keep it running, stop it in order, leave no process behind."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class Supervisor:
         self._step("warehouse models", lambda: self._run_module("orchestration.dbt.project"))
         self._launch(plan.warm_runner_child(settings, self._environment))
         dagster = plan.dagster_children(settings, self._environment)
-        for child in [*dagster[:2], *plan.face_children(settings, self._environment)]:
+        for child in [*dagster[:2], *plan.interface_children(settings, self._environment)]:
             self._launch(child)
         self._step("Dagster, dashboard, API", self._await_children)
         self._step("runs of an earlier start", lambda: self._run_module("orchestration.runtime.orphaned_runs"))
@@ -191,7 +191,7 @@ class Supervisor:
     # -- stop -------------------------------------------------------------------------------------------------------
 
     def _stop_all(self) -> dict[str, Any]:
-        """Stop in the design's order; every step is tried whatever became of the others."""
+        """Stop in order; every step is tried even when an earlier one failed."""
         self._report("stopping")
         by_name = {child.name: child for child in self._children}
         with suppress(StreamsError, psycopg.Error, OSError):
@@ -199,7 +199,7 @@ class Supervisor:
         self._stop_children(by_name, ["daemon"])
         if "webserver" in by_name:
             if not wait_until(self._trades_have_ended, _TRADES_END_LIMIT_S, 0.3):
-                log.warning("trade runs did not end in time; the next start reconciles them")
+                log.warning("trading runs did not end in time; the next start reconciles them")
             self._end_runs()
         self._stop_children(by_name, ["runner", "code-server", "webserver", "dashboard", "api", "sandbox"])
         summary = self._summary()
@@ -240,7 +240,7 @@ class Supervisor:
                 set_switch(connection, "reduce", _STOPPED_BY, f"stop; was {before}")
 
     def _resume_trading(self) -> None:
-        """Put back what was in force before our own last stop; what a person set stays."""
+        """Set the switch back to what it was before our own last stop; a switch that a person set stays."""
         with connect(database_dsn(self._settings)) as connection:
             row = connection.execute(
                 "SELECT state, set_by, reason FROM trading.switches ORDER BY switch_id DESC LIMIT 1"

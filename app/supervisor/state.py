@@ -14,7 +14,7 @@ from streams.market.errors import ConfigurationError
 
 @dataclass(frozen=True)
 class RunningState:
-    """What `up` tells `status`, `down` and a second `up`. Holds no secret.
+    """The running state that `up` writes for `status`, `down` and a second `up`. Holds no secret.
 
     Attributes:
         pid: Process id of the supervisor.

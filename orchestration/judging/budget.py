@@ -1,4 +1,4 @@
-"""The day's budget of the judge in dollars: reserved before a question is sent, settled with what it really cost."""
+"""The judge's daily budget in dollars: reserved before a question is sent, then replaced by its real cost."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Budget:
         return self._spent
 
     def reserve(self, amount_usd: Decimal) -> bool:
-        """Reserve an amount; False, and nothing reserved, if the day's limit would be passed."""
+        """Reserve an amount; return False and reserve nothing if it would exceed the day's limit."""
         with self._lock:
             if self._spent + amount_usd > self._limit:
                 return False

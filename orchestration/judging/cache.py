@@ -1,4 +1,4 @@
-"""Answers of the language model by content: what was answered once is not asked again."""
+"""Answers of the language model by content hash, so that no question is asked twice."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from streams.storage.database import Connection
 
 
 class AnswerCache(Protocol):
-    """Where answers are kept."""
+    """Storage of answers."""
 
     def get(self, content_hash: str) -> Answered | None:
         """Return the answer to a content hash, None if there is none."""

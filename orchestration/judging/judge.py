@@ -1,4 +1,4 @@
-"""Which judge answers: the language model where a key is set, the rules otherwise. A failure is never an approval."""
+"""The choice of the judge: the language model where a key is set, else the rules. A failure never approves a pair."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Judge:
 
     @property
     def version(self) -> str:
-        """What decides a verdict besides the texts."""
+        """The version of the judge: whatever decides a verdict besides the texts."""
         return self._model.version if self._model else RULES_VERSION
 
     def hash_of(self, a: Listing, b: Listing) -> str:
@@ -116,5 +116,5 @@ def build_judge(settings: Settings, cache: AnswerCache, spent_usd: Decimal) -> J
 
 
 def is_failure(verdict: Verdict) -> bool:
-    """Whether a verdict only says that the judge failed, so that the question is asked again."""
+    """Whether a verdict only says that the judge failed; its question is asked again."""
     return verdict.confidence == 0 and verdict.relation == "uncertain" and verdict.basis_risk.startswith("no verdict:")

@@ -22,7 +22,7 @@ _MAX_OUTPUT_TOKENS = 4_000
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """An answer with what it took."""
+    """An answer with its tokens and its cost."""
 
     answer: JudgeAnswer
     input_tokens: int

@@ -70,7 +70,7 @@ def verdict_of(
     tokens: tuple[int, int] = (0, 0),
     cost_usd: Decimal = Decimal(0),
 ) -> Verdict:
-    """Return the verdict an answer means. An answer that contradicts itself becomes `uncertain`."""
+    """Return an answer as a verdict. An answer that contradicts itself becomes `uncertain`."""
     relation: Relation = answer.relation
     polarity: Polarity | None = None
     if relation in ("equivalent", "inverted"):

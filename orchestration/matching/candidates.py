@@ -25,7 +25,7 @@ _REASONS = 6
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Two markets blocking put together. `score` is the weighted overlap of their tokens, 0 to 1, rank from 1."""
+    """Two markets that may be alike. `score`: weighted overlap of their tokens, 0 to 1; `rank` starts at 1."""
 
     kalshi_market_id: str
     polymarket_market_id: str
@@ -35,7 +35,7 @@ class Candidate:
 
 
 def tokens_of(features: Features) -> dict[str, float]:
-    """Return the tokens a market is found by, with the weight of their kind."""
+    """Return the tokens by which a market is found, each with the weight of its kind."""
     tokens = {word: _NAME_WEIGHT if word in features.names else 1.0 for word in features.words}
     for threshold in features.thresholds:
         tokens[f"#{threshold.normal().value:f}"] = _NUMBER_WEIGHT
@@ -125,7 +125,7 @@ def find_candidates_for_new(
     top: int,
     min_score: Decimal,
 ) -> list[Candidate]:
-    """Return candidates of markets that appeared on Polymarket, looked for from that side."""
+    """Return the candidates of markets that are new on Polymarket; the search starts from them."""
     if not new_polymarket:
         return []
     index = CandidateIndex(kalshi)

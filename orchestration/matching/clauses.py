@@ -27,7 +27,7 @@ _COMPLEMENTS = (("above", "at_most"), ("at_most", "above"), ("below", "at_least"
 
 
 def deadline_of(features: Features) -> date | None:
-    """The last day of the window a market speaks of: from the headline, else from the rules' first sentences."""
+    """The last day of the market's window, from the headline, else from the first sentences of the rules."""
     for mentions in (features.dates, features.rule_dates):
         for kind in ("deadline", "on", "month"):
             days = [mention.last_day for mention in mentions if mention.kind == kind]
@@ -38,7 +38,7 @@ def deadline_of(features: Features) -> date | None:
 
 
 def compare_deadlines(a: Features, b: Features) -> tuple[Difference | None, Relation | None]:
-    """Compare the windows; for things that happen or not within a window, the earlier one implies the later."""
+    """Compare the windows. If something happens within the earlier window, it also happens within the later one."""
     first, second = deadline_of(a), deadline_of(b)
     if first is None or second is None or first == second:
         return None, None
@@ -51,7 +51,7 @@ def compare_deadlines(a: Features, b: Features) -> tuple[Difference | None, Rela
 
 
 def compare_thresholds(a: Features, b: Features) -> tuple[Difference | None, Relation | None]:
-    """Compare the numbers the markets are about."""
+    """Compare the numbers that the markets ask about."""
     first = tuple(dict.fromkeys(t.normal() for t in a.thresholds))
     second = tuple(dict.fromkeys(t.normal() for t in b.thresholds))
     if first == second or set(first) == set(second):
@@ -122,7 +122,7 @@ def compare_voids(a: Features, b: Features) -> Difference | None:
 
 
 def _is_same_occasion(a: Features, b: Features, first: date, second: date) -> bool:
-    """Contests have a date of their own: a limit beyond it does not matter, the edition does."""
+    """Whether both ask about one contest, which has a date: a later time limit does not matter, the edition does."""
     kinds_a, kinds_b = {m.kind for m in a.dates}, {m.kind for m in b.dates}
     if ("deadline" in kinds_a and kinds_b & {"deadline", "on"}) or ("deadline" in kinds_b and "on" in kinds_a):
         return False

@@ -1,4 +1,4 @@
-"""Judging two markets on a game of two sides: same sides, same day, same part of the game, which side is YES. Pure."""
+"""Judge two markets on a game of two sides: same sides, same day, same part of the game, which side is YES. Pure."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def game_days(features: Features) -> set[date]:
 
 
 def which_side(name: str, teams: tuple[str, str]) -> int | None:
-    """Return 0 or 1 for the side a name means, None when it fits neither or both."""
+    """Return the side that a name means, 0 or 1; None when it fits neither or both."""
     if not name:
         return None
     fits = [likeness(name, team) for team in teams]

@@ -1,4 +1,4 @@
-"""Sets of related markets with the outcomes that are possible: pairs, strike ladders, exclusive events. Pure.
+"""Market groups with the outcomes that are possible: pairs, strike ladders, exclusive events. Pure.
 
 An outcome is the list of ids (`venue:market_id`) that resolve yes. Leaving one out invents profit, so every set lists
 all outcomes the rules allow and, unless an event is known to be exhaustive, the one in which nothing resolves yes.
@@ -23,7 +23,7 @@ _LARGEST_EVENT = 400
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One set of related markets; see `trading.groups` for the meaning of the fields."""
+    """A market group: markets whose outcomes depend on each other. Table `trading.groups` explains the fields."""
 
     group_id: str
     kind: str
@@ -37,7 +37,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A market that may belong to groups. `resolves_at`: when its result is expected."""
+    """A market that may belong to market groups. `resolves_at`: when its result is expected."""
 
     features: Features
     is_exclusive_event: bool
@@ -50,7 +50,7 @@ class Member:
 
 
 def market_key(venue: str, market_id: str) -> str:
-    """Return the id of a market inside a group's outcomes."""
+    """Return the id of a market in the outcomes of a market group: "venue:market_id"."""
     return f"{venue}:{market_id}"
 
 
@@ -65,7 +65,7 @@ def pair_group(
     reason: str,
     resolves_at: datetime | None,
 ) -> Group:
-    """Return the group of a pair: aligned ones resolve together, inverted ones never do."""
+    """Return the market group of a pair: aligned markets resolve YES together, inverted ones never do."""
     a, b = market_key("kalshi", kalshi_market_id), market_key("polymarket", polymarket_market_id)
     outcomes: tuple[tuple[str, ...], ...] = ((a, b), ()) if polarity == "aligned" else ((a,), (b,))
     return Group(

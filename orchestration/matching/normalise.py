@@ -83,7 +83,7 @@ def content_words(text: str) -> frozenset[str]:
 
 
 def proposition(listing: Listing) -> str:
-    """Return what a YES claims, in the listing's own words, as well as the title alone lets us know."""
+    """Return what YES claims, in the words of the listing, as far as the title alone says it."""
     title = listing.title.strip()
     condition = _CONDITION.match(fold(listing.rules))
     addition = listing.yes_means.strip()
@@ -95,7 +95,7 @@ def proposition(listing: Listing) -> str:
 
 
 def extract(listing: Listing) -> Features:
-    """Return the features of one listing; never fails on odd texts."""
+    """Return the features of one listing; no text makes it fail."""
     spoken = proposition(listing)
     close = listing.close_time.date() if listing.close_time else None
     headline = canonical(fold(spoken))

@@ -43,7 +43,7 @@ _STRIKE_TYPES: dict[str, Comparator] = {
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """A number a market is about; `high` is set for ranges only."""
+    """A number that a market asks about; `high` is set for ranges only."""
 
     comparator: Comparator
     value: Decimal

@@ -1,4 +1,4 @@
-"""The deterministic judge: compares clause by clause and calls two markets the same only if nothing is left over.
+"""The rule judge: it compares clause by clause, and two markets are the same only if no difference is left.
 
 It errs to one side on purpose: a real pair that it leaves `uncertain` costs an opportunity, a near miss that it calls
 the same contract costs money.
@@ -36,7 +36,7 @@ _SIMILAR_WORDS = 0.90
 
 @dataclass
 class _Findings:
-    """What speaks against sameness so far."""
+    """The differences found so far."""
 
     differences: list[Difference] = field(default_factory=list)
     relations: list[Relation] = field(default_factory=list)
@@ -57,7 +57,7 @@ def judge_by_rules(a: Listing, b: Listing) -> Verdict:
 
 
 def judge_features(a: Features, b: Features) -> Verdict:
-    """The same on features, for callers that judge one listing many times."""
+    """Judge by features, for callers that judge one listing many times."""
     if a.teams and b.teams:
         return judge_game(a, b)
     findings = _Findings()

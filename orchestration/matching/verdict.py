@@ -1,4 +1,4 @@
-"""What a judge answers on two listings, whoever the judge is. Pure."""
+"""What any judge says about two listings. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RELATIONS: tuple[Relation, ...] = get_args(Relation)
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One clause in which two texts differ, both sides quoted. `is_decisive`: they can settle differently by it."""
+    """One clause in which two texts differ, both quoted. `is_decisive`: the markets can settle differently."""
 
     clause: str
     a: str
@@ -49,7 +49,7 @@ class Verdict:
 
     @property
     def same_contract(self) -> bool:
-        """Whether one of the two is a substitute for the other (as it is, or for its complement)."""
+        """Whether one market can replace the other, as it is or with YES and NO exchanged."""
         return self.relation in ("equivalent", "inverted")
 
 

@@ -1,4 +1,4 @@
-"""Which bundles of a set lock something in: equal contracts of a few legs that pay enough in every normal outcome.
+"""Bundles of a market group: equal contracts of a few legs that together pay enough in every normal outcome.
 
 Two legs cover pairs (aligned and inverted) and the strikes of a ladder; all YES and all NO cover events. General
 quantities over many legs are `orchestration.opportunities.portfolio`.

@@ -146,7 +146,7 @@ def _levels(market: _Market, name: str) -> Levels:
 
 
 def _check_grid(market: _Market, price: int) -> None:
-    """Refuse a level that no order could name. `price_ranges`: [{start, end, step}] or [[start, end, step]]."""
+    """Refuse a level whose price is not on the grid. `price_ranges`: [{start, end, step}] or [[start, end, step]]."""
     ranges = market.raw.get("price_ranges")
     if not ranges:
         return

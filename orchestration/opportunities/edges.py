@@ -76,7 +76,7 @@ class Edge:
 
     @property
     def profit_e6(self) -> int:
-        """What is locked in: payoff less cost and fees."""
+        """The certain profit: payoff less cost and fees."""
         return self.payoff_e6 - self.cost_e6 - self.fee_e6
 
     @property
@@ -211,7 +211,7 @@ def _depth_of_many(
 
 
 def may_earn(tops: Sequence[tuple[int, int, TakerFees]], payoff_e4: int, threshold_e4: int) -> bool:
-    """Tell from the best (price_e4, size_e6, fees) of each leg whether a walk could find anything.
+    """Return whether walking the books could find an edge, from the best (price_e4, size_e6, fees) of each leg.
 
     False only where `walk` returns None: the cheap test before sorting whole books.
     """

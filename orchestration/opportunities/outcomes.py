@@ -56,7 +56,7 @@ def parse_outcomes(raw: object, known: Collection[str]) -> tuple[OutcomeCase, ..
 
 
 def normal_cases(cases: Sequence[OutcomeCase]) -> list[OutcomeCase]:
-    """Return the outcomes a lock must hold in."""
+    """Return the outcomes in which the portfolio must pay: all but the stress cases."""
     return [case for case in cases if case.kind == "normal"]
 
 

@@ -1,4 +1,4 @@
-"""The best portfolio over a set of related books: quantities over all asks that lock in the most.
+"""The best portfolio over the books of a market group: the quantities of all asks with the largest certain profit.
 
 A linear program (HiGHS) proposes quantities: maximise the smallest payoff over the normal outcomes less cost and fees.
 Where minimum sizes, notionals or a number of legs bind, legs get an on/off switch (mixed integer). What it proposes is
@@ -86,7 +86,7 @@ class Portfolio:
 
 
 def best_portfolio(legs: Sequence[Leg], cases: Sequence[OutcomeCase], limits: Limits) -> Portfolio:
-    """Return the portfolio that locks in the most within the limits; empty when nothing can be locked in."""
+    """Return the portfolio with the largest certain profit within the limits; empty when no profit is certain."""
     usable = [leg for leg in legs if leg.offer.levels]
     best = evaluate([], cases)
     if not usable:

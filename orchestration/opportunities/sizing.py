@@ -11,7 +11,7 @@ from streams.market.units import PRICE_SCALE
 
 @dataclass(frozen=True, slots=True)
 class Cap:
-    """One limit on the size: `name` is the reason given when it leaves nothing.
+    """One limit on the size; `name` is the refusal reason when nothing is left.
 
     `legs` are the indexes of the legs whose cost with fees counts against `cash_e6`.
     """

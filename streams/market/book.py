@@ -39,11 +39,11 @@ class Book:
 
     @property
     def is_crossed(self) -> bool:
-        """Whether the best bid is at or above the best ask: never true of a book that is right."""
+        """Whether the best bid is at or above the best ask: a correct book never is."""
         return self._best_bid is not None and self._best_ask is not None and self._best_bid >= self._best_ask
 
     def replace(self, snapshot: BookSnapshot) -> None:
-        """Forget everything and take the snapshot's levels."""
+        """Replace all levels by those of the snapshot."""
         self.bids = dict(snapshot.bids)
         self.asks = dict(snapshot.asks)
         self._best_bid = max(self.bids, default=None)

@@ -25,7 +25,7 @@ class StreamsError(Exception):
 
 
 class TransientError(StreamsError):
-    """A failure that a later attempt may not meet; nothing happened at the venue."""
+    """A failure that may be gone at the next attempt; nothing happened at the venue."""
 
 
 class RateLimited(TransientError):
@@ -45,7 +45,7 @@ class Unavailable(TransientError):
 
 
 class PermanentError(StreamsError):
-    """A failure that repeating the call cannot mend."""
+    """A failure that stays when the call is repeated."""
 
 
 class AuthenticationFailed(PermanentError):

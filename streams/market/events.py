@@ -1,4 +1,4 @@
-"""What a venue's market data says, in words no venue owns: the output of both venues' `parsing` modules.
+"""Market data in terms that belong to no venue: what the parsers of both venues return.
 
 Everything is in YES terms: a NO bid at q is a YES ask at 1 - q of the same size, and a level of a NO token is folded
 into the YES book. Times are integer milliseconds since the epoch as the venue stated them (None where it states none);
@@ -77,7 +77,7 @@ class TradePrint:
 
 @dataclass(slots=True)
 class VenueQuote:
-    """The best prices as the venue itself states them, beside the book: no part of the book's integrity.
+    """The best prices as the venue states them, beside the book; the book's integrity does not depend on them.
 
     0 / 10,000 stand for an empty side; sizes, last trade, volume and open interest are None where not stated.
     """
@@ -233,7 +233,7 @@ class BookStale:
 
 @dataclass(slots=True)
 class OtherChannel:
-    """A well-formed frame of a channel we have no use for; its sequence number counts all the same."""
+    """A well-formed frame of a channel that we do not use; its sequence number counts all the same."""
 
     venue: Venue
     frame_type: str

@@ -95,7 +95,7 @@ class DiscoveredMarket:
 
 
 def text_hash(listing: Listing) -> str:
-    """Return 32 hex digits over the words that decide what a market settles on. Approvals bind to it."""
+    """Return 32 hex digits over the texts that decide how a market settles; approvals hold for these texts."""
     return _digest(
         [
             listing.title,

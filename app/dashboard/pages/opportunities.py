@@ -1,4 +1,4 @@
-"""Where the same dollar was cheaper, and why each chance was or was not taken."""
+"""Where the same dollar was cheaper, and why each opportunity was or was not traded."""
 
 from __future__ import annotations
 
