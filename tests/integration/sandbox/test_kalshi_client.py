@@ -170,7 +170,7 @@ def test_two_clients_with_one_budget_are_never_refused_for_their_rate(
     async def main() -> None:
         async with open_world() as world:
             exchange = world.exchanges[Venue.KALSHI]
-            exchange.profile = replace(exchange.profile, kalshi_tier="basic")
+            exchange.state.profile = replace(exchange.state.profile, kalshi_tier="basic")
             clients = [
                 KalshiClient(
                     world.endpoints,

@@ -174,7 +174,7 @@ def test_a_deposit_wallet_splits_and_merges_through_the_relayer(open_world: Any)
             deposit = owned_wallets(credentials.address).deposit
             wallet = replace(credentials, signature_type=3, funder=deposit)
             exchange = world.exchanges[Venue.POLYMARKET]
-            exchange.accounts.open_account(deposit.lower(), 100 * SHARE)
+            exchange.state.accounts.open_account(deposit.lower(), 100 * SHARE)
             relayer = Relayer(world.endpoints, wallet, RelayerKey("mine", credentials.address), http=world.http)
             calls = [
                 calldata.approve_call(COLLATERAL, COLLATERAL_ADAPTER),
