@@ -5,15 +5,16 @@ Nothing here talks to a venue; those who trade read these rows under the lock th
 
 from __future__ import annotations
 
-import json
 from decimal import Decimal
 from typing import Literal, get_args
 
-from streams.market.identity import Venue
+from streams.market.identity import Venue, market_key
+from streams.market.trading import SwitchState
 from streams.storage.database import Connection
-from streams.storage.store import risk
+from streams.storage.store import pairs, risk, wanted
+from streams.storage.store.commands import write_command
+from streams.storage.store.executions import load_execution
 from streams.storage.store.pairs import PairDecision
-from streams.storage.store.risk import SwitchState
 
 LimitName = Literal["order_contracts", "market_usd", "pair_usd", "total_usd", "daily_loss_usd"]
 
@@ -64,28 +65,11 @@ def decide_pair(
         TextsChanged: If the texts are no longer the ones of `seen_hashes`.
         ActRefused: If `who` is empty or too long.
     """
-    row = connection.execute(
-        """
-        INSERT INTO trading.pair_decisions (pair_id, decision, decided_by, reason, kalshi_text_hash,
-            polymarket_text_hash, environment)
-        SELECT pair_id, %(decision)s, %(who)s, %(reason)s, kalshi_text_hash, polymarket_text_hash,
-            (SELECT environment FROM trading.environment_stamp)
-        FROM trading.pairs
-        WHERE pair_id = %(pair_id)s AND (%(seen)s::text[] IS NULL
-            OR ARRAY[kalshi_text_hash, polymarket_text_hash] = %(seen)s::text[])
-        RETURNING decision_id
-        """,
-        {
-            "pair_id": pair_id,
-            "decision": decision,
-            "who": _person(who),
-            "reason": _reason(reason),
-            "seen": None if seen_hashes is None else list(seen_hashes),
-        },
-    ).fetchone()
-    if row is not None:
-        return int(row["decision_id"])
-    if connection.execute("SELECT FROM trading.pairs WHERE pair_id = %s", (pair_id,)).fetchone() is None:
+    new = pairs.NewDecision(pair_id, decision, _person(who), _reason(reason), seen_hashes)
+    decision_id = pairs.write_decision(connection, new)
+    if decision_id is not None:
+        return decision_id
+    if not pairs.has_pair(connection, pair_id):
         raise UnknownSubject(f"There is no pair {pair_id}.")
     raise TextsChanged("The texts of this pair changed since you read them; reload and read them again.")
 
@@ -109,12 +93,7 @@ def set_limit(connection: Connection, name: str, value: Decimal, *, who: str, re
         raise ActRefused(f"{name} is not a limit; there are {', '.join(LIMIT_NAMES)}.")
     if not value.is_finite() or value < 0:
         raise ActRefused(f"{name} must be a number of at least 0.")
-    row = connection.execute(
-        "INSERT INTO trading.limits (name, value, set_by, reason) VALUES (%s, %s, %s, %s) RETURNING limit_id",
-        (name, value, _person(who), _reason(reason)),
-    ).fetchone()
-    assert row is not None
-    return int(row["limit_id"])
+    return risk.set_limit(connection, name, value, _person(who), _reason(reason))
 
 
 def watch_market(connection: Connection, venue: Venue, market_id: str, *, who: str) -> None:
@@ -124,29 +103,19 @@ def watch_market(connection: Connection, venue: Venue, market_id: str, *, who: s
         UnknownSubject: If there is no such market.
         ActRefused: If `who` is unusable.
     """
-    person = _person(who)
-    added = connection.execute(
-        """
-        INSERT INTO trading.watch_list (venue, market_id, added_by)
-        SELECT venue, market_id, %(who)s FROM raw.market_state WHERE venue = %(venue)s AND market_id = %(market_id)s
-        ON CONFLICT DO NOTHING
-        """,
-        {"venue": venue, "market_id": market_id, "who": person},
-    )
-    there = "SELECT FROM trading.watch_list WHERE venue = %s AND market_id = %s"
-    if added.rowcount == 0 and connection.execute(there, (venue, market_id)).fetchone() is None:
-        raise UnknownSubject(f"There is no market {venue}:{market_id}.")
+    if not wanted.watch(connection, venue, market_id, _person(who)):
+        raise UnknownSubject(f"There is no market {market_key(venue, market_id)}.")
 
 
 def unwatch_market(connection: Connection, venue: Venue, market_id: str) -> None:
     """Take a market off the watch list; nothing happens if it is not on it."""
-    connection.execute("DELETE FROM trading.watch_list WHERE venue = %s AND market_id = %s", (venue, market_id))
+    wanted.unwatch(connection, venue, market_id)
 
 
 def ask_flatten(connection: Connection, execution_id: int, *, who: str, reason: str = "") -> int:
     """Ask for what a trade holds to be sold through the reduce path; return the command's id.
 
-    The settlement round takes it up and writes what became of it in the command's `result`.
+    The settlement cycle takes it up and writes what became of it in the command's `result`.
 
     Raises:
         UnknownSubject: If there is no such trade.
@@ -154,19 +123,13 @@ def ask_flatten(connection: Connection, execution_id: int, *, who: str, reason: 
         ActRefused: If it has settled.
     """
     person = _person(who)
-    row = connection.execute(
-        "SELECT settled_at FROM trading.executions WHERE execution_id = %s", (execution_id,)
-    ).fetchone()
-    if row is None:
-        raise UnknownSubject(f"There is no trade {execution_id}.")
-    if row["settled_at"] is not None:
+    try:
+        execution = load_execution(connection, execution_id)
+    except LookupError:
+        raise UnknownSubject(f"There is no trade {execution_id}.") from None
+    if execution.settled_at is not None:
         raise ActRefused(f"Trade {execution_id} has settled; there is nothing to flatten.")
-    command = connection.execute(
-        "INSERT INTO trading.commands (kind, subject, asked_by) VALUES ('flatten', %s, %s) RETURNING command_id",
-        (json.dumps({"execution_id": execution_id, "reason": _reason(reason)}), person),
-    ).fetchone()
-    assert command is not None
-    return int(command["command_id"])
+    return write_command(connection, "flatten", {"execution_id": execution_id, "reason": _reason(reason)}, person)
 
 
 def _person(who: str) -> str:

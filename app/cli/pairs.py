@@ -11,7 +11,7 @@ from app.cli.output import ExitCode, JsonOption, emit_document, emit_lines, fail
 from app.cli.warehouse import open_warehouse
 
 if TYPE_CHECKING:
-    from streams.storage.store.pairs import PairDecision
+    from streams.storage.store.pairs import PairDecision, PairRow
 
 PairIdArgument = Annotated[str, typer.Argument(help="Pair id, or any id of a market that stands in exactly one pair.")]
 StateOption = Annotated[
@@ -37,7 +37,7 @@ def list_all(state: StateOption = None, market: MarketOption = "", as_json: Json
 
     with open_warehouse(load_settings()) as connection:
         rows = find_pairs(connection, market) if market else list_pairs(connection, state=state)
-    emit_lines((_document(row) for row in rows if state in (None, row["state"])), as_json=as_json)
+    emit_lines((_document(row) for row in rows if state in (None, row.state)), as_json=as_json)
 
 
 def approve(pair: PairIdArgument, reason: ReasonOption = "", by: ByOption = "", as_json: JsonOption = False) -> None:
@@ -65,17 +65,17 @@ def _decide(any_id: str, decision: PairDecision, reason: str, by: str, *, as_jso
         if not found:
             fail(f"There is no pair for {any_id}.", ExitCode.ERROR)
         if len(found) > 1:
-            ids = ", ".join(row["pair_id"] for row in found)
+            ids = ", ".join(row.pair_id for row in found)
             fail(f"{any_id} stands in {len(found)} pairs; name one of {ids}.", ExitCode.USAGE)
-        pair_id = found[0]["pair_id"]
+        pair_id = found[0].pair_id
         decide_pair(connection, pair_id, decision, who=person(by), reason=reason)
         row = find_pairs(connection, pair_id)[0]
     emit_document(_document(row), as_json=as_json)
 
 
-def _document(row: dict[str, Any]) -> dict[str, Any]:
+def _document(row: PairRow) -> dict[str, Any]:
     names = (
         "pair_id", "state", "kalshi_market_id", "polymarket_market_id", "kalshi_title", "polymarket_title", "relation",
         "polarity", "confidence", "judge", "basis_risk", "decided_by", "decided_at", "decision_reason", "environment",
     )  # fmt: skip
-    return {name: row[name] for name in names}
+    return {name: getattr(row, name) for name in names}

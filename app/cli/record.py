@@ -30,7 +30,7 @@ def record_command(
     from streams.recorder.service import RecorderRun, record
     from streams.settings import load_settings
     from streams.storage.schema import migrate
-    from streams.storage.wanted import resolve_wanted
+    from streams.storage.store.wanted import resolve_wanted
 
     number, count = parse_shard(shard)
     ids = read_ids(markets) if markets is not None else None

@@ -11,7 +11,7 @@ from app.cli.output import JsonOption, emit_document
 from app.cli.warehouse import open_warehouse
 
 if TYPE_CHECKING:
-    from streams.storage.store.risk import SwitchState
+    from streams.market.trading import SwitchState
 
 ExecutionArgument = Annotated[int, typer.Argument(help="Number of the trade, as the dashboard shows it.")]
 
@@ -66,21 +66,20 @@ def flatten(
 def status(json_: JsonOption = False) -> None:
     """Print the switch, the limits in force, the cash in open executions, and what is open."""
     from streams.settings import load_settings
-    from streams.storage.store.risk import current_limits, tied_up
+    from streams.storage.store.executions import count_by_state
+    from streams.storage.store.risk import current_limits, last_switch, tied_up
 
     settings = load_settings()
     with open_warehouse(settings) as connection:
-        switch = connection.execute("SELECT * FROM trading.switches ORDER BY switch_id DESC LIMIT 1").fetchone() or {}
+        switch = last_switch(connection)
         limits, used = current_limits(connection, settings), tied_up(connection, settings.trading_mode)
-        states = connection.execute(
-            "SELECT state, count(*) AS n FROM trading.executions GROUP BY state ORDER BY state"
-        ).fetchall()
+        states = count_by_state(connection)
     emit_document(
         {
-            "switch": switch.get("state", "kill"),
-            "set_by": switch.get("set_by", ""),
-            "set_at": switch.get("set_at"),
-            "reason": switch.get("reason", ""),
+            "switch": "kill" if switch is None else switch.state,
+            "set_by": "" if switch is None else switch.set_by,
+            "set_at": None if switch is None else switch.set_at,
+            "reason": "" if switch is None else switch.reason,
             "mode": {"venues": settings.venues, "trading": settings.trading_mode},
             "limits_usd": {
                 "market": _usd(limits.market_e6),
@@ -92,7 +91,7 @@ def status(json_: JsonOption = False) -> None:
             "tied_up_usd": _usd(used.total_e6),
             "unconfirmed_usd": _usd(used.provisional_e6),
             "realised_today_usd": _usd(used.realised_today_e6),
-            "executions": {row["state"]: row["n"] for row in states},
+            "executions": states,
         },
         as_json=json_,
     )

@@ -14,6 +14,10 @@ from streams.market.errors import ConfigurationError, StreamsError
 from streams.settings import Settings
 from streams.storage.database import Connection, connect, database_dsn
 from streams.storage.embedded import binaries_dir
+from streams.storage.store.alerts import count_critical_alerts
+from streams.storage.store.executions import count_escalated
+from streams.storage.store.leases import last_recorder_heartbeat
+from streams.storage.store.orders import count_unknown_orders
 
 
 @dataclass(frozen=True)
@@ -49,10 +53,8 @@ def examine(settings: Settings) -> list[Finding]:
 
 def _examine_database(settings: Settings, connection: Connection) -> list[Finding]:
     findings = [Finding("database", True, "answers")]
-    lease = connection.execute(
-        "SELECT max(heartbeat_at) AS at FROM trading.leases WHERE name LIKE 'shard:%' AND released_at IS NULL"
-    ).fetchone()
-    age = datetime.now(UTC) - lease["at"] if lease and lease["at"] else None
+    heartbeat = last_recorder_heartbeat(connection)
+    age = datetime.now(UTC) - heartbeat if heartbeat is not None else None
     findings.append(
         Finding(
             "recorder",
@@ -63,34 +65,19 @@ def _examine_database(settings: Settings, connection: Connection) -> list[Findin
     )
     findings.append(
         _counted(
-            connection,
             "unresolved orders",
-            "SELECT count(*) AS n FROM trading.orders WHERE state = 'unknown'",
+            count_unknown_orders(connection),
             "reads decide them; if they stay, compare with the venue's own order list",
         )
     )
+    findings.append(_counted("escalated trades", count_escalated(connection), "see docs/runbooks/escalated-trade.md"))
     findings.append(
-        _counted(
-            connection,
-            "escalated trades",
-            "SELECT count(*) AS n FROM trading.executions WHERE state = 'ESCALATED' AND settled_at IS NULL",
-            "see docs/runbooks/escalated-trade.md",
-        )
-    )
-    findings.append(
-        _counted(
-            connection,
-            "open alerts",
-            "SELECT count(*) AS n FROM trading.alerts WHERE cleared_at IS NULL AND severity = 'critical'",
-            "the dashboard's health page lists them",
-        )
+        _counted("open alerts", count_critical_alerts(connection), "the dashboard's health page lists them")
     )
     return findings
 
 
-def _counted(connection: Connection, check: str, query: str, remedy: str) -> Finding:
-    row = connection.execute(query.encode()).fetchone()
-    count = int(row["n"]) if row else 0
+def _counted(check: str, count: int, remedy: str) -> Finding:
     return Finding(check, count == 0, str(count), remedy if count else "")
 
 

@@ -22,10 +22,11 @@ from app.supervisor.preflight import check_all
 from app.supervisor.state import HomeLock
 from streams.logs import get_logger
 from streams.market.errors import ConfigurationError, StreamsError, TransientError
+from streams.market.trading import SwitchState
 from streams.settings import PROJECT_ROOT, Settings
 from streams.storage.database import connect, database_dsn, embedded_server
 from streams.storage.schema import migrate
-from streams.storage.store.risk import SwitchState, current_switch, set_switch
+from streams.storage.store.risk import current_switch, last_switch, set_switch
 
 _READY_LIMIT_S = 120.0
 _RESTARTS_MAX = 5
@@ -242,11 +243,9 @@ class Supervisor:
     def _resume_trading(self) -> None:
         """Set the switch back to what it was before our own last stop; a switch that a person set stays."""
         with connect(database_dsn(self._settings)) as connection:
-            row = connection.execute(
-                "SELECT state, set_by, reason FROM trading.switches ORDER BY switch_id DESC LIMIT 1"
-            ).fetchone()
-            if row and row["set_by"] == _STOPPED_BY and row["state"] == "reduce":
-                before: SwitchState = "pause" if str(row["reason"]).endswith(" pause") else "run"
+            last = last_switch(connection)
+            if last is not None and last.set_by == _STOPPED_BY and last.state == "reduce":
+                before: SwitchState = "pause" if last.reason.endswith(" pause") else "run"
                 set_switch(connection, before, _STOPPED_BY, "start")
 
     def _summary(self) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from typing import Any, Protocol
 
 from streams.market.errors import MalformedFrame, PermanentError, TransientError
 from streams.market.identity import Venue
-from streams.storage.candles import CandleRow, history_markets, save_candles
+from streams.storage.candles import CandleRow, save_candles
 from streams.storage.database import Connection
+from streams.storage.store.wanted import HistoryMarket, history_markets
 from streams.venues.common.paging import Candle
 
 _HOUR_MINUTES = 60
@@ -71,16 +72,16 @@ async def load_history(
     counts = HistoryCounts()
     started = time.monotonic()
 
-    async def fetch(market: dict[str, Any], minutes: int, start: datetime) -> list[CandleRow]:
+    async def fetch(market: HistoryMarket, minutes: int, start: datetime) -> list[CandleRow]:
         async with gate:
             candles = await _fetch(window, market, minutes, start, kalshi, polymarket)
         loaded_at = datetime.now(UTC)
-        return [_row(window.venue, market["market_id"], candle, loaded_at) for candle in candles]
+        return [_row(window.venue, market.market_id, candle, loaded_at) for candle in candles]
 
     recent = max(window.start, window.end - _MINUTE_WINDOW)
-    wanted = [(market, _HOUR_MINUTES, window.start) for market in markets if market["is_paired"]]
-    wanted += [(market, 1, recent) for market in markets if market["is_paired"]]
-    wanted += [(market, _HOUR_MINUTES, window.start) for market in markets if not market["is_paired"]]
+    wanted = [(market, _HOUR_MINUTES, window.start) for market in markets if market.is_paired]
+    wanted += [(market, 1, recent) for market in markets if market.is_paired]
+    wanted += [(market, _HOUR_MINUTES, window.start) for market in markets if not market.is_paired]
     for start in range(0, len(wanted), _BATCH):
         if time.monotonic() - started > budget_s:
             counts.not_reached = len(wanted) - start
@@ -93,7 +94,7 @@ async def load_history(
 
 async def _fetch(
     window: HistoryWindow,
-    market: dict[str, Any],
+    market: HistoryMarket,
     minutes: int,
     start: datetime,
     kalshi: CandleClient,
@@ -103,8 +104,8 @@ async def _fetch(
     for attempt in range(_ATTEMPTS):
         try:
             if window.venue is Venue.KALSHI:
-                return await kalshi.candlesticks(market["series_id"], market["market_id"], first, last, minutes)
-            return await polymarket.prices_history(market["yes_token"], first, last, minutes)
+                return await kalshi.candlesticks(market.series_id, market.market_id, first, last, minutes)
+            return await polymarket.prices_history(market.yes_token, first, last, minutes)
         except (PermanentError, MalformedFrame):
             return []
         except TransientError:

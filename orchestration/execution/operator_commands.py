@@ -1,42 +1,43 @@
 """What people asked for in `trading.commands`: this is the consumer of `flatten`.
 
-A command is taken up again until it has a result, so that a round which dies leaves nothing undone; the leases of the
-execution's markets keep two rounds from obeying the same one at the same time.
+A command is taken up again until it has a result, so that a settlement cycle which dies leaves nothing undone; the
+leases of the execution's markets keep two cycles from obeying the same one at the same time.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from orchestration.execution.decide.hedge import Finish, State
-from orchestration.execution.decide.plan import plan_from_json
+from orchestration.execution.decide.execution_detail import execution_detail
+from orchestration.execution.decide.hedge import Finish
 from orchestration.execution.decide.risk_checks import Refusal
 from orchestration.execution.run_execution import targets_of
-from orchestration.execution.send_orders import Accounts
-from orchestration.execution.trade_signal import Desk
+from orchestration.execution.trade_signal import SignalTrader
+from orchestration.execution.trading_context import TradingContext
 from streams.logs import get_logger
 from streams.market.errors import StreamsError
+from streams.market.trading import ExecutionRow, ExecutionState
 from streams.market.units import CASH_SCALE
-from streams.storage.database import Connection, Row
-from streams.storage.store import commands
-from streams.storage.store import executions as trading
+from streams.storage.database import Connection
+from streams.storage.store import commands, executions
 from streams.storage.store.alerts import clear_alert, raise_alert
 from streams.storage.store.leases import release, release_dead
 from streams.storage.store.risk import current_switch
 
 
-async def obey(connection: Connection, accounts: Accounts, run_id: str) -> int:
+async def obey(connection: Connection, context: TradingContext, run_id: str) -> int:
     """Take up every pending flatten and return how many have a result now.
 
-    One whose markets another run works on, or whose venue does not answer, stays pending for the next round.
+    One whose markets another run works on, or whose venue does not answer, stays pending for the next cycle.
     """
-    desk = Desk(connection, accounts, run_id)
+    trader = SignalTrader(connection, context, run_id)
     done = after = 0
     while (command := commands.take(connection, "flatten", after)) is not None:
-        after = command["command_id"]
+        after = command.command_id
         try:
-            result = await _flatten(connection, accounts, desk, command)
+            result = await _flatten(connection, context, trader, command)
         except StreamsError as error:
             get_logger().warning("not flattened yet", command_id=after, error=str(error))
             continue
@@ -46,43 +47,44 @@ async def obey(connection: Connection, accounts: Accounts, run_id: str) -> int:
     return done
 
 
-async def _flatten(connection: Connection, accounts: Accounts, desk: Desk, command: Row) -> str:
+async def _flatten(
+    connection: Connection, context: TradingContext, trader: SignalTrader, command: commands.CommandRow
+) -> str:
     """Obey one command; returns what became of it, empty when it has to wait."""
-    found = _execution_of(connection, accounts, command["subject"])
+    found = _execution_of(connection, context, command.subject)
     if isinstance(found, str):
         return found
-    plan = plan_from_json(found["detail"]["plan"])
-    for leg in plan.legs:
-        release_dead(connection, f"market:{leg.venue}:{leg.market_id}")
-    leases = desk.acquire(plan)
+    plan = execution_detail(found.detail).plan
+    for key in plan.market_keys:
+        release_dead(connection, f"market:{key}")
+    leases = trader.acquire(plan)
     if leases is None:
         return ""
     try:
-        if commands.is_done(connection, command["command_id"]):
+        if commands.is_done(connection, command.command_id):
             return ""
         targets = targets_of(connection, plan)
-        if len(targets) < len({(leg.venue, leg.market_id) for leg in plan.legs}):
+        if len(targets) < len(plan.market_keys):
             return "refused: the terms of its markets are not known"
-        execution = trading.load_execution(connection, found["execution_id"])
-        finish = await desk.drive(execution, targets, leases, flatten=command["command_id"])
+        execution = executions.load_execution(connection, found.execution_id)
+        finish = await trader.run_execution(execution, targets, leases, flatten=command.command_id)
     finally:
         for lease in leases:
             release(connection, lease)
-    return _result(connection, execution["execution_id"], finish)
+    return _result(connection, execution.execution_id, finish)
 
 
-def _execution_of(connection: Connection, accounts: Accounts, subject: dict[str, Any]) -> Row | str:
+def _execution_of(connection: Connection, context: TradingContext, subject: Mapping[str, Any]) -> ExecutionRow | str:
     """Return the execution that a command names, or why it is refused."""
     try:
-        execution = trading.load_execution(connection, int(subject["execution_id"]))
+        execution = executions.load_execution(connection, int(subject["execution_id"]))
     except (LookupError, TypeError, ValueError):
         return "refused: there is no such trade"
-    if execution["settled_at"] is not None:
-        return (
-            _flat(execution, "nothing is held any more") if execution["state"] == State.FLAT else "refused: it settled"
-        )
-    if execution["mode"] != accounts.mode:
-        return f"refused: it was made in mode {execution['mode']}, trading is in mode {accounts.mode}"
+    if execution.settled_at is not None:
+        is_flat = execution.state is ExecutionState.FLAT
+        return _flat(execution, "nothing is held any more") if is_flat else "refused: it settled"
+    if execution.mode != context.mode:
+        return f"refused: it was made in mode {execution.mode}, trading is in mode {context.mode}"
     if current_switch(connection) == "kill":
         return "refused: trading is killed"
     return execution
@@ -90,19 +92,19 @@ def _execution_of(connection: Connection, accounts: Accounts, subject: dict[str,
 
 def _result(connection: Connection, execution_id: int, finish: Finish | Refusal) -> str:
     """Say what became of it, with an alarm when it is not flat."""
-    execution = trading.load_execution(connection, execution_id)
+    execution = executions.load_execution(connection, execution_id)
     why = finish.why if isinstance(finish, Finish) else f"refused: {finish.reason}"
     key = f"flatten:{execution_id}"
-    if execution["state"] != State.FLAT:
-        message = f"Execution {execution_id} was to be flattened and is {execution['state']}: {why}."
+    if execution.state is not ExecutionState.FLAT:
+        message = f"Execution {execution_id} was to be flattened and is {execution.state}: {why}."
         raise_alert(connection, "flatten", "warning", key, message, {"execution_id": execution_id})
-        return f"{execution['state']}: {why}"
+        return f"{execution.state}: {why}"
     clear_alert(connection, key)
     return _flat(execution, why)
 
 
-def _flat(execution: Row, why: str) -> str:
-    if execution["settled_at"] is None:
+def _flat(execution: ExecutionRow, why: str) -> str:
+    if execution.settled_at is None or execution.realised_pnl_e6 is None:
         return f"FLAT: {why}; its profit is booked when nothing is unconfirmed or held any more"
-    realised = Decimal(execution["realised_pnl_e6"]) / CASH_SCALE
+    realised = Decimal(execution.realised_pnl_e6) / CASH_SCALE
     return f"FLAT: {why}; realised {realised:+.6f} USD"

@@ -1,4 +1,4 @@
-"""The desk: takes a signal through gate, plan and orders to HEDGED, FLAT or ESCALATED. The I/O around the saga.
+"""Trading one signal: pre-trade risk checks, plan and orders, to HEDGED, FLAT or ESCALATED. The I/O around deciding.
 
 Everything it decides on is read fresh: switch, limits and approvals from Postgres, books from the venues' REST. It
 remembers nothing that Postgres does not hold, so `reconcile` continues with the same code what a killed run began.
@@ -11,88 +11,140 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from orchestration.execution.decide.hedge import Finish, Plan, State
-from orchestration.execution.decide.plan import Decision, Room, Wanted, decide, plan_to_json, wanted_of
-from orchestration.execution.decide.risk_checks import OpeningFacts, Reason, Refusal, may_open
-from orchestration.execution.run_execution import Drive, fetch_books
-from orchestration.execution.send_orders import Accounts
-from orchestration.execution.venues.gateway import Target
+from orchestration.execution.decide.hedge import Finish, Plan
+from orchestration.execution.decide.plan import (
+    Decision,
+    Headroom,
+    TradeRequest,
+    decide,
+    plan_to_json,
+    trade_request,
+)
+from orchestration.execution.decide.risk_checks import OpeningFacts, Refusal, may_open
+from orchestration.execution.run_execution import ExecutionRun, fetch_books
+from orchestration.execution.trading_context import TradingContext
 from streams.market.errors import StreamsError
+from streams.market.trading import (
+    ExecutionRow,
+    ExecutionState,
+    MarketGroup,
+    MarketInfo,
+    RefusalReason,
+    Signal,
+    Target,
+)
 from streams.market.units import CASH_SCALE
-from streams.storage.database import Connection, Row
-from streams.storage.store import executions as trading
-from streams.storage.store import signals
+from streams.storage.database import Connection
+from streams.storage.store import executions
 from streams.storage.store.leases import Lease, acquire, process_holder, release
+from streams.storage.store.market_groups import load_group, load_market_infos
+from streams.storage.store.orders import count_unresolved_on
 from streams.storage.store.risk import current_limits, current_switch, tied_up
+from streams.storage.store.signals import NewRefusal, load_signal, write_refusal
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class TradeResult:
     """What became of one signal."""
 
     signal_id: int
     execution_id: int | None = None
-    state: State | None = None
+    state: ExecutionState | None = None
     refusal: Refusal | None = None
 
 
-class Desk:
+@dataclass(frozen=True, slots=True)
+class _Opportunity:
+    """A signal with all that was read for it. `leases` is None when another run holds one of its markets."""
+
+    signal: Signal
+    group: MarketGroup
+    markets: Mapping[str, MarketInfo]
+    leases: Sequence[Lease] | None
+
+
+class SignalTrader:
     """Trades signals on one connection, one after the other."""
 
-    def __init__(self, connection: Connection, accounts: Accounts, run_id: str) -> None:
+    def __init__(self, connection: Connection, context: TradingContext, run_id: str) -> None:
         self._connection = connection
-        self._accounts = accounts
-        self._settings = accounts.settings
+        self._context = context
+        self._settings = context.settings
         self._run_id = run_id
 
-    async def trade(self, signal_id: int) -> Outcome:
+    async def trade(self, signal_id: int) -> TradeResult:
         """Take one signal to its end. Refusals are written with their reason; errors deny.
 
         Raises:
             LookupError: If there is no such signal.
         """
-        signal = signals.load_signal(self._connection, signal_id)
+        signal = load_signal(self._connection, signal_id)
         if signal is None:
             raise LookupError(f"there is no signal {signal_id}")
-        keys = sorted({f"{leg['venue']}:{leg['market_id']}" for leg in signal["legs"]})
-        leases = self._acquire(keys)
+        leases = self._acquire(sorted({leg.market_key for leg in signal.legs}))
         try:
             return await self._trade(signal, leases)
         except StreamsError as error:
-            return self._refuse(signal_id, Refusal(Reason.VENUE_UNAVAILABLE, str(error)))
+            return self._refuse(signal_id, Refusal(RefusalReason.VENUE_UNAVAILABLE, str(error)))
         finally:
             for lease in leases or []:
                 release(self._connection, lease)
 
-    async def _trade(self, signal: Row, leases: list[Lease] | None) -> Outcome:
-        signal_id = signal["signal_id"]
-        group = signals.load_group(self._connection, signal["group_id"])
+    async def run_execution(
+        self,
+        execution: ExecutionRow,
+        targets: Mapping[str, Target],
+        leases: Sequence[Lease],
+        decided_at: datetime | None = None,
+        *,
+        flatten: int | None = None,
+    ) -> Finish | Refusal:
+        """Work on an execution until its hedge ends, from whatever its rows say.
+
+        Args:
+            execution: Its row.
+            targets: Its markets by "venue:market_id".
+            leases: Held on all its markets.
+            decided_at: When the books of the plan were read, for the first order; None when it is taken over.
+            flatten: The command by which a person asked for all of it to be sold; None to hedge it.
+
+        Raises:
+            LeaseLost: If someone else works on it now.
+        """
+        run = ExecutionRun(self._connection, self._context, execution, targets, leases, flatten=flatten)
+        return await run.until_finished(decided_at)
+
+    def acquire(self, plan: Plan) -> list[Lease] | None:
+        """Take the leases of a plan's markets, or none."""
+        return self._acquire(plan.market_keys)
+
+    async def _trade(self, signal: Signal, leases: list[Lease] | None) -> TradeResult:
+        group = load_group(self._connection, signal.group_id)
         if group is None:
-            return self._refuse(signal_id, Refusal(Reason.NOT_TRADABLE, "its group is gone"))
-        keys = [f"{item['venue']}:{item['market_id']}" for item in group["markets"]]
-        markets = signals.load_markets(self._connection, keys)
-        wanted = wanted_of(signal, group, markets)
-        if isinstance(wanted, Refusal):
-            return self._refuse(signal_id, wanted)
-        refusal = may_open(self._opening_facts(signal, group, wanted, markets, leases))
+            return self._refuse(signal.signal_id, Refusal(RefusalReason.NOT_TRADABLE, "its group is gone"))
+        markets = load_market_infos(self._connection, group.market_keys)
+        request = trade_request(signal, group, markets)
+        if isinstance(request, Refusal):
+            return self._refuse(signal.signal_id, request)
+        refusal = may_open(self._opening_facts(_Opportunity(signal, group, markets, leases), request))
         if refusal is not None:
-            return self._refuse(signal_id, refusal)
+            return self._refuse(signal.signal_id, refusal)
         decided_at = datetime.now(UTC)
-        decision = await self._decide(wanted)
+        decision = await self._decide(request)
         if isinstance(decision, Refusal):
-            return self._refuse(signal_id, decision)
-        return await self._execute(signal, wanted, decision, leases or [], decided_at)
+            return self._refuse(signal.signal_id, decision)
+        return await self._execute(signal, request, decision, leases or [], decided_at)
 
     async def _execute(
-        self, signal: Row, wanted: Wanted, decision: Decision, leases: list[Lease], decided_at: datetime
-    ) -> Outcome:
-        new = trading.NewExecution(
-            signal_id=signal["signal_id"],
-            attempt=signal["attempts"] + 1,
-            group_id=wanted.group_id,
+        self, signal: Signal, request: TradeRequest, decision: Decision, leases: list[Lease], decided_at: datetime
+    ) -> TradeResult:
+        new = executions.NewExecution(
+            signal_id=signal.signal_id,
+            attempt=signal.attempts + 1,
+            group_id=request.group_id,
             environment=self._settings.venues,
-            mode=self._accounts.mode,
-            state=State.PLANNED,
+            mode=self._context.mode,
+            state=ExecutionState.PLANNED,
             run_id=self._run_id,
             epoch=leases[0].epoch,
             edge_usd=decision.edge.best_edge_usd,
@@ -103,40 +155,16 @@ class Desk:
                 "planned_profit_e6": decision.edge.profit_e6,
             },
         )
-        execution_id = trading.create_execution(self._connection, new)
+        execution_id = executions.create_execution(self._connection, new)
         if execution_id is None:
-            return self._refuse(signal["signal_id"], Refusal(Reason.ALREADY_EXECUTED, "this attempt exists"))
-        execution = trading.load_execution(self._connection, execution_id)
-        finish = await self.drive(execution, wanted.targets, leases, decided_at)
+            return self._refuse(signal.signal_id, Refusal(RefusalReason.ALREADY_EXECUTED, "this attempt exists"))
+        execution = executions.load_execution(self._connection, execution_id)
+        finish = await self.run_execution(execution, request.targets, leases, decided_at)
         refusal = finish if isinstance(finish, Refusal) else None
         if refusal is not None:
-            self._refuse(signal["signal_id"], refusal, execution_id)
-        state = State(trading.load_execution(self._connection, execution_id)["state"])
-        return Outcome(signal["signal_id"], execution_id, state, refusal)
-
-    async def drive(
-        self,
-        execution: Row,
-        targets: Mapping[str, Target],
-        leases: Sequence[Lease],
-        decided_at: datetime | None = None,
-        *,
-        flatten: int | None = None,
-    ) -> Finish | Refusal:
-        """Work on an execution until the saga ends it, from whatever its rows say.
-
-        Args:
-            execution: Row of trading.executions.
-            targets: Its markets by "venue:market_id".
-            leases: Held on all its markets.
-            decided_at: When the books of the plan were read, for the first order; None when it is taken over.
-            flatten: The command by which a person asked for all of it to be sold; None to hedge it.
-
-        Raises:
-            LeaseLost: If someone else works on it now.
-        """
-        run = Drive(self._connection, self._accounts, execution, targets, leases, flatten=flatten)
-        return await run.until_finished(decided_at)
+            self._refuse(signal.signal_id, refusal, execution_id)
+        state = executions.load_execution(self._connection, execution_id).state
+        return TradeResult(signal.signal_id, execution_id, state, refusal)
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
@@ -153,58 +181,47 @@ class Desk:
             held.append(lease)
         return held
 
-    def acquire(self, plan: Plan) -> list[Lease] | None:
-        """Take the leases of a plan's markets, or none."""
-        return self._acquire(sorted({f"{leg.venue}:{leg.market_id}" for leg in plan.legs}))
-
-    def _opening_facts(
-        self, signal: Row, group: Row, wanted: Wanted, markets: Mapping[str, signals.MarketInfo], leases: object
-    ) -> OpeningFacts:
-        mode = self._accounts.mode
-        refs = [(wanted.targets[key].venue.value, wanted.targets[key].market_id) for key, _ in wanted.legs]
-        last = self._connection.execute(
-            "SELECT max(started_at) AS at FROM trading.executions WHERE group_id = %s AND mode = %s",
-            (wanted.group_id, mode),
-        ).fetchone()
+    def _opening_facts(self, found: _Opportunity, request: TradeRequest) -> OpeningFacts:
+        mode, group = self._context.mode, found.group
+        markets = [found.markets[key] for key, _ in request.legs]
         used = tied_up(self._connection, mode)
         return OpeningFacts(
             switch=current_switch(self._connection),
             is_trading_on=self._settings.trading_mode != "off",
-            is_tradable=bool(group["is_tradable"]) and all(markets[key].status == "open" for key, _ in wanted.legs),
-            is_pair=group["kind"] == "pair",
-            pair_state=group["pair_state"],
-            is_signal_open=self._is_watched(signal) and group["ended_at"] is None,
-            has_leases=leases is not None,
-            unknown_orders=len(trading.load_unresolved_on(self._connection, refs, mode)),
-            last_execution_at=last["at"] if last else None,
+            is_tradable=group.is_tradable and all(market.status == "open" for market in markets),
+            is_pair=group.is_pair,
+            pair_state=group.pair_state,
+            is_signal_open=self._is_watched(found.signal) and group.ended_at is None,
+            has_leases=found.leases is not None,
+            unknown_orders=count_unresolved_on(self._connection, [market.key for market in markets], mode),
+            last_execution_at=executions.last_started_at(self._connection, request.group_id, mode),
             cooldown_s=Decimal(str(self._settings.execution_cooldown_s)),
             realised_today_e6=used.realised_today_e6,
             daily_loss_limit_e6=current_limits(self._connection, self._settings).daily_loss_e6,
             provisional_e6=used.provisional_e6,
             provisional_cap_e6=int(self._settings.provisional_cap_usd * CASH_SCALE),
-            closes_at=[markets[key].close_time for key, _ in wanted.legs],
+            closes_at=[market.close_time for market in markets],
             closing_margin_s=self._settings.closing_margin_s,
             now=datetime.now(UTC),
         )
 
-    def _is_watched(self, signal: Row) -> bool:
-        """Whether the episode is open, and its monitor has looked at it lately: one that died closes nothing."""
-        age = datetime.now(UTC) - signal["updated_at"]
-        return signal["closed_at"] is None and age < timedelta(seconds=self._settings.lease_ttl_s)
+    def _is_watched(self, signal: Signal) -> bool:
+        """Whether the signal is open, and its monitor has written it lately: one that died closes nothing."""
+        age = datetime.now(UTC) - signal.updated_at
+        return signal.closed_at is None and age < timedelta(seconds=self._settings.lease_ttl_s)
 
-    async def _decide(self, wanted: Wanted) -> Decision | Refusal:
-        targets = [wanted.targets[key] for key, _ in wanted.legs]
+    async def _decide(self, request: TradeRequest) -> Decision | Refusal:
+        targets = [request.targets[key] for key, _ in request.legs]
         venues = {target.venue for target in targets}
-        if any(venue not in self._accounts.gateways for venue in venues):
-            return Refusal(Reason.VENUE_UNAVAILABLE, "no account on one of the venues")
-        cash = {venue: await self._accounts.gateways[venue].cash_by_shard() for venue in sorted(venues)}
-        books = await fetch_books(self._accounts, targets)
+        if any(venue not in self._context.gateways for venue in venues):
+            return Refusal(RefusalReason.VENUE_UNAVAILABLE, "no account on one of the venues")
+        cash = {venue: await self._context.gateways[venue].cash_by_shard() for venue in sorted(venues)}
+        books = await fetch_books(self._context, targets)
         limits = current_limits(self._connection, self._settings)
-        used = tied_up(self._connection, self._accounts.mode)
-        return decide(wanted, books, Room(limits, used, cash, self._settings))
+        used = tied_up(self._connection, self._context.mode)
+        return decide(request, books, Headroom(limits, used, cash, self._context.policy))
 
-    def _refuse(self, signal_id: int, refusal: Refusal, execution_id: int | None = None) -> Outcome:
-        trading.write_refusal(
-            self._connection, signal_id, refusal.reason, refusal.detail, self._settings.venues, execution_id
-        )
-        return Outcome(signal_id, execution_id, None, refusal)
+    def _refuse(self, signal_id: int, refusal: Refusal, execution_id: int | None = None) -> TradeResult:
+        new = NewRefusal(signal_id, refusal.reason, refusal.detail, self._settings.venues, execution_id)
+        write_refusal(self._connection, new)
+        return TradeResult(signal_id, execution_id, None, refusal)

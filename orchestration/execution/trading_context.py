@@ -1,26 +1,57 @@
-"""Puts the accounts of the mode in force together: keys, clients, gateways. The one place where production is wired."""
+"""Puts the accounts of the trading mode in force together: keys, clients, gateways. Production is wired here only."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
-from orchestration.execution.send_orders import Accounts
+from orchestration.execution.decide.plan import PlanPolicy
 from orchestration.execution.venues.gateway import Gateway
-from orchestration.execution.venues.live import KalshiGateway, PolymarketGateway
+from orchestration.execution.venues.kalshi import KalshiGateway
 from orchestration.execution.venues.paper import PaperGateway
+from orchestration.execution.venues.polymarket import PolymarketGateway
 from streams.market.errors import ConfigurationError
 from streams.market.identity import Venue
+from streams.market.units import CASH_SCALE, PRICE_SCALE
 from streams.settings import Settings, check_intent
 from streams.storage.database import Connection
-from streams.storage.store.executions import ledger_cash_e6
+from streams.storage.store.ledger import ledger_cash_e6
 from streams.venues.common.http import http_client
 from streams.venues.credentials.keystore import Keystore
 from streams.venues.factory import kalshi_client, polymarket_client
 
 
+@dataclass(frozen=True, slots=True)
+class TradingContext:
+    """Who trades for whom: the settings, the trading mode and a gateway per venue."""
+
+    settings: Settings
+    mode: str
+    gateways: Mapping[Venue, Gateway]
+
+    @property
+    def environment(self) -> str:
+        """Which exchanges these are."""
+        return self.settings.venues
+
+    @property
+    def policy(self) -> PlanPolicy:
+        """The numbers that plans keep to."""
+        settings = self.settings
+        return PlanPolicy(
+            exit_edge_usd=settings.signal_exit_edge_usd,
+            min_profit_e6=int(settings.signal_min_profit_usd * CASH_SCALE),
+            slippage_e4=int(settings.slippage_max_usd * PRICE_SCALE),
+            exposure_budget_e6=int(settings.exposure_budget_usd * CASH_SCALE),
+            exposure_budget_e6_s=int(settings.exposure_budget_usd_s * CASH_SCALE),
+            dust_e6=int(settings.dust_exposure_usd * CASH_SCALE),
+            provisional_cap_e6=int(settings.provisional_cap_usd * CASH_SCALE),
+        )
+
+
 @asynccontextmanager
-async def open_accounts(settings: Settings, connection: Connection) -> AsyncIterator[Accounts]:
+async def open_trading_context(settings: Settings, connection: Connection) -> AsyncIterator[TradingContext]:
     """Open the gateways of the trading mode in force and close their connections afterwards.
 
     Polymarket has no demo exchange: beside Kalshi's demo its books are the real ones, and its fills always simulated.
@@ -47,7 +78,7 @@ async def open_accounts(settings: Settings, connection: Connection) -> AsyncIter
         }
         for venue in simulated:
             gateways[venue] = _simulated(gateways[venue], connection, mode)
-        yield Accounts(settings, mode, gateways)
+        yield TradingContext(settings, mode, gateways)
 
 
 def _simulated(gateway: Gateway, connection: Connection, mode: str) -> Gateway:

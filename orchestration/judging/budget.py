@@ -5,8 +5,6 @@ from __future__ import annotations
 import threading
 from decimal import Decimal
 
-from streams.storage.database import Connection
-
 
 class Budget:
     """What may still be spent. Thread-safe; reservations count as spent until they are settled.
@@ -38,12 +36,3 @@ class Budget:
         """Replace a reservation by what the question cost (zero if it failed before an answer)."""
         with self._lock:
             self._spent += actual_usd - reserved_usd
-
-
-def spent_today_usd(connection: Connection) -> Decimal:
-    """Return what answers of this UTC day have cost."""
-    row = connection.execute(
-        "SELECT coalesce(sum(cost_usd), 0) AS spent FROM trading.judge_answers"
-        " WHERE answered_at >= date_trunc('day', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'"
-    ).fetchone()
-    return Decimal(row["spent"]) if row else Decimal(0)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from psycopg.types.json import Jsonb
 from pydantic import ValidationError
 
 from orchestration.judging.llm import Answered
 from orchestration.judging.schema import JudgeAnswer
 from streams.storage.database import Connection
+from streams.storage.store.judge_answers import JudgeAnswerRow, find_judge_answer, save_judge_answer
 
 
 class AnswerCache(Protocol):
@@ -45,30 +45,23 @@ class DatabaseCache:
 
     def get(self, content_hash: str) -> Answered | None:
         """Return the answer; one that no longer fits the schema counts as absent."""
-        row = self._connection.execute(
-            "SELECT * FROM trading.judge_answers WHERE content_hash = %s", (content_hash,)
-        ).fetchone()
+        row = find_judge_answer(self._connection, content_hash)
         if row is None:
             return None
         try:
-            answer = JudgeAnswer.model_validate(row["answer"])
+            answer = JudgeAnswer.model_validate(row.answer)
         except ValidationError:
             return None
-        return Answered(answer, row["input_tokens"], row["output_tokens"], row["cost_usd"])
+        return Answered(answer, row.input_tokens, row.output_tokens, row.cost_usd)
 
     def put(self, content_hash: str, model: str, answered: Answered) -> None:
         """Keep an answer with its tokens and cost."""
-        self._connection.execute(
-            "INSERT INTO trading.judge_answers (content_hash, model, answer, input_tokens, output_tokens, cost_usd)"
-            " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (content_hash) DO UPDATE SET answer = excluded.answer,"
-            " input_tokens = excluded.input_tokens, output_tokens = excluded.output_tokens,"
-            " cost_usd = excluded.cost_usd, answered_at = now()",
-            (
-                content_hash,
-                model,
-                Jsonb(answered.answer.model_dump()),
-                answered.input_tokens,
-                answered.output_tokens,
-                answered.cost_usd,
-            ),
+        row = JudgeAnswerRow(
+            content_hash,
+            model,
+            answered.answer.model_dump(),
+            answered.input_tokens,
+            answered.output_tokens,
+            answered.cost_usd,
         )
+        save_judge_answer(self._connection, row)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from orchestration.judging.budget import spent_today_usd
 from orchestration.judging.cache import DatabaseCache
 from orchestration.judging.judge import Judge, build_judge, is_failure
 from orchestration.matching.candidates import Candidate, find_candidates, find_candidates_for_new
@@ -16,11 +14,23 @@ from orchestration.matching.normalise import extract
 from orchestration.matching.verdict import Verdict
 from streams.market.identity import Venue
 from streams.settings import Settings
-from streams.storage.database import Connection, Row
+from streams.storage.database import Connection
 from streams.storage.listings import StoredMarket, load_markets
-from streams.storage.store.market_groups import GroupRow, save_groups
-from streams.storage.store.pairs import judged, list_pairs, load_candidates, save_candidates, save_verdicts
-from streams.storage.sweeps import read_cursor, versions_after, write_cursor
+from streams.storage.store.judge_answers import spent_today_usd
+from streams.storage.store.market_groups import NewGroup, save_groups
+from streams.storage.store.pairs import (
+    NewCandidate,
+    NewVerdict,
+    PairRow,
+    judged,
+    list_pairs,
+    load_candidates,
+    read_cursor,
+    save_candidates,
+    save_verdicts,
+    write_cursor,
+)
+from streams.storage.sweeps import versions_after
 
 _VERDICT_BATCH = 200
 _GROUPED_STATES = frozenset({"approved", "proposed", "paused", "lapsed"})
@@ -76,7 +86,7 @@ def refresh_candidates(connection: Connection, settings: Settings, *, only_new: 
         seen = {(c.kalshi_market_id, c.polymarket_market_id) for c in found}
         other = find_candidates_for_new(kalshi, new_polymarket, top=top, min_score=least)
         found += [c for c in other if (c.kalshi_market_id, c.polymarket_market_id) not in seen]
-    save_candidates(connection, [_candidate_row(c, markets) for c in found])
+    save_candidates(connection, [_new_candidate(c, markets) for c in found])
     write_cursor(connection, "candidates", highest)
     return CandidateSummary(len(kalshi), len(polymarket), len(found))
 
@@ -93,16 +103,16 @@ def judge_candidates(
         write_cursor(connection, "verdicts", highest)
         return summary
     candidates = load_candidates(connection, None if after is None else [market_id for _, market_id in touched])
-    ids = {row["kalshi_market_id"] for row in candidates} | {row["polymarket_market_id"] for row in candidates}
+    ids = {market_id for row in candidates for market_id in (row.kalshi_market_id, row.polymarket_market_id)}
     markets = {(str(m.listing.venue), m.listing.market_id): m for m in load_markets(connection, market_ids=sorted(ids))}
-    done = judged(connection, [row["candidate_id"] for row in candidates])
+    done = judged(connection, [row.candidate_id for row in candidates])
     open_questions = []
     for row in candidates:
-        a = markets[Venue.KALSHI, row["kalshi_market_id"]].listing
-        b = markets[Venue.POLYMARKET, row["polymarket_market_id"]].listing
+        a = markets[Venue.KALSHI, row.kalshi_market_id].listing
+        b = markets[Venue.POLYMARKET, row.polymarket_market_id].listing
         digest = judge.hash_of(a, b)
-        if (row["candidate_id"], digest) not in done:
-            open_questions.append((row["candidate_id"], digest, a, b))
+        if (row.candidate_id, digest) not in done:
+            open_questions.append((row.candidate_id, digest, a, b))
     for start in range(0, len(open_questions), _VERDICT_BATCH):
         batch = open_questions[start : start + _VERDICT_BATCH]
         rows = []
@@ -110,7 +120,7 @@ def judge_candidates(
         for (candidate_id, digest, _, _), (_, verdict) in zip(batch, answers, strict=True):
             _count(summary, verdict)
             if verdict is not None and not is_failure(verdict):
-                rows.append(_verdict_row(candidate_id, digest, verdict))
+                rows.append(_new_verdict(candidate_id, digest, verdict))
         save_verdicts(connection, rows)
     if not summary.failed and not summary.postponed:
         write_cursor(connection, "verdicts", highest)
@@ -125,53 +135,65 @@ def build_groups(connection: Connection, settings: Settings) -> tuple[Counter[st
         for m in stored
     ]
     by_ref = {member.ref: member for member in members}
-    groups = [group for row in list_pairs(connection) if (group := _pair_group(row, by_ref)) is not None]
+    groups = [group for pair in list_pairs(connection) if (group := _pair_group(pair, by_ref)) is not None]
     groups += ladder_groups(members)
     groups += event_groups(members)
     unique = {group.group_id: group for group in groups}
-    changed, ended = save_groups(connection, [_group_row(g) for g in unique.values()], settings.venues)
+    changed, ended = save_groups(connection, [_new_group(g) for g in unique.values()], settings.venues)
     return Counter(group.kind for group in unique.values()), changed, ended
 
 
-def _pair_group(row: Row, members: dict[tuple[str, str], Member]) -> Group | None:
-    a = members.get(("kalshi", row["kalshi_market_id"]))
-    b = members.get(("polymarket", row["polymarket_market_id"]))
-    if a is None or b is None or row["state"] not in _GROUPED_STATES:
+def _pair_group(pair: PairRow, members: dict[tuple[str, str], Member]) -> Group | None:
+    a = members.get(("kalshi", pair.kalshi_market_id))
+    b = members.get(("polymarket", pair.polymarket_market_id))
+    if a is None or b is None or pair.state not in _GROUPED_STATES:
         return None
     ends = [end for end in (a.resolves_at, b.resolves_at) if end is not None]
     return pair_group(
-        row["pair_id"],
-        row["kalshi_title"] or row["kalshi_market_id"],
-        row["kalshi_market_id"],
-        row["polymarket_market_id"],
-        row["polarity"],
-        is_approved=row["state"] == "approved",
-        reason=f"the pair is {row['state']}",
+        pair.pair_id,
+        pair.kalshi_title or pair.kalshi_market_id,
+        pair.kalshi_market_id,
+        pair.polymarket_market_id,
+        pair.polarity,
+        is_approved=pair.state == "approved",
+        reason=f"the pair is {pair.state}",
         resolves_at=max(ends, default=None),
     )
 
 
-def _candidate_row(c: Candidate, markets: dict[tuple[str, str], StoredMarket]) -> tuple[object, ...]:
+def _new_candidate(c: Candidate, markets: dict[tuple[str, str], StoredMarket]) -> NewCandidate:
     a = markets[Venue.KALSHI, c.kalshi_market_id]
     b = markets[Venue.POLYMARKET, c.polymarket_market_id]
-    reasons: Sequence[str] = c.reasons
-    return (c.kalshi_market_id, c.polymarket_market_id, c.rank, c.score, reasons, a.text_hash, b.text_hash)
+    return NewCandidate(
+        c.kalshi_market_id, c.polymarket_market_id, c.rank, c.score, c.reasons, a.text_hash, b.text_hash
+    )
 
 
-def _verdict_row(candidate_id: int, digest: str, v: Verdict) -> tuple[object, ...]:
-    differences = [difference.as_json() for difference in v.differences]
-    return (
-        candidate_id, digest, v.judge, v.relation, v.same_contract, v.polarity, v.confidence, differences, v.basis_risk,
-        v.explanation, v.is_cached, v.input_tokens, v.output_tokens, v.cost_usd,
-    )  # fmt: skip
+def _new_verdict(candidate_id: int, digest: str, v: Verdict) -> NewVerdict:
+    return NewVerdict(
+        candidate_id=candidate_id,
+        content_hash=digest,
+        judge=v.judge,
+        relation=v.relation,
+        same_contract=v.same_contract,
+        polarity=v.polarity,
+        confidence=v.confidence,
+        differences=[difference.as_json() for difference in v.differences],
+        basis_risk=v.basis_risk,
+        explanation=v.explanation,
+        is_cached=v.is_cached,
+        input_tokens=v.input_tokens,
+        output_tokens=v.output_tokens,
+        cost_usd=v.cost_usd,
+    )
 
 
-def _group_row(group: Group) -> GroupRow:
-    return GroupRow(
+def _new_group(group: Group) -> NewGroup:
+    return NewGroup(
         group_id=group.group_id,
         kind=group.kind,
         title=group.title,
-        markets=[{"venue": venue, "market_id": market_id} for venue, market_id in group.markets],
+        markets=group.markets,
         outcomes=[list(outcome) for outcome in group.outcomes],
         is_tradable=group.is_tradable,
         reason=group.reason,

@@ -9,7 +9,7 @@ import dagster as dg
 
 from streams.settings import load_settings
 from streams.storage.database import Connection, connect, database_dsn
-from streams.storage.store.leases import is_holder_dead
+from streams.storage.store.leases import runs_with_live_leases
 
 _LAUNCHED = [
     dg.DagsterRunStatus.NOT_STARTED,
@@ -31,7 +31,7 @@ def end_orphaned_runs(instance: dg.DagsterInstance, connection: Connection | Non
     if connection is None:
         with connect(database_dsn(load_settings())) as own:
             return end_orphaned_runs(instance, own)
-    alive = _runs_with_live_leases(connection)
+    alive = runs_with_live_leases(connection)
     ended = []
     for run in instance.get_runs(dg.RunsFilter(statuses=[*_LAUNCHED, dg.DagsterRunStatus.QUEUED])):
         is_queued = run.status == dg.DagsterRunStatus.QUEUED
@@ -43,14 +43,6 @@ def end_orphaned_runs(instance: dg.DagsterInstance, connection: Connection | Non
             instance.report_run_failed(run, message="Ended at the next start: its process did not survive.")
         ended.append(run.run_id)
     return ended
-
-
-def _runs_with_live_leases(connection: Connection) -> set[str]:
-    rows = connection.execute(
-        """SELECT run_id, holder FROM trading.leases
-           WHERE released_at IS NULL AND expires_at >= clock_timestamp() AND run_id <> ''"""
-    ).fetchall()
-    return {row["run_id"] for row in rows if not is_holder_dead(row["holder"])}
 
 
 def main() -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from streams.storage.database import Row
-from streams.storage.store.leases import is_holder_dead
+from streams.storage.store.leases import LeaseRow, is_holder_dead
 
 START_LIMIT_S = 60.0
 """A run that has not taken its shard's lease after this long never will."""
@@ -31,18 +30,18 @@ class Decision:
     dead_run_ids: list[str] = field(default_factory=list)
 
 
-def decide(lease: Row | None, runs: Sequence[RecorderRun]) -> Decision:
+def decide(lease: LeaseRow | None, runs: Sequence[RecorderRun]) -> Decision:
     """Decide about one shard from its lease's row (`find_lease`) and its runs in progress.
 
     At most one run is started for a shard: none while the lease lives, or while a young run is still on its way to it.
     A run whose lease died, or that never took it, is dead and must be ended first.
     """
-    holder_dead = lease is not None and is_holder_dead(lease["holder"])
-    if lease is not None and lease["is_alive"] and not holder_dead:
-        return Decision(start=False, reason=f"recorded by {lease['holder']}")
-    holder = lease["run_id"] if lease is not None else None
+    holder_dead = lease is not None and is_holder_dead(lease.holder)
+    if lease is not None and lease.is_alive and not holder_dead:
+        return Decision(start=False, reason=f"recorded by {lease.holder}")
+    holder = lease.run_id if lease is not None else None
     is_finishing = (
-        lease is not None and not holder_dead and lease["released_at"] is not None and lease["age_s"] < _FINISHING_S
+        lease is not None and not holder_dead and lease.released_at is not None and lease.age_s < _FINISHING_S
     )
     dead = [
         run.run_id

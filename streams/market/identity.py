@@ -28,6 +28,11 @@ def other_outcome(outcome: Outcome) -> Outcome:
     return "no" if outcome == "yes" else "yes"
 
 
+def market_key(venue: str, market_id: str) -> str:
+    """Return a market's name over all venues, "venue:market_id", as groups, legs, leases and locks write it."""
+    return f"{venue}:{market_id}"
+
+
 class MarketRef(NamedTuple):
     """A market by its canonical id: the Kalshi ticker or the Polymarket condition id."""
 
@@ -35,4 +40,19 @@ class MarketRef(NamedTuple):
     market_id: str
 
     def __str__(self) -> str:
-        return f"{self.venue}:{self.market_id}"
+        return self.key
+
+    @classmethod
+    def from_key(cls, key: str) -> MarketRef:
+        """Return the market that "venue:market_id" names.
+
+        Raises:
+            ValueError: If the part before the first colon is no venue.
+        """
+        venue, _, market_id = key.partition(":")
+        return cls(Venue(venue), market_id)
+
+    @property
+    def key(self) -> str:
+        """The name "venue:market_id"."""
+        return market_key(self.venue, self.market_id)

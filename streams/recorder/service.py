@@ -29,7 +29,7 @@ from streams.storage.database import Connection, connect, database_dsn
 from streams.storage.partitions import ensure_partitions
 from streams.storage.recording import end_killed_connections, unfinished_shards
 from streams.storage.store.leases import Lease, LeaseLost, acquire, heartbeat, process_holder, release, release_dead
-from streams.storage.wanted import WantedMarket, load_wanted, shard_of
+from streams.storage.store.wanted import WantedMarket, load_wanted, shard_of
 
 _UNIVERSE_INTERVAL_S = 2.0
 _HEARTBEAT_INTERVAL_S = 1.0

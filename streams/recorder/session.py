@@ -20,7 +20,7 @@ from streams.recorder.pipeline import Pipeline
 from streams.recorder.segment_writer import SegmentWriter
 from streams.recorder.sources import FeedSource
 from streams.storage.segments import RecordKind
-from streams.storage.wanted import WantedMarket
+from streams.storage.store.wanted import WantedMarket
 from streams.venues.common.feed import Feed
 
 _FIRST_DELAY_S = 0.25

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 from psycopg.types.json import Jsonb
 
-from streams.market.identity import Venue
 from streams.storage.database import Connection
 
 _UPSERT = """
@@ -23,26 +22,6 @@ ON CONFLICT (venue, market_id, interval_s, bucket_start) DO UPDATE SET bid_close
     price_close_e4 = excluded.price_close_e4, volume_e6 = excluded.volume_e6, payload = excluded.payload,
     loaded_at = excluded.loaded_at
 """
-_WANTED = """
-SELECT s.market_id, v.series_id, v.terms ->> 'yes_token' AS yes_token,
-    coalesce(p.is_paired, false) AS is_paired, c.market_id IS NOT NULL AS is_candidate
-FROM raw.market_state AS s JOIN raw.market_versions AS v USING (version_id)
-LEFT JOIN (SELECT {side}_market_id AS market_id, true AS is_paired FROM trading.pair_states
-    WHERE state IN ('approved', 'proposed') GROUP BY 1) AS p ON p.market_id = s.market_id
-LEFT JOIN (SELECT DISTINCT {side}_market_id AS market_id FROM trading.pair_candidates) AS c
-    ON c.market_id = s.market_id
-WHERE s.venue = %(venue)s AND s.status IN ('open', 'paused', 'closed') AND v.open_time < %(before)s
-ORDER BY is_paired DESC, is_candidate DESC, s.market_id LIMIT %(limit)s
-"""
-
-
-def history_markets(connection: Connection, venue: Venue, limit: int, before: datetime) -> list[dict[str, Any]]:
-    """Return markets whose history is worth loading: pairs first, then candidates, then the rest by id.
-
-    Columns: market_id, series_id, yes_token, is_paired, is_candidate.
-    """
-    query = _WANTED.format(side=str(venue))
-    return connection.execute(query, {"venue": str(venue), "limit": limit, "before": before}).fetchall()
 
 
 class CandleRow(NamedTuple):

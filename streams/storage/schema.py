@@ -14,6 +14,7 @@ from psycopg import sql
 
 from streams.market.errors import ConfigurationError
 from streams.market.identity import Environment
+from streams.storage.store.environment import stamp_environment
 
 PARTITIONED_TABLES = ("book_deltas", "book_snapshots", "quotes", "trades", "lifecycle_events")
 _MIGRATION_LOCK = 7_263_541
@@ -30,13 +31,10 @@ def migrate(dsn: str, environment: Environment) -> None:
             raise ConfigurationError("DATABASE_URL points at a PostgreSQL older than 15, the oldest supported.")
         connection.execute("SELECT pg_advisory_lock(%s)", (_MIGRATION_LOCK,))
         _upgrade(dsn)
-        connection.execute(
-            "INSERT INTO trading.environment_stamp (environment) VALUES (%s) ON CONFLICT DO NOTHING", (environment,)
-        )
-        row = connection.execute("SELECT environment FROM trading.environment_stamp").fetchone()
-        if row and row[0] != environment:
+        owner = stamp_environment(connection, environment)
+        if owner != environment:
             raise ConfigurationError(
-                f"CROSSBOOK_VENUES is {environment}, but this database belongs to {row[0]}; use another database."
+                f"CROSSBOOK_VENUES is {environment}, but this database belongs to {owner}; use another database."
             )
         create_partitions(connection, datetime.now(UTC).date(), days_ahead=2)
 

@@ -81,21 +81,6 @@ def save_dead_letters(
         )
 
 
-def read_cursor(connection: Connection, stage: str) -> int | None:
-    """Return the last version of `raw.market_versions` a stage of matching has read, None if it never ran."""
-    row = connection.execute("SELECT version_id FROM trading.matching_cursors WHERE stage = %s", (stage,)).fetchone()
-    return int(row["version_id"]) if row else None
-
-
-def write_cursor(connection: Connection, stage: str, version_id: int) -> None:
-    """Note how far a stage of matching has read."""
-    connection.execute(
-        "INSERT INTO trading.matching_cursors (stage, version_id) VALUES (%s, %s) ON CONFLICT (stage) DO UPDATE"
-        " SET version_id = excluded.version_id, updated_at = now()",
-        (stage, version_id),
-    )
-
-
 _TOUCHED = """
 SELECT v.version_id, v.venue, v.market_id,
     (v.text_hash, v.close_time) IS DISTINCT FROM (before.text_hash, before.close_time) AS is_new_question

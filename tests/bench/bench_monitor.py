@@ -156,7 +156,7 @@ def main() -> None:
                 time.sleep(0.05)
                 monitor.on_tick(time.time_ns())
             ours = cpu_per_quote_s(Flood(), lambda _number, quote, book: monitor.on_quote(quote, book), monitor.on_tick)
-            looks, walks, dropped = monitor.looks, monitor.evaluations, monitor.dropped
+            looks, walks, dropped = monitor.evaluations, monitor.walks, monitor.dropped
         finally:
             monitor.close()
     flood = Flood()

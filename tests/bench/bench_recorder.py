@@ -29,7 +29,7 @@ from streams.recorder.sources import FeedSource
 from streams.settings import load_settings
 from streams.storage.embedded import EmbeddedServer
 from streams.storage.schema import migrate
-from streams.storage.wanted import WantedMarket
+from streams.storage.store.wanted import WantedMarket
 from streams.venues.common.feed import FeedMarket, RawFrame
 from streams.venues.common.socket import Socket
 from streams.venues.kalshi.types.market_frames import parse_frame

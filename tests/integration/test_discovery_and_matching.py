@@ -287,7 +287,7 @@ def test_equal_markets_become_pairs_and_others_do_not(
     connection: Connection, settings: Settings, venues: tuple[FakeKalshi, FakeGamma]
 ) -> None:
     assert match(connection, settings) == (2, 0)
-    assert {row["kalshi_market_id"] for row in list_pairs(connection)} == {"KXVIS-FR", "KXVISN-NO"}
+    assert {row.kalshi_market_id for row in list_pairs(connection)} == {"KXVIS-FR", "KXVISN-NO"}
     assert match(connection, settings) == (0, 0)
 
 
@@ -311,9 +311,9 @@ def test_a_persons_rejection_is_never_overwritten_and_ends_the_group(
     approve_in_sandbox(connection, Decimal("0.85"))
     build_groups(connection, settings)
     [pair] = find_pairs(connection, "market-7")
-    decide_pair(connection, pair["pair_id"], "reject", who="mara", reason="no")
+    decide_pair(connection, pair.pair_id, "reject", who="mara", reason="no")
     assert approve_in_sandbox(connection, Decimal("0.85")) == (0, 0)
-    assert [row["state"] for row in find_pairs(connection, "KXVIS-FR")] == ["rejected"]
+    assert [row.state for row in find_pairs(connection, "KXVIS-FR")] == ["rejected"]
     assert build_groups(connection, settings)[2] == 1
 
 
@@ -322,15 +322,15 @@ def test_an_approval_lapses_when_a_text_changes(
 ) -> None:
     match(connection, settings)
     [pair] = find_pairs(connection, "KXVIS-FR")
-    decide_pair(connection, pair["pair_id"], "approve", who="mara")
+    decide_pair(connection, pair.pair_id, "approve", who="mara")
     changed = visit("France", "KXVIS-FR") | {"rules_secondary": "Layovers do not count."}
     venues[0].put("KXVIS", "Ada Lovelace visits France", changed)
     run_kalshi(connection, venues[0], full=True, now=NOW + timedelta(minutes=1))
     match(connection, settings, only_new=True)
     [pair] = find_pairs(connection, "KXVIS-FR")
-    assert (pair["state"], pair["decided_by"]) == ("lapsed", "mara")
+    assert (pair.state, pair.decided_by) == ("lapsed", "mara")
     assert approve_in_sandbox(connection, Decimal("0.85"))[0] == 1  # the other pair; a person's one is left alone
-    assert find_pairs(connection, "KXVIS-FR")[0]["state"] == "lapsed"
+    assert find_pairs(connection, "KXVIS-FR")[0].state == "lapsed"
 
 
 def test_a_light_refresh_pairs_a_market_that_appeared_on_either_side(

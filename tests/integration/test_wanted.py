@@ -7,7 +7,7 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from streams.storage.database import connect
-from streams.storage.wanted import load_wanted, resolve_wanted, shard_of
+from streams.storage.store.wanted import load_wanted, resolve_wanted, shard_of
 
 
 def market(dsn: str, venue: str, market_id: str, event_id: str = "", status: str = "open") -> None:

@@ -29,7 +29,7 @@ from streams.recorder.sources import PARSERS, FeedSource
 from streams.sandbox.core.faults import FaultPlan, FaultRule
 from streams.sandbox.core.profile import ZERO, Profile
 from streams.storage.segments import Record, RecordKind
-from streams.storage.wanted import WantedMarket
+from streams.storage.store.wanted import WantedMarket
 from streams.venues.common.feed import Feed, RawFrame
 from streams.venues.kalshi.stream.feed import KalshiFeed
 from streams.venues.polymarket.stream.feed import PolymarketFeed

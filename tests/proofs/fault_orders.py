@@ -16,8 +16,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from orchestration.execution.venues.gateway import Gateway, OrderKey, OrderReading, OrderSpec, PreparedOrder, Target
-from orchestration.execution.venues.live import KalshiGateway, PolymarketGateway
+from orchestration.execution.venues.gateway import Gateway, OrderKey, OrderReading, OrderSpec, PreparedOrder
+from orchestration.execution.venues.kalshi import KalshiGateway
+from orchestration.execution.venues.polymarket import PolymarketGateway
 from streams.market.errors import (
     MalformedFrame,
     NotFound,
@@ -28,6 +29,7 @@ from streams.market.errors import (
 from streams.market.fees import from_json
 from streams.market.identity import Venue
 from streams.market.listing import MarketTerms
+from streams.market.trading import Target
 from streams.sandbox.core.faults import FaultPlan, FaultRule, SettlementPlan
 from streams.sandbox.core.profile import ZERO, Profile
 from streams.sandbox.core.records import OrderRecord

@@ -37,7 +37,7 @@ from streams.sandbox.replay.replay import ReplayFlow
 from streams.settings import Settings, load_settings
 from streams.storage.database import Connection, connect, database_dsn, embedded_server
 from streams.storage.schema import migrate
-from streams.storage.wanted import WantedMarket, resolve_wanted
+from streams.storage.store.wanted import WantedMarket, resolve_wanted
 from streams.venues.credentials.keystore import ensure_sandbox_credentials
 from tests.proofs.folding import (
     Fold,

@@ -10,24 +10,16 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from orchestration.execution.send_orders import Accounts
-from orchestration.execution.venues.gateway import (
-    OpenOrder,
-    OrderKey,
-    OrderReading,
-    OrderSpec,
-    Payout,
-    PreparedOrder,
-    Target,
-)
+from orchestration.execution.trading_context import TradingContext
+from orchestration.execution.venues.gateway import OpenOrder, OrderKey, OrderReading, OrderSpec, Payout, PreparedOrder
 from streams.market.errors import OutcomeUnknown, Refused
 from streams.market.events import BookSnapshot
 from streams.market.fees import KalshiFeeSchedule, KalshiOrderFees, taker_fee_e6
 from streams.market.identity import Venue
+from streams.market.trading import NewFill, Target
 from streams.market.units import cash_e6_of
 from streams.settings import Settings
 from streams.storage.database import Connection
-from streams.storage.store.executions import NewFill
 
 KALSHI_MARKET, POLYMARKET_MARKET = "KXTEST-1", "0xtest1"
 
@@ -294,11 +286,11 @@ def set_books(venues: Mapping[Venue, FakeVenue], source: random.Random, *, edge_
         fake.asks[market, "no"] = [[no + 100 * n, depth[n + 3]] for n in range(3) if 0 < no + 100 * n < 10_000]
 
 
-def make_accounts(
+def make_context(
     connection: Connection, faults: Mapping[str, float], seed: int, settings: Settings
-) -> tuple[Accounts, dict[Venue, FakeVenue]]:
+) -> tuple[TradingContext, dict[Venue, FakeVenue]]:
     venues = {venue: FakeVenue(venue, connection, seed + index, faults) for index, venue in enumerate(Venue)}
-    return Accounts(settings, "live", venues), venues
+    return TradingContext(settings, "live", venues), venues
 
 
 def rows(connection: Connection, sql: str) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from streams.market.errors import TransientError
 from streams.market.events import MarketEvent
 from streams.market.identity import Venue
 from streams.recorder.sources import FeedSource
-from streams.storage.wanted import WantedMarket
+from streams.storage.store.wanted import WantedMarket
 from streams.venues.common.feed import FeedMarket, RawFrame
 from streams.venues.kalshi.types.market_frames import parse_frame
 

@@ -12,7 +12,7 @@ from app.api.schemas import DecisionAnswer, DecisionBody, MarketPair, SwitchAnsw
 from app.operator_actions import decide_pair, set_switch
 from app.queries.pairs import load_pairs
 from app.queries.risk import load_switch
-from streams.storage.store.risk import SwitchState
+from streams.market.trading import SwitchState
 
 router = APIRouter(tags=["acts"], dependencies=[MayWrite])
 _STATES: dict[str, SwitchState] = {"pause": "pause", "reduce": "reduce", "resume": "run", "kill": "kill"}

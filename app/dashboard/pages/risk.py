@@ -11,7 +11,7 @@ from app.dashboard import theme
 from app.dashboard.data import REFRESH, act, person, read, settings, show_html
 from app.operator_actions import LIMIT_NAMES, set_limit, set_switch
 from app.queries.risk import Exposure, LimitRow, load_exposure, load_limits, load_switch, load_switch_history
-from streams.storage.store.risk import SwitchState
+from streams.market.trading import SwitchState
 
 _SWITCHES: tuple[tuple[SwitchState, str, str, str], ...] = (
     ("pause", "Pause", ":material/pause:", "Nothing new opens; open trades finish."),

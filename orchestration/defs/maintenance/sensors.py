@@ -19,10 +19,10 @@ def recorder_watch(platform: PlatformResource) -> dg.SkipReason:
             if lease is None:
                 continue
             key = f"stale_recorder:{shard}"
-            ages.append(f"shard {shard}: {lease['age_s']:.0f} s")
-            if lease["age_s"] > settings.recorder_stale_after_s:
-                message = f"The recorder of shard {shard} has given no sign of life for {lease['age_s']:.0f} s."
+            ages.append(f"shard {shard}: {lease.age_s:.0f} s")
+            if lease.age_s > settings.recorder_stale_after_s:
+                message = f"The recorder of shard {shard} has given no sign of life for {lease.age_s:.0f} s."
                 raise_alert(connection, "stale_recorder", "critical", key, message, {"shard": shard})
-            elif lease["is_alive"]:
+            elif lease.is_alive:
                 clear_alert(connection, key)
     return dg.SkipReason("; ".join(ages) or "nothing has been recorded yet")

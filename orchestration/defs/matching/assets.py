@@ -4,7 +4,7 @@ import dagster as dg
 
 from orchestration.pairing.steps import build_groups, judge_candidates, refresh_candidates
 from orchestration.resources import PlatformResource
-from streams.storage.store.pairs import approve_in_sandbox, list_pairs, propose_pairs
+from streams.storage.store.pairs import approve_in_sandbox, count_pairs_by_state, propose_pairs
 
 OWNERS = ["team:matching"]
 KINDS = {"python", "postgres"}
@@ -61,16 +61,14 @@ def pairs(platform: PlatformResource) -> dg.MaterializeResult[None]:
         new, changed = propose_pairs(connection, settings.venues)
         if settings.venues == "sandbox":
             approved, retracted = approve_in_sandbox(connection, settings.sandbox_auto_approve_confidence)
-        states: dict[str, int] = {}
-        for row in list_pairs(connection):
-            states[row["state"]] = states.get(row["state"], 0) + 1
+        states = count_pairs_by_state(connection)
     return dg.MaterializeResult(
         metadata={
             "new": new,
             "changed": changed,
             "approved_automatically": approved,
             "taken_back": retracted,
-            **{f"state_{state}": count for state, count in sorted(states.items())},
+            **{f"state_{state}": count for state, count in states.items()},
         }
     )
 

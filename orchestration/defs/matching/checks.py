@@ -2,20 +2,16 @@
 
 import dagster as dg
 
-from orchestration.judging.budget import spent_today_usd
 from orchestration.resources import PlatformResource
+from streams.storage.store.judge_answers import spent_today_usd
+from streams.storage.store.market_groups import count_tradable_without_approval
 
 
 @dg.asset_check(asset="market_groups", blocking=True)
 def no_lapsed_pair_is_tradable(platform: PlatformResource) -> dg.AssetCheckResult:
     """Every tradable pair group stands on an approval of the texts and the environment as they are now."""
     with platform.connect() as connection:
-        row = connection.execute(
-            "SELECT count(*) AS wrong FROM trading.groups AS g"
-            " LEFT JOIN trading.pair_states AS p ON g.group_id = 'pair:' || p.pair_id"
-            " WHERE g.kind = 'pair' AND g.is_tradable AND g.ended_at IS NULL AND p.state IS DISTINCT FROM 'approved'"
-        ).fetchone()
-    wrong = int(row["wrong"]) if row else 0
+        wrong = count_tradable_without_approval(connection)
     return dg.AssetCheckResult(passed=wrong == 0, metadata={"tradable_without_approval": wrong})
 
 

@@ -4,6 +4,7 @@ import dagster as dg
 
 from orchestration.resources import PlatformResource
 from streams.storage.database import Row
+from streams.storage.store.leases import recorder_pulse
 
 _OPEN_GAP_LIMIT_S = 120
 _LAG_LIMIT_MS = 5_000
@@ -51,14 +52,10 @@ def no_dead_letters(platform: PlatformResource) -> dg.AssetCheckResult:
 @dg.asset_check(asset=dg.AssetKey(["raw", "quotes"]), description="Recorders are alive and their rows reach us soon.")
 def recorders_keep_up(platform: PlatformResource) -> dg.AssetCheckResult:
     """Look at the commit lag and the heartbeat that recorders state in their leases."""
-    row = _one(
-        platform,
-        """SELECT count(*) AS recorders, coalesce(max((detail ->> 'commit_lag_ms')::bigint), 0) AS lag_ms,
-               coalesce(max(extract(epoch FROM now() - heartbeat_at)), 0)::float8 AS age_s
-           FROM trading.leases WHERE name LIKE 'shard:%%' AND released_at IS NULL""",
-    )
+    with platform.connect() as connection:
+        pulse = recorder_pulse(connection)
     return dg.AssetCheckResult(
-        passed=row["recorders"] > 0 and row["lag_ms"] < _LAG_LIMIT_MS and row["age_s"] < 60,
+        passed=pulse.recorders > 0 and pulse.lag_ms < _LAG_LIMIT_MS and pulse.age_s < 60,
         severity=dg.AssetCheckSeverity.WARN,
-        metadata={"recorders": row["recorders"], "commit_lag_ms": row["lag_ms"], "heartbeat_age_s": row["age_s"]},
+        metadata={"recorders": pulse.recorders, "commit_lag_ms": pulse.lag_ms, "heartbeat_age_s": pulse.age_s},
     )

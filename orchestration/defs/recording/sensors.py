@@ -12,7 +12,7 @@ from orchestration.resources import PlatformResource
 from orchestration.runtime.recorder_supervision import RecorderRun, decide
 from streams.recorder.service import lease_name
 from streams.storage.database import Connection, Row
-from streams.storage.store.leases import find_lease
+from streams.storage.store.leases import find_lease, recorder_counters
 
 _IN_PROGRESS = [
     dg.DagsterRunStatus.QUEUED,
@@ -80,13 +80,10 @@ def recorder_reports(
                 asset_events=[_materialised(key, closed) for key in RECORDED_KEYS],
                 cursor=closed["last_closed_at"].isoformat(),
             )
-        leases = connection.execute(
-            """SELECT name, detail FROM trading.leases
-               WHERE name LIKE 'shard:%' AND released_at IS NULL AND heartbeat_at > now() - interval '30 seconds'"""
-        ).fetchall()
-    if not leases:
+        stated = recorder_counters(connection)
+    if not stated:
         return dg.SkipReason("no segment was closed and no recorder runs")
-    counters = {row["name"]: dg.MetadataValue.json(row["detail"]) for row in leases}
+    counters = {name: dg.MetadataValue.json(detail) for name, detail in stated.items()}
     return dg.SensorResult(
         asset_events=[dg.AssetObservation(asset_key=key, metadata=counters) for key in RECORDED_KEYS[:1]],
         cursor=context.cursor,

@@ -3,6 +3,8 @@
 import dagster as dg
 
 from orchestration.resources import PlatformResource
+from streams.storage.store.executions import count_escalated, count_open_longer_than
+from streams.storage.store.settlement import balance_differences_e6
 
 _LEDGER = ["trading", "ledger"]
 _EXECUTIONS = ["trading", "executions"]
@@ -13,11 +15,7 @@ _CENT_E6 = 10_000
 def ledger_cash_equals_venue_cash(platform: PlatformResource) -> dg.AssetCheckResult:
     """Compare the last reading of each account that nothing in flight can explain."""
     with platform.connect() as connection:
-        rows = connection.execute(
-            """SELECT DISTINCT ON (venue) venue, read_at, cash_e6 - ledger_cash_e6 AS difference_e6
-               FROM trading.balances WHERE detail ->> 'in_flight' = '0' ORDER BY venue, balance_id DESC"""
-        ).fetchall()
-    differences = {row["venue"]: int(row["difference_e6"]) for row in rows}
+        differences = balance_differences_e6(connection)
     return dg.AssetCheckResult(
         passed=all(abs(difference) < _CENT_E6 for difference in differences.values()),
         metadata={f"{venue} difference (1e-6 usd)": difference for venue, difference in differences.items()},
@@ -29,13 +27,7 @@ def no_execution_is_open_too_long(platform: PlatformResource) -> dg.AssetCheckRe
     """Count executions that are neither hedged, flat nor escalated long after their start."""
     limit_s = 4 * platform.settings().execution_max_s
     with platform.connect() as connection:
-        row = connection.execute(
-            """SELECT count(*) AS n FROM trading.executions
-               WHERE state IN ('PLANNED', 'OPENING', 'COMPLETING', 'UNWINDING')
-                 AND started_at < now() - make_interval(secs => %s)""",
-            (limit_s,),
-        ).fetchone()
-    count = int(row["n"]) if row else 0
+        count = count_open_longer_than(connection, limit_s)
     return dg.AssetCheckResult(passed=count == 0, metadata={"executions": count})
 
 
@@ -43,8 +35,5 @@ def no_execution_is_open_too_long(platform: PlatformResource) -> dg.AssetCheckRe
 def nothing_is_escalated(platform: PlatformResource) -> dg.AssetCheckResult:
     """Count escalated executions that still hold something."""
     with platform.connect() as connection:
-        row = connection.execute(
-            "SELECT count(*) AS n FROM trading.executions WHERE state = 'ESCALATED' AND settled_at IS NULL"
-        ).fetchone()
-    count = int(row["n"]) if row else 0
+        count = count_escalated(connection)
     return dg.AssetCheckResult(passed=count == 0, severity=dg.AssetCheckSeverity.ERROR, metadata={"executions": count})

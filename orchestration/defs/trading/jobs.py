@@ -1,4 +1,4 @@
-"""Trading runs and the rounds of settlement and reconciliation."""
+"""Trading runs and settlement cycles."""
 
 import asyncio
 from typing import Any
@@ -6,12 +6,13 @@ from typing import Any
 import dagster as dg
 
 from orchestration.execution.settlement import ensure_deposits
-from orchestration.execution.settlement_cycle import Round, run_round
-from orchestration.execution.trade_signal import Desk, Outcome
-from orchestration.execution.trading_context import open_accounts
-from orchestration.execution.trading_run import trade_and_stay
+from orchestration.execution.settlement_cycle import CycleResult, run_cycle
+from orchestration.execution.trade_signal import SignalTrader, TradeResult
+from orchestration.execution.trading_context import open_trading_context
+from orchestration.execution.trading_run import trade_and_wait
 from orchestration.resources import PlatformResource
-from streams.storage.database import Connection, Row
+from streams.storage.database import Connection
+from streams.storage.store.executions import figures_of
 
 SIGNALS_TAG = "crossbook/signals"
 
@@ -27,46 +28,42 @@ class TradeConfig(dg.Config):
 def trade_signals(context: dg.OpExecutionContext, config: TradeConfig, platform: PlatformResource) -> None:
     """Take each signal through gate, plan and orders to HEDGED, FLAT or ESCALATED, or note why not; then stay."""
     with platform.connect() as connection:
-        outcomes = asyncio.run(_trade(connection, platform, config, context.run_id))
-        for outcome in outcomes:
-            context.log.info(_sentence(outcome))
-        context.add_output_metadata(_metadata(connection, outcomes))
-    if any(outcome.execution_id is not None for outcome in outcomes):
+        results = asyncio.run(_trade(connection, platform, config, context.run_id))
+        for result in results:
+            context.log.info(_sentence(result))
+        context.add_output_metadata(_metadata(connection, results))
+    if any(result.execution_id is not None for result in results):
         for table in ("executions", "orders", "fills", "ledger"):
             context.log_event(dg.AssetMaterialization(asset_key=["trading", table]))
 
 
-async def _trade(connection: Connection, platform: PlatformResource, config: TradeConfig, run_id: str) -> list[Outcome]:
+async def _trade(
+    connection: Connection, platform: PlatformResource, config: TradeConfig, run_id: str
+) -> list[TradeResult]:
     settings = platform.settings()
-    async with open_accounts(settings, connection) as accounts:
-        await ensure_deposits(connection, accounts)
-        desk = Desk(connection, accounts, run_id)
-        return await trade_and_stay(connection, settings, desk.trade, config.signal_ids, config.stay_s)
+    async with open_trading_context(settings, connection) as trading:
+        await ensure_deposits(connection, trading)
+        trader = SignalTrader(connection, trading, run_id)
+        return await trade_and_wait(connection, settings, trader.trade, config.signal_ids, config.stay_s)
 
 
-def _sentence(outcome: Outcome) -> str:
-    if outcome.state is not None:
-        return f"signal {outcome.signal_id}: execution {outcome.execution_id} is {outcome.state}"
-    refusal = outcome.refusal
-    return f"signal {outcome.signal_id}: refused, {refusal.reason if refusal else 'unknown'}"
+def _sentence(result: TradeResult) -> str:
+    if result.state is not None:
+        return f"signal {result.signal_id}: execution {result.execution_id} is {result.state}"
+    refusal = result.refusal
+    return f"signal {result.signal_id}: refused, {refusal.reason if refusal else 'unknown'}"
 
 
-def _metadata(connection: Connection, outcomes: list[Outcome]) -> dict[str, Any]:
-    ids = [outcome.execution_id for outcome in outcomes if outcome.execution_id is not None]
-    row: Row | None = connection.execute(
-        """SELECT (SELECT count(*) FROM trading.intents WHERE execution_id = ANY(%(ids)s)) AS orders,
-               (SELECT count(*) FROM trading.fills AS f JOIN trading.orders AS o USING (order_id)
-                JOIN trading.intents AS i USING (intent_id) WHERE i.execution_id = ANY(%(ids)s)) AS fills,
-               (SELECT coalesce(-sum(cash_e6), 0) / 1e6 FROM trading.ledger
-                WHERE execution_id = ANY(%(ids)s) AND kind IN ('fee', 'rebate')) AS fees_usd,
-               (SELECT coalesce(sum(expected_pnl_e6), 0) / 1e6 FROM trading.executions
-                WHERE execution_id = ANY(%(ids)s)) AS expected_pnl_usd""",
-        {"ids": ids},
-    ).fetchone()
-    states = {f"signal {o.signal_id}": str(o.state or (o.refusal and o.refusal.reason)) for o in outcomes}
+def _metadata(connection: Connection, results: list[TradeResult]) -> dict[str, Any]:
+    ids = [result.execution_id for result in results if result.execution_id is not None]
+    done = figures_of(connection, ids)
     figures = {
-        name: str(value.normalize()) if hasattr(value, "normalize") else value for name, value in (row or {}).items()
+        "orders": done.orders,
+        "fills": done.fills,
+        "fees_usd": str(done.fees_usd.normalize()),
+        "expected_pnl_usd": str(done.expected_pnl_usd.normalize()),
     }
+    states = {f"signal {o.signal_id}": str(o.state or (o.refusal and o.refusal.reason)) for o in results}
     return {"executions": len(ids), **figures, "outcomes": dg.MetadataValue.json(states)}
 
 
@@ -84,10 +81,10 @@ def hedged_trade() -> None:
 def settle_and_reconcile(context: dg.OpExecutionContext, platform: PlatformResource) -> None:
     """Finish what runs left open, flatten what people asked for, follow fills, book payouts, compare balances."""
     with platform.connect() as connection:
-        result = asyncio.run(_round(connection, platform, context.run_id))
+        result = asyncio.run(_settle(connection, platform, context.run_id))
     context.add_output_metadata(
         {
-            "executions driven": result.reconciled.driven,
+            "executions driven": result.reconciled.continued,
             "executions reopened": result.reconciled.reopened,
             "commands obeyed": result.commands,
             "markets paid": result.settled.markets,
@@ -100,9 +97,9 @@ def settle_and_reconcile(context: dg.OpExecutionContext, platform: PlatformResou
         context.log_event(dg.AssetMaterialization(asset_key=["trading", "ledger"]))
 
 
-async def _round(connection: Connection, platform: PlatformResource, run_id: str) -> Round:
-    async with open_accounts(platform.settings(), connection) as accounts:
-        return await run_round(connection, accounts, run_id)
+async def _settle(connection: Connection, platform: PlatformResource, run_id: str) -> CycleResult:
+    async with open_trading_context(platform.settings(), connection) as trading:
+        return await run_cycle(connection, trading, run_id)
 
 
 @dg.job(

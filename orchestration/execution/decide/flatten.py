@@ -1,4 +1,4 @@
-"""Selling all that an execution holds, because a person asked for it. PURE, like the saga whose types it uses.
+"""Selling all that an execution holds, because a person asked for it. PURE, like the hedge whose types it uses.
 
 Balanced legs are sold in equal pieces, no larger than what every one of them can sell at that moment, so that a leg
 without buyers stops the sale while the hedge still holds. Between the legs of a piece exposure rises; the leg whose
@@ -17,8 +17,7 @@ from orchestration.execution.decide.hedge import (
     Place,
     Plan,
     PlanLeg,
-    Situation,
-    State,
+    RunConditions,
     Step,
     Wait,
     exposure_e6,
@@ -27,6 +26,7 @@ from orchestration.execution.decide.hedge import (
     unmatched_e6,
     walk_levels,
 )
+from streams.market.trading import ExecutionState
 
 MAX_SALES = 24
 """Orders one flatten may take; each sells what is there and leaves nothing resting."""
@@ -59,7 +59,7 @@ def flatten_step(
     plan: Plan,
     orders: Sequence[OrderFact],
     books: Mapping[int, LegBook | None],
-    situation: Situation,
+    conditions: RunConditions,
     bound: Bound,
 ) -> Step:
     """Return what to do now to hold nothing any more.
@@ -68,24 +68,24 @@ def flatten_step(
         plan: What was decided when it was opened.
         orders: All orders of the execution, in the order they were written.
         books: Fresh book per leg number; None where there is none that may be trusted.
-        situation: Switch and time.
+        conditions: Switch and time.
         bound: Least prices and orders already used.
     """
     if any(not order.is_resolved for order in orders):
-        if situation.is_overdue or situation.switch == "kill":
-            return Finish(State.ESCALATED, "the outcome of an order is not known")
+        if conditions.is_overdue or conditions.switch == "kill":
+            return Finish(ExecutionState.ESCALATED, "the outcome of an order is not known")
         return Wait("the outcome of an order is not known yet")
     held = holdings(plan, orders)
     if all(floor_size(held[leg.leg_no], leg) == 0 for leg in plan.legs):
         return end_of(plan, orders, "what is left is too small to sell" if any(held.values()) else "all is sold")
-    if situation.switch == "kill":
+    if conditions.switch == "kill":
         return end_of(plan, orders, "killed before all was sold")
     if bound.sales >= MAX_SALES:
         return end_of(plan, orders, "not all could be sold in the orders it may take")
     sales = _sales(plan, held, books, bound)
     if not sales:
         why = _why_not(plan, held, books, bound)
-        return end_of(plan, orders, why) if situation.is_overdue else Wait(why)
+        return end_of(plan, orders, why) if conditions.is_overdue else Wait(why)
     return min(sales, key=lambda sale: (exposure_e6(plan, [*orders, _as_filled(sale)]), sale.leg_no))
 
 
@@ -137,6 +137,6 @@ def _as_filled(sale: Place) -> OrderFact:
 def end_of(plan: Plan, orders: Sequence[OrderFact], why: str) -> Finish:
     """Return the end as what is left says: nothing, a smaller hedge, or a leg that stands alone."""
     if unmatched_e6(plan, orders) > plan.dust_e6:
-        return Finish(State.ESCALATED, why)
+        return Finish(ExecutionState.ESCALATED, why)
     is_empty = min(holdings(plan, orders).values()) < min(leg.size_step_e6 for leg in plan.legs)
-    return Finish(State.FLAT if is_empty else State.HEDGED, why)
+    return Finish(ExecutionState.FLAT if is_empty else ExecutionState.HEDGED, why)

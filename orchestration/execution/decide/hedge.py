@@ -12,39 +12,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import product
-from typing import Literal
 
 from streams.market.events import Levels
-from streams.market.identity import Outcome, Venue
+from streams.market.identity import Outcome, Venue, market_key
+from streams.market.trading import Action, ExecutionState, OrderRow, Purpose, SwitchState
 from streams.market.units import PRICE_ONE_E4, PRICE_SCALE
-from streams.storage.store.risk import SwitchState
-
-Purpose = Literal["open", "complete", "unwind", "flatten"]
-Action = Literal["buy", "sell"]
 
 MAX_COMPLETIONS = 4
 MAX_UNWINDS = 8
 TINY_E6 = 20_000
 """Two cents: what spending whole cents leaves unmatched is not worth an order."""
 _MAX_ENUMERATED = 10
-
-
-class State(StrEnum):
-    """Where an execution is."""
-
-    PLANNED = "PLANNED"
-    OPENING = "OPENING"
-    COMPLETING = "COMPLETING"
-    UNWINDING = "UNWINDING"
-    HEDGED = "HEDGED"
-    FLAT = "FLAT"
-    ESCALATED = "ESCALATED"
-    SETTLED = "SETTLED"
-
-
-OPEN_STATES = (State.PLANNED, State.OPENING, State.COMPLETING, State.UNWINDING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +45,11 @@ class PlanLeg:
     min_size_e6: int = 10_000
     min_notional_e6: int = 0
 
+    @property
+    def market_key(self) -> str:
+        """Its market's name "venue:market_id"."""
+        return market_key(self.venue, self.market_id)
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -78,6 +62,11 @@ class Plan:
     exposure_budget_e6_s: int
     dust_e6: int
     """Exposure that is too small to be traded away is accepted up to this, and written down."""
+
+    @property
+    def market_keys(self) -> list[str]:
+        """The markets of its legs as "venue:market_id", each once, in alphabetical order."""
+        return sorted({leg.market_key for leg in self.legs})
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +102,11 @@ class LegBook:
 
 
 @dataclass(frozen=True, slots=True)
-class Situation:
-    """What the outside says: the switch, how long and how much the execution has been exposed."""
+class RunConditions:
+    """What holds beside the orders: the switch, and how much for how long the execution has been exposed."""
 
     switch: SwitchState
-    exposure_e6_s: int
+    exposure_usd_seconds_e6: int
     is_overdue: bool
     """The time this execution may take is over."""
     may_complete: bool = True
@@ -147,11 +136,28 @@ class Wait:
 class Finish:
     """The execution ends in `state`."""
 
-    state: State
+    state: ExecutionState
     why: str
 
 
 Step = Place | Wait | Finish
+
+
+def order_facts(orders: Sequence[OrderRow]) -> list[OrderFact]:
+    """Return what an execution's orders mean for its hedge."""
+    return [
+        OrderFact(
+            leg_no=order.leg_no,
+            purpose=order.purpose,
+            action=order.action,
+            filled_e6=order.filled_e6,
+            spent_e6=order.spent_e6,
+            is_resolved=order.is_resolved,
+            rest_e6=order.rest_e6,
+            rest_spent_e6=order.rest_spent_e6,
+        )
+        for order in orders
+    ]
 
 
 def holdings(plan: Plan, orders: Sequence[OrderFact]) -> dict[int, int]:
@@ -195,20 +201,20 @@ def _worst(plan: Plan, held: Mapping[int, int], spent: int) -> int:
     return payoff_e10 // PRICE_SCALE - spent
 
 
-def state_of(orders: Sequence[OrderFact]) -> State:
+def state_of(orders: Sequence[OrderFact]) -> ExecutionState:
     """Return the open state the orders so far leave an execution in."""
     if not orders:
-        return State.PLANNED
+        return ExecutionState.PLANNED
     return {
-        "open": State.OPENING,
-        "complete": State.COMPLETING,
-        "unwind": State.UNWINDING,
-        "flatten": State.UNWINDING,
+        "open": ExecutionState.OPENING,
+        "complete": ExecutionState.COMPLETING,
+        "unwind": ExecutionState.UNWINDING,
+        "flatten": ExecutionState.UNWINDING,
     }[orders[-1].purpose]
 
 
 def next_step(
-    plan: Plan, orders: Sequence[OrderFact], books: Mapping[int, LegBook | None], situation: Situation
+    plan: Plan, orders: Sequence[OrderFact], books: Mapping[int, LegBook | None], conditions: RunConditions
 ) -> Step:
     """Return what to do now.
 
@@ -216,30 +222,30 @@ def next_step(
         plan: What was decided.
         orders: All orders of the execution, in the order they were written.
         books: Fresh book per leg number; None where there is none that may be trusted.
-        situation: Switch, budgets and time.
+        conditions: Switch, budgets and time.
     """
     if any(not order.is_resolved for order in orders):
-        if situation.is_overdue or situation.switch == "kill":
-            return Finish(State.ESCALATED, "the outcome of an order is not known")
+        if conditions.is_overdue or conditions.switch == "kill":
+            return Finish(ExecutionState.ESCALATED, "the outcome of an order is not known")
         return Wait("the outcome of an order is not known yet")
     if not orders:
-        return _open(plan, situation)
+        return _open(plan, conditions)
     held = holdings(plan, orders)
     target = max(held.values())
     gaps = [(leg, target - held[leg.leg_no]) for leg in plan.legs]
     if unmatched_e6(plan, orders) <= TINY_E6 or all(floor_size(gap, leg) == 0 for leg, gap in gaps):
         return _balanced(plan, orders, target)
-    if situation.switch == "kill":
-        return Finish(State.ESCALATED, "killed with open exposure")
-    step = _complete(plan, orders, gaps, books, situation) or _unwind(plan, orders, held, books)
-    if isinstance(step, Wait) and situation.is_overdue:
-        return Finish(State.ESCALATED, step.why)
+    if conditions.switch == "kill":
+        return Finish(ExecutionState.ESCALATED, "killed with open exposure")
+    step = _complete(plan, orders, gaps, books, conditions) or _unwind(plan, orders, held, books)
+    if isinstance(step, Wait) and conditions.is_overdue:
+        return Finish(ExecutionState.ESCALATED, step.why)
     return step
 
 
-def _open(plan: Plan, situation: Situation) -> Step:
-    if situation.switch != "run":
-        return Finish(State.FLAT, f"the switch says {situation.switch}")
+def _open(plan: Plan, conditions: RunConditions) -> Step:
+    if conditions.switch != "run":
+        return Finish(ExecutionState.FLAT, f"the switch says {conditions.switch}")
     first = plan.legs[0]
     return Place(first.leg_no, "open", "buy", first.limit_price_e4, plan.size_e6, first.cost_e6)
 
@@ -248,10 +254,10 @@ def _balanced(plan: Plan, orders: Sequence[OrderFact], target: int) -> Step:
     """All legs match up to what no order can change."""
     is_empty = min(holdings(plan, orders).values()) < min(leg.size_step_e6 for leg in plan.legs)
     if is_empty and unmatched_e6(plan, orders) <= plan.dust_e6:
-        return Finish(State.FLAT, "what is left is within the accepted dust" if target else "nothing is held")
+        return Finish(ExecutionState.FLAT, "what is left is within the accepted dust" if target else "nothing is held")
     if unmatched_e6(plan, orders) > plan.dust_e6:
-        return Finish(State.ESCALATED, "what is held is too small to trade and above what is accepted")
-    return Finish(State.HEDGED, "all legs are filled")
+        return Finish(ExecutionState.ESCALATED, "what is held is too small to trade and above what is accepted")
+    return Finish(ExecutionState.HEDGED, "all legs are filled")
 
 
 def _complete(
@@ -259,11 +265,11 @@ def _complete(
     orders: Sequence[OrderFact],
     gaps: Sequence[tuple[PlanLeg, int]],
     books: Mapping[int, LegBook | None],
-    situation: Situation,
+    conditions: RunConditions,
 ) -> Place | Wait | None:
     """Return the order that fills the first leg that is short; None when completing is no longer the way."""
-    is_over = any(order.purpose == "unwind" for order in orders) or not situation.may_complete
-    if is_over or situation.exposure_e6_s > plan.exposure_budget_e6_s:
+    is_over = any(order.purpose == "unwind" for order in orders) or not conditions.may_complete
+    if is_over or conditions.exposure_usd_seconds_e6 > plan.exposure_budget_e6_s:
         return None
     for leg, gap in gaps:
         size = floor_size(gap, leg)
@@ -274,7 +280,7 @@ def _complete(
             return None
         book = books.get(leg.leg_no)
         if book is None:
-            return None if situation.is_overdue else Wait("no fresh book of a leg that is short")
+            return None if conditions.is_overdue else Wait("no fresh book of a leg that is short")
         return _completing_order(plan, leg, size, book, purpose="complete" if tried else "open")
     return None
 
@@ -295,7 +301,7 @@ def _unwind(
     """Return the sale of what is held beyond the least held leg."""
     base = min(held.values())
     if sum(order.purpose == "unwind" for order in orders) >= MAX_UNWINDS:
-        return Finish(State.ESCALATED, "the excess could not be sold")
+        return Finish(ExecutionState.ESCALATED, "the excess could not be sold")
     why = ""
     for leg in plan.legs:
         excess = floor_size(held[leg.leg_no] - base, leg)
@@ -317,8 +323,8 @@ def _unwind(
 def _accept(plan: Plan, orders: Sequence[OrderFact], held: Mapping[int, int]) -> Finish:
     """End with what no order can mend: accepted as dust, else with an alarm."""
     if unmatched_e6(plan, orders) > plan.dust_e6:
-        return Finish(State.ESCALATED, "what is left is too small to trade and above what is accepted")
-    state = State.HEDGED if min(held.values()) else State.FLAT
+        return Finish(ExecutionState.ESCALATED, "what is left is too small to trade and above what is accepted")
+    state = ExecutionState.HEDGED if min(held.values()) else ExecutionState.FLAT
     return Finish(state, "what is left is too small to trade and within what is accepted")
 
 

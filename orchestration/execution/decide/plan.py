@@ -1,44 +1,41 @@
-"""From a signal and fresh books to a plan, or a refusal. PURE but for its input types; nothing here asks or writes."""
+"""From a signal and fresh books to a plan, or a refusal. PURE: nothing here asks or writes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from orchestration.execution.decide.hedge import LegBook, Plan, PlanLeg
-from orchestration.execution.decide.risk_checks import Reason, Refusal
-from orchestration.execution.venues.gateway import Target
+from orchestration.execution.decide.risk_checks import Refusal
 from orchestration.opportunities.bundles import LegKey, guaranteed_payoff_e4
 from orchestration.opportunities.edges import Edge, Offer
 from orchestration.opportunities.outcomes import InvalidSet, OutcomeCase, normal_cases, parse_outcomes
 from orchestration.opportunities.sizing import Cap, size_bundle
 from streams.market.book import Book
 from streams.market.events import BookSnapshot, Levels
-from streams.market.fees import from_json
 from streams.market.identity import Outcome, Venue
 from streams.market.taker_fees import taker_fees
+from streams.market.trading import LimitValues, MarketGroup, MarketInfo, RefusalReason, Signal, Target, TiedUp
 from streams.market.units import CASH_SCALE, PRICE_ONE_E4, PRICE_SCALE, cash_decimal
-from streams.settings import Settings
-from streams.storage.store.risk import LimitValues, TiedUp
-from streams.storage.store.signals import MarketInfo
 
 _CAP_REASONS = {
-    "limit_order": Reason.LIMIT_ORDER,
-    "limit_market": Reason.LIMIT_MARKET,
-    "limit_pair": Reason.LIMIT_PAIR,
-    "limit_total": Reason.LIMIT_TOTAL,
-    "balance": Reason.BALANCE,
-    "provisional_cap": Reason.PROVISIONAL_CAP,
-    "exposure_budget": Reason.BELOW_MINIMUM,
-    "below_minimum": Reason.BELOW_MINIMUM,
-    "depth": Reason.BELOW_MINIMUM,
+    "limit_order": RefusalReason.LIMIT_ORDER,
+    "limit_market": RefusalReason.LIMIT_MARKET,
+    "limit_pair": RefusalReason.LIMIT_PAIR,
+    "limit_total": RefusalReason.LIMIT_TOTAL,
+    "balance": RefusalReason.BALANCE,
+    "provisional_cap": RefusalReason.PROVISIONAL_CAP,
+    "exposure_budget": RefusalReason.BELOW_MINIMUM,
+    "below_minimum": RefusalReason.BELOW_MINIMUM,
+    "depth": RefusalReason.BELOW_MINIMUM,
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class TradeRequest:
     """What a signal asks for: legs as (market key, outcome), the group's outcomes, and who the markets are."""
 
     group_id: str
@@ -48,7 +45,30 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class PlanPolicy:
+    """The operator's numbers that a plan keeps to.
+
+    Attributes:
+        exit_edge_usd: Dollars a contract must still earn at the last level that is bought.
+        min_profit_e6: Least locked profit of a plan.
+        slippage_e4: How far above its limit a leg that is short may be completed.
+        exposure_budget_e6: Most exposure between two legs.
+        exposure_budget_e6_s: Most exposure times seconds before a leg that is short is given up.
+        dust_e6: Exposure that is accepted because no order can trade it away.
+        provisional_cap_e6: Most cash in fills that are not confirmed.
+    """
+
+    exit_edge_usd: Decimal
+    min_profit_e6: int
+    slippage_e4: int
+    exposure_budget_e6: int
+    exposure_budget_e6_s: int
+    dust_e6: int
+    provisional_cap_e6: int
+
+
+@dataclass(frozen=True, slots=True)
+class Headroom:
     """What limits, cash and budgets leave.
 
     Attributes:
@@ -58,7 +78,7 @@ class Room:
     limits: LimitValues
     used: TiedUp
     cash_e6: Mapping[Venue, Mapping[int | None, int]]
-    settings: Settings
+    policy: PlanPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,31 +90,18 @@ class Decision:
     binding: str
 
 
-def wanted_of(
-    signal: Mapping[str, Any], group: Mapping[str, Any], markets: Mapping[str, MarketInfo]
-) -> Wanted | Refusal:
+def trade_request(signal: Signal, group: MarketGroup, markets: Mapping[str, MarketInfo]) -> TradeRequest | Refusal:
     """Return what a signal asks for; a refusal when a market or the outcomes are not known."""
-    targets: dict[str, Target] = {}
-    for item in group["markets"]:
-        key = f"{item['venue']}:{item['market_id']}"
-        if key in markets:
-            targets[key] = target_of(markets[key])
-    legs: list[LegKey] = [(f"{leg['venue']}:{leg['market_id']}", leg["outcome"]) for leg in signal["legs"]]
+    targets = {key: markets[key].target for key in group.market_keys if key in markets}
+    legs: list[LegKey] = [(leg.market_key, leg.outcome) for leg in signal.legs]
     missing = [key for key, _ in legs if key not in targets]
     if missing:
-        return Refusal(Reason.NOT_TRADABLE, f"terms are not known: {', '.join(missing)}")
-    known = {f"{item['venue']}:{item['market_id']}" for item in group["markets"]}
+        return Refusal(RefusalReason.NOT_TRADABLE, f"terms are not known: {', '.join(missing)}")
     try:
-        cases = parse_outcomes(group["outcomes"], known)
+        cases = parse_outcomes(group.outcomes, set(group.market_keys))
     except InvalidSet as error:
-        return Refusal(Reason.NOT_TRADABLE, str(error))
-    return Wanted(str(group["group_id"]), tuple(legs), cases, targets)
-
-
-def target_of(market: MarketInfo) -> Target:
-    """Return a market as orders need it."""
-    venue = Venue(market.venue)
-    return Target(venue, market.market_id, market.terms, from_json(venue, market.terms.fee_schedule))
+        return Refusal(RefusalReason.NOT_TRADABLE, str(error))
+    return TradeRequest(group.group_id, tuple(legs), cases, targets)
 
 
 def on_grid(target: Target, snapshot: BookSnapshot) -> Target:
@@ -109,7 +116,7 @@ def offer_of(target: Target, outcome: Outcome, snapshot: BookSnapshot) -> Offer:
     """Return what can be bought of an outcome from a book."""
     schedule = target.schedule
     return Offer(
-        key=f"{target.venue}:{target.market_id}:{outcome}",
+        key=f"{target.key}:{outcome}",
         levels=book_of(snapshot).offers(outcome),
         fees=taker_fees(schedule),
         size_step_e6=target.terms.size_step_e6,
@@ -138,40 +145,40 @@ def leg_book(snapshot: BookSnapshot, outcome: Outcome, sellable_e6: int) -> LegB
     return LegBook(book.offers(outcome), bids, sellable_e6)
 
 
-def decide(wanted: Wanted, books: Mapping[str, BookSnapshot], room: Room) -> Decision | Refusal:
+def decide(request: TradeRequest, books: Mapping[str, BookSnapshot], headroom: Headroom) -> Decision | Refusal:
     """Return the plan on fresh books within everything that limits it, or the reason there is none."""
-    legs = [(key, outcome) for key, outcome in wanted.legs]
+    legs = [(key, outcome) for key, outcome in request.legs]
     if any(key not in books or book_of(books[key]).is_crossed for key, _ in legs):
-        return Refusal(Reason.STALE_BOOK, "a leg has no book that can be trusted")
-    legs.sort(key=lambda leg: _eagerness(wanted.targets[leg[0]], books[leg[0]], leg[1]))
-    offers = [offer_of(wanted.targets[key], outcome, books[key]) for key, outcome in legs]
-    payoff = guaranteed_payoff_e4(legs, wanted.cases)
-    settings = room.settings
+        return Refusal(RefusalReason.STALE_BOOK, "a leg has no book that can be trusted")
+    legs.sort(key=lambda leg: _eagerness(request.targets[leg[0]], books[leg[0]], leg[1]))
+    offers = [offer_of(request.targets[key], outcome, books[key]) for key, outcome in legs]
+    payoff = guaranteed_payoff_e4(legs, request.cases)
+    policy = headroom.policy
     sized = size_bundle(
         offers,
         payoff,
-        threshold_e4=int(settings.signal_exit_edge_usd * PRICE_SCALE),
-        max_contracts_e6=room.limits.order_contracts_e6,
-        caps=_caps(wanted, legs, room),
+        threshold_e4=int(policy.exit_edge_usd * PRICE_SCALE),
+        max_contracts_e6=headroom.limits.order_contracts_e6,
+        caps=_caps(request, legs, headroom),
     )
     if sized.edge is None:
-        reason = _CAP_REASONS.get(sized.binding, Reason.ERROR)
+        reason = _CAP_REASONS.get(sized.binding, RefusalReason.ERROR)
         top = sum(offer.levels[0][0] for offer in offers if offer.levels)
         if any(not offer.levels for offer in offers) or payoff - top <= 0:
-            return Refusal(Reason.EDGE_GONE, f"best prices sum to {top} of {payoff}")
+            return Refusal(RefusalReason.EDGE_GONE, f"best prices sum to {top} of {payoff}")
         if sized.binding == "below_minimum":
-            return Refusal(_gone_or_small(offers, payoff, settings), "no size that every leg accepts earns enough")
+            return Refusal(_gone_or_small(offers, payoff, policy), "no size that every leg accepts earns enough")
         return Refusal(reason, "nothing is left of it")
-    if sized.edge.profit_e6 < int(settings.signal_min_profit_usd * CASH_SCALE):
-        return Refusal(Reason.EDGE_GONE, f"locked profit would be ${cash_decimal(sized.edge.profit_e6)}")
-    return Decision(_plan(wanted, legs, sized.edge, settings), sized.edge, sized.binding)
+    if sized.edge.profit_e6 < policy.min_profit_e6:
+        return Refusal(RefusalReason.EDGE_GONE, f"locked profit would be ${cash_decimal(sized.edge.profit_e6)}")
+    return Decision(_plan(request, legs, sized.edge, policy), sized.edge, sized.binding)
 
 
-def _gone_or_small(offers: Sequence[Offer], payoff: int, settings: Settings) -> Reason:
+def _gone_or_small(offers: Sequence[Offer], payoff: int, policy: PlanPolicy) -> RefusalReason:
     """Tell an edge that fees eat from one that is only too small for the minimum sizes."""
     fees = sum(offer.fees.of(offer.levels[0][0], CASH_SCALE) for offer in offers)
     edge_e6 = (payoff - sum(offer.levels[0][0] for offer in offers)) * 100 - fees
-    return Reason.BELOW_MINIMUM if edge_e6 > settings.signal_exit_edge_usd * CASH_SCALE else Reason.EDGE_GONE
+    return RefusalReason.BELOW_MINIMUM if edge_e6 > policy.exit_edge_usd * CASH_SCALE else RefusalReason.EDGE_GONE
 
 
 def _eagerness(target: Target, snapshot: BookSnapshot, outcome: Outcome) -> tuple[int, int]:
@@ -180,27 +187,27 @@ def _eagerness(target: Target, snapshot: BookSnapshot, outcome: Outcome) -> tupl
     return (0 if target.venue is Venue.POLYMARKET else 1, depth)
 
 
-def _caps(wanted: Wanted, legs: Sequence[LegKey], room: Room) -> list[Cap]:
+def _caps(request: TradeRequest, legs: Sequence[LegKey], headroom: Headroom) -> list[Cap]:
     every = tuple(range(len(legs)))
-    limits, used, settings = room.limits, room.used, room.settings
+    limits, used, policy = headroom.limits, headroom.used, headroom.policy
     caps = [
-        Cap("limit_pair", limits.pair_e6 - used.by_group_e6.get(wanted.group_id, 0), every),
+        Cap("limit_pair", limits.pair_e6 - used.by_group_e6.get(request.group_id, 0), every),
         Cap("limit_total", limits.total_e6 - used.total_e6, every),
-        Cap("exposure_budget", int(settings.exposure_budget_usd * CASH_SCALE), (0,)),
+        Cap("exposure_budget", policy.exposure_budget_e6, (0,)),
     ]
     for index, (key, _) in enumerate(legs):
-        target = wanted.targets[key]
+        target = request.targets[key]
         held = used.by_market_e6.get((target.venue.value, target.market_id), 0)
         caps.append(Cap("limit_market", limits.market_e6 - held, (index,)))
-    for venue, pots in room.cash_e6.items():
-        mine = tuple(index for index, (key, _) in enumerate(legs) if wanted.targets[key].venue is venue)
-        shards = [_shard(wanted.targets[legs[index][0]], pots) for index in mine]
+    for venue, pots in headroom.cash_e6.items():
+        mine = tuple(index for index, (key, _) in enumerate(legs) if request.targets[key].venue is venue)
+        shards = [_shard(request.targets[legs[index][0]], pots) for index in mine]
         caps += [
             Cap("balance", pots.get(shard, 0), tuple(i for i, own in zip(mine, shards, strict=True) if own == shard))
             for shard in dict.fromkeys(shards)
         ]
         if mine and venue is Venue.POLYMARKET:
-            left = int(settings.provisional_cap_usd * CASH_SCALE) - used.provisional_e6
+            left = policy.provisional_cap_e6 - used.provisional_e6
             caps.append(Cap("provisional_cap", left, mine))
     return caps
 
@@ -213,11 +220,11 @@ def _shard(target: Target, pots: Mapping[int | None, int]) -> int | None:
     return min(pots, key=lambda own: pots[own]) if shard is None else shard
 
 
-def _plan(wanted: Wanted, legs: Sequence[LegKey], edge: Edge, settings: Settings) -> Plan:
-    cases = normal_cases(wanted.cases)
+def _plan(request: TradeRequest, legs: Sequence[LegKey], edge: Edge, policy: PlanPolicy) -> Plan:
+    cases = normal_cases(request.cases)
     plan_legs: list[PlanLeg] = []
     for number, ((key, outcome), taken) in enumerate(zip(legs, edge.legs, strict=True)):
-        target = wanted.targets[key]
+        target = request.targets[key]
         plan_legs.append(
             PlanLeg(
                 leg_no=number,
@@ -236,10 +243,10 @@ def _plan(wanted: Wanted, legs: Sequence[LegKey], edge: Edge, settings: Settings
     return Plan(
         legs=tuple(plan_legs),
         size_e6=edge.size_e6,
-        slippage_e4=int(settings.slippage_max_usd * PRICE_SCALE),
-        exposure_budget_e6=int(settings.exposure_budget_usd * CASH_SCALE),
-        exposure_budget_e6_s=int(settings.exposure_budget_usd_s * CASH_SCALE),
-        dust_e6=int(settings.dust_exposure_usd * CASH_SCALE),
+        slippage_e4=policy.slippage_e4,
+        exposure_budget_e6=policy.exposure_budget_e6,
+        exposure_budget_e6_s=policy.exposure_budget_e6_s,
+        dust_e6=policy.dust_e6,
     )
 
 
@@ -256,7 +263,7 @@ def plan_from_json(raw: Mapping[str, Any]) -> Plan:
     return replace(Plan(**{**raw, "legs": ()}), legs=legs)
 
 
-def annual_days(markets: Sequence[MarketInfo], now: datetime) -> datetime | None:
+def cash_back_at(markets: Sequence[MarketInfo]) -> datetime | None:
     """Return when the last cash of these markets is expected back, None when a market does not say."""
     ends = [market.expected_settle_time or market.close_time for market in markets]
     known = [end for end in ends if end is not None]

@@ -1,4 +1,4 @@
-"""The gate: may this order leave? PURE, and it fails closed: what is not known denies.
+"""Pre-trade risk checks (the gate): may this order leave? PURE, and it fails closed: what is not known denies.
 
 Opening orders pass every check. Orders that lower exposure pass the switch, the lease and the books only: limits must
 never keep an open hedge from being closed.
@@ -10,49 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from enum import StrEnum
-from typing import Literal
 
-from streams.storage.store.risk import SwitchState
-
-PairState = Literal["approved", "proposed", "rejected", "paused", "lapsed"]
-
-
-class Reason(StrEnum):
-    """Why an opportunity was not taken. Stored in `trading.refusals.reason`."""
-
-    PAUSED = "paused"
-    REDUCING = "reducing"
-    KILLED = "killed"
-    TRADING_OFF = "trading_off"
-    NOT_TRADABLE = "not_tradable"
-    PAIR_NOT_APPROVED = "pair_not_approved"
-    LAPSED = "lapsed"
-    ALREADY_EXECUTED = "already_executed"
-    SIGNAL_CLOSED = "signal_closed"
-    NO_LEASE = "no_lease"
-    UNKNOWN_ORDER_ON_MARKET = "unknown_order_on_market"
-    STALE_BOOK = "stale_book"
-    EDGE_GONE = "edge_gone"
-    BELOW_MINIMUM = "below_minimum"
-    LIMIT_ORDER = "limit_order"
-    LIMIT_MARKET = "limit_market"
-    LIMIT_PAIR = "limit_pair"
-    LIMIT_TOTAL = "limit_total"
-    DAILY_LOSS = "daily_loss"
-    PROVISIONAL_CAP = "provisional_cap"
-    COOLDOWN = "cooldown"
-    BALANCE = "balance"
-    CLOSING_SOON = "closing_soon"
-    VENUE_UNAVAILABLE = "venue_unavailable"
-    ERROR = "error"
+from streams.market.trading import PairState, RefusalReason, SwitchState
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """A denial with its reason and what was measured. `retry_after_s`: how long a venue asks to be left alone."""
 
-    reason: Reason
+    reason: RefusalReason
     detail: str = ""
     retry_after_s: float = 0.0
 
@@ -93,50 +59,50 @@ def may_open(facts: OpeningFacts) -> Refusal | None:
         return refusal
     for closes_at in facts.closes_at:
         if closes_at is not None and closes_at - facts.now < timedelta(seconds=facts.closing_margin_s):
-            return Refusal(Reason.CLOSING_SOON, f"closes at {closes_at.isoformat()}")
+            return Refusal(RefusalReason.CLOSING_SOON, f"closes at {closes_at.isoformat()}")
     return None
 
 
 def _switch(facts: OpeningFacts) -> Refusal | None:
     if facts.switch is None:
-        return Refusal(Reason.ERROR, "the switch could not be read")
+        return Refusal(RefusalReason.ERROR, "the switch could not be read")
     if facts.switch != "run":
         return Refusal(switch_reason(facts.switch))
     if not facts.is_trading_on:
-        return Refusal(Reason.TRADING_OFF)
+        return Refusal(RefusalReason.TRADING_OFF)
     return None
 
 
-def switch_reason(switch: SwitchState) -> Reason:
+def switch_reason(switch: SwitchState) -> RefusalReason:
     """Return the reason a switch that is not `run` refuses with."""
-    return {"pause": Reason.PAUSED, "reduce": Reason.REDUCING, "kill": Reason.KILLED}[switch]
+    return {"pause": RefusalReason.PAUSED, "reduce": RefusalReason.REDUCING, "kill": RefusalReason.KILLED}[switch]
 
 
 def _decision(facts: OpeningFacts) -> Refusal | None:
     if not facts.is_tradable:
-        return Refusal(Reason.NOT_TRADABLE)
+        return Refusal(RefusalReason.NOT_TRADABLE)
     if facts.is_pair and facts.pair_state == "lapsed":
-        return Refusal(Reason.LAPSED, "a text or the environment has changed since the approval")
+        return Refusal(RefusalReason.LAPSED, "a text or the environment has changed since the approval")
     if facts.is_pair and facts.pair_state != "approved":
-        return Refusal(Reason.PAIR_NOT_APPROVED, facts.pair_state or "no decision")
+        return Refusal(RefusalReason.PAIR_NOT_APPROVED, facts.pair_state or "no decision")
     if not facts.is_signal_open:
-        return Refusal(Reason.SIGNAL_CLOSED, "the episode has ended, or nobody watches it any more")
+        return Refusal(RefusalReason.SIGNAL_CLOSED, "the episode has ended, or nobody watches it any more")
     if not facts.has_leases:
-        return Refusal(Reason.NO_LEASE, "another run holds one of the markets")
+        return Refusal(RefusalReason.NO_LEASE, "another run holds one of the markets")
     return None
 
 
 def _history(facts: OpeningFacts) -> Refusal | None:
     if facts.unknown_orders is None or facts.unknown_orders > 0:
-        return Refusal(Reason.UNKNOWN_ORDER_ON_MARKET, f"{facts.unknown_orders} unresolved")
+        return Refusal(RefusalReason.UNKNOWN_ORDER_ON_MARKET, f"{facts.unknown_orders} unresolved")
     if facts.last_execution_at is not None:
         since = Decimal(str((facts.now - facts.last_execution_at).total_seconds()))
         if since < facts.cooldown_s:
-            return Refusal(Reason.COOLDOWN, f"last execution {since:.1f} s ago")
+            return Refusal(RefusalReason.COOLDOWN, f"last execution {since:.1f} s ago")
     if facts.realised_today_e6 is None or facts.realised_today_e6 <= -facts.daily_loss_limit_e6:
-        return Refusal(Reason.DAILY_LOSS, f"realised today {facts.realised_today_e6}")
+        return Refusal(RefusalReason.DAILY_LOSS, f"realised today {facts.realised_today_e6}")
     if facts.provisional_e6 is None or facts.provisional_e6 >= facts.provisional_cap_e6:
-        return Refusal(Reason.PROVISIONAL_CAP, f"unconfirmed {facts.provisional_e6}")
+        return Refusal(RefusalReason.PROVISIONAL_CAP, f"unconfirmed {facts.provisional_e6}")
     return None
 
 
@@ -153,16 +119,16 @@ def may_send(
         is_within_limits: The limits as they are now leave room for it; counts for opening only.
     """
     if switch is None:
-        return Refusal(Reason.ERROR, "the switch could not be read")
+        return Refusal(RefusalReason.ERROR, "the switch could not be read")
     if switch == "kill":
-        return Refusal(Reason.KILLED)
+        return Refusal(RefusalReason.KILLED)
     if not has_leases:
-        return Refusal(Reason.NO_LEASE, "the lease has passed to another run")
+        return Refusal(RefusalReason.NO_LEASE, "the lease has passed to another run")
     if not is_within_life:
-        return Refusal(Reason.STALE_BOOK, "the decision outlived its books")
+        return Refusal(RefusalReason.STALE_BOOK, "the decision outlived its books")
     if purpose == "open":
         if switch != "run":
             return Refusal(switch_reason(switch))
         if not is_within_limits:
-            return Refusal(Reason.LIMIT_TOTAL, "a limit was lowered")
+            return Refusal(RefusalReason.LIMIT_TOTAL, "a limit was lowered")
     return None

@@ -16,18 +16,19 @@ from decimal import Decimal
 
 import psycopg
 
-from orchestration.execution.edge_monitor.watchlist import Universe, UniverseLoader, Watched
+from orchestration.execution.edge_monitor.watchlist import WatchedBundle, Watchlist, WatchlistLoader
 from orchestration.opportunities.edges import Edge, Offer, may_earn, walk
 from orchestration.opportunities.returns import annualised_return, days_between
 from streams.logs import get_logger
 from streams.market.book import Book
 from streams.market.events import Quote
-from streams.market.identity import Outcome
+from streams.market.identity import MarketRef, Outcome, market_key
+from streams.market.trading import SignalLeg
 from streams.market.units import CASH_SCALE, PRICE_SCALE
 from streams.settings import Settings
 from streams.storage.database import Connection, connect
 from streams.storage.store import signals
-from streams.storage.store.signals import Episode, SignalLeg
+from streams.storage.store.signals import Episode
 
 EpisodeKey = tuple[str, str]
 
@@ -68,8 +69,8 @@ class EdgeMonitor:
     """Watches the books of one shard. Implements `streams.recorder.observer.Observer`.
 
     Attributes:
-        looks: Bundles looked at.
-        evaluations: Walks made: looks that the best prices did not end.
+        evaluations: Bundles evaluated.
+        walks: Walks over the books: evaluations that the best prices did not end.
         dropped: Writes lost because the queue was full; their episodes are forgotten and seen anew.
     """
 
@@ -80,13 +81,13 @@ class EdgeMonitor:
         self._exit_e4 = int(settings.signal_exit_edge_usd * PRICE_SCALE)
         self._least_profit_e6 = int(settings.signal_min_profit_usd * CASH_SCALE)
         self._hold_ns = settings.signal_min_duration_ms * 1_000_000
-        self._universe = Universe()
-        self._next_universe: Universe | None = None
+        self._watchlist = Watchlist()
+        self._next_watchlist: Watchlist | None = None
         self._books: dict[str, Book | None] = {}
         self._dirty: dict[EpisodeKey, None] = {}
         self._running: dict[EpisodeKey, _Running] = {}
-        self.looks = 0
         self.evaluations = 0
+        self.walks = 0
         self.dropped = 0
         self._writer = _Writer(dsn, shard, settings.venues, self)
         self._writer.start()
@@ -96,27 +97,27 @@ class EdgeMonitor:
     @property
     def watches(self) -> int:
         """How many bundles are watched now."""
-        return len(self._universe.watched)
+        return len(self._watchlist.watched)
 
     def on_quote(self, quote: Quote, book: Book) -> None:
         """Keep which book is the market's and mark what it touches."""
-        market = f"{quote.venue}:{quote.market_id}"
+        market = market_key(quote.venue, quote.market_id)
         self._books[market] = book if quote.is_live else None
-        for key in self._universe.by_market.get(market, ()):
+        for key in self._watchlist.by_market.get(market, ()):
             self._dirty[key] = None
 
     def on_tick(self, now_ns: int) -> None:
         """Evaluate what is marked, and what waits or is open, within the budget."""
-        self._take_universe()
+        self._take_watchlist()
         for key, running in self._running.items():
-            # The edge of an open episode moves with quotes alone; one that waits must hold at every look.
+            # The edge of an open episode moves with quotes alone; one that waits must hold at every evaluation.
             if not running.is_open or now_ns - running.updated_ns >= _UPDATE_NS:
                 self._dirty[key] = None
         end = time.perf_counter_ns() + _BUDGET_NS
         while self._dirty and time.perf_counter_ns() < end:
             key = next(iter(self._dirty))
             del self._dirty[key]
-            watched = self._universe.watched.get(key)
+            watched = self._watchlist.watched.get(key)
             if watched is None:
                 self._end(key, now_ns, "group_ended", None)
             else:
@@ -129,22 +130,22 @@ class EdgeMonitor:
             self._end(key, now_ns, "monitor_stopped", None)
         self._writer.stop()
 
-    def replace_universe(self, universe: Universe) -> None:
-        """Hand over a new set of bundles from another thread; the next tick takes it."""
-        self._next_universe = universe
+    def replace_watchlist(self, watchlist: Watchlist) -> None:
+        """Hand over a new watchlist from another thread; the next tick takes it."""
+        self._next_watchlist = watchlist
 
-    def _take_universe(self) -> None:
-        universe, self._next_universe = self._next_universe, None
-        if universe is None:
+    def _take_watchlist(self) -> None:
+        watchlist, self._next_watchlist = self._next_watchlist, None
+        if watchlist is None:
             return
-        for key in universe.watched:
-            if key not in self._universe.watched:
+        for key in watchlist.watched:
+            if key not in self._watchlist.watched:
                 self._dirty[key] = None
-        self._universe = universe
+        self._watchlist = watchlist
 
-    def _evaluate(self, watched: Watched, now_ns: int) -> None:
+    def _evaluate(self, watched: WatchedBundle, now_ns: int) -> None:
         key = watched.key
-        self.looks += 1
+        self.evaluations += 1
         tops = []
         top = payoff = watched.bundle.payoff_e4
         for (market, outcome), rules in zip(watched.bundle.legs, watched.rules, strict=True):
@@ -164,8 +165,8 @@ class EdgeMonitor:
             return
         self._note(watched, edge, now_ns)
 
-    def _walk(self, watched: Watched) -> Edge | None:
-        self.evaluations += 1
+    def _walk(self, watched: WatchedBundle) -> Edge | None:
+        self.walks += 1
         offers = []
         for (market, outcome), rules in zip(watched.bundle.legs, watched.rules, strict=True):
             book = self._books[market]
@@ -173,7 +174,7 @@ class EdgeMonitor:
             offers.append(Offer("", levels, rules.fees, rules.size_step_e6, rules.min_size_e6, rules.min_notional_e6))
         return walk(offers, watched.bundle.payoff_e4, threshold_e4=self._exit_e4)
 
-    def _note(self, watched: Watched, edge: Edge, now_ns: int) -> None:
+    def _note(self, watched: WatchedBundle, edge: Edge, now_ns: int) -> None:
         """Follow an edge above the exit level: start waiting, open after the least time, keep the peak."""
         key, usd = watched.key, edge.best_edge_usd
         running = self._running.get(key)
@@ -191,15 +192,15 @@ class EdgeMonitor:
                 del self._running[key]
             elif now_ns - running.since_ns >= self._hold_ns:
                 running.is_open, running.open_edge, running.peak = True, usd, usd
-                self._put_edge("open", watched, edge, now_ns)
+                self._write_edge("open", watched, edge, now_ns)
             return
         if usd > running.peak:
             running.peak = usd
-            self._put_edge("peak", watched, edge, now_ns)
+            self._write_edge("peak", watched, edge, now_ns)
         elif now_ns - running.updated_ns >= (_UPDATE_NS if usd != running.written_edge else _CONFIRM_NS):
-            self._put_edge("update", watched, edge, now_ns)
+            self._write_edge("update", watched, edge, now_ns)
 
-    def _put_edge(self, kind: str, watched: Watched, edge: Edge, now_ns: int) -> None:
+    def _write_edge(self, kind: str, watched: WatchedBundle, edge: Edge, now_ns: int) -> None:
         running = self._running[watched.key]
         running.updated_ns, running.written_edge = now_ns, edge.best_edge_usd
         episode = None if kind == "update" else _episode(watched, edge, running, now_ns)
@@ -226,7 +227,7 @@ class _Writer(threading.Thread):
         self.queue: queue.Queue[_Write | None] = queue.Queue(_QUEUE_SIZE)
         self._dsn, self._shard, self._environment = dsn, shard, environment
         self._monitor = monitor
-        self._loader = UniverseLoader()
+        self._loader = WatchlistLoader()
         self._ids: dict[EpisodeKey, int] = {}
         self._log = get_logger()
 
@@ -252,7 +253,7 @@ class _Writer(threading.Thread):
         reload_at = 0.0
         while True:
             if time.monotonic() >= reload_at:
-                self._monitor.replace_universe(self._loader.load(connection))
+                self._monitor.replace_watchlist(self._loader.load(connection))
                 reload_at = time.monotonic() + _RELOAD_S
             try:
                 write = self.queue.get(timeout=max(0.01, reload_at - time.monotonic()))
@@ -287,13 +288,13 @@ def _best(book: Book, outcome: Outcome) -> tuple[int, int]:
     return (PRICE_SCALE, 0) if price is None else (PRICE_SCALE - price, book.bids[price])
 
 
-def _episode(watched: Watched, edge: Edge, running: _Running, now_ns: int) -> Episode:
+def _episode(watched: WatchedBundle, edge: Edge, running: _Running, now_ns: int) -> Episode:
     at = _time(now_ns)
     annual = None
     if watched.cash_back_at is not None:
         annual = annualised_return(edge.profit_e6, edge.cost_e6 + edge.fee_e6, days_between(at, watched.cash_back_at))
     legs = tuple(
-        SignalLeg(market.partition(":")[0], market.partition(":")[2], outcome, taken.limit_price_e4, taken.size_e6)
+        SignalLeg(*MarketRef.from_key(market), outcome, taken.limit_price_e4, taken.size_e6)
         for (market, outcome), taken in zip(watched.bundle.legs, edge.legs, strict=True)
     )
     return Episode(

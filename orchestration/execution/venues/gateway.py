@@ -1,6 +1,7 @@
-"""What the desk needs from a venue, whichever it is: the seam between deciding and sending.
+"""What trading needs from a venue, whichever it is: the seam between deciding and sending.
 
-Implemented by `live` (the venues' REST clients), `paper` (simulated fills against real books) and the fakes of tests.
+Implemented by `kalshi` and `polymarket` (their REST clients), `paper` (simulated fills against real books) and the
+fakes of tests.
 Errors are those of `streams.market.errors`: Refused (nothing happened), TransientError (nothing happened, try again),
 OutcomeUnknown (only reads may follow).
 """
@@ -12,22 +13,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from orchestration.execution.decide.hedge import Action
 from streams.market.events import BookSnapshot
-from streams.market.fees import FeeSchedule
 from streams.market.identity import Outcome, Venue
-from streams.market.listing import MarketTerms
-from streams.storage.store.executions import NewFill
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A market as an order needs to know it."""
-
-    venue: Venue
-    market_id: str
-    terms: MarketTerms
-    schedule: FeeSchedule
+from streams.market.trading import Action, NewFill, Target
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,13 +18,12 @@ from orchestration.execution.venues.gateway import (
     OrderSpec,
     Payout,
     PreparedOrder,
-    Target,
 )
 from streams.market.events import BookSnapshot, Levels
 from streams.market.fees import taker_fee_e6
 from streams.market.identity import Venue
+from streams.market.trading import NewFill, Target
 from streams.market.units import PRICE_SCALE, cash_e6_of
-from streams.storage.store.executions import NewFill
 
 START_CASH_E6 = 10_000_000_000
 """Ten thousand dollars on each venue."""

@@ -1,14 +1,28 @@
-"""Alerts: one open row per dedup key; the sender (`orchestration.defs.trading`) posts each once."""
+"""Alerts: one open row per dedup key; whoever delivers them posts each once."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
 from psycopg.types.json import Jsonb
 
-from streams.storage.database import Connection, Row
+from streams.storage.database import Connection, fetch_all, fetch_int
 
 Severity = Literal["notice", "warning", "critical"]
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRow:
+    """What is delivered of a row of `trading.alerts`."""
+
+    alert_id: int
+    raised_at: datetime
+    kind: str
+    severity: Severity
+    message: str
+    detail: dict[str, Any]
 
 
 def raise_alert(
@@ -37,7 +51,7 @@ def clear_alert(connection: Connection, dedup_key: str) -> None:
 
 
 def alert_detail(connection: Connection, dedup_key: str) -> dict[str, Any]:
-    """Return the detail of the open alert with this key, empty where none is open."""
+    """Return the detail (JSON) of the open alert with this key, empty where none is open."""
     row = connection.execute(
         "SELECT detail FROM trading.alerts WHERE dedup_key = %s AND cleared_at IS NULL", (dedup_key,)
     ).fetchone()
@@ -52,11 +66,15 @@ def merge_alert_detail(connection: Connection, dedup_key: str, detail: dict[str,
     )
 
 
-def load_unsent_alerts(connection: Connection, limit: int = 50) -> list[Row]:
-    """Return open and closed alerts that nobody was told of yet, oldest first."""
-    return connection.execute(
-        "SELECT * FROM trading.alerts WHERE sent_at IS NULL ORDER BY alert_id LIMIT %s", (limit,)
-    ).fetchall()
+def load_unsent_alerts(connection: Connection, limit: int = 50) -> list[AlertRow]:
+    """Return open and closed alerts that were not delivered yet, oldest first."""
+    return fetch_all(
+        connection,
+        AlertRow,
+        """SELECT alert_id, raised_at, kind, severity, message, detail FROM trading.alerts
+           WHERE sent_at IS NULL ORDER BY alert_id LIMIT %s""",
+        (limit,),
+    )
 
 
 def mark_alert_sent(connection: Connection, alert_id: int) -> None:
@@ -69,3 +87,10 @@ def mark_alert_sent(connection: Connection, alert_id: int) -> None:
 def mark_alert_failed(connection: Connection, alert_id: int, error: str) -> None:
     """Note why the alert could not be delivered; it stays unsent."""
     connection.execute("UPDATE trading.alerts SET send_error = %s WHERE alert_id = %s", (error[:500], alert_id))
+
+
+def count_critical_alerts(connection: Connection) -> int:
+    """Return how many critical alerts are open."""
+    return fetch_int(
+        connection, "SELECT count(*) FROM trading.alerts WHERE cleared_at IS NULL AND severity = 'critical'"
+    )

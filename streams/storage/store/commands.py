@@ -1,30 +1,59 @@
-"""Acts people asked for: rows of `trading.commands`, each with one consumer that writes its result."""
+"""What people asked for: rows of `trading.commands`, each with one consumer that writes its result."""
 
 from __future__ import annotations
 
-from streams.storage.database import Connection, Row
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from psycopg.types.json import Jsonb
+
+from streams.storage.database import Connection, fetch_one
+
+CommandKind = Literal["flatten", "resync", "re_ingest"]
 
 
-def take(connection: Connection, kind: str, after: int) -> Row | None:
+@dataclass(frozen=True, slots=True)
+class CommandRow:
+    """A command that waits for its result. `subject` (JSON) says what it is about."""
+
+    command_id: int
+    subject: Mapping[str, Any]
+    asked_by: str
+
+
+def write_command(connection: Connection, kind: CommandKind, subject: Mapping[str, Any], asked_by: str) -> int:
+    """Write what a person asks for; returns the command's id."""
+    row = connection.execute(
+        "INSERT INTO trading.commands (kind, subject, asked_by) VALUES (%s, %s, %s) RETURNING command_id",
+        (kind, Jsonb(dict(subject)), asked_by),
+    ).fetchone()
+    assert row is not None
+    return int(row["command_id"])
+
+
+def take(connection: Connection, kind: CommandKind, after: int) -> CommandRow | None:
     """Note that the next command of a kind without a result is taken up; returns it, None when there is no other.
 
     Args:
         connection: In autocommit mode; the row is locked only while it is marked.
         kind: As in `trading.commands`.
-        after: Only commands with a larger id, so that a round looks at each once.
+        after: Only commands with a larger id, so that a settlement cycle looks at each once.
     """
     with connection.transaction():
-        row = connection.execute(
+        command = fetch_one(
+            connection,
+            CommandRow,
             """SELECT command_id, subject, asked_by FROM trading.commands
                WHERE kind = %s AND done_at IS NULL AND command_id > %s
                ORDER BY command_id LIMIT 1 FOR UPDATE SKIP LOCKED""",
             (kind, after),
-        ).fetchone()
-        if row is not None:
+        )
+        if command is not None:
             connection.execute(
-                "UPDATE trading.commands SET taken_at = clock_timestamp() WHERE command_id = %s", (row["command_id"],)
+                "UPDATE trading.commands SET taken_at = clock_timestamp() WHERE command_id = %s", (command.command_id,)
             )
-    return row
+    return command
 
 
 def is_done(connection: Connection, command_id: int) -> bool:

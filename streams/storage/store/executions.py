@@ -1,20 +1,24 @@
-"""Executions, intents, orders, fills and the ledger: typed reads and writes."""
+"""Executions: attempts at a hedge, their states, what was decided and what they brought."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from decimal import Decimal
+from typing import Any
 
 import psycopg
 from psycopg.types.json import Jsonb
 
-from streams.storage.database import Connection, Row
+from streams.market.trading import ABSENT, ENDED_STATES, OPEN_STATES, UNRESOLVED, ExecutionRow, ExecutionState
+from streams.storage.database import Connection, fetch_all, fetch_int, fetch_one
 
-UNRESOLVED = ("prepared", "sent", "unknown", "resting")
-ABSENT = "the venue never saw it"
-"""Reason of an order that was given up because its venue did not know it."""
-FillState = Literal["provisional", "confirmed", "failed"]
+_COLUMNS = """e.execution_id, e.signal_id, e.attempt, e.group_id, e.environment, e.mode, e.state, e.run_id, e.epoch,
+    e.edge_usd, e.contracts_e6, e.started_at, e.flat_at, e.settled_at, e.expected_pnl_e6, e.realised_pnl_e6, e.detail,
+    e.updated_at"""
+_FLAT_REST_E6 = 10_000
+"""Less than a hundredth of a contract of a flat execution counts as nothing: no order can sell it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,61 +33,28 @@ class NewExecution:
     state: str
     run_id: str
     epoch: int
-    edge_usd: Any
+    edge_usd: Decimal
     contracts_e6: int
     detail: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class NewIntent:
-    """An order that was decided, with what identifies it at the venue; both rows are written together."""
+class EndedExecution:
+    """An execution that nobody works on and that is not settled; `settlements`: ledger entries of payouts."""
 
     execution_id: int
-    leg_no: int
-    purpose: str
-    venue: str
-    market_id: str
-    outcome: str
-    action: str
-    limit_price_e4: int
-    size_e6: int
-    spend_e6: int | None
-    reserved_e6: int
-    epoch: int
-    environment: str
-    decided_at: datetime
-    expires_at: datetime
-    client_order_id: str
-    request: dict[str, Any]
+    state: ExecutionState
+    settlements: int
 
 
 @dataclass(frozen=True, slots=True)
-class NewFill:
-    """One executed piece as the venue states it; amounts in 1e-6, at least 0 except a rebated fee."""
+class ExecutionFigures:
+    """What some executions did together: orders sent, fills, fees paid and profit locked in."""
 
-    venue_fill_id: str
-    contracts_e6: int
-    cash_e6: int
-    fee_e6: int
-    state: FillState
-    filled_at: datetime
-    payload: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class NewEntry:
-    """A row of the ledger."""
-
-    key: str
-    kind: str
-    venue: str
-    market_id: str | None
-    outcome: str | None
-    cash_e6: int
-    contracts_e6: int
-    execution_id: int | None
-    order_id: int | None
-    happened_at: datetime
+    orders: int
+    fills: int
+    fees_usd: Decimal
+    expected_pnl_usd: Decimal
 
 
 def create_execution(connection: Connection, new: NewExecution) -> int | None:
@@ -113,16 +84,132 @@ def create_execution(connection: Connection, new: NewExecution) -> int | None:
     return int(row["execution_id"])
 
 
-def load_execution(connection: Connection, execution_id: int) -> Row:
-    """Return one row of trading.executions."""
-    row = connection.execute("SELECT * FROM trading.executions WHERE execution_id = %s", (execution_id,)).fetchone()
+def load_execution(connection: Connection, execution_id: int) -> ExecutionRow:
+    """Return one row of trading.executions.
+
+    Raises:
+        LookupError: If there is none.
+    """
+    row = fetch_one(
+        connection,
+        _execution,
+        f"SELECT {_COLUMNS} FROM trading.executions AS e WHERE execution_id = %s",
+        (execution_id,),
+    )
     if row is None:
         raise LookupError(f"there is no execution {execution_id}")
     return row
 
 
-def change_state(connection: Connection, execution_id: int, state: str, what: str, detail: dict[str, Any]) -> None:
-    """Move an execution to a state and write the event; nothing is written when it is there already for that cause."""
+def load_unfinished(connection: Connection, mode: str, absent_within_s: float) -> list[ExecutionRow]:
+    """Return the executions of a mode that are open, or whose orders or fills are not final, in their order.
+
+    An order that was given up as never seen counts as not final for `absent_within_s` seconds.
+    """
+    return fetch_all(
+        connection,
+        _execution,
+        f"""SELECT {_COLUMNS} FROM trading.executions AS e WHERE e.mode = %(mode)s AND (
+               e.state = ANY(%(open)s)
+               OR EXISTS (SELECT 1 FROM trading.orders AS o JOIN trading.intents AS i USING (intent_id)
+                   WHERE i.execution_id = e.execution_id AND (o.state = ANY(%(unresolved)s)
+                       OR (o.state = 'expired' AND o.reason = %(absent)s
+                           AND o.closed_at > clock_timestamp() - make_interval(secs => %(recheck_s)s))))
+               OR EXISTS (SELECT 1 FROM trading.fills AS f JOIN trading.orders AS o USING (order_id)
+                   JOIN trading.intents AS i USING (intent_id)
+                   WHERE i.execution_id = e.execution_id AND f.state = 'provisional'))
+           ORDER BY e.execution_id""",
+        {
+            "mode": mode,
+            "absent": ABSENT,
+            "recheck_s": absent_within_s,
+            "open": list(OPEN_STATES),
+            "unresolved": list(UNRESOLVED),
+        },
+    )
+
+
+def load_ended(connection: Connection, mode: str) -> list[EndedExecution]:
+    """Return the executions of a mode that nobody works on and that are not settled."""
+    return fetch_all(
+        connection,
+        _ended,
+        """SELECT e.execution_id, e.state,
+               (SELECT count(*) FROM trading.ledger AS l WHERE l.execution_id = e.execution_id
+                AND l.kind = 'settlement') AS settlements
+           FROM trading.executions AS e WHERE e.mode = %s AND e.settled_at IS NULL AND e.state = ANY(%s)""",
+        (mode, list(ENDED_STATES)),
+    )
+
+
+def last_started_at(connection: Connection, group_id: str, mode: str) -> datetime | None:
+    """Return when the last execution of a market group began, None if there was none."""
+    row = connection.execute(
+        "SELECT max(started_at) AS at FROM trading.executions WHERE group_id = %s AND mode = %s", (group_id, mode)
+    ).fetchone()
+    return row["at"] if row else None
+
+
+def has_traded(connection: Connection, signal_id: int) -> bool:
+    """Whether an execution on a signal has bought something, is under way or was flattened by a person."""
+    row = connection.execute(
+        """SELECT 1 AS x FROM trading.executions
+           WHERE signal_id = %s AND (state <> 'FLAT' OR detail ? 'flatten') LIMIT 1""",
+        (signal_id,),
+    ).fetchone()
+    return row is not None
+
+
+def count_by_state(connection: Connection) -> dict[str, int]:
+    """Return how many executions there are in each state, states in alphabetical order."""
+    rows = connection.execute(
+        "SELECT state, count(*) AS n FROM trading.executions GROUP BY state ORDER BY state"
+    ).fetchall()
+    return {row["state"]: row["n"] for row in rows}
+
+
+def count_open_longer_than(connection: Connection, limit_s: float) -> int:
+    """Return how many executions are open though they began more than `limit_s` seconds ago."""
+    return fetch_int(
+        connection,
+        """SELECT count(*) FROM trading.executions
+           WHERE state = ANY(%s) AND started_at < now() - make_interval(secs => %s)""",
+        (list(OPEN_STATES), limit_s),
+    )
+
+
+def count_escalated(connection: Connection) -> int:
+    """Return how many executions are escalated and not settled."""
+    return fetch_int(
+        connection, "SELECT count(*) FROM trading.executions WHERE state = 'ESCALATED' AND settled_at IS NULL"
+    )
+
+
+def figures_of(connection: Connection, execution_ids: Sequence[int]) -> ExecutionFigures:
+    """Return what these executions did together."""
+    figures = fetch_one(
+        connection,
+        ExecutionFigures,
+        """SELECT (SELECT count(*) FROM trading.intents WHERE execution_id = ANY(%(ids)s)) AS orders,
+               (SELECT count(*) FROM trading.fills AS f JOIN trading.orders AS o USING (order_id)
+                JOIN trading.intents AS i USING (intent_id) WHERE i.execution_id = ANY(%(ids)s)) AS fills,
+               (SELECT coalesce(-sum(cash_e6), 0) / 1e6 FROM trading.ledger
+                WHERE execution_id = ANY(%(ids)s) AND kind IN ('fee', 'rebate')) AS fees_usd,
+               (SELECT coalesce(sum(expected_pnl_e6), 0) / 1e6 FROM trading.executions
+                WHERE execution_id = ANY(%(ids)s)) AS expected_pnl_usd""",
+        {"ids": list(execution_ids)},
+    )
+    assert figures is not None
+    return figures
+
+
+# -- changes -----------------------------------------------------------------------------------------------------------
+
+
+def change_state(
+    connection: Connection, execution_id: int, state: str, what: str, detail: Mapping[str, Any] | None = None
+) -> None:
+    """Move an execution to a state and write the event with its cause."""
     with connection.transaction():
         connection.execute(
             "UPDATE trading.executions SET state = %s, updated_at = clock_timestamp() WHERE execution_id = %s",
@@ -130,223 +217,78 @@ def change_state(connection: Connection, execution_id: int, state: str, what: st
         )
         connection.execute(
             "INSERT INTO trading.execution_events (execution_id, state, what, detail) VALUES (%s, %s, %s, %s)",
-            (execution_id, state, what, Jsonb(detail)),
+            (execution_id, state, what, Jsonb(dict(detail or {}))),
         )
 
 
-def merge_detail(connection: Connection, execution_id: int, detail: dict[str, Any]) -> None:
+def merge_detail(connection: Connection, execution_id: int, detail: Mapping[str, Any]) -> None:
     """Add keys to an execution's detail."""
     connection.execute(
         "UPDATE trading.executions SET detail = detail || %s, updated_at = clock_timestamp() WHERE execution_id = %s",
-        (Jsonb(detail), execution_id),
+        (Jsonb(dict(detail)), execution_id),
     )
 
 
-def write_refusal(
-    connection: Connection, signal_id: int, reason: str, detail: str, environment: str, execution_id: int | None = None
-) -> None:
-    """Note that an opportunity was not taken, and why."""
+def note_expected_pnl(connection: Connection, execution_id: int, expected_pnl_e6: int) -> None:
+    """Write what an execution's fills have locked in."""
     connection.execute(
-        """INSERT INTO trading.refusals (signal_id, execution_id, reason, detail, environment)
-           VALUES (%s, %s, %s, %s, %s)""",
-        (signal_id, execution_id, reason, detail, environment),
+        "UPDATE trading.executions SET expected_pnl_e6 = %s WHERE execution_id = %s", (expected_pnl_e6, execution_id)
     )
 
 
-def write_intent(connection: Connection, new: NewIntent) -> int:
-    """Write an intent with its order in state `prepared`; call inside the acting transaction. Returns the order id."""
-    intent = connection.execute(
-        """INSERT INTO trading.intents (execution_id, leg_no, purpose, venue, market_id, outcome, action,
-               limit_price_e4, size_e6, spend_e6, reserved_e6, epoch, environment, decided_at, expires_at)
-           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING intent_id""",
-        (
-            new.execution_id,
-            new.leg_no,
-            new.purpose,
-            new.venue,
-            new.market_id,
-            new.outcome,
-            new.action,
-            new.limit_price_e4,
-            new.size_e6,
-            new.spend_e6,
-            new.reserved_e6,
-            new.epoch,
-            new.environment,
-            new.decided_at,
-            new.expires_at,
-        ),
-    ).fetchone()
-    assert intent is not None
-    order = connection.execute(
-        """INSERT INTO trading.orders (intent_id, venue, client_order_id, state, request, environment)
-           VALUES (%s, %s, %s, 'prepared', %s, %s) RETURNING order_id""",
-        (intent["intent_id"], new.venue, new.client_order_id, Jsonb(new.request), new.environment),
-    ).fetchone()
-    assert order is not None
-    return int(order["order_id"])
+def note_end(connection: Connection, execution_id: int, expected_pnl_e6: int) -> None:
+    """Write that nobody works on an execution any more, the first time only, and what its fills have locked in."""
+    connection.execute(
+        """UPDATE trading.executions SET flat_at = coalesce(flat_at, clock_timestamp()), expected_pnl_e6 = %s
+           WHERE execution_id = %s""",
+        (expected_pnl_e6, execution_id),
+    )
 
 
-def mark_sent(connection: Connection, order_id: int) -> bool:
-    """Note, before it happens, that the order leaves; an order without this mark was never sent.
+def take_back_settlement(connection: Connection, execution_id: int) -> None:
+    """Make an execution unsettled again: its realised PnL is no longer its last word."""
+    connection.execute(
+        "UPDATE trading.executions SET settled_at = NULL, realised_pnl_e6 = NULL WHERE execution_id = %s",
+        (execution_id,),
+    )
 
-    Returns:
-        False, and the order must not leave, when its decision's life is over or another run has expired it meanwhile.
+
+def close_if_empty(connection: Connection, execution_id: int) -> bool:
+    """Realise the PnL of an execution that holds nothing and waits for nothing. Returns whether it was closed.
+
+    A FLAT one may hold less than a contract's hundredth, which no order can sell: it counts as nothing until it pays.
     """
     cursor = connection.execute(
-        """UPDATE trading.orders AS o SET state = 'sent', sent_at = clock_timestamp() FROM trading.intents AS i
-           WHERE i.intent_id = o.intent_id AND o.order_id = %s AND o.state = 'prepared'
-             AND i.expires_at > clock_timestamp()""",
-        (order_id,),
+        """UPDATE trading.executions AS e SET settled_at = clock_timestamp(),
+               realised_pnl_e6 = (SELECT coalesce(sum(cash_e6), 0) FROM trading.ledger WHERE execution_id = %(id)s)
+           WHERE e.execution_id = %(id)s AND e.settled_at IS NULL
+             AND NOT EXISTS (SELECT 1 FROM trading.ledger WHERE execution_id = %(id)s AND market_id IS NOT NULL
+                 GROUP BY venue, market_id, outcome
+                 HAVING abs(sum(contracts_e6)) >= CASE WHEN e.state = 'FLAT' THEN %(rest)s ELSE 1 END)
+             AND NOT EXISTS (SELECT 1 FROM trading.orders AS o JOIN trading.intents AS i USING (intent_id)
+                 WHERE i.execution_id = %(id)s AND o.state = ANY(%(unresolved)s))
+             AND NOT EXISTS (SELECT 1 FROM trading.fills AS f JOIN trading.orders AS o USING (order_id)
+                 JOIN trading.intents AS i USING (intent_id)
+                 WHERE i.execution_id = %(id)s AND f.state = 'provisional')""",
+        {"id": execution_id, "rest": _FLAT_REST_E6, "unresolved": list(UNRESOLVED)},
     )
-    return cursor.rowcount == 1
+    return cursor.rowcount > 0
 
 
-def update_order(
-    connection: Connection, order_id: int, state: str, *, venue_order_id: str | None = None, reason: str = ""
-) -> None:
-    """Note what is known of an order now; its filled amounts follow from its fills that did not fail."""
+def add_late_payments(connection: Connection, mode: str) -> None:
+    """Bring realised PnL up to the ledger where remains too small to sell were paid out after all."""
     connection.execute(
-        """UPDATE trading.orders AS o SET state = %(state)s, venue_order_id = coalesce(%(venue_id)s, o.venue_order_id),
-               reason = CASE WHEN %(reason)s = '' THEN o.reason ELSE %(reason)s END,
-               answered_at = coalesce(o.answered_at, clock_timestamp()),
-               closed_at = CASE WHEN %(state)s IN ('sent', 'unknown', 'resting') THEN NULL
-                   ELSE coalesce(o.closed_at, clock_timestamp()) END,
-               filled_e6 = f.contracts_e6, cash_e6 = f.cash_e6, fee_e6 = f.fee_e6
-           FROM (SELECT coalesce(sum(contracts_e6), 0)::bigint AS contracts_e6,
-                     coalesce(sum(cash_e6), 0)::bigint AS cash_e6, coalesce(sum(fee_e6), 0)::bigint AS fee_e6
-                 FROM trading.fills WHERE order_id = %(order)s AND state <> 'failed') AS f
-           WHERE o.order_id = %(order)s""",
-        {"state": state, "venue_id": venue_order_id, "reason": reason, "order": order_id},
+        """UPDATE trading.executions AS e SET realised_pnl_e6 = l.cash_e6, updated_at = clock_timestamp()
+           FROM (SELECT execution_id, sum(cash_e6)::bigint AS cash_e6 FROM trading.ledger GROUP BY execution_id) AS l
+           WHERE l.execution_id = e.execution_id AND e.mode = %s AND e.settled_at IS NOT NULL
+             AND e.realised_pnl_e6 <> l.cash_e6""",
+        (mode,),
     )
 
 
-_ORDER_COLUMNS = """SELECT o.*, i.execution_id, i.leg_no, i.purpose, i.market_id, i.outcome, i.action,
-    i.limit_price_e4, i.size_e6, i.spend_e6, i.reserved_e6, i.decided_at, i.expires_at
-    FROM trading.orders AS o JOIN trading.intents AS i USING (intent_id)"""
+def _execution(*, state: str, **columns: Any) -> ExecutionRow:
+    return ExecutionRow(state=ExecutionState(state), **columns)
 
 
-def load_orders(connection: Connection, execution_id: int) -> list[Row]:
-    """Return the orders of an execution with their intents, as written."""
-    return connection.execute(
-        f"{_ORDER_COLUMNS} WHERE i.execution_id = %s ORDER BY o.order_id", (execution_id,)
-    ).fetchall()
-
-
-def load_to_follow(connection: Connection, execution_id: int) -> list[Row]:
-    """Return the orders of an execution whose fate is not final: unresolved themselves, or with provisional fills."""
-    return connection.execute(
-        f"""{_ORDER_COLUMNS} WHERE i.execution_id = %s AND (o.state = ANY(%s) OR EXISTS (
-            SELECT 1 FROM trading.fills AS f WHERE f.order_id = o.order_id AND f.state = 'provisional'))
-        ORDER BY o.order_id""",
-        (execution_id, list(UNRESOLVED)),
-    ).fetchall()
-
-
-def order_state(connection: Connection, order_id: int) -> str:
-    """Return the state of one order."""
-    row = connection.execute("SELECT state FROM trading.orders WHERE order_id = %s", (order_id,)).fetchone()
-    if row is None:
-        raise LookupError(f"there is no order {order_id}")
-    return str(row["state"])
-
-
-def load_absent(connection: Connection, execution_id: int, within_s: float) -> list[Row]:
-    """Return the orders of an execution that were given up as never seen by the venue less than `within_s` ago."""
-    return connection.execute(
-        f"""{_ORDER_COLUMNS} WHERE i.execution_id = %s AND o.state = 'expired' AND o.reason = %s
-          AND o.closed_at > clock_timestamp() - make_interval(secs => %s) ORDER BY o.order_id""",
-        (execution_id, ABSENT, within_s),
-    ).fetchall()
-
-
-def load_unresolved_on(connection: Connection, markets: list[tuple[str, str]], mode: str) -> list[Row]:
-    """Return orders without a last word on any of the markets (venue, market_id)."""
-    return connection.execute(
-        f"""{_ORDER_COLUMNS} JOIN trading.executions AS e USING (execution_id)
-        WHERE o.state = ANY(%s) AND e.mode = %s
-          AND (o.venue || ':' || i.market_id) = ANY(%s) ORDER BY o.order_id""",
-        (list(UNRESOLVED), mode, [f"{venue}:{market}" for venue, market in markets]),
-    ).fetchall()
-
-
-def upsert_fill(connection: Connection, order: Row, fill: NewFill) -> tuple[int, FillState | None]:
-    """Write a fill or its change of state; returns (fill_id, the state before or None when it is new)."""
-    before = connection.execute(
-        "SELECT fill_id, state FROM trading.fills WHERE venue = %s AND venue_fill_id = %s AND order_id = %s FOR UPDATE",
-        (order["venue"], fill.venue_fill_id, order["order_id"]),
-    ).fetchone()
-    if before is not None:
-        # confirmed and failed are last words; a late reading never takes them back
-        connection.execute(
-            "UPDATE trading.fills SET state = %s, payload = %s WHERE fill_id = %s AND state = 'provisional'",
-            (fill.state, Jsonb(fill.payload), before["fill_id"]),
-        )
-        return int(before["fill_id"]), before["state"]
-    row = connection.execute(
-        """INSERT INTO trading.fills (order_id, venue, venue_fill_id, market_id, outcome, action, contracts_e6, cash_e6,
-               fee_e6, state, filled_at, payload, environment)
-           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING fill_id""",
-        (
-            order["order_id"],
-            order["venue"],
-            fill.venue_fill_id,
-            order["market_id"],
-            order["outcome"],
-            order["action"],
-            fill.contracts_e6,
-            fill.cash_e6,
-            fill.fee_e6,
-            fill.state,
-            fill.filled_at,
-            Jsonb(fill.payload),
-            order["environment"],
-        ),
-    ).fetchone()
-    assert row is not None
-    return int(row["fill_id"]), None
-
-
-def write_entries(connection: Connection, entries: list[NewEntry], mode: str, environment: str) -> int:
-    """Write ledger rows that are not there yet (by key) and return how many were new."""
-    written = 0
-    for entry in entries:
-        cursor = connection.execute(
-            """INSERT INTO trading.ledger (entry_key, kind, venue, market_id, outcome, execution_id, order_id, cash_e6,
-                   contracts_e6, mode, environment, happened_at)
-               VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (entry_key) DO NOTHING""",
-            (
-                f"{mode}:{entry.key}",
-                entry.kind,
-                entry.venue,
-                entry.market_id,
-                entry.outcome,
-                entry.execution_id,
-                entry.order_id,
-                entry.cash_e6,
-                entry.contracts_e6,
-                mode,
-                environment,
-                entry.happened_at,
-            ),
-        )
-        written += cursor.rowcount
-    return written
-
-
-def ledger_cash_e6(connection: Connection, venue: str, mode: str) -> int:
-    """Return the cash our ledger says the account at a venue holds."""
-    row = connection.execute(
-        "SELECT coalesce(sum(cash_e6), 0)::bigint AS cash_e6 FROM trading.ledger WHERE venue = %s AND mode = %s",
-        (venue, mode),
-    ).fetchone()
-    return int(row["cash_e6"]) if row else 0
-
-
-def execution_cash_e6(connection: Connection, execution_id: int) -> int:
-    """Return the sum of the cash entries of one execution: its PnL once nothing is held."""
-    row = connection.execute(
-        "SELECT coalesce(sum(cash_e6), 0)::bigint AS cash_e6 FROM trading.ledger WHERE execution_id = %s",
-        (execution_id,),
-    ).fetchone()
-    return int(row["cash_e6"]) if row else 0
+def _ended(*, state: str, **columns: Any) -> EndedExecution:
+    return EndedExecution(state=ExecutionState(state), **columns)

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import psutil
 from psycopg.types.json import Jsonb
 
 from streams.market.errors import PermanentError
-from streams.storage.database import Connection, Row
+from streams.storage.database import Connection, fetch_one
 
 
 class LeaseLost(PermanentError):
@@ -31,6 +33,19 @@ class Lease:
     run_id: str
     epoch: int
     ttl_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRow:
+    """A row of `trading.leases`. `age_s`: seconds since its heartbeat."""
+
+    name: str
+    holder: str
+    run_id: str
+    epoch: int
+    released_at: datetime | None
+    is_alive: bool
+    age_s: float
 
 
 def process_holder() -> str:
@@ -96,22 +111,94 @@ def release(connection: Connection, lease: Lease) -> None:
 
 def release_dead(connection: Connection, name: str) -> bool:
     """Release a lease whose holder is a process of this host that is gone, without waiting for its expiry."""
-    row = find_lease(connection, name)
-    if row is None or row["released_at"] is not None or not is_holder_dead(row["holder"]):
+    lease = find_lease(connection, name)
+    if lease is None or lease.released_at is not None or not is_holder_dead(lease.holder):
         return False
     connection.execute(
         """UPDATE trading.leases SET released_at = clock_timestamp()
            WHERE name = %s AND epoch = %s AND released_at IS NULL""",
-        (name, row["epoch"]),
+        (name, lease.epoch),
     )
     return True
 
 
-def find_lease(connection: Connection, name: str) -> Row | None:
-    """Return the lease's row with `is_alive` and `age_s` (seconds since its heartbeat) as the database sees them."""
-    return connection.execute(
-        """SELECT *, released_at IS NULL AND expires_at >= clock_timestamp() AS is_alive,
+def find_lease(connection: Connection, name: str) -> LeaseRow | None:
+    """Return the lease's row, its age and whether it is alive as the database's clock says; None if nobody had it."""
+    return fetch_one(
+        connection,
+        LeaseRow,
+        """SELECT name, holder, run_id, epoch, released_at,
+               released_at IS NULL AND expires_at >= clock_timestamp() AS is_alive,
                extract(epoch FROM clock_timestamp() - heartbeat_at)::float8 AS age_s
            FROM trading.leases WHERE name = %s""",
         (name,),
+    )
+
+
+def holds_all(connection: Connection, leases: Sequence[Lease]) -> bool:
+    """Whether all these leases are alive under their epochs; False for no lease at all."""
+    rows = connection.execute(
+        """SELECT name, epoch FROM trading.leases
+           WHERE name = ANY(%s) AND released_at IS NULL AND expires_at > clock_timestamp()""",
+        ([lease.name for lease in leases],),
+    ).fetchall()
+    return bool(leases) and {(row["name"], row["epoch"]) for row in rows} == {
+        (lease.name, lease.epoch) for lease in leases
+    }
+
+
+def runs_with_live_leases(connection: Connection) -> set[str]:
+    """Return the ids of the runs that hold a lease which has not expired and whose process is not known to be gone."""
+    rows = connection.execute(
+        """SELECT run_id, holder FROM trading.leases
+           WHERE released_at IS NULL AND expires_at >= clock_timestamp() AND run_id <> ''"""
+    ).fetchall()
+    return {row["run_id"] for row in rows if not is_holder_dead(row["holder"])}
+
+
+# -- recorder shards ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RecorderPulse:
+    """What the unreleased leases of recorder shards say together.
+
+    Attributes:
+        recorders: How many there are.
+        lag_ms: The longest time from a frame to its committed row that a recorder states.
+        age_s: Seconds since the oldest of their heartbeats.
+    """
+
+    recorders: int
+    lag_ms: int
+    age_s: float
+
+
+def recorder_pulse(connection: Connection) -> RecorderPulse:
+    """Return how far the recorders are behind."""
+    pulse = fetch_one(
+        connection,
+        RecorderPulse,
+        """SELECT count(*) AS recorders, coalesce(max((detail ->> 'commit_lag_ms')::bigint), 0) AS lag_ms,
+               coalesce(max(extract(epoch FROM now() - heartbeat_at)), 0)::float8 AS age_s
+           FROM trading.leases WHERE name LIKE 'shard:%' AND released_at IS NULL""",
+    )
+    assert pulse is not None
+    return pulse
+
+
+def recorder_counters(connection: Connection) -> dict[str, dict[str, Any]]:
+    """Return the counters (JSON) that recorders stated within the last 30 seconds, by the name of their lease."""
+    rows = connection.execute(
+        """SELECT name, detail FROM trading.leases
+           WHERE name LIKE 'shard:%' AND released_at IS NULL AND heartbeat_at > now() - interval '30 seconds'"""
+    ).fetchall()
+    return {row["name"]: row["detail"] for row in rows}
+
+
+def last_recorder_heartbeat(connection: Connection) -> datetime | None:
+    """Return when a recorder last gave a sign of life; None where none has a shard."""
+    row = connection.execute(
+        "SELECT max(heartbeat_at) AS at FROM trading.leases WHERE name LIKE 'shard:%' AND released_at IS NULL"
     ).fetchone()
+    return row["at"] if row else None

@@ -1,16 +1,18 @@
-"""Groups of related markets: written whole, ended when their reason is gone."""
+"""Market groups: written whole, ended when their reason is gone; and the terms of the markets in them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from streams.market.identity import Environment
-from streams.storage.database import Connection
+from streams.market.identity import Environment, MarketRef, Venue
+from streams.market.listing import MarketTerms
+from streams.market.trading import MarketGroup, MarketInfo
+from streams.storage.database import Connection, fetch_all, fetch_int, fetch_one
 
 _UPSERT = """
 INSERT INTO trading.groups AS g (group_id, kind, title, markets, outcomes, is_tradable, reason, resolves_at,
@@ -25,28 +27,31 @@ WHERE (g.title, g.markets, g.outcomes, g.is_tradable, g.reason, g.resolves_at, g
 """
 
 
+_GROUP_COLUMNS = "g.group_id, g.kind, g.markets, g.outcomes, g.is_tradable, g.ended_at, p.state AS pair_state"
+
+
 @dataclass(frozen=True, slots=True)
-class GroupRow:
-    """One group as it is stored; see `trading.groups`."""
+class NewGroup:
+    """One market group as it is to be stored; see `trading.groups`."""
 
     group_id: str
     kind: str
     title: str
-    markets: list[dict[str, str]]
+    markets: tuple[tuple[str, str], ...]
     outcomes: list[Any]
     is_tradable: bool
     reason: str
     resolves_at: datetime | None
 
 
-def save_groups(connection: Connection, groups: Sequence[GroupRow], environment: Environment) -> tuple[int, int]:
+def save_groups(connection: Connection, groups: Sequence[NewGroup], environment: Environment) -> tuple[int, int]:
     """Write the groups there are now and end all others; returns (written or changed, ended)."""
     with connection.transaction(), connection.cursor() as cursor:
         cursor.executemany(
             _UPSERT,
             [
-                (g.group_id, g.kind, g.title, Jsonb(g.markets), Jsonb(g.outcomes), g.is_tradable, g.reason,
-                 g.resolves_at, environment)
+                (g.group_id, g.kind, g.title, Jsonb([{"venue": venue, "market_id": id_} for venue, id_ in g.markets]),
+                 Jsonb(g.outcomes), g.is_tradable, g.reason, g.resolves_at, environment)
                 for g in groups
             ],
         )  # fmt: skip
@@ -59,3 +64,73 @@ def save_groups(connection: Connection, groups: Sequence[GroupRow], environment:
         if changed or ended:
             connection.execute("SELECT pg_notify('crossbook_wanted', '')")
     return changed, ended
+
+
+def load_groups(connection: Connection) -> list[MarketGroup]:
+    """Return the market groups that have not ended. A pair's group is recognised by its two markets."""
+    return fetch_all(
+        connection,
+        _group,
+        f"""SELECT {_GROUP_COLUMNS} FROM trading.groups AS g
+           LEFT JOIN trading.pair_states AS p ON g.kind = 'pair'
+               AND p.kalshi_market_id =
+                   jsonb_path_query_first(g.markets, '$[*] ? (@.venue == "kalshi").market_id') #>> '{{}}'
+               AND p.polymarket_market_id =
+                   jsonb_path_query_first(g.markets, '$[*] ? (@.venue == "polymarket").market_id') #>> '{{}}'
+           WHERE g.ended_at IS NULL ORDER BY g.group_id""",
+    )
+
+
+def load_group(connection: Connection, group_id: str) -> MarketGroup | None:
+    """Return one market group, ended or not; None if there is none."""
+    return fetch_one(
+        connection,
+        _group,
+        f"""SELECT {_GROUP_COLUMNS} FROM trading.groups AS g
+           LEFT JOIN trading.pair_states AS p ON g.kind = 'pair'
+               AND g.markets @> jsonb_build_array(
+                   jsonb_build_object('venue', 'kalshi', 'market_id', p.kalshi_market_id),
+                   jsonb_build_object('venue', 'polymarket', 'market_id', p.polymarket_market_id))
+           WHERE g.group_id = %s LIMIT 1""",
+        (group_id,),
+    )
+
+
+def count_tradable_without_approval(connection: Connection) -> int:
+    """Return how many pair groups may be traded though their pair is not approved as it is now."""
+    return fetch_int(
+        connection,
+        """SELECT count(*) FROM trading.groups AS g
+           LEFT JOIN trading.pair_states AS p ON g.group_id = 'pair:' || p.pair_id
+           WHERE g.kind = 'pair' AND g.is_tradable AND g.ended_at IS NULL AND p.state IS DISTINCT FROM 'approved'""",
+    )
+
+
+def load_market_infos(connection: Connection, keys: Sequence[str]) -> dict[str, MarketInfo]:
+    """Return what is known of markets by "venue:market_id"; unknown ones are left out."""
+    found = fetch_all(
+        connection,
+        _market_info,
+        """SELECT v.venue, v.market_id, v.terms, s.status, v.close_time, v.expected_settle_time, s.settlement_e4
+           FROM raw.market_state AS s JOIN raw.market_versions AS v USING (version_id)
+           WHERE (s.venue || ':' || s.market_id) = ANY(%s)""",
+        (list(keys),),
+    )
+    return {market.key: market for market in found}
+
+
+def terms_of(stored: Mapping[str, Any]) -> MarketTerms:
+    """Return the terms from their JSON form; keys we do not know are ignored."""
+    known = {name: value for name, value in stored.items() if name in MarketTerms.__dataclass_fields__}
+    if "price_ranges" in known:
+        known["price_ranges"] = tuple((int(a), int(b), int(c)) for a, b, c in known["price_ranges"])
+    return MarketTerms(**known)
+
+
+def _group(*, markets: Sequence[Mapping[str, str]], **columns: Any) -> MarketGroup:
+    refs = tuple(MarketRef(Venue(market["venue"]), market["market_id"]) for market in markets)
+    return MarketGroup(markets=refs, **columns)
+
+
+def _market_info(*, venue: str, terms: Mapping[str, Any], **columns: Any) -> MarketInfo:
+    return MarketInfo(venue=Venue(venue), terms=terms_of(terms), **columns)

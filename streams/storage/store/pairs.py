@@ -1,18 +1,21 @@
 """Candidates, verdicts, pairs and what is decided on them, bound to the texts and the environment it was decided on.
 
-Automatic approvals are signed `sandbox`; what people decide is written by `app.operator_actions`.
+Automatic approvals are signed `sandbox`; what people decide comes from `app.operator_actions`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
 
 from psycopg.types.json import Jsonb
 
 from streams.market.identity import Environment
-from streams.storage.database import Connection, Row
+from streams.market.trading import PairState
+from streams.storage.database import Connection, fetch_all
 
 PairDecision = Literal["approve", "reject", "pause"]
 
@@ -72,7 +75,9 @@ WHERE p.environment = 'sandbox' AND {condition}
 RETURNING pair_id
 """
 _SELECT_STATES = """
-SELECT p.*, k.title AS kalshi_title, m.title AS polymarket_title, v.confidence, v.judge, v.basis_risk, v.differences
+SELECT p.pair_id, p.state, p.kalshi_market_id, p.polymarket_market_id, k.title AS kalshi_title,
+    m.title AS polymarket_title, p.relation, p.polarity, v.confidence, v.judge, v.basis_risk, p.decided_by,
+    p.decided_at, p.decision_reason, p.environment
 FROM trading.pair_states AS p
 LEFT JOIN trading.pair_verdicts AS v ON v.verdict_id = p.verdict_id
 LEFT JOIN raw.market_state AS ks ON ks.venue = 'kalshi' AND ks.market_id = p.kalshi_market_id
@@ -82,25 +87,97 @@ LEFT JOIN raw.market_versions AS m ON m.version_id = ms.version_id
 """
 
 
-def save_candidates(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> int:
-    """Write candidates: (kalshi id, polymarket id, rank, score, reasons, kalshi text hash, polymarket text hash)."""
+@dataclass(frozen=True, slots=True)
+class NewCandidate:
+    """Two markets that may be one contract, with the texts they were found by."""
+
+    kalshi_market_id: str
+    polymarket_market_id: str
+    rank: int
+    score: Decimal
+    reasons: Sequence[str]
+    kalshi_text_hash: str
+    polymarket_text_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateRow:
+    """A candidate that can be judged."""
+
+    candidate_id: int
+    kalshi_market_id: str
+    polymarket_market_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewVerdict:
+    """A judge's verdict on a candidate; `differences` is JSON."""
+
+    candidate_id: int
+    content_hash: str
+    judge: str
+    relation: str
+    same_contract: bool
+    polarity: str | None
+    confidence: Decimal
+    differences: Sequence[dict[str, Any]]
+    basis_risk: str
+    explanation: str
+    is_cached: bool
+    input_tokens: int
+    output_tokens: int
+    cost_usd: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class PairRow:
+    """A pair with its state, titles, last verdict and last decision; None where there is none."""
+
+    pair_id: str
+    state: PairState
+    kalshi_market_id: str
+    polymarket_market_id: str
+    kalshi_title: str | None
+    polymarket_title: str | None
+    relation: str
+    polarity: Literal["aligned", "inverted"]
+    confidence: Decimal | None
+    judge: str | None
+    basis_risk: str | None
+    decided_by: str | None
+    decided_at: datetime | None
+    decision_reason: str | None
+    environment: str
+
+
+def save_candidates(connection: Connection, candidates: Sequence[NewCandidate]) -> int:
+    """Write candidates; those that are known get their new rank, score, reasons and texts. Returns how many."""
     with connection.transaction(), connection.cursor() as cursor:
-        cursor.executemany(_SAVE_CANDIDATE, [(*row[:4], Jsonb(list(row[4])), *row[5:]) for row in rows])
-    return len(rows)
+        cursor.executemany(
+            _SAVE_CANDIDATE,
+            [
+                (c.kalshi_market_id, c.polymarket_market_id, c.rank, c.score, Jsonb(list(c.reasons)),
+                 c.kalshi_text_hash, c.polymarket_text_hash)
+                for c in candidates
+            ],
+        )  # fmt: skip
+    return len(candidates)
 
 
-def load_candidates(connection: Connection, market_ids: Sequence[str] | None = None) -> list[Row]:
+def load_candidates(connection: Connection, market_ids: Sequence[str] | None = None) -> list[CandidateRow]:
     """Return candidates whose two markets still trade, best score first; `market_ids` narrows to either side."""
-    query = """
-        SELECT c.* FROM trading.pair_candidates AS c
-        JOIN raw.market_state AS k ON k.venue = 'kalshi' AND k.market_id = c.kalshi_market_id
-        JOIN raw.market_state AS p ON p.venue = 'polymarket' AND p.market_id = c.polymarket_market_id
-        WHERE k.status IN ('unopened', 'open', 'paused') AND p.status IN ('unopened', 'open', 'paused')"""
-    values: list[Any] = []
-    if market_ids is not None:
-        query += " AND (c.kalshi_market_id = ANY(%s) OR c.polymarket_market_id = ANY(%s))"
-        values = [list(market_ids), list(market_ids)]
-    return connection.execute(query + " ORDER BY c.score DESC, c.candidate_id", values).fetchall()
+    return fetch_all(
+        connection,
+        CandidateRow,
+        """SELECT c.candidate_id, c.kalshi_market_id, c.polymarket_market_id FROM trading.pair_candidates AS c
+           JOIN raw.market_state AS k ON k.venue = 'kalshi' AND k.market_id = c.kalshi_market_id
+           JOIN raw.market_state AS p ON p.venue = 'polymarket' AND p.market_id = c.polymarket_market_id
+           WHERE k.status IN ('unopened', 'open', 'paused') AND p.status IN ('unopened', 'open', 'paused')
+             AND (%(ids)s::text[] IS NULL OR c.kalshi_market_id = ANY(%(ids)s::text[])
+                 OR c.polymarket_market_id = ANY(%(ids)s::text[]))
+           ORDER BY c.score DESC, c.candidate_id""",
+        {"ids": None if market_ids is None else list(market_ids)},
+    )
 
 
 def judged(connection: Connection, candidate_ids: Sequence[int]) -> set[tuple[int, str]]:
@@ -112,10 +189,18 @@ def judged(connection: Connection, candidate_ids: Sequence[int]) -> set[tuple[in
     return {(row["candidate_id"], row["content_hash"]) for row in rows}
 
 
-def save_verdicts(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Write verdicts, columns as in `trading.pair_verdicts` from candidate_id to cost_usd (differences as a list)."""
+def save_verdicts(connection: Connection, verdicts: Sequence[NewVerdict]) -> None:
+    """Write verdicts; one that is there for the same candidate and content stays."""
     with connection.transaction(), connection.cursor() as cursor:
-        cursor.executemany(_SAVE_VERDICT, [(*row[:7], Jsonb(row[7]), *row[8:]) for row in rows])
+        cursor.executemany(
+            _SAVE_VERDICT,
+            [
+                (v.candidate_id, v.content_hash, v.judge, v.relation, v.same_contract, v.polarity, v.confidence,
+                 Jsonb(list(v.differences)), v.basis_risk, v.explanation, v.is_cached, v.input_tokens,
+                 v.output_tokens, v.cost_usd)
+                for v in verdicts
+            ],
+        )  # fmt: skip
 
 
 def propose_pairs(connection: Connection, environment: Environment) -> tuple[int, int]:
@@ -153,25 +238,92 @@ def approve_in_sandbox(connection: Connection, threshold: Decimal) -> tuple[int,
     return len(approved), len(retracted)
 
 
-def list_pairs(connection: Connection, *, state: str | None = None, market_id: str | None = None) -> list[Row]:
-    """Return pairs with titles, state and last verdict, most confident first; optionally of one state or market."""
-    conditions, values = [], []
-    if state is not None:
-        conditions.append("p.state = %s")
-        values.append(state)
-    if market_id is not None:
-        conditions.append("(p.pair_id = %s OR p.kalshi_market_id = %s OR p.polymarket_market_id = %s)")
-        values += [market_id] * 3
-    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    return connection.execute(
-        _SELECT_STATES + where + " ORDER BY v.confidence DESC NULLS LAST, p.pair_id", values
-    ).fetchall()
+def list_pairs(connection: Connection, *, state: str | None = None, market_id: str | None = None) -> list[PairRow]:
+    """Return pairs, most confident first; optionally of one state, or of one market or pair id."""
+    return fetch_all(
+        connection,
+        PairRow,
+        _SELECT_STATES
+        + """WHERE (%(state)s::text IS NULL OR p.state = %(state)s)
+    AND (%(id)s::text IS NULL OR %(id)s IN (p.pair_id, p.kalshi_market_id, p.polymarket_market_id))
+ORDER BY v.confidence DESC NULLS LAST, p.pair_id""",
+        {"state": state, "id": market_id},
+    )
 
 
-def find_pairs(connection: Connection, any_id: str) -> list[Row]:
+def find_pairs(connection: Connection, any_id: str) -> list[PairRow]:
     """Return the pairs a pair id or a market's id of any kind means."""
     found = list_pairs(connection, market_id=any_id)
     if found:
         return found
     rows = connection.execute("SELECT DISTINCT market_id FROM raw.market_ids WHERE id = %s", (any_id,)).fetchall()
     return [pair for row in rows for pair in list_pairs(connection, market_id=row["market_id"])]
+
+
+def count_pairs_by_state(connection: Connection) -> dict[PairState, int]:
+    """Return how many pairs there are in each state, states in alphabetical order."""
+    rows = connection.execute(
+        "SELECT state, count(*) AS n FROM trading.pair_states GROUP BY state ORDER BY state"
+    ).fetchall()
+    return {row["state"]: row["n"] for row in rows}
+
+
+# -- decisions of people -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class NewDecision:
+    """What a person decides on a pair. `seen_hashes`: texts that were read (Kalshi, Polymarket); None: as they are."""
+
+    pair_id: str
+    decision: PairDecision
+    decided_by: str
+    reason: str
+    seen_hashes: tuple[str, str] | None
+
+
+def write_decision(connection: Connection, new: NewDecision) -> int | None:
+    """Write a decision and return its id; None when there is no such pair, or its texts are others by now."""
+    row = connection.execute(
+        """
+        INSERT INTO trading.pair_decisions (pair_id, decision, decided_by, reason, kalshi_text_hash,
+            polymarket_text_hash, environment)
+        SELECT pair_id, %(decision)s, %(who)s, %(reason)s, kalshi_text_hash, polymarket_text_hash,
+            (SELECT environment FROM trading.environment_stamp)
+        FROM trading.pairs
+        WHERE pair_id = %(pair_id)s AND (%(seen)s::text[] IS NULL
+            OR ARRAY[kalshi_text_hash, polymarket_text_hash] = %(seen)s::text[])
+        RETURNING decision_id
+        """,
+        {
+            "pair_id": new.pair_id,
+            "decision": new.decision,
+            "who": new.decided_by,
+            "reason": new.reason,
+            "seen": None if new.seen_hashes is None else list(new.seen_hashes),
+        },
+    ).fetchone()
+    return None if row is None else int(row["decision_id"])
+
+
+def has_pair(connection: Connection, pair_id: str) -> bool:
+    """Whether there is a pair of this id."""
+    return connection.execute("SELECT FROM trading.pairs WHERE pair_id = %s", (pair_id,)).fetchone() is not None
+
+
+# -- how far matching has read -----------------------------------------------------------------------------------------
+
+
+def read_cursor(connection: Connection, stage: str) -> int | None:
+    """Return the last version of `raw.market_versions` a stage of matching has read, None if it never ran."""
+    row = connection.execute("SELECT version_id FROM trading.matching_cursors WHERE stage = %s", (stage,)).fetchone()
+    return int(row["version_id"]) if row else None
+
+
+def write_cursor(connection: Connection, stage: str, version_id: int) -> None:
+    """Note how far a stage of matching has read."""
+    connection.execute(
+        "INSERT INTO trading.matching_cursors (stage, version_id) VALUES (%s, %s) ON CONFLICT (stage) DO UPDATE"
+        " SET version_id = excluded.version_id, updated_at = now()",
+        (stage, version_id),
+    )

@@ -3,38 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
-from typing import Literal
 
+from streams.market.trading import UNRESOLVED, LimitValues, SwitchState, TiedUp
 from streams.market.units import CASH_SCALE, SIZE_SCALE
 from streams.settings import Settings
-from streams.storage.database import Connection
+from streams.storage.database import Connection, fetch_int, fetch_one
 
-SwitchState = Literal["run", "pause", "reduce", "kill"]
 ACTING_LOCK = 7_263_542
 """Advisory lock of the transaction that writes an intent; a trigger takes it for each new row of trading.switches."""
 
 
 @dataclass(frozen=True, slots=True)
-class LimitValues:
-    """The limits in force."""
+class SwitchRow:
+    """A row of `trading.switches`: what somebody set, and why."""
 
-    order_contracts_e6: int
-    market_e6: int
-    pair_e6: int
-    total_e6: int
-    daily_loss_e6: int
-
-
-@dataclass(frozen=True, slots=True)
-class TiedUp:
-    """Cash (1e-6 dollar) in open executions and in reservations of unresolved orders."""
-
-    by_market_e6: dict[tuple[str, str], int]
-    by_group_e6: dict[str, int]
-    total_e6: int
-    provisional_e6: int
-    realised_today_e6: int
+    state: SwitchState
+    set_by: str
+    set_at: datetime
+    reason: str
 
 
 def lock_acting(connection: Connection) -> None:
@@ -42,11 +30,19 @@ def lock_acting(connection: Connection) -> None:
     connection.execute("SELECT pg_advisory_xact_lock(%s)", (ACTING_LOCK,))
 
 
+def last_switch(connection: Connection) -> SwitchRow | None:
+    """Return the switch in force with who set it; None when there is none, which only a damaged database has."""
+    return fetch_one(
+        connection,
+        SwitchRow,
+        "SELECT state, set_by, set_at, reason FROM trading.switches ORDER BY switch_id DESC LIMIT 1",
+    )
+
+
 def current_switch(connection: Connection) -> SwitchState:
-    """Return the switch in force; `kill` when there is none, which only a damaged database has."""
-    row = connection.execute("SELECT state FROM trading.switches ORDER BY switch_id DESC LIMIT 1").fetchone()
-    state: SwitchState = "kill" if row is None else row["state"]
-    return state
+    """Return the switch in force; `kill` when there is none."""
+    switch = last_switch(connection)
+    return "kill" if switch is None else switch.state
 
 
 def set_switch(connection: Connection, state: SwitchState, set_by: str, reason: str = "") -> int:
@@ -57,6 +53,16 @@ def set_switch(connection: Connection, state: SwitchState, set_by: str, reason: 
     ).fetchone()
     assert row is not None
     return int(row["switch_id"])
+
+
+def set_limit(connection: Connection, name: str, value: Decimal, set_by: str, reason: str = "") -> int:
+    """Write a new value of a limit (dollars, or contracts for `order_contracts`) and return its id."""
+    row = connection.execute(
+        "INSERT INTO trading.limits (name, value, set_by, reason) VALUES (%s, %s, %s, %s) RETURNING limit_id",
+        (name, value, set_by, reason),
+    ).fetchone()
+    assert row is not None
+    return int(row["limit_id"])
 
 
 def current_limits(connection: Connection, settings: Settings) -> LimitValues:
@@ -88,12 +94,12 @@ def tied_up(connection: Connection, mode: str) -> TiedUp:
                UNION ALL
                SELECT i.execution_id, i.venue, i.market_id, i.reserved_e6 FROM trading.intents AS i
                JOIN trading.orders AS o USING (intent_id)
-               WHERE o.state IN ('prepared', 'sent', 'unknown', 'resting')
+               WHERE o.state = ANY(%s)
            ) AS x
            JOIN trading.executions AS e USING (execution_id)
            WHERE e.settled_at IS NULL AND e.mode = %s
            GROUP BY 1, 2, 3""",
-        (mode,),
+        (list(UNRESOLVED), mode),
     ).fetchall()
     by_market: dict[tuple[str, str], int] = {}
     by_group: dict[str, int] = {}
@@ -106,20 +112,20 @@ def tied_up(connection: Connection, mode: str) -> TiedUp:
 
 
 def _provisional(connection: Connection, mode: str) -> int:
-    row = connection.execute(
-        """SELECT coalesce(sum(f.cash_e6 + f.fee_e6), 0)::bigint AS cash_e6 FROM trading.fills AS f
+    return fetch_int(
+        connection,
+        """SELECT coalesce(sum(f.cash_e6 + f.fee_e6), 0)::bigint FROM trading.fills AS f
            JOIN trading.orders AS o USING (order_id) JOIN trading.intents AS i USING (intent_id)
            JOIN trading.executions AS e USING (execution_id)
            WHERE f.state = 'provisional' AND f.action = 'buy' AND e.mode = %s""",
         (mode,),
-    ).fetchone()
-    return int(row["cash_e6"]) if row else 0
+    )
 
 
 def _today(connection: Connection, mode: str) -> int:
-    row = connection.execute(
-        """SELECT coalesce(sum(realised_pnl_e6), 0)::bigint AS pnl_e6 FROM trading.executions
+    return fetch_int(
+        connection,
+        """SELECT coalesce(sum(realised_pnl_e6), 0)::bigint FROM trading.executions
            WHERE mode = %s AND settled_at >= date_trunc('day', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'""",
         (mode,),
-    ).fetchone()
-    return int(row["pnl_e6"]) if row else 0
+    )

@@ -1,4 +1,4 @@
-"""Groups, the terms of their markets, and signals: what the edge monitor and the desk read and write."""
+"""Signals: episodes of an opportunity as the edge monitor writes them, and why a signal was not traded."""
 
 from __future__ import annotations
 
@@ -7,37 +7,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from streams.market.listing import MarketTerms
-from streams.storage.database import Connection, Row
-
-
-@dataclass(frozen=True, slots=True)
-class MarketInfo:
-    """What must be known of a market to trade it. `settlement_e4` is what one YES pays, None until known."""
-
-    venue: str
-    market_id: str
-    terms: MarketTerms
-    status: str
-    close_time: datetime | None
-    expected_settle_time: datetime | None
-    settlement_e4: int | None
-
-    @property
-    def key(self) -> str:
-        """The id used in groups: "venue:market_id"."""
-        return f"{self.venue}:{self.market_id}"
-
-
-@dataclass(frozen=True, slots=True)
-class SignalLeg:
-    """A leg of a signal, at the peak."""
-
-    venue: str
-    market_id: str
-    outcome: str
-    limit_price_e4: int
-    size_e6: int
+from streams.market.identity import Venue
+from streams.market.trading import RefusalReason, Signal, SignalLeg
+from streams.storage.database import Connection, fetch_all, fetch_one
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,65 +31,20 @@ class Episode:
     legs: tuple[SignalLeg, ...]
 
 
-def load_groups(connection: Connection) -> list[Row]:
-    """Return the groups that have not ended, with the state of their pair where they are one.
+@dataclass(frozen=True, slots=True)
+class ActionableSignal:
+    """An open signal that may be traded now."""
 
-    Columns: those of trading.groups and `pair_state` (None unless kind is pair). A pair's group is recognised by its
-    two markets.
-    """
-    return connection.execute(
-        """SELECT g.*, p.state AS pair_state FROM trading.groups AS g
-           LEFT JOIN trading.pair_states AS p ON g.kind = 'pair'
-               AND p.kalshi_market_id =
-                   jsonb_path_query_first(g.markets, '$[*] ? (@.venue == "kalshi").market_id') #>> '{}'
-               AND p.polymarket_market_id =
-                   jsonb_path_query_first(g.markets, '$[*] ? (@.venue == "polymarket").market_id') #>> '{}'
-           WHERE g.ended_at IS NULL ORDER BY g.group_id"""
-    ).fetchall()
+    signal_id: int
+    group_id: str
 
 
-def load_group(connection: Connection, group_id: str) -> Row | None:
-    """Return one group with `pair_state`, ended or not."""
-    return connection.execute(
-        """SELECT g.*, p.state AS pair_state FROM trading.groups AS g
-           LEFT JOIN trading.pair_states AS p ON g.kind = 'pair'
-               AND g.markets @> jsonb_build_array(
-                   jsonb_build_object('venue', 'kalshi', 'market_id', p.kalshi_market_id),
-                   jsonb_build_object('venue', 'polymarket', 'market_id', p.polymarket_market_id))
-           WHERE g.group_id = %s LIMIT 1""",
-        (group_id,),
-    ).fetchone()
+@dataclass(frozen=True, slots=True)
+class GroupClaim:
+    """A try to be the only run that trades a market group. `key` names the lock; `is_held`: we have it."""
 
-
-def load_markets(connection: Connection, keys: list[str]) -> dict[str, MarketInfo]:
-    """Return what is known of markets by "venue:market_id"; unknown ones are left out."""
-    rows = connection.execute(
-        """SELECT v.venue, v.market_id, v.terms, s.status, v.close_time, v.expected_settle_time, s.settlement_e4
-           FROM raw.market_state AS s JOIN raw.market_versions AS v USING (version_id)
-           WHERE (s.venue || ':' || s.market_id) = ANY(%s)""",
-        (keys,),
-    ).fetchall()
-    found = (
-        MarketInfo(
-            row["venue"],
-            row["market_id"],
-            terms_of(row["terms"]),
-            row["status"],
-            row["close_time"],
-            row["expected_settle_time"],
-            row["settlement_e4"],
-        )
-        for row in rows
-    )
-    return {market.key: market for market in found}
-
-
-def terms_of(raw: dict[str, Any]) -> MarketTerms:
-    """Return the terms from their JSON form; keys we do not know are ignored."""
-    known = {name: value for name, value in raw.items() if name in MarketTerms.__dataclass_fields__}
-    if "price_ranges" in known:
-        known["price_ranges"] = tuple((int(a), int(b), int(c)) for a, b, c in known["price_ranges"])
-    return MarketTerms(**known)
+    key: int
+    is_held: bool
 
 
 def open_signal(connection: Connection, episode: Episode, shard: int, environment: str) -> int | None:
@@ -217,32 +144,42 @@ def close_orphans(connection: Connection, shard: int, at: datetime) -> int:
     return cursor.rowcount
 
 
-def load_signal(connection: Connection, signal_id: int) -> Row | None:
-    """Return a signal with `legs` (rows of trading.signal_legs in order) and `attempts` (executions so far)."""
-    row = connection.execute(
-        """SELECT s.*, (SELECT count(*) FROM trading.executions AS e WHERE e.signal_id = s.signal_id) AS attempts
+def load_signal(connection: Connection, signal_id: int) -> Signal | None:
+    """Return a signal with its legs and the number of its executions so far; None if there is none."""
+    legs = fetch_all(
+        connection,
+        _leg,
+        """SELECT venue, market_id, outcome, limit_price_e4, size_e6 FROM trading.signal_legs
+           WHERE signal_id = %s ORDER BY leg_no""",
+        (signal_id,),
+    )
+
+    def signal(**columns: Any) -> Signal:
+        return Signal(legs=tuple(legs), **columns)
+
+    return fetch_one(
+        connection,
+        signal,
+        """SELECT s.signal_id, s.group_id, s.closed_at, s.updated_at,
+               (SELECT count(*) FROM trading.executions AS e WHERE e.signal_id = s.signal_id) AS attempts
            FROM trading.signals AS s WHERE s.signal_id = %s""",
         (signal_id,),
-    ).fetchone()
-    if row is None:
-        return None
-    row["legs"] = connection.execute(
-        "SELECT * FROM trading.signal_legs WHERE signal_id = %s ORDER BY leg_no", (signal_id,)
-    ).fetchall()
-    return row
+    )
 
 
 def load_actionable(
     connection: Connection, retry_after_s: float, max_attempts: int, limit: int, least_age_s: float = 0.0
-) -> list[Row]:
+) -> list[ActionableSignal]:
     """Return open, tradable signals worth a look, the most profitable first.
 
     Not: signals with an execution that bought something, is under way or was flattened by a person, with
     `max_attempts` executions, or that were tried or refused less than `retry_after_s` ago, or opened less than
     `least_age_s` ago.
     """
-    return connection.execute(
-        """SELECT s.signal_id, s.group_id, s.leg_set, s.profit_e6, s.opened_at FROM trading.signals AS s
+    return fetch_all(
+        connection,
+        ActionableSignal,
+        """SELECT s.signal_id, s.group_id FROM trading.signals AS s
            WHERE s.closed_at IS NULL AND s.is_tradable
              AND s.opened_at <= now() - make_interval(secs => %(age)s)
              AND NOT EXISTS (SELECT 1 FROM trading.executions AS e WHERE e.signal_id = s.signal_id
@@ -253,4 +190,87 @@ def load_actionable(
                  AND r.refused_at > now() - make_interval(secs => %(retry)s))
            ORDER BY s.profit_e6 DESC, s.signal_id LIMIT %(limit)s""",
         {"retry": retry_after_s, "attempts": max_attempts, "limit": limit, "age": least_age_s},
-    ).fetchall()
+    )
+
+
+def claim_group(connection: Connection, signal_id: int) -> GroupClaim | None:
+    """Try to take the lock on a signal's market group for this connection; None if there is no such signal."""
+    return fetch_one(
+        connection,
+        GroupClaim,
+        """SELECT hashtextextended('trade ' || group_id, 0) AS key,
+               pg_try_advisory_lock(hashtextextended('trade ' || group_id, 0)) AS is_held
+           FROM trading.signals WHERE signal_id = %s""",
+        (signal_id,),
+    )
+
+
+def release_group(connection: Connection, claim: GroupClaim) -> None:
+    """Give the lock of a claim back."""
+    connection.execute("SELECT pg_advisory_unlock(%s)", (claim.key,))
+
+
+# -- refusals ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class NewRefusal:
+    """Why a signal was not traded, or why its execution ended before its first order."""
+
+    signal_id: int
+    reason: RefusalReason
+    detail: str
+    environment: str
+    execution_id: int | None = None
+
+
+def write_refusal(connection: Connection, new: NewRefusal) -> None:
+    """Note that a signal was not traded, and why."""
+    connection.execute(
+        """INSERT INTO trading.refusals (signal_id, execution_id, reason, detail, environment)
+           VALUES (%s, %s, %s, %s, %s)""",
+        (new.signal_id, new.execution_id, new.reason, new.detail, new.environment),
+    )
+
+
+def refuse_untradable(connection: Connection, environment: str) -> int:
+    """Refuse, once each, the open signals whose market group may not be traded, saying why; returns how many."""
+    cursor = connection.execute(
+        """INSERT INTO trading.refusals (signal_id, reason, detail, environment)
+           SELECT s.signal_id,
+               CASE WHEN g.kind <> 'pair' THEN %(no)s WHEN p.state = 'lapsed' THEN %(lapsed)s
+                    ELSE %(pair)s END,
+               coalesce(nullif(g.reason, ''), p.state, g.kind), %(environment)s
+           FROM trading.signals AS s JOIN trading.groups AS g USING (group_id)
+           LEFT JOIN trading.pair_states AS p ON g.kind = 'pair'
+               AND g.markets @> jsonb_build_array(
+                   jsonb_build_object('venue', 'kalshi', 'market_id', p.kalshi_market_id),
+                   jsonb_build_object('venue', 'polymarket', 'market_id', p.polymarket_market_id))
+           WHERE s.closed_at IS NULL AND NOT s.is_tradable
+             AND NOT EXISTS (SELECT 1 FROM trading.refusals AS r WHERE r.signal_id = s.signal_id)""",
+        {
+            "no": RefusalReason.NOT_TRADABLE,
+            "lapsed": RefusalReason.LAPSED,
+            "pair": RefusalReason.PAIR_NOT_APPROVED,
+            "environment": environment,
+        },
+    )
+    return cursor.rowcount
+
+
+def refuse_all(connection: Connection, reason: RefusalReason, environment: str) -> int:
+    """Refuse, once each, every open tradable signal that nothing was executed for; returns how many."""
+    cursor = connection.execute(
+        """INSERT INTO trading.refusals (signal_id, reason, environment)
+           SELECT s.signal_id, %(reason)s, %(environment)s FROM trading.signals AS s
+           WHERE s.closed_at IS NULL AND s.is_tradable
+             AND NOT EXISTS (SELECT 1 FROM trading.executions AS e WHERE e.signal_id = s.signal_id)
+             AND NOT EXISTS (SELECT 1 FROM trading.refusals AS r
+                 WHERE r.signal_id = s.signal_id AND r.reason = %(reason)s)""",
+        {"reason": reason, "environment": environment},
+    )
+    return cursor.rowcount
+
+
+def _leg(*, venue: str, **columns: Any) -> SignalLeg:
+    return SignalLeg(venue=Venue(venue), **columns)

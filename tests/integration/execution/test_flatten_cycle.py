@@ -13,14 +13,14 @@ import pytest
 
 from app.operator_actions import ask_flatten
 from orchestration.execution import run_execution as drive
-from orchestration.execution.decide.hedge import State
-from orchestration.execution.send_orders import Accounts
 from orchestration.execution.settlement import compare_balances, ensure_deposits
-from orchestration.execution.settlement_cycle import run_round
-from orchestration.execution.trade_signal import Desk
+from orchestration.execution.settlement_cycle import run_cycle
+from orchestration.execution.trade_signal import SignalTrader
+from orchestration.execution.trading_context import TradingContext
 from orchestration.execution.venues.gateway import OrderKey, OrderReading, PreparedOrder
 from streams.market.errors import OutcomeUnknown
 from streams.market.identity import Venue
+from streams.market.trading import ExecutionState
 from streams.settings import Settings
 from streams.storage.database import Connection, connect
 from streams.storage.store.risk import set_switch
@@ -30,7 +30,7 @@ from tests.support.fake_venue import (
     POLYMARKET_MARKET,
     FakeVenue,
     fake_settings,
-    make_accounts,
+    make_context,
     rows,
     seed_group,
     seed_signal,
@@ -45,14 +45,14 @@ class World:
 
     def __init__(self, connection: Connection, faults: dict[str, float], seed: int, settings: Settings) -> None:
         self.connection = connection
-        self.accounts: Accounts
+        self.context: TradingContext
         self.venues: dict[Venue, FakeVenue]
-        self.accounts, self.venues = make_accounts(connection, faults, seed, settings)
+        self.context, self.venues = make_context(connection, faults, seed, settings)
 
     async def hedge(self) -> int:
-        await ensure_deposits(self.connection, self.accounts)
+        await ensure_deposits(self.connection, self.context)
         set_books(self.venues, random.Random(5))
-        outcome = await Desk(self.connection, self.accounts, "run").trade(seed_signal(self.connection, 1))
+        outcome = await SignalTrader(self.connection, self.context, "run").trade(seed_signal(self.connection, 1))
         assert outcome.execution_id is not None, outcome
         self.quote()
         return outcome.execution_id
@@ -65,9 +65,9 @@ class World:
                 for level in levels:
                     level[1] = 100_000_000
 
-    async def rounds(self, number: int = 1) -> None:
+    async def cycles(self, number: int = 1) -> None:
         for _ in range(number):
-            await run_round(self.connection, self.accounts, "round")
+            await run_cycle(self.connection, self.context, "round")
 
     def command(self) -> dict[str, Any]:
         return rows(self.connection, "SELECT * FROM trading.commands ORDER BY command_id DESC LIMIT 1")[0]
@@ -88,7 +88,7 @@ class World:
             self.venues[venue].asks[market, outcome] = []
 
     async def assert_balanced(self) -> None:
-        assert [balance.difference_e6 for balance in await compare_balances(self.connection, self.accounts)] == [0, 0]
+        assert [balance.difference_e6 for balance in await compare_balances(self.connection, self.context)] == [0, 0]
 
     @property
     def profit(self) -> int:
@@ -120,7 +120,7 @@ def test_a_flattened_hedge_holds_nothing_and_its_loss_is_the_change_of_cash(data
     async def story(world: World) -> None:
         execution_id = await world.hedge()
         ask_flatten(world.connection, execution_id, who="mara")
-        await world.rounds(12)  # the last ones follow the sales until they are confirmed
+        await world.cycles(12)  # the last ones follow the sales until they are confirmed
         execution, command = world.execution(), world.command()
         assert command["result"].startswith("FLAT: "), command
         assert command["taken_at"] < command["done_at"]
@@ -145,7 +145,7 @@ def test_a_flatten_sells_while_nothing_new_may_open(database: str, switch: str) 
         execution_id = await world.hedge()
         set_switch(world.connection, switch, "tester")  # type: ignore[arg-type]
         ask_flatten(world.connection, execution_id, who="mara")
-        await world.rounds()
+        await world.cycles()
         assert world.execution()["state"] == "FLAT"
 
     play(database, story)
@@ -157,7 +157,7 @@ def test_a_flatten_under_a_kill_is_refused_and_nothing_leaves(database: str) -> 
         sent = sum(len(fake.sent) for fake in world.venues.values())
         set_switch(world.connection, "kill", "tester")
         ask_flatten(world.connection, execution_id, who="mara")
-        await world.rounds()
+        await world.cycles()
         assert world.command()["result"] == "refused: trading is killed"
         assert world.execution()["state"] == "HEDGED"
         assert sum(len(fake.sent) for fake in world.venues.values()) == sent
@@ -174,10 +174,10 @@ def test_a_flatten_waits_for_the_run_that_works_on_its_markets(database: str) ->
                WHERE name = %s""",
             (f"market:kalshi:{KALSHI_MARKET}",),
         )
-        await world.rounds()
+        await world.cycles()
         assert world.command()["done_at"] is None
         world.connection.execute("UPDATE trading.leases SET released_at = now()")
-        await world.rounds()
+        await world.cycles()
         assert world.execution()["state"] == "FLAT"
 
     play(database, story)
@@ -191,14 +191,14 @@ def test_a_hedge_with_a_leg_nobody_buys_is_kept_whole_until_somebody_does(
         hurry()
         world.take_bids(Venue.KALSHI, KALSHI_MARKET)
         ask_flatten(world.connection, execution_id, who="mara")
-        await world.rounds()
+        await world.cycles()
         assert world.command()["result"] == f"HEDGED: no bid for yes of kalshi:{KALSHI_MARKET} within the bound"
         assert world.execution()["state"] == "HEDGED"
         assert world.purposes() == {"open"}
         assert world.open_alerts() == {"flatten"}
         world.quote()
         ask_flatten(world.connection, execution_id, who="mara")
-        await world.rounds()
+        await world.cycles()
         assert world.execution()["state"] == "FLAT"
         assert world.open_alerts() == set()
 
@@ -224,7 +224,7 @@ def test_a_leg_that_loses_its_bids_in_the_middle_is_escalated_with_an_alarm(
                 return answer
 
             world.venues[venue].send = sold  # type: ignore[method-assign]
-        await world.rounds()
+        await world.cycles()
         assert world.command()["result"].startswith("ESCALATED: no bid for ")
         assert world.execution()["state"] == "ESCALATED"
         assert world.open_alerts() == {"escalated", "flatten"}
@@ -244,7 +244,7 @@ def test_thin_bids_are_sold_into_piece_by_piece_and_never_below_the_bound(
                 level[1] = 2_000_000
             levels.append([levels[0][0] + 600, 100_000_000])  # beyond the bound of five cents
         ask_flatten(world.connection, execution_id, who="mara")
-        await world.rounds()
+        await world.cycles()
         sales = rows(world.connection, "SELECT * FROM trading.intents WHERE purpose = 'flatten' ORDER BY intent_id")
         assert {row["leg_no"] for row in sales} == {0, 1}
         assert sum(row["size_e6"] for row in sales if row["leg_no"] == 0) == 6_000_000
@@ -273,12 +273,12 @@ def test_a_flatten_whose_round_dies_is_finished_by_the_next_one(database: str, d
 
             fake.send = killed  # type: ignore[method-assign]
         with pytest.raises(KeyboardInterrupt):
-            await world.rounds()
+            await world.cycles()
         assert world.execution()["state"] == "UNWINDING"
         assert world.command()["done_at"] is None
         for venue, fake in world.venues.items():
             fake.send = sends[venue]  # type: ignore[method-assign]
-        await world.rounds(3)
+        await world.cycles(3)
         assert world.execution()["state"] == "FLAT"
         assert world.command()["result"].startswith("FLAT: ")
         bought = rows(world.connection, "SELECT count(*) AS n FROM trading.intents WHERE action = 'buy'")[0]["n"]
@@ -300,8 +300,8 @@ def test_whatever_the_venues_do_a_flatten_has_a_result_and_the_ledger_equals_the
     database: str, name: str
 ) -> None:
     async def story(world: World) -> None:
-        source, desk = random.Random(3), Desk(world.connection, world.accounts, "run")
-        await ensure_deposits(world.connection, world.accounts)
+        source, desk = random.Random(3), SignalTrader(world.connection, world.context, "run")
+        await ensure_deposits(world.connection, world.context)
         for number in range(6):
             set_books(world.venues, source)
             outcome = await desk.trade(seed_signal(world.connection, number))
@@ -310,9 +310,9 @@ def test_whatever_the_venues_do_a_flatten_has_a_result_and_the_ledger_equals_the
             )
             if outcome.execution_id is not None and open_[0]["settled_at"] is None:
                 ask_flatten(world.connection, outcome.execution_id, who="mara")
-            await world.rounds()
+            await world.cycles()
         set_books(world.venues, source)
-        await world.rounds(20)
+        await world.cycles(20)
         assert not rows(world.connection, "SELECT * FROM trading.commands WHERE result IS NULL")
         for row in rows(world.connection, "SELECT * FROM trading.executions"):
             assert row["state"] in ("HEDGED", "FLAT", "ESCALATED")
@@ -344,12 +344,12 @@ def test_an_order_that_was_given_up_and_filled_after_all_is_booked_and_sold_agai
         await world.hedge()
         given_up = rows(world.connection, "SELECT * FROM trading.orders WHERE reason = 'the venue never saw it'")
         assert [row["state"] for row in given_up] == ["expired"]
-        await world.rounds(12)
+        await world.cycles(12)
         before = world.execution()["state"]
         assert before in ("HEDGED", "FLAT")
         hidden.clear()
         set_switch(world.connection, switch, "tester")  # type: ignore[arg-type]
-        await world.rounds(3)
+        await world.cycles(3)
         order = rows(world.connection, f"SELECT * FROM trading.orders WHERE order_id = {given_up[0]['order_id']}")[0]
         assert order["state"] in ("filled", "partial")
         assert rows(world.connection, "SELECT * FROM trading.alerts WHERE kind = 'late_fill'")
@@ -361,7 +361,7 @@ def test_an_order_that_was_given_up_and_filled_after_all_is_booked_and_sold_agai
         assert world.execution()["state"] == before
         assert "unwind" in world.purposes()
         assert world.open_alerts() == set()
-        assert State.UNWINDING in {
+        assert ExecutionState.UNWINDING in {
             row["state"] for row in rows(world.connection, "SELECT * FROM trading.execution_events")
         }
 

@@ -89,7 +89,7 @@ def test_an_edge_that_vanishes_before_the_least_time_opens_nothing(database: str
         try:
             quote(monitor, "KXA-50", 4_900, 5_000)
             quote(monitor, "KXA-60", 5_800, 5_900)
-            wait_for(lambda: monitor.evaluations > 2, monitor)
+            wait_for(lambda: monitor.walks > 2, monitor)
             quote(monitor, "KXA-60", 4_000, 5_900)
             monitor.on_tick(time.time_ns())
         finally:

@@ -15,11 +15,10 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from app.operator_actions import ask_flatten
-from orchestration.execution.send_orders import Accounts
 from orchestration.execution.settlement import ensure_deposits
-from orchestration.execution.settlement_cycle import run_round
-from orchestration.execution.trade_signal import Desk
-from orchestration.execution.trading_context import open_accounts
+from orchestration.execution.settlement_cycle import run_cycle
+from orchestration.execution.trade_signal import SignalTrader
+from orchestration.execution.trading_context import TradingContext, open_trading_context
 from streams.market.identity import MarketRef, Venue
 from streams.sandbox.core.faults import load_plan
 from streams.sandbox.core.identifiers import polymarket_ids
@@ -213,32 +212,32 @@ async def until(condition: Callable[[], Awaitable[bool]], deadline_s: float = 90
 def test_a_trade_on_the_sandbox_ends_and_its_profit_is_the_change_of_both_balances(
     database: str, tmp_path: Path, faults: list[dict[str, Any]], settlement: int, state: str
 ) -> None:
-    async def trade(connection: Connection, accounts: Accounts, flow: TwoMarkets) -> None:
-        await ensure_deposits(connection, accounts)
-        outcome = await Desk(connection, accounts, "run").trade(seed_signal(connection))
+    async def trade(connection: Connection, context: TradingContext, flow: TwoMarkets) -> None:
+        await ensure_deposits(connection, context)
+        outcome = await SignalTrader(connection, context, "run").trade(seed_signal(connection))
         assert outcome.execution_id is not None, outcome
 
         purposes = {row["purpose"] for row in connection.execute("SELECT purpose FROM trading.intents")}
         assert ("unwind" in purposes) == (state == "FLAT")
 
         async def is_confirmed() -> bool:
-            await run_round(connection, accounts, "round")
+            await run_cycle(connection, context, "round")
             row = connection.execute("SELECT count(*) AS n FROM trading.fills WHERE state = 'provisional'").fetchone()
             return row == {"n": 0}
 
         await until(is_confirmed)
-        balances = (await run_round(connection, accounts, "round")).balances
+        balances = (await run_cycle(connection, context, "round")).balances
         assert [(balance.difference_e6, balance.in_flight) for balance in balances] == [(0, 0), (0, 0)]
         flow.end = settlement
 
         async def is_settled() -> bool:
             connection.execute("UPDATE raw.market_state SET settlement_e4 = %s", (settlement,))
-            await run_round(connection, accounts, "round")
+            await run_cycle(connection, context, "round")
             row = connection.execute("SELECT settled_at FROM trading.executions").fetchone()
             return row is not None and row["settled_at"] is not None
 
         await until(is_settled)
-        balances = (await run_round(connection, accounts, "round")).balances
+        balances = (await run_cycle(connection, context, "round")).balances
         assert [balance.difference_e6 for balance in balances] == [0, 0]
         execution = connection.execute("SELECT * FROM trading.executions").fetchone()
         assert execution is not None
@@ -250,15 +249,15 @@ def test_a_trade_on_the_sandbox_ends_and_its_profit_is_the_change_of_both_balanc
 
 
 def test_a_flatten_on_the_sandbox_sells_both_legs_and_books_its_loss(database: str, tmp_path: Path) -> None:
-    async def trade(connection: Connection, accounts: Accounts, flow: TwoMarkets) -> None:
-        await ensure_deposits(connection, accounts)
-        outcome = await Desk(connection, accounts, "run").trade(seed_signal(connection))
+    async def trade(connection: Connection, context: TradingContext, flow: TwoMarkets) -> None:
+        await ensure_deposits(connection, context)
+        outcome = await SignalTrader(connection, context, "run").trade(seed_signal(connection))
         assert outcome.state == "HEDGED", outcome
         assert outcome.execution_id is not None
         ask_flatten(connection, outcome.execution_id, who="mara", reason="drill")
 
         async def is_obeyed() -> bool:
-            await run_round(connection, accounts, "round")
+            await run_cycle(connection, context, "round")
             row = connection.execute("SELECT count(*) AS n FROM trading.fills WHERE state = 'provisional'").fetchone()
             return row == {"n": 0}
 
@@ -266,7 +265,7 @@ def test_a_flatten_on_the_sandbox_sells_both_legs_and_books_its_loss(database: s
         command = connection.execute("SELECT * FROM trading.commands").fetchone()
         assert command is not None
         assert command["result"].startswith("FLAT: "), command["result"]
-        balances = (await run_round(connection, accounts, "round")).balances
+        balances = (await run_cycle(connection, context, "round")).balances
         assert [(balance.difference_e6, balance.in_flight) for balance in balances] == [(0, 0), (0, 0)]
         execution = connection.execute("SELECT * FROM trading.executions").fetchone()
         assert execution is not None
@@ -283,7 +282,7 @@ def test_a_flatten_on_the_sandbox_sells_both_legs_and_books_its_loss(database: s
     on_the_sandbox(database, tmp_path, [], trade)
 
 
-Trade = Callable[[Connection, Accounts, TwoMarkets], Awaitable[None]]
+Trade = Callable[[Connection, TradingContext, TwoMarkets], Awaitable[None]]
 
 
 def on_the_sandbox(database: str, tmp_path: Path, faults: list[dict[str, Any]], trade: Trade) -> None:
@@ -318,8 +317,8 @@ def on_the_sandbox(database: str, tmp_path: Path, faults: list[dict[str, Any]], 
             with connect(database) as connection:
                 await discover(settings, connection)
                 seed_pair(connection)
-                async with open_accounts(settings, connection) as accounts:
-                    await trade(connection, accounts, flow)
+                async with open_trading_context(settings, connection) as context:
+                    await trade(connection, context, flow)
         finally:
             sandbox.stop()
             await serving

@@ -8,23 +8,23 @@ from collections.abc import Mapping
 
 import pytest
 
-from orchestration.execution.decide.hedge import State
 from orchestration.execution.reconcile import reconcile
-from orchestration.execution.send_orders import Accounts
 from orchestration.execution.settlement import compare_balances, ensure_deposits, settle
-from orchestration.execution.trade_signal import Desk
+from orchestration.execution.trade_signal import SignalTrader
+from orchestration.execution.trading_context import TradingContext
 from orchestration.execution.venues.gateway import OrderKey, OrderReading, PreparedOrder
 from streams.market.identity import Venue
+from streams.market.trading import ExecutionState
 from streams.storage.database import Connection, connect
+from streams.storage.store.market_groups import load_groups
 from streams.storage.store.risk import set_switch
-from streams.storage.store.signals import load_groups
 from tests.support.fake_venue import (
     KALSHI_MARKET,
     POLYMARKET_MARKET,
     FakeVenue,
     approve,
     fake_settings,
-    make_accounts,
+    make_context,
     rows,
     seed_group,
     seed_signal,
@@ -38,18 +38,18 @@ def test_a_pair_is_hedged_settled_and_its_profit_is_the_change_of_cash(database:
     async def main() -> None:
         with connect(database) as connection:
             seed_group(connection)
-            accounts, venues = make_accounts(connection, {}, 1, fake_settings())
-            await ensure_deposits(connection, accounts)
+            context, venues = make_context(connection, {}, 1, fake_settings())
+            await ensure_deposits(connection, context)
             set_books(venues, random.Random(5))
-            outcome = await Desk(connection, accounts, "run").trade(seed_signal(connection, 1))
-            assert outcome.state is State.HEDGED, outcome
+            outcome = await SignalTrader(connection, context, "run").trade(seed_signal(connection, 1))
+            assert outcome.state is ExecutionState.HEDGED, outcome
             for _ in range(20):
-                await reconcile(connection, accounts, "run")
+                await reconcile(connection, context, "run")
             for market, fake in ((KALSHI_MARKET, Venue.KALSHI), (POLYMARKET_MARKET, Venue.POLYMARKET)):
                 venues[fake].settle_market(market, 10_000)
-            result = await settle(connection, accounts)
+            result = await settle(connection, context)
             assert result.executions == 1
-            balances = await compare_balances(connection, accounts)
+            balances = await compare_balances(connection, context)
             assert [balance.difference_e6 for balance in balances] == [0, 0]
             execution = rows(connection, "SELECT * FROM trading.executions")[0]
             assert execution["state"] == "SETTLED"
@@ -74,10 +74,10 @@ def test_the_second_leg_is_decided_on_fresh_books_however_long_the_first_took(da
             settings = fake_settings()
             venues = {venue: SlowVenue(venue, connection, index, {}) for index, venue in enumerate(Venue)}
             set_books(venues, random.Random(5))
-            outcome = await Desk(connection, Accounts(settings, "live", venues), "run").trade(
+            outcome = await SignalTrader(connection, TradingContext(settings, "live", venues), "run").trade(
                 seed_signal(connection, 1)
             )
-            assert outcome.state is State.HEDGED, outcome
+            assert outcome.state is ExecutionState.HEDGED, outcome
 
     asyncio.run(main())
 
@@ -86,21 +86,21 @@ def test_a_second_hedge_the_other_way_round_is_netted_by_the_venue_and_by_the_le
     async def main() -> None:
         with connect(database) as connection:
             seed_group(connection)
-            accounts, venues = make_accounts(connection, {}, 1, fake_settings())
-            await ensure_deposits(connection, accounts)
-            desk = Desk(connection, accounts, "run")
+            context, venues = make_context(connection, {}, 1, fake_settings())
+            await ensure_deposits(connection, context)
+            desk = SignalTrader(connection, context, "run")
             set_books(venues, random.Random(5))
             first = await desk.trade(seed_signal(connection, 1))
             set_books(venues, random.Random(5), edge_e4=-400)
             second = await desk.trade(seed_signal(connection, 2, kalshi="no", polymarket="yes"))
-            assert (first.state, second.state) == (State.HEDGED, State.HEDGED)
+            assert (first.state, second.state) == (ExecutionState.HEDGED, ExecutionState.HEDGED)
             for _ in range(20):
-                await reconcile(connection, accounts, "run")
-            assert [balance.difference_e6 for balance in await compare_balances(connection, accounts)] == [0, 0]
+                await reconcile(connection, context, "run")
+            assert [balance.difference_e6 for balance in await compare_balances(connection, context)] == [0, 0]
             for market, fake in ((KALSHI_MARKET, Venue.KALSHI), (POLYMARKET_MARKET, Venue.POLYMARKET)):
                 venues[fake].settle_market(market, 3_700)
-            await settle(connection, accounts)
-            assert [balance.difference_e6 for balance in await compare_balances(connection, accounts)] == [0, 0]
+            await settle(connection, context)
+            assert [balance.difference_e6 for balance in await compare_balances(connection, context)] == [0, 0]
             assert rows(connection, "SELECT count(*) AS n FROM trading.executions WHERE state = 'SETTLED'")[0]["n"] == 2
 
     asyncio.run(main())
@@ -129,19 +129,19 @@ def test_whatever_the_venues_do_a_hedge_ends_and_the_ledger_equals_their_cash(da
     async def main() -> None:
         with connect(database) as connection:
             seed_group(connection)
-            accounts, venues = make_accounts(connection, FAULTS[name], 11, fake_settings())
-            await ensure_deposits(connection, accounts)
+            context, venues = make_context(connection, FAULTS[name], 11, fake_settings())
+            await ensure_deposits(connection, context)
             source = random.Random(3)
-            desk = Desk(connection, accounts, "run")
+            desk = SignalTrader(connection, context, "run")
             for number in range(12):
                 set_books(venues, source)
                 await desk.trade(seed_signal(connection, number))
-                await reconcile(connection, accounts, "run")
+                await reconcile(connection, context, "run")
             set_books(venues, source)
             for _ in range(40):
-                await reconcile(connection, accounts, "run")
+                await reconcile(connection, context, "run")
             check_invariants(connection, venues)
-            balances = await compare_balances(connection, accounts)
+            balances = await compare_balances(connection, context)
             assert [(balance.difference_e6, balance.in_flight) for balance in balances] == [(0, 0), (0, 0)]
 
     asyncio.run(main())
@@ -184,7 +184,7 @@ def test_what_is_not_allowed_is_refused_with_its_reason(database: str, change: s
     async def main() -> None:
         with connect(database) as connection:
             seed_group(connection)
-            accounts, venues = make_accounts(connection, {}, 1, fake_settings())
+            context, venues = make_context(connection, {}, 1, fake_settings())
             signal = seed_signal(connection, 1)
             set_books(venues, random.Random(5), edge_e4=0 if change == "no_edge" else 400)
             if change in ("pause", "kill", "reduce"):
@@ -213,7 +213,7 @@ def test_what_is_not_allowed_is_refused_with_its_reason(database: str, change: s
                 )
             elif change == "limit":
                 connection.execute("INSERT INTO trading.limits (name, value, set_by) VALUES ('total_usd', 0, 'tester')")
-            outcome = await Desk(connection, accounts, "run").trade(signal)
+            outcome = await SignalTrader(connection, context, "run").trade(signal)
             assert outcome.refusal is not None
             assert outcome.refusal.reason == reason
             assert rows(connection, "SELECT reason FROM trading.refusals") == [{"reason": reason}]
@@ -227,8 +227,8 @@ def test_an_execution_left_by_a_killed_run_is_brought_to_its_end(database: str) 
     async def main() -> None:
         with connect(database) as connection:
             seed_group(connection)
-            accounts, venues = make_accounts(connection, {}, 1, fake_settings())
-            await ensure_deposits(connection, accounts)
+            context, venues = make_context(connection, {}, 1, fake_settings())
+            await ensure_deposits(connection, context)
             set_books(venues, random.Random(5))
             kalshi_send = venues[Venue.KALSHI].send
 
@@ -238,14 +238,14 @@ def test_an_execution_left_by_a_killed_run_is_brought_to_its_end(database: str) 
 
             venues[Venue.KALSHI].send = killed  # type: ignore[method-assign]
             with pytest.raises(KeyboardInterrupt):
-                await Desk(connection, accounts, "run").trade(seed_signal(connection, 1))
+                await SignalTrader(connection, context, "run").trade(seed_signal(connection, 1))
             venues[Venue.KALSHI].send = kalshi_send  # type: ignore[method-assign]
             assert rows(connection, "SELECT state FROM trading.executions")[0]["state"] in ("OPENING", "PLANNED")
             for _ in range(20):
-                await reconcile(connection, accounts, "next")
+                await reconcile(connection, context, "next")
             check_invariants(connection, venues)
             assert rows(connection, "SELECT state FROM trading.executions")[0]["state"] == "HEDGED"
-            assert [balance.difference_e6 for balance in await compare_balances(connection, accounts)] == [0, 0]
+            assert [balance.difference_e6 for balance in await compare_balances(connection, context)] == [0, 0]
 
     asyncio.run(main())
 
@@ -253,6 +253,6 @@ def test_an_execution_left_by_a_killed_run_is_brought_to_its_end(database: str) 
 def test_a_pair_group_knows_the_state_of_its_pair(database: str) -> None:
     with connect(database) as connection:
         seed_group(connection)
-        assert [group["pair_state"] for group in load_groups(connection)] == ["approved"]
+        assert [group.pair_state for group in load_groups(connection)] == ["approved"]
         approve(connection, "pause")
-        assert [group["pair_state"] for group in load_groups(connection)] == ["paused"]
+        assert [group.pair_state for group in load_groups(connection)] == ["paused"]

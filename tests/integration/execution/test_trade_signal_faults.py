@@ -10,20 +10,22 @@ from typing import Any
 
 import pytest
 
-from orchestration.execution import settlement_cycle as rounds
-from orchestration.execution.decide.hedge import State
+from orchestration.execution import settlement_cycle
+from orchestration.execution.follow_orders import OrderFollower
 from orchestration.execution.reconcile import reconcile
-from orchestration.execution.send_orders import Accounts, Dispatcher
+from orchestration.execution.send_orders import OrderSender
 from orchestration.execution.settlement import ensure_deposits
-from orchestration.execution.trade_signal import Desk
-from orchestration.execution.venues.gateway import OpenOrder, OrderKey, OrderReading, PreparedOrder, Target
+from orchestration.execution.trade_signal import SignalTrader
+from orchestration.execution.trading_context import TradingContext
+from orchestration.execution.venues.gateway import OpenOrder, OrderKey, OrderReading, PreparedOrder
 from streams.market.errors import TransientError, Unavailable
 from streams.market.events import BookSnapshot
 from streams.market.identity import Venue
+from streams.market.trading import ExecutionState, Target
 from streams.storage.database import Connection, connect
-from streams.storage.store import executions as trading
+from streams.storage.store import orders
 from streams.storage.store.risk import set_switch
-from tests.support.fake_venue import FakeVenue, fake_settings, make_accounts, rows, seed_group, seed_signal, set_books
+from tests.support.fake_venue import FakeVenue, fake_settings, make_context, rows, seed_group, seed_signal, set_books
 
 
 class Killed(BaseException):
@@ -35,12 +37,12 @@ def dies(*_args: Any, **_more: Any) -> None:
     raise Killed
 
 
-async def hedged(connection: Connection, accounts: Accounts, venues: Mapping[Venue, FakeVenue]) -> None:
+async def hedged(connection: Connection, context: TradingContext, venues: Mapping[Venue, FakeVenue]) -> None:
     seed_group(connection)
-    await ensure_deposits(connection, accounts)
+    await ensure_deposits(connection, context)
     set_books(venues, random.Random(5))
-    outcome = await Desk(connection, accounts, "run").trade(seed_signal(connection, 1))
-    assert outcome.state is State.HEDGED, outcome
+    outcome = await SignalTrader(connection, context, "run").trade(seed_signal(connection, 1))
+    assert outcome.state is ExecutionState.HEDGED, outcome
 
 
 def test_a_crash_right_after_a_failed_settlement_was_noted_still_hedges_anew(
@@ -48,25 +50,25 @@ def test_a_crash_right_after_a_failed_settlement_was_noted_still_hedges_anew(
 ) -> None:
     async def main() -> None:
         with connect(database) as connection:
-            accounts, venues = make_accounts(connection, {"failed_settlement": 1.0}, 1, fake_settings())
+            context, venues = make_context(connection, {"failed_settlement": 1.0}, 1, fake_settings())
             polymarket = venues[Venue.POLYMARKET]
             monkeypatch.setattr(polymarket, "_random", Never())
-            await hedged(connection, accounts, venues)
+            await hedged(connection, context, venues)
             monkeypatch.setattr(polymarket, "_random", random.Random(1))
-            resolve = Dispatcher.resolve
+            resolve = OrderFollower.resolve
 
-            async def dies_afterwards(self: Dispatcher, *args: Any) -> None:
+            async def dies_afterwards(self: OrderFollower, *args: Any) -> None:
                 await resolve(self, *args)
                 if rows(connection, "SELECT 1 FROM trading.fills WHERE state = 'failed'"):
                     raise Killed
 
             with monkeypatch.context() as patch:
-                patch.setattr(Dispatcher, "resolve", dies_afterwards)
+                patch.setattr(OrderFollower, "resolve", dies_afterwards)
                 with pytest.raises(Killed):
-                    await until_killed(connection, accounts)
+                    await until_killed(connection, context)
             assert rows(connection, "SELECT count(*) AS n FROM trading.fills WHERE state = 'failed'")[0]["n"] == 1
             polymarket._faults = {}
-            await reconcile(connection, accounts, "next")
+            await reconcile(connection, context, "next")
             execution = rows(connection, "SELECT * FROM trading.executions")[0]
             held = rows(
                 connection,
@@ -79,9 +81,9 @@ def test_a_crash_right_after_a_failed_settlement_was_noted_still_hedges_anew(
     asyncio.run(main())
 
 
-async def until_killed(connection: Connection, accounts: Accounts) -> None:
+async def until_killed(connection: Connection, context: TradingContext) -> None:
     for _ in range(20):
-        await reconcile(connection, accounts, "killed")
+        await reconcile(connection, context, "killed")
 
 
 class Never(random.Random):
@@ -107,19 +109,19 @@ def test_a_crash_right_after_a_late_fill_was_noted_still_sells_it(
         with connect(database) as connection:
             seed_group(connection)
             venues = {venue: Forgetful(venue, connection, index, {}) for index, venue in enumerate(Venue)}
-            accounts = Accounts(fake_settings(), "live", venues)
-            await ensure_deposits(connection, accounts)
+            context = TradingContext(fake_settings(), "live", venues)
+            await ensure_deposits(connection, context)
             set_books(venues, random.Random(5))
-            await Desk(connection, accounts, "run").trade(seed_signal(connection, 1))
+            await SignalTrader(connection, context, "run").trade(seed_signal(connection, 1))
             assert rows(connection, "SELECT state FROM trading.executions")[0]["state"] == "FLAT"
             for venue in venues.values():
                 venue.is_silent = False
             with monkeypatch.context() as patch:
                 patch.setattr("orchestration.execution.late_fills.raise_alert", dies)
                 with pytest.raises(Killed):
-                    await reconcile(connection, accounts, "killed")
+                    await reconcile(connection, context, "killed")
             for _ in range(20):
-                await reconcile(connection, accounts, "next")
+                await reconcile(connection, context, "next")
             states = [row["state"] for row in rows(connection, "SELECT state FROM trading.execution_events")]
             assert states[1:3] == ["FLAT", "UNWINDING"]
             assert rows(connection, "SELECT 1 FROM trading.intents WHERE purpose = 'unwind'")
@@ -153,28 +155,30 @@ def test_a_kill_cancels_what_rests_on_every_account_and_says_what_could_not_be(d
         with connect(database) as connection:
             seed_group(connection)
             venues = {venue: Resting(venue, connection, index, {}) for index, venue in enumerate(Venue)}
-            accounts = Accounts(fake_settings(), "live", venues)
-            await rounds.run_round(connection, accounts, "run")
+            context = TradingContext(fake_settings(), "live", venues)
+            await settlement_cycle.run_cycle(connection, context, "run")
             assert [fake.cancels for fake in venues.values()] == [0, 0], "nobody asked for it"
             alarms = "SELECT dedup_key FROM trading.alerts WHERE kind = 'resting' AND cleared_at IS NULL"
             set_switch(connection, "kill", "tester")
-            assert "kill" in rounds.why_due(connection, accounts.settings)
+            assert "kill" in settlement_cycle.why_due(connection, context.settings)
             venues[Venue.KALSHI].answers = [TransientError("busy")]
-            await rounds.run_round(connection, accounts, "run")
+            await settlement_cycle.run_cycle(connection, context, "run")
             assert [fake.cancels for fake in venues.values()] == [1, 1]
             assert [row["dedup_key"] for row in rows(connection, alarms)] == ["resting:kalshi"]
-            assert "kill" in rounds.why_due(connection, accounts.settings), "until nothing rests"
-            await rounds.run_round(connection, accounts, "run")
+            assert "kill" in settlement_cycle.why_due(connection, context.settings), "until nothing rests"
+            await settlement_cycle.run_cycle(connection, context, "run")
             assert [fake.cancels for fake in venues.values()] == [2, 1]
             assert not rows(connection, alarms)
-            assert "kill" in rounds.why_due(connection, accounts.settings), "until it was seen that nothing rests"
-            await rounds.run_round(connection, accounts, "run")
+            assert "kill" in settlement_cycle.why_due(connection, context.settings), (
+                "until nothing is seen to rest"
+            )
+            await settlement_cycle.run_cycle(connection, context, "run")
             assert [fake.cancels for fake in venues.values()] == [2, 1], "what is empty is not asked again"
-            assert "kill" not in rounds.why_due(connection, accounts.settings)
+            assert "kill" not in settlement_cycle.why_due(connection, context.settings)
             set_switch(connection, "run", "tester")
-            await rounds.run_round(connection, accounts, "run")
+            await settlement_cycle.run_cycle(connection, context, "run")
             set_switch(connection, "kill", "tester")
-            assert "kill" in rounds.why_due(connection, accounts.settings), "the next kill looks anew"
+            assert "kill" in settlement_cycle.why_due(connection, context.settings), "the next kill looks anew"
 
     asyncio.run(main())
 
@@ -191,7 +195,7 @@ def test_a_kill_cancels_even_where_an_account_cannot_tell_its_cash(database: str
             venues[Venue.KALSHI].cash_e6 = broken  # type: ignore[method-assign]
             set_switch(connection, "kill", "tester")
             with pytest.raises(TransientError):
-                await rounds.run_round(connection, Accounts(fake_settings(), "live", venues), "run")
+                await settlement_cycle.run_cycle(connection, TradingContext(fake_settings(), "live", venues), "run")
             assert [fake.cancels for fake in venues.values()] == [1, 1]
 
     asyncio.run(main())
@@ -208,21 +212,21 @@ def test_an_order_that_must_not_leave_any_more_is_not_sent(
     async def main() -> None:
         with connect(database) as connection:
             seed_group(connection)
-            accounts, venues = make_accounts(connection, {}, 1, fake_settings())
+            context, venues = make_context(connection, {}, 1, fake_settings())
             set_books(venues, random.Random(5))
-            write = Dispatcher._write
+            write = OrderSender._write
 
-            def slow(self: Dispatcher, new: trading.NewIntent, *, is_first: bool) -> Any:
+            def slow(self: OrderSender, new: orders.NewIntent, *, is_first: bool) -> Any:
                 order_id = write(self, new, is_first=is_first)
                 connection.execute(meanwhile)
                 return order_id
 
-            monkeypatch.setattr(Dispatcher, "_write", slow)
-            outcome = await Desk(connection, accounts, "run").trade(seed_signal(connection, 1))
+            monkeypatch.setattr(OrderSender, "_write", slow)
+            outcome = await SignalTrader(connection, context, "run").trade(seed_signal(connection, 1))
             assert not any(fake.sent for fake in venues.values())
             assert {row["state"] for row in rows(connection, "SELECT state FROM trading.orders")} == {"expired"}
             assert outcome.refusal is not None
-            assert (outcome.state, outcome.refusal.reason) == (State.FLAT, "stale_book")
+            assert (outcome.state, outcome.refusal.reason) == (ExecutionState.FLAT, "stale_book")
 
     asyncio.run(main())
 
@@ -246,7 +250,9 @@ def test_what_mends_a_hedge_is_priced_on_the_grid_its_book_states_now(
                 Venue.POLYMARKET: Refined(Venue.POLYMARKET, connection, 2, {}),
             }
             set_books(venues, random.Random(5))
-            await Desk(connection, Accounts(fake_settings(), "live", venues), "run").trade(seed_signal(connection, 1))
+            await SignalTrader(connection, TradingContext(fake_settings(), "live", venues), "run").trade(
+                seed_signal(connection, 1)
+            )
             specs = list(venues[Venue.POLYMARKET].prepared.values())
             assert [spec.action for spec in specs[:2]] == ["buy", "sell"]
             assert [spec.target.terms.price_ranges for spec in specs[:2]] == [((0, 10_000, 100),), ((0, 10_000, 10),)]
@@ -273,11 +279,11 @@ class Pausing(FakeVenue):
         return await super().books(targets)
 
 
-def paused(connection: Connection) -> tuple[Accounts, dict[Venue, Pausing]]:
+def paused(connection: Connection) -> tuple[TradingContext, dict[Venue, Pausing]]:
     seed_group(connection)
     venues = {venue: Pausing(venue, connection, index, {}) for index, venue in enumerate(Venue)}
     set_books(venues, random.Random(5))
-    return Accounts(fake_settings(), "live", venues), venues
+    return TradingContext(fake_settings(), "live", venues), venues
 
 
 def test_a_venue_that_takes_no_order_now_is_waited_for_with_the_second_leg(
@@ -292,11 +298,11 @@ def test_a_venue_that_takes_no_order_now_is_waited_for_with_the_second_leg(
 
     async def main() -> None:
         with connect(database) as connection:
-            accounts, venues = paused(connection)
+            context, venues = paused(connection)
             venues[Venue.KALSHI].pauses = 3
             monkeypatch.setattr(asyncio, "sleep", noted)
-            outcome = await Desk(connection, accounts, "run").trade(seed_signal(connection, 1))
-            assert outcome.state is State.HEDGED, outcome
+            outcome = await SignalTrader(connection, context, "run").trade(seed_signal(connection, 1))
+            assert outcome.state is ExecutionState.HEDGED, outcome
             assert pauses.count(0.375) == 3, "as long as the venue asks for"
 
     asyncio.run(main())
@@ -305,11 +311,11 @@ def test_a_venue_that_takes_no_order_now_is_waited_for_with_the_second_leg(
 def test_a_venue_that_takes_no_first_order_is_the_reason_given(database: str) -> None:
     async def main() -> None:
         with connect(database) as connection:
-            accounts, venues = paused(connection)
+            context, venues = paused(connection)
             venues[Venue.POLYMARKET].pauses = 1
-            outcome = await Desk(connection, accounts, "run").trade(seed_signal(connection, 1))
+            outcome = await SignalTrader(connection, context, "run").trade(seed_signal(connection, 1))
             assert outcome.refusal is not None
-            assert (outcome.state, outcome.refusal.reason) == (State.FLAT, "venue_unavailable")
+            assert (outcome.state, outcome.refusal.reason) == (ExecutionState.FLAT, "venue_unavailable")
 
     asyncio.run(main())
 
@@ -317,9 +323,9 @@ def test_a_venue_that_takes_no_first_order_is_the_reason_given(database: str) ->
 def test_books_that_cannot_be_read_for_a_moment_do_not_leave_a_hedge_half_open(database: str) -> None:
     async def main() -> None:
         with connect(database) as connection:
-            accounts, venues = paused(connection)
+            context, venues = paused(connection)
             venues[Venue.POLYMARKET].silences = 2
-            outcome = await Desk(connection, accounts, "run").trade(seed_signal(connection, 1))
-            assert outcome.state is State.HEDGED, outcome
+            outcome = await SignalTrader(connection, context, "run").trade(seed_signal(connection, 1))
+            assert outcome.state is ExecutionState.HEDGED, outcome
 
     asyncio.run(main())

@@ -15,9 +15,9 @@ from orchestration.defs.trading import jobs
 from orchestration.defs.trading.checks import ledger_cash_equals_venue_cash, nothing_is_escalated
 from orchestration.defs.trading.sensors import alert_sender, settlement_sensor
 from orchestration.execution.alert_delivery import send_alerts
-from orchestration.execution.send_orders import Accounts
 from orchestration.execution.settlement_cycle import why_due
 from orchestration.execution.signal_assignment import pick_signals
+from orchestration.execution.trading_context import TradingContext
 from orchestration.resources import PlatformResource
 from streams.settings import Settings, load_settings
 from streams.storage.database import Connection, connect
@@ -105,10 +105,10 @@ def test_no_intent_can_be_written_after_a_kill_has_committed(database: str) -> N
 
 def test_a_trading_run_reports_what_it_did(platform: PlatformResource, monkeypatch: pytest.MonkeyPatch) -> None:
     @asynccontextmanager
-    async def nobody(settings: Settings, connection: Connection) -> AsyncIterator[Accounts]:
-        yield Accounts(settings, "live", {})
+    async def nobody(settings: Settings, connection: Connection) -> AsyncIterator[TradingContext]:
+        yield TradingContext(settings, "live", {})
 
-    monkeypatch.setattr(jobs, "open_accounts", nobody)
+    monkeypatch.setattr(jobs, "open_trading_context", nobody)
     with platform.connect() as connection:
         signal = seed_signal(connection, "a")
     with dg.instance_for_test() as instance:

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 from psycopg.types.json import Jsonb
 
-from orchestration.execution.decide.hedge import State
-from orchestration.execution.trade_signal import Outcome
-from orchestration.execution.trading_run import Trade, trade_and_stay
+from orchestration.execution.trade_signal import TradeResult
+from orchestration.execution.trading_run import Trade, trade_and_wait
+from streams.market.trading import ExecutionState
 from streams.settings import Settings
 from streams.storage.database import Connection, connect
 from streams.storage.store.risk import set_switch
@@ -36,7 +36,7 @@ def open_signal(connection: Connection, group: str) -> int:
 def hedger(connection: Connection) -> Trade:
     """Return a stand-in for the desk that hedges whatever it is given."""
 
-    async def trade(signal_id: int) -> Outcome:
+    async def trade(signal_id: int) -> TradeResult:
         row = connection.execute(
             """INSERT INTO trading.executions (signal_id, attempt, group_id, environment, mode, state, epoch, edge_usd,
                    contracts_e6)
@@ -45,14 +45,14 @@ def hedger(connection: Connection) -> Trade:
             (signal_id,),
         ).fetchone()
         assert row is not None
-        return Outcome(signal_id, row["execution_id"], State.HEDGED)
+        return TradeResult(signal_id, row["execution_id"], ExecutionState.HEDGED)
 
     return trade
 
 
 def run(dsn: str, signal_ids: list[int], stay_s: float, into: list[int] | None = None) -> list[int]:
     with connect(dsn) as connection:
-        outcomes = asyncio.run(trade_and_stay(connection, SETTINGS, hedger(connection), signal_ids, stay_s))
+        outcomes = asyncio.run(trade_and_wait(connection, SETTINGS, hedger(connection), signal_ids, stay_s))
     traded = [outcome.signal_id for outcome in outcomes]
     if into is not None:
         into += traded

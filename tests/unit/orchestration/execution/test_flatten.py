@@ -14,8 +14,7 @@ from orchestration.execution.decide.hedge import (
     Place,
     Plan,
     PlanLeg,
-    Situation,
-    State,
+    RunConditions,
     Step,
     Wait,
     exposure_e6,
@@ -23,10 +22,11 @@ from orchestration.execution.decide.hedge import (
     unmatched_e6,
 )
 from streams.market.identity import Venue
+from streams.market.trading import ExecutionState
 
 ONE = 1_000_000
-RUN = Situation("run", 0, is_overdue=False)
-LATE = Situation("run", 0, is_overdue=True)
+RUN = RunConditions("run", 0, is_overdue=False)
+LATE = RunConditions("run", 0, is_overdue=True)
 BOUND = Bound({0: 4_000, 1: 4_300}, 0)
 
 
@@ -63,7 +63,7 @@ def test_then_the_other_one_and_then_it_is_flat() -> None:
     step = flatten_step(plan_of(), orders, BOOKS, RUN, BOUND)
     assert step == Place(0, "flatten", "sell", 4_200, 20 * ONE, 8_400_000)
     end = flatten_step(plan_of(), [*orders, sold(0, 20 * ONE, 8_400_000)], BOOKS, RUN, BOUND)
-    assert end == Finish(State.FLAT, "all is sold")
+    assert end == Finish(ExecutionState.FLAT, "all is sold")
 
 
 def test_a_piece_is_no_larger_than_what_every_leg_can_sell_now() -> None:
@@ -91,14 +91,14 @@ def test_bids_below_the_bound_are_not_sold_into() -> None:
 def test_a_whole_hedge_is_kept_while_one_of_its_legs_cannot_be_sold(book: LegBook | None, why: str) -> None:
     books = {0: book, 1: bids((4_800, 50))}
     assert flatten_step(plan_of(), HEDGE, books, RUN, BOUND) == Wait(why)
-    assert flatten_step(plan_of(), HEDGE, books, LATE, BOUND) == Finish(State.HEDGED, why)
+    assert flatten_step(plan_of(), HEDGE, books, LATE, BOUND) == Finish(ExecutionState.HEDGED, why)
 
 
 def test_a_leg_that_stands_alone_and_cannot_be_sold_is_escalated() -> None:
     orders = [*HEDGE, sold(1, 20 * ONE, 9_600_000)]
     books = {0: bids((3_900, 50)), 1: bids((4_800, 50))}
     step = flatten_step(plan_of(), orders, books, LATE, BOUND)
-    assert step == Finish(State.ESCALATED, "no bid for yes of kalshi:M0 within the bound")
+    assert step == Finish(ExecutionState.ESCALATED, "no bid for yes of kalshi:M0 within the bound")
 
 
 def test_what_exceeds_the_hedge_is_sold_before_the_hedge() -> None:
@@ -109,23 +109,23 @@ def test_what_exceeds_the_hedge_is_sold_before_the_hedge() -> None:
 
 @pytest.mark.parametrize("switch", ["pause", "reduce"])
 def test_pausing_and_reducing_let_it_sell(switch: str) -> None:
-    assert isinstance(flatten_step(plan_of(), HEDGE, BOOKS, Situation(switch, 0, is_overdue=False), BOUND), Place)  # type: ignore[arg-type]
+    assert isinstance(flatten_step(plan_of(), HEDGE, BOOKS, RunConditions(switch, 0, is_overdue=False), BOUND), Place)  # type: ignore[arg-type]
 
 
 def test_a_kill_stops_it_and_escalates_only_what_is_exposed() -> None:
-    kill = Situation("kill", 0, is_overdue=False)
+    kill = RunConditions("kill", 0, is_overdue=False)
     whole = flatten_step(plan_of(), HEDGE, BOOKS, kill, BOUND)
     half = flatten_step(plan_of(), [*HEDGE, sold(1, 20 * ONE, 9_600_000)], BOOKS, kill, BOUND)
     assert isinstance(whole, Finish)
     assert isinstance(half, Finish)
-    assert (whole.state, half.state) == (State.HEDGED, State.ESCALATED)
+    assert (whole.state, half.state) == (ExecutionState.HEDGED, ExecutionState.ESCALATED)
 
 
 def test_nothing_is_sold_while_an_outcome_is_unknown() -> None:
     unknown = replace(bought(1), is_resolved=False, filled_e6=0, spent_e6=0, rest_e6=20 * ONE, rest_spent_e6=9 * ONE)
     assert isinstance(flatten_step(plan_of(), [bought(0), unknown], BOOKS, RUN, BOUND), Wait)
     end = flatten_step(plan_of(), [bought(0), unknown], BOOKS, LATE, BOUND)
-    assert end == Finish(State.ESCALATED, "the outcome of an order is not known")
+    assert end == Finish(ExecutionState.ESCALATED, "the outcome of an order is not known")
 
 
 def test_the_floor_follows_from_the_best_bid() -> None:
@@ -136,7 +136,7 @@ def test_the_floor_follows_from_the_best_bid() -> None:
 
 @pytest.mark.parametrize("legs", [2, 3])
 def test_random_flattens_never_sell_more_than_is_held_and_never_end_silently_naked(legs: int) -> None:
-    ends: dict[State, int] = {}
+    ends: dict[ExecutionState, int] = {}
     for seed in range(1_500):
         source = random.Random(seed * 10 + legs)
         plan = plan_of(legs)
@@ -150,7 +150,7 @@ def test_random_flattens_never_sell_more_than_is_held_and_never_end_silently_nak
                 if floor is not None:
                     floors.setdefault(number, floor)
             switch = "kill" if source.random() < 0.01 else "run"
-            step = flatten_step(plan, orders, books, Situation(switch, 0, tick > 40), Bound(floors, sales))
+            step = flatten_step(plan, orders, books, RunConditions(switch, 0, tick > 40), Bound(floors, sales))
             if isinstance(step, Finish):
                 finish = step
                 break
@@ -162,11 +162,11 @@ def test_random_flattens_never_sell_more_than_is_held_and_never_end_silently_nak
         ends[finish.state] = ends.get(finish.state, 0) + 1
         held = holdings(plan, orders)
         assert all(size >= 0 for size in held.values())
-        if finish.state is not State.ESCALATED:
+        if finish.state is not ExecutionState.ESCALATED:
             assert unmatched_e6(plan, orders) <= plan.dust_e6
         assert (finish.why == "all is sold") == (not any(held.values()))
-    assert ends[State.FLAT] > 500
-    assert ends[State.ESCALATED] > 10
+    assert ends[ExecutionState.FLAT] > 500
+    assert ends[ExecutionState.ESCALATED] > 10
 
 
 def _random_bids(source: random.Random) -> LegBook | None:

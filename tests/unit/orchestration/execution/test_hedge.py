@@ -12,8 +12,7 @@ from orchestration.execution.decide.hedge import (
     Place,
     Plan,
     PlanLeg,
-    Situation,
-    State,
+    RunConditions,
     Wait,
     exposure_e6,
     holdings,
@@ -23,6 +22,7 @@ from orchestration.execution.decide.hedge import (
     unmatched_e6,
 )
 from streams.market.identity import Venue
+from streams.market.trading import ExecutionState
 
 ONE = 1_000_000
 
@@ -47,7 +47,7 @@ def book(ask: int, bid: int, size: int = 100 * ONE) -> LegBook:
     return LegBook([(ask, size)], [(bid, size)], size)
 
 
-RUN = Situation("run", 0, False)
+RUN = RunConditions("run", 0, False)
 
 
 def test_the_first_order_opens_the_first_leg_at_its_planned_limit() -> None:
@@ -57,9 +57,9 @@ def test_the_first_order_opens_the_first_leg_at_its_planned_limit() -> None:
 
 @pytest.mark.parametrize("switch", ["pause", "reduce", "kill"])
 def test_nothing_opens_unless_the_switch_says_run(switch: str) -> None:
-    step = next_step(plan_of(), [], {}, Situation(switch, 0, False))  # type: ignore[arg-type]
+    step = next_step(plan_of(), [], {}, RunConditions(switch, 0, False))  # type: ignore[arg-type]
     assert isinstance(step, Finish)
-    assert step.state is State.FLAT
+    assert step.state is ExecutionState.FLAT
 
 
 def test_the_second_leg_is_sized_from_what_the_first_one_got() -> None:
@@ -77,20 +77,20 @@ def test_a_leg_that_is_too_dear_is_not_completed_but_the_excess_sold() -> None:
 def test_pausing_lets_an_open_hedge_finish_and_killing_escalates_it() -> None:
     orders = [bought(0, 20 * ONE, 9 * ONE)]
     books = {0: book(4_500, 4_300), 1: book(4_500, 4_400)}
-    assert isinstance(next_step(plan_of(), orders, books, Situation("pause", 0, False)), Place)
-    assert isinstance(next_step(plan_of(), orders, books, Situation("reduce", 0, False)), Place)
-    killed = next_step(plan_of(), orders, books, Situation("kill", 0, False))
+    assert isinstance(next_step(plan_of(), orders, books, RunConditions("pause", 0, False)), Place)
+    assert isinstance(next_step(plan_of(), orders, books, RunConditions("reduce", 0, False)), Place)
+    killed = next_step(plan_of(), orders, books, RunConditions("kill", 0, False))
     assert isinstance(killed, Finish)
-    assert killed.state is State.ESCALATED
+    assert killed.state is ExecutionState.ESCALATED
 
 
 def test_what_cannot_be_sold_yet_is_waited_for_and_then_escalated() -> None:
     orders = [bought(0, 20 * ONE, 9 * ONE)]
     books = {0: LegBook([], [(4_300, 100 * ONE)], 0), 1: book(4_800, 4_700)}
     assert isinstance(next_step(plan_of(), orders, books, RUN), Wait)
-    late = next_step(plan_of(), orders, books, Situation("run", 0, True))
+    late = next_step(plan_of(), orders, books, RunConditions("run", 0, True))
     assert isinstance(late, Finish)
-    assert late.state is State.ESCALATED
+    assert late.state is ExecutionState.ESCALATED
 
 
 def test_exposure_counts_an_unknown_order_both_ways() -> None:
@@ -106,14 +106,14 @@ def test_exposure_counts_an_unknown_order_both_ways() -> None:
 def test_spending_too_much_exposure_for_too_long_stops_completing() -> None:
     plan = plan_of()
     books = {0: book(4_500, 4_300), 1: book(4_500, 4_400)}
-    step = next_step(plan, [bought(0, 20 * ONE, 9 * ONE)], books, Situation("run", 601 * ONE, False))
+    step = next_step(plan, [bought(0, 20 * ONE, 9 * ONE)], books, RunConditions("run", 601 * ONE, False))
     assert isinstance(step, Place)
     assert step.purpose == "unwind"
 
 
 @pytest.mark.parametrize("legs", [2, 3])
 def test_thousands_of_random_hedges_end_balanced_or_alarmed(legs: int) -> None:
-    ends: dict[State, int] = {}
+    ends: dict[ExecutionState, int] = {}
     for seed in range(2_000):
         source = random.Random(seed * 10 + legs)
         plan = plan_of(legs)
@@ -122,7 +122,7 @@ def test_thousands_of_random_hedges_end_balanced_or_alarmed(legs: int) -> None:
         for tick in range(60):
             switch = "kill" if source.random() < 0.01 else "run"
             books = {n: _random_book(source) for n in range(legs)}
-            step = next_step(plan, orders, books, Situation(switch, 0, tick > 40))
+            step = next_step(plan, orders, books, RunConditions(switch, 0, tick > 40))
             if isinstance(step, Finish):
                 finish = step
                 break
@@ -134,16 +134,16 @@ def test_thousands_of_random_hedges_end_balanced_or_alarmed(legs: int) -> None:
                 orders = [_resolve(source, order) for order in orders]
         assert finish is not None
         ends[finish.state] = ends.get(finish.state, 0) + 1
-        if finish.state is not State.ESCALATED:
+        if finish.state is not ExecutionState.ESCALATED:
             assert unmatched_e6(plan, orders) <= plan.dust_e6
             assert all(order.is_resolved for order in orders)
         held = holdings(plan, orders)
         assert all(size >= 0 for size in held.values())
         assert exposure_e6(plan, orders) >= max(0, -locked_e6(plan, orders))
-        if finish.state is State.FLAT and not any(held.values()):
+        if finish.state is ExecutionState.FLAT and not any(held.values()):
             assert locked_e6(plan, orders) == -spent_e6(orders)
-    assert ends[State.HEDGED] > 250
-    assert ends[State.FLAT] > 50
+    assert ends[ExecutionState.HEDGED] > 250
+    assert ends[ExecutionState.FLAT] > 50
 
 
 def _random_book(source: random.Random) -> LegBook | None:

@@ -12,12 +12,13 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
-from orchestration.execution.venues.gateway import OrderKey, OrderSpec, Target
-from orchestration.execution.venues.live import KalshiGateway
+from orchestration.execution.venues.gateway import OrderKey, OrderSpec
+from orchestration.execution.venues.kalshi import KalshiGateway
 from streams.market.errors import OutcomeUnknown
 from streams.market.fees import KalshiFeeSchedule
 from streams.market.identity import Venue
 from streams.market.listing import MarketTerms
+from streams.market.trading import Target
 from streams.settings import Settings
 from streams.venues.common.endpoints import endpoints
 from streams.venues.kalshi.limits import KalshiLimits

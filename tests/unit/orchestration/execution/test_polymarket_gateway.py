@@ -12,12 +12,13 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from orchestration.execution.venues.gateway import OrderKey, OrderReading, OrderSpec, PreparedOrder, Target
-from orchestration.execution.venues.live import PolymarketGateway
+from orchestration.execution.venues.gateway import OrderKey, OrderReading, OrderSpec, PreparedOrder
+from orchestration.execution.venues.polymarket import PolymarketGateway
 from streams.market.errors import InvalidAmount, Refused, StreamsError
 from streams.market.fees import PolymarketFeeSchedule
 from streams.market.identity import Venue
 from streams.market.listing import MarketTerms
+from streams.market.trading import Target
 from streams.settings import Settings
 from streams.venues.common.endpoints import endpoints
 from streams.venues.credentials.keys import PolymarketCredentials

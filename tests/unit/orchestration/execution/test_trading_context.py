@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from orchestration.execution.trading_context import open_accounts
+from orchestration.execution.trading_context import open_trading_context
 from streams.market.errors import ConfigurationError
 from streams.market.identity import Venue
 from streams.settings import Settings, load_settings
@@ -30,7 +30,7 @@ def settings(home: Path, venues: str, *, keys: tuple[str, ...] = ("kalshi", "pol
 
 def simulated(chosen: Settings) -> dict[Venue, bool]:
     async def ask() -> dict[Venue, bool]:
-        async with open_accounts(chosen, NOBODY) as accounts:
+        async with open_trading_context(chosen, NOBODY) as accounts:
             return {venue: gateway.is_simulated for venue, gateway in accounts.gateways.items()}
 
     return asyncio.run(ask())

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import os
 import socket
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from orchestration.runtime.recorder_supervision import RecorderRun, decide
-from streams.storage.store.leases import process_holder
+from streams.storage.store.leases import LeaseRow, process_holder
 
 
-def lease(**changes: Any) -> dict[str, Any]:
-    return {
-        "holder": process_holder(),
-        "run_id": "a",
-        "is_alive": True,
-        "released_at": None,
-        "age_s": 1.0,
-        **changes,
-    }
+def lease(**changes: Any) -> LeaseRow:
+    row = LeaseRow("shard:0", process_holder(), "a", epoch=1, released_at=None, is_alive=True, age_s=1.0)
+    return replace(row, **changes)
 
 
 DEAD = f"{socket.gethostname()}:{os.getpid()}:1.00"
@@ -53,5 +49,5 @@ def test_a_run_that_never_took_the_lease_is_dead() -> None:
 
 
 def test_a_run_that_has_just_released_its_lease_may_finish() -> None:
-    decision = decide(lease(is_alive=False, released_at="now", age_s=2), [RecorderRun("a", 500)])
+    decision = decide(lease(is_alive=False, released_at=datetime.now(UTC), age_s=2), [RecorderRun("a", 500)])
     assert (decision.start, decision.dead_run_ids) == (False, [])

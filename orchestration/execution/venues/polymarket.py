@@ -1,30 +1,19 @@
-"""The two venues as gateways: orders built once, sent as the same bytes, found again by ids known beforehand.
+"""Polymarket as a gateway: fill-and-kill orders whose id is the hash of what was signed.
 
-Kalshi: immediate-or-cancel limits under our client_order_id; what became of one is read from the lists of orders and
-fills. Polymarket: fill-and-kill orders whose id is the hash of what was signed; a match is provisional until its trade
-is CONFIRMED or FAILED.
+A match is provisional until its trade is CONFIRMED or FAILED.
 """
 
 from __future__ import annotations
 
 import secrets
 import time
-import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import orjson
 
-from orchestration.execution.venues.gateway import (
-    OpenOrder,
-    OrderKey,
-    OrderReading,
-    OrderSpec,
-    Payout,
-    PreparedOrder,
-    Target,
-)
+from orchestration.execution.venues.gateway import OpenOrder, OrderKey, OrderReading, OrderSpec, Payout, PreparedOrder
 from streams.market.errors import (
     AuthenticationFailed,
     InvalidAmount,
@@ -36,13 +25,8 @@ from streams.market.errors import (
 from streams.market.events import BookSnapshot
 from streams.market.fees import maker_fee_e6, taker_fee_e6
 from streams.market.identity import Venue
-from streams.market.units import PRICE_ONE_E4, cash_e6_of
-from streams.storage.store.executions import FillState, NewFill
+from streams.market.trading import FillState, NewFill, Target
 from streams.venues.credentials.keys import PolymarketCredentials
-from streams.venues.kalshi.rest.client import KalshiClient
-from streams.venues.kalshi.types.orders import FillState as KalshiFill
-from streams.venues.kalshi.types.orders import OrderState, order_request
-from streams.venues.kalshi.types.portfolio import SettlementState
 from streams.venues.polymarket.amounts import limit_amounts, spend_amounts
 from streams.venues.polymarket.client import PolymarketClient
 from streams.venues.polymarket.clob.account import asset_of
@@ -53,151 +37,9 @@ from streams.venues.polymarket.market_frames import TokenRef
 from streams.venues.polymarket.signing import build_order
 
 _CLOCK_SLACK = timedelta(seconds=30)
-# Ended orders stay in Kalshi's live list for two weeks, fills for two months or more; younger ones are never archived.
-_ARCHIVED_AFTER = timedelta(days=1)
-_KALSHI_ENDED = frozenset({"executed", "canceled"})
 _TRADE_STATES: dict[str, FillState] = {"CONFIRMED": "confirmed", "FAILED": "failed"}
 # UNMATCHED: marketable, found nothing after its delay, and rests since; it is cancelled like a LIVE one.
 _RESTING = frozenset({"LIVE", "UNMATCHED"})
-
-
-class KalshiGateway:
-    """Kalshi through its REST client."""
-
-    venue = Venue.KALSHI
-    buys_spend_dollars = False
-    is_simulated = False
-
-    def __init__(self, client: KalshiClient) -> None:
-        self._client = client
-
-    async def books(self, targets: Sequence[Target]) -> Mapping[str, BookSnapshot]:
-        """Return the books of all targets in one call."""
-        books = await self._client.order_books([target.market_id for target in targets])
-        return {book.market_id: book for book in books}
-
-    def prepare(self, spec: OrderSpec) -> PreparedOrder:
-        """Build an immediate-or-cancel order under a new client_order_id."""
-        client_order_id = str(uuid.uuid4())
-        request = order_request(
-            spec.target.market_id,
-            outcome=spec.outcome,
-            action=spec.action,
-            price_e4=spec.limit_price_e4,
-            size_e6=spec.size_e6,
-            client_order_id=client_order_id,
-        )
-        return PreparedOrder(client_order_id, {"body": request.body().decode()})
-
-    async def send(self, order: PreparedOrder) -> str | None:
-        """Send the stored bytes once."""
-        answer = await self._client.send_order(str(order.request["body"]).encode())
-        return answer.order_id
-
-    async def read(self, key: OrderKey) -> OrderReading:
-        """Find the order by its client id among those of its market, and its fills by its id.
-
-        Only words that are known to end an order make the reading final.
-        """
-        found = await self._find(key)
-        if found is None:
-            return OrderReading(is_found=False)
-        fills = await self._fills(found, key)
-        is_buy = key.action == "buy"
-        return OrderReading(
-            is_found=True,
-            is_final=found.status in _KALSHI_ENDED,
-            venue_order_id=found.order_id,
-            filled_e6=found.filled_e6,
-            fills=tuple(
-                NewFill(
-                    venue_fill_id=fill.fill_id,
-                    contracts_e6=fill.size_e6,
-                    cash_e6=cash_e6_of(fill.price_of(key.outcome), fill.size_e6, paying=is_buy),
-                    fee_e6=fill.fee_e6,
-                    state="confirmed",
-                    filled_at=fill.created_at or datetime.now(UTC),
-                    payload=fill.payload,
-                )
-                for fill in fills
-            ),
-            status=found.status,
-        )
-
-    async def cancel(self, key: OrderKey) -> None:
-        """Cancel what rests, found by its client id where ours is all we have; that there is nothing is no error."""
-        order_id = key.venue_order_id
-        if order_id is None:
-            found = await self._find(key)
-            order_id = found.order_id if found is not None and found.status == "resting" else None
-        if order_id is None:
-            return
-        try:
-            await self._client.cancel_order(order_id, key.target.market_id)
-        except NotFound:
-            return
-
-    async def _find(self, key: OrderKey) -> OrderState | None:
-        since = int((key.sent_at - _CLOCK_SLACK).timestamp())
-        orders = await self._client.orders(market_id=key.target.market_id, min_ts=since)
-        found = next((order for order in orders if order.client_order_id == key.client_order_id), None)
-        if found is not None or not _may_be_archived(key):
-            return found
-        cutoff = (await self._client.historical_cutoff()).orders_at
-        if cutoff is None or key.sent_at >= cutoff:
-            return None
-        archived = await self._client.historical_orders(market_id=key.target.market_id)
-        return next((order for order in archived if order.client_order_id == key.client_order_id), None)
-
-    async def _fills(self, order: OrderState, key: OrderKey) -> list[KalshiFill]:
-        """Return an order's fills, with those that the live list has given to the archive."""
-        fills = {fill.key: fill for fill in await self._client.fills(order_id=order.order_id)}
-        if sum(fill.size_e6 for fill in fills.values()) < order.filled_e6 and _may_be_archived(key):
-            archived = await self._client.historical_fills(market_id=key.target.market_id)
-            fills |= {fill.key: fill for fill in archived if fill.order_id == order.order_id}
-        return list(fills.values())
-
-    async def cancel_all(self) -> None:
-        """Cancel what rests on all shards; what is sent within the next minute may die too."""
-        await self._client.cancel_all()
-
-    async def open_orders(self) -> Sequence[OpenOrder]:
-        """Return the orders listed as resting."""
-        return [
-            OpenOrder(order.order_id, order.client_order_id, order.market_id, order.remaining_e6, order.payload)
-            for order in await self._client.orders(status="resting")
-        ]
-
-    async def cash_e6(self) -> int:
-        """Return the account's cash."""
-        return await self._client.balance()
-
-    async def cash_by_shard(self) -> Mapping[int | None, int]:
-        """Return each shard's cash; an order is only paid with its own market's."""
-        balance = await self._client.account_balance()
-        shards: dict[int | None, int] = dict(balance.by_shard.items())
-        return shards or {None: balance.cash_e6}
-
-    async def payouts(self, markets: Mapping[str, int | None], since: datetime) -> Sequence[Payout]:
-        """Return the settlements of held markets. What was paid is only stated in whole cents, so it is left open."""
-        rows = await self._client.settlements(min_ts=int(since.timestamp()))
-        result: list[Payout] = []
-        for row in rows:
-            value = _value_e4(row, markets.get(row.market_id)) if row.market_id in markets else None
-            if value is not None:
-                result.append(Payout(row.market_id, value, None, row.settled_at or datetime.now(UTC), row.payload))
-        return result
-
-
-def _may_be_archived(key: OrderKey) -> bool:
-    return datetime.now(UTC) - key.sent_at > _ARCHIVED_AFTER
-
-
-def _value_e4(row: SettlementState, known: int | None) -> int | None:
-    """Return what one YES paid; for scalar results the market's own value is finer than the settlement's cents."""
-    if row.result in ("yes", "no"):
-        return PRICE_ONE_E4 if row.result == "yes" else 0
-    return known if known is not None else row.value_e4
 
 
 class PolymarketGateway:

@@ -1,4 +1,4 @@
-"""Which markets are recorded: those of pairs and groups, what people watch, and the rest of the pairs' events.
+"""The subscribed universe: markets of pairs and groups, what people watch, and the rest of the pairs' events.
 
 Each carries its component: the connected set of related markets it belongs to, which is the unit of sharding.
 """
@@ -8,9 +8,10 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from streams.market.identity import Venue
-from streams.storage.database import Connection
+from streams.market.identity import Venue, market_key
+from streams.storage.database import Connection, fetch_all
 
 Key = tuple[str, str]
 
@@ -133,9 +134,62 @@ def resolve_wanted(connection: Connection, ids: Sequence[str]) -> tuple[list[Wan
             row["event_id"],
             row["yes_token"],
             row["no_token"],
-            f"{row['venue']}:{row['market_id']}",
+            market_key(row["venue"], row["market_id"]),
         )
         for row in rows
     }
     known = {row["id"] for row in rows}
     return list(found.values()), [name for name in ids if name not in known]
+
+
+# -- the watch list of people ------------------------------------------------------------------------------------------
+
+
+def watch(connection: Connection, venue: Venue, market_id: str, added_by: str) -> bool:
+    """Put a market on the watch list; returns whether it stands there now: False when there is no such market."""
+    added = connection.execute(
+        """
+        INSERT INTO trading.watch_list (venue, market_id, added_by)
+        SELECT venue, market_id, %(who)s FROM raw.market_state WHERE venue = %(venue)s AND market_id = %(market_id)s
+        ON CONFLICT DO NOTHING
+        """,
+        {"venue": venue, "market_id": market_id, "who": added_by},
+    )
+    there = "SELECT FROM trading.watch_list WHERE venue = %s AND market_id = %s"
+    return added.rowcount > 0 or connection.execute(there, (venue, market_id)).fetchone() is not None
+
+
+def unwatch(connection: Connection, venue: Venue, market_id: str) -> None:
+    """Take a market off the watch list; nothing happens if it is not on it."""
+    connection.execute("DELETE FROM trading.watch_list WHERE venue = %s AND market_id = %s", (venue, market_id))
+
+
+# -- whose price history is loaded -------------------------------------------------------------------------------------
+
+_HISTORY = """
+SELECT s.market_id, v.series_id, coalesce(v.terms ->> 'yes_token', '') AS yes_token,
+    coalesce(p.is_paired, false) AS is_paired
+FROM raw.market_state AS s JOIN raw.market_versions AS v USING (version_id)
+LEFT JOIN (SELECT {side}_market_id AS market_id, true AS is_paired FROM trading.pair_states
+    WHERE state IN ('approved', 'proposed') GROUP BY 1) AS p ON p.market_id = s.market_id
+LEFT JOIN (SELECT DISTINCT {side}_market_id AS market_id FROM trading.pair_candidates) AS c
+    ON c.market_id = s.market_id
+WHERE s.venue = %(venue)s AND s.status IN ('open', 'paused', 'closed') AND v.open_time < %(before)s
+ORDER BY is_paired DESC, c.market_id IS NOT NULL DESC, s.market_id LIMIT %(limit)s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryMarket:
+    """A market whose price history is worth loading, with what its venue's history is asked by."""
+
+    market_id: str
+    series_id: str
+    yes_token: str
+    is_paired: bool
+
+
+def history_markets(connection: Connection, venue: Venue, limit: int, before: datetime) -> list[HistoryMarket]:
+    """Return markets whose history is worth loading: pairs first, then candidates, then the rest by id."""
+    query = _HISTORY.format(side=str(venue))
+    return fetch_all(connection, HistoryMarket, query, {"venue": str(venue), "limit": limit, "before": before})

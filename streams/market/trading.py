@@ -1,0 +1,330 @@
+"""What storage and the deciding rooms say of trading in one language: states, rows and values. PURE.
+
+A row type has one field per column that is read; JSON documents stay JSON. Amounts are integers: prices in 1/10,000
+dollar (`_e4`), contracts and cash in 1/1,000,000 (`_e6`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Literal
+
+from streams.market.fees import FeeSchedule, from_json
+from streams.market.identity import MarketRef, Outcome, Venue, market_key
+from streams.market.listing import MarketTerms
+from streams.market.units import cash_e6_of
+
+Action = Literal["buy", "sell"]
+Purpose = Literal["open", "complete", "unwind", "flatten"]
+SwitchState = Literal["run", "pause", "reduce", "kill"]
+PairState = Literal["approved", "proposed", "rejected", "paused", "lapsed"]
+OrderState = Literal["prepared", "sent", "unknown", "resting", "filled", "partial", "canceled", "rejected", "expired"]
+FillState = Literal["provisional", "confirmed", "failed"]
+
+UNRESOLVED: tuple[OrderState, ...] = ("prepared", "sent", "unknown", "resting")
+"""States of an order on which its venue has not said its last word."""
+ABSENT = "the venue never saw it"
+"""Reason of an order that was given up because its venue did not know it."""
+
+
+class ExecutionState(StrEnum):
+    """Where an execution is."""
+
+    PLANNED = "PLANNED"
+    OPENING = "OPENING"
+    COMPLETING = "COMPLETING"
+    UNWINDING = "UNWINDING"
+    HEDGED = "HEDGED"
+    FLAT = "FLAT"
+    ESCALATED = "ESCALATED"
+    SETTLED = "SETTLED"
+
+
+OPEN_STATES = (
+    ExecutionState.PLANNED,
+    ExecutionState.OPENING,
+    ExecutionState.COMPLETING,
+    ExecutionState.UNWINDING,
+)
+"""States of an execution that somebody must work on."""
+ENDED_STATES = (ExecutionState.HEDGED, ExecutionState.FLAT, ExecutionState.ESCALATED)
+"""States of an execution that nobody works on and that may still hold something."""
+
+
+class RefusalReason(StrEnum):
+    """Why an opportunity was not taken. Stored in `trading.refusals.reason`."""
+
+    PAUSED = "paused"
+    REDUCING = "reducing"
+    KILLED = "killed"
+    TRADING_OFF = "trading_off"
+    NOT_TRADABLE = "not_tradable"
+    PAIR_NOT_APPROVED = "pair_not_approved"
+    LAPSED = "lapsed"
+    ALREADY_EXECUTED = "already_executed"
+    SIGNAL_CLOSED = "signal_closed"
+    NO_LEASE = "no_lease"
+    UNKNOWN_ORDER_ON_MARKET = "unknown_order_on_market"
+    STALE_BOOK = "stale_book"
+    EDGE_GONE = "edge_gone"
+    BELOW_MINIMUM = "below_minimum"
+    LIMIT_ORDER = "limit_order"
+    LIMIT_MARKET = "limit_market"
+    LIMIT_PAIR = "limit_pair"
+    LIMIT_TOTAL = "limit_total"
+    DAILY_LOSS = "daily_loss"
+    PROVISIONAL_CAP = "provisional_cap"
+    COOLDOWN = "cooldown"
+    BALANCE = "balance"
+    CLOSING_SOON = "closing_soon"
+    VENUE_UNAVAILABLE = "venue_unavailable"
+    ERROR = "error"
+
+
+# -- risk --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LimitValues:
+    """The limits in force."""
+
+    order_contracts_e6: int
+    market_e6: int
+    pair_e6: int
+    total_e6: int
+    daily_loss_e6: int
+
+
+@dataclass(frozen=True, slots=True)
+class TiedUp:
+    """Cash (1e-6 dollar) in open executions and in reservations of unresolved orders."""
+
+    by_market_e6: Mapping[tuple[str, str], int]
+    by_group_e6: Mapping[str, int]
+    total_e6: int
+    provisional_e6: int
+    realised_today_e6: int
+
+
+# -- markets, market groups and signals --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A market as an order needs to know it."""
+
+    venue: Venue
+    market_id: str
+    terms: MarketTerms
+    schedule: FeeSchedule
+
+    @property
+    def key(self) -> str:
+        """The market's name "venue:market_id"."""
+        return market_key(self.venue, self.market_id)
+
+
+@dataclass(frozen=True, slots=True)
+class MarketInfo:
+    """What must be known of a market to trade it. `settlement_e4` is what one YES pays, None until known."""
+
+    venue: Venue
+    market_id: str
+    terms: MarketTerms
+    status: str
+    close_time: datetime | None
+    expected_settle_time: datetime | None
+    settlement_e4: int | None
+
+    @property
+    def key(self) -> str:
+        """The market's name "venue:market_id"."""
+        return market_key(self.venue, self.market_id)
+
+    @property
+    def target(self) -> Target:
+        """The market as orders need it."""
+        return Target(self.venue, self.market_id, self.terms, from_json(self.venue, self.terms.fee_schedule))
+
+
+@dataclass(frozen=True, slots=True)
+class MarketGroup:
+    """A row of `trading.groups` with the state of its pair.
+
+    Attributes:
+        outcomes: Allowed outcomes as `crossbook edges` takes them; ids are "venue:market_id".
+        pair_state: None unless the group is a pair, or where nothing is known of the pair.
+    """
+
+    group_id: str
+    kind: str
+    markets: tuple[MarketRef, ...]
+    outcomes: list[Any]
+    is_tradable: bool
+    ended_at: datetime | None
+    pair_state: PairState | None
+
+    @property
+    def is_pair(self) -> bool:
+        """Whether it is a pair of two markets that a person decides on."""
+        return self.kind == "pair"
+
+    @property
+    def market_keys(self) -> list[str]:
+        """Its markets as "venue:market_id", in their order."""
+        return [market.key for market in self.markets]
+
+
+@dataclass(frozen=True, slots=True)
+class SignalLeg:
+    """A leg of a signal, at the peak."""
+
+    venue: Venue
+    market_id: str
+    outcome: Outcome
+    limit_price_e4: int
+    size_e6: int
+
+    @property
+    def market_key(self) -> str:
+        """Its market's name "venue:market_id"."""
+        return market_key(self.venue, self.market_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """A row of `trading.signals` with its legs in order and the number of executions on it so far (`attempts`)."""
+
+    signal_id: int
+    group_id: str
+    closed_at: datetime | None
+    updated_at: datetime
+    attempts: int
+    legs: tuple[SignalLeg, ...]
+
+
+# -- executions, orders and fills --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionRow:
+    """A row of `trading.executions`. `detail` is read through `decide.execution_detail.ExecutionDetail`."""
+
+    execution_id: int
+    signal_id: int
+    attempt: int
+    group_id: str
+    environment: str
+    mode: str
+    state: ExecutionState
+    run_id: str
+    epoch: int
+    edge_usd: Decimal
+    contracts_e6: int
+    started_at: datetime
+    flat_at: datetime | None
+    settled_at: datetime | None
+    expected_pnl_e6: int | None
+    realised_pnl_e6: int | None
+    detail: Mapping[str, Any]
+    updated_at: datetime
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody must work on it."""
+        return self.state in OPEN_STATES
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRow:
+    """A row of `trading.orders` with what its intent says.
+
+    Attributes:
+        spend_e6: Dollars of a buy that is given in dollars, None elsewhere.
+        reserved_e6: Most cash it can take, fees included; of a sale only the fees.
+        cash_e6: Paid (buy) or received (sell) for what filled, without fees, at least 0.
+    """
+
+    order_id: int
+    execution_id: int
+    leg_no: int
+    purpose: Purpose
+    venue: Venue
+    market_id: str
+    outcome: Outcome
+    action: Action
+    limit_price_e4: int
+    size_e6: int
+    spend_e6: int | None
+    reserved_e6: int
+    client_order_id: str
+    venue_order_id: str | None
+    state: OrderState
+    reason: str
+    filled_e6: int
+    cash_e6: int
+    fee_e6: int
+    prepared_at: datetime
+    sent_at: datetime | None
+    environment: str
+
+    @property
+    def market_key(self) -> str:
+        """Its market's name "venue:market_id"."""
+        return market_key(self.venue, self.market_id)
+
+    @property
+    def is_buy(self) -> bool:
+        """Whether it buys contracts."""
+        return self.action == "buy"
+
+    @property
+    def is_resolved(self) -> bool:
+        """Whether the venue has said its last word on it."""
+        return self.state not in UNRESOLVED
+
+    @property
+    def was_given_up(self) -> bool:
+        """Whether it counts as never seen by its venue."""
+        return self.state == "expired" and self.reason == ABSENT
+
+    @property
+    def left_at(self) -> datetime:
+        """When it was sent; when it was prepared if it was not."""
+        return self.sent_at or self.prepared_at
+
+    @property
+    def spent_e6(self) -> int:
+        """Cash that left for what filled, fees included; negative for a sale."""
+        return self.cash_e6 + self.fee_e6 if self.is_buy else self.fee_e6 - self.cash_e6
+
+    @property
+    def rest_e6(self) -> int:
+        """Contracts that may still fill."""
+        return 0 if self.is_resolved else max(0, self.size_e6 - self.filled_e6)
+
+    @property
+    def rest_spent_e6(self) -> int:
+        """The worst cash that what may still fill takes: the rest of the reservation, or minus the least proceeds."""
+        if not self.rest_e6:
+            return 0
+        if self.is_buy:
+            return max(0, self.reserved_e6 - self.spent_e6)
+        return -max(0, cash_e6_of(self.limit_price_e4, self.rest_e6, paying=False) - self.reserved_e6)
+
+
+@dataclass(frozen=True, slots=True)
+class NewFill:
+    """One executed piece as the venue states it; amounts in 1e-6, at least 0 except a rebated fee."""
+
+    venue_fill_id: str
+    contracts_e6: int
+    cash_e6: int
+    fee_e6: int
+    state: FillState
+    filled_at: datetime
+    payload: dict[str, Any]

@@ -1,0 +1,112 @@
+"""The ledger: signed changes of cash and contracts, written once by key; the only source of PnL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from streams.market.identity import Outcome, Venue, market_key
+from streams.market.trading import UNRESOLVED
+from streams.storage.database import Connection, fetch_all, fetch_int
+
+
+@dataclass(frozen=True, slots=True)
+class NewEntry:
+    """A row of the ledger."""
+
+    key: str
+    kind: str
+    venue: str
+    market_id: str | None
+    outcome: str | None
+    cash_e6: int
+    contracts_e6: int
+    execution_id: int | None
+    order_id: int | None
+    happened_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """The entries of one market summed up: by execution and outcome, None for what belongs to none of them."""
+
+    execution_id: int | None
+    outcome: Outcome | None
+    contracts_e6: int
+    cash_e6: int
+
+
+def lock_market(connection: Connection, venue: str, market_id: str) -> None:
+    """Keep others from booking on a market until the end of the transaction."""
+    connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (market_key(venue, market_id),))
+
+
+def write_entries(connection: Connection, entries: Sequence[NewEntry], mode: str, environment: str) -> int:
+    """Write ledger rows that are not there yet (by key) and return how many were new."""
+    written = 0
+    for entry in entries:
+        cursor = connection.execute(
+            """INSERT INTO trading.ledger (entry_key, kind, venue, market_id, outcome, execution_id, order_id, cash_e6,
+                   contracts_e6, mode, environment, happened_at)
+               VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (entry_key) DO NOTHING""",
+            (
+                f"{mode}:{entry.key}",
+                entry.kind,
+                entry.venue,
+                entry.market_id,
+                entry.outcome,
+                entry.execution_id,
+                entry.order_id,
+                entry.cash_e6,
+                entry.contracts_e6,
+                mode,
+                environment,
+                entry.happened_at,
+            ),
+        )
+        written += cursor.rowcount
+    return written
+
+
+def has_entry(connection: Connection, key: str, mode: str) -> bool:
+    """Whether an entry was written."""
+    row = connection.execute("SELECT 1 AS x FROM trading.ledger WHERE entry_key = %s", (f"{mode}:{key}",)).fetchone()
+    return row is not None
+
+
+def ledger_cash_e6(connection: Connection, venue: str, mode: str) -> int:
+    """Return the cash our ledger says the account at a venue holds."""
+    return fetch_int(
+        connection,
+        "SELECT coalesce(sum(cash_e6), 0)::bigint FROM trading.ledger WHERE venue = %s AND mode = %s",
+        (venue, mode),
+    )
+
+
+def market_holdings(connection: Connection, mode: str, venue: Venue, market_id: str) -> list[Holding]:
+    """Return what the ledger says of one market, by execution and outcome."""
+    return fetch_all(
+        connection,
+        Holding,
+        """SELECT execution_id, outcome, sum(contracts_e6)::bigint AS contracts_e6, sum(cash_e6)::bigint AS cash_e6
+           FROM trading.ledger WHERE mode = %s AND venue = %s AND market_id = %s GROUP BY execution_id, outcome""",
+        (mode, venue.value, market_id),
+    )
+
+
+def held_markets(connection: Connection, mode: str, venue: Venue) -> list[str]:
+    """Return the ids of markets with contracts in the ledger and nothing in flight."""
+    rows = connection.execute(
+        """SELECT DISTINCT l.market_id FROM (
+               SELECT market_id, outcome FROM trading.ledger
+               WHERE mode = %(mode)s AND venue = %(venue)s AND market_id IS NOT NULL
+               GROUP BY market_id, outcome, execution_id HAVING sum(contracts_e6) <> 0) AS l
+           WHERE NOT EXISTS (
+               SELECT 1 FROM trading.intents AS i JOIN trading.orders AS o USING (intent_id)
+               LEFT JOIN trading.fills AS f ON f.order_id = o.order_id AND f.state = 'provisional'
+               WHERE i.venue = %(venue)s AND i.market_id = l.market_id
+                 AND (o.state = ANY(%(unresolved)s) OR f.fill_id IS NOT NULL))""",
+        {"mode": mode, "venue": venue.value, "unresolved": list(UNRESOLVED)},
+    ).fetchall()
+    return [row["market_id"] for row in rows]

@@ -1,0 +1,221 @@
+"""Orders with the intents that decided them, and their fills."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from streams.market.identity import Venue
+from streams.market.trading import ABSENT, UNRESOLVED, FillState, NewFill, OrderRow, OrderState
+from streams.storage.database import Connection, fetch_all, fetch_int
+
+_SELECT = """SELECT o.order_id, i.execution_id, i.leg_no, i.purpose, o.venue, i.market_id, i.outcome, i.action,
+    i.limit_price_e4, i.size_e6, i.spend_e6, i.reserved_e6, o.client_order_id, o.venue_order_id, o.state, o.reason,
+    o.filled_e6, o.cash_e6, o.fee_e6, o.prepared_at, o.sent_at, o.environment
+    FROM trading.orders AS o JOIN trading.intents AS i USING (intent_id)"""
+
+
+@dataclass(frozen=True, slots=True)
+class NewIntent:
+    """An order that was decided, with what identifies it at the venue; both rows are written together."""
+
+    execution_id: int
+    leg_no: int
+    purpose: str
+    venue: str
+    market_id: str
+    outcome: str
+    action: str
+    limit_price_e4: int
+    size_e6: int
+    spend_e6: int | None
+    reserved_e6: int
+    epoch: int
+    environment: str
+    decided_at: datetime
+    expires_at: datetime
+    client_order_id: str
+    request: dict[str, Any]
+
+
+def write_intent(connection: Connection, new: NewIntent) -> int:
+    """Write an intent with its order in state `prepared`; call inside the acting transaction. Returns the order id."""
+    intent = connection.execute(
+        """INSERT INTO trading.intents (execution_id, leg_no, purpose, venue, market_id, outcome, action,
+               limit_price_e4, size_e6, spend_e6, reserved_e6, epoch, environment, decided_at, expires_at)
+           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING intent_id""",
+        (
+            new.execution_id,
+            new.leg_no,
+            new.purpose,
+            new.venue,
+            new.market_id,
+            new.outcome,
+            new.action,
+            new.limit_price_e4,
+            new.size_e6,
+            new.spend_e6,
+            new.reserved_e6,
+            new.epoch,
+            new.environment,
+            new.decided_at,
+            new.expires_at,
+        ),
+    ).fetchone()
+    assert intent is not None
+    order = connection.execute(
+        """INSERT INTO trading.orders (intent_id, venue, client_order_id, state, request, environment)
+           VALUES (%s, %s, %s, 'prepared', %s, %s) RETURNING order_id""",
+        (intent["intent_id"], new.venue, new.client_order_id, Jsonb(new.request), new.environment),
+    ).fetchone()
+    assert order is not None
+    return int(order["order_id"])
+
+
+def mark_sent(connection: Connection, order_id: int) -> bool:
+    """Note, before it happens, that the order leaves; an order without this mark was never sent.
+
+    Returns:
+        False, and the order must not leave, when its decision's life is over or another run has expired it meanwhile.
+    """
+    cursor = connection.execute(
+        """UPDATE trading.orders AS o SET state = 'sent', sent_at = clock_timestamp() FROM trading.intents AS i
+           WHERE i.intent_id = o.intent_id AND o.order_id = %s AND o.state = 'prepared'
+             AND i.expires_at > clock_timestamp()""",
+        (order_id,),
+    )
+    return cursor.rowcount == 1
+
+
+def update_order(
+    connection: Connection, order_id: int, state: OrderState, *, venue_order_id: str | None = None, reason: str = ""
+) -> None:
+    """Note what is known of an order now; its filled amounts follow from its fills that did not fail."""
+    connection.execute(
+        """UPDATE trading.orders AS o SET state = %(state)s, venue_order_id = coalesce(%(venue_id)s, o.venue_order_id),
+               reason = CASE WHEN %(reason)s = '' THEN o.reason ELSE %(reason)s END,
+               answered_at = coalesce(o.answered_at, clock_timestamp()),
+               closed_at = CASE WHEN %(state)s IN ('sent', 'unknown', 'resting') THEN NULL
+                   ELSE coalesce(o.closed_at, clock_timestamp()) END,
+               filled_e6 = f.contracts_e6, cash_e6 = f.cash_e6, fee_e6 = f.fee_e6
+           FROM (SELECT coalesce(sum(contracts_e6), 0)::bigint AS contracts_e6,
+                     coalesce(sum(cash_e6), 0)::bigint AS cash_e6, coalesce(sum(fee_e6), 0)::bigint AS fee_e6
+                 FROM trading.fills WHERE order_id = %(order)s AND state <> 'failed') AS f
+           WHERE o.order_id = %(order)s""",
+        {"state": state, "venue_id": venue_order_id, "reason": reason, "order": order_id},
+    )
+
+
+def order_state(connection: Connection, order_id: int) -> str:
+    """Return the state of one order.
+
+    Raises:
+        LookupError: If there is none.
+    """
+    row = connection.execute("SELECT state FROM trading.orders WHERE order_id = %s", (order_id,)).fetchone()
+    if row is None:
+        raise LookupError(f"there is no order {order_id}")
+    return str(row["state"])
+
+
+def load_orders(connection: Connection, execution_id: int) -> list[OrderRow]:
+    """Return the orders of an execution, in the order they were written."""
+    return fetch_all(connection, _order, f"{_SELECT} WHERE i.execution_id = %s ORDER BY o.order_id", (execution_id,))
+
+
+def load_to_follow(connection: Connection, execution_id: int) -> list[OrderRow]:
+    """Return the orders of an execution whose fate is not final: unresolved themselves, or with provisional fills."""
+    return fetch_all(
+        connection,
+        _order,
+        f"""{_SELECT} WHERE i.execution_id = %s AND (o.state = ANY(%s) OR EXISTS (
+            SELECT 1 FROM trading.fills AS f WHERE f.order_id = o.order_id AND f.state = 'provisional'))
+        ORDER BY o.order_id""",
+        (execution_id, list(UNRESOLVED)),
+    )
+
+
+def load_absent(connection: Connection, execution_id: int, within_s: float) -> list[OrderRow]:
+    """Return the orders of an execution that were given up as never seen by the venue less than `within_s` ago."""
+    return fetch_all(
+        connection,
+        _order,
+        f"""{_SELECT} WHERE i.execution_id = %s AND o.state = 'expired' AND o.reason = %s
+          AND o.closed_at > clock_timestamp() - make_interval(secs => %s) ORDER BY o.order_id""",
+        (execution_id, ABSENT, within_s),
+    )
+
+
+def count_unresolved_on(connection: Connection, market_keys: Sequence[str], mode: str) -> int:
+    """Return how many orders of a mode on any of these markets ("venue:market_id") have no last word."""
+    return fetch_int(
+        connection,
+        """SELECT count(*) FROM trading.orders AS o JOIN trading.intents AS i USING (intent_id)
+           JOIN trading.executions AS e USING (execution_id)
+           WHERE o.state = ANY(%s) AND e.mode = %s AND (o.venue || ':' || i.market_id) = ANY(%s)""",
+        (list(UNRESOLVED), mode, list(market_keys)),
+    )
+
+
+def count_unknown_orders(connection: Connection) -> int:
+    """Return how many orders have an unknown outcome."""
+    return fetch_int(connection, "SELECT count(*) FROM trading.orders WHERE state = 'unknown'")
+
+
+# -- fills -------------------------------------------------------------------------------------------------------------
+
+
+def upsert_fill(connection: Connection, order: OrderRow, fill: NewFill) -> FillState | None:
+    """Write a fill or its change of state; returns the state before, None when it is new."""
+    before = connection.execute(
+        "SELECT fill_id, state FROM trading.fills WHERE venue = %s AND venue_fill_id = %s AND order_id = %s FOR UPDATE",
+        (order.venue, fill.venue_fill_id, order.order_id),
+    ).fetchone()
+    if before is not None:
+        # confirmed and failed are last words; a late reading never takes them back
+        connection.execute(
+            "UPDATE trading.fills SET state = %s, payload = %s WHERE fill_id = %s AND state = 'provisional'",
+            (fill.state, Jsonb(fill.payload), before["fill_id"]),
+        )
+        state: FillState = before["state"]
+        return state
+    connection.execute(
+        """INSERT INTO trading.fills (order_id, venue, venue_fill_id, market_id, outcome, action, contracts_e6, cash_e6,
+               fee_e6, state, filled_at, payload, environment)
+           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)""",
+        (
+            order.order_id,
+            order.venue,
+            fill.venue_fill_id,
+            order.market_id,
+            order.outcome,
+            order.action,
+            fill.contracts_e6,
+            fill.cash_e6,
+            fill.fee_e6,
+            fill.state,
+            fill.filled_at,
+            Jsonb(fill.payload),
+            order.environment,
+        ),
+    )
+    return None
+
+
+def unconfirmed_bought_e6(connection: Connection, execution_id: int) -> dict[int, int]:
+    """Return contracts by leg number that an execution has bought and that are not confirmed yet."""
+    rows = connection.execute(
+        """SELECT i.leg_no, sum(f.contracts_e6)::bigint AS contracts_e6 FROM trading.fills AS f
+           JOIN trading.orders AS o USING (order_id) JOIN trading.intents AS i USING (intent_id)
+           WHERE i.execution_id = %s AND f.state = 'provisional' AND f.action = 'buy' GROUP BY i.leg_no""",
+        (execution_id,),
+    ).fetchall()
+    return {row["leg_no"]: row["contracts_e6"] for row in rows}
+
+
+def _order(*, venue: str, **columns: Any) -> OrderRow:
+    return OrderRow(venue=Venue(venue), **columns)
