@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 from streams.market.errors import MalformedFrame, PermanentError, TransientError
 from streams.market.identity import Venue
@@ -76,7 +76,7 @@ async def load_history(
         async with gate:
             candles = await _fetch(window, market, minutes, start, kalshi, polymarket)
         loaded_at = datetime.now(UTC)
-        return [_row(window.venue, market.market_id, candle, loaded_at) for candle in candles]
+        return [_new_candle(window.venue, market.market_id, candle, loaded_at) for candle in candles]
 
     recent = max(window.start, window.end - _MINUTE_WINDOW)
     wanted = [(market, _HOUR_MINUTES, window.start) for market in markets if market.is_paired]

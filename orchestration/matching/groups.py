@@ -54,25 +54,33 @@ def market_key(venue: str, market_id: str) -> str:
     return f"{venue}:{market_id}"
 
 
-def pair_group(
-    pair_id: str,
-    title: str,
-    kalshi_market_id: str,
-    polymarket_market_id: str,
-    polarity: Polarity,
-    *,
-    is_approved: bool,
-    reason: str,
-    resolves_at: datetime | None,
-) -> Group:
-    """Return the market group of a pair: aligned markets resolve YES together, inverted ones never do."""
-    a, b = market_key("kalshi", kalshi_market_id), market_key("polymarket", polymarket_market_id)
-    outcomes: tuple[tuple[str, ...], ...] = ((a, b), ()) if polarity == "aligned" else ((a,), (b,))
+@dataclass(frozen=True, slots=True)
+class MatchedPair:
+    """Two markets on one contract."""
+
+    pair_id: str
+    title: str
+    kalshi_market_id: str
+    polymarket_market_id: str
+    polarity: Polarity
+
+
+def pair_group(pair: MatchedPair, *, is_approved: bool, reason: str, resolves_at: datetime | None) -> Group:
+    """Return the group of a pair: aligned ones resolve together, inverted ones never do.
+
+    Args:
+        pair: Its two markets.
+        is_approved: It may be traded.
+        reason: Why not, where it is not approved.
+        resolves_at: When the later of its markets is expected to be decided.
+    """
+    a, b = market_key("kalshi", pair.kalshi_market_id), market_key("polymarket", pair.polymarket_market_id)
+    outcomes: tuple[tuple[str, ...], ...] = ((a, b), ()) if pair.polarity == "aligned" else ((a,), (b,))
     return Group(
-        group_id=f"pair:{pair_id}",
+        group_id=f"pair:{pair.pair_id}",
         kind="pair",
-        title=title,
-        markets=(("kalshi", kalshi_market_id), ("polymarket", polymarket_market_id)),
+        title=pair.title,
+        markets=(("kalshi", pair.kalshi_market_id), ("polymarket", pair.polymarket_market_id)),
         outcomes=outcomes,
         is_tradable=is_approved,
         reason="" if is_approved else reason,

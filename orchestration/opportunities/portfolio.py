@@ -170,7 +170,7 @@ def _solve(legs: Sequence[Leg], cases: Sequence[OutcomeCase], limits: Limits, *,
     if switched:
         upper[columns + count + 1 :] = 1
         integrality[columns + count + 1 :] = 1
-    constraints = _constraints(legs, cases, limits, levels, unit_costs, width, switched=switched)
+    constraints = _constraints(legs, cases, limits, _Columns(levels, unit_costs, width, switched))
     answer = milp(
         objective,
         constraints=constraints,
@@ -188,16 +188,20 @@ def _unit_cost(leg: Leg, price: int) -> float:
     return price / PRICE_SCALE + leg.offer.fees.of(price, probe) / CASH_SCALE / 1_000
 
 
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """The variables of the program: levels as (leg, price, size) with their costs, `width` in all."""
+
+    levels: Sequence[tuple[int, int, int]]
+    unit_costs: Any
+    width: int
+    are_switched: bool
+
+
 def _constraints(
-    legs: Sequence[Leg],
-    cases: Sequence[OutcomeCase],
-    limits: Limits,
-    levels: Sequence[tuple[int, int, int]],
-    unit_costs: Any,
-    width: int,
-    *,
-    switched: bool,
+    legs: Sequence[Leg], cases: Sequence[OutcomeCase], limits: Limits, variables: _Columns
 ) -> list[LinearConstraint]:
+    levels, width = variables.levels, variables.width
     columns, count = len(levels), len(legs)
     sums = sparse.lil_matrix((count, width))
     for column, (number, _, _) in enumerate(levels):
@@ -210,9 +214,9 @@ def _constraints(
         budget = np.zeros((1, width))
         for column, (number, _, _) in enumerate(levels):
             if number in chosen:
-                budget[0, column] = unit_costs[column]
+                budget[0, column] = variables.unit_costs[column]
         rows.append(LinearConstraint(budget, -np.inf, most / CASH_SCALE))
-    if switched:
+    if variables.are_switched:
         rows += _switch_rows(legs, limits, levels, width)
     return rows
 

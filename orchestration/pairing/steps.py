@@ -9,7 +9,7 @@ from decimal import Decimal
 from orchestration.judging.cache import DatabaseCache
 from orchestration.judging.judge import Judge, build_judge, is_failure
 from orchestration.matching.candidates import Candidate, find_candidates, find_candidates_for_new
-from orchestration.matching.groups import Group, Member, event_groups, ladder_groups, pair_group
+from orchestration.matching.groups import Group, MatchedPair, Member, event_groups, ladder_groups, pair_group
 from orchestration.matching.normalise import extract
 from orchestration.matching.verdict import Verdict
 from streams.market.identity import Venue
@@ -149,12 +149,9 @@ def _pair_group(pair: PairRow, members: dict[tuple[str, str], Member]) -> Group 
     if a is None or b is None or pair.state not in _GROUPED_STATES:
         return None
     ends = [end for end in (a.resolves_at, b.resolves_at) if end is not None]
+    title = pair.kalshi_title or pair.kalshi_market_id
     return pair_group(
-        pair.pair_id,
-        pair.kalshi_title or pair.kalshi_market_id,
-        pair.kalshi_market_id,
-        pair.polymarket_market_id,
-        pair.polarity,
+        MatchedPair(pair.pair_id, title, pair.kalshi_market_id, pair.polymarket_market_id, pair.polarity),
         is_approved=pair.state == "approved",
         reason=f"the pair is {pair.state}",
         resolves_at=max(ends, default=None),

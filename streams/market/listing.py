@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -92,6 +93,14 @@ class DiscoveredMarket:
     volatile: dict[str, Any]
     payload: dict[str, Any]
     derived_fields: tuple[str, ...] = ()
+
+
+def terms_from_json(stored: Mapping[str, Any]) -> MarketTerms:
+    """Return the terms from their JSON form; keys we do not know are ignored."""
+    known = {name: value for name, value in stored.items() if name in MarketTerms.__dataclass_fields__}
+    if "price_ranges" in known:
+        known["price_ranges"] = tuple((int(a), int(b), int(c)) for a, b, c in known["price_ranges"])
+    return MarketTerms(**known)
 
 
 def text_hash(listing: Listing) -> str:

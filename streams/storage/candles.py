@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from psycopg.types.json import Jsonb
 
+from streams.market.identity import Venue
 from streams.storage.database import Connection
 
 _UPSERT = """

@@ -10,7 +10,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from streams.market.identity import Environment, MarketRef, Venue
-from streams.market.listing import MarketTerms
+from streams.market.listing import terms_from_json
 from streams.market.trading import MarketGroup, MarketInfo
 from streams.storage.database import Connection, fetch_all, fetch_int, fetch_one
 
@@ -119,18 +119,10 @@ def load_market_infos(connection: Connection, keys: Sequence[str]) -> dict[str, 
     return {market.key: market for market in found}
 
 
-def terms_of(stored: Mapping[str, Any]) -> MarketTerms:
-    """Return the terms from their JSON form; keys we do not know are ignored."""
-    known = {name: value for name, value in stored.items() if name in MarketTerms.__dataclass_fields__}
-    if "price_ranges" in known:
-        known["price_ranges"] = tuple((int(a), int(b), int(c)) for a, b, c in known["price_ranges"])
-    return MarketTerms(**known)
-
-
 def _group(*, markets: Sequence[Mapping[str, str]], **columns: Any) -> MarketGroup:
     refs = tuple(MarketRef(Venue(market["venue"]), market["market_id"]) for market in markets)
     return MarketGroup(markets=refs, **columns)
 
 
 def _market_info(*, venue: str, terms: Mapping[str, Any], **columns: Any) -> MarketInfo:
-    return MarketInfo(venue=Venue(venue), terms=terms_of(terms), **columns)
+    return MarketInfo(venue=Venue(venue), terms=terms_from_json(terms), **columns)

@@ -169,9 +169,7 @@ def test_a_kill_cancels_what_rests_on_every_account_and_says_what_could_not_be(d
             await settlement_cycle.run_cycle(connection, context, "run")
             assert [fake.cancels for fake in venues.values()] == [2, 1]
             assert not rows(connection, alarms)
-            assert "kill" in settlement_cycle.why_due(connection, context.settings), (
-                "until nothing is seen to rest"
-            )
+            assert "kill" in settlement_cycle.why_due(connection, context.settings), "until nothing is seen to rest"
             await settlement_cycle.run_cycle(connection, context, "run")
             assert [fake.cancels for fake in venues.values()] == [2, 1], "what is empty is not asked again"
             assert "kill" not in settlement_cycle.why_due(connection, context.settings)
