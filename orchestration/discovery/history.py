@@ -115,7 +115,7 @@ async def _fetch(
     return []
 
 
-def _row(venue: Venue, market_id: str, candle: Candle, loaded_at: datetime) -> CandleRow:
+def _new_candle(venue: Venue, market_id: str, candle: Candle, loaded_at: datetime) -> CandleRow:
     return CandleRow(
         venue=venue,
         market_id=market_id,

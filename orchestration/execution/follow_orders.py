@@ -40,12 +40,12 @@ class OrderFollower:
                 self.record(order, reading)
 
     async def recheck(self, rows: Sequence[OrderRow], targets: Mapping[str, Target]) -> None:
-        """Read orders that were given up as never seen once more; one that has filled reopens its execution."""
+        """Read orders that were abandoned as never seen once more; one that has filled reopens its execution."""
         for order in rows:
             reading = await self._read(order, targets)
             if reading is not None and (reading.is_found or reading.fills):
                 self.record(order, reading)
-                self._log.warning("an order that was given up is there", order_id=order.order_id)
+                self._log.warning("an abandoned order is there", order_id=order.order_id)
 
     async def _read(self, order: OrderRow, targets: Mapping[str, Target]) -> OrderReading | None:
         """Ask the venue for an order, cancelled first if it rests; None when it cannot be asked."""
@@ -79,7 +79,7 @@ class OrderFollower:
                 venue_order_id=reading.venue_order_id,
                 reason=reading.status if is_final and not seen else "",
             )
-            if order.was_given_up and orders.order_state(self._connection, order.order_id) != "canceled":
+            if order.was_abandoned and orders.order_state(self._connection, order.order_id) != "canceled":
                 reopen_late(self._connection, order.execution_id)
 
     def _record_absence(self, order: OrderRow) -> None:

@@ -18,7 +18,7 @@ def reopen_failed(connection: Connection, execution_id: int) -> None:
 
 
 def reopen_late(connection: Connection, execution_id: int) -> None:
-    """Reopen an execution whose order was given up and has filled: it buys nothing any more, and sells the excess."""
+    """Reopen an execution whose abandoned order has filled: it buys nothing any more, and sells the excess."""
     why = "an order that was given up has filled"
     executions.merge_detail(connection, execution_id, {"late_fill": True})
     executions.take_back_settlement(connection, execution_id)

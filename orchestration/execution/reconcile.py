@@ -1,8 +1,8 @@
 """Reconciliation after a crash and from time to time: what Postgres and the venues say of each execution, made one.
 
 Executions nobody works on any more are continued to their end; unknown orders are read; provisional fills are followed
-until they are confirmed or failed, and a failed one reopens its execution. So does an order that was given up as never
-seen and has filled after all: what it brought too much is sold.
+until they are confirmed or failed, and a failed one reopens its execution. So does a fill of an order that was
+abandoned because its venue did not know it: what it brought too much is sold.
 """
 
 from __future__ import annotations

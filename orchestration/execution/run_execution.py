@@ -134,7 +134,7 @@ class ExecutionRun:
             return refusal
         if self._conditions().is_overdue:
             # next_step bounds orders, not refusals: an order the gate keeps back must not be tried for ever
-            step = self._abandoned(f"an order that lowers exposure was refused: {refusal.reason}", facts)
+            step = self._abandon(f"an order that lowers exposure was refused: {refusal.reason}", facts)
             self._finish(step, facts)
             return step
         wait_s = min(refusal.retry_after_s, _LONGEST_WAIT_S)
@@ -149,7 +149,7 @@ class ExecutionRun:
             return flatten_step(self._plan, facts, books, self._conditions(), Bound(self._floors, self._sales))
         return next_step(self._plan, facts, books, self._conditions())
 
-    def _abandoned(self, why: str, facts: Sequence[OrderFact]) -> Finish:
+    def _abandon(self, why: str, facts: Sequence[OrderFact]) -> Finish:
         return end_of(self._plan, facts, why) if self._is_flattening(facts) else Finish(ExecutionState.ESCALATED, why)
 
     async def _place(self, step: Place, facts: Sequence[OrderFact], decided_at: datetime) -> Refusal | None:

@@ -65,7 +65,7 @@ class VerdictSummary:
 
 
 def refresh_candidates(connection: Connection, settings: Settings, *, only_new: bool) -> CandidateSummary:
-    """Look for candidates of all open markets, or only for markets listed or changed since the last look."""
+    """Look for candidates of all open markets, or only for markets listed or changed since the last time."""
     after = read_cursor(connection, "candidates") if only_new else None
     highest, touched = versions_after(connection, after or 0)
     if after is not None and not touched:

@@ -28,7 +28,7 @@ FillState = Literal["provisional", "confirmed", "failed"]
 UNRESOLVED: tuple[OrderState, ...] = ("prepared", "sent", "unknown", "resting")
 """States of an order on which its venue has not said its last word."""
 ABSENT = "the venue never saw it"
-"""Reason of an order that was given up because its venue did not know it."""
+"""Reason of an order that was abandoned because its venue did not know it."""
 
 
 class ExecutionState(StrEnum):
@@ -288,7 +288,7 @@ class OrderRow:
         return self.state not in UNRESOLVED
 
     @property
-    def was_given_up(self) -> bool:
+    def was_abandoned(self) -> bool:
         """Whether it counts as never seen by its venue."""
         return self.state == "expired" and self.reason == ABSENT
 

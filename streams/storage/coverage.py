@@ -34,24 +34,24 @@ def instant(ns: int) -> datetime:
 
 def apply_changes(connection: Connection, shard: int, run_id: str, changes: Sequence[CoverageChange]) -> None:
     """Close the open interval of each market and open the next, in the order given; in the caller's transaction."""
-    for round_ in _rounds(changes):
-        _apply_round(connection, shard, run_id, round_)
+    for batch in _batches(changes):
+        _apply_batch(connection, shard, run_id, batch)
 
 
-def _rounds(changes: Sequence[CoverageChange]) -> list[list[CoverageChange]]:
-    """Split into rounds in which each market occurs once, so that a round can be written in bulk."""
-    rounds: list[list[CoverageChange]] = []
+def _batches(changes: Sequence[CoverageChange]) -> list[list[CoverageChange]]:
+    """Split into batches in which each market occurs once, so that each can be written in bulk."""
+    batches: list[list[CoverageChange]] = []
     seen: dict[tuple[str, str], int] = {}
     for change in changes:
         number = seen.get((change.venue, change.market_id), 0)
         seen[(change.venue, change.market_id)] = number + 1
-        if number == len(rounds):
-            rounds.append([])
-        rounds[number].append(change)
-    return rounds
+        if number == len(batches):
+            batches.append([])
+        batches[number].append(change)
+    return batches
 
 
-def _apply_round(connection: Connection, shard: int, run_id: str, changes: Sequence[CoverageChange]) -> None:
+def _apply_batch(connection: Connection, shard: int, run_id: str, changes: Sequence[CoverageChange]) -> None:
     ending = [_interval(shard, run_id, c)._asdict() for c in changes if c.cause != STARTING]
     opening = [_interval(shard, run_id, c)._asdict() for c in changes if c.state != "ended"]
     with connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""Episodes of opportunities as an external asset: the edge monitor of the recorder runs writes them."""
+"""Signals as an external asset: the edge monitor of the recorder runs writes them."""
 
 from __future__ import annotations
 

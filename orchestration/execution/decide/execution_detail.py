@@ -35,7 +35,7 @@ class ExecutionDetail:
         plan: What was decided.
         exposure_usd_seconds_e6: Exposure times seconds so far, in 1e-6 dollar seconds.
         peak_exposure_e6: The most that was exposed at a time.
-        has_late_fill: An order that was given up has filled after all: nothing is bought any more.
+        has_late_fill: An abandoned order has filled after all: nothing is bought any more.
         flatten: What was sold because a person asked for it; None where nobody has.
     """
 

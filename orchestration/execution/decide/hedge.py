@@ -110,7 +110,7 @@ class RunConditions:
     is_overdue: bool
     """The time this execution may take is over."""
     may_complete: bool = True
-    """Short legs may be bought; not once an order that was given up has filled after all."""
+    """Short legs may be bought; not once an abandoned order has filled after all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ class PlanPolicy:
         min_profit_e6: Least locked profit of a plan.
         slippage_e4: How far above its limit a leg that is short may be completed.
         exposure_budget_e6: Most exposure between two legs.
-        exposure_budget_e6_s: Most exposure times seconds before a leg that is short is given up.
+        exposure_budget_e6_s: Most exposure times seconds before a leg that is short is abandoned.
         dust_e6: Exposure that is accepted because no order can trade it away.
         provisional_cap_e6: Most cash in fills that are not confirmed.
     """

@@ -1,4 +1,4 @@
-"""The edge monitor: an observer in the recording run that turns quotes into episodes of opportunities.
+"""The edge monitor: an observer in the recording run that turns quotes into signals.
 
 A quote only marks the bundles it touches; each tick evaluates marked bundles within a budget of time: first a test on
 the best prices and unrounded fees, which needs no sorting and ends most of them, then a walk over the books. SQL
@@ -28,9 +28,9 @@ from streams.market.units import CASH_SCALE, PRICE_SCALE
 from streams.settings import Settings
 from streams.storage.database import Connection, connect
 from streams.storage.store import signals
-from streams.storage.store.signals import Episode
+from streams.storage.store.signals import NewSignal
 
-EpisodeKey = tuple[str, str]
+SignalKey = tuple[str, str]
 
 DEPTH = 12
 _BUDGET_NS = 15_000_000
@@ -42,7 +42,7 @@ _QUEUE_SIZE = 2_000
 
 @dataclass(slots=True)
 class _Running:
-    """An opportunity above the entry level (waiting) or an open episode."""
+    """An opportunity above the entry level (waiting) or an open signal."""
 
     since_ns: int
     open_edge: Decimal
@@ -58,10 +58,10 @@ class _Write:
     """One thing for the writer: `kind` is open, update, peak or close."""
 
     kind: str
-    key: EpisodeKey
+    key: SignalKey
     at: datetime
     edge_usd: Decimal | None = None
-    episode: Episode | None = None
+    signal: NewSignal | None = None
     reason: str = ""
 
 
@@ -71,7 +71,7 @@ class EdgeMonitor:
     Attributes:
         evaluations: Bundles evaluated.
         walks: Walks over the books: evaluations that the best prices did not end.
-        dropped: Writes lost because the queue was full; their episodes are forgotten and seen anew.
+        dropped: Writes lost because the queue was full; their signals are forgotten and seen anew.
     """
 
     def __init__(self, settings: Settings, dsn: str, shard: int) -> None:
@@ -84,8 +84,8 @@ class EdgeMonitor:
         self._watchlist = Watchlist()
         self._next_watchlist: Watchlist | None = None
         self._books: dict[str, Book | None] = {}
-        self._dirty: dict[EpisodeKey, None] = {}
-        self._running: dict[EpisodeKey, _Running] = {}
+        self._dirty: dict[SignalKey, None] = {}
+        self._running: dict[SignalKey, _Running] = {}
         self.evaluations = 0
         self.walks = 0
         self.dropped = 0
@@ -110,7 +110,7 @@ class EdgeMonitor:
         """Evaluate what is marked, and what waits or is open, within the budget."""
         self._take_watchlist()
         for key, running in self._running.items():
-            # The edge of an open episode moves with quotes alone; one that waits must hold at every evaluation.
+            # The edge of an open signal moves with quotes alone; one that waits must hold at every evaluation.
             if not running.is_open or now_ns - running.updated_ns >= _UPDATE_NS:
                 self._dirty[key] = None
         end = time.perf_counter_ns() + _BUDGET_NS
@@ -124,7 +124,7 @@ class EdgeMonitor:
                 self._evaluate(watched, now_ns)
 
     def close(self) -> None:
-        """End all episodes: nobody watches them any more."""
+        """End all signals: nobody watches them any more."""
         now_ns = time.time_ns()
         for key in list(self._running):
             self._end(key, now_ns, "monitor_stopped", None)
@@ -184,7 +184,7 @@ class EdgeMonitor:
                 self._running[key] = _Running(now_ns, usd, usd, watched.is_tradable)
             return
         if running.is_tradable != watched.is_tradable:
-            # A decision on the pair begins a new episode, which may be traded or not from its start.
+            # A decision on the pair begins a new signal, which may be traded or not from its start.
             self._end(key, now_ns, "decision_changed", usd)
             return
         if not running.is_open:
@@ -203,10 +203,10 @@ class EdgeMonitor:
     def _write_edge(self, kind: str, watched: WatchedBundle, edge: Edge, now_ns: int) -> None:
         running = self._running[watched.key]
         running.updated_ns, running.written_edge = now_ns, edge.best_edge_usd
-        episode = None if kind == "update" else _episode(watched, edge, running, now_ns)
-        self._put(_Write(kind, watched.key, _time(now_ns), edge.best_edge_usd, episode))
+        signal = None if kind == "update" else _new_signal(watched, edge, running, now_ns)
+        self._put(_Write(kind, watched.key, _time(now_ns), edge.best_edge_usd, signal))
 
-    def _end(self, key: EpisodeKey, now_ns: int, reason: str, edge_usd: Decimal | None) -> None:
+    def _end(self, key: SignalKey, now_ns: int, reason: str, edge_usd: Decimal | None) -> None:
         running = self._running.pop(key, None)
         if running is not None and running.is_open:
             self._put(_Write("close", key, _time(now_ns), edge_usd, None, reason))
@@ -220,7 +220,7 @@ class EdgeMonitor:
 
 
 class _Writer(threading.Thread):
-    """Owns the connection: loads groups every few seconds and writes episodes in order."""
+    """Owns the connection: loads groups every few seconds and writes signals in order."""
 
     def __init__(self, dsn: str, shard: int, environment: str, monitor: EdgeMonitor) -> None:
         super().__init__(name="edge-monitor-writer", daemon=True)
@@ -228,7 +228,7 @@ class _Writer(threading.Thread):
         self._dsn, self._shard, self._environment = dsn, shard, environment
         self._monitor = monitor
         self._loader = WatchlistLoader()
-        self._ids: dict[EpisodeKey, int] = {}
+        self._ids: dict[SignalKey, int] = {}
         self._log = get_logger()
 
     def stop(self) -> None:
@@ -264,8 +264,8 @@ class _Writer(threading.Thread):
             self._write(connection, write)
 
     def _write(self, connection: Connection, write: _Write) -> None:
-        if write.kind == "open" and write.episode is not None:
-            signal_id = signals.open_signal(connection, write.episode, self._shard, self._environment)
+        if write.kind == "open" and write.signal is not None:
+            signal_id = signals.open_signal(connection, write.signal, self._shard, self._environment)
             if signal_id is not None:
                 self._ids[write.key] = signal_id
             return
@@ -276,7 +276,7 @@ class _Writer(threading.Thread):
             signals.close_signal(connection, known, write.reason, write.at, write.edge_usd)
             del self._ids[write.key]
         elif write.edge_usd is not None:
-            signals.update_signal(connection, known, write.edge_usd, write.episode, write.at)
+            signals.update_signal(connection, known, write.edge_usd, write.signal, write.at)
 
 
 def _best(book: Book, outcome: Outcome) -> tuple[int, int]:
@@ -288,7 +288,7 @@ def _best(book: Book, outcome: Outcome) -> tuple[int, int]:
     return (PRICE_SCALE, 0) if price is None else (PRICE_SCALE - price, book.bids[price])
 
 
-def _episode(watched: WatchedBundle, edge: Edge, running: _Running, now_ns: int) -> Episode:
+def _new_signal(watched: WatchedBundle, edge: Edge, running: _Running, now_ns: int) -> NewSignal:
     at = _time(now_ns)
     annual = None
     if watched.cash_back_at is not None:
@@ -297,7 +297,7 @@ def _episode(watched: WatchedBundle, edge: Edge, running: _Running, now_ns: int)
         SignalLeg(*MarketRef.from_key(market), outcome, taken.limit_price_e4, taken.size_e6)
         for (market, outcome), taken in zip(watched.bundle.legs, edge.legs, strict=True)
     )
-    return Episode(
+    return NewSignal(
         group_id=watched.group_id,
         leg_set=watched.bundle.leg_set,
         is_tradable=watched.is_tradable,

@@ -32,7 +32,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class WatchedBundle:
-    """One bundle of one group. `rules` in the order of the legs; `key` (group, legs) is what makes an episode."""
+    """One bundle of one group. `rules` in the order of the legs; `key` (group, legs) names its signals."""
 
     group_id: str
     bundle: Bundle

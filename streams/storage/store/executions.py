@@ -104,7 +104,7 @@ def load_execution(connection: Connection, execution_id: int) -> ExecutionRow:
 def load_unfinished(connection: Connection, mode: str, absent_within_s: float) -> list[ExecutionRow]:
     """Return the executions of a mode that are open, or whose orders or fills are not final, in their order.
 
-    An order that was given up as never seen counts as not final for `absent_within_s` seconds.
+    An order that was abandoned because its venue did not know it counts as not final for `absent_within_s` seconds.
     """
     return fetch_all(
         connection,

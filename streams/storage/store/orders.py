@@ -140,7 +140,7 @@ def load_to_follow(connection: Connection, execution_id: int) -> list[OrderRow]:
 
 
 def load_absent(connection: Connection, execution_id: int, within_s: float) -> list[OrderRow]:
-    """Return the orders of an execution that were given up as never seen by the venue less than `within_s` ago."""
+    """Return the orders of an execution that were abandoned as never seen by the venue less than `within_s` ago."""
     return fetch_all(
         connection,
         _order,

@@ -22,7 +22,7 @@ class DueWork:
     Attributes:
         open: An execution is open for more than some seconds.
         unresolved: So is an order.
-        absent: An order was given up lately and may have filled after all.
+        absent: An order was abandoned lately and may have filled after all.
         flatten: A person asked for a flatten.
         provisional: A fill is not confirmed.
         settling: A market that is held has ended.
@@ -53,7 +53,7 @@ def due_work(connection: Connection, mode: str, *, absent_within_s: float, balan
     Args:
         connection: Where to look.
         mode: The trading mode in force.
-        absent_within_s: How long an order that was given up is looked for again.
+        absent_within_s: How long an abandoned order is looked for again.
         balances_every_s: How old the last balances may be.
     """
     due = fetch_one(

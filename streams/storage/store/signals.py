@@ -1,4 +1,4 @@
-"""Signals: episodes of an opportunity as the edge monitor writes them, and why a signal was not traded."""
+"""Signals as the edge monitor writes them, and why a signal was not traded."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from streams.storage.database import Connection, fetch_all, fetch_one
 
 
 @dataclass(frozen=True, slots=True)
-class Episode:
-    """What an episode of an opportunity looks like when it is written."""
+class NewSignal:
+    """What a signal looks like when it is written: one stretch of time in which an opportunity was there."""
 
     group_id: str
     leg_set: str
@@ -47,8 +47,8 @@ class GroupClaim:
     is_held: bool
 
 
-def open_signal(connection: Connection, episode: Episode, shard: int, environment: str) -> int | None:
-    """Write a new episode with its legs; None when one is open already for the same legs."""
+def open_signal(connection: Connection, new: NewSignal, shard: int, environment: str) -> int | None:
+    """Write a new signal with its legs; None when one is open already for the same legs."""
     with connection.transaction():
         row = connection.execute(
             """INSERT INTO trading.signals (group_id, leg_set, shard, environment, is_tradable, opened_at,
@@ -57,26 +57,26 @@ def open_signal(connection: Connection, episode: Episode, shard: int, environmen
                VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
                ON CONFLICT (group_id, leg_set) WHERE closed_at IS NULL DO NOTHING RETURNING signal_id""",
             (
-                episode.group_id,
-                episode.leg_set,
+                new.group_id,
+                new.leg_set,
                 shard,
                 environment,
-                episode.is_tradable,
-                episode.at,
-                episode.open_edge_usd,
-                episode.peak_edge_usd,
-                episode.edge_usd,
-                episode.contracts_e6,
-                episode.cost_e6,
-                episode.fee_e6,
-                episode.profit_e6,
-                episode.annualised_return,
-                episode.at,
+                new.is_tradable,
+                new.at,
+                new.open_edge_usd,
+                new.peak_edge_usd,
+                new.edge_usd,
+                new.contracts_e6,
+                new.cost_e6,
+                new.fee_e6,
+                new.profit_e6,
+                new.annualised_return,
+                new.at,
             ),
         ).fetchone()
         if row is None:
             return None
-        for number, leg in enumerate(episode.legs):
+        for number, leg in enumerate(new.legs):
             connection.execute(
                 """INSERT INTO trading.signal_legs (signal_id, leg_no, venue, market_id, outcome, limit_price_e4,
                        size_e6) VALUES (%s, %s, %s, %s, %s, %s, %s)""",
@@ -94,7 +94,7 @@ def open_signal(connection: Connection, episode: Episode, shard: int, environmen
 
 
 def update_signal(
-    connection: Connection, signal_id: int, edge_usd: Decimal, peak: Episode | None, at: datetime
+    connection: Connection, signal_id: int, edge_usd: Decimal, peak: NewSignal | None, at: datetime
 ) -> None:
     """Note the edge as it is now, and the sizes and legs of a new peak."""
     with connection.transaction():
@@ -125,7 +125,7 @@ def update_signal(
 
 
 def close_signal(connection: Connection, signal_id: int, reason: str, at: datetime, edge_usd: Decimal | None) -> None:
-    """End an episode."""
+    """End an new."""
     connection.execute(
         """UPDATE trading.signals SET closed_at = greatest(%s, opened_at), close_reason = %s,
                last_edge_usd = coalesce(%s, last_edge_usd), updated_at = %s
@@ -135,7 +135,7 @@ def close_signal(connection: Connection, signal_id: int, reason: str, at: dateti
 
 
 def close_orphans(connection: Connection, shard: int, at: datetime) -> int:
-    """End the episodes a former monitor of this shard left open; nobody watched them since."""
+    """End the signals a former monitor of this shard left open; nobody watched them since."""
     cursor = connection.execute(
         """UPDATE trading.signals SET closed_at = greatest(%s, opened_at), close_reason = 'unwatched', updated_at = %s
            WHERE shard = %s AND closed_at IS NULL""",
@@ -170,7 +170,7 @@ def load_signal(connection: Connection, signal_id: int) -> Signal | None:
 def load_actionable(
     connection: Connection, retry_after_s: float, max_attempts: int, limit: int, least_age_s: float = 0.0
 ) -> list[ActionableSignal]:
-    """Return open, tradable signals worth a look, the most profitable first.
+    """Return open, tradable signals worth trading, the most profitable first.
 
     Not: signals with an execution that bought something, is under way or was flattened by a person, with
     `max_attempts` executions, or that were tried or refused less than `retry_after_s` ago, or opened less than

@@ -55,7 +55,7 @@ def wait_for(condition: Callable[[], object], monitor: EdgeMonitor) -> None:
         time.sleep(0.02)
 
 
-def test_an_edge_opens_an_episode_and_a_stale_book_closes_it(database: str) -> None:
+def test_an_edge_opens_a_signal_and_a_stale_book_closes_it(database: str) -> None:
     settings = Settings(venues="sandbox", signal_min_duration_ms=50)
     with connect(database) as connection:
         seed_ladder(connection)

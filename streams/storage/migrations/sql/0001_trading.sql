@@ -179,7 +179,7 @@ CREATE TABLE trading.executions (
     group_id text NOT NULL REFERENCES trading.groups,
     environment text NOT NULL,
     mode text NOT NULL CHECK (mode IN ('paper', 'live')),
-    state text NOT NULL,              -- orchestration.execution.saga.State
+    state text NOT NULL,              -- streams.market.trading.ExecutionState
     run_id text NOT NULL DEFAULT '',
     epoch bigint NOT NULL,            -- fencing: of the lease the writer held
     edge_usd numeric NOT NULL,        -- expected when it was decided
@@ -212,7 +212,7 @@ CREATE TABLE trading.refusals (
     signal_id bigint NOT NULL REFERENCES trading.signals,
     execution_id bigint REFERENCES trading.executions,
     refused_at timestamptz NOT NULL DEFAULT now(),
-    reason text NOT NULL,             -- orchestration.execution.gate.Reason
+    reason text NOT NULL,             -- streams.market.trading.RefusalReason
     detail text NOT NULL DEFAULT '',
     environment text NOT NULL
 );
