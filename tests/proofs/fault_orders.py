@@ -140,7 +140,7 @@ async def _place(case: OrderCase, world: World, outcome: Outcome) -> None:
 
 
 async def _send_again(gateway: Gateway, prepared: PreparedOrder, world: World, venue: Venue, outcome: Outcome) -> None:
-    """Send identical bytes once more, as the desk may within the decision's life: there is never a second order."""
+    """Send identical bytes once more, as OrderSender may within the decision's life: there is never a second order."""
     before = len(_records(world, venue, prepared))
     said, words = await reported(gateway.send(prepared))
     after = _records(world, venue, prepared)
@@ -282,7 +282,7 @@ async def _rest(world: World, venue: Venue) -> str:
 
 
 def gateway_of(world: World, venue: Venue) -> Gateway:
-    """The gateway that the desk would use."""
+    """The gateway that trading would use."""
     if venue is Venue.KALSHI:
         return KalshiGateway(world.kalshi)
     return PolymarketGateway(world.polymarket, world.polymarket_credentials)

@@ -26,8 +26,8 @@ _ORDERS = """
 ## Orders
 
 `done`: the write was acknowledged. `refused`: the venue said no. `nothing`: the client promises that nothing happened
-and a later attempt may work. `unknown`: only reads may follow; the execution sends identical bytes once more, which
-never makes a second order, and then reads until the venue has proved the outcome.
+and a later attempt may work. `unknown`: only reads may follow; trading sends identical bytes once more, which never
+makes a second order, and then reads until the venue has proved the outcome.
 
 | fault | venue | operation | the client says | at the exchange | afterwards | wrong |
 |---|---|---|---|---|---|---|

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from app.operator_actions import ask_flatten
-from orchestration.execution import run_execution as drive
+from orchestration.execution import run_execution
 from orchestration.execution.settlement import compare_balances, ensure_deposits
 from orchestration.execution.settlement_cycle import run_cycle
 from orchestration.execution.trade_signal import SignalTrader
@@ -67,7 +67,7 @@ class World:
 
     async def cycles(self, number: int = 1) -> None:
         for _ in range(number):
-            await run_cycle(self.connection, self.context, "round")
+            await run_cycle(self.connection, self.context, "cycle")
 
     def command(self) -> dict[str, Any]:
         return rows(self.connection, "SELECT * FROM trading.commands ORDER BY command_id DESC LIMIT 1")[0]
@@ -111,7 +111,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     def begin() -> None:
         looks = itertools.count()
         step = fake_settings().execution_max_s / 300  # the clock is read twice a look
-        monkeypatch.setattr(drive, "time", SimpleNamespace(monotonic=lambda: next(looks) * step))
+        monkeypatch.setattr(run_execution, "time", SimpleNamespace(monotonic=lambda: next(looks) * step))
 
     return begin
 
@@ -300,11 +300,11 @@ def test_whatever_the_venues_do_a_flatten_has_a_result_and_the_ledger_equals_the
     database: str, name: str
 ) -> None:
     async def story(world: World) -> None:
-        source, desk = random.Random(3), SignalTrader(world.connection, world.context, "run")
+        source, trader = random.Random(3), SignalTrader(world.connection, world.context, "run")
         await ensure_deposits(world.connection, world.context)
         for number in range(6):
             set_books(world.venues, source)
-            outcome = await desk.trade(seed_signal(world.connection, number))
+            outcome = await trader.trade(seed_signal(world.connection, number))
             open_ = rows(
                 world.connection, "SELECT settled_at FROM trading.executions ORDER BY execution_id DESC LIMIT 1"
             )

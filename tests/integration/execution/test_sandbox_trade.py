@@ -221,23 +221,23 @@ def test_a_trade_on_the_sandbox_ends_and_its_profit_is_the_change_of_both_balanc
         assert ("unwind" in purposes) == (state == "FLAT")
 
         async def is_confirmed() -> bool:
-            await run_cycle(connection, context, "round")
+            await run_cycle(connection, context, "cycle")
             row = connection.execute("SELECT count(*) AS n FROM trading.fills WHERE state = 'provisional'").fetchone()
             return row == {"n": 0}
 
         await until(is_confirmed)
-        balances = (await run_cycle(connection, context, "round")).balances
+        balances = (await run_cycle(connection, context, "cycle")).balances
         assert [(balance.difference_e6, balance.in_flight) for balance in balances] == [(0, 0), (0, 0)]
         flow.end = settlement
 
         async def is_settled() -> bool:
             connection.execute("UPDATE raw.market_state SET settlement_e4 = %s", (settlement,))
-            await run_cycle(connection, context, "round")
+            await run_cycle(connection, context, "cycle")
             row = connection.execute("SELECT settled_at FROM trading.executions").fetchone()
             return row is not None and row["settled_at"] is not None
 
         await until(is_settled)
-        balances = (await run_cycle(connection, context, "round")).balances
+        balances = (await run_cycle(connection, context, "cycle")).balances
         assert [balance.difference_e6 for balance in balances] == [0, 0]
         execution = connection.execute("SELECT * FROM trading.executions").fetchone()
         assert execution is not None
@@ -257,7 +257,7 @@ def test_a_flatten_on_the_sandbox_sells_both_legs_and_books_its_loss(database: s
         ask_flatten(connection, outcome.execution_id, who="mara", reason="drill")
 
         async def is_obeyed() -> bool:
-            await run_cycle(connection, context, "round")
+            await run_cycle(connection, context, "cycle")
             row = connection.execute("SELECT count(*) AS n FROM trading.fills WHERE state = 'provisional'").fetchone()
             return row == {"n": 0}
 
@@ -265,7 +265,7 @@ def test_a_flatten_on_the_sandbox_sells_both_legs_and_books_its_loss(database: s
         command = connection.execute("SELECT * FROM trading.commands").fetchone()
         assert command is not None
         assert command["result"].startswith("FLAT: "), command["result"]
-        balances = (await run_cycle(connection, context, "round")).balances
+        balances = (await run_cycle(connection, context, "cycle")).balances
         assert [(balance.difference_e6, balance.in_flight) for balance in balances] == [(0, 0), (0, 0)]
         execution = connection.execute("SELECT * FROM trading.executions").fetchone()
         assert execution is not None

@@ -1,4 +1,4 @@
-"""The desk against a fake venue that rejects, fills in part, loses answers, shows late and fails to settle."""
+"""A signal traded on a fake venue that rejects, fills in part, loses answers, shows late and fails to settle."""
 
 from __future__ import annotations
 
@@ -88,11 +88,11 @@ def test_a_second_hedge_the_other_way_round_is_netted_by_the_venue_and_by_the_le
             seed_group(connection)
             context, venues = make_context(connection, {}, 1, fake_settings())
             await ensure_deposits(connection, context)
-            desk = SignalTrader(connection, context, "run")
+            trader = SignalTrader(connection, context, "run")
             set_books(venues, random.Random(5))
-            first = await desk.trade(seed_signal(connection, 1))
+            first = await trader.trade(seed_signal(connection, 1))
             set_books(venues, random.Random(5), edge_e4=-400)
-            second = await desk.trade(seed_signal(connection, 2, kalshi="no", polymarket="yes"))
+            second = await trader.trade(seed_signal(connection, 2, kalshi="no", polymarket="yes"))
             assert (first.state, second.state) == (ExecutionState.HEDGED, ExecutionState.HEDGED)
             for _ in range(20):
                 await reconcile(connection, context, "run")
@@ -132,10 +132,10 @@ def test_whatever_the_venues_do_a_hedge_ends_and_the_ledger_equals_their_cash(da
             context, venues = make_context(connection, FAULTS[name], 11, fake_settings())
             await ensure_deposits(connection, context)
             source = random.Random(3)
-            desk = SignalTrader(connection, context, "run")
+            trader = SignalTrader(connection, context, "run")
             for number in range(12):
                 set_books(venues, source)
-                await desk.trade(seed_signal(connection, number))
+                await trader.trade(seed_signal(connection, number))
                 await reconcile(connection, context, "run")
             set_books(venues, source)
             for _ in range(40):

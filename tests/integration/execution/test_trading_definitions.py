@@ -118,8 +118,8 @@ def test_a_trading_run_reports_what_it_did(platform: PlatformResource, monkeypat
             instance=instance,
         )
         assert result.success
-        round_result = jobs.settle_trades.execute_in_process(resources={"platform": platform}, instance=instance)
-        assert round_result.success
+        cycle_result = jobs.settle_trades.execute_in_process(resources={"platform": platform}, instance=instance)
+        assert cycle_result.success
     with platform.connect() as connection:
         assert reasons(connection) == ["not_tradable"]  # its market has no terms
 

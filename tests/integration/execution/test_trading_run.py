@@ -34,7 +34,7 @@ def open_signal(connection: Connection, group: str) -> int:
 
 
 def hedger(connection: Connection) -> Trade:
-    """Return a stand-in for the desk that hedges whatever it is given."""
+    """Return a stand-in for the trader that hedges whatever it is given."""
 
     async def trade(signal_id: int) -> TradeResult:
         row = connection.execute(
