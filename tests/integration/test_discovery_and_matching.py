@@ -21,7 +21,6 @@ from streams.settings import Settings
 from streams.storage.database import Connection, connect
 from streams.storage.listings import load_events, load_markets, load_series
 from streams.storage.store.pairs import approve_in_sandbox, find_pairs, list_pairs, propose_pairs
-from streams.storage.store.wanted import resolve_wanted
 from streams.storage.sweeps import last_watermark
 from streams.venues.common.paging import Page
 from streams.venues.kalshi.types.catalogue import (

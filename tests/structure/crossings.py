@@ -27,9 +27,9 @@ from streamlit.logger import set_log_level
 
 from orchestration.execution.decide.hedge import next_step
 from orchestration.execution.settlement import ensure_deposits
-from orchestration.execution.trade_signal import Desk
+from orchestration.execution.trade_signal import SignalTrader
 from orchestration.execution.venues.gateway import OrderSpec, PreparedOrder
-from orchestration.execution.venues.live import KalshiGateway
+from orchestration.execution.venues.kalshi import KalshiGateway
 from streams.logs import configure_logs
 from streams.market.identity import Venue
 from streams.recorder.pipeline import Pipeline
@@ -51,7 +51,7 @@ from streams.venues.kalshi.rest.client import KalshiClient
 from tests.conftest import new_database
 from tests.fixtures.seed_warehouse import seed
 from tests.structure.moves import Moves
-from tests.support.fake_venue import FakeVenue, fake_settings, make_accounts, seed_group, seed_signal, set_books
+from tests.support.fake_venue import FakeVenue, fake_settings, make_context, seed_group, seed_signal, set_books
 from tests.support.kalshi_frames import KalshiFrames
 from tests.support.kalshi_venue import OfflineKalshi, order
 from tests.support.ports import free_port
@@ -246,17 +246,17 @@ def hedge_order(moves: Moves, databases: Databases) -> None:
             with connect(dsn) as connection:
                 settings = fake_settings()
                 seed_group(connection)
-                accounts, venues = make_accounts(connection, {}, 1, settings)
+                context, venues = make_context(connection, {}, 1, settings)
                 kalshi = _Leaving(Venue.KALSHI, connection, 1, {})
                 client = KalshiClient(endpoints(settings), _credentials(), http=http, limits=KalshiLimits.unlimited())
                 kalshi.gateway = KalshiGateway(client)
                 venues[Venue.KALSHI], before = kalshi, venues[Venue.POLYMARKET]
-                await ensure_deposits(connection, accounts)
+                await ensure_deposits(connection, context)
                 set_books(venues, random.Random(5))
                 signal_id = seed_signal(connection, 1)
                 moves.begin_at(next_step)
                 with moves:
-                    await Desk(connection, accounts, "run").trade(signal_id)
+                    await SignalTrader(connection, context, "run").trade(signal_id)
 
     with new_database(databases.server, databases.migrated) as dsn:
         try:

@@ -17,7 +17,7 @@ from orchestration.execution.decide.hedge import (
     OrderFact,
     Place,
     Plan,
-    Situation,
+    RunConditions,
     Step,
     exposure_e6,
     holdings,
@@ -38,8 +38,9 @@ from orchestration.execution.decide.ledger import (
     reversal_entries,
     settlement_entries,
 )
-from orchestration.execution.decide.plan import Room, decide, plan_from_json, plan_to_json, wanted_of
+from orchestration.execution.decide.plan import Headroom, decide, plan_from_json, plan_to_json, trade_request
 from orchestration.execution.decide.risk_checks import OpeningFacts, Refusal, may_open, may_send
+from orchestration.execution.trading_context import TradingContext
 from orchestration.opportunities.bundles import find_bundles
 from orchestration.opportunities.documents import calc_answer, edges_answer
 from orchestration.opportunities.edges import Edge, Offer, walk
@@ -47,16 +48,15 @@ from orchestration.opportunities.outcomes import InvalidSet, parse_outcomes
 from orchestration.opportunities.sizing import Cap, size_bundle
 from streams.market.events import BookSnapshot
 from streams.market.fees import from_json
-from streams.market.identity import Venue
+from streams.market.identity import MarketRef, Venue
 from streams.market.listing import MarketTerms
 from streams.market.taker_fees import taker_fees
+from streams.market.trading import LimitValues, MarketGroup, MarketInfo, Signal, SignalLeg, TiedUp
 from streams.recorder.pipeline import Pipeline
 from streams.recorder.sources import PARSERS
 from streams.settings import Settings
 from streams.storage.recording import RowBatch
 from streams.storage.segments import Record, RecordKind, pack_head
-from streams.storage.store.risk import LimitValues, TiedUp
-from streams.storage.store.signals import MarketInfo
 
 Plain = dict[str, Any]
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -72,7 +72,7 @@ class Hedge:
 
     def step(self, orders: Sequence[Plain], books: Mapping[int, Plain | None], situation: Plain) -> Plain:
         """Return what to do next to be hedged."""
-        return _step(self._plan, next_step(self._plan, _orders(orders), _books(books), Situation(**situation)))
+        return _step(self._plan, next_step(self._plan, _orders(orders), _books(books), _conditions(situation)))
 
     def flatten(
         self,
@@ -84,7 +84,7 @@ class Hedge:
     ) -> Plain:
         """Return what to do next to hold nothing any more."""
         bound = Bound(floors_e4, sales)
-        found = flatten_step(self._plan, _orders(orders), _books(books), Situation(**situation), bound)
+        found = flatten_step(self._plan, _orders(orders), _books(books), _conditions(situation), bound)
         return _step(self._plan, found)
 
     def figures(self, orders: Sequence[Plain]) -> Plain:
@@ -103,6 +103,11 @@ class Hedge:
 def floor_e4(book: Plain, slippage_e4: int) -> int | None:
     """Return the least price a flatten may sell at into a book, None without a bid."""
     return floor_of(_book(book), slippage_e4)
+
+
+def _conditions(situation: Plain) -> RunConditions:
+    values = dict(situation)
+    return RunConditions(exposure_usd_seconds_e6=values.pop("exposure_e6_s"), **values)
 
 
 def _orders(orders: Sequence[Plain]) -> list[OrderFact]:
@@ -193,10 +198,17 @@ def settings_of(values: Plain) -> Settings:
 def plan(case: Plain) -> Plain:
     """Return the plan for a signal on given books, or why there is none."""
     markets = {
-        key: MarketInfo(venue, market, MarketTerms(**terms), "open", None, None, None)
+        key: MarketInfo(Venue(venue), market, MarketTerms(**terms), "open", None, None, None)
         for key, (venue, market, terms) in case["markets"].items()
     }
-    found = wanted_of({"legs": case["legs"]}, case["group"], markets)
+    legs = tuple(SignalLeg(Venue(leg["venue"]), leg["market_id"], leg["outcome"], 0, 0) for leg in case["legs"])
+    group = case["group"]
+    members = tuple(MarketRef(Venue(item["venue"]), item["market_id"]) for item in group["markets"])
+    found = trade_request(
+        Signal(1, group["group_id"], None, NOW, 0, legs),
+        MarketGroup(group["group_id"], "pair", members, group["outcomes"], True, None, "approved"),
+        markets,
+    )
     if isinstance(found, Refusal):
         return _answer(found)
     books = {
@@ -207,8 +219,8 @@ def plan(case: Plain) -> Plain:
     by_market = {(venue, market): cash for venue, market, cash in used["by_market_e6"]}
     tied = TiedUp(by_market, used["by_group_e6"], used["total_e6"], used["provisional_e6"], used["realised_today_e6"])
     cash = {Venue(venue): dict(pots) for venue, pots in case["cash_e6"].items()}
-    room = Room(LimitValues(**case["limits"]), tied, cash, settings_of(case["settings"]))
-    decision = decide(found, books, room)
+    policy = TradingContext(settings_of(case["settings"]), "live", {}).policy
+    decision = decide(found, books, Headroom(LimitValues(**case["limits"]), tied, cash, policy))
     if isinstance(decision, Refusal):
         return _answer(decision)
     decided = _edge(decision.edge)

@@ -20,9 +20,9 @@ from psycopg import sql
 
 from app import operator_actions as acts
 from orchestration.execution.edge_monitor.monitor import EdgeMonitor
-from orchestration.execution.send_orders import Accounts
-from orchestration.execution.settlement_cycle import run_round
-from orchestration.execution.trade_signal import Desk
+from orchestration.execution.settlement_cycle import run_cycle
+from orchestration.execution.trade_signal import SignalTrader
+from orchestration.execution.trading_context import TradingContext
 from orchestration.execution.venues.gateway import Gateway, OrderSpec, PreparedOrder
 from orchestration.execution.venues.paper import PaperGateway
 from streams.market.book import Book
@@ -30,7 +30,7 @@ from streams.market.events import BookSnapshot, Quote
 from streams.market.identity import Venue
 from streams.storage.database import Connection, connect
 from streams.storage.recording import commit_batch, open_segment
-from streams.storage.store import executions as trading
+from streams.storage.store.ledger import ledger_cash_e6
 from streams.storage.store.signals import load_actionable
 from tests.golden.execution.stage import Plain, RecordedBatch, settings_of
 from tests.support.fake_venue import (
@@ -132,11 +132,11 @@ class Life:
         gateways: dict[Venue, Gateway] = dict(self.venues)
         if is_paper:
             gateways = {venue: PaperGateway(fake, self._paper_cash(venue)) for venue, fake in self.venues.items()}
-        self._accounts = Accounts(self._settings, "paper" if is_paper else "live", gateways)
+        self._accounts = TradingContext(self._settings, "paper" if is_paper else "live", gateways)
         self._signals = 0
 
     def _paper_cash(self, venue: Venue) -> Callable[[], int]:
-        return lambda: trading.ledger_cash_e6(self.connection, venue.value, "paper")
+        return lambda: ledger_cash_e6(self.connection, venue.value, "paper")
 
     def quote(self, edge_e4: int = 400, depth_e6: int | None = None, seed: int = 5) -> None:
         """Quote both markets anew."""
@@ -158,12 +158,12 @@ class Life:
         """Trade a new signal."""
         self._signals += 1
         signal = seed_signal(self.connection, self._signals, kalshi=kalshi, polymarket=polymarket)
-        await Desk(self.connection, self._accounts, "run").trade(signal)
+        await SignalTrader(self.connection, self._accounts, "run").trade(signal)
 
     async def rounds(self, number: int = 1) -> None:
         """Do rounds of upkeep."""
         for _ in range(number):
-            await run_round(self.connection, self._accounts, "round")
+            await run_cycle(self.connection, self._accounts, "round")
 
     def settle(self, settlement_e4: int, *, is_known: bool = False) -> None:
         """Let both markets pay; `is_known`: only the catalogue says so, as with paper."""
@@ -201,7 +201,7 @@ class Life:
 
     def rows(self) -> list[Plain]:
         """Return the rows of all trading tables, and what would be taken up next."""
-        actionable = [row["signal_id"] for row in load_actionable(self.connection, 0, 9, 9)]
+        actionable = [found.signal_id for found in load_actionable(self.connection, 0, 9, 9)]
         return [*dump(self.connection, "trading", TRADING), {"actionable": actionable}]
 
 

@@ -11,12 +11,14 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
-from orchestration.execution.venues.gateway import Gateway, OrderKey, OrderSpec, Target
-from orchestration.execution.venues.live import KalshiGateway, PolymarketGateway
+from orchestration.execution.venues.gateway import Gateway, OrderKey, OrderSpec
+from orchestration.execution.venues.kalshi import KalshiGateway
+from orchestration.execution.venues.polymarket import PolymarketGateway
 from streams.market.errors import StreamsError
 from streams.market.fees import from_json
 from streams.market.identity import Venue
 from streams.market.listing import MarketTerms
+from streams.market.trading import Target
 from streams.settings import Settings
 from streams.venues.common.endpoints import endpoints
 from streams.venues.credentials.keys import PolymarketCredentials
