@@ -1,13 +1,13 @@
-"""How often what runs: the one table from settings to cron, and the slots of runs. Knows nothing of Dagster."""
+"""How often what runs: the one table from settings to cron, and the condition that builds an asset by it."""
 
 from __future__ import annotations
 
+import dagster as dg
+
 from streams.settings import Settings
 
-SLOT_TAG = "crossbook/slot"
-BATCH = {SLOT_TAG: "batch"}
-RECORDER = {SLOT_TAG: "recorder"}
-TRADE = {SLOT_TAG: "trade"}
+Condition = dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey]
+"""When an asset is built, or a check made."""
 
 
 def cron_every(seconds: int) -> str:
@@ -28,10 +28,22 @@ def _between_minutes(cron: str) -> str:
 
 
 def cadences(settings: Settings) -> dict[str, str]:
-    """Return the cron line of each regular job of this profile."""
+    """Return the cron line (UTC) of what runs by the clock at an interval or hour of the settings."""
     return {
-        "discovery": cron_every(settings.discovery_interval_s),
-        "full_sweep": f"0 {settings.full_sweep_hour_utc} * * *",
+        "full_sweep": f"15 {settings.full_sweep_hour_utc} * * *",
         "marts": cron_every(settings.marts_interval_s),
         "warehouse": _between_minutes(cron_every(settings.warehouse_interval_s)),
     }
+
+
+def on_tick(cron: str) -> Condition:
+    """Return the condition of what is due at every tick of a cron line (UTC) and has not been built since.
+
+    It waits while a run has the asset, or anything the asset is made from, still to build; the tick is not lost.
+    """
+    passed: Condition = dg.AutomationCondition.cron_tick_passed(cron)
+    return (
+        passed.since_last_handled()
+        & ~dg.AutomationCondition.in_progress()
+        & ~dg.AutomationCondition.any_deps_in_progress()
+    )

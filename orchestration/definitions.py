@@ -1,4 +1,4 @@
-"""All definitions of the code location: what lies under `defs`, and the resources they share."""
+"""All definitions of the code location: what lies under `defs`, and what they share."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from pathlib import Path
 
 import dagster as dg
 
+from orchestration.defs.warehouse.sensors import EVALUATED_EVERY_S, VIEWS
 from orchestration.resources import PlatformResource
+from orchestration.tags import BATCH
 
 # Every event of a run is in the event log already; the console gets what somebody should look at.
 _CONSOLE = dg.colored_console_logger.configured({"log_level": "WARNING"})
@@ -21,17 +23,21 @@ def defs() -> dg.Definitions:
 
 @cache
 def _load() -> dg.Definitions:
-    """Load every room's definitions; add the automation sensor, running, where an asset has a condition."""
-    loaded = dg.Definitions.merge(
-        dg.load_from_defs_folder(path_within_project=Path(__file__).parent),
-        dg.Definitions(resources={"platform": PlatformResource()}, loggers={"console": _CONSOLE}),
-    )
-    if not any(spec.automation_condition is not None for spec in loaded.resolve_all_asset_specs()):
-        return loaded
+    """Load every room's definitions; runs that name no executor stay in the process they were forked into."""
     automation = dg.AutomationConditionSensorDefinition(
         "default_automation_condition_sensor",
-        target=dg.AssetSelection.all(),
+        target=dg.AssetSelection.all() - VIEWS,
+        run_tags=BATCH,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        minimum_interval_seconds=30,
+        minimum_interval_seconds=EVALUATED_EVERY_S,
+        description="Builds the tables of the marts every `marts_interval_s`, and whatever else has a condition.",
     )
-    return dg.Definitions.merge(loaded, dg.Definitions(sensors=[automation]))
+    return dg.Definitions.merge(
+        dg.load_from_defs_folder(path_within_project=Path(__file__).parent),
+        dg.Definitions(
+            sensors=[automation],
+            resources={"platform": PlatformResource()},
+            executor=dg.in_process_executor,
+            loggers={"console": _CONSOLE},
+        ),
+    )

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 
+from orchestration.tags import UNFINISHED
 from streams.market.errors import TransientError
 
 _LAUNCH = """
@@ -31,7 +32,6 @@ mutation End($runIds: [String!]!) {
 _LOCATION = """
 query { repositoriesOrError { ... on RepositoryConnection { nodes { name location { name } } } } }
 """
-UNFINISHED = ["QUEUED", "NOT_STARTED", "STARTING", "STARTED", "CANCELING"]
 
 
 class DagsterApi:
@@ -66,7 +66,7 @@ class DagsterApi:
 
     def unfinished_runs(self) -> list[dict[str, str]]:
         """Return the runs that have not ended: `{"runId", "jobName", "status"}` each."""
-        answer = self._ask(_RUNS, {"filter": {"statuses": UNFINISHED}})
+        answer = self._ask(_RUNS, {"filter": {"statuses": list(UNFINISHED)}})
         runs: list[dict[str, str]] = answer["runsOrError"].get("results", [])
         return runs
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings
 
+from orchestration.cadences import Condition
+
 if TYPE_CHECKING:
     from dagster_dbt import DbtProject
 
@@ -22,12 +24,19 @@ _FRESH = dg.FreshnessPolicy.time_window(fail_window=timedelta(minutes=30), warn_
 
 
 class WarehouseTranslator(DagsterDbtTranslator):
-    """The translation of this project; groups are the layers."""
+    """The translation of this project; groups are the layers.
 
-    def __init__(self) -> None:
+    Args:
+        tables: When the tables of the marts are built, without their data tests.
+        others: When everything else is built with its data tests, and the tests of those tables are run.
+    """
+
+    def __init__(self, *, tables: Condition | None = None, others: Condition | None = None) -> None:
         super().__init__(
             DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True, enable_source_metadata=False)
         )
+        self._tables = tables
+        self._others = others
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
         """Return the key the contract of the lineage gives to the resource."""
@@ -43,6 +52,19 @@ class WarehouseTranslator(DagsterDbtTranslator):
     def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
         """Return the model's description (its grain), without the SQL."""
         return str(dbt_resource_props.get("description") or "")
+
+    def get_automation_condition(self, dbt_resource_props: Mapping[str, Any]) -> Condition | None:
+        """Return when the model is built by the clock."""
+        return self._tables if _is_mart_table(dbt_resource_props) else self._others
+
+    def get_asset_check_spec(
+        self, asset_spec: dg.AssetSpec, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None
+    ) -> dg.AssetCheckSpec | None:
+        """Return the check of a data test; one of a mart's table has a condition, so that no build brings it along."""
+        spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
+        if spec is None or asset_spec.automation_condition is not self._tables:
+            return spec
+        return spec._replace(automation_condition=self._others)
 
     def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None) -> dg.AssetSpec:
         """Return the spec with owner, kinds, freshness and the second writers of its sources."""
@@ -63,3 +85,7 @@ class WarehouseTranslator(DagsterDbtTranslator):
             deps=[*spec.deps, *(dg.AssetDep(key) for key in sorted(also - {dep.asset_key for dep in spec.deps}))],
             freshness_policy=_FRESH if node["name"] in MINUTE_MARTS else None,
         )
+
+
+def _is_mart_table(node: Mapping[str, Any]) -> bool:
+    return node["fqn"][1] == "marts" and not node["config"]["materialized"].endswith("view")

@@ -11,10 +11,13 @@ from typing import Protocol
 
 from streams.market.errors import MalformedFrame, PermanentError, TransientError
 from streams.market.identity import Venue
+from streams.settings import Settings
 from streams.storage.candles import CandleRow, save_candles
 from streams.storage.database import Connection
 from streams.storage.store.wanted import HistoryMarket, history_markets
+from streams.venues.common.http import http_client
 from streams.venues.common.paging import Candle
+from streams.venues.factory import kalshi_client, polymarket_client
 
 _HOUR_MINUTES = 60
 _MINUTE_WINDOW = timedelta(hours=3)
@@ -55,6 +58,25 @@ class PriceClient(Protocol):
 
     async def prices_history(self, token_id: str, start_ts: int, end_ts: int, fidelity: int = ...) -> list[Candle]:
         """Return prices of a token."""
+
+
+async def load_windows(
+    settings: Settings, connection: Connection, windows: Sequence[HistoryWindow], budget_s: float
+) -> list[tuple[Venue, HistoryCounts]]:
+    """Load windows of the venues side by side, each for about `budget_s` seconds; return the counts of each.
+
+    Rows are written by one of them at a time.
+    """
+    limit = settings.backfill_market_limit
+    async with http_client(settings) as http:
+        kalshi, polymarket = kalshi_client(settings, http), polymarket_client(settings, http)
+        counts = await asyncio.gather(
+            *(
+                load_history(connection, window, kalshi, polymarket, limit=limit, budget_s=budget_s)
+                for window in windows
+            )
+        )
+    return [(window.venue, found) for window, found in zip(windows, counts, strict=True)]
 
 
 async def load_history(

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
-from orchestration.discovery.sources import FetchedPage, ListingSource, batches
+from orchestration.discovery.sources.protocol import FetchedPage, ListingSource, batches
 from streams.market.errors import RateLimited, StreamsError, TransientError, Unavailable
 from streams.storage.database import Connection
 from streams.storage.listings import (
@@ -112,9 +112,9 @@ def _store(
         save_series(connection, source.venue, fetched.series, now)
         summary.events += save_events(connection, fetched.events, now)
         summary.counts.add(save_markets(connection, fetched.markets, now))
-        if fetched.letters:
-            save_dead_letters(connection, source.venue, fetched.letters, now)
-            summary.malformed += len(fetched.letters)
+        if fetched.dead_letters:
+            save_dead_letters(connection, source.venue, fetched.dead_letters, now)
+            summary.malformed += len(fetched.dead_letters)
 
 
 async def _attempt(fetch: Callable[[], Awaitable[T]], retries: int, wait: Callable[[float], Awaitable[None]]) -> T:

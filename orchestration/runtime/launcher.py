@@ -18,10 +18,8 @@ from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionRes
 from dagster._serdes import ConfigurableClass, ConfigurableClassData, deserialize_value
 
 from orchestration.runtime.warm_protocol import WarmRunnerUnavailable, Worker, request_launch, socket_path
+from orchestration.tags import PID_TAG, STARTED_TAG
 from streams.settings import load_settings
-
-PID_TAG = "crossbook/worker_pid"
-STARTED_TAG = "crossbook/worker_started"
 
 
 class WarmRunLauncher(dg.DefaultRunLauncher, ConfigurableClass):

@@ -7,17 +7,13 @@ from __future__ import annotations
 
 import dagster as dg
 
+from orchestration.runtime.unfinished_runs import unfinished_runs
+from orchestration.tags import RECORDER, SLOT_TAG, TRADE
 from streams.settings import load_settings
 from streams.storage.database import Connection, connect, database_dsn
 from streams.storage.store.leases import runs_with_live_leases
 
-_LAUNCHED = [
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
-_SLOTS_OF_SENSORS = ("recorder", "trade")
+_SLOTS_OF_SENSORS = {RECORDER[SLOT_TAG], TRADE[SLOT_TAG]}
 
 
 def end_orphaned_runs(instance: dg.DagsterInstance, connection: Connection | None = None) -> list[str]:
@@ -33,9 +29,9 @@ def end_orphaned_runs(instance: dg.DagsterInstance, connection: Connection | Non
             return end_orphaned_runs(instance, own)
     alive = runs_with_live_leases(connection)
     ended = []
-    for run in instance.get_runs(dg.RunsFilter(statuses=[*_LAUNCHED, dg.DagsterRunStatus.QUEUED])):
+    for run in [record.dagster_run for record in unfinished_runs(instance)]:
         is_queued = run.status == dg.DagsterRunStatus.QUEUED
-        if run.run_id in alive or (is_queued and run.tags.get("crossbook/slot") not in _SLOTS_OF_SENSORS):
+        if run.run_id in alive or (is_queued and run.tags.get(SLOT_TAG) not in _SLOTS_OF_SENSORS):
             continue
         if is_queued or run.status == dg.DagsterRunStatus.CANCELING:
             instance.report_run_canceled(run, message="Ended at the next start: nothing was running it any more.")

@@ -1,10 +1,15 @@
-"""Which recorder runs to end and which to start: pure decisions on leases and runs."""
+"""Which recorder runs to end and which to start: decisions on leases and runs, and the runs as Dagster has them."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import dagster as dg
+
+from orchestration.runtime.unfinished_runs import unfinished_runs
+from orchestration.tags import SHARD_TAG
 from streams.storage.store.leases import LeaseRow, is_holder_dead
 
 START_LIMIT_S = 60.0
@@ -52,3 +57,21 @@ def decide(lease: LeaseRow | None, runs: Sequence[RecorderRun]) -> Decision:
     if waiting:
         return Decision(start=False, reason=f"run {waiting[0]} is starting or finishing", dead_run_ids=dead)
     return Decision(start=True, reason="no live recorder", dead_run_ids=dead)
+
+
+def recorder_runs(instance: dg.DagsterInstance, job: str, shard: int) -> list[RecorderRun]:
+    """Return the runs of the recorder job that host a shard and have not ended."""
+    now = time.time()
+    records = unfinished_runs(instance, job, {SHARD_TAG: str(shard)})
+    return [RecorderRun(record.dagster_run.run_id, now - record.create_timestamp.timestamp()) for record in records]
+
+
+def end_dead_run(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Tell Dagster that the process of a run is gone; a run that has ended meanwhile is left alone."""
+    run = instance.get_run_by_id(run_id)
+    if run is None or run.is_finished:
+        return
+    if run.status == dg.DagsterRunStatus.CANCELING:
+        instance.report_run_canceled(run)
+    else:
+        instance.report_run_failed(run, "The process of this recorder is gone: its lease is dead.")

@@ -70,6 +70,27 @@ def last_watermark(connection: Connection, venue: Venue) -> datetime | None:
     return row["mark"] if row and row["has_full"] else None
 
 
+def has_swept(connection: Connection) -> bool:
+    """Return whether any sweep of any venue has begun and not failed."""
+    row = connection.execute("SELECT 1 AS found FROM raw.discovery_sweeps WHERE error IS NULL LIMIT 1").fetchone()
+    return row is not None
+
+
+def is_list_whole(connection: Connection, venue: Venue) -> tuple[bool, list[int]]:
+    """Return whether a venue's last full list has at least half of the markets of the one before it, and the counts.
+
+    Returns:
+        The answer (True with fewer than two full lists), and the markets seen in the last lists, newest first.
+    """
+    rows = connection.execute(
+        "SELECT markets_seen FROM raw.discovery_sweeps WHERE venue = %s AND kind = 'full' AND error IS NULL"
+        " AND ended_at IS NOT NULL ORDER BY sweep_id DESC LIMIT 2",
+        (venue,),
+    ).fetchall()
+    seen = [int(row["markets_seen"]) for row in rows]
+    return len(seen) < 2 or 2 * seen[0] >= seen[1], seen
+
+
 def save_dead_letters(
     connection: Connection, venue: Venue, dead_letters: Sequence[tuple[bytes, str]], received_at: datetime
 ) -> None:

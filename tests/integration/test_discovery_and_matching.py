@@ -12,7 +12,8 @@ import psycopg
 import pytest
 
 from app.operator_actions import decide_pair
-from orchestration.discovery.sources import KalshiSource, PolymarketSource
+from orchestration.discovery.sources.kalshi import KalshiSource
+from orchestration.discovery.sources.polymarket import PolymarketSource
 from orchestration.discovery.sweep import PageFailed, sweep
 from orchestration.pairing.steps import build_groups, judge_candidates, refresh_candidates
 from streams.market.errors import NotFound, TransientError

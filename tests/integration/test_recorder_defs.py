@@ -18,10 +18,11 @@ from orchestration.defs.maintenance.jobs import upkeep
 from orchestration.defs.maintenance.sensors import recorder_watch
 from orchestration.defs.recording.assets import RECORDED_KEYS, recorded_tables
 from orchestration.defs.recording.checks import no_dead_letters, no_long_open_gaps, recorders_keep_up
-from orchestration.defs.recording.jobs import SHARD_TAG, record_streams
+from orchestration.defs.recording.jobs import record_streams
 from orchestration.defs.recording.sensors import recorder_reports, stream_supervisor
 from orchestration.resources import PlatformResource
 from orchestration.runtime.orphaned_runs import end_orphaned_runs
+from orchestration.tags import SHARD_TAG
 from streams.storage.database import connect
 from streams.storage.partitions import drop_old_partitions, ensure_partitions, partition_names
 from streams.storage.store.leases import acquire, process_holder

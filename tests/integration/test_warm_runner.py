@@ -211,7 +211,8 @@ mart = graph.get(next(key for key in graph.materializable_asset_keys if key.path
 staged = graph.get(next(k for k in graph.materializable_asset_keys if k.path[-1] == "stg_raw__markets"))
 print(json.dumps({
     "jobs": sorted(repository.job_names),
-    "schedules": sorted(schedule.name for schedule in repository.schedule_defs),
+    "by_the_clock": sorted([*(s.name for s in repository.schedule_defs), *(s.name for s in repository.sensor_defs)]),
+    "executors": sorted({repository.get_job(name).executor_def.name for name in repository.job_names}),
     "without_owner": [s.key.to_user_string() for s in specs if not s.owners or not s.description],
     "checks": len(graph.asset_check_keys),
     "mart": [mart.group_name, sorted(mart.kinds), mart.freshness_policy is not None],
@@ -224,7 +225,8 @@ print(json.dumps({
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     assert {"first_pass", "build_marts", "build_warehouse"} <= set(found["jobs"])
-    assert {"marts_schedule", "warehouse_schedule"} <= set(found["schedules"])
+    assert {"full_sweep", "default_automation_condition_sensor"} <= set(found["by_the_clock"])
+    assert found["executors"] == ["in_process"], "a run stays in the process it was forked into"
     assert found["without_owner"] == []
     assert found["checks"] > 50
     assert found["mart"] == ["marts", ["dbt", "postgres", "table"], True]

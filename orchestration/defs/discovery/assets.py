@@ -1,21 +1,17 @@
 """Discovery: the venues' market lists and their price history as assets."""
 
 import asyncio
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from orchestration.discovery.history import HistoryCounts, HistoryWindow, load_history
-from orchestration.discovery.sources import KalshiSource, ListingSource, PolymarketSource
-from orchestration.discovery.sweep import PageFailed, SweepSummary, sweep
+from orchestration.discovery.history import HistoryWindow, load_windows
+from orchestration.discovery.sweep import PageFailed, SweepSummary
+from orchestration.discovery.venue_sweep import sweep_venue
 from orchestration.resources import PlatformResource
-from streams.market.fees import kalshi_readings
 from streams.market.identity import Venue
-from streams.settings import Settings
-from streams.storage.database import Connection
-from streams.storage.listings import load_events, load_series
-from streams.venues.common.http import http_client
-from streams.venues.factory import kalshi_client, polymarket_client
+from streams.storage.sweeps import is_list_whole
 
 OWNERS = ["team:discovery"]
 FRESHNESS = dg.FreshnessPolicy.time_window(fail_window=timedelta(minutes=30), warn_window=timedelta(minutes=10))
@@ -25,6 +21,16 @@ VENUE_DAYS = dg.MultiPartitionsDefinition(
         "day": dg.DailyPartitionsDefinition(start_date="2026-01-01", end_offset=1),
     }
 )
+_IS_WHOLE = "list_is_whole"
+
+
+def _is_whole(venue: Venue) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(
+        _IS_WHOLE,
+        asset=f"{venue}_listings",
+        blocking=True,
+        description="A full list has at least half of the markets of the full list before it.",
+    )
 
 
 class DiscoveryConfig(dg.Config):
@@ -43,16 +49,28 @@ class HistoryConfig(dg.Config):
     budget_s: float = 45.0
 
 
-@dg.asset(group_name="discovery", owners=OWNERS, kinds={"python", "postgres"}, freshness_policy=FRESHNESS)
-def kalshi_listings(config: DiscoveryConfig, platform: PlatformResource) -> dg.MaterializeResult[None]:
+@dg.asset(
+    group_name="discovery",
+    owners=OWNERS,
+    kinds={"python", "postgres"},
+    freshness_policy=FRESHNESS,
+    check_specs=[_is_whole(Venue.KALSHI)],
+)
+def kalshi_listings(config: DiscoveryConfig, platform: PlatformResource) -> Iterator[dg.MaterializeResult[None]]:
     """Kalshi's markets: a row of raw.market_versions per change of a market, one of raw.market_state per market."""
-    return _discover(platform, Venue.KALSHI, full=config.full)
+    yield _discover(platform, Venue.KALSHI, full=config.full)
 
 
-@dg.asset(group_name="discovery", owners=OWNERS, kinds={"python", "postgres"}, freshness_policy=FRESHNESS)
-def polymarket_listings(config: DiscoveryConfig, platform: PlatformResource) -> dg.MaterializeResult[None]:
+@dg.asset(
+    group_name="discovery",
+    owners=OWNERS,
+    kinds={"python", "postgres"},
+    freshness_policy=FRESHNESS,
+    check_specs=[_is_whole(Venue.POLYMARKET)],
+)
+def polymarket_listings(config: DiscoveryConfig, platform: PlatformResource) -> Iterator[dg.MaterializeResult[None]]:
     """Polymarket's markets: a row of raw.market_versions per change of a market, one of raw.market_state per market."""
-    return _discover(platform, Venue.POLYMARKET, full=config.full)
+    yield _discover(platform, Venue.POLYMARKET, full=config.full)
 
 
 @dg.asset(
@@ -70,7 +88,7 @@ def candle_history(
     settings = platform.settings()
     windows = _windows(context, config.days or settings.backfill_days)
     with platform.connect() as connection:
-        loaded = asyncio.run(_load_windows(settings, connection, windows, config.budget_s))
+        loaded = asyncio.run(load_windows(settings, connection, windows, config.budget_s))
     return dg.MaterializeResult(
         metadata={
             "windows": len(windows),
@@ -99,56 +117,25 @@ def _windows(context: dg.AssetExecutionContext, days: int) -> list[HistoryWindow
     ]
 
 
-async def _load_windows(
-    settings: Settings, connection: Connection, windows: list[HistoryWindow], budget_s: float
-) -> list[tuple[Venue, HistoryCounts]]:
-    """Load the windows side by side; rows are written by one of them at a time."""
-    limit = settings.backfill_market_limit
-    async with http_client(settings) as http:
-        kalshi, polymarket = kalshi_client(settings, http), polymarket_client(settings, http)
-        counts = await asyncio.gather(
-            *(
-                load_history(connection, window, kalshi, polymarket, limit=limit, budget_s=budget_s)
-                for window in windows
-            )
-        )
-    return [(window.venue, found) for window, found in zip(windows, counts, strict=True)]
-
-
 def _discover(platform: PlatformResource, venue: Venue, *, full: bool) -> dg.MaterializeResult[None]:
     settings = platform.settings()
     with platform.connect() as connection:
         try:
-            summary = asyncio.run(_sweep_venue(settings, connection, venue, full=full))
+            summary = asyncio.run(sweep_venue(settings, connection, venue, full=full))
         except PageFailed as error:
             raise dg.Failure(description=str(error), metadata={"cursor": error.cursor}) from error
-    return dg.MaterializeResult(metadata=describe(summary))
+        is_whole, seen = is_list_whole(connection, venue)
+    # Only a full list is followed by a matching of everything, which half a list would mislead.
+    check = dg.AssetCheckResult(
+        passed=is_whole or summary.kind != "full",
+        check_name=_IS_WHOLE,
+        asset_key=f"{venue}_listings",
+        metadata={"markets_in_last_full_lists": dg.MetadataValue.json(seen)},
+    )
+    return dg.MaterializeResult(metadata=_describe(summary), check_results=[check])
 
 
-async def _sweep_venue(settings: Settings, connection: Connection, venue: Venue, *, full: bool) -> SweepSummary:
-    async with http_client(settings) as http:
-        source: ListingSource
-        if venue is Venue.KALSHI:
-            source = KalshiSource(
-                kalshi_client(settings, http),
-                load_series(connection, venue),
-                lambda tickers: load_events(connection, venue, tickers),
-                lambda: datetime.now(UTC),
-                kalshi_readings(
-                    settings.kalshi_account,
-                    scales_makers=settings.kalshi_scales_makers,
-                    rebate_when=settings.kalshi_rebate_when,
-                ),
-            )
-        else:
-            source = PolymarketSource(polymarket_client(settings, http), lambda: datetime.now(UTC))
-        return await sweep(
-            connection, source, full=full, now=datetime.now(UTC), retries=settings.discovery_page_retries
-        )
-
-
-def describe(summary: SweepSummary) -> dict[str, dg.MetadataValue | int | str]:
-    """Return a sweep as metadata: counts and a table of the life cycle."""
+def _describe(summary: SweepSummary) -> dict[str, dg.MetadataValue | int | str]:
     counts = summary.counts
     states = "\n".join(f"| {state} | {number} |" for state, number in sorted(counts.by_status.items()))
     return {

@@ -1,10 +1,11 @@
-"""Daily upkeep of the database: partitions ahead, old partitions and segment files gone."""
+"""Maintenance of the database: partitions ahead, old partitions and segment files gone."""
 
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
 from orchestration.resources import PlatformResource
+from orchestration.tags import BATCH
 from streams.storage.partitions import delete_old_segments, drop_old_partitions, ensure_partitions
 
 
@@ -22,8 +23,7 @@ def keep_partitions(context: dg.OpExecutionContext, platform: PlatformResource) 
 
 
 @dg.job(
-    tags={"crossbook/slot": "batch"},
-    executor_def=dg.in_process_executor,
+    tags=BATCH,
     description="Partitions of the coming days, retention of old ones and of segment files.",
 )
 def upkeep() -> None:

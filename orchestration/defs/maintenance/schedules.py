@@ -1,4 +1,4 @@
-"""When upkeep runs."""
+"""When the maintenance of the database runs."""
 
 from __future__ import annotations
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dagster as dg
 
+from orchestration.tags import BATCH, REFRESH
+
 _LISTINGS = ("kalshi_listings", "polymarket_listings")
 _MATCHING = ("pair_candidates", "pair_verdicts", "pairs", "market_groups")
 _CHAIN = dg.AssetSelection.assets(*_LISTINGS, *_MATCHING)
@@ -20,8 +22,7 @@ refresh_pairs = dg.define_asset_job(
     "refresh_pairs",
     selection=_CHAIN,
     config=run_config(full=False),
-    tags={"crossbook/slot": "refresh"},
-    executor_def=dg.in_process_executor,
+    tags=REFRESH,
     description="New and changed markets through discovery, candidates, verdicts, pairs and groups, in seconds.",
 )
 
@@ -29,7 +30,6 @@ match_everything = dg.define_asset_job(
     "match_everything",
     selection=_CHAIN,
     config=run_config(full=True),
-    tags={"crossbook/slot": "batch"},
-    executor_def=dg.in_process_executor,
+    tags=BATCH,
     description="The full sweep of both venues and the matching of all open markets.",
 )

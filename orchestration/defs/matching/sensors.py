@@ -6,14 +6,9 @@ import dagster as dg
 
 from orchestration.defs.matching.jobs import match_everything, refresh_pairs
 from orchestration.resources import PlatformResource
+from orchestration.runtime.unfinished_runs import is_running
+from streams.storage.sweeps import has_swept
 
-_ACTIVE = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 _CHAIN_JOBS = (refresh_pairs.name, match_everything.name, "first_pass")
 
 
@@ -27,12 +22,10 @@ def pairs_refresh(context: dg.SensorEvaluationContext, platform: PlatformResourc
     if since_s < interval_s:
         return dg.SkipReason(f"the last refresh started {since_s:.0f} s ago")
     for job_name in _CHAIN_JOBS:
-        active = context.instance.get_runs(dg.RunsFilter(job_name=job_name, statuses=_ACTIVE), limit=1)
-        if active:
+        if is_running(context.instance, job_name):
             return dg.SkipReason(f"{job_name} still runs")
     with platform.connect() as connection:
-        first = connection.execute("SELECT 1 AS found FROM raw.discovery_sweeps WHERE error IS NULL LIMIT 1").fetchone()
-    if first is None:
-        return dg.SkipReason("first_pass has not discovered anything yet")
+        if not has_swept(connection):
+            return dg.SkipReason("first_pass has not discovered anything yet")
     context.update_cursor(str(time.time()))
     return dg.RunRequest()

@@ -3,12 +3,11 @@
 import dagster as dg
 
 from orchestration.resources import PlatformResource
+from orchestration.tags import RECORDER
 from streams.logs import configure_logs
 from streams.recorder.observer import Observer
 from streams.recorder.running import run_until_signalled
 from streams.recorder.service import RecorderRun, record
-
-SHARD_TAG = "crossbook/shard"
 
 
 class ShardConfig(dg.Config):
@@ -36,9 +35,8 @@ def record_shard(context: dg.OpExecutionContext, config: ShardConfig, platform: 
 
 
 @dg.job(
-    tags={"crossbook/slot": "recorder"},
+    tags=RECORDER,
     description="Records books, trades and quotes of one shard of the wanted markets, for as long as it runs.",
-    executor_def=dg.in_process_executor,
 )
 def record_streams() -> None:
     """Host the recorder of one shard."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dagster as dg
 
 from orchestration.defs.recording.assets import RECORDED_KEYS
+from orchestration.tags import BATCH
 
 recorder_checks = dg.define_asset_job(
     "recorder_checks",
     selection=dg.AssetSelection.checks_for_assets(*RECORDED_KEYS),
-    tags={"crossbook/slot": "batch"},
-    executor_def=dg.in_process_executor,
+    tags=BATCH,
     description="Checks of the recorded tables.",
 )
 

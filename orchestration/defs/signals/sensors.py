@@ -5,21 +5,16 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from orchestration.defs.trading.jobs import SIGNALS_TAG, hedged_trade
+from orchestration.defs.trading.jobs import hedged_trade
 from orchestration.execution.signal_assignment import pick_signals
 from orchestration.resources import PlatformResource
+from orchestration.runtime.unfinished_runs import unfinished_runs
+from orchestration.tags import SIGNALS_TAG
 
 # Dagster's daemon looks every 5 seconds whether a tick has ended: one that ends just before leaves no hole.
 _WAIT_S = 14.4
 _LOOK_S = 1.0
 _GRACE_S = 0.4
-_IN_PROGRESS = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 
 
 @dg.sensor(job=hedged_trade, minimum_interval_seconds=1, default_status=dg.DefaultSensorStatus.RUNNING)
@@ -60,5 +55,5 @@ def _request(batch: list[int], stay_s: float) -> dg.RunRequest:
 
 
 def _signals_under_way(instance: dg.DagsterInstance) -> list[list[int]]:
-    runs = instance.get_runs(dg.RunsFilter(job_name=hedged_trade.name, statuses=_IN_PROGRESS))
+    runs = [record.dagster_run for record in unfinished_runs(instance, hedged_trade.name)]
     return [[int(text) for text in run.tags.get(SIGNALS_TAG, "").split(",") if text.isdigit()] for run in runs]

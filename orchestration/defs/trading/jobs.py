@@ -11,10 +11,9 @@ from orchestration.execution.trade_signal import SignalTrader, TradeResult
 from orchestration.execution.trading_context import open_trading_context
 from orchestration.execution.trading_run import trade_and_wait
 from orchestration.resources import PlatformResource
+from orchestration.tags import TRADE
 from streams.storage.database import Connection
 from streams.storage.store.executions import figures_of
-
-SIGNALS_TAG = "crossbook/signals"
 
 
 class TradeConfig(dg.Config):
@@ -68,8 +67,7 @@ def _metadata(connection: Connection, results: list[TradeResult]) -> dict[str, A
 
 
 @dg.job(
-    tags={"crossbook/slot": "trade"},
-    executor_def=dg.in_process_executor,
+    tags=TRADE,
     description="Trade some signals: each ends HEDGED, FLAT, ESCALATED with an alarm, or refused with a reason.",
 )
 def hedged_trade() -> None:
@@ -103,8 +101,7 @@ async def _settle(connection: Connection, platform: PlatformResource, run_id: st
 
 
 @dg.job(
-    tags={"crossbook/slot": "trade"},
-    executor_def=dg.in_process_executor,
+    tags=TRADE,
     description="Reconcile executions with the venues, book settlements, compare balances.",
 )
 def settle_trades() -> None:

@@ -9,14 +9,14 @@ from orchestration.defs.trading.checks import (
     no_execution_is_open_too_long,
     nothing_is_escalated,
 )
+from orchestration.tags import BATCH
 
 check_trading = dg.define_asset_job(
     "check_trading",
     selection=dg.AssetSelection.checks(
         ledger_cash_equals_venue_cash, no_execution_is_open_too_long, nothing_is_escalated
     ),
-    tags={"crossbook/slot": "batch"},
-    executor_def=dg.in_process_executor,
+    tags=BATCH,
     description="Check the trading tables.",
 )
 

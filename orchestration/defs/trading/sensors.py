@@ -8,13 +8,8 @@ from orchestration.defs.trading.jobs import settle_trades
 from orchestration.execution.alert_delivery import send_alerts
 from orchestration.execution.settlement_cycle import alarm_kill, why_due
 from orchestration.resources import PlatformResource
-
-_IN_PROGRESS = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-]
+from orchestration.runtime.unfinished_runs import is_running
+from orchestration.tags import WHY_TAG
 
 
 @dg.sensor(job=settle_trades, minimum_interval_seconds=12, default_status=dg.DefaultSensorStatus.RUNNING)
@@ -26,14 +21,13 @@ def settlement_sensor(
     if settings.trading_mode == "off":
         yield dg.SkipReason("trading is off")
         return
-    running = context.instance.get_runs(dg.RunsFilter(job_name=settle_trades.name, statuses=_IN_PROGRESS), limit=1)
-    if running:
+    if is_running(context.instance, settle_trades.name):
         yield dg.SkipReason("a round is under way")
         return
     with platform.connect() as connection:
         why = why_due(connection, settings)
     if why:
-        yield dg.RunRequest(tags={"crossbook/why": why})
+        yield dg.RunRequest(tags={WHY_TAG: why})
     else:
         yield dg.SkipReason("nothing is due")
 

@@ -1,9 +1,8 @@
-"""Jobs: the first pass over everything, and the regular build of the marts."""
+"""Jobs: the first pass over everything, and the builds of the warehouse that people ask for."""
 
 import dagster as dg
 
-from orchestration.cadences import BATCH
-from orchestration.defs.warehouse.assets import warehouse
+from orchestration.tags import BATCH
 
 FIRST_PASS_KEYS = (
     "kalshi_listings",
@@ -15,29 +14,30 @@ FIRST_PASS_KEYS = (
     "candle_history",
 )
 
-first_pass = dg.define_asset_job(
-    "first_pass",
-    # A key that only stands in a lineage, because no room defines it, cannot be run.
-    selection=dg.AssetSelection.from_string(" or ".join(f'key:"{key}"' for key in FIRST_PASS_KEYS)).materializable()
-    | dg.AssetSelection.assets(warehouse).materializable(),
-    description="Discover both venues, find and judge pairs, form groups, load history, build the warehouse: once.",
-    tags=BATCH,
-    executor_def=dg.in_process_executor,
-)
 
-# Views do not change between builds, and a check costs Dagster more than the database: both wait for build_warehouse.
-build_marts = dg.define_asset_job(
-    "build_marts",
-    selection=(dg.AssetSelection.assets(warehouse) & dg.AssetSelection.groups("marts")).without_checks(),
-    description="Bring the marts up to date.",
-    tags=BATCH,
-    executor_def=dg.in_process_executor,
-)
-
-build_warehouse = dg.define_asset_job(
-    "build_warehouse",
-    selection=dg.AssetSelection.assets(warehouse),
-    description="Build every model of the warehouse and run every data test.",
-    tags=BATCH,
-    executor_def=dg.in_process_executor,
-)
+def warehouse_jobs(warehouse: dg.AssetsDefinition) -> dg.Definitions:
+    """Return the jobs over the models of the warehouse."""
+    models = dg.AssetSelection.assets(warehouse)
+    first_pass = dg.define_asset_job(
+        "first_pass",
+        # A key that only stands in a lineage, because no room defines it, cannot be run.
+        selection=(
+            dg.AssetSelection.from_string(" or ".join(f'key:"{key}"' for key in FIRST_PASS_KEYS)) | models
+        ).materializable(),
+        description="Discover both venues, find and judge pairs, form groups, load history, build the warehouse: once.",
+        tags=BATCH,
+    )
+    # Views do not change between builds, and a check costs Dagster more than the database: both wait for the full one.
+    build_marts = dg.define_asset_job(
+        "build_marts",
+        selection=(models & dg.AssetSelection.groups("marts")).without_checks(),
+        description="Bring the marts up to date.",
+        tags=BATCH,
+    )
+    build_warehouse = dg.define_asset_job(
+        "build_warehouse",
+        selection=models,
+        description="Build every model of the warehouse and run every data test.",
+        tags=BATCH,
+    )
+    return dg.Definitions(jobs=[first_pass, build_marts, build_warehouse])

@@ -1,61 +1,27 @@
-"""The two venues' market lists, a page at a time, behind one protocol."""
+"""Kalshi's list: events with nested markets, changed markets, and fees that change by the calendar."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
 
-import orjson
-
+from orchestration.discovery.sources.protocol import FetchedPage, Json
 from streams.logs import get_logger
 from streams.market.errors import MalformedFrame, NotFound, PermanentError
 from streams.market.identity import Venue
-from streams.market.listing import DiscoveredMarket
 from streams.storage.listings import EventRow
 from streams.storage.sweeps import SweepKind
 from streams.venues.common.paging import Page, all_pages
 from streams.venues.kalshi.types.catalogue import Event, FeeChange, Series
-from streams.venues.kalshi.types.listings import parse_market as parse_kalshi_market
-from streams.venues.polymarket.gamma.listings import parse_market as parse_polymarket_market
+from streams.venues.kalshi.types.listings import parse_market
 
-Json = dict[str, Any]
-_KALSHI_PHASES = ("open", "unopened")
+_PHASES = ("open", "unopened")
 _FEES = "fees"
 """Cursor of the last page of an incremental sweep: events and series whose fees change."""
 _FEES_AHEAD = timedelta(seconds=75)
 _FEES_BACK = timedelta(minutes=10)
-_IDS_PER_CALL = 50
-
-
-@dataclass
-class FetchedPage:
-    """One page, parsed. `letters` are entries that did not parse: (bytes, reason)."""
-
-    markets: list[DiscoveredMarket] = field(default_factory=list)
-    events: list[EventRow] = field(default_factory=list)
-    series: list[Json] = field(default_factory=list)
-    letters: list[tuple[bytes, str]] = field(default_factory=list)
-    cursor: str = ""
-
-
-class ListingSource(Protocol):
-    """Where a venue's markets come from."""
-
-    @property
-    def venue(self) -> Venue:
-        """Whose markets."""
-
-    async def prepare(self, kind: SweepKind) -> list[Json]:
-        """Load what all pages need; returns the series to keep."""
-
-    async def page(self, cursor: str, since: datetime | None) -> FetchedPage:
-        """Return one page: of everything, or of what changed since."""
-
-    async def by_id(self, market_ids: Sequence[str]) -> FetchedPage:
-        """Return the named markets, whatever their state."""
 
 
 class KalshiLists(Protocol):
@@ -81,13 +47,6 @@ class KalshiLists(Protocol):
 
     async def series_fee_changes(self, *, show_historical: bool = ...) -> list[FeeChange]:
         """Return changes of series' fees, scheduled and past."""
-
-
-class GammaLists(Protocol):
-    """What discovery needs of the Polymarket client."""
-
-    async def gamma_markets_page(self, cursor: str = ..., *, limit: int = ..., **filters: Any) -> Page[Json]:
-        """Return one page of markets."""
 
 
 class KalshiSource:
@@ -132,12 +91,12 @@ class KalshiSource:
                 return await self._with_new_fees(since)
             page = await self._client.markets_page(cursor, min_updated_ts=int(since.timestamp()), mve_filter="exclude")
             return await self._with_events(page.items, page.cursor or _FEES)
-        phase, _, inner = (cursor or f"{_KALSHI_PHASES[0]}:").partition(":")
+        phase, _, inner = (cursor or f"{_PHASES[0]}:").partition(":")
         events = await self._client.events_page(inner, status=phase)
         fetched = FetchedPage()
         for event in events.items:
             await self._add(fetched, event, event.get("markets") or [])
-        later = _KALSHI_PHASES[_KALSHI_PHASES.index(phase) + 1 :]
+        later = _PHASES[_PHASES.index(phase) + 1 :]
         fetched.cursor = f"{phase}:{events.cursor}" if events.cursor else f"{later[0]}:" if later else ""
         return fetched
 
@@ -178,13 +137,11 @@ class KalshiSource:
         fees = {name: change.payload[name] for name in ("fee_type", "fee_multiplier")}
         self._series[ticker] = {**series, **fees}
         fetched.series.append(self._series[ticker])
-        for phase in _KALSHI_PHASES:
+        for phase in _PHASES:
             pages = all_pages(partial(self._client.markets_page, series_ticker=ticker, status=phase))
             async for page in pages:
                 found = await self._with_events(page.items, "")
-                fetched.markets += found.markets
-                fetched.events += found.events
-                fetched.letters += found.letters
+                fetched.extend(found)
 
     async def _with_events(self, markets: list[Json], cursor: str) -> FetchedPage:
         fetched = FetchedPage(cursor=cursor)
@@ -204,11 +161,7 @@ class KalshiSource:
         series = await self._series_of(str(event.get("series_ticker") or ""))
         bare = {key: value for key, value in event.items() if key != "markets"}
         for payload in markets:
-            _parse_into(
-                fetched,
-                payload,
-                lambda p: parse_kalshi_market(p, bare, series, now=self._clock(), readings=self._readings),
-            )
+            fetched.parse(payload, lambda p: parse_market(p, bare, series, now=self._clock(), readings=self._readings))
         if bare.get("title"):
             fetched.events.append(
                 EventRow(
@@ -237,73 +190,3 @@ def _latest(
     """The last change of each ticker among those that start between two times."""
     due = [(change.starts_at, change) for change in changes if change.starts_at and first <= change.starts_at <= last]
     return {key(change): change for _, change in sorted(due, key=lambda one: one[0])}
-
-
-class PolymarketSource:
-    """Polymarket: Gamma's keyset list, all of it or what started since.
-
-    Gamma has no "updated since"; changed texts of older markets are found by the daily full sweep.
-    """
-
-    venue = Venue.POLYMARKET
-
-    def __init__(self, client: GammaLists, clock: Callable[[], datetime]) -> None:
-        self._client = client
-        self._clock = clock
-
-    async def prepare(self, kind: SweepKind) -> list[Json]:
-        """Gamma's markets carry what they need."""
-        return []
-
-    async def page(self, cursor: str, since: datetime | None) -> FetchedPage:
-        """Return one page of markets that are not closed."""
-        filters: Json = {"closed": "false"}
-        if since is not None:
-            filters["start_date_min"] = since.strftime("%Y-%m-%dT%H:%M:%SZ")
-        page = await self._client.gamma_markets_page(cursor, **filters)
-        return self._parsed(page.items, page.cursor)
-
-    async def by_id(self, market_ids: Sequence[str]) -> FetchedPage:
-        """Return markets by condition id, open and closed ones."""
-        fetched = FetchedPage()
-        for closed in ("true", "false"):
-            page = await self._client.gamma_markets_page("", condition_ids=list(market_ids), closed=closed)
-            found = self._parsed(page.items, "")
-            fetched.markets += found.markets
-            fetched.events += found.events
-            fetched.letters += found.letters
-        return fetched
-
-    def _parsed(self, items: list[Json], cursor: str) -> FetchedPage:
-        fetched = FetchedPage(cursor=cursor)
-        for payload in items:
-            before = len(fetched.markets)
-            _parse_into(fetched, payload, lambda p: parse_polymarket_market(p, now=self._clock()))
-            if len(fetched.markets) > before:
-                fetched.events.append(_gamma_event(fetched.markets[-1], payload))
-        return fetched
-
-
-def _gamma_event(market: DiscoveredMarket, payload: Json) -> EventRow:
-    nested = payload.get("events") or [{}]
-    return EventRow(
-        venue=Venue.POLYMARKET,
-        event_id=market.listing.event_id,
-        series_id=market.terms.series_id,
-        title=market.listing.event_title or market.listing.title,
-        category=market.listing.category,
-        is_exclusive=market.terms.is_exclusive_event,
-        payload={key: value for key, value in nested[0].items() if key != "markets"},
-    )
-
-
-def _parse_into(fetched: FetchedPage, payload: Json, parse: Callable[[Json], DiscoveredMarket]) -> None:
-    try:
-        fetched.markets.append(parse(payload))
-    except MalformedFrame as error:
-        fetched.letters.append((orjson.dumps(payload), error.reason))
-
-
-def batches(market_ids: Sequence[str]) -> list[Sequence[str]]:
-    """Split ids into what one call may ask for."""
-    return [market_ids[start : start + _IDS_PER_CALL] for start in range(0, len(market_ids), _IDS_PER_CALL)]

@@ -1,0 +1,78 @@
+"""Polymarket's list: Gamma's keyset pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from orchestration.discovery.sources.protocol import FetchedPage, Json
+from streams.market.identity import Venue
+from streams.market.listing import DiscoveredMarket
+from streams.storage.listings import EventRow
+from streams.storage.sweeps import SweepKind
+from streams.venues.common.paging import Page
+from streams.venues.polymarket.gamma.listings import parse_market
+
+
+class GammaLists(Protocol):
+    """What discovery needs of the Polymarket client."""
+
+    async def gamma_markets_page(self, cursor: str = ..., *, limit: int = ..., **filters: Any) -> Page[Json]:
+        """Return one page of markets."""
+
+
+class PolymarketSource:
+    """Polymarket: Gamma's keyset list, all of it or what started since.
+
+    Gamma has no "updated since"; changed texts of older markets are found by the daily full sweep.
+    """
+
+    venue = Venue.POLYMARKET
+
+    def __init__(self, client: GammaLists, clock: Callable[[], datetime]) -> None:
+        self._client = client
+        self._clock = clock
+
+    async def prepare(self, kind: SweepKind) -> list[Json]:
+        """Gamma's markets carry what they need."""
+        return []
+
+    async def page(self, cursor: str, since: datetime | None) -> FetchedPage:
+        """Return one page of markets that are not closed."""
+        filters: Json = {"closed": "false"}
+        if since is not None:
+            filters["start_date_min"] = since.strftime("%Y-%m-%dT%H:%M:%SZ")
+        page = await self._client.gamma_markets_page(cursor, **filters)
+        return self._parsed(page.items, page.cursor)
+
+    async def by_id(self, market_ids: Sequence[str]) -> FetchedPage:
+        """Return markets by condition id, open and closed ones."""
+        fetched = FetchedPage()
+        for closed in ("true", "false"):
+            page = await self._client.gamma_markets_page("", condition_ids=list(market_ids), closed=closed)
+            found = self._parsed(page.items, "")
+            fetched.extend(found)
+        return fetched
+
+    def _parsed(self, items: list[Json], cursor: str) -> FetchedPage:
+        fetched = FetchedPage(cursor=cursor)
+        for payload in items:
+            before = len(fetched.markets)
+            fetched.parse(payload, lambda p: parse_market(p, now=self._clock()))
+            if len(fetched.markets) > before:
+                fetched.events.append(_gamma_event(fetched.markets[-1], payload))
+        return fetched
+
+
+def _gamma_event(market: DiscoveredMarket, payload: Json) -> EventRow:
+    nested = payload.get("events") or [{}]
+    return EventRow(
+        venue=Venue.POLYMARKET,
+        event_id=market.listing.event_id,
+        series_id=market.terms.series_id,
+        title=market.listing.event_title or market.listing.title,
+        category=market.listing.category,
+        is_exclusive=market.terms.is_exclusive_event,
+        payload={key: value for key, value in nested[0].items() if key != "markets"},
+    )
