@@ -39,7 +39,8 @@ def cadences(settings: Settings) -> dict[str, str]:
 def on_tick(cron: str) -> Condition:
     """Return the condition of what is due at every tick of a cron line (UTC) and has not been built since.
 
-    It waits while a run has the asset, or anything the asset is made from, still to build; the tick is not lost.
+    It waits while a run has the asset, or anything the asset is made from, still to build; the tick is not lost. It has
+    to be evaluated at least twice between two ticks: the evaluation after a build was asked for sees no tick.
     """
     passed: Condition = dg.AutomationCondition.cron_tick_passed(cron)
     return (

@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
+from orchestration.runtime.dagster_version import check_version
 from streams.market.errors import ConfigurationError
 from streams.settings import PROJECT_ROOT, Settings, load_settings
 from streams.storage.database import connect, database_dsn
@@ -51,8 +52,9 @@ def prepare_instance(settings: Settings) -> dict[str, str]:
     """Write Dagster's home, make its schema, and return `instance_environment`.
 
     Raises:
-        ConfigurationError: If there is no database, or it may not be written.
+        ConfigurationError: If there is no database, it may not be written, or this is not the Dagster we know.
     """
+    check_version()
     home = settings.home_dir / "dagster"
     home.mkdir(parents=True, exist_ok=True)
     (settings.home_dir / "run").mkdir(mode=0o700, exist_ok=True)
@@ -63,7 +65,7 @@ def prepare_instance(settings: Settings) -> dict[str, str]:
 
 
 def create_tables(environment: dict[str, str]) -> None:
-    """Create or upgrade Dagster's tables before several processes would try to at once.
+    """Create or upgrade Dagster's tables before several processes would try to at once; keep stops of old schedules.
 
     Args:
         environment: Of `prepare_instance`; is set in this process.
@@ -73,8 +75,11 @@ def create_tables(environment: dict[str, str]) -> None:
     os.environ.update(environment)
     from dagster import DagsterInstance
 
+    from orchestration.runtime.stopped_schedules import carry_stops
+
     with DagsterInstance.get() as instance:
         instance.upgrade()
+        carry_stops(instance)
 
 
 def main() -> None:

@@ -129,6 +129,23 @@ def test_the_chain_goes_from_lists_to_a_tradable_group(environment: str) -> None
     assert count(environment, "trading.groups WHERE kind = 'pair' AND is_tradable") == 1
 
 
+@pytest.mark.parametrize(("before", "is_whole"), [(2, True), (3, False)])
+def test_less_than_half_a_full_list_keeps_everything_from_being_matched(
+    environment: str, before: int, is_whole: bool
+) -> None:
+    with connect(environment) as connection:
+        connection.execute(
+            "INSERT INTO raw.discovery_sweeps (venue, kind, started_at, ended_at, markets_seen)"
+            " VALUES ('polymarket', 'full', now(), now(), %s)",
+            (before,),
+        )
+    everything = dg.Definitions(
+        assets=CHAIN, jobs=[match_everything], resources={"platform": PlatformResource()}
+    ).resolve_job_def("match_everything")
+    result = everything.execute_in_process(raise_on_error=False)
+    assert (result.success, count(environment, "trading.pair_candidates") > 0) == (is_whole, is_whole)
+
+
 def test_history_without_a_partition_loads_both_venues_at_once(environment: str) -> None:
     dg.materialize(CHAIN, resources={"platform": PlatformResource()})
     result = dg.materialize([candle_history], resources={"platform": PlatformResource()})
