@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -13,6 +14,7 @@ from orchestration.matching.groups import Group, MatchedPair, Member, event_grou
 from orchestration.matching.normalise import extract
 from orchestration.matching.verdict import Verdict
 from streams.market.identity import Venue
+from streams.market.trading import PairState
 from streams.settings import Settings
 from streams.storage.database import Connection
 from streams.storage.listings import StoredMarket, load_markets
@@ -22,9 +24,12 @@ from streams.storage.store.pairs import (
     NewCandidate,
     NewVerdict,
     PairRow,
+    approve_in_sandbox,
+    count_pairs_by_state,
     judged,
     list_pairs,
     load_candidates,
+    propose_pairs,
     read_cursor,
     save_candidates,
     save_verdicts,
@@ -62,6 +67,17 @@ class VerdictSummary:
     def judged(self) -> int:
         """Verdicts written."""
         return sum(self.by_relation.values())
+
+
+@dataclass
+class PairSummary:
+    """Pairs proposed or changed, decided by the sandbox itself, and all there are by state."""
+
+    new: int
+    changed: int
+    approved: int
+    retracted: int
+    by_state: Mapping[PairState, int]
 
 
 def refresh_candidates(connection: Connection, settings: Settings, *, only_new: bool) -> CandidateSummary:
@@ -125,6 +141,15 @@ def judge_candidates(
     if not summary.failed and not summary.postponed:
         write_cursor(connection, "verdicts", highest)
     return summary
+
+
+def update_pairs(connection: Connection, settings: Settings) -> PairSummary:
+    """Propose a pair for each verdict that calls two markets the same contract; the sandbox approves itself."""
+    new, changed = propose_pairs(connection, settings.venues)
+    approved = retracted = 0
+    if settings.venues == "sandbox":
+        approved, retracted = approve_in_sandbox(connection, settings.sandbox_auto_approve_confidence)
+    return PairSummary(new, changed, approved, retracted, count_pairs_by_state(connection))
 
 
 def build_groups(connection: Connection, settings: Settings) -> tuple[Counter[str], int, int]:

@@ -10,7 +10,10 @@ import dagster as dg
 
 from orchestration.runtime.unfinished_runs import unfinished_runs
 from orchestration.tags import SHARD_TAG
-from streams.storage.store.leases import LeaseRow, is_holder_dead
+from streams.recorder.service import lease_name
+from streams.storage.database import Connection
+from streams.storage.store.alerts import clear_alert, raise_alert
+from streams.storage.store.leases import LeaseRow, find_lease, is_holder_dead
 
 START_LIMIT_S = 60.0
 """A run that has not taken its shard's lease after this long never will."""
@@ -75,3 +78,24 @@ def end_dead_run(instance: dg.DagsterInstance, run_id: str) -> None:
         instance.report_run_canceled(run)
     else:
         instance.report_run_failed(run, "The process of this recorder is gone: its lease is dead.")
+
+
+def alert_on_silence(connection: Connection, shards: int, limit_s: float) -> dict[int, float]:
+    """Raise an alert for each shard whose recorder has been silent for longer than `limit_s`; clear it when it is back.
+
+    Returns:
+        The seconds since each shard's last sign of life; a shard that was never recorded is missing.
+    """
+    ages = {}
+    for shard in range(shards):
+        lease = find_lease(connection, lease_name(shard))
+        if lease is None:
+            continue
+        key = f"stale_recorder:{shard}"
+        ages[shard] = lease.age_s
+        if lease.age_s > limit_s:
+            message = f"The recorder of shard {shard} has given no sign of life for {lease.age_s:.0f} s."
+            raise_alert(connection, "stale_recorder", "critical", key, message, {"shard": shard})
+        elif lease.is_alive:
+            clear_alert(connection, key)
+    return ages

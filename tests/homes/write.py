@@ -21,9 +21,9 @@ from typing import Any
 import httpx
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from streams.sandbox.exchange.journal import Journal
 
 from app.operator_actions import set_limit
+from streams.sandbox.exchange.persistence.journal import Journal
 from streams.storage.database import Connection
 from streams.venues.credentials.keystore import Keystore
 from tests.homes.archive import digest, facts_path, pack

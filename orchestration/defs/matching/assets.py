@@ -2,9 +2,8 @@
 
 import dagster as dg
 
-from orchestration.pairing.steps import build_groups, judge_candidates, refresh_candidates
+from orchestration.pairing.steps import build_groups, judge_candidates, refresh_candidates, update_pairs
 from orchestration.resources import PlatformResource
-from streams.storage.store.pairs import approve_in_sandbox, count_pairs_by_state, propose_pairs
 
 OWNERS = ["team:matching"]
 KINDS = {"python", "postgres"}
@@ -55,20 +54,15 @@ def pair_verdicts(config: MatchingConfig, platform: PlatformResource) -> dg.Mate
 @dg.asset(group_name="matching", owners=OWNERS, kinds=KINDS, deps=[pair_verdicts])
 def pairs(platform: PlatformResource) -> dg.MaterializeResult[None]:
     """Two markets some judge called the same contract: one row per pair. People decide; the sandbox approves itself."""
-    settings = platform.settings()
-    approved = retracted = 0
     with platform.connect() as connection:
-        new, changed = propose_pairs(connection, settings.venues)
-        if settings.venues == "sandbox":
-            approved, retracted = approve_in_sandbox(connection, settings.sandbox_auto_approve_confidence)
-        states = count_pairs_by_state(connection)
+        found = update_pairs(connection, platform.settings())
     return dg.MaterializeResult(
         metadata={
-            "new": new,
-            "changed": changed,
-            "approved_automatically": approved,
-            "taken_back": retracted,
-            **{f"state_{state}": count for state, count in states.items()},
+            "new": found.new,
+            "changed": found.changed,
+            "approved_automatically": found.approved,
+            "taken_back": found.retracted,
+            **{f"state_{state}": count for state, count in found.by_state.items()},
         }
     )
 
