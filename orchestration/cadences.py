@@ -1,13 +1,17 @@
-"""How often what runs: the one table from settings to cron, and the condition that builds an asset by it."""
+"""How often what runs: the one table from settings to cron, the condition of an asset, and what evaluates it."""
 
 from __future__ import annotations
 
+import warnings
+
 import dagster as dg
 
+from orchestration.tags import BATCH
 from streams.settings import Settings
 
 Condition = dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey]
 """When an asset is built, or a check made."""
+_EVALUATED_EVERY_S = 30
 
 
 def cron_every(seconds: int) -> str:
@@ -48,3 +52,21 @@ def on_tick(cron: str) -> Condition:
         & ~dg.AutomationCondition.in_progress()
         & ~dg.AutomationCondition.any_deps_in_progress()
     )
+
+
+def automation_sensor(name: str, target: dg.AssetSelection, description: str) -> dg.AutomationConditionSensorDefinition:
+    """Return a running sensor that starts batch runs of what is due among `target`.
+
+    It is evaluated by the code server: evaluated by the daemon, a run for assets alone would bring all their checks.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        return dg.AutomationConditionSensorDefinition(
+            name,
+            target=target,
+            run_tags=BATCH,
+            default_status=dg.DefaultSensorStatus.RUNNING,
+            minimum_interval_seconds=_EVALUATED_EVERY_S,
+            description=description,
+            use_user_code_server=True,
+        )

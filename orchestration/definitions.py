@@ -7,9 +7,9 @@ from pathlib import Path
 
 import dagster as dg
 
-from orchestration.defs.warehouse.sensors import EVALUATED_EVERY_S, VIEWS
+from orchestration.cadences import automation_sensor
+from orchestration.defs.warehouse.sensors import VIEWS
 from orchestration.resources import PlatformResource
-from orchestration.tags import BATCH
 
 # Every event of a run is in the event log already; the console gets what somebody should look at.
 _CONSOLE = dg.colored_console_logger.configured({"log_level": "WARNING"})
@@ -24,13 +24,10 @@ def defs() -> dg.Definitions:
 @cache
 def _load() -> dg.Definitions:
     """Load every room's definitions; runs that name no executor stay in the process they were forked into."""
-    automation = dg.AutomationConditionSensorDefinition(
+    automation = automation_sensor(
         "default_automation_condition_sensor",
-        target=dg.AssetSelection.all() - VIEWS,
-        run_tags=BATCH,
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        minimum_interval_seconds=EVALUATED_EVERY_S,
-        description="Builds the tables of the marts every `marts_interval_s`, and whatever else has a condition.",
+        dg.AssetSelection.all() - VIEWS,
+        "Builds the tables of the marts every `marts_interval_s`, and whatever else has a condition.",
     )
     return dg.Definitions.merge(
         dg.load_from_defs_folder(path_within_project=Path(__file__).parent),

@@ -233,6 +233,51 @@ print(json.dumps({
     assert found["writers"] == ["kalshi_listings", "polymarket_listings"]
 
 
+def test_tables_are_due_every_minute_and_views_and_data_tests_every_ten(settings: Settings) -> None:
+    script = """
+import json, dagster as dg, orchestration.definitions as module
+from datetime import UTC, datetime
+definitions = module.defs()
+repository = definitions.get_repository_def()
+graph = repository.asset_graph
+sensors = [s for s in repository.sensor_defs if isinstance(s, dg.AutomationConditionSensorDefinition)]
+found = {"conditioned": sum(graph.get(key).automation_condition is not None for key in
+    [*graph.materializable_asset_keys, *graph.asset_check_keys])}
+for sensor in sensors:
+    keys = sensor.asset_selection.resolve(graph)
+    with dg.DagsterInstance.ephemeral() as instance:
+        cursor, due = None, {}
+        for minute in ("11:59", "12:00", "12:01", "12:02", "12:03"):
+            result = dg.evaluate_automation_conditions(
+                definitions, instance, asset_selection=sensor.asset_selection, cursor=cursor,
+                evaluation_time=datetime.fromisoformat(f"2026-01-01T{minute}:10").replace(tzinfo=UTC))
+            cursor = result.cursor
+            assets = sum(result.get_num_requested(key) for key in keys)
+            due[minute] = [assets, result.total_requested - assets]
+    tables = sum("table" in graph.get(key).kinds for key in keys
+        if graph.get(key).automation_condition is not None)
+    found[sensor.name] = {"due": due, "tables": tables, "slot": sensor.run_tags["crossbook/slot"],
+        "is_running": sensor.default_status is dg.DefaultSensorStatus.RUNNING}
+print(json.dumps(found))
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script], cwd=PROJECT_ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    tables, views = found["default_automation_condition_sensor"], found["warehouse_automation_sensor"]
+    assert all((sensor["slot"], sensor["is_running"]) == ("batch", True) for sensor in (tables, views))
+    number = tables["tables"]
+    assert number > 0
+    assert views["tables"] == 0
+    assert [tables["due"][minute] for minute in ("11:59", "12:00")] == [[0, 0], [number, 0]]
+    assert tables["due"]["12:02"] == [number, 0], "the evaluation after a request sees no tick"
+    checks = tables["due"]["12:03"][1]
+    assert checks > 0
+    assert views["due"]["12:02"] == [0, 0]
+    assert views["due"]["12:03"][0] + number + checks + views["due"]["12:03"][1] == found["conditioned"]
+
+
 def test_faces_streams_and_pure_rooms_do_not_import_dagster() -> None:
     script = """
 import importlib, pkgutil, sys
