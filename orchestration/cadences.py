@@ -11,7 +11,6 @@ from streams.settings import Settings
 
 Condition = dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey]
 """When an asset is built, or a check made."""
-_EVALUATED_EVERY_S = 30
 
 
 def cron_every(seconds: int) -> str:
@@ -43,8 +42,9 @@ def cadences(settings: Settings) -> dict[str, str]:
 def on_tick(cron: str) -> Condition:
     """Return the condition of what is due at every tick of a cron line (UTC) and has not been built since.
 
-    It waits while a run has the asset, or anything the asset is made from, still to build; the tick is not lost. It has
-    to be evaluated at least twice between two ticks: the evaluation after a build was asked for sees no tick.
+    It waits while a run has the asset, or anything the asset is made from, still to build; the tick is not lost. A tick
+    that passes between the same two evaluations as the end of a build, or as its request, counts as handled by it: there
+    should be several evaluations between two ticks.
     """
     passed: Condition = dg.AutomationCondition.cron_tick_passed(cron)
     return (
@@ -54,8 +54,10 @@ def on_tick(cron: str) -> Condition:
     )
 
 
-def automation_sensor(name: str, target: dg.AssetSelection, description: str) -> dg.AutomationConditionSensorDefinition:
-    """Return a running sensor that starts batch runs of what is due among `target`.
+def automation_sensor(
+    name: str, target: dg.AssetSelection, every_s: int, description: str
+) -> dg.AutomationConditionSensorDefinition:
+    """Return a running sensor that looks every so many seconds what is due among `target` and starts it as batch runs.
 
     It is evaluated by the code server: evaluated by the daemon, a run for assets alone would bring all their checks.
     """
@@ -66,7 +68,7 @@ def automation_sensor(name: str, target: dg.AssetSelection, description: str) ->
             target=target,
             run_tags=BATCH,
             default_status=dg.DefaultSensorStatus.RUNNING,
-            minimum_interval_seconds=_EVALUATED_EVERY_S,
+            minimum_interval_seconds=every_s,
             description=description,
             use_user_code_server=True,
         )

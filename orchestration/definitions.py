@@ -27,6 +27,7 @@ def _load() -> dg.Definitions:
     automation = automation_sensor(
         "default_automation_condition_sensor",
         dg.AssetSelection.all() - VIEWS,
+        15,
         "Builds the tables of the marts every `marts_interval_s`, and whatever else has a condition.",
     )
     return dg.Definitions.merge(

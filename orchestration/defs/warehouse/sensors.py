@@ -12,5 +12,6 @@ VIEWS = dg.AssetSelection.groups("staging", "intermediate") | (
 warehouse_automation_sensor = automation_sensor(
     "warehouse_automation_sensor",
     VIEWS,
+    30,
     "Builds the views of the warehouse and runs their data tests every `warehouse_interval_s`.",
 )
