@@ -43,8 +43,8 @@ def on_tick(cron: str) -> Condition:
     """Return the condition of what is due at every tick of a cron line (UTC) and has not been built since.
 
     It waits while a run has the asset, or anything the asset is made from, still to build; the tick is not lost. A tick
-    that passes between the same two evaluations as the end of a build, or as its request, counts as handled by it: there
-    should be several evaluations between two ticks.
+    between the same two evaluations as the end of a build, or its request, counts as handled by it: there should be
+    several evaluations between two ticks.
     """
     passed: Condition = dg.AutomationCondition.cron_tick_passed(cron)
     return (
