@@ -60,11 +60,16 @@ class WarehouseTranslator(DagsterDbtTranslator):
     def get_asset_check_spec(
         self, asset_spec: dg.AssetSpec, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None
     ) -> dg.AssetCheckSpec | None:
-        """Return the check of a data test; one of a mart's table has a condition, so that no build brings it along."""
+        """Return the check of a data test.
+
+        One of a mart's table has a condition, so that no build brings it along. None is blocking: dbt itself leaves out
+        what stands on a failed test, and all models are one step, which would only fail after everything was built.
+        """
         spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
-        if spec is None or asset_spec.automation_condition is not self._tables:
-            return spec
-        return spec._replace(automation_condition=self._others)
+        if spec is None:
+            return None
+        is_table = asset_spec.automation_condition is self._tables
+        return spec._replace(blocking=False, automation_condition=self._others if is_table else None)
 
     def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None) -> dg.AssetSpec:
         """Return the spec with owner, kinds, freshness and the second writers of its sources."""

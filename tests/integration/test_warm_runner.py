@@ -215,6 +215,7 @@ print(json.dumps({
     "executors": sorted({repository.get_job(name).executor_def.name for name in repository.job_names}),
     "without_owner": [s.key.to_user_string() for s in specs if not s.owners or not s.description],
     "checks": len(graph.asset_check_keys),
+    "blocking": sorted(key.name for key in graph.asset_check_keys if graph.get(key).blocking),
     "mart": [mart.group_name, sorted(mart.kinds), mart.freshness_policy is not None],
     "writers": sorted(key.to_user_string() for key in staged.parent_keys),
 }))
@@ -229,6 +230,7 @@ print(json.dumps({
     assert found["executors"] == ["in_process"], "a run stays in the process it was forked into"
     assert found["without_owner"] == []
     assert found["checks"] > 50
+    assert found["blocking"] == ["list_is_whole", "list_is_whole", "no_lapsed_pair_is_tradable"]
     assert found["mart"] == ["marts", ["dbt", "postgres", "table"], True]
     assert found["writers"] == ["kalshi_listings", "polymarket_listings"]
 
