@@ -1,7 +1,8 @@
 """One dbt build inside a Dagster run: dbt's events become outputs and check results, marts get counts and a chart.
 
-A data test that fails is a failed asset check and keeps what is below it from being built; only a model that could not
-be built fails the run. Unit tests prove logic, not data, so they run with the tests and not here.
+A data test that fails is a failed asset check, an open alert that marks the marts below it until it passes again, and
+keeps tables below it from being built; views stand all the same. Only a model that could not be built fails the run.
+Unit tests prove logic, not data, so they run with the tests and not here.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ import dagster as dg
 from dagster_dbt.asset_utils import get_subset_selection_for_context
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
+from orchestration.dbt.failed_tests import mark_results
+from orchestration.dbt.live_views import is_live
 from orchestration.dbt.project import invoke, target_dir
 from orchestration.dbt.reports import chart_markdown, report_mart
-from orchestration.dbt.translator import WarehouseTranslator
+from orchestration.dbt.translator import WarehouseTranslator, model_meta
 from orchestration.resources import PlatformResource
 
 _RESULT_EVENTS = {"LogModelResult", "LogTestResult"}
@@ -60,9 +63,11 @@ def build_warehouse(
         command.append(f"--indirect-selection={indirect}")
     result = invoke(settings, dsn, command, on_event=[keep])
     with platform.connect() as connection:
+        mark_results(connection, manifest, getattr(result.result, "results", []))
         for raw in finished:
+            node = manifest["nodes"][raw["data"]["node_info"]["unique_id"]]
             for event in _events(raw, manifest, translator, context, target_dir(settings)):
-                yield _with_report(event, raw["data"]["node_info"], connection)
+                yield _with_report(event, node, connection)
     if result.exception is not None:
         raise WarehouseBuildFailed(f"dbt did not run: {result.exception}")
     failed = [
@@ -86,9 +91,9 @@ def _events(
 
 
 def _with_report(event: Any, node: Mapping[str, Any], connection: Any) -> Any:
-    """Add row count and chart to the output of a mart."""
-    if not isinstance(event, dg.Output) or node["node_relation"]["schema"] != "analytics":
+    """Add row count and chart to the output of a mart that is a table."""
+    if not isinstance(event, dg.Output) or node["schema"] != "analytics" or is_live(node):
         return event
-    report = report_mart(connection, node["node_name"])
+    report = report_mart(connection, node["name"], model_meta(node).get("report_by"))
     metadata: dict[str, Any] = {"dagster/row_count": report.rows, "chart": dg.MetadataValue.md(chart_markdown(report))}
     return event.with_metadata({**event.metadata, **metadata})

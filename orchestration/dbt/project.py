@@ -3,7 +3,7 @@
 dbt runs inside the calling process: a run that was forked from the warm runner has dbt imported already, which saves
 the four seconds a `dbt` command needs to start. Nothing is ever written into the source tree: target and logs are in
 `CROSSBOOK_HOME/dbt`. This module knows nothing of Dagster. `python -m orchestration.dbt.project` prepares the
-manifest; it must have run before the code server starts.
+manifest and makes the views that people read; it must have run before the code server, the API and the dashboard start.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from orchestration.dbt.live_views import MATERIALIZATION, compiled_views, keep_views, store_views, stored_views
 from streams.market.errors import ConfigurationError
 from streams.settings import PROJECT_ROOT, Settings, load_settings
-from streams.storage.database import database_dsn
+from streams.storage.database import connect, database_dsn
 
 if TYPE_CHECKING:
     from dbt.cli.main import dbtRunnerResult
@@ -37,6 +39,11 @@ def target_dir(settings: Settings) -> Path:
 def manifest_path(settings: Settings) -> Path:
     """Return the path of the manifest (which exists after `prepare`)."""
     return target_dir(settings) / "manifest.json"
+
+
+def views_path(settings: Settings) -> Path:
+    """Return the path of the compiled views (which exist after `prepare`)."""
+    return target_dir(settings) / "views.json"
 
 
 def dbt_environment(dsn: str) -> dict[str, str]:
@@ -83,7 +90,10 @@ def invoke(
 
 
 def prepare(settings: Settings) -> Path:
-    """Parse the project into the manifest unless the one there is of the same project, and return its path.
+    """Parse the project into the manifest, and its views into queries, unless those there are of the same project.
+
+    Returns:
+        The path of the manifest.
 
     Raises:
         ConfigurationError: If the project cannot be parsed.
@@ -94,13 +104,32 @@ def prepare(settings: Settings) -> Path:
         dsn = ""
     stamp = target_dir(settings) / "prepared"
     digest = _project_digest(settings, dsn)
-    if manifest_path(settings).exists() and stamp.exists() and stamp.read_text() == digest:
+    is_there = all(path.exists() for path in (stamp, manifest_path(settings), views_path(settings)))
+    if is_there and stamp.read_text() == digest:
         return manifest_path(settings)
-    result = invoke(settings, dsn, ["parse", "--log-level=error"])
+    # The database is not asked: what a view reads is known, and who has none yet may prepare all the same.
+    selected = f"--select=config.materialized:{MATERIALIZATION}"
+    command = ["compile", selected, "--no-introspect", "--no-populate-cache", "--quiet", "--log-level=error"]
+    result = invoke(settings, dsn, command)
     if not result.success:
-        raise ConfigurationError(f"The dbt project cannot be parsed: {result.exception}")
+        raise ConfigurationError(f"The dbt project cannot be parsed: {result.exception or result.result}")
+    store_views(views_path(settings), compiled_views(json.loads(manifest_path(settings).read_bytes())))
     stamp.write_text(digest)
     return manifest_path(settings)
+
+
+def make_views(settings: Settings) -> int:
+    """Prepare the project and make the views of the warehouse as it says; return how many were made or changed.
+
+    Raises:
+        ConfigurationError: If the project cannot be parsed, or a view cannot be made.
+    """
+    prepare(settings)
+    try:
+        with connect(database_dsn(settings), application="crossbook-views") as connection:
+            return keep_views(connection, stored_views(views_path(settings)))
+    except psycopg.Error as error:
+        raise ConfigurationError(f"The views of the warehouse cannot be made: {error}") from None
 
 
 def load_manifest() -> dict[str, Any]:
@@ -140,9 +169,20 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
+def main() -> None:
+    """Prepare the manifest of this home; where it has a database, make its views."""
+    settings = load_settings()
+    print(prepare(settings))
+    try:
+        database_dsn(settings)
+    except ConfigurationError:
+        return
+    print(f"{make_views(settings)} views made or changed")
+
+
 if __name__ == "__main__":
     try:
-        print(prepare(load_settings()))
+        main()
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         sys.exit(2)

@@ -11,16 +11,6 @@ from psycopg import sql
 
 from streams.storage.database import Connection
 
-_PER_MINUTE = {"quotes_1m", "rolling_prices", "depth_1m", "volume_1m", "deltas_1m", "pair_spreads_1m"}
-_GROUPED_BY = {
-    "markets": "status",
-    "pairs": "state",
-    "trades": "state",
-    "positions": "mark_source",
-    "signals": "kind",
-    "refusals": "reason",
-    "pnl_daily": "day",
-}
 _BARS_MAX = 60
 
 
@@ -34,30 +24,34 @@ class MartReport:
     bars: list[tuple[str, int]]
 
 
-def report_mart(connection: Connection, name: str) -> MartReport:
-    """Count the rows of `analytics.<name>`, by minute over the last hour of data or by its most telling column."""
+def report_mart(connection: Connection, name: str, report_by: str | None) -> MartReport:
+    """Count the rows of the table `analytics.<name>`, and by `report_by`: by minute over the last hour of data, by any
+    other column the most frequent values first; without one there are no bars.
+    """
     table = sql.Identifier("analytics", name)
     counted = connection.execute(sql.SQL("SELECT count(*) AS n FROM {}").format(table)).fetchone()
-    if name in _PER_MINUTE:
+    rows = int(counted["n"]) if counted else 0
+    if report_by is None:
+        return MartReport(name, rows, "rows", [])
+    if report_by == "minute":
         title = "rows per minute, last hour of data"
         query = sql.SQL(
             "SELECT to_char(minute, 'HH24:MI') AS label, count(*) AS n FROM {t}"
             " WHERE minute > (SELECT max(minute) FROM {t}) - interval '60 minutes' GROUP BY minute ORDER BY minute"
         ).format(t=table)
     else:
-        column = _GROUPED_BY[name]
-        title = f"rows by {column}"
+        title = f"rows by {report_by}"
         query = sql.SQL(
             "SELECT coalesce({c}::text, 'none') AS label, count(*) AS n FROM {t} GROUP BY 1 ORDER BY 2 DESC"
-        ).format(c=sql.Identifier(column), t=table)
+        ).format(c=sql.Identifier(report_by), t=table)
     bars = [(str(row["label"]), int(row["n"])) for row in connection.execute(query)]
-    return MartReport(name, int(counted["n"]) if counted else 0, title, bars[:_BARS_MAX])
+    return MartReport(name, rows, title, bars[:_BARS_MAX])
 
 
 def chart_markdown(report: MartReport) -> str:
     """Return the chart as markdown with the picture inside, and the figures of the ends as text."""
     if not report.bars:
-        return f"*{report.title}*: no rows yet"
+        return f"*{report.title}*: {report.rows:,}" if report.rows else f"*{report.title}*: no rows yet"
     picture = base64.b64encode(bar_chart(report.bars).encode()).decode()
     ends = ", ".join(f"{label}: {rows:,}" for label, rows in dict([report.bars[0], report.bars[-1]]).items())
     return f"*{report.title}* ({ends})\n\n![{report.title}](data:image/svg+xml;base64,{picture})"

@@ -1,13 +1,15 @@
-"""How a dbt resource appears in Dagster: key, group, owner, kinds, freshness.
+"""How a dbt resource appears in Dagster: key, group, owner, kinds, and what its model says of itself.
 
 Keys: a model is (its schema, its name), so that the mart `analytics/pairs` and the asset `pairs` are two things; a
 source has the key its yaml states, which is the asset that writes the table. A table written by two assets names the
-second in `also_written_by`.
+second in `also_written_by`. What a model may say of itself stands under `meta: {dagster: {...}}`: `freshness: 30m`,
+after which time without a build it is late (a warning comes at a third of it); `report_by: column`, by which its rows
+are counted in the chart of a build; `first_pass: true`, that the first pass builds it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +17,45 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings
 
 from orchestration.cadences import Condition
+from orchestration.dbt.live_views import is_live
 
 if TYPE_CHECKING:
     from dagster_dbt import DbtProject
 
-MINUTE_MARTS = {"quotes_1m", "rolling_prices", "depth_1m", "volume_1m", "deltas_1m", "pair_spreads_1m"}
-_FRESH = dg.FreshnessPolicy.time_window(fail_window=timedelta(minutes=30), warn_window=timedelta(minutes=10))
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def model_meta(node: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a node of the manifest says under `meta: {dagster: {...}}`."""
+    meta: dict[str, Any] = node["config"]["meta"].get("dagster", {})
+    return meta
+
+
+def model_keys(manifest: Mapping[str, Any], wanted: Callable[[Mapping[str, Any]], bool]) -> list[dg.AssetKey]:
+    """Return the asset keys of the models for which `wanted` holds."""
+    models = (node for node in manifest["nodes"].values() if node["resource_type"] == "model")
+    return [asset_key(node) for node in models if wanted(node)]
+
+
+def asset_key(node: Mapping[str, Any]) -> dg.AssetKey:
+    """Return the key of a model: its schema and its name."""
+    return dg.AssetKey([node["schema"], node["name"]])
+
+
+def freshness_policy(node: Mapping[str, Any]) -> dg.FreshnessPolicy | None:
+    """Return the policy that a model asks for by `freshness: 30m`, or None.
+
+    Raises:
+        ValueError: If it is not a whole number of s, m, h or d.
+    """
+    given = model_meta(node).get("freshness")
+    if given is None:
+        return None
+    number, unit = str(given)[:-1], str(given)[-1:]
+    if not number.isdecimal() or unit not in _UNITS:
+        raise ValueError(f"freshness of {node['name']} is {given!r}; give it as 90s, 30m, 2h or 1d")
+    window = timedelta(**{_UNITS[unit]: int(number)})
+    return dg.FreshnessPolicy.time_window(fail_window=window, warn_window=window / 3)
 
 
 class WarehouseTranslator(DagsterDbtTranslator):
@@ -42,7 +77,7 @@ class WarehouseTranslator(DagsterDbtTranslator):
         """Return the key the contract of the lineage gives to the resource."""
         if dbt_resource_props["resource_type"] == "source":
             return super().get_asset_key(dbt_resource_props)
-        return dg.AssetKey([dbt_resource_props["schema"], dbt_resource_props["name"]])
+        return asset_key(dbt_resource_props)
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
         """Return the layer: staging, intermediate or marts."""
@@ -83,12 +118,11 @@ class WarehouseTranslator(DagsterDbtTranslator):
             for source in sources
             if "also_written_by" in source["config"]["meta"].get("dagster", {})
         }
-        materialized = node["config"]["materialized"]
         return spec.replace_attributes(
             owners=["team:warehouse"],
-            kinds={"dbt", "postgres", "view" if materialized == "view" else "table"},
+            kinds={"dbt", "postgres", "view" if is_live(node) else "table"},
             deps=[*spec.deps, *(dg.AssetDep(key) for key in sorted(also - {dep.asset_key for dep in spec.deps}))],
-            freshness_policy=_FRESH if node["name"] in MINUTE_MARTS else None,
+            freshness_policy=freshness_policy(node),
         )
 
 

@@ -14,6 +14,7 @@ from streams.market.identity import Venue
 from streams.settings import Settings
 from streams.storage.database import Connection
 from streams.storage.store.alerts import alert_detail, clear_alert, merge_alert_detail, raise_alert
+from streams.storage.store.ledger import compact_totals
 from streams.storage.store.risk import current_switch
 from streams.storage.store.settlement import due_work
 
@@ -41,6 +42,7 @@ async def run_cycle(connection: Connection, context: TradingContext, run_id: str
     reconciled = await reconcile(connection, context, run_id)
     commands = await obey(connection, context, run_id)
     settled = await settle(connection, context)
+    compact_totals(connection)
     return CycleResult(reconciled, commands, settled, await compare_balances(connection, context))
 
 

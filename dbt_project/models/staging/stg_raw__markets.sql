@@ -20,4 +20,4 @@ select
     s.first_seen_at,
     s.last_seen_at
 from {{ source('raw', 'market_state_v1') }} as s
-inner join {{ source('raw', 'market_versions_v1') }} as v on v.version_id = s.version_id
+left join {{ source('raw', 'market_versions_v1') }} as v on v.version_id = s.version_id

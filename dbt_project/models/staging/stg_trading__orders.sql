@@ -15,6 +15,13 @@ select
     o.prepared_at,
     o.sent_at,
     o.closed_at,
-    o.environment
+    o.environment,
+    {{ contracts_from_e6('o.filled_e6') }} as filled_contracts,
+    {{ dollars_from_e6('o.cash_e6') }} as cash_usd,
+    {{ dollars_from_e6('o.fee_e6') }} as fee_usd,
+    i.decided_at,
+    o.answered_at,
+    o.client_order_id,
+    o.venue_order_id
 from {{ source('trading', 'orders') }} as o
 inner join {{ source('trading', 'intents') }} as i on i.intent_id = o.intent_id

@@ -11,5 +11,7 @@ select
     decision_reason,
     environment,
     created_at,
-    updated_at
+    updated_at,
+    kalshi_text_hash,
+    polymarket_text_hash
 from {{ source('trading', 'pair_states') }}

@@ -4,5 +4,6 @@ select
     execution_id,
     refused_at,
     reason,
-    environment
+    environment,
+    detail
 from {{ source('trading', 'refusals') }}

@@ -16,7 +16,8 @@ def warehouse_definitions() -> dg.Definitions:
     """Return models, jobs and checks: tables of the marts built often, views and all data tests less often."""
     crons = cadences(load_settings())
     often, seldom = on_tick(crons["marts"]), on_tick(crons["warehouse"])
-    assets = warehouse_assets(load_manifest(), WarehouseTranslator(tables=often, others=seldom))
+    manifest = load_manifest()
+    assets = warehouse_assets(manifest, WarehouseTranslator(tables=often, others=seldom))
     return dg.Definitions.merge(
-        dg.Definitions(assets=[assets], asset_checks=[quotes_check(seldom)]), warehouse_jobs(assets)
+        dg.Definitions(assets=[assets], asset_checks=[quotes_check(seldom)]), warehouse_jobs(assets, manifest)
     )

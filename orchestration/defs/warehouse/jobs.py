@@ -1,7 +1,12 @@
 """Jobs: the first pass over everything, and the builds of the warehouse that people ask for."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import dagster as dg
 
+from orchestration.dbt.live_views import is_live
+from orchestration.dbt.translator import model_keys, model_meta
 from orchestration.tags import BATCH
 
 FIRST_PASS_KEYS = (
@@ -15,28 +20,30 @@ FIRST_PASS_KEYS = (
 )
 
 
-def warehouse_jobs(warehouse: dg.AssetsDefinition) -> dg.Definitions:
+def warehouse_jobs(warehouse: dg.AssetsDefinition, manifest: Mapping[str, Any]) -> dg.Definitions:
     """Return the jobs over the models of the warehouse."""
-    models = dg.AssetSelection.assets(warehouse)
+    asked_for = model_keys(manifest, lambda node: bool(model_meta(node).get("first_pass")))
+    tables = model_keys(manifest, lambda node: not is_live(node))
     first_pass = dg.define_asset_job(
         "first_pass",
         # A key that only stands in a lineage, because no room defines it, cannot be run.
         selection=(
-            dg.AssetSelection.from_string(" or ".join(f'key:"{key}"' for key in FIRST_PASS_KEYS)) | models
-        ).materializable(),
+            dg.AssetSelection.from_string(" or ".join(f'key:"{key}"' for key in FIRST_PASS_KEYS)).materializable()
+            | dg.AssetSelection.assets(*asked_for)
+        ),
         description="Discover both venues, find and judge pairs, form groups, load history, build the warehouse: once.",
         tags=BATCH,
     )
-    # Views do not change between builds, and a check costs Dagster more than the database: both wait for the full one.
+    # A view is always up to date, and a check costs Dagster more than the database: both wait for the full one.
     build_marts = dg.define_asset_job(
         "build_marts",
-        selection=(models & dg.AssetSelection.groups("marts")).without_checks(),
+        selection=dg.AssetSelection.assets(*tables).without_checks(),
         description="Bring the marts up to date.",
         tags=BATCH,
     )
     build_warehouse = dg.define_asset_job(
         "build_warehouse",
-        selection=models,
+        selection=dg.AssetSelection.assets(warehouse),
         description="Build every model of the warehouse and run every data test.",
         tags=BATCH,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -47,6 +48,15 @@ def clear_alert(connection: Connection, dedup_key: str) -> None:
     connection.execute(
         "UPDATE trading.alerts SET cleared_at = clock_timestamp() WHERE dedup_key = %s AND cleared_at IS NULL",
         (dedup_key,),
+    )
+
+
+def clear_other_alerts(connection: Connection, kind: str, dedup_keys: Collection[str]) -> None:
+    """Close the open alerts of a kind whose key is none of those given."""
+    connection.execute(
+        "UPDATE trading.alerts SET cleared_at = clock_timestamp()"
+        " WHERE kind = %s AND cleared_at IS NULL AND dedup_key <> ALL(%s)",
+        (kind, list(dedup_keys)),
     )
 
 

@@ -160,14 +160,6 @@ def has_traded(connection: Connection, signal_id: int) -> bool:
     return row is not None
 
 
-def count_by_state(connection: Connection) -> dict[str, int]:
-    """Return how many executions there are in each state, states in alphabetical order."""
-    rows = connection.execute(
-        "SELECT state, count(*) AS n FROM trading.executions GROUP BY state ORDER BY state"
-    ).fetchall()
-    return {row["state"]: row["n"] for row in rows}
-
-
 def count_open_longer_than(connection: Connection, limit_s: float) -> int:
     """Return how many executions are open though they began more than `limit_s` seconds ago."""
     return fetch_int(

@@ -110,3 +110,8 @@ def held_markets(connection: Connection, mode: str, venue: Venue) -> list[str]:
         {"mode": mode, "venue": venue.value, "unresolved": list(UNRESOLVED)},
     ).fetchall()
     return [row["market_id"] for row in rows]
+
+
+def compact_totals(connection: Connection) -> None:
+    """Add up the changes of the sums by day that were written one by one; no figure differs before and after."""
+    connection.execute("SELECT trading.compact_totals()")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from streams.market.trading import UNRESOLVED, LimitValues, SwitchState, TiedUp
+from streams.market.trading import LimitValues, SwitchState, TiedUp
 from streams.market.units import CASH_SCALE, SIZE_SCALE
 from streams.settings import Settings
 from streams.storage.database import Connection, fetch_int, fetch_one
@@ -87,45 +87,25 @@ def current_limits(connection: Connection, settings: Settings) -> LimitValues:
 def tied_up(connection: Connection, mode: str) -> TiedUp:
     """Return what open executions of a mode have cost so far, with the reservations of unresolved orders."""
     rows = connection.execute(
-        """SELECT e.group_id, x.venue, x.market_id, sum(x.cash_e6)::bigint AS cash_e6
-           FROM (
-               SELECT execution_id, venue, market_id, -cash_e6 AS cash_e6 FROM trading.ledger
-               WHERE execution_id IS NOT NULL AND market_id IS NOT NULL
-               UNION ALL
-               SELECT i.execution_id, i.venue, i.market_id, i.reserved_e6 FROM trading.intents AS i
-               JOIN trading.orders AS o USING (intent_id)
-               WHERE o.state = ANY(%s)
-           ) AS x
-           JOIN trading.executions AS e USING (execution_id)
-           WHERE e.settled_at IS NULL AND e.mode = %s
-           GROUP BY 1, 2, 3""",
-        (list(UNRESOLVED), mode),
+        """SELECT group_id, venue, market_id, tied_up_e6 AS cash_e6, unconfirmed_e6 FROM trading.exposure
+           WHERE mode = %s""",
+        (mode,),
     ).fetchall()
     by_market: dict[tuple[str, str], int] = {}
     by_group: dict[str, int] = {}
     for row in rows:
-        cash = max(0, int(row["cash_e6"]))
+        cash = int(row["cash_e6"])
         key = (row["venue"], row["market_id"])
         by_market[key] = by_market.get(key, 0) + cash
         by_group[row["group_id"]] = by_group.get(row["group_id"], 0) + cash
-    return TiedUp(by_market, by_group, sum(by_group.values()), _provisional(connection, mode), _today(connection, mode))
-
-
-def _provisional(connection: Connection, mode: str) -> int:
-    return fetch_int(
-        connection,
-        """SELECT coalesce(sum(f.cash_e6 + f.fee_e6), 0)::bigint FROM trading.fills AS f
-           JOIN trading.orders AS o USING (order_id) JOIN trading.intents AS i USING (intent_id)
-           JOIN trading.executions AS e USING (execution_id)
-           WHERE f.state = 'provisional' AND f.action = 'buy' AND e.mode = %s""",
-        (mode,),
-    )
+    provisional = sum(int(row["unconfirmed_e6"]) for row in rows)
+    return TiedUp(by_market, by_group, sum(by_group.values()), provisional, _today(connection, mode))
 
 
 def _today(connection: Connection, mode: str) -> int:
     return fetch_int(
         connection,
-        """SELECT coalesce(sum(realised_pnl_e6), 0)::bigint FROM trading.executions
-           WHERE mode = %s AND settled_at >= date_trunc('day', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'""",
+        """SELECT coalesce(sum(realised_e6), 0)::bigint FROM trading.day_totals
+           WHERE mode = %s AND day = trading.utc_day(now())""",
         (mode,),
     )

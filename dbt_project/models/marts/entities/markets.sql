@@ -1,13 +1,3 @@
-with recorded as (
-    select
-        venue,
-        market_id,
-        bool_or(state = 'covered') as is_recorded,
-        bool_or(state = 'covered' and ended_at is null) as is_recording
-    from {{ ref('stg_raw__coverage') }}
-    group by venue, market_id
-)
-
 select
     m.venue,
     m.market_id,
@@ -24,10 +14,15 @@ select
     m.expected_settle_time,
     m.result,
     m.settlement_value,
-    coalesce(r.is_recorded, false) as is_recorded,
-    coalesce(r.is_recording, false) as is_recording,
+    exists (
+        select from {{ ref('stg_raw__coverage') }} as c
+        where c.venue = m.venue and c.market_id = m.market_id and c.state = 'covered'
+    ) as is_recorded,
+    r.market_id is not null as is_recording,
     m.first_seen_at,
     m.last_seen_at
 from {{ ref('stg_raw__markets') }} as m
 left join {{ ref('stg_raw__events') }} as e on e.venue = m.venue and e.event_id = m.event_id
-left join recorded as r on r.venue = m.venue and r.market_id = m.market_id
+left join (
+    select distinct venue, market_id from {{ ref('stg_raw__coverage') }} where state = 'covered' and ended_at is null
+) as r on r.venue = m.venue and r.market_id = m.market_id

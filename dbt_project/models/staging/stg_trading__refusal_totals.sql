@@ -1,0 +1,8 @@
+select
+    day,
+    reason,
+    environment,
+    refusals,
+    signals,
+    last_refused_at
+from {{ source('trading', 'refusal_totals') }}

@@ -1,0 +1,4 @@
+select
+    signal_id,
+    outcome
+from {{ source('trading', 'signal_outcomes') }}
