@@ -31,7 +31,9 @@ class Listed(BaseModel, Generic[T]):
 
     items: list[T]
     next_cursor: str | None = None
-    note: str | None = Field(default=None, description="Why the list is empty when its source cannot be read yet.")
+    note: str | None = Field(
+        default=None, description="Why the list is empty when its source cannot be read yet, or what is doubtful in it."
+    )
 
 
 class Problem(BaseModel):
@@ -176,12 +178,33 @@ class Trade(Answer):
     legs: list[dict[str, Any]]
 
 
+class FailedTest(Answer):
+    """A data test of the warehouse that does not pass, and since when."""
+
+    test: str
+    marts: list[str] = Field(description="Every mart that stands on what it tests.")
+    failed_at: datetime
+
+
 class Mart(Answer):
-    """One mart of the warehouse."""
+    """One mart of the warehouse that is a table."""
 
     name: str
     rows: int
     age_s: float | None
+    failed_tests: list[FailedTest] = Field(
+        description="Its data tests that do not pass; the mart is shown all the same."
+    )
+
+
+class View(Answer):
+    """One mart of the warehouse that is a view, which is always up to date."""
+
+    name: str
+    age_s: float | None = Field(description="Of the newest fact in it.")
+    failed_tests: list[FailedTest] = Field(
+        description="Its data tests that do not pass; the view is shown all the same."
+    )
 
 
 class Mode(BaseModel):
@@ -205,6 +228,7 @@ class Health(BaseModel):
     deltas: int
     gaps: dict[str, int]
     marts: list[Mart]
+    views: list[View]
     signals: int
     refusals: dict[str, int]
     pnl_usd: Amount

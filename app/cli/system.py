@@ -173,6 +173,10 @@ def _print_summary(summary: dict[str, Any]) -> None:
     emit_document(counted, as_json=False)
     marts = ", ".join(f"{mart['name']} {mart['rows']}" for mart in summary["marts"])
     print(f"marts: {marts}")
+    for mart in [*summary["marts"], *summary["views"]]:
+        for test in mart["failed_tests"]:
+            since = f"{test['failed_at']:%Y-%m-%d %H:%M} UTC"
+            print(f"mart {mart['name']}: data test {test['test']} does not pass since {since}")
     for trade in summary["trades"][:20]:
         print(f"trade {trade['id']}: {trade['state']}, edge {trade['edge_usd']}, pnl {trade['pnl_usd']}")
     print(f"trades: {len(summary['trades'])}, pnl_usd: {summary['pnl_usd']}")

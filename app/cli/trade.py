@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,6 +10,7 @@ import typer
 from app.cli.operator_actions import ByOption, ReasonOption, person, refusals_as_exit_codes
 from app.cli.output import JsonOption, emit_document
 from app.cli.warehouse import open_warehouse
+from streams.market.units import cash_decimal
 
 if TYPE_CHECKING:
     from streams.market.trading import SwitchState
@@ -65,21 +67,21 @@ def flatten(
 
 def status(json_: JsonOption = False) -> None:
     """Print the switch, the limits in force, the cash in open executions, and what is open."""
+    from app.queries.risk import load_exposure, load_switch
+    from app.queries.trades import count_trade_states
     from streams.settings import load_settings
-    from streams.storage.store.executions import count_by_state
-    from streams.storage.store.risk import current_limits, last_switch, tied_up
+    from streams.storage.store.risk import current_limits
 
     settings = load_settings()
     with open_warehouse(settings) as connection:
-        switch = last_switch(connection)
-        limits, used = current_limits(connection, settings), tied_up(connection, settings.trading_mode)
-        states = count_by_state(connection)
+        switch, limits = load_switch(connection), current_limits(connection, settings)
+        at_stake, states = load_exposure(connection, settings.trading_mode), count_trade_states(connection)
     emit_document(
         {
-            "switch": "kill" if switch is None else switch.state,
-            "set_by": "" if switch is None else switch.set_by,
-            "set_at": None if switch is None else switch.set_at,
-            "reason": "" if switch is None else switch.reason,
+            "switch": switch.state if switch else "kill",
+            "set_by": switch.set_by if switch else "",
+            "set_at": switch.set_at if switch else None,
+            "reason": switch.reason if switch else "",
             "mode": {"venues": settings.venues, "trading": settings.trading_mode},
             "limits_usd": {
                 "market": _usd(limits.market_e6),
@@ -88,9 +90,9 @@ def status(json_: JsonOption = False) -> None:
                 "daily_loss": _usd(limits.daily_loss_e6),
             },
             "order_contracts": _usd(limits.order_contracts_e6),
-            "tied_up_usd": _usd(used.total_e6),
-            "unconfirmed_usd": _usd(used.provisional_e6),
-            "realised_today_usd": _usd(used.realised_today_e6),
+            "tied_up_usd": _text(at_stake.total_usd),
+            "unconfirmed_usd": _text(at_stake.unconfirmed_usd),
+            "realised_today_usd": _text(at_stake.realised_today_usd),
             "executions": states,
         },
         as_json=json_,
@@ -107,4 +109,8 @@ def _set(state: SwitchState, reason: str, by: str, *, as_json: bool) -> None:
 
 
 def _usd(amount_e6: int) -> str:
-    return f"{amount_e6 // 1_000_000}.{amount_e6 % 1_000_000:06d}" if amount_e6 >= 0 else f"-{_usd(-amount_e6)}"
+    return _text(cash_decimal(amount_e6))
+
+
+def _text(amount: Decimal) -> str:
+    return f"{amount:.6f}"

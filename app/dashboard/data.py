@@ -11,6 +11,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from app.dashboard import theme
 from app.operator_actions import ActRefused
+from app.queries.health import load_failed_tests
 from streams.market.errors import ConfigurationError
 from streams.settings import Settings, load_settings
 from streams.storage.database import Connection, database_dsn, open_pool
@@ -74,6 +75,17 @@ def person() -> str:
 def show_html(*parts: str) -> None:
     """Put HTML made by `theme` on the page."""
     st.html("".join(parts))
+
+
+def show_failed_tests(*marts: str) -> None:
+    """Say above the figures which data tests of these marts do not pass, and since when; the figures are shown."""
+    for test in read(load_failed_tests, slow=True):
+        if set(marts) & set(test.marts):
+            st.warning(
+                f"The data test {theme.plain(test.test)} does not pass since {test.failed_at:%d %b %Y %H:%M} UTC: "
+                f"what is shown here may be wrong.",
+                icon=":material/rule:",
+            )
 
 
 def show_chart(figure: Any, key: str) -> None:

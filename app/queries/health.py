@@ -13,7 +13,6 @@ from app.queries.rows import fetch
 from streams.storage.database import Connection
 
 EXACT_COUNT_BELOW = 50_000
-_TIME_COLUMNS = ("minute", "loaded_at", "updated_at", "last_seen_at", "opened_at", "started_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +63,37 @@ class DeadLetterCount:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedTest:
+    """One row per data test that does not pass, with the marts that stand on what it tests, and since when."""
+
+    test: str
+    marts: tuple[str, ...]
+    failed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class MartRow:
-    """One row per mart. `rows` is an estimate above 50,000; `age_s` of its newest row, null where it has no time."""
+    """One row per mart that is a table.
+
+    Attributes:
+        rows: An estimate above 50,000.
+        age_s: Of its newest row; null where it has no minute.
+        failed_tests: Its data tests that do not pass: the mart is shown, and marked.
+    """
 
     name: str
     rows: int
     age_s: float | None
+    failed_tests: tuple[FailedTest, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ViewRow:
+    """One row per mart that is a view: always up to date, so `age_s` is that of the newest fact in it."""
+
+    name: str
+    age_s: float | None
+    failed_tests: tuple[FailedTest, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,50 +225,77 @@ def load_ages(connection: Connection) -> DataAges:
     """Return how old the newest data of each kind is."""
     query = """
         SELECT
-            (SELECT round(extract(epoch FROM clock_timestamp() - max(q.received_at)), 1)
-                FROM (SELECT DISTINCT venue, market_id FROM raw.coverage
-                    WHERE state = 'covered' AND (ended_at IS NULL OR ended_at > now() - interval '1 day')) AS c
-                CROSS JOIN LATERAL (
-                    SELECT received_at FROM raw.quotes AS x
-                    WHERE x.market_id = c.market_id AND x.venue = c.venue AND x.received_at > now() - interval '1 day'
-                    ORDER BY x.received_at DESC LIMIT 1
-                ) AS q) AS quote_age_s,
+            (SELECT round(extract(epoch FROM clock_timestamp() - max(received_at)), 1) FROM raw.quotes
+                WHERE received_at > now() - interval '1 day') AS quote_age_s,
             (SELECT round(extract(epoch FROM clock_timestamp() - max(ended_at)), 1) FROM raw.discovery_sweeps
                 WHERE error IS NULL) AS discovery_age_s,
             (SELECT round(extract(epoch FROM clock_timestamp() - max(heartbeat_at)), 1) FROM trading.leases
                 WHERE name LIKE 'shard:%%') AS recorder_age_s,
-            (SELECT round(extract(epoch FROM clock_timestamp() - max(updated_at)), 1) FROM trading.signals)
-                AS signal_age_s
+            (SELECT round(extract(epoch FROM clock_timestamp() - max(updated_at)), 1) FROM (
+                SELECT updated_at FROM trading.signals WHERE closed_at IS NULL
+                UNION ALL
+                (SELECT updated_at FROM trading.signals ORDER BY signal_id DESC LIMIT 1)
+            ) AS latest) AS signal_age_s
     """
     return fetch(connection, DataAges, query, {})[0]
 
 
 def load_marts(connection: Connection) -> list[MartRow]:
-    """Return the tables and views of schema `analytics` with their rows and the age of the newest; empty before dbt."""
+    """Return the tables of schema `analytics` with the data tests that fail on each; empty before the first build."""
     query = """
-        SELECT c.relname AS name, c.reltuples::bigint AS estimate,
-            array_agg(a.attname::text) FILTER (WHERE a.atttypid = 'timestamptz'::regtype) AS times
+        SELECT c.relname AS name, n.nspname AS schema, c.reltuples::bigint AS estimate,
+            bool_or(a.attname = 'minute') AS has_minute
         FROM pg_class AS c
         JOIN pg_namespace AS n ON n.oid = c.relnamespace
         JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-        WHERE n.nspname = 'analytics' AND c.relkind IN ('r', 'p', 'v', 'm')
-            AND c.relname NOT LIKE '%%\\_\\_dbt\\_%%'
-        GROUP BY c.relname, c.reltuples ORDER BY c.relname
+        WHERE n.nspname = 'analytics' AND c.relkind IN ('r', 'p') AND c.relname NOT LIKE '%%\\_\\_dbt\\_%%'
+        GROUP BY c.oid, n.nspname ORDER BY c.relname
     """
-    return [_read_mart(connection, row) for row in connection.execute(query, {}).fetchall()]
+    failed = load_failed_tests(connection)
+    return [_read_mart(connection, mart, failed) for mart in connection.execute(query, {}).fetchall()]
 
 
-def _read_mart(connection: Connection, mart: dict[str, Any]) -> MartRow:
-    table = sql.Identifier("analytics", mart["name"])
-    times = [name for name in _TIME_COLUMNS if name in (mart["times"] or [])]
-    newest = sql.Identifier(times[0]) if times else sql.SQL("NULL::timestamptz")
+def load_views(connection: Connection) -> list[ViewRow]:
+    """Return the marts that are views, with the age of the newest fact and the data tests that fail on each."""
+    query = (
+        "SELECT mart, extract(epoch FROM clock_timestamp() - newest_at) AS age_s FROM analytics.freshness ORDER BY 1"
+    )
+    failed = load_failed_tests(connection)
+    return [
+        ViewRow(
+            name=row["mart"],
+            age_s=None if row["age_s"] is None else round(max(0.0, float(row["age_s"])), 1),
+            failed_tests=tuple(test for test in failed if row["mart"] in test.marts),
+        )
+        for row in connection.execute(query)
+    ]
+
+
+def load_failed_tests(connection: Connection, mart: str | None = None) -> list[FailedTest]:
+    """Return the data tests that do not pass now, oldest first: all, or those that concern one mart."""
+    query = """
+        SELECT detail ->> 'test' AS test, ARRAY(SELECT jsonb_array_elements_text(detail -> 'marts')) AS marts,
+            raised_at AS failed_at
+        FROM trading.alerts WHERE kind = 'data_test' AND cleared_at IS NULL
+            AND (%(mart)s::text IS NULL OR detail -> 'marts' ? %(mart)s)
+        ORDER BY alert_id
+    """
+    return [
+        FailedTest(str(row["test"]), tuple(row["marts"]), row["failed_at"])
+        for row in connection.execute(query, {"mart": mart})
+    ]
+
+
+def _read_mart(connection: Connection, mart: dict[str, Any], failed: list[FailedTest]) -> MartRow:
+    name = str(mart["name"])
+    newest = sql.SQL("max(minute)") if mart["has_minute"] else sql.SQL("NULL::timestamptz")
     count = sql.SQL("NULL::bigint") if mart["estimate"] > EXACT_COUNT_BELOW else sql.SQL("count(*)")
-    query = sql.SQL("SELECT {} AS rows, extract(epoch FROM clock_timestamp() - max({})) AS age_s FROM {}")
-    row = connection.execute(query.format(count, newest, table)).fetchone() or {}
-    rows = row.get("rows")
-    age = row.get("age_s")
+    query = sql.SQL("SELECT {} AS rows, extract(epoch FROM clock_timestamp() - {}) AS age_s FROM {}")
+    row = connection.execute(query.format(count, newest, sql.Identifier(mart["schema"], name))).fetchone() or {}
+    rows, age_s = row.get("rows"), row.get("age_s")
     return MartRow(
-        name=str(mart["name"]),
+        name=name,
         rows=int(mart["estimate"] if rows is None else rows),
-        age_s=None if age is None else round(float(age), 1),
+        age_s=None if age_s is None else round(float(age_s), 1),
+        failed_tests=tuple(test for test in failed if name in test.marts),
     )

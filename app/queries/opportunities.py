@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from app.queries.rows import Page, decode_cursor, fetch, page_of
+from app.queries.rows import Page, conditions, decode_cursor, fetch, page_of
 from streams.storage.database import Connection
 
 
@@ -46,7 +46,10 @@ class OpportunityRow:
 
 @dataclass(frozen=True, slots=True)
 class RefusalCount:
-    """One row per reason: how often it kept an opportunity from being taken, and when last."""
+    """One row per reason: how often it kept an opportunity from being taken, and when last.
+
+    `signals`: different episodes by day: one refused on two days counts twice.
+    """
 
     reason: str
     refusals: int
@@ -54,56 +57,11 @@ class RefusalCount:
     last_at: datetime
 
 
-# The episodes of the page are picked first, so that legs and refusals are read for them alone.
 _OPPORTUNITIES = """
-WITH wanted AS (
-    SELECT s.signal_id,
-        EXISTS (SELECT FROM trading.executions AS x WHERE x.signal_id = s.signal_id) AS is_traded,
-        EXISTS (SELECT FROM trading.refusals AS x WHERE x.signal_id = s.signal_id) AS is_refused
-    FROM trading.signals AS s
-    JOIN trading.groups AS g ON g.group_id = s.group_id
-    WHERE (%(signal_id)s::bigint IS NULL OR s.signal_id = %(signal_id)s)
-        AND (%(kind)s::text IS NULL OR g.kind = %(kind)s)
-        AND (NOT %(open_only)s OR s.closed_at IS NULL)
-        AND (%(before)s::bigint IS NULL OR s.signal_id < %(before)s)
-        AND (%(reason)s::text IS NULL OR EXISTS (
-            SELECT FROM trading.refusals AS x WHERE x.signal_id = s.signal_id AND x.reason = %(reason)s))
-        AND (%(outcome)s::text IS NULL OR %(outcome)s = CASE
-            WHEN EXISTS (SELECT FROM trading.executions AS x WHERE x.signal_id = s.signal_id) THEN 'traded'
-            WHEN EXISTS (SELECT FROM trading.refusals AS x WHERE x.signal_id = s.signal_id) THEN 'refused'
-            WHEN s.closed_at IS NULL THEN 'open' ELSE 'passed' END)
-    ORDER BY s.signal_id DESC
-    LIMIT %(rows)s
-)
-SELECT s.signal_id, s.group_id, g.kind, g.title, s.is_tradable, s.opened_at, s.closed_at, s.close_reason,
-    round(extract(epoch FROM coalesce(s.closed_at, clock_timestamp()) - s.opened_at), 3) AS duration_s,
-    s.open_edge_usd, s.peak_edge_usd, s.last_edge_usd, round(s.contracts_e6 / 1000000.0, 6) AS contracts,
-    round(s.cost_e6 / 1000000.0, 6) AS cost_usd, round(s.fee_e6 / 1000000.0, 6) AS fee_usd,
-    round(s.profit_e6 / 1000000.0, 6) AS profit_usd, s.annualised_return,
-    coalesce(l.legs, '[]') AS legs,
-    CASE WHEN w.is_traded THEN 'traded' WHEN w.is_refused THEN 'refused'
-        WHEN s.closed_at IS NULL THEN 'open' ELSE 'passed' END AS outcome,
-    r.reason AS refusal_reason, r.detail AS refusal_detail, coalesce(c.refusals, '{}') AS refusals,
-    (SELECT count(*) FROM trading.executions AS x WHERE x.signal_id = s.signal_id) AS executions
-FROM wanted AS w
-JOIN trading.signals AS s ON s.signal_id = w.signal_id
-JOIN trading.groups AS g ON g.group_id = s.group_id
-LEFT JOIN LATERAL (
-    SELECT jsonb_agg(jsonb_build_object('venue', venue, 'market_id', market_id, 'outcome', outcome,
-        'limit_price', (limit_price_e4::numeric / 10000)::numeric(12, 4)::text,
-        'contracts', (size_e6::numeric / 1000000)::numeric(20, 6)::text) ORDER BY leg_no) AS legs
-    FROM trading.signal_legs AS x WHERE x.signal_id = s.signal_id
-) AS l ON true
-LEFT JOIN LATERAL (
-    SELECT reason, detail FROM trading.refusals AS x WHERE x.signal_id = s.signal_id
-    ORDER BY refusal_id DESC LIMIT 1
-) AS r ON true
-LEFT JOIN LATERAL (
-    SELECT jsonb_object_agg(reason, times) AS refusals FROM (
-        SELECT reason, count(*) AS times FROM trading.refusals AS x WHERE x.signal_id = s.signal_id GROUP BY reason
-    ) AS counted
-) AS c ON true
-ORDER BY s.signal_id DESC
+SELECT signal_id, group_id, kind, title, is_tradable, opened_at, closed_at, close_reason, duration_s, open_edge_usd,
+    peak_edge_usd, last_edge_usd, contracts, cost_usd, fees_usd AS fee_usd, profit_usd, annualised_return, legs,
+    outcome, refusal_reason, refusal_detail, refusals_by_reason AS refusals, executions
+FROM analytics.signals AS s {where} ORDER BY signal_id DESC LIMIT %(rows)s
 """
 
 
@@ -124,22 +82,27 @@ def load_opportunities(
         InvalidCursor: If `cursor` is not one of this list.
     """
     before = decode_cursor(cursor, (int,)) or (None,)
-    params = {
-        "signal_id": signal_id,
-        "kind": kind,
-        "outcome": outcome,
-        "reason": reason,
-        "open_only": open_only,
-        "before": before[0],
-        "rows": limit + 1,
-    }
-    return page_of(fetch(connection, OpportunityRow, _OPPORTUNITIES, params), limit, ("signal_id",))
+    where, params = conditions(
+        ("signal_id = %(signal_id)s", "signal_id", signal_id),
+        ("kind = %(kind)s", "kind", kind),
+        ("outcome = %(outcome)s", "outcome", outcome),
+        (
+            "signal_id IN (SELECT signal_id FROM analytics.refusal_events WHERE reason = %(reason)s)",
+            "reason",
+            reason,
+        ),
+        ("closed_at IS NULL", "open_only", open_only),
+        ("signal_id < %(before)s", "before", before[0]),
+    )
+    query = _OPPORTUNITIES.format(where=where)
+    return page_of(fetch(connection, OpportunityRow, query, {**params, "rows": limit + 1}), limit, ("signal_id",))
 
 
 def load_refusal_counts(connection: Connection) -> list[RefusalCount]:
     """Return the reasons of refusals, the most frequent first."""
     query = """
-        SELECT reason, count(*) AS refusals, count(DISTINCT signal_id) AS signals, max(refused_at) AS last_at
-        FROM trading.refusals GROUP BY reason ORDER BY refusals DESC, reason
+        SELECT reason, sum(refusals)::bigint AS refusals, sum(signals)::bigint AS signals,
+            max(last_refused_at) AS last_at
+        FROM analytics.refusals GROUP BY reason ORDER BY refusals DESC, reason
     """
     return fetch(connection, RefusalCount, query)

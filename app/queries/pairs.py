@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from app.queries.markets import MarketText, load_market_text
-from app.queries.rows import Page, decode_cursor, fetch, page_of
+from app.queries.rows import Page, conditions, decode_cursor, fetch, page_of
 from streams.storage.database import Connection
 
 
@@ -77,23 +77,10 @@ class PairDetail:
 
 
 _PAIRS = """
-SELECT p.pair_id, p.kalshi_market_id, p.polymarket_market_id, coalesce(kv.title, p.kalshi_market_id) AS kalshi_title,
-    coalesce(pv.title, p.polymarket_market_id) AS polymarket_title, p.relation, p.polarity, p.state, v.confidence,
-    v.judge, p.decided_by, p.decided_at, p.environment, p.kalshi_text_hash, p.polymarket_text_hash, p.created_at,
-    coalesce(ks.status = 'open' AND ps.status = 'open', false) AS is_open,
-    least(kv.close_time, pv.close_time) AS closes_at
-FROM trading.pair_states AS p
-LEFT JOIN trading.pair_verdicts AS v ON v.verdict_id = p.verdict_id
-LEFT JOIN raw.market_state AS ks ON ks.venue = 'kalshi' AND ks.market_id = p.kalshi_market_id
-LEFT JOIN raw.market_versions AS kv ON kv.version_id = ks.version_id
-LEFT JOIN raw.market_state AS ps ON ps.venue = 'polymarket' AND ps.market_id = p.polymarket_market_id
-LEFT JOIN raw.market_versions AS pv ON pv.version_id = ps.version_id
-WHERE (%(pair_id)s::text IS NULL OR p.pair_id = %(pair_id)s)
-    AND (%(state)s::text IS NULL OR p.state = %(state)s)
-    AND (%(market_id)s::text IS NULL OR %(market_id)s IN (p.kalshi_market_id, p.polymarket_market_id))
-    AND (%(after)s::text IS NULL OR p.pair_id > %(after)s)
-ORDER BY p.pair_id
-LIMIT %(rows)s
+SELECT pair_id, kalshi_market_id, polymarket_market_id, coalesce(kalshi_title, kalshi_market_id) AS kalshi_title,
+    coalesce(polymarket_title, polymarket_market_id) AS polymarket_title, relation, polarity, state, confidence, judge,
+    decided_by, decided_at, environment, kalshi_text_hash, polymarket_text_hash, created_at, is_open, closes_at
+FROM analytics.pairs {where} ORDER BY pair_id LIMIT %(rows)s
 """
 
 
@@ -112,8 +99,14 @@ def load_pairs(
         InvalidCursor: If `cursor` is not one of this list.
     """
     after = decode_cursor(cursor, (str,)) or (None,)
-    params = {"state": state, "market_id": market_id, "pair_id": pair_id, "after": after[0], "rows": limit + 1}
-    return page_of(fetch(connection, PairRow, _PAIRS, params), limit, ("pair_id",))
+    where, params = conditions(
+        ("pair_id = %(pair_id)s", "pair_id", pair_id),
+        ("state = %(state)s", "state", state),
+        ("%(market_id)s IN (kalshi_market_id, polymarket_market_id)", "market_id", market_id),
+        ("pair_id > %(after)s", "after", after[0]),
+    )
+    query = _PAIRS.format(where=where)
+    return page_of(fetch(connection, PairRow, query, {**params, "rows": limit + 1}), limit, ("pair_id",))
 
 
 def load_pair(connection: Connection, pair_id: str) -> PairDetail | None:
@@ -153,5 +146,5 @@ def load_pair(connection: Connection, pair_id: str) -> PairDetail | None:
 
 def count_pairs(connection: Connection) -> dict[str, int]:
     """Return the number of pairs per state; states without pairs are absent."""
-    query = "SELECT state, count(*) AS pairs FROM trading.pair_states GROUP BY state ORDER BY state"
+    query = "SELECT state, count(*) AS pairs FROM analytics.pairs GROUP BY state ORDER BY state"
     return {str(row["state"]): int(row["pairs"]) for row in connection.execute(query)}

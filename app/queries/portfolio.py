@@ -6,13 +6,17 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
-from app.queries.rows import MartRows, fetch, fetch_mart
+from app.queries.rows import fetch
 from streams.storage.database import Connection
 
 
 @dataclass(frozen=True, slots=True)
 class PositionRow:
-    """One row per (venue, market, outcome) held. `mark`: mid of the last live quote, in dollars of the outcome."""
+    """One row per (venue, market, outcome) held. Costs and marks are those of analytics.positions.
+
+    `cost_usd`: with the fees of buying; `mark`: in dollars of the outcome, by `mark_source` the settlement value or the
+    mid of a live book that was seen `mark_age_s` ago; stale where that is longer than a quote counts as fresh.
+    """
 
     venue: str
     market_id: str
@@ -22,7 +26,10 @@ class PositionRow:
     contracts: Decimal
     cost_usd: Decimal
     mark: Decimal | None
+    mark_source: str | None
     marked_at: datetime | None
+    mark_age_s: Decimal | None
+    is_mark_stale: bool | None
     value_usd: Decimal | None
     unrealised_pnl_usd: Decimal | None
     last_change_at: datetime
@@ -78,37 +85,12 @@ class PnlSummary:
     losing: int
 
 
-HELD = """
-    SELECT environment, mode, venue, market_id, outcome, sum(contracts_e6) AS contracts_e6,
-        round(sum(contracts_e6) * sum(-cash_e6) FILTER (WHERE contracts_e6 > 0)
-            / nullif(sum(contracts_e6) FILTER (WHERE contracts_e6 > 0), 0)) AS cost_e6,
-        max(happened_at) AS last_change_at
-    FROM trading.ledger WHERE market_id IS NOT NULL
-    GROUP BY environment, mode, venue, market_id, outcome HAVING sum(contracts_e6) <> 0
-"""
-"""What is held, as a subquery: contracts and their cost at the average price paid, fees aside."""
-
-
 def load_positions(connection: Connection) -> list[PositionRow]:
     """Return what is held now, the largest cost first."""
-    query = f"""
-        SELECT p.venue, p.market_id, coalesce(v.title, p.market_id) AS title, p.outcome, p.mode,
-            round(p.contracts_e6 / 1000000.0, 6) AS contracts, round(p.cost_e6 / 1000000.0, 6) AS cost_usd,
-            m.mark, m.received_at AS marked_at, round(m.mark * p.contracts_e6 / 1000000.0, 6) AS value_usd,
-            round(m.mark * p.contracts_e6 / 1000000.0 - p.cost_e6 / 1000000.0, 6) AS unrealised_pnl_usd,
-            p.last_change_at
-        FROM ({HELD}) AS p
-        LEFT JOIN raw.market_state AS s ON s.venue = p.venue AND s.market_id = p.market_id
-        LEFT JOIN raw.market_versions AS v ON v.version_id = s.version_id
-        LEFT JOIN LATERAL (
-            SELECT received_at, CASE p.outcome WHEN 'yes' THEN (bid_e4 + ask_e4) / 20000.0
-                ELSE 1 - (bid_e4 + ask_e4) / 20000.0 END AS mark
-            FROM raw.quotes AS x
-            WHERE x.market_id = p.market_id AND x.venue = p.venue AND x.received_at > now() - interval '1 day'
-                AND x.bid_e4 IS NOT NULL AND x.ask_e4 IS NOT NULL AND x.state = 'live'
-            ORDER BY x.received_at DESC LIMIT 1
-        ) AS m ON true
-        ORDER BY abs(p.cost_e6) DESC, p.venue, p.market_id, p.outcome
+    query = """
+        SELECT venue, market_id, coalesce(title, market_id) AS title, outcome, mode, contracts, cost_usd, mark,
+            mark_source, marked_at, mark_age_s, is_mark_stale, value_usd, unrealised_pnl_usd, last_change_at
+        FROM analytics.positions WHERE is_open ORDER BY abs(cost_usd) DESC, venue, market_id, outcome
     """
     return fetch(connection, PositionRow, query)
 
@@ -116,34 +98,34 @@ def load_positions(connection: Connection) -> list[PositionRow]:
 def load_balances(connection: Connection) -> list[BalanceRow]:
     """Return the last reading of each venue's account."""
     query = """
-        SELECT DISTINCT ON (venue) venue, environment, read_at, round(cash_e6 / 1000000.0, 6) AS cash_usd,
-            round(ledger_cash_e6 / 1000000.0, 6) AS ledger_cash_usd,
-            round((cash_e6 - ledger_cash_e6) / 1000000.0, 6) AS difference_usd,
-            coalesce((detail ->> 'in_flight')::int, 0) AS in_flight
-        FROM trading.balances ORDER BY venue, read_at DESC, balance_id DESC
+        SELECT venue, environment, read_at, cash_usd, ledger_cash_usd, difference_usd, in_flight
+        FROM analytics.balances ORDER BY venue
     """
     return fetch(connection, BalanceRow, query)
 
 
-def load_pnl_days(connection: Connection, days: int = 30) -> MartRows[PnlDay]:
+def load_pnl_days(connection: Connection, days: int = 30) -> list[PnlDay]:
     """Return realised PnL per day, oldest first."""
     query = """
-        SELECT day, mode, sum(trades)::int AS trades, coalesce(sum(realised_pnl_usd), 0) AS realised_pnl_usd,
-            coalesce(sum(fees_usd), 0) AS fees_usd
-        FROM analytics.pnl_daily WHERE day > current_date - %(days)s::int GROUP BY day, mode ORDER BY day, mode
+        SELECT day, mode, trades, realised_pnl_usd, fees_usd FROM analytics.pnl_daily
+        WHERE day > current_date - %(days)s::int ORDER BY day, mode
     """
-    return fetch_mart(connection, PnlDay, query, {"days": days})
+    return fetch(connection, PnlDay, query, {"days": days})
 
 
 def load_pnl_curve(connection: Connection, limit: int = 2000) -> list[PnlPoint]:
     """Return the running realised PnL at each of the last `limit` settlements, oldest first."""
     query = """
-        SELECT * FROM (
-            SELECT settled_at, execution_id, round(realised_pnl_e6 / 1000000.0, 6) AS realised_pnl_usd,
-                round(sum(realised_pnl_e6) OVER (ORDER BY settled_at, execution_id) / 1000000.0, 6) AS total_usd
-            FROM trading.executions WHERE settled_at IS NOT NULL AND realised_pnl_e6 IS NOT NULL
+        SELECT settled_at, execution_id, realised_pnl_usd,
+            (SELECT coalesce(sum(realised_pnl_usd), 0) FROM analytics.pnl_daily) - sum(realised_pnl_usd) OVER last_first
+                + realised_pnl_usd AS total_usd
+        FROM (
+            SELECT settled_at, execution_id, realised_pnl_usd FROM analytics.trades
+            WHERE settled_at IS NOT NULL AND realised_pnl_usd IS NOT NULL
             ORDER BY settled_at DESC, execution_id DESC LIMIT %(rows)s
-        ) AS recent ORDER BY settled_at, execution_id
+        ) AS recent
+        WINDOW last_first AS (ORDER BY settled_at DESC, execution_id DESC)
+        ORDER BY settled_at, execution_id
     """
     return fetch(connection, PnlPoint, query, {"rows": limit})
 
@@ -151,15 +133,17 @@ def load_pnl_curve(connection: Connection, limit: int = 2000) -> list[PnlPoint]:
 def load_pnl_summary(connection: Connection) -> PnlSummary:
     """Return the totals over all executions."""
     query = """
-        SELECT coalesce(round(sum(realised_pnl_e6) / 1000000.0, 6), 0) AS realised_usd,
-            coalesce(round(sum(expected_pnl_e6) FILTER (WHERE realised_pnl_e6 IS NULL) / 1000000.0, 6), 0)
-                AS expected_open_usd,
-            (SELECT coalesce(round(-sum(cash_e6) / 1000000.0, 6), 0) FROM trading.ledger
-                WHERE kind IN ('fee', 'rebate')) AS fees_usd,
-            (count(*) FILTER (WHERE realised_pnl_e6 IS NOT NULL))::int AS settled,
-            (count(*) FILTER (WHERE realised_pnl_e6 IS NULL))::int AS open,
-            (count(*) FILTER (WHERE realised_pnl_e6 > 0))::int AS winning,
-            (count(*) FILTER (WHERE realised_pnl_e6 < 0))::int AS losing
-        FROM trading.executions
+        SELECT d.realised_usd, e.expected_open_usd, d.fees_usd, d.settled, d.trades - d.settled AS open, d.winning,
+            d.losing
+        FROM (
+            SELECT coalesce(sum(realised_pnl_usd), 0) AS realised_usd, coalesce(sum(fees_usd), 0) AS fees_usd,
+                coalesce(sum(trades), 0)::int AS trades, coalesce(sum(settled_trades), 0)::int AS settled,
+                coalesce(sum(winning_trades), 0)::int AS winning, coalesce(sum(losing_trades), 0)::int AS losing
+            FROM analytics.pnl_daily
+        ) AS d
+        CROSS JOIN (
+            SELECT coalesce(sum(expected_pnl_usd), 0) AS expected_open_usd FROM analytics.trades
+            WHERE settled_at IS NULL
+        ) AS e
     """
     return fetch(connection, PnlSummary, query)[0]

@@ -7,9 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from app.queries.rows import fetch
-from streams.market.units import cash_decimal
 from streams.storage.database import Connection
-from streams.storage.store.risk import tied_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +40,7 @@ class Exposure:
         largest_market_usd / largest_group_usd: The same of the largest single market and group.
         realised_today_usd: PnL realised since midnight UTC.
         reserved_usd: The part of `total_usd` that unresolved orders hold.
+        unconfirmed_usd: Bought by fills whose settlement is not confirmed yet.
         unresolved_orders: Orders whose outcome is not known or that still rest.
         escalated: Executions that wait for a person.
     """
@@ -51,6 +50,7 @@ class Exposure:
     largest_group_usd: Decimal
     realised_today_usd: Decimal
     reserved_usd: Decimal
+    unconfirmed_usd: Decimal
     unresolved_orders: int
     escalated: int
 
@@ -77,25 +77,19 @@ def load_limits(connection: Connection) -> dict[str, LimitRow]:
 
 def load_exposure(connection: Connection, mode: str) -> Exposure:
     """Return what is at stake now in one trading mode (live | paper)."""
-    used = tied_up(connection, mode)
-    row = connection.execute(
-        """
-        SELECT count(o.order_id)::int AS unresolved_orders, coalesce(sum(i.reserved_e6), 0)::bigint AS reserved_e6,
-            (SELECT count(*)::int FROM trading.executions
+    query = """
+        WITH stakes AS (SELECT * FROM analytics.exposure WHERE mode = %(mode)s)
+        SELECT coalesce(sum(tied_up_usd), 0) AS total_usd,
+            coalesce((SELECT sum(tied_up_usd) FROM stakes GROUP BY venue, market_id ORDER BY 1 DESC LIMIT 1), 0)
+                AS largest_market_usd,
+            coalesce((SELECT sum(tied_up_usd) FROM stakes GROUP BY group_id ORDER BY 1 DESC LIMIT 1), 0)
+                AS largest_group_usd,
+            (SELECT coalesce(sum(realised_pnl_usd), 0) FROM analytics.pnl_daily
+                WHERE mode = %(mode)s AND day = (now() AT TIME ZONE 'UTC')::date) AS realised_today_usd,
+            coalesce(sum(reserved_usd), 0) AS reserved_usd, coalesce(sum(unconfirmed_usd), 0) AS unconfirmed_usd,
+            coalesce(sum(unresolved_orders), 0)::int AS unresolved_orders,
+            (SELECT count(*)::int FROM analytics.trades
                 WHERE state = 'ESCALATED' AND settled_at IS NULL AND mode = %(mode)s) AS escalated
-        FROM trading.orders AS o JOIN trading.intents AS i USING (intent_id)
-        JOIN trading.executions AS e USING (execution_id)
-        WHERE o.state IN ('prepared', 'sent', 'unknown', 'resting') AND e.mode = %(mode)s
-        """,
-        {"mode": mode},
-    ).fetchone()
-    assert row is not None
-    return Exposure(
-        total_usd=cash_decimal(used.total_e6),
-        largest_market_usd=cash_decimal(max(used.by_market_e6.values(), default=0)),
-        largest_group_usd=cash_decimal(max(used.by_group_e6.values(), default=0)),
-        realised_today_usd=cash_decimal(used.realised_today_e6),
-        reserved_usd=cash_decimal(row["reserved_e6"]),
-        unresolved_orders=row["unresolved_orders"],
-        escalated=row["escalated"],
-    )
+        FROM stakes
+    """
+    return fetch(connection, Exposure, query, {"mode": mode})[0]

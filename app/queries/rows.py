@@ -60,6 +60,16 @@ def fetch_mart(
         return MartRows((), f"A warehouse model is older than this page ({error.diag.message_primary}); rebuild it.")
 
 
+def conditions(*wanted: tuple[str, str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return (WHERE clause, parameters) of those (condition, parameter, value) whose value is neither None nor False.
+
+    A condition that is not wanted is not in the query at all, so that each combination gets a plan of its own.
+    """
+    kept = [(condition, name, value) for condition, name, value in wanted if value is not None and value is not False]
+    clause = " AND ".join(condition for condition, _, _ in kept)
+    return f"WHERE {clause}" if clause else "", {name: value for _, name, value in kept}
+
+
 def scalar(connection: Connection, query: str, params: Mapping[str, Any] | None = None) -> Any:
     """Return the first column of the first row, or None."""
     row = connection.execute(query, params or {}).fetchone()

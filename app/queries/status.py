@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from app.queries.health import load_ages, load_marts
+from app.queries.health import load_ages, load_marts, load_views
 from app.queries.pairs import count_pairs
+from app.queries.portfolio import load_pnl_summary
 from app.queries.risk import load_switch
 from app.queries.rows import scalar
 from app.queries.trades import load_trades
 from streams.storage.database import Connection
 
 STATUS_TRADES_MAX = 500
-_MARKETS = "SELECT venue AS name, count(*) AS n FROM raw.market_state GROUP BY 1 ORDER BY 1"
 
 
 def load_environment(connection: Connection) -> str:
@@ -37,7 +37,7 @@ def system_status(connection: Connection, *, trading_mode: str | None = None) ->
         "mode": {"venues": load_environment(connection), "trading": trading_mode},
         "switch": None if switch is None else switch.state,
         "markets": _counts(
-            connection, "SELECT venue AS name, count(*) AS n FROM raw.market_state GROUP BY 1 ORDER BY 1"
+            connection, "SELECT venue AS name, count(*) AS n FROM analytics.markets GROUP BY 1 ORDER BY 1"
         ),
         "candidates": int(scalar(connection, "SELECT count(*) FROM trading.pair_candidates")),
         "verdicts": int(scalar(connection, "SELECT count(*) FROM trading.pair_verdicts")),
@@ -45,9 +45,11 @@ def system_status(connection: Connection, *, trading_mode: str | None = None) ->
         "deltas": int(scalar(connection, "SELECT coalesce(sum(deltas), 0) FROM raw.segments")),
         "gaps": _gaps(connection),
         "marts": [asdict(mart) for mart in load_marts(connection)],
-        "signals": int(scalar(connection, "SELECT count(*) FROM trading.signals")),
+        "views": [asdict(view) for view in load_views(connection)],
+        "signals": int(scalar(connection, "SELECT count(*) FROM analytics.signals")),
         "refusals": _counts(
-            connection, "SELECT reason AS name, count(*) AS n FROM trading.refusals GROUP BY 1 ORDER BY 2 DESC, 1"
+            connection,
+            "SELECT reason AS name, sum(refusals) AS n FROM analytics.refusals GROUP BY 1 ORDER BY 2 DESC, 1",
         ),
         "trades": [
             {
@@ -59,9 +61,7 @@ def system_status(connection: Connection, *, trading_mode: str | None = None) ->
             }
             for trade in load_trades(connection, limit=STATUS_TRADES_MAX).rows
         ],
-        "pnl_usd": scalar(
-            connection, "SELECT coalesce(round(sum(realised_pnl_e6) / 1000000.0, 6), 0) FROM trading.executions"
-        ),
+        "pnl_usd": load_pnl_summary(connection).realised_usd,
         "recorder_age_s": None if ages.recorder_age_s is None else float(ages.recorder_age_s),
         "quote_age_s": None if ages.quote_age_s is None else float(ages.quote_age_s),
     }

@@ -34,6 +34,12 @@ def _problems(status: dict[str, Any], settings: Settings) -> list[str]:
         problems.append(f"The recorder had no heartbeat for {recorder:.0f} s.")
     if not status["marts"]:
         problems.append("The warehouse models have not been built yet.")
+    failed = {test["test"]: test for mart in [*status["marts"], *status["views"]] for test in mart["failed_tests"]}
+    problems += [
+        f"Data test {name} does not pass since {test['failed_at']:%Y-%m-%d %H:%M} UTC; it concerns "
+        f"{', '.join(test['marts'])}."
+        for name, test in failed.items()
+    ]
     if status["switch"] == "kill":
         problems.append("Trading is killed.")
     return problems

@@ -14,6 +14,7 @@ from app.queries.health import (
     LeaseRow,
     MartRow,
     SweepRow,
+    ViewRow,
     load_alerts,
     load_connections,
     load_dead_letters,
@@ -22,6 +23,7 @@ from app.queries.health import (
     load_leases,
     load_marts,
     load_sweeps,
+    load_views,
 )
 
 _FRESH_S = 600
@@ -49,7 +51,7 @@ def _live() -> None:
         show_html(_sweeps(read(load_sweeps)))
     with right:
         st.subheader("Warehouse models", anchor=False)
-        show_html(_marts(read(load_marts, slow=True)))
+        show_html(_marts(read(load_marts, slow=True), read(load_views, slow=True)))
         st.subheader("Input that could not be used", anchor=False)
         show_html(_dead_letters())
     st.subheader("What was not received", anchor=False)
@@ -139,18 +141,37 @@ def _sweeps(rows: Sequence[SweepRow]) -> str:
     return theme.table(columns, cells, numeric=frozenset({"Markets", "New"})) + failed
 
 
-def _marts(rows: Sequence[MartRow]) -> str:
-    if not rows:
-        return theme.empty("The warehouse models have not been built yet.", "The first pass builds them.")
+def _marts(tables: Sequence[MartRow], views: Sequence[ViewRow]) -> str:
     cells = [
         [
             theme.text(row.name),
             theme.number(row.rows),
             "–" if row.age_s is None else theme.chip(theme.age(row.age_s), "good" if row.age_s < _FRESH_S else "warn"),
+            _tests(row),
         ]
-        for row in rows
+        for row in tables
     ]
-    return theme.table(["Mart", "Rows", "Newest row"], cells, numeric=frozenset({"Rows"}))
+    cells += [
+        [
+            theme.text(row.name),
+            "view",
+            # Always up to date, however long ago its newest fact happened.
+            "–" if row.age_s is None else theme.chip(theme.age(row.age_s), "mute"),
+            _tests(row),
+        ]
+        for row in views
+    ]
+    shown = theme.table(["Mart", "Rows", "Newest row", "Data tests"], cells, numeric=frozenset({"Rows"}))
+    if tables:
+        return shown
+    return theme.empty("The series by the minute have not been built yet.", "The first pass builds them.") + shown
+
+
+def _tests(row: MartRow | ViewRow) -> str:
+    failing = (
+        f"{theme.chip('fails', 'bad')} {theme.text(t.test)}, {theme.since(t.failed_at)}" for t in row.failed_tests
+    )
+    return "<br>".join(failing) or theme.chip("pass", "good")
 
 
 def _dead_letters() -> str:

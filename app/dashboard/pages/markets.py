@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from app.dashboard import charts, theme
-from app.dashboard.data import REFRESH, act, person, read, show_chart, show_html
+from app.dashboard.data import REFRESH, act, person, read, show_chart, show_failed_tests, show_html
 from app.operator_actions import unwatch_market, watch_market
 from app.queries.markets import (
     MarketRow,
@@ -25,6 +25,7 @@ _STATUSES = ("open", "unopened", "paused", "closed", "determined", "settled")
 def page() -> None:
     """Draw the list with its filters and the chosen market below."""
     st.title("Markets", anchor=False)
+    show_failed_tests("markets", "quotes_1m", "rolling_prices")
     rows = _filtered()
     if not rows:
         show_html(

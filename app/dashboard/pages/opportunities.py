@@ -7,7 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from app.dashboard import charts, theme
-from app.dashboard.data import REFRESH, read, show_chart, show_html
+from app.dashboard.data import REFRESH, read, show_chart, show_failed_tests, show_html
 from app.queries.opportunities import OpportunityRow, load_opportunities, load_refusal_counts
 
 _KINDS = ("pair", "ladder", "event", "set")
@@ -18,6 +18,7 @@ _OUTCOMES = ("traded", "refused", "open", "passed")
 def page() -> None:
     """Draw the opportunities with what became of them, and the counts of refusals by reason."""
     st.title("Opportunities", anchor=False)
+    show_failed_tests("signals", "refusals")
     outcome, kind, reason = st.columns([4, 2, 2], vertical_alignment="bottom")
     chosen_outcome = outcome.segmented_control("Outcome", [_ALL, *_OUTCOMES], default=_ALL)
     chosen_kind = kind.selectbox("Kind", [None, *_KINDS], format_func=_any("any kind"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app.dashboard import charts, theme
-from app.dashboard.data import REFRESH, read, settings, show_chart, show_html
+from app.dashboard.data import REFRESH, read, settings, show_chart, show_failed_tests, show_html
 from app.queries.health import AlertRow, load_alerts, load_leases, load_marts, load_sweeps
 from app.queries.portfolio import load_pnl_curve, load_pnl_summary
 from app.queries.status import system_status
@@ -15,6 +15,7 @@ from app.queries.trades import TradeRow, load_trades
 def page() -> None:
     """Draw the overview."""
     st.title("Overview", anchor=False)
+    show_failed_tests("trades", "pnl_daily")
     _live()
 
 

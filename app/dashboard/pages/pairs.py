@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from app.dashboard import theme
-from app.dashboard.data import act, person, read, show_html
+from app.dashboard.data import act, person, read, show_failed_tests, show_html
 from app.dashboard.differences import mark_differences
 from app.operator_actions import decide_pair
 from app.queries.markets import MarketText
@@ -28,6 +28,7 @@ _ACTS: tuple[tuple[PairDecision, str, str, str], ...] = (
 def page() -> None:
     """Draw the list by state and the review of the chosen pair."""
     st.title("Pairs", anchor=False)
+    show_failed_tests("pairs")
     counts = read(count_pairs)
     if not counts:
         show_html(

@@ -7,7 +7,7 @@ from decimal import Decimal
 import streamlit as st
 
 from app.dashboard import charts, theme
-from app.dashboard.data import REFRESH, read, show_chart, show_html
+from app.dashboard.data import REFRESH, read, show_chart, show_failed_tests, show_html
 from app.queries.portfolio import (
     BalanceRow,
     PositionRow,
@@ -22,6 +22,7 @@ from app.queries.portfolio import (
 def page() -> None:
     """Draw balances, PnL and positions."""
     st.title("Portfolio", anchor=False)
+    show_failed_tests("positions", "pnl_daily", "trades", "balances")
     _live()
 
 
@@ -54,10 +55,10 @@ def _live() -> None:
     with right:
         st.subheader("By day", anchor=False)
         days = read(load_pnl_days, slow=True)
-        if days.rows:
-            show_chart(charts.pnl_days(days.rows), "portfolio-days")
+        if days:
+            show_chart(charts.pnl_days(days), "portfolio-days")
         else:
-            show_html(theme.empty("No day to show yet.", days.problem or "The first settled trade starts the chart."))
+            show_html(theme.empty("No day to show yet.", "The first trade starts the chart."))
     st.subheader("Accounts against our ledger", anchor=False)
     show_html(_balances(balances))
     st.subheader("Positions", anchor=False)
@@ -90,6 +91,13 @@ def _comparison(row: BalanceRow) -> str:
     return theme.chip(differs, "bad")
 
 
+def _mark(row: PositionRow) -> str:
+    if row.mark_age_s is None:
+        return "settlement value" if row.mark_source == "settlement" else "no live quote"
+    seen = f"{theme.age(row.mark_age_s)} ago"
+    return f"{seen} {theme.chip('stale', 'warn')}" if row.is_mark_stale else seen
+
+
 def _positions(rows: list[PositionRow]) -> str:
     if not rows:
         return theme.empty("Nothing is held.", "Open hedges show their legs here until both settle.")
@@ -103,7 +111,7 @@ def _positions(rows: list[PositionRow]) -> str:
             theme.cents(row.mark),
             theme.money(row.value_usd),
             theme.pnl(row.unrealised_pnl_usd),
-            theme.since(row.marked_at) if row.marked_at else "no live quote",
+            _mark(row),
         ]
         for row in rows
     ]

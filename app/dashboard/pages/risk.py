@@ -8,7 +8,7 @@ from decimal import Decimal, InvalidOperation
 import streamlit as st
 
 from app.dashboard import theme
-from app.dashboard.data import REFRESH, act, person, read, settings, show_html
+from app.dashboard.data import REFRESH, act, person, read, settings, show_failed_tests, show_html
 from app.operator_actions import LIMIT_NAMES, set_limit, set_switch
 from app.queries.risk import Exposure, LimitRow, load_exposure, load_limits, load_switch, load_switch_history
 from streams.market.trading import SwitchState
@@ -36,6 +36,7 @@ _LIMITS = {
 def page() -> None:
     """Draw the switch, the exposure and the limits."""
     st.title("Risk", anchor=False)
+    show_failed_tests("exposure")
     st.subheader("Trading switch", anchor=False)
     _show_switch()
     st.subheader("Exposure", anchor=False)

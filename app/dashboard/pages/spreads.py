@@ -7,7 +7,7 @@ from decimal import Decimal
 import streamlit as st
 
 from app.dashboard import charts, theme
-from app.dashboard.data import REFRESH, read, show_chart, show_html
+from app.dashboard.data import REFRESH, read, show_chart, show_failed_tests, show_html
 from app.queries.pairs import PairRow, load_pairs
 from app.queries.spreads import SpreadMinute, load_latest_spreads, load_longest_history, load_spread_history
 
@@ -15,6 +15,7 @@ from app.queries.spreads import SpreadMinute, load_latest_spreads, load_longest_
 def page() -> None:
     """Draw the spread of one pair with its bands, and the widest deviations of all."""
     st.title("Spreads", anchor=False)
+    show_failed_tests("pair_spreads_1m")
     pairs = {row.pair_id: row for row in read(load_pairs, limit=500).rows}
     latest = read(load_latest_spreads, slow=True)
     if latest.problem or not pairs:

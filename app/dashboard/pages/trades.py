@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from app.dashboard import theme
-from app.dashboard.data import REFRESH, act, person, read, show_html
+from app.dashboard.data import REFRESH, act, person, read, show_failed_tests, show_html
 from app.operator_actions import ask_flatten
 from app.queries.trades import FillRow, OrderRow, TradeDetail, TradeRow, count_trade_states, load_trade, load_trades
 
@@ -16,6 +16,7 @@ _ALL = "all"
 def page() -> None:
     """Draw the list of trades and the chosen one."""
     st.title("Trades", anchor=False)
+    show_failed_tests("trades", "orders", "fills")
     counts = read(count_trade_states)
     if not counts:
         show_html(

@@ -22,14 +22,14 @@ FIRST_PASS_KEYS = (
 
 def warehouse_jobs(warehouse: dg.AssetsDefinition, manifest: Mapping[str, Any]) -> dg.Definitions:
     """Return the jobs over the models of the warehouse."""
-    asked_for = model_keys(manifest, lambda node: bool(model_meta(node).get("first_pass")))
+    in_first_pass = model_keys(manifest, lambda node: bool(model_meta(node).get("first_pass")))
     tables = model_keys(manifest, lambda node: not is_live(node))
     first_pass = dg.define_asset_job(
         "first_pass",
         # A key that only stands in a lineage, because no room defines it, cannot be run.
         selection=(
             dg.AssetSelection.from_string(" or ".join(f'key:"{key}"' for key in FIRST_PASS_KEYS)).materializable()
-            | dg.AssetSelection.assets(*asked_for)
+            | dg.AssetSelection.assets(*in_first_pass)
         ),
         description="Discover both venues, find and judge pairs, form groups, load history, build the warehouse: once.",
         tags=BATCH,
