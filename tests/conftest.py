@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import sys
@@ -11,8 +12,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck
+from hypothesis import settings as examples
 
+from orchestration.dbt.live_views import keep_views, stored_views
+from orchestration.dbt.project import prepare, views_path
+from streams.settings import load_settings
+from streams.storage.database import connect
 from streams.storage.embedded import EmbeddedServer
 from streams.storage.schema import migrate
 from tests.support.ports import free_port
@@ -36,10 +42,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 # The same examples on every machine and in every run, however slow it is; the searching is done by the proofs.
-settings.register_profile(
+examples.register_profile(
     "tests", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
-settings.load_profile("tests")
+examples.load_profile("tests")
 
 
 def _refuse_other_hosts(event: str, arguments: tuple[object, ...]) -> None:
@@ -113,6 +119,28 @@ def migrated_template(postgres_dsn: str) -> Iterator[str]:
     """The address of a database that is migrated for the sandbox, to be copied only."""
     with new_database(postgres_dsn) as address:
         migrate(address, "sandbox")
+        yield address
+
+
+@pytest.fixture(scope="session")
+def live_views(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of the compiled views of the warehouse; dbt compiles them once for all workers of a session."""
+    root = tmp_path_factory.getbasetemp()
+    home = (root.parent if "PYTEST_XDIST_WORKER" in os.environ else root) / "views_home"
+    home.mkdir(exist_ok=True)
+    with (home / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        settings = load_settings(home=home, database_url=None)
+        prepare(settings)
+    return views_path(settings)
+
+
+@pytest.fixture(scope="session")
+def warehouse_template(postgres_dsn: str, migrated_template: str, live_views: Path) -> Iterator[str]:
+    """The address of a migrated database with the views people read, to be copied only."""
+    with new_database(postgres_dsn, migrated_template) as address:
+        with connect(address) as connection:
+            keep_views(connection, stored_views(live_views))
         yield address
 
 

@@ -66,9 +66,9 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def warehouse(postgres_dsn: str, migrated_template: str) -> Iterator[str]:
+def warehouse(postgres_dsn: str, warehouse_template: str) -> Iterator[str]:
     """The address of a seeded database; each test acts on rows of its own."""
-    with new_database(postgres_dsn, migrated_template) as address:
+    with new_database(postgres_dsn, warehouse_template) as address:
         seed(address)
         yield address
 

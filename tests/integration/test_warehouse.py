@@ -23,20 +23,20 @@ from streams.settings import PROJECT_ROOT, Settings, load_settings
 from streams.storage.database import connect
 from tests.conftest import new_database
 
-MARTS = {
+SERIES = {"quotes_1m", "rolling_prices", "depth_1m", "volume_1m", "deltas_1m", "pair_spreads_1m"}
+ENTITIES = {
     "markets",
     "pairs",
-    "quotes_1m",
-    "rolling_prices",
-    "depth_1m",
-    "volume_1m",
-    "deltas_1m",
-    "pair_spreads_1m",
     "trades",
+    "trade_legs",
+    "orders",
+    "fills",
     "positions",
     "pnl_daily",
     "signals",
     "refusals",
+    "refusal_events",
+    "freshness",
 }
 
 
@@ -72,7 +72,8 @@ built = {m.asset_key.path[-1]: m.metadata for m in done.asset_materializations_f
 checks = done.get_asset_check_evaluations()
 print(json.dumps({
     "success": done.success,
-    "rows": built["trades"]["dagster/row_count"].value,
+    "rows": built["volume_1m"]["dagster/row_count"].value,
+    "counted": sorted(name for name, metadata in built.items() if "dagster/row_count" in metadata),
     "chart": built["quotes_1m"]["chart"].value[:40],
     "models": len(built),
     "failed": [check.check_name for check in checks if not check.passed],
@@ -245,9 +246,12 @@ def ledger(
 
 def test_every_mart_has_rows(warehouse: Warehouse) -> None:
     with connect(warehouse.dsn) as connection:
-        reports = [report_mart(connection, name) for name in sorted(MARTS)]
+        reports = [report_mart(connection, name, "minute") for name in sorted(SERIES)]
+        assert report_mart(connection, "trades", "state").bars == [("SETTLED", 1)]
     assert [report.name for report in reports if report.rows == 0] == []
     assert all("data:image/svg+xml;base64," in chart_markdown(report) for report in reports)
+    for name in ENTITIES:
+        assert warehouse.rows(f"SELECT 1 FROM analytics.{name} LIMIT 1"), name
 
 
 def test_a_crossed_book_is_shown_as_stale_and_enters_no_statistic(warehouse: Warehouse) -> None:
@@ -374,7 +378,8 @@ def test_a_dagster_run_reports_rows_charts_and_checks(warehouse: Warehouse) -> N
     assert found["success"]
     assert found["rows"] == 1
     assert found["chart"].startswith("*rows per minute")
-    assert (found["models"], found["failed"]) == (34, [])
+    assert set(found["counted"]) == SERIES
+    assert (found["models"], found["failed"]) == (48, [])
     assert found["checks"] > 50
 
 
@@ -405,7 +410,7 @@ def test_every_model_and_column_is_described(warehouse: Warehouse) -> None:
     prepare(warehouse.settings)
     manifest = json.loads(Path(manifest_path(warehouse.settings)).read_bytes())
     models = {node["name"]: node for node in manifest["nodes"].values() if node["resource_type"] == "model"}
-    assert set(models) >= MARTS
+    assert set(models) >= SERIES | ENTITIES
     assert [name for name, node in models.items() if not node["description"].startswith("One row per")] == []
     described = {(node["schema"], name, column) for name, node in models.items() for column in node["columns"]}
     columns = warehouse.rows(

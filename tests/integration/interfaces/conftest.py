@@ -1,4 +1,4 @@
-"""A seeded warehouse for the tests of the faces: made once, copied for each test."""
+"""A seeded warehouse for the tests of the interfaces: made once, copied for each test."""
 
 from __future__ import annotations
 
@@ -12,10 +12,17 @@ from tests.fixtures.seed_warehouse import seed
 
 
 @pytest.fixture(scope="session")
-def seeded_template(postgres_dsn: str, migrated_template: str) -> Iterator[str]:
+def seeded_template(postgres_dsn: str, warehouse_template: str) -> Iterator[str]:
     """The address of a database with a small consistent warehouse in it, to be copied only."""
-    with new_database(postgres_dsn, migrated_template) as address:
+    with new_database(postgres_dsn, warehouse_template) as address:
         seed(address)
+        yield address
+
+
+@pytest.fixture
+def database(postgres_dsn: str, warehouse_template: str) -> Iterator[str]:
+    """The address of a database of its own as a start leaves it: migrated, with its views, empty."""
+    with new_database(postgres_dsn, warehouse_template) as address:
         yield address
 
 

@@ -1,4 +1,4 @@
-"""The reads of the faces on a real server, seeded and empty."""
+"""The reads of the interfaces on a real server, seeded and empty."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ def test_the_status_of_an_empty_database_has_every_key(database: str) -> None:
     assert status["mode"] == {"venues": "sandbox", "trading": "paper"}
     assert status["gaps"] == {"open": 0, "total": 0}
     assert status["marts"] == []
+    assert {view["age_s"] for view in status["views"]} == {None}
 
 
 def test_the_status_counts_what_is_there(connection: Connection) -> None:
@@ -47,8 +48,10 @@ def test_the_status_counts_what_is_there(connection: Connection) -> None:
     assert status["gaps"] == {"open": 0, "total": 12}
     assert status["pnl_usd"] == Decimal("3.09")  # 1.31 - 0.24 - 0.12 + 2.14
     assert [trade["id"] for trade in status["trades"]] == [6, 5, 4, 3, 2, 1]
-    assert {mart["name"] for mart in status["marts"]} == {"quotes_1m", "rolling_prices", "pair_spreads_1m", "pnl_daily"}
+    assert {mart["name"] for mart in status["marts"]} == {"quotes_1m", "rolling_prices", "pair_spreads_1m"}
     assert all(mart["rows"] > 0 for mart in status["marts"])
+    assert {"trades", "positions", "pnl_daily"} <= {view["name"] for view in status["views"]}
+    assert all(view["age_s"] is not None for view in status["views"])
     assert sum(status["refusals"].values()) == 16
 
 
