@@ -21,7 +21,7 @@ from streams.settings import load_settings
 from streams.storage.database import Connection, connect
 from streams.storage.embedded import EmbeddedServer
 from streams.storage.schema import migrate
-from streams.storage.store.executions import compact_totals
+from streams.storage.store.ledger import compact_totals
 from tests.support.ports import free_port
 
 ROWS = 100_000

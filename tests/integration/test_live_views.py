@@ -34,7 +34,7 @@ READS_A_SECOND = 20
 BUILD = """
 import json, sys
 from pathlib import Path
-from orchestration.resources import dbt_project
+from orchestration.dbt import project as dbt_project
 dbt_project.PROJECT_DIR = Path(sys.argv[1])
 dbt_project.prepare(dbt_project.load_settings())
 import orchestration.definitions as module
