@@ -15,12 +15,13 @@ import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as examples
 
-from orchestration.dbt.live_views import keep_views, stored_views
+from orchestration.dbt.live_views import stored_views
 from orchestration.dbt.project import prepare, views_path
 from streams.settings import load_settings
 from streams.storage.database import connect
 from streams.storage.embedded import EmbeddedServer
 from streams.storage.schema import migrate
+from streams.storage.store.warehouse import keep_views
 from tests.support.ports import free_port
 
 ROOT = Path(__file__).resolve().parent

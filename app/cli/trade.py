@@ -67,14 +67,14 @@ def flatten(
 
 def status(json_: JsonOption = False) -> None:
     """Print the switch, the limits in force, the cash in open executions, and what is open."""
-    from app.queries.risk import load_exposure, load_switch
+    from app.queries.risk import load_exposure
     from app.queries.trades import count_trade_states
     from streams.settings import load_settings
-    from streams.storage.store.risk import current_limits
+    from streams.storage.store.risk import current_limits, last_switch
 
     settings = load_settings()
     with open_warehouse(settings) as connection:
-        switch, limits = load_switch(connection), current_limits(connection, settings)
+        switch, limits = last_switch(connection), current_limits(connection, settings)
         at_stake, states = load_exposure(connection, settings.trading_mode), count_trade_states(connection)
     emit_document(
         {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.dashboard import theme
 from app.dashboard.data import settings
 from app.queries.health import DataAges
-from app.queries.risk import SwitchRow
+from streams.storage.store.risk import SwitchRow
 
 _MODES = {
     ("sandbox", "live"): ("SANDBOX", "Orders go to the two local exchanges. No real money.", theme.ACCENT, "#F3F5FE"),

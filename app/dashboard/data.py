@@ -11,10 +11,10 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from app.dashboard import theme
 from app.operator_actions import ActRefused
-from app.queries.health import load_failed_tests
 from streams.market.errors import ConfigurationError
 from streams.settings import Settings, load_settings
 from streams.storage.database import Connection, database_dsn, open_pool
+from streams.storage.store.alerts import list_failed_tests
 
 T = TypeVar("T")
 
@@ -79,7 +79,7 @@ def show_html(*parts: str) -> None:
 
 def show_failed_tests(*marts: str) -> None:
     """Say above the figures which data tests of these marts do not pass, and since when; the figures are shown."""
-    for test in read(load_failed_tests, slow=True):
+    for test in read(list_failed_tests, slow=True):
         if set(marts) & set(test.marts):
             st.warning(
                 f"The data test {theme.plain(test.test)} does not pass since {test.failed_at:%d %b %Y %H:%M} UTC: "

@@ -28,8 +28,8 @@ from app.dashboard.pages import (  # noqa: E402
     trades,
 )
 from app.queries.health import load_ages  # noqa: E402
-from app.queries.risk import load_switch  # noqa: E402
-from app.queries.status import load_environment  # noqa: E402
+from streams.storage.store.risk import last_switch  # noqa: E402
+from streams.storage.store.warehouse import load_environment  # noqa: E402
 
 SECTIONS = {
     "Now": [(overview.page, "Overview", "dashboard", "overview"), (health.page, "Health", "monitor_heart", "health")],
@@ -50,7 +50,7 @@ SECTIONS = {
 
 @st.fragment(run_every=REFRESH)
 def _show_banner() -> None:
-    show_html(banner(read(load_environment), read(load_switch), read(load_ages)))
+    show_html(banner(read(load_environment), read(last_switch), read(load_ages)))
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Health: leases, coverage, dead letters, connections, discovery, mart freshness, alerts."""
+"""Health: coverage, dead letters, connections, discovery, ages, and the marts with the data tests that fail."""
 
 from __future__ import annotations
 
@@ -11,22 +11,11 @@ from psycopg import sql
 
 from app.queries.rows import fetch
 from streams.storage.database import Connection
+from streams.storage.store.alerts import FailedTest, list_failed_tests
+from streams.storage.store.leases import recorder_age_s
+from streams.storage.store.signals import last_update_age_s
 
 EXACT_COUNT_BELOW = 50_000
-
-
-@dataclass(frozen=True, slots=True)
-class LeaseRow:
-    """One row per lease, the recorder's shards first. `age_s`: seconds since the last heartbeat."""
-
-    name: str
-    holder: str
-    run_id: str
-    epoch: int
-    age_s: Decimal
-    is_alive: bool
-    is_released: bool
-    acquired_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +52,6 @@ class DeadLetterCount:
 
 
 @dataclass(frozen=True, slots=True)
-class FailedTest:
-    """One row per data test that does not pass, with the marts that stand on what it tests, and since when."""
-
-    test: str
-    marts: tuple[str, ...]
-    failed_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class MartRow:
     """One row per mart that is a table.
 
@@ -94,19 +74,6 @@ class ViewRow:
     name: str
     age_s: float | None
     failed_tests: tuple[FailedTest, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class AlertRow:
-    """One row per alert, open ones first."""
-
-    alert_id: int
-    raised_at: datetime
-    kind: str
-    severity: str
-    message: str
-    sent_at: datetime | None
-    cleared_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,19 +115,6 @@ class DataAges:
     signal_age_s: Decimal | None
 
 
-def load_leases(connection: Connection) -> list[LeaseRow]:
-    """Return leases of the last hour: of markets those that are held or lost, of others those released too."""
-    query = """
-        SELECT name, holder, run_id, epoch, round(extract(epoch FROM clock_timestamp() - heartbeat_at), 1) AS age_s,
-            released_at IS NULL AND expires_at > clock_timestamp() AS is_alive, released_at IS NOT NULL AS is_released,
-            acquired_at
-        FROM trading.leases WHERE heartbeat_at > now() - interval '1 hour'
-            AND (released_at IS NULL OR name NOT LIKE 'market:%%')
-        ORDER BY name NOT LIKE 'shard:%%', released_at IS NOT NULL, name LIMIT 200
-    """
-    return fetch(connection, LeaseRow, query, {})
-
-
 def load_gaps(connection: Connection, limit: int = 100) -> list[GapRow]:
     """Return gaps in the recording: open ones first, then the newest; waits for a first book come last."""
     query = """
@@ -191,16 +145,6 @@ def load_dead_letters(connection: Connection) -> list[DeadLetterCount]:
     return fetch(connection, DeadLetterCount, query)
 
 
-def load_alerts(connection: Connection, *, open_only: bool = False, limit: int = 50) -> list[AlertRow]:
-    """Return alerts, open ones first, then the newest."""
-    query = """
-        SELECT alert_id, raised_at, kind, severity, message, sent_at, cleared_at FROM trading.alerts
-        WHERE NOT %(open_only)s OR cleared_at IS NULL
-        ORDER BY cleared_at IS NOT NULL, alert_id DESC LIMIT %(rows)s
-    """
-    return fetch(connection, AlertRow, query, {"open_only": open_only, "rows": limit})
-
-
 def load_sweeps(connection: Connection) -> list[SweepRow]:
     """Return the last discovery of each venue and kind."""
     query = """
@@ -228,16 +172,10 @@ def load_ages(connection: Connection) -> DataAges:
             (SELECT round(extract(epoch FROM clock_timestamp() - max(received_at)), 1) FROM raw.quotes
                 WHERE received_at > now() - interval '1 day') AS quote_age_s,
             (SELECT round(extract(epoch FROM clock_timestamp() - max(ended_at)), 1) FROM raw.discovery_sweeps
-                WHERE error IS NULL) AS discovery_age_s,
-            (SELECT round(extract(epoch FROM clock_timestamp() - max(heartbeat_at)), 1) FROM trading.leases
-                WHERE name LIKE 'shard:%%') AS recorder_age_s,
-            (SELECT round(extract(epoch FROM clock_timestamp() - max(updated_at)), 1) FROM (
-                SELECT updated_at FROM trading.signals WHERE closed_at IS NULL
-                UNION ALL
-                (SELECT updated_at FROM trading.signals ORDER BY signal_id DESC LIMIT 1)
-            ) AS latest) AS signal_age_s
+                WHERE error IS NULL) AS discovery_age_s
     """
-    return fetch(connection, DataAges, query, {})[0]
+    received = connection.execute(query).fetchone() or {}
+    return DataAges(**received, recorder_age_s=recorder_age_s(connection), signal_age_s=last_update_age_s(connection))
 
 
 def load_marts(connection: Connection) -> list[MartRow]:
@@ -251,7 +189,7 @@ def load_marts(connection: Connection) -> list[MartRow]:
         WHERE n.nspname = 'analytics' AND c.relkind IN ('r', 'p') AND c.relname NOT LIKE '%%\\_\\_dbt\\_%%'
         GROUP BY c.oid, n.nspname ORDER BY c.relname
     """
-    failed = load_failed_tests(connection)
+    failed = list_failed_tests(connection)
     return [_read_mart(connection, mart, failed) for mart in connection.execute(query, {}).fetchall()]
 
 
@@ -260,7 +198,7 @@ def load_views(connection: Connection) -> list[ViewRow]:
     query = (
         "SELECT mart, extract(epoch FROM clock_timestamp() - newest_at) AS age_s FROM analytics.freshness ORDER BY 1"
     )
-    failed = load_failed_tests(connection)
+    failed = list_failed_tests(connection)
     return [
         ViewRow(
             name=row["mart"],
@@ -268,21 +206,6 @@ def load_views(connection: Connection) -> list[ViewRow]:
             failed_tests=tuple(test for test in failed if row["mart"] in test.marts),
         )
         for row in connection.execute(query)
-    ]
-
-
-def load_failed_tests(connection: Connection, mart: str | None = None) -> list[FailedTest]:
-    """Return the data tests that do not pass now, oldest first: all, or those that concern one mart."""
-    query = """
-        SELECT detail ->> 'test' AS test, ARRAY(SELECT jsonb_array_elements_text(detail -> 'marts')) AS marts,
-            raised_at AS failed_at
-        FROM trading.alerts WHERE kind = 'data_test' AND cleared_at IS NULL
-            AND (%(mart)s::text IS NULL OR detail -> 'marts' ? %(mart)s)
-        ORDER BY alert_id
-    """
-    return [
-        FailedTest(str(row["test"]), tuple(row["marts"]), row["failed_at"])
-        for row in connection.execute(query, {"mart": mart})
     ]
 
 

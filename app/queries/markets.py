@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from app.queries.rows import MartRows, Page, conditions, decode_cursor, fetch, fetch_mart, page_of
 from streams.storage.database import Connection
+from streams.storage.store.wanted import watched_among
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,6 @@ class QuoteRow:
 _MARKETS = """
 SELECT m.venue, m.market_id, m.event_id, m.title, m.subtitle, m.event_title, m.category, m.status, m.close_time,
     m.result, m.settlement_value, m.is_recording AS is_recorded,
-    EXISTS (SELECT FROM trading.watch_list AS w WHERE w.venue = m.venue AND w.market_id = m.market_id) AS is_watched,
     round(q.bid_e4 / 10000.0, 4) AS bid, round(q.ask_e4 / 10000.0, 4) AS ask, q.state AS quote_state,
     q.received_at AS quoted_at, q.is_polled
 FROM (
@@ -137,8 +137,10 @@ def load_markets(
         ("(venue, market_id) > (%(after_venue)s, %(after_id)s)", "after_venue", after[0]),
     )
     params |= {"after_id": after[1], "rows": limit + 1}
-    rows = fetch(connection, MarketRow, _MARKETS.format(where=where), params)
-    return page_of(rows, limit, ("venue", "market_id"))
+    rows = connection.execute(_MARKETS.format(where=where), params).fetchall()
+    watched = watched_among(connection, [(row["venue"], row["market_id"]) for row in rows])
+    markets = [MarketRow(**row, is_watched=(row["venue"], row["market_id"]) in watched) for row in rows]
+    return page_of(markets, limit, ("venue", "market_id"))
 
 
 def load_categories(connection: Connection) -> list[str]:

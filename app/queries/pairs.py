@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 from app.queries.markets import MarketText, load_market_text
 from app.queries.rows import Page, conditions, decode_cursor, fetch, page_of
 from streams.storage.database import Connection
+from streams.storage.store.pairs import DecisionRow, VerdictRow, find_verdict, list_decisions
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,40 +40,14 @@ class PairRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """The verdict a pair rests on."""
-
-    judge: str
-    relation: str
-    polarity: str | None
-    same_contract: bool
-    confidence: Decimal
-    differences: list[Any]
-    basis_risk: str
-    explanation: str
-    judged_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """One row per decision a person (or the sandbox's rule) made on a pair."""
-
-    decision: str
-    decided_by: str
-    reason: str
-    environment: str
-    decided_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class PairDetail:
     """Everything to decide one pair by."""
 
     pair: PairRow
     kalshi: MarketText | None
     polymarket: MarketText | None
-    verdict: Verdict | None
-    decisions: tuple[Decision, ...]
+    verdict: VerdictRow | None
+    decisions: tuple[DecisionRow, ...]
 
 
 _PAIRS = """
@@ -115,32 +89,12 @@ def load_pair(connection: Connection, pair_id: str) -> PairDetail | None:
     if not found:
         return None
     pair = found[0]
-    verdicts = fetch(
-        connection,
-        Verdict,
-        """
-        SELECT v.judge, v.relation, v.polarity, v.same_contract, v.confidence, v.differences, v.basis_risk,
-            v.explanation, v.judged_at
-        FROM trading.pairs AS p JOIN trading.pair_verdicts AS v ON v.verdict_id = p.verdict_id
-        WHERE p.pair_id = %(pair_id)s
-        """,
-        {"pair_id": pair_id},
-    )
-    decisions = fetch(
-        connection,
-        Decision,
-        """
-        SELECT decision, decided_by, reason, environment, decided_at
-        FROM trading.pair_decisions WHERE pair_id = %(pair_id)s ORDER BY decision_id DESC LIMIT 50
-        """,
-        {"pair_id": pair_id},
-    )
     return PairDetail(
         pair=pair,
         kalshi=load_market_text(connection, "kalshi", pair.kalshi_market_id),
         polymarket=load_market_text(connection, "polymarket", pair.polymarket_market_id),
-        verdict=verdicts[0] if verdicts else None,
-        decisions=tuple(decisions),
+        verdict=find_verdict(connection, pair_id),
+        decisions=tuple(list_decisions(connection, pair_id)),
     )
 
 

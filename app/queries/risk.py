@@ -1,34 +1,12 @@
-"""Limits and switches in force, their history, and how much of the limits is used."""
+"""How much of the limits is used."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 
 from app.queries.rows import fetch
 from streams.storage.database import Connection
-
-
-@dataclass(frozen=True, slots=True)
-class SwitchRow:
-    """One row per change of the trading switch: run | pause | reduce | kill."""
-
-    state: str
-    set_by: str
-    reason: str
-    set_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class LimitRow:
-    """One row per change of a limit. Dollars, except `order_contracts`."""
-
-    name: str
-    value: Decimal
-    set_by: str
-    reason: str
-    set_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,26 +31,6 @@ class Exposure:
     unconfirmed_usd: Decimal
     unresolved_orders: int
     escalated: int
-
-
-def load_switch(connection: Connection) -> SwitchRow | None:
-    """Return the switch in force, or None in a database without any."""
-    found = load_switch_history(connection, 1)
-    return found[0] if found else None
-
-
-def load_switch_history(connection: Connection, limit: int = 50) -> list[SwitchRow]:
-    """Return the last changes of the switch, newest first."""
-    query = "SELECT state, set_by, reason, set_at FROM trading.switches ORDER BY switch_id DESC LIMIT %(rows)s"
-    return fetch(connection, SwitchRow, query, {"rows": limit})
-
-
-def load_limits(connection: Connection) -> dict[str, LimitRow]:
-    """Return the limits that were set, by name; those never set are absent and have their first value."""
-    query = """
-        SELECT DISTINCT ON (name) name, value, set_by, reason, set_at FROM trading.limits ORDER BY name, limit_id DESC
-    """
-    return {row.name: row for row in fetch(connection, LimitRow, query)}
 
 
 def load_exposure(connection: Connection, mode: str) -> Exposure:

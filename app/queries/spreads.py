@@ -52,7 +52,7 @@ def load_spread_history(connection: Connection, pair_id: str, hours: int) -> Mar
 def load_latest_spreads(connection: Connection, limit: int = 200) -> MartRows[SpreadMinute]:
     """Return the last minute of each pair of the last day by deviation, then spread; silent pairs come last."""
     query = f"""
-        SELECT latest.* FROM trading.pairs AS p CROSS JOIN LATERAL (
+        SELECT latest.* FROM analytics.pairs AS p CROSS JOIN LATERAL (
             SELECT {_COLUMNS} FROM analytics.pair_spreads_1m AS s
             WHERE s.pair_id = p.pair_id AND minute > now() - interval '1 day' ORDER BY minute DESC LIMIT 1
         ) AS latest

@@ -8,17 +8,14 @@ from typing import Any
 from app.queries.health import load_ages, load_marts, load_views
 from app.queries.pairs import count_pairs
 from app.queries.portfolio import load_pnl_summary
-from app.queries.risk import load_switch
 from app.queries.rows import scalar
 from app.queries.trades import load_trades
 from streams.storage.database import Connection
+from streams.storage.store.pairs import count_candidates, count_verdicts
+from streams.storage.store.risk import last_switch
+from streams.storage.store.warehouse import load_environment
 
 STATUS_TRADES_MAX = 500
-
-
-def load_environment(connection: Connection) -> str:
-    """Return the exchanges this database is stamped with, or 'unknown' before the first migration's stamp."""
-    return str(scalar(connection, "SELECT environment FROM trading.environment_stamp") or "unknown")
 
 
 def system_status(connection: Connection, *, trading_mode: str | None = None) -> dict[str, Any]:
@@ -31,7 +28,7 @@ def system_status(connection: Connection, *, trading_mode: str | None = None) ->
         connection: To the warehouse.
         trading_mode: `settings.trading_mode`, shown in `mode`; the database does not know it.
     """
-    switch = load_switch(connection)
+    switch = last_switch(connection)
     ages = load_ages(connection)
     return {
         "mode": {"venues": load_environment(connection), "trading": trading_mode},
@@ -39,8 +36,8 @@ def system_status(connection: Connection, *, trading_mode: str | None = None) ->
         "markets": _counts(
             connection, "SELECT venue AS name, count(*) AS n FROM analytics.markets GROUP BY 1 ORDER BY 1"
         ),
-        "candidates": int(scalar(connection, "SELECT count(*) FROM trading.pair_candidates")),
-        "verdicts": int(scalar(connection, "SELECT count(*) FROM trading.pair_verdicts")),
+        "candidates": count_candidates(connection),
+        "verdicts": count_verdicts(connection),
         "pairs": count_pairs(connection),
         "deltas": int(scalar(connection, "SELECT coalesce(sum(deltas), 0) FROM raw.segments")),
         "gaps": _gaps(connection),

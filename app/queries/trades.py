@@ -9,6 +9,7 @@ from typing import Any
 
 from app.queries.rows import Page, conditions, decode_cursor, fetch, page_of
 from streams.storage.database import Connection
+from streams.storage.store.executions import ExecutionEvent, list_events
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,23 +85,13 @@ class FillRow:
 
 
 @dataclass(frozen=True, slots=True)
-class TradeEvent:
-    """One row per state an execution passed through."""
-
-    happened_at: datetime
-    state: str
-    what: str
-    detail: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
 class TradeDetail:
     """One execution with everything that happened in it."""
 
     trade: TradeRow
     orders: tuple[OrderRow, ...]
     fills: tuple[FillRow, ...]
-    events: tuple[TradeEvent, ...]
+    events: tuple[ExecutionEvent, ...]
     refusals: tuple[str, ...]
 
 
@@ -175,10 +166,6 @@ def load_trade(connection: Connection, execution_id: int) -> TradeDetail | None:
     if not found:
         return None
     params = {"execution_id": execution_id}
-    events = """
-        SELECT happened_at, state, what, detail FROM trading.execution_events
-        WHERE execution_id = %(execution_id)s ORDER BY event_id
-    """
     refusals = """
         SELECT reason, detail FROM analytics.refusal_events WHERE execution_id = %(execution_id)s ORDER BY refusal_id
     """
@@ -186,7 +173,7 @@ def load_trade(connection: Connection, execution_id: int) -> TradeDetail | None:
         trade=found[0],
         orders=tuple(fetch(connection, OrderRow, _ORDERS, params)),
         fills=tuple(fetch(connection, FillRow, _FILLS, params)),
-        events=tuple(fetch(connection, TradeEvent, events, params)),
+        events=tuple(list_events(connection, execution_id)),
         refusals=tuple(f"{row['reason']}: {row['detail']}" for row in connection.execute(refusals, params)),
     )
 

@@ -1,32 +1,21 @@
-"""The views of the warehouse that are always there: their queries as dbt compiled them, and their making in one step.
+"""The views of the warehouse that are always there: their queries as dbt compiled them.
 
 `up` makes them before anything reads, a build of dbt keeps them by the same function of the database
-(`trading.keep_views`). Knows nothing of Dagster, and dbt only by its manifest.
+(`streams.storage.store.warehouse`). Knows nothing of Dagster, and dbt only by its manifest.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-from psycopg.types.json import Jsonb
-
-from streams.storage.database import Connection
+from streams.storage.store.warehouse import LiveView
 
 MATERIALIZATION = "live_view"
-
-
-@dataclass(frozen=True, slots=True)
-class LiveView:
-    """One view: where it is, and the query it is made from."""
-
-    schema: str
-    name: str
-    query: str
 
 
 def is_live(node: Mapping[str, Any]) -> bool:
@@ -57,21 +46,6 @@ def store_views(path: Path, views: Sequence[LiveView]) -> None:
 def stored_views(path: Path) -> list[LiveView]:
     """Return the views a file holds."""
     return [LiveView(**view) for view in json.loads(path.read_bytes())]
-
-
-def keep_views(connection: Connection, views: Sequence[LiveView]) -> int:
-    """Make the views, or change those whose query is another one, all in one transaction; return how many changed.
-
-    Readers are not kept waiting: a lock that is not free at once is given up and asked for again.
-
-    Raises:
-        psycopg.Error: If a query cannot be used; then nothing has changed.
-    """
-    row = connection.execute(
-        "SELECT trading.keep_views(%s) AS changed", (Jsonb([asdict(view) for view in views]),)
-    ).fetchone()
-    assert row is not None
-    return int(row["changed"])
 
 
 def tests_below(manifest: Mapping[str, Any], schema: str) -> Iterator[tuple[str, list[str]]]:

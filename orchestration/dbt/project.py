@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from orchestration.dbt.live_views import MATERIALIZATION, compiled_views, keep_views, store_views, stored_views
+from orchestration.dbt.live_views import MATERIALIZATION, compiled_views, store_views, stored_views
 from streams.market.errors import ConfigurationError
 from streams.settings import PROJECT_ROOT, Settings, load_settings
 from streams.storage.database import connect, database_dsn
+from streams.storage.store.warehouse import keep_views
 
 if TYPE_CHECKING:
     from dbt.cli.main import dbtRunnerResult

@@ -14,7 +14,7 @@ from psycopg import sql
 
 from streams.market.errors import ConfigurationError
 from streams.market.identity import Environment
-from streams.storage.store.environment import stamp_environment
+from streams.storage.store.warehouse import stamp_environment
 
 PARTITIONED_TABLES = ("book_deltas", "book_snapshots", "quotes", "trades", "lifecycle_events")
 _MIGRATION_LOCK = 7_263_541

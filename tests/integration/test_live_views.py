@@ -20,13 +20,14 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.api.main import create_app
-from app.queries.health import FailedTest, load_failed_tests, load_marts, load_views
+from app.queries.health import load_marts, load_views
 from orchestration.dbt import project as dbt_project
 from orchestration.dbt.failed_tests import mark_results
 from orchestration.dbt.project import invoke, make_views, prepare
 from streams.settings import PROJECT_ROOT, Settings, load_settings
 from streams.storage.database import connect
 from streams.storage.schema import migrate
+from streams.storage.store.alerts import FailedTest, list_failed_tests
 from tests.conftest import new_database
 from tests.fixtures.facts import write_facts
 
@@ -171,7 +172,7 @@ def story(settings: Settings, changed_project: Path) -> Story:
         unchanged = make_views(settings)
         minute = _build(settings, dbt_project.PROJECT_DIR, "build_marts")
         full = _build(settings, changed_project, "build_warehouse")
-        failed = load_failed_tests(connection)
+        failed = list_failed_tests(connection)
         marked = {mart.name for mart in [*load_marts(connection), *load_views(connection)] if mart.failed_tests}
         alerts = connection.execute("SELECT kind, severity FROM trading.alerts WHERE cleared_at IS NULL").fetchall()
         with TestClient(create_app(settings), base_url="http://127.0.0.1:8000") as client:
@@ -222,11 +223,11 @@ def test_the_mark_goes_when_the_test_passes_again_or_is_gone(settings: Settings,
         node = SimpleNamespace(unique_id=test["unique_id"], name=test["name"])
         with connect(_dsn(settings)) as connection:
             mark_results(connection, manifest, [SimpleNamespace(node=node, status=status, message=None)])
-            assert [found.test for found in load_failed_tests(connection, "trades")] == [test["name"]] * is_marked
+            assert [found.test for found in list_failed_tests(connection, "trades")] == [test["name"]] * is_marked
     del manifest["nodes"][test["unique_id"]]
     with connect(_dsn(settings)) as connection:
         mark_results(connection, manifest, [])
-        assert load_failed_tests(connection) == []
+        assert list_failed_tests(connection) == []
 
 
 def test_a_build_by_hand_does_what_a_start_does(settings: Settings, story: Story) -> None:

@@ -8,9 +8,9 @@ from fastapi import APIRouter
 
 from app.api.deps import CurrentSettings, Warehouse
 from app.api.schemas import Health
-from app.queries.health import load_alerts
 from app.queries.status import system_status
 from streams.settings import Settings
+from streams.storage.store.alerts import list_alerts
 
 router = APIRouter(tags=["health"])
 
@@ -19,7 +19,7 @@ router = APIRouter(tags=["health"])
 def get_health(connection: Warehouse, settings: CurrentSettings) -> Health:
     """Return counts, ages and what is wrong. The status is 200 also when degraded: the API itself answers."""
     status = system_status(connection, trading_mode=settings.trading_mode)
-    alerts = load_alerts(connection, open_only=True, limit=1000)
+    alerts = list_alerts(connection, open_only=True, limit=1000)
     problems = _problems(status, settings) + [alert.message for alert in alerts if alert.severity == "critical"]
     fields = {name: value for name, value in status.items() if name != "trades"}
     return Health(status="degraded" if problems else "ok", problems=problems, open_alerts=len(alerts), **fields)

@@ -11,8 +11,8 @@ from app.api.errors import ApiProblem
 from app.api.schemas import DecisionAnswer, DecisionBody, MarketPair, SwitchAnswer, SwitchBody
 from app.operator_actions import decide_pair, set_switch
 from app.queries.pairs import load_pairs
-from app.queries.risk import load_switch
 from streams.market.trading import SwitchState
+from streams.storage.store.risk import last_switch
 
 router = APIRouter(tags=["acts"], dependencies=[MayWrite])
 _STATES: dict[str, SwitchState] = {"pause": "pause", "reduce": "reduce", "resume": "run", "kill": "kill"}
@@ -44,6 +44,6 @@ def post_switch(
     pause: nothing new opens. reduce: only orders that lower exposure are sent. kill: no order is sent. resume: run.
     """
     switch_id = set_switch(connection, _STATES[act], who=body.who, reason=body.reason)
-    current = load_switch(connection)
+    current = last_switch(connection)
     assert current is not None
     return SwitchAnswer(switch_id=switch_id, state=current.state, set_by=current.set_by, set_at=current.set_at)

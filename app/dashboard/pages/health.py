@@ -9,22 +9,20 @@ import streamlit as st
 from app.dashboard import theme
 from app.dashboard.data import REFRESH, read, show_html
 from app.queries.health import (
-    AlertRow,
     ConnectionRow,
-    LeaseRow,
     MartRow,
     SweepRow,
     ViewRow,
-    load_alerts,
     load_connections,
     load_dead_letters,
     load_gap_causes,
     load_gaps,
-    load_leases,
     load_marts,
     load_sweeps,
     load_views,
 )
+from streams.storage.store.alerts import AlertStatus, list_alerts
+from streams.storage.store.leases import LeaseStatus, list_recent_leases
 
 _FRESH_S = 600
 _NAME_MAX = 30
@@ -40,11 +38,11 @@ def page() -> None:
 @st.fragment(run_every=REFRESH)
 def _live() -> None:
     st.subheader("Alerts", anchor=False)
-    show_html(_alerts(read(load_alerts, limit=20)))
+    show_html(_alerts(read(list_alerts, limit=20)))
     left, right = st.columns(2, gap="large")
     with left:
         st.subheader("Leases", anchor=False)
-        show_html(_leases(read(load_leases)))
+        show_html(_leases(read(list_recent_leases)))
         st.subheader("Connections to the venues", anchor=False)
         show_html(_connections(read(load_connections)))
         st.subheader("Discovery", anchor=False)
@@ -58,7 +56,7 @@ def _live() -> None:
     _show_gaps()
 
 
-def _alerts(rows: Sequence[AlertRow]) -> str:
+def _alerts(rows: Sequence[AlertStatus]) -> str:
     if not rows:
         return theme.empty("No alerts.", "Escalated trades, silent recorders and kills would be listed here.")
     cells = [
@@ -74,7 +72,7 @@ def _alerts(rows: Sequence[AlertRow]) -> str:
     return theme.table(["Severity", "What", "Raised", "Sender", "State"], cells)
 
 
-def _leases(rows: Sequence[LeaseRow]) -> str:
+def _leases(rows: Sequence[LeaseStatus]) -> str:
     if not rows:
         return theme.empty("No process holds a lease.", "The recorder takes one at its start; see Dagster's runs.")
     cells = [

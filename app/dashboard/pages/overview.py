@@ -6,10 +6,12 @@ import streamlit as st
 
 from app.dashboard import charts, theme
 from app.dashboard.data import REFRESH, read, settings, show_chart, show_failed_tests, show_html
-from app.queries.health import AlertRow, load_alerts, load_leases, load_marts, load_sweeps
+from app.queries.health import load_marts, load_sweeps
 from app.queries.portfolio import load_pnl_curve, load_pnl_summary
 from app.queries.status import system_status
 from app.queries.trades import TradeRow, load_trades
+from streams.storage.store.alerts import AlertStatus, list_alerts
+from streams.storage.store.leases import list_recent_leases
 
 
 def page() -> None:
@@ -21,7 +23,7 @@ def page() -> None:
 
 @st.fragment(run_every=REFRESH)
 def _live() -> None:
-    _show_alerts(list(read(load_alerts, open_only=True, limit=5)))
+    _show_alerts(list(read(list_alerts, open_only=True, limit=5)))
     status = read(system_status, trading_mode=settings().trading_mode, slow=True)
     _show_figures(status)
     st.subheader("Last trades", anchor=False)
@@ -66,7 +68,7 @@ def trade_table(rows: list[TradeRow]) -> str:
     )
 
 
-def _show_alerts(alerts: list[AlertRow]) -> None:
+def _show_alerts(alerts: list[AlertStatus]) -> None:
     for alert in alerts:
         show = st.error if alert.severity == "critical" else st.warning if alert.severity == "warning" else st.info
         show(f"{theme.plain(alert.message)} ({theme.since(alert.raised_at)})", icon=":material/notifications:")
@@ -107,7 +109,7 @@ def _show_figures(status: dict[str, object]) -> None:
 
 def _show_processes() -> None:
     rows = []
-    for lease in read(load_leases):
+    for lease in read(list_recent_leases):
         if lease.name.startswith(("shard:", "reconcile")):
             state = "alive" if lease.is_alive else "ended" if lease.is_released else "no heartbeat"
             tone = "good" if lease.is_alive else "mute" if lease.is_released else "bad"

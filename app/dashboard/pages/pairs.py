@@ -13,8 +13,8 @@ from app.dashboard.data import act, person, read, show_failed_tests, show_html
 from app.dashboard.differences import mark_differences
 from app.operator_actions import decide_pair
 from app.queries.markets import MarketText
-from app.queries.pairs import PairDetail, PairRow, Verdict, count_pairs, load_pair, load_pairs
-from streams.storage.store.pairs import PairDecision
+from app.queries.pairs import PairDetail, PairRow, count_pairs, load_pair, load_pairs
+from streams.storage.store.pairs import PairDecision, VerdictRow
 
 _ALL = "all"
 _STATES = ("proposed", "approved", "paused", "rejected", "lapsed")
@@ -146,7 +146,7 @@ def _card(market: MarketText, title: str, rules: str) -> str:
     )
 
 
-def _show_verdict(verdict: Verdict) -> None:
+def _show_verdict(verdict: VerdictRow) -> None:
     st.subheader("What differs, according to the verdict", anchor=False)
     if verdict.differences:
         rows = [_difference_row(entry) for entry in verdict.differences]

@@ -10,8 +10,9 @@ import streamlit as st
 from app.dashboard import theme
 from app.dashboard.data import REFRESH, act, person, read, settings, show_failed_tests, show_html
 from app.operator_actions import LIMIT_NAMES, set_limit, set_switch
-from app.queries.risk import Exposure, LimitRow, load_exposure, load_limits, load_switch, load_switch_history
+from app.queries.risk import Exposure, load_exposure
 from streams.market.trading import SwitchState
+from streams.storage.store.risk import LimitRow, last_switch, list_switches, load_limits
 
 _SWITCHES: tuple[tuple[SwitchState, str, str, str], ...] = (
     ("pause", "Pause", ":material/pause:", "Nothing new opens; open trades finish."),
@@ -49,13 +50,13 @@ def page() -> None:
         st.subheader("Who switched when", anchor=False)
         rows = [
             [theme.clock(row.set_at), theme.chip(row.state), theme.text(row.set_by), theme.text(row.reason)]
-            for row in read(load_switch_history, 12)
+            for row in read(list_switches, 12)
         ]
         show_html(theme.table(["When (UTC)", "Switch", "By", "Reason"], rows))
 
 
 def _show_switch() -> None:
-    current = read(load_switch)
+    current = read(last_switch)
     state = "unknown" if current is None else current.state
     by = "" if current is None else f" since {theme.clock(current.set_at)} UTC, by {theme.text(current.set_by)}"
     show_html(f"<p style='margin:.1rem 0 .5rem'>Now: {theme.chip(state)}{by}</p>")

@@ -26,6 +26,28 @@ class AlertRow:
     detail: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class AlertStatus:
+    """What people see of a row of `trading.alerts`."""
+
+    alert_id: int
+    raised_at: datetime
+    kind: str
+    severity: Severity
+    message: str
+    sent_at: datetime | None
+    cleared_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class FailedTest:
+    """A data test that does not pass, with the marts that stand on what it tests, and since when."""
+
+    test: str
+    marts: tuple[str, ...]
+    failed_at: datetime
+
+
 def raise_alert(
     connection: Connection,
     kind: str,
@@ -104,3 +126,32 @@ def count_critical_alerts(connection: Connection) -> int:
     return fetch_int(
         connection, "SELECT count(*) FROM trading.alerts WHERE cleared_at IS NULL AND severity = 'critical'"
     )
+
+
+def list_alerts(connection: Connection, *, open_only: bool = False, limit: int = 50) -> list[AlertStatus]:
+    """Return alerts, open ones first, then the newest."""
+    return fetch_all(
+        connection,
+        AlertStatus,
+        """SELECT alert_id, raised_at, kind, severity, message, sent_at, cleared_at FROM trading.alerts
+           WHERE NOT %s OR cleared_at IS NULL ORDER BY cleared_at IS NOT NULL, alert_id DESC LIMIT %s""",
+        (open_only, limit),
+    )
+
+
+def list_failed_tests(connection: Connection, mart: str | None = None) -> list[FailedTest]:
+    """Return the data tests that do not pass now, oldest first: all, or those that concern one mart."""
+    return fetch_all(
+        connection,
+        _failed_test,
+        """SELECT detail ->> 'test' AS test, ARRAY(SELECT jsonb_array_elements_text(detail -> 'marts')) AS marts,
+               raised_at AS failed_at
+           FROM trading.alerts WHERE kind = 'data_test' AND cleared_at IS NULL
+               AND (%(mart)s::text IS NULL OR detail -> 'marts' ? %(mart)s)
+           ORDER BY alert_id""",
+        {"mart": mart},
+    )
+
+
+def _failed_test(*, test: str, marts: list[str], failed_at: datetime) -> FailedTest:
+    return FailedTest(test, tuple(marts), failed_at)

@@ -57,6 +57,16 @@ class ExecutionFigures:
     expected_pnl_usd: Decimal
 
 
+@dataclass(frozen=True, slots=True)
+class ExecutionEvent:
+    """A row of `trading.execution_events`: a state an execution passed through; `detail` is JSON."""
+
+    happened_at: datetime
+    state: str
+    what: str
+    detail: dict[str, Any]
+
+
 def create_execution(connection: Connection, new: NewExecution) -> int | None:
     """Write an execution; None when this attempt on the signal exists already (the constraint decides)."""
     try:
@@ -275,6 +285,17 @@ def add_late_payments(connection: Connection, mode: str) -> None:
            WHERE l.execution_id = e.execution_id AND e.mode = %s AND e.settled_at IS NOT NULL
              AND e.realised_pnl_e6 <> l.cash_e6""",
         (mode,),
+    )
+
+
+def list_events(connection: Connection, execution_id: int) -> list[ExecutionEvent]:
+    """Return the states an execution passed through, oldest first."""
+    return fetch_all(
+        connection,
+        ExecutionEvent,
+        """SELECT happened_at, state, what, detail FROM trading.execution_events
+           WHERE execution_id = %s ORDER BY event_id""",
+        (execution_id,),
     )
 
 

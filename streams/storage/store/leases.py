@@ -11,13 +11,14 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import psutil
 from psycopg.types.json import Jsonb
 
 from streams.market.errors import PermanentError
-from streams.storage.database import Connection, fetch_one
+from streams.storage.database import Connection, fetch_all, fetch_one
 
 
 class LeaseLost(PermanentError):
@@ -46,6 +47,20 @@ class LeaseRow:
     released_at: datetime | None
     is_alive: bool
     age_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseStatus:
+    """What people see of a lease. `age_s`: seconds since the last heartbeat."""
+
+    name: str
+    holder: str
+    run_id: str
+    epoch: int
+    age_s: Decimal
+    is_alive: bool
+    is_released: bool
+    acquired_at: datetime
 
 
 def process_holder() -> str:
@@ -156,6 +171,23 @@ def runs_with_live_leases(connection: Connection) -> set[str]:
     return {row["run_id"] for row in rows if not is_holder_dead(row["holder"])}
 
 
+def list_recent_leases(connection: Connection) -> list[LeaseStatus]:
+    """Return at most 200 leases of the last hour, the recorder's shards first.
+
+    Of markets those that are held or lost, of others those released too.
+    """
+    return fetch_all(
+        connection,
+        LeaseStatus,
+        """SELECT name, holder, run_id, epoch, round(extract(epoch FROM clock_timestamp() - heartbeat_at), 1) AS age_s,
+               released_at IS NULL AND expires_at > clock_timestamp() AS is_alive,
+               released_at IS NOT NULL AS is_released, acquired_at
+           FROM trading.leases WHERE heartbeat_at > now() - interval '1 hour'
+               AND (released_at IS NULL OR name NOT LIKE 'market:%')
+           ORDER BY name NOT LIKE 'shard:%', released_at IS NOT NULL, name LIMIT 200""",
+    )
+
+
 # -- recorder shards ---------------------------------------------------------------------------------------------------
 
 
@@ -202,3 +234,12 @@ def last_recorder_heartbeat(connection: Connection) -> datetime | None:
         "SELECT max(heartbeat_at) AS at FROM trading.leases WHERE name LIKE 'shard:%' AND released_at IS NULL"
     ).fetchone()
     return row["at"] if row else None
+
+
+def recorder_age_s(connection: Connection) -> Decimal | None:
+    """Return the seconds since any recorder gave a sign of life, those that ended included; None before the first."""
+    row = connection.execute(
+        """SELECT round(extract(epoch FROM clock_timestamp() - max(heartbeat_at)), 1) AS age_s
+           FROM trading.leases WHERE name LIKE 'shard:%'"""
+    ).fetchone()
+    return row["age_s"] if row else None

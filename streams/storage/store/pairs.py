@@ -15,7 +15,7 @@ from psycopg.types.json import Jsonb
 
 from streams.market.identity import Environment
 from streams.market.trading import PairState
-from streams.storage.database import Connection, fetch_all
+from streams.storage.database import Connection, fetch_all, fetch_int, fetch_one
 
 PairDecision = Literal["approve", "reject", "pause"]
 
@@ -130,6 +130,21 @@ class NewVerdict:
 
 
 @dataclass(frozen=True, slots=True)
+class VerdictRow:
+    """What people see of a row of `trading.pair_verdicts`; `differences` is JSON."""
+
+    judge: str
+    relation: str
+    polarity: str | None
+    same_contract: bool
+    confidence: Decimal
+    differences: list[Any]
+    basis_risk: str
+    explanation: str
+    judged_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class PairRow:
     """A pair with its state, titles, last verdict and last decision; None where there is none."""
 
@@ -203,6 +218,29 @@ def save_verdicts(connection: Connection, verdicts: Sequence[NewVerdict]) -> Non
         )  # fmt: skip
 
 
+def find_verdict(connection: Connection, pair_id: str) -> VerdictRow | None:
+    """Return the verdict a pair rests on; None when there is no such pair."""
+    return fetch_one(
+        connection,
+        VerdictRow,
+        """SELECT v.judge, v.relation, v.polarity, v.same_contract, v.confidence, v.differences, v.basis_risk,
+               v.explanation, v.judged_at
+           FROM trading.pairs AS p JOIN trading.pair_verdicts AS v ON v.verdict_id = p.verdict_id
+           WHERE p.pair_id = %s""",
+        (pair_id,),
+    )
+
+
+def count_candidates(connection: Connection) -> int:
+    """Return how many candidates were found so far."""
+    return fetch_int(connection, "SELECT count(*) FROM trading.pair_candidates")
+
+
+def count_verdicts(connection: Connection) -> int:
+    """Return how many verdicts were given so far."""
+    return fetch_int(connection, "SELECT count(*) FROM trading.pair_verdicts")
+
+
 def propose_pairs(connection: Connection, environment: Environment) -> tuple[int, int]:
     """Make pairs of candidates whose last verdict says same contract; returns (new, changed). Decides nothing."""
     with connection.transaction():
@@ -272,6 +310,17 @@ def count_pairs_by_state(connection: Connection) -> dict[PairState, int]:
 
 
 @dataclass(frozen=True, slots=True)
+class DecisionRow:
+    """A row of `trading.pair_decisions`, made by a person or by the sandbox's rule."""
+
+    decision: str
+    decided_by: str
+    reason: str
+    environment: str
+    decided_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class NewDecision:
     """What a person decides on a pair. `seen_hashes`: texts that were read (Kalshi, Polymarket); None: as they are."""
 
@@ -304,6 +353,17 @@ def write_decision(connection: Connection, new: NewDecision) -> int | None:
         },
     ).fetchone()
     return None if row is None else int(row["decision_id"])
+
+
+def list_decisions(connection: Connection, pair_id: str, limit: int = 50) -> list[DecisionRow]:
+    """Return the last decisions on a pair, newest first."""
+    return fetch_all(
+        connection,
+        DecisionRow,
+        """SELECT decision, decided_by, reason, environment, decided_at FROM trading.pair_decisions
+           WHERE pair_id = %s ORDER BY decision_id DESC LIMIT %s""",
+        (pair_id, limit),
+    )
 
 
 def has_pair(connection: Connection, pair_id: str) -> bool:

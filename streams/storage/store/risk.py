@@ -9,7 +9,7 @@ from decimal import Decimal
 from streams.market.trading import LimitValues, SwitchState, TiedUp
 from streams.market.units import CASH_SCALE, SIZE_SCALE
 from streams.settings import Settings
-from streams.storage.database import Connection, fetch_int, fetch_one
+from streams.storage.database import Connection, fetch_all, fetch_int
 
 ACTING_LOCK = 7_263_542
 """Advisory lock of the transaction that writes an intent; a trigger takes it for each new row of trading.switches."""
@@ -25,6 +25,17 @@ class SwitchRow:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class LimitRow:
+    """A row of `trading.limits`: dollars, contracts for `order_contracts`."""
+
+    name: str
+    value: Decimal
+    set_by: str
+    reason: str
+    set_at: datetime
+
+
 def lock_acting(connection: Connection) -> None:
     """Take the lock of acting until the end of the transaction; a kill waits for it and the other way round."""
     connection.execute("SELECT pg_advisory_xact_lock(%s)", (ACTING_LOCK,))
@@ -32,10 +43,17 @@ def lock_acting(connection: Connection) -> None:
 
 def last_switch(connection: Connection) -> SwitchRow | None:
     """Return the switch in force with who set it; None when there is none, which only a damaged database has."""
-    return fetch_one(
+    found = list_switches(connection, 1)
+    return found[0] if found else None
+
+
+def list_switches(connection: Connection, limit: int = 50) -> list[SwitchRow]:
+    """Return the last changes of the switch, newest first."""
+    return fetch_all(
         connection,
         SwitchRow,
-        "SELECT state, set_by, set_at, reason FROM trading.switches ORDER BY switch_id DESC LIMIT 1",
+        "SELECT state, set_by, set_at, reason FROM trading.switches ORDER BY switch_id DESC LIMIT %s",
+        (limit,),
     )
 
 
@@ -65,15 +83,23 @@ def set_limit(connection: Connection, name: str, value: Decimal, set_by: str, re
     return int(row["limit_id"])
 
 
+def load_limits(connection: Connection) -> dict[str, LimitRow]:
+    """Return the operator's limits by name. A limit that was never set is missing; its default is in Settings."""
+    rows = fetch_all(
+        connection,
+        LimitRow,
+        """SELECT DISTINCT ON (name) name, value, set_by, reason, set_at FROM trading.limits
+           ORDER BY name, limit_id DESC""",
+    )
+    return {row.name: row for row in rows}
+
+
 def current_limits(connection: Connection, settings: Settings) -> LimitValues:
     """Return the last value of each limit, the setting's where nobody set one."""
-    rows = connection.execute(
-        "SELECT DISTINCT ON (name) name, value FROM trading.limits ORDER BY name, limit_id DESC"
-    ).fetchall()
-    given: dict[str, Decimal] = {row["name"]: row["value"] for row in rows}
+    given = load_limits(connection)
 
     def value(name: str, default: Decimal, scale: int) -> int:
-        return int(given.get(name, default) * scale)
+        return int((given[name].value if name in given else default) * scale)
 
     return LimitValues(
         order_contracts_e6=value("order_contracts", settings.limit_order_contracts, SIZE_SCALE),

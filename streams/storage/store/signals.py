@@ -213,6 +213,18 @@ def release_group(connection: Connection, claim: GroupClaim) -> None:
 # -- refusals ----------------------------------------------------------------------------------------------------------
 
 
+def last_update_age_s(connection: Connection) -> Decimal | None:
+    """Return the seconds since an open signal, or the newest one, was written; None before the first."""
+    row = connection.execute(
+        """SELECT round(extract(epoch FROM clock_timestamp() - max(updated_at)), 1) AS age_s FROM (
+               SELECT updated_at FROM trading.signals WHERE closed_at IS NULL
+               UNION ALL
+               (SELECT updated_at FROM trading.signals ORDER BY signal_id DESC LIMIT 1)
+           ) AS latest"""
+    ).fetchone()
+    return row["age_s"] if row else None
+
+
 @dataclass(frozen=True, slots=True)
 class NewRefusal:
     """Why a signal was not traded, or why its execution ended before its first order."""

@@ -164,6 +164,16 @@ def unwatch(connection: Connection, venue: Venue, market_id: str) -> None:
     connection.execute("DELETE FROM trading.watch_list WHERE venue = %s AND market_id = %s", (venue, market_id))
 
 
+def watched_among(connection: Connection, markets: Sequence[Key]) -> set[Key]:
+    """Return those of the markets (venue, market id) that are on the watch list."""
+    rows = connection.execute(
+        """SELECT venue, market_id FROM trading.watch_list
+           WHERE (venue, market_id) IN (SELECT * FROM unnest(%s::text[], %s::text[]))""",
+        ([venue for venue, _ in markets], [market_id for _, market_id in markets]),
+    )
+    return {(row["venue"], row["market_id"]) for row in rows}
+
+
 # -- whose price history is loaded -------------------------------------------------------------------------------------
 
 _HISTORY = """

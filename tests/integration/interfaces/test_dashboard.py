@@ -37,10 +37,10 @@ from app.dashboard.banner import banner
 from app.dashboard.data import read, show_html
 from app.dashboard.pages import {page} as view
 from app.queries.health import load_ages
-from app.queries.risk import load_switch
-from app.queries.status import load_environment
+from streams.storage.store.warehouse import load_environment
+from streams.storage.store.risk import last_switch
 st.text_input("Your name", key="who")
-show_html(theme.STYLE, banner(read(load_environment), read(load_switch), read(load_ages)))
+show_html(theme.STYLE, banner(read(load_environment), read(last_switch), read(load_ages)))
 view.page()
 """
         return AppTest.from_string(script, default_timeout=90).run()

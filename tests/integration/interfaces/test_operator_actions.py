@@ -9,9 +9,9 @@ import pytest
 from app import operator_actions as acts
 from app.queries.markets import load_markets
 from app.queries.pairs import load_pairs
-from app.queries.risk import load_limits
 from streams.market.identity import Venue
 from streams.storage.database import Connection
+from streams.storage.store.risk import load_limits
 from tests.fixtures.seed_warehouse import PAIR_IDS
 
 

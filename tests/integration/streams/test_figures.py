@@ -10,11 +10,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from orchestration.dbt.live_views import LiveView, keep_views
 from streams.settings import PROJECT_ROOT
 from streams.storage.database import Connection, connect
 from streams.storage.schema import migrate
 from streams.storage.store.ledger import compact_totals
+from streams.storage.store.warehouse import LiveView, keep_views
 from tests.conftest import new_database
 
 _SQL = PROJECT_ROOT / "streams" / "storage" / "migrations" / "sql"
