@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import pytest
 import typer
@@ -9,6 +10,14 @@ from typer.testing import CliRunner
 from app.cli import trade
 from streams.storage.database import connect
 from streams.storage.store.risk import current_switch
+from tests.conftest import new_database
+
+
+@pytest.fixture
+def database(postgres_dsn: str, warehouse_template: str) -> Iterator[str]:
+    """The address of a database as a start leaves it: migrated, with the views that commands read."""
+    with new_database(postgres_dsn, warehouse_template) as address:
+        yield address
 
 
 @pytest.mark.parametrize(
