@@ -14,7 +14,7 @@ def register(cli: typer.Typer) -> None:
     cli.command("sandbox")(sandbox)
 
 
-def sandbox(
+def sandbox(  # noqa: PLR0913 - typer reads each option from an argument
     kalshi_port: Annotated[int | None, typer.Option(help="Port of the Kalshi sandbox.")] = None,
     polymarket_port: Annotated[int | None, typer.Option(help="Port of the Polymarket sandbox.")] = None,
     admin_port: Annotated[int | None, typer.Option(help="Port of the admin interface; 0: any free one.")] = None,

@@ -5,14 +5,32 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
-from app.queries.rows import scalar
+from app.queries.rows import fetch, scalar
+from streams.market.identity import Side
 from streams.market.units import price_decimal, size_decimal
-from streams.storage.database import Connection
+from streams.storage.database import Connection, fetch_one
 
 Level = tuple[Decimal, Decimal]
 """Price in dollars per YES contract, size in contracts."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Snapshot:
+    received_at: datetime
+    bids: list[list[int]]
+    asks: list[list[int]]
+    segment_id: int | None
+    frame_offset: int | None
+    is_polled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    side: Side
+    price_e4: int
+    size_after_e6: int
+    received_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +57,23 @@ class BookView:
 
 def load_book(connection: Connection, venue: str, market_id: str) -> BookView | None:
     """Return the current book of one market as recorded in the last day, or None if it was not recorded."""
-    snapshot = connection.execute(
+    snapshot = fetch_one(
+        connection,
+        _Snapshot,
         """
         SELECT received_at, bids, asks, segment_id, frame_offset, is_polled FROM raw.book_snapshots
         WHERE market_id = %(market_id)s AND venue = %(venue)s AND received_at > now() - interval '1 day'
         ORDER BY received_at DESC, segment_id DESC NULLS LAST, frame_offset DESC NULLS LAST LIMIT 1
         """,
         {"venue": venue, "market_id": market_id},
-    ).fetchone()
+    )
     if snapshot is None:
         return None
     changes = _changes_since(connection, venue, market_id, snapshot)
-    sides = {"bid": _as_levels(snapshot["bids"]), "ask": _as_levels(snapshot["asks"])}
+    sides: dict[Side, dict[int, int]] = {"bid": _as_levels(snapshot.bids), "ask": _as_levels(snapshot.asks)}
     for change in changes:
-        sides[change["side"]][change["price_e4"]] = change["size_after_e6"]
-    updated_at = max([snapshot["received_at"], *(change["received_at"] for change in changes)])
+        sides[change.side][change.price_e4] = change.size_after_e6
+    updated_at = max([snapshot.received_at, *(change.received_at for change in changes)])
     state = connection.execute(
         """
         SELECT state FROM raw.quotes
@@ -68,11 +88,11 @@ def load_book(connection: Connection, venue: str, market_id: str) -> BookView | 
         market_id=market_id,
         bids=_sorted_levels(sides["bid"], best_is_highest=True),
         asks=_sorted_levels(sides["ask"], best_is_highest=False),
-        snapshot_at=snapshot["received_at"],
+        snapshot_at=snapshot.received_at,
         updated_at=updated_at,
         state="unknown" if state is None else str(state["state"]),
         age_s=max(0.0, float(age)),
-        is_polled=snapshot["is_polled"],
+        is_polled=snapshot.is_polled,
     )
 
 
@@ -88,9 +108,7 @@ def load_recorded_ids(connection: Connection, venue: str, after: str | None, lim
     return [str(row["market_id"]) for row in rows]
 
 
-def _changes_since(
-    connection: Connection, venue: str, market_id: str, snapshot: dict[str, Any]
-) -> list[dict[str, Any]]:
+def _changes_since(connection: Connection, venue: str, market_id: str, snapshot: _Snapshot) -> list[_Change]:
     # The position in the segment decides where it is known: frames of one batch may share a time.
     query = """
         SELECT DISTINCT ON (side, price_e4) side, price_e4, size_after_e6, received_at
@@ -100,8 +118,14 @@ def _changes_since(
                 OR (segment_id, frame_offset) > (%(segment_id)s::bigint, %(frame_offset)s::bigint))
         ORDER BY side, price_e4, received_at DESC, segment_id DESC, frame_offset DESC, entry_index DESC
     """
-    params = {"venue": venue, "market_id": market_id, **snapshot}
-    return list(connection.execute(query, params))
+    params = {
+        "venue": venue,
+        "market_id": market_id,
+        "received_at": snapshot.received_at,
+        "segment_id": snapshot.segment_id,
+        "frame_offset": snapshot.frame_offset,
+    }
+    return fetch(connection, _Change, query, params)
 
 
 def _as_levels(pairs: list[list[int]]) -> dict[int, int]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 from psycopg import sql
 
@@ -178,6 +177,14 @@ def load_ages(connection: Connection) -> DataAges:
     return DataAges(**received, recorder_age_s=recorder_age_s(connection), signal_age_s=last_update_age_s(connection))
 
 
+@dataclass(frozen=True, slots=True)
+class _Mart:
+    name: str
+    schema: str
+    estimate: int
+    has_minute: bool
+
+
 def load_marts(connection: Connection) -> list[MartRow]:
     """Return the tables of schema `analytics` with the data tests that fail on each; empty before the first build."""
     query = """
@@ -190,7 +197,7 @@ def load_marts(connection: Connection) -> list[MartRow]:
         GROUP BY c.oid, n.nspname ORDER BY c.relname
     """
     failed = list_failed_tests(connection)
-    return [_read_mart(connection, mart, failed) for mart in connection.execute(query, {}).fetchall()]
+    return [_read_mart(connection, mart, failed) for mart in fetch(connection, _Mart, query)]
 
 
 def load_views(connection: Connection) -> list[ViewRow]:
@@ -209,16 +216,15 @@ def load_views(connection: Connection) -> list[ViewRow]:
     ]
 
 
-def _read_mart(connection: Connection, mart: dict[str, Any], failed: list[FailedTest]) -> MartRow:
-    name = str(mart["name"])
-    newest = sql.SQL("max(minute)") if mart["has_minute"] else sql.SQL("NULL::timestamptz")
-    count = sql.SQL("NULL::bigint") if mart["estimate"] > EXACT_COUNT_BELOW else sql.SQL("count(*)")
+def _read_mart(connection: Connection, mart: _Mart, failed: list[FailedTest]) -> MartRow:
+    newest = sql.SQL("max(minute)") if mart.has_minute else sql.SQL("NULL::timestamptz")
+    count = sql.SQL("NULL::bigint") if mart.estimate > EXACT_COUNT_BELOW else sql.SQL("count(*)")
     query = sql.SQL("SELECT {} AS rows, extract(epoch FROM clock_timestamp() - {}) AS age_s FROM {}")
-    row = connection.execute(query.format(count, newest, sql.Identifier(mart["schema"], name))).fetchone() or {}
+    row = connection.execute(query.format(count, newest, sql.Identifier(mart.schema, mart.name))).fetchone() or {}
     rows, age_s = row.get("rows"), row.get("age_s")
     return MartRow(
-        name=name,
-        rows=int(mart["estimate"] if rows is None else rows),
+        name=mart.name,
+        rows=int(mart.estimate if rows is None else rows),
         age_s=None if age_s is None else round(float(age_s), 1),
-        failed_tests=tuple(test for test in failed if name in test.marts),
+        failed_tests=tuple(test for test in failed if mart.name in test.marts),
     )

@@ -106,33 +106,39 @@ ORDER BY m.venue, m.market_id
 """
 
 
+@dataclass(frozen=True, slots=True)
+class MarketFilter:
+    """Which markets are wanted; None and the defaults keep all. `search` looks in titles, events and ids, any case."""
+
+    venue: str | None = None
+    status: str | None = None
+    category: str | None = None
+    search: str = ""
+    recorded_only: bool = False
+
+
+ALL_MARKETS = MarketFilter()
+
+
 def load_markets(
-    connection: Connection,
-    *,
-    venue: str | None = None,
-    status: str | None = None,
-    category: str | None = None,
-    search: str = "",
-    recorded_only: bool = False,
-    limit: int = 100,
-    cursor: str | None = None,
+    connection: Connection, wanted: MarketFilter = ALL_MARKETS, *, limit: int = 100, cursor: str | None = None
 ) -> Page[MarketRow]:
-    """Return markets in the order of (venue, market_id). `search` looks in titles, events and ids, any case.
+    """Return the wanted markets in the order of (venue, market_id).
 
     Raises:
         InvalidCursor: If `cursor` is not one of this list.
     """
     after = decode_cursor(cursor, (str, str)) or (None, None)
     where, params = conditions(
-        ("venue = %(venue)s", "venue", venue),
-        ("status = %(status)s", "status", status),
-        ("category = %(category)s", "category", category),
-        ("is_recording", "recorded_only", recorded_only),
+        ("venue = %(venue)s", "venue", wanted.venue),
+        ("status = %(status)s", "status", wanted.status),
+        ("category = %(category)s", "category", wanted.category),
+        ("is_recording", "recorded_only", wanted.recorded_only),
         (
             "(title ILIKE %(pattern)s OR event_title ILIKE %(pattern)s OR subtitle ILIKE %(pattern)s"
             " OR market_id ILIKE %(pattern)s)",
             "pattern",
-            _contains(search) if search.strip() else None,
+            _contains(wanted.search) if wanted.search.strip() else None,
         ),
         ("(venue, market_id) > (%(after_venue)s, %(after_id)s)", "after_venue", after[0]),
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 from app.queries.rows import Page, conditions, decode_cursor, fetch, page_of
+from streams.market.documents import JsonDocument
 from streams.storage.database import Connection
 
 
@@ -36,7 +36,7 @@ class OpportunityRow:
     fee_usd: Decimal
     profit_usd: Decimal
     annualised_return: Decimal | None
-    legs: list[dict[str, Any]]
+    legs: list[JsonDocument]
     outcome: str
     refusal_reason: str | None
     refusal_detail: str | None
@@ -65,33 +65,43 @@ FROM analytics.signals AS s {where} ORDER BY signal_id DESC LIMIT %(rows)s
 """
 
 
+@dataclass(frozen=True, slots=True)
+class OpportunityFilter:
+    """Which episodes are wanted; the defaults keep all. `reason` keeps those refused for it at least once."""
+
+    signal_id: int | None = None
+    kind: str | None = None
+    outcome: str | None = None
+    reason: str | None = None
+    open_only: bool = False
+
+
+ALL_OPPORTUNITIES = OpportunityFilter()
+
+
 def load_opportunities(
     connection: Connection,
+    wanted: OpportunityFilter = ALL_OPPORTUNITIES,
     *,
-    signal_id: int | None = None,
-    kind: str | None = None,
-    outcome: str | None = None,
-    reason: str | None = None,
-    open_only: bool = False,
     limit: int = 100,
     cursor: str | None = None,
 ) -> Page[OpportunityRow]:
-    """Return episodes, newest first. `reason` keeps those that were refused for it at least once.
+    """Return the wanted episodes, newest first.
 
     Raises:
         InvalidCursor: If `cursor` is not one of this list.
     """
     before = decode_cursor(cursor, (int,)) or (None,)
     where, params = conditions(
-        ("signal_id = %(signal_id)s", "signal_id", signal_id),
-        ("kind = %(kind)s", "kind", kind),
-        ("outcome = %(outcome)s", "outcome", outcome),
+        ("signal_id = %(signal_id)s", "signal_id", wanted.signal_id),
+        ("kind = %(kind)s", "kind", wanted.kind),
+        ("outcome = %(outcome)s", "outcome", wanted.outcome),
         (
             "signal_id IN (SELECT signal_id FROM analytics.refusal_events WHERE reason = %(reason)s)",
             "reason",
-            reason,
+            wanted.reason,
         ),
-        ("closed_at IS NULL", "open_only", open_only),
+        ("closed_at IS NULL", "open_only", wanted.open_only),
         ("signal_id < %(before)s", "before", before[0]),
     )
     query = _OPPORTUNITIES.format(where=where)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import psycopg
 
-from streams.storage.database import Connection
+from streams.storage.database import Connection, Values
 
 T = TypeVar("T")
 
@@ -43,14 +43,12 @@ class MartRows(Generic[T]):
     problem: str | None = None
 
 
-def fetch(connection: Connection, row_type: type[T], query: str, params: Mapping[str, Any] | None = None) -> list[T]:
+def fetch(connection: Connection, row_type: type[T], query: str, params: Values = None) -> list[T]:
     """Return the rows of `query` as instances of a dataclass whose fields are its columns."""
     return [row_type(**row) for row in connection.execute(query, params or {})]
 
 
-def fetch_mart(
-    connection: Connection, row_type: type[T], query: str, params: Mapping[str, Any] | None = None
-) -> MartRows[T]:
+def fetch_mart(connection: Connection, row_type: type[T], query: str, params: Values = None) -> MartRows[T]:
     """Return the rows of a query on `analytics`, or why it cannot be read; never raises for a missing mart."""
     try:
         return MartRows(tuple(fetch(connection, row_type, query, params)))
@@ -60,7 +58,7 @@ def fetch_mart(
         return MartRows((), f"A warehouse model is older than this page ({error.diag.message_primary}); rebuild it.")
 
 
-def conditions(*wanted: tuple[str, str, Any]) -> tuple[str, dict[str, Any]]:
+def conditions(*wanted: tuple[str, str, Any]) -> tuple[str, dict[str, object]]:
     """Return (WHERE clause, parameters) of those (condition, parameter, value) whose value is neither None nor False.
 
     A condition that is not wanted is not in the query at all, so that each combination gets a plan of its own.
@@ -70,7 +68,7 @@ def conditions(*wanted: tuple[str, str, Any]) -> tuple[str, dict[str, Any]]:
     return f"WHERE {clause}" if clause else "", {name: value for _, name, value in kept}
 
 
-def scalar(connection: Connection, query: str, params: Mapping[str, Any] | None = None) -> Any:
+def scalar(connection: Connection, query: str, params: Values = None) -> Any:
     """Return the first column of the first row, or None."""
     row = connection.execute(query, params or {}).fetchone()
     return None if row is None else next(iter(row.values()))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
 
 from app.queries.health import load_ages, load_marts, load_views
 from app.queries.pairs import count_pairs
 from app.queries.portfolio import load_pnl_summary
 from app.queries.rows import scalar
 from app.queries.trades import load_trades
+from streams.market.documents import JsonDocument
 from streams.storage.database import Connection
 from streams.storage.store.pairs import count_candidates, count_verdicts
 from streams.storage.store.risk import last_switch
@@ -18,7 +18,7 @@ from streams.storage.store.warehouse import load_environment
 STATUS_TRADES_MAX = 500
 
 
-def system_status(connection: Connection, *, trading_mode: str | None = None) -> dict[str, Any]:
+def system_status(connection: Connection, *, trading_mode: str | None = None) -> JsonDocument:
     """Return the state of the system as plain values (decimals, ints, texts); the caller adds `addresses`.
 
     Counts are cheap ones: deltas are summed over segments, never counted. `trades` holds the last 500, newest first;

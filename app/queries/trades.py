@@ -5,19 +5,35 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import TypedDict
 
 from app.queries.rows import Page, conditions, decode_cursor, fetch, page_of
 from streams.storage.database import Connection
 from streams.storage.store.executions import ExecutionEvent, list_events
 
 
+class TradeLeg(TypedDict):
+    """What an execution set out to hold of one outcome, what was bought net of what was sold again, and for how much.
+
+    Contracts and dollars are texts with six decimals, as the interfaces show them in JSON.
+    """
+
+    venue: str
+    market_id: str
+    outcome: str
+    title: str
+    contracts: str
+    filled: str
+    paid_usd: str
+    received_usd: str
+    fees_usd: str
+
+
 @dataclass(frozen=True, slots=True)
 class TradeRow:
     """One row per execution. Amounts in dollars; `edge_usd` per contract, as expected when it was decided.
 
-    `legs`: [{"venue", "market_id", "outcome", "title", "contracts", "filled", "paid_usd", "received_usd", "fees_usd"}]:
-    what the execution set out to hold of each, what was bought net of what was sold again, and for how much.
+    `legs`: a part for each market and outcome it set out to hold or ordered.
     """
 
     execution_id: int
@@ -37,7 +53,7 @@ class TradeRow:
     fees_usd: Decimal
     expected_pnl_usd: Decimal | None
     realised_pnl_usd: Decimal | None
-    legs: list[dict[str, Any]]
+    legs: list[TradeLeg]
     run_id: str
 
 
@@ -121,27 +137,33 @@ FROM analytics.fills WHERE execution_id = %(execution_id)s ORDER BY filled_at, f
 """
 
 
+@dataclass(frozen=True, slots=True)
+class TradeFilter:
+    """Which executions are wanted; the defaults keep all."""
+
+    execution_id: int | None = None
+    state: str | None = None
+    mode: str | None = None
+    group_id: str | None = None
+
+
+ALL_TRADES = TradeFilter()
+
+
 def load_trades(
-    connection: Connection,
-    *,
-    execution_id: int | None = None,
-    state: str | None = None,
-    mode: str | None = None,
-    group_id: str | None = None,
-    limit: int = 100,
-    cursor: str | None = None,
+    connection: Connection, wanted: TradeFilter = ALL_TRADES, *, limit: int = 100, cursor: str | None = None
 ) -> Page[TradeRow]:
-    """Return executions, newest first.
+    """Return the wanted executions, newest first.
 
     Raises:
         InvalidCursor: If `cursor` is not one of this list.
     """
     before = decode_cursor(cursor, (int,)) or (None,)
     where, params = conditions(
-        ("execution_id = %(execution_id)s", "execution_id", execution_id),
-        ("state = %(state)s", "state", state),
-        ("mode = %(mode)s", "mode", mode),
-        ("group_id = %(group_id)s", "group_id", group_id),
+        ("execution_id = %(execution_id)s", "execution_id", wanted.execution_id),
+        ("state = %(state)s", "state", wanted.state),
+        ("mode = %(mode)s", "mode", wanted.mode),
+        ("group_id = %(group_id)s", "group_id", wanted.group_id),
         ("execution_id < %(before)s", "before", before[0]),
     )
     rows = connection.execute(_TRADES.format(where=where), {**params, "rows": limit + 1}).fetchall()
@@ -150,19 +172,28 @@ def load_trades(
     return page_of(trades, limit, ("execution_id",))
 
 
-def _load_legs(connection: Connection, execution_ids: list[int]) -> dict[int, list[dict[str, Any]]]:
-    """Return the legs of each execution, decimals as texts."""
-    legs: dict[int, list[dict[str, Any]]] = {}
+def _load_legs(connection: Connection, execution_ids: list[int]) -> dict[int, list[TradeLeg]]:
+    """Return the legs of each execution."""
+    legs: dict[int, list[TradeLeg]] = {}
     for row in connection.execute(_LEGS, {"ids": execution_ids}):
-        execution_id = row.pop("execution_id")
-        leg = {name: f"{value:.6f}" if isinstance(value, Decimal) else value for name, value in row.items()}
-        legs.setdefault(execution_id, []).append(leg)
+        leg = TradeLeg(
+            venue=row["venue"],
+            market_id=row["market_id"],
+            outcome=row["outcome"],
+            title=row["title"],
+            contracts=f"{row['contracts']:.6f}",
+            filled=f"{row['filled']:.6f}",
+            paid_usd=f"{row['paid_usd']:.6f}",
+            received_usd=f"{row['received_usd']:.6f}",
+            fees_usd=f"{row['fees_usd']:.6f}",
+        )
+        legs.setdefault(row["execution_id"], []).append(leg)
     return legs
 
 
 def load_trade(connection: Connection, execution_id: int) -> TradeDetail | None:
     """Return one execution with its orders, fills and events (each oldest first), or None."""
-    found = load_trades(connection, execution_id=execution_id, limit=1).rows
+    found = load_trades(connection, TradeFilter(execution_id=execution_id), limit=1).rows
     if not found:
         return None
     params = {"execution_id": execution_id}

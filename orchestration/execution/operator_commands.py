@@ -6,9 +6,7 @@ leases of the execution's markets keep two cycles from obeying the same one at t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
 
 from orchestration.execution.decide.execution_detail import execution_detail
 from orchestration.execution.decide.hedge import Finish
@@ -17,6 +15,7 @@ from orchestration.execution.run_execution import targets_of
 from orchestration.execution.trade_signal import SignalTrader
 from orchestration.execution.trading_context import TradingContext
 from streams.logs import get_logger
+from streams.market.documents import JsonDocument
 from streams.market.errors import StreamsError
 from streams.market.trading import ExecutionRow, ExecutionState
 from streams.market.units import CASH_SCALE
@@ -74,7 +73,7 @@ async def _flatten(
     return _result(connection, execution.execution_id, finish)
 
 
-def _execution_of(connection: Connection, context: TradingContext, subject: Mapping[str, Any]) -> ExecutionRow | str:
+def _execution_of(connection: Connection, context: TradingContext, subject: JsonDocument) -> ExecutionRow | str:
     """Return the execution that a command names, or why it is refused."""
     try:
         execution = executions.load_execution(connection, int(subject["execution_id"]))

@@ -66,7 +66,7 @@ class MatchedPair:
 
 
 def pair_group(pair: MatchedPair, *, is_approved: bool, reason: str, resolves_at: datetime | None) -> Group:
-    """Return the group of a pair: aligned ones resolve together, inverted ones never do.
+    """Return the market group of a pair: aligned markets resolve YES together, inverted ones never do.
 
     Args:
         pair: Its two markets.

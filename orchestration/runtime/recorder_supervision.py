@@ -22,7 +22,7 @@ _FINISHING_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class RecorderRun:
+class LaunchedRun:
     """A run of `record_streams` that has not ended, as the orchestrator knows it."""
 
     run_id: str
@@ -38,7 +38,7 @@ class Decision:
     dead_run_ids: list[str] = field(default_factory=list)
 
 
-def decide(lease: LeaseRow | None, runs: Sequence[RecorderRun]) -> Decision:
+def decide(lease: LeaseRow | None, runs: Sequence[LaunchedRun]) -> Decision:
     """Decide about one shard from its lease's row (`find_lease`) and its runs in progress.
 
     At most one run is started for a shard: none while the lease lives, or while a young run is still on its way to it.
@@ -62,11 +62,11 @@ def decide(lease: LeaseRow | None, runs: Sequence[RecorderRun]) -> Decision:
     return Decision(start=True, reason="no live recorder", dead_run_ids=dead)
 
 
-def recorder_runs(instance: dg.DagsterInstance, job: str, shard: int) -> list[RecorderRun]:
+def recorder_runs(instance: dg.DagsterInstance, job: str, shard: int) -> list[LaunchedRun]:
     """Return the runs of the recorder job that host a shard and have not ended."""
     now = time.time()
     records = unfinished_runs(instance, job, {SHARD_TAG: str(shard)})
-    return [RecorderRun(record.dagster_run.run_id, now - record.create_timestamp.timestamp()) for record in records]
+    return [LaunchedRun(record.dagster_run.run_id, now - record.create_timestamp.timestamp()) for record in records]
 
 
 def end_dead_run(instance: dg.DagsterInstance, run_id: str) -> None:

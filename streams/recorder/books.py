@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from streams.market.book import Book
+from streams.market.documents import JsonDocument
 from streams.market.events import BookSnapshot, MarketEvent
 from streams.market.identity import Venue
 from streams.recorder.integrity import Removals, SequenceTracker
@@ -144,7 +145,7 @@ class ConnectionState:
     def _renew(self) -> None:
         self.parse = self.parser.make([state.key for state in self.books.values()])
 
-    def dump(self) -> dict[str, Any]:
+    def dump(self) -> JsonDocument:
         """Return everything as JSON values."""
         return {
             "number": self.number,
@@ -169,7 +170,7 @@ class ConnectionState:
         }
 
     @classmethod
-    def load(cls, document: dict[str, Any], parser: Parser) -> ConnectionState:
+    def load(cls, document: JsonDocument, parser: Parser) -> ConnectionState:
         """Return the connection that `dump` described."""
         connection = cls(document["number"], Venue(document["venue"]), document["parser"], parser)
         connection.sequences = SequenceTracker({int(sid): last for sid, last in document["sequences"]})

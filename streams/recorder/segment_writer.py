@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import orjson
 
+from streams.market.documents import JsonDocument
 from streams.market.identity import Venue
 from streams.recorder.pipeline import Pipeline
 from streams.recorder.sink import OpenSegment, Sink
@@ -56,7 +56,7 @@ class SegmentWriter:
             self._append(RecordKind.FRAME, venue, connection, received_ns, raw)
         self.drain()
 
-    def write_control(self, kind: RecordKind, venue: Venue | None, connection: int, body: dict[str, Any]) -> None:
+    def write_control(self, kind: RecordKind, venue: Venue | None, connection: int, body: JsonDocument) -> None:
         """Write something that is no frame but that the books depend on."""
         self._append(kind, venue, connection, self._clock_ns(), orjson.dumps(body))
         self.drain()

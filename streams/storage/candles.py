@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from psycopg.types.json import Jsonb
 
+from streams.market.documents import JsonDocument
 from streams.market.identity import Venue
 from streams.storage.database import Connection
 
@@ -39,7 +40,7 @@ class CandleRow(NamedTuple):
     price_low_e4: int | None
     price_close_e4: int | None
     volume_e6: int | None
-    payload: dict[str, Any]
+    payload: JsonDocument
     loaded_at: datetime
 
 

@@ -19,7 +19,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Required, TypedDict
 
 import psycopg
 from psycopg import sql
@@ -47,6 +47,14 @@ def binaries_dir() -> Path:
             if (found / "postgres").exists():
                 return found
     raise ConfigurationError("The embedded PostgreSQL is not installed; run `make up` again or set DATABASE_URL.")
+
+
+class _Identity(TypedDict, total=False):
+    env: Required[dict[str, str]]
+    cwd: Required[str]
+    user: int
+    group: int
+    extra_groups: list[int]
 
 
 @dataclass(frozen=True)
@@ -265,7 +273,7 @@ class EmbeddedServer:
                     f"Port {self.port} of the embedded PostgreSQL is taken; set CROSSBOOK_POSTGRES_PORT to a free one."
                 ) from None
 
-    def _identity(self) -> dict[str, Any]:
+    def _identity(self) -> _Identity:
         owner = _server_user()
         environment = {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "TZ": "UTC"}
         if owner is None:

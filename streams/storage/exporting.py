@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from psycopg import sql
 
 from streams.storage.database import Connection
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _SCHEMAS = ("analytics", "raw", "trading")
 _GROUP_ROWS = 50_000
@@ -80,13 +83,15 @@ def export_parquet(connection: Connection, table: Table, path: Path) -> int:
     schema = pa.schema([(name, types.get(kind, pa.string())) for name, kind in table.columns])
     written = 0
     with _complete(path) as partial, pq.ParquetWriter(partial, schema, compression="zstd") as writer:
-        for rows in _groups(connection, table, known=set(types)):
-            writer.write_table(pa.Table.from_pylist(rows, schema=schema))
-            written += len(rows)
+        for group in _groups(connection, table, schema, known=set(types)):
+            writer.write_table(group)
+            written += group.num_rows
     return written
 
 
-def _groups(connection: Connection, table: Table, known: set[str]) -> Iterator[list[dict[str, Any]]]:
+def _groups(connection: Connection, table: Table, schema: pa.Schema, known: set[str]) -> Iterator[pa.Table]:
+    import pyarrow as pa
+
     columns = []
     for name, kind in table.columns:
         column: sql.Composable = sql.Identifier(name)
@@ -101,7 +106,7 @@ def _groups(connection: Connection, table: Table, known: set[str]) -> Iterator[l
     with connection.transaction(), connection.cursor("export") as cursor:
         cursor.execute(query)
         while rows := cursor.fetchmany(_GROUP_ROWS):
-            yield rows
+            yield pa.Table.from_pylist(rows, schema=schema)
 
 
 @contextmanager

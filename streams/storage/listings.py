@@ -10,6 +10,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from streams.market.documents import JsonDocument
 from streams.market.identity import Venue
 from streams.market.listing import DiscoveredMarket, Listing, MarketTerms, text_hash, version_hash
 from streams.storage.database import Connection, fetch_all
@@ -81,7 +82,7 @@ class EventRow:
     title: str
     category: str
     is_exclusive: bool
-    payload: dict[str, Any]
+    payload: JsonDocument
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ class _MarketRow:
     strike: dict[str, str] | None
     close_time: datetime | None
     expected_settle_time: datetime | None
-    terms: dict[str, Any]
+    terms: JsonDocument
     status: str
 
     def stored_market(self) -> StoredMarket:
@@ -186,7 +187,7 @@ def save_events(connection: Connection, events: Iterable[EventRow], seen_at: dat
     return len(rows)
 
 
-def save_series(connection: Connection, venue: Venue, series: Iterable[dict[str, Any]], seen_at: datetime) -> int:
+def save_series(connection: Connection, venue: Venue, series: Iterable[JsonDocument], seen_at: datetime) -> int:
     """Write series from the venue's JSON (`ticker`, `title`, `category`, fee fields); returns how many."""
     rows = []
     for item in series:
@@ -217,7 +218,7 @@ def load_markets(
     return [row.stored_market() for row in rows]
 
 
-def load_events(connection: Connection, venue: Venue, event_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+def load_events(connection: Connection, venue: Venue, event_ids: Sequence[str]) -> dict[str, JsonDocument]:
     """Return the payloads of known events by id."""
     rows = connection.execute(
         "SELECT event_id, payload FROM raw.events WHERE venue = %s AND event_id = ANY(%s)", (venue, list(event_ids))
@@ -225,7 +226,7 @@ def load_events(connection: Connection, venue: Venue, event_ids: Sequence[str]) 
     return {row["event_id"]: row["payload"] for row in rows}
 
 
-def load_series(connection: Connection, venue: Venue) -> dict[str, dict[str, Any]]:
+def load_series(connection: Connection, venue: Venue) -> dict[str, JsonDocument]:
     """Return the payloads of all known series by id."""
     rows = connection.execute("SELECT series_id, payload FROM raw.series WHERE venue = %s", (venue,)).fetchall()
     return {row["series_id"]: row["payload"] for row in rows}

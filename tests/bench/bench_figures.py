@@ -152,35 +152,45 @@ class Explained:
 def reads(connection: Connection) -> dict[str, Callable[[Any], Any]]:
     """Return every list and total by what it shows; pages in the middle are asked for by a cursor."""
     middle = trades.load_trades(connection, limit=ROWS // 2).next_cursor
-    market = markets.load_markets(connection, venue="polymarket", limit=1).next_cursor
+    market = markets.load_markets(connection, markets.MarketFilter(venue="polymarket"), limit=1).next_cursor
     named: dict[str, Callable[[Any], Any]] = {
         "trades, newest 100": trades.load_trades,
         "trades, 300 from the middle": partial(trades.load_trades, limit=300, cursor=middle),
-        "trades, 300 of a state": partial(trades.load_trades, state="SETTLED", limit=300),
-        "trades, open ones": partial(trades.load_trades, state="HEDGED", limit=100),
-        "trades, none of a state": partial(trades.load_trades, state="ESCALATED"),
-        "trades of a group": partial(trades.load_trades, group_id="g7"),
+        "trades, 300 of a state": partial(trades.load_trades, trades.TradeFilter(state="SETTLED"), limit=300),
+        "trades, open ones": partial(trades.load_trades, trades.TradeFilter(state="HEDGED"), limit=100),
+        "trades, none of a state": partial(trades.load_trades, trades.TradeFilter(state="ESCALATED")),
+        "trades of a group": partial(trades.load_trades, trades.TradeFilter(group_id="g7")),
         "trades by state, counted": trades.count_trade_states,
         "one trade": partial(trades.load_trade, execution_id=777),
         "opportunities, newest 60": partial(opportunities.load_opportunities, limit=60),
-        "opportunities, traded": partial(opportunities.load_opportunities, outcome="traded", limit=60),
-        "opportunities, refused": partial(opportunities.load_opportunities, outcome="refused", limit=60),
-        "opportunities, open": partial(opportunities.load_opportunities, outcome="open", limit=60),
-        "opportunities, passed": partial(opportunities.load_opportunities, outcome="passed", limit=60),
+        "opportunities, traded": partial(
+            opportunities.load_opportunities, opportunities.OpportunityFilter(outcome="traded"), limit=60
+        ),
+        "opportunities, refused": partial(
+            opportunities.load_opportunities, opportunities.OpportunityFilter(outcome="refused"), limit=60
+        ),
+        "opportunities, open": partial(
+            opportunities.load_opportunities, opportunities.OpportunityFilter(outcome="open"), limit=60
+        ),
+        "opportunities, passed": partial(
+            opportunities.load_opportunities, opportunities.OpportunityFilter(outcome="passed"), limit=60
+        ),
         "opportunities, refused for a frequent reason": partial(
-            opportunities.load_opportunities, reason="reason 3", limit=60
+            opportunities.load_opportunities, opportunities.OpportunityFilter(reason="reason 3"), limit=60
         ),
         "opportunities, refused for a rare reason": partial(
-            opportunities.load_opportunities, reason="seldom", limit=60
+            opportunities.load_opportunities, opportunities.OpportunityFilter(reason="seldom"), limit=60
         ),
-        "opportunities of a kind": partial(opportunities.load_opportunities, kind="ladder", limit=60),
+        "opportunities of a kind": partial(
+            opportunities.load_opportunities, opportunities.OpportunityFilter(kind="ladder"), limit=60
+        ),
         "refusals by reason": opportunities.load_refusal_counts,
         "markets, first 100": markets.load_markets,
         "markets, from the middle": partial(markets.load_markets, cursor=market),
-        "markets, settled": partial(markets.load_markets, status="settled"),
-        "markets of a category": partial(markets.load_markets, category="Category 7"),
-        "markets, recorded": partial(markets.load_markets, recorded_only=True),
-        "markets, found by a word": partial(markets.load_markets, search="number 777"),
+        "markets, settled": partial(markets.load_markets, markets.MarketFilter(status="settled")),
+        "markets of a category": partial(markets.load_markets, markets.MarketFilter(category="Category 7")),
+        "markets, recorded": partial(markets.load_markets, markets.MarketFilter(recorded_only=True)),
+        "markets, found by a word": partial(markets.load_markets, markets.MarketFilter(search="number 777")),
         "categories": markets.load_categories,
         "pairs, 500": partial(pairs.load_pairs, limit=500),
         "pairs by state, counted": pairs.count_pairs,

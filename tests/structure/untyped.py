@@ -4,6 +4,9 @@ A signature counts when a parameter or the return carries `dict[str, Any]` or a 
 `list[Row]`, `Callable[[Row], None]`. Its subscripts are reads such as `row["price_e4"]` in the function, of a parameter
 or variable annotated so, or of what a loop takes from one. `Mapping[str, Any]` is counted beside: it carries values for
 a query as well as rows.
+
+A JSON document is no row: its keys are a venue's, or kept as they were written. A signature that names one by
+`JsonDocument` (`streams/market/documents.py`) is not counted; one that says `dict[str, Any]` is.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from tests.structure.tree import Source
 ROOMS = ("streams/storage", "streams/recorder", "orchestration/execution", "orchestration/defs", "app/queries")
 _DICT = "dict[str, Any]"
 _MAPPING = "Mapping[str, Any]"
+_DOCUMENT = ("streams.market.documents", "JsonDocument")
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -59,7 +63,7 @@ def _aliases(sources: Sequence[Source]) -> set[tuple[str, str]]:
                 found |= {(source.module, target.id) for target in node.targets if isinstance(target, ast.Name)}
             elif isinstance(node, ast.AnnAssign) and node.value is not None and ast.unparse(node.value) == _DICT:
                 found.add((source.module, ast.unparse(node.target)))
-    return found
+    return {name for name in found if name != _DOCUMENT}
 
 
 def _names_here(source: Source, aliases: set[tuple[str, str]]) -> set[str]:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 
 from app.api.deps import WantedPage, Warehouse
 from app.api.schemas import Listed, Market
-from app.queries.markets import load_markets
+from app.queries.markets import MarketFilter, load_markets
 from streams.market.identity import Venue
 from streams.market.listing import MarketStatus
 
@@ -16,7 +16,7 @@ router = APIRouter(tags=["markets"])
 
 
 @router.get("/markets")
-def list_markets(
+def list_markets(  # noqa: PLR0913 - FastAPI reads each query parameter from an argument
     connection: Warehouse,
     page: WantedPage,
     venue: Venue | None = None,
@@ -28,11 +28,7 @@ def list_markets(
     """List markets in the order of venue and id, with the last quote of those that are recorded."""
     found = load_markets(
         connection,
-        venue=venue,
-        status=status,
-        category=category,
-        search=search,
-        recorded_only=recorded,
+        MarketFilter(venue, status, category, search, recorded_only=recorded),
         limit=page.limit,
         cursor=page.cursor,
     )

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Query
 
 from app.api.deps import WantedPage, Warehouse
 from app.api.schemas import Listed, Opportunity, Trade
-from app.queries.opportunities import load_opportunities
-from app.queries.trades import load_trades
+from app.queries.opportunities import OpportunityFilter, load_opportunities
+from app.queries.trades import TradeFilter, load_trades
 
 router = APIRouter(tags=["trading"])
 
@@ -26,10 +26,7 @@ def list_opportunities(
     """List opportunities, newest first, with what became of each and the reasons of refusals."""
     found = load_opportunities(
         connection,
-        kind=kind,
-        outcome=outcome,
-        reason=reason,
-        open_only=open_only,
+        OpportunityFilter(kind=kind, outcome=outcome, reason=reason, open_only=open_only),
         limit=page.limit,
         cursor=page.cursor,
     )
@@ -45,5 +42,5 @@ def list_trades(
     group_id: Annotated[str | None, Query(max_length=200)] = None,
 ) -> Listed[Trade]:
     """List executions of hedges, newest first."""
-    found = load_trades(connection, state=state, mode=mode, group_id=group_id, limit=page.limit, cursor=page.cursor)
+    found = load_trades(connection, TradeFilter(None, state, mode, group_id), limit=page.limit, cursor=page.cursor)
     return Listed(items=[Trade.model_validate(row) for row in found.rows], next_cursor=found.next_cursor)

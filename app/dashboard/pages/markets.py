@@ -9,6 +9,7 @@ from app.dashboard import charts, theme
 from app.dashboard.data import REFRESH, act, person, read, show_chart, show_failed_tests, show_html
 from app.operator_actions import unwatch_market, watch_market
 from app.queries.markets import (
+    MarketFilter,
     MarketRow,
     load_categories,
     load_market_text,
@@ -54,11 +55,7 @@ def _filtered() -> list[MarketRow]:
     only_recorded = recorded.toggle("Recorded", help="Only markets whose books are being recorded.")
     found = read(
         load_markets,
-        venue=venue_choice,
-        status=status_choice,
-        category=category_choice,
-        search=words,
-        recorded_only=only_recorded,
+        MarketFilter(venue_choice, status_choice, category_choice, words, only_recorded),
         limit=_SHOWN_MAX,
     )
     more = f"the first {_SHOWN_MAX}; narrow the search for others" if found.next_cursor else "all that fit"

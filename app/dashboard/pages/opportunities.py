@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.dashboard import charts, theme
 from app.dashboard.data import REFRESH, read, show_chart, show_failed_tests, show_html
-from app.queries.opportunities import OpportunityRow, load_opportunities, load_refusal_counts
+from app.queries.opportunities import OpportunityFilter, OpportunityRow, load_opportunities, load_refusal_counts
 
 _KINDS = ("pair", "ladder", "event", "set")
 _ALL = "all"
@@ -29,7 +29,7 @@ def page() -> None:
 
 @st.fragment(run_every=REFRESH)
 def _live(outcome: str | None, kind: str | None, reason: str | None) -> None:
-    rows = read(load_opportunities, outcome=outcome, kind=kind, reason=reason, limit=60).rows
+    rows = read(load_opportunities, OpportunityFilter(outcome=outcome, kind=kind, reason=reason), limit=60).rows
     counts = read(load_refusal_counts)
     left, right = st.columns([3, 2], gap="large")
     with left:

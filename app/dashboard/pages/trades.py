@@ -8,7 +8,16 @@ import streamlit as st
 from app.dashboard import theme
 from app.dashboard.data import REFRESH, act, person, read, show_failed_tests, show_html
 from app.operator_actions import ask_flatten
-from app.queries.trades import FillRow, OrderRow, TradeDetail, TradeRow, count_trade_states, load_trade, load_trades
+from app.queries.trades import (
+    FillRow,
+    OrderRow,
+    TradeDetail,
+    TradeFilter,
+    TradeRow,
+    count_trade_states,
+    load_trade,
+    load_trades,
+)
 
 _ALL = "all"
 
@@ -34,7 +43,8 @@ def page() -> None:
         label_visibility="collapsed",
         key="trade-state",
     )
-    rows = list(read(load_trades, state=None if state in (None, _ALL) else state, limit=300).rows)
+    wanted = TradeFilter(state=None if state in (None, _ALL) else state)
+    rows = list(read(load_trades, wanted, limit=300).rows)
     if not rows:
         show_html(theme.empty("No trade in this state.", "Choose another state above."))
         return

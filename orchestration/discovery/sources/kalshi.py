@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
 
-from orchestration.discovery.sources.protocol import FetchedPage, Json
+from orchestration.discovery.sources.protocol import FetchedPage
 from streams.logs import get_logger
+from streams.market.documents import JsonDocument
 from streams.market.errors import MalformedFrame, NotFound, PermanentError
 from streams.market.identity import Venue
 from streams.storage.listings import EventRow
@@ -27,10 +28,12 @@ _FEES_BACK = timedelta(minutes=10)
 class KalshiLists(Protocol):
     """What discovery needs of the Kalshi client."""
 
-    async def events_page(self, cursor: str = ..., *, status: str | None = ...) -> Page[Json]:
+    async def events_page(self, cursor: str = ..., *, status: str | None = ...) -> Page[JsonDocument]:
         """Return one page of events with nested markets."""
 
-    async def markets_page(self, cursor: str = ..., *, limit: int = ..., **filters: str | int | None) -> Page[Json]:
+    async def markets_page(
+        self, cursor: str = ..., *, limit: int = ..., **filters: str | int | None
+    ) -> Page[JsonDocument]:
         """Return one page of markets."""
 
     async def series_list(self) -> list[Series]:
@@ -65,8 +68,8 @@ class KalshiSource:
     def __init__(
         self,
         client: KalshiLists,
-        series: dict[str, Json],
-        known_events: Callable[[Sequence[str]], Mapping[str, Json]],
+        series: dict[str, JsonDocument],
+        known_events: Callable[[Sequence[str]], Mapping[str, JsonDocument]],
         clock: Callable[[], datetime],
         readings: Mapping[str, Any] | None = None,
     ) -> None:
@@ -76,7 +79,7 @@ class KalshiSource:
         self._clock = clock
         self._readings = readings
 
-    async def prepare(self, kind: SweepKind) -> list[Json]:
+    async def prepare(self, kind: SweepKind) -> list[JsonDocument]:
         """A full sweep reads all series anew."""
         if kind == "incremental" and self._series:
             return []
@@ -143,7 +146,7 @@ class KalshiSource:
                 found = await self._with_events(page.items, "")
                 fetched.extend(found)
 
-    async def _with_events(self, markets: list[Json], cursor: str) -> FetchedPage:
+    async def _with_events(self, markets: list[JsonDocument], cursor: str) -> FetchedPage:
         fetched = FetchedPage(cursor=cursor)
         tickers = list(dict.fromkeys(str(market.get("event_ticker") or "") for market in markets))
         known = dict(self._known_events(tickers))
@@ -157,7 +160,7 @@ class KalshiSource:
             await self._add(fetched, known.get(ticker) or {"event_ticker": ticker}, theirs)
         return fetched
 
-    async def _add(self, fetched: FetchedPage, event: Json, markets: list[Json]) -> None:
+    async def _add(self, fetched: FetchedPage, event: JsonDocument, markets: list[JsonDocument]) -> None:
         series = await self._series_of(str(event.get("series_ticker") or ""))
         bare = {key: value for key, value in event.items() if key != "markets"}
         for payload in markets:
@@ -175,7 +178,7 @@ class KalshiSource:
                 )
             )
 
-    async def _series_of(self, ticker: str) -> Json:
+    async def _series_of(self, ticker: str) -> JsonDocument:
         if ticker and ticker not in self._series:
             try:
                 self._series[ticker] = (await self._client.series(ticker)).payload

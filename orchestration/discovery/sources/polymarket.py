@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from orchestration.discovery.sources.protocol import FetchedPage, Json
+from orchestration.discovery.sources.protocol import FetchedPage
+from streams.market.documents import JsonDocument
 from streams.market.identity import Venue
 from streams.market.listing import DiscoveredMarket
 from streams.storage.listings import EventRow
@@ -18,7 +19,7 @@ from streams.venues.polymarket.gamma.listings import parse_market
 class GammaLists(Protocol):
     """What discovery needs of the Polymarket client."""
 
-    async def gamma_markets_page(self, cursor: str = ..., *, limit: int = ..., **filters: Any) -> Page[Json]:
+    async def gamma_markets_page(self, cursor: str = ..., *, limit: int = ..., **filters: Any) -> Page[JsonDocument]:
         """Return one page of markets."""
 
 
@@ -34,13 +35,13 @@ class PolymarketSource:
         self._client = client
         self._clock = clock
 
-    async def prepare(self, kind: SweepKind) -> list[Json]:
+    async def prepare(self, kind: SweepKind) -> list[JsonDocument]:
         """Gamma's markets carry what they need."""
         return []
 
     async def page(self, cursor: str, since: datetime | None) -> FetchedPage:
         """Return one page of markets that are not closed."""
-        filters: Json = {"closed": "false"}
+        filters: JsonDocument = {"closed": "false"}
         if since is not None:
             filters["start_date_min"] = since.strftime("%Y-%m-%dT%H:%M:%SZ")
         page = await self._client.gamma_markets_page(cursor, **filters)
@@ -55,7 +56,7 @@ class PolymarketSource:
             fetched.extend(found)
         return fetched
 
-    def _parsed(self, items: list[Json], cursor: str) -> FetchedPage:
+    def _parsed(self, items: list[JsonDocument], cursor: str) -> FetchedPage:
         fetched = FetchedPage(cursor=cursor)
         for payload in items:
             before = len(fetched.markets)
@@ -65,7 +66,7 @@ class PolymarketSource:
         return fetched
 
 
-def _gamma_event(market: DiscoveredMarket, payload: Json) -> EventRow:
+def _gamma_event(market: DiscoveredMarket, payload: JsonDocument) -> EventRow:
     nested = payload.get("events") or [{}]
     return EventRow(
         venue=Venue.POLYMARKET,

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 import orjson
 
+from streams.market.documents import JsonDocument
 from streams.market.errors import MalformedFrame
 from streams.market.identity import Venue
 from streams.market.listing import DiscoveredMarket
 from streams.storage.listings import EventRow
 from streams.storage.sweeps import SweepKind
 
-Json = dict[str, Any]
 _IDS_PER_CALL = 50
 
 
@@ -25,11 +25,11 @@ class FetchedPage:
 
     markets: list[DiscoveredMarket] = field(default_factory=list)
     events: list[EventRow] = field(default_factory=list)
-    series: list[Json] = field(default_factory=list)
+    series: list[JsonDocument] = field(default_factory=list)
     dead_letters: list[tuple[bytes, str]] = field(default_factory=list)
     cursor: str = ""
 
-    def parse(self, payload: Json, parse: Callable[[Json], DiscoveredMarket]) -> None:
+    def parse(self, payload: JsonDocument, parse: Callable[[JsonDocument], DiscoveredMarket]) -> None:
         """Add one entry as a market, or as a dead letter if it does not parse."""
         try:
             self.markets.append(parse(payload))
@@ -50,7 +50,7 @@ class ListingSource(Protocol):
     def venue(self) -> Venue:
         """Whose markets."""
 
-    async def prepare(self, kind: SweepKind) -> list[Json]:
+    async def prepare(self, kind: SweepKind) -> list[JsonDocument]:
         """Load what all pages need; returns the series to keep."""
 
     async def page(self, cursor: str, since: datetime | None) -> FetchedPage:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from orchestration.execution.decide.hedge import Plan
 from orchestration.execution.decide.plan import plan_from_json
+from streams.market.documents import JsonDocument
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class FlattenDetail:
     command_id: int | None = None
     floors_e4: Mapping[int, int] = field(default_factory=dict)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonDocument:
         """Return the value of the key `flatten`."""
         return {"command_id": self.command_id, "floors_e4": dict(self.floors_e4)}
 
@@ -46,7 +46,7 @@ class ExecutionDetail:
     flatten: FlattenDetail | None = None
 
 
-def execution_detail(stored: Mapping[str, Any]) -> ExecutionDetail:
+def execution_detail(stored: JsonDocument) -> ExecutionDetail:
     """Return the typed view of `trading.executions.detail`.
 
     Raises:
@@ -62,6 +62,6 @@ def execution_detail(stored: Mapping[str, Any]) -> ExecutionDetail:
     )
 
 
-def _flatten(asked: Mapping[str, Any]) -> FlattenDetail:
+def _flatten(asked: JsonDocument) -> FlattenDetail:
     floors = {int(leg_no): int(floor) for leg_no, floor in asked.get("floors_e4", {}).items()}
     return FlattenDetail(asked.get("command_id"), floors)

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 from orchestration.execution.decide.hedge import LegBook, Plan, PlanLeg
 from orchestration.execution.decide.risk_checks import Refusal
@@ -15,6 +14,7 @@ from orchestration.opportunities.edges import Edge, Offer
 from orchestration.opportunities.outcomes import InvalidSet, OutcomeCase, normal_cases, parse_outcomes
 from orchestration.opportunities.sizing import Cap, size_bundle
 from streams.market.book import Book
+from streams.market.documents import JsonDocument
 from streams.market.events import BookSnapshot, Levels
 from streams.market.identity import Outcome, Venue
 from streams.market.taker_fees import taker_fees
@@ -250,12 +250,12 @@ def _plan(request: TradeRequest, legs: Sequence[LegKey], edge: Edge, policy: Pla
     )
 
 
-def plan_to_json(plan: Plan) -> dict[str, Any]:
+def plan_to_json(plan: Plan) -> JsonDocument:
     """Return the plan as it is kept in `trading.executions.detail`."""
     return asdict(plan)
 
 
-def plan_from_json(raw: Mapping[str, Any]) -> Plan:
+def plan_from_json(raw: JsonDocument) -> Plan:
     """Return the plan a former run wrote."""
     legs = tuple(
         PlanLeg(**{**leg, "venue": Venue(leg["venue"]), "pays_e4": tuple(leg["pays_e4"])}) for leg in raw["legs"]

@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
+from streams.market.documents import JsonDocument
 from streams.market.events import BookSnapshot
 from streams.market.identity import Outcome, Venue
 from streams.market.trading import Action, NewFill, Target
@@ -35,7 +36,7 @@ class PreparedOrder:
     """An order ready to be sent: the id that makes a second sending recognisable, and the exact request (JSON)."""
 
     client_order_id: str
-    request: dict[str, Any]
+    request: JsonDocument
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class OpenOrder:
     client_order_id: str
     market_id: str
     remaining_e6: int
-    payload: dict[str, Any] = field(default_factory=dict)
+    payload: JsonDocument = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class Payout:
     settlement_e4: int
     paid_e6: int | None
     settled_at: datetime
-    payload: dict[str, Any] = field(default_factory=dict)
+    payload: JsonDocument = field(default_factory=dict)
 
 
 class Gateway(Protocol):

@@ -22,6 +22,7 @@ from typing import Any
 import orjson
 
 from streams.market.book import Book
+from streams.market.documents import JsonDocument
 from streams.market.identity import Side, Venue
 from streams.market.units import PRICE_ONE_E4, price_e4, size_e6
 from streams.recorder.books import MarketKey, Parse, Parser
@@ -54,7 +55,7 @@ class RebuildReport:
     books: int = 0
     unusable_rows: int = 0
     differences: dict[str, int] = field(default_factory=dict)
-    unexplained: list[dict[str, Any]] = field(default_factory=list)
+    unexplained: list[JsonDocument] = field(default_factory=list)
     after_stale: int = 0
     sequence_holes: int = 0
     negative_levels: int = 0
@@ -195,7 +196,7 @@ def _levels(book: Book) -> Levels:
     return {("bid", p): s for p, s in book.bids.items()} | {("ask", p): s for p, s in book.asks.items()}
 
 
-def _difference(frame: _CsvFrame, before: Levels, after: Levels) -> dict[str, Any]:
+def _difference(frame: _CsvFrame, before: Levels, after: Levels) -> JsonDocument:
     changed = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
     return {
         "line": frame.line,
@@ -231,7 +232,7 @@ def rebuild_kalshi(path: Path) -> RebuildReport:
     return report
 
 
-def _crosses_as_yes_prices(frames: list[dict[str, Any]]) -> bool:
+def _crosses_as_yes_prices(frames: list[JsonDocument]) -> bool:
     """Whether any snapshot would be crossed if its NO ladder were in YES prices: then it is in NO prices."""
     for frame in frames:
         message = frame.get("msg", {})
@@ -249,7 +250,7 @@ class _DecimalFold:
         self._books: dict[str, dict[tuple[str, Decimal], Decimal]] = {}
         self.has_been_negative = False
 
-    def take(self, frame: dict[str, Any]) -> str | None:
+    def take(self, frame: JsonDocument) -> str | None:
         message = frame.get("msg", {})
         ticker: str | None = message.get("market_ticker")
         if frame["type"] == "orderbook_snapshot":

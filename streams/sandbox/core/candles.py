@@ -136,19 +136,34 @@ def _value(key: str, period: int, cell: int) -> int:
     return drawn % (2 * amplitude + 1) - amplitude
 
 
-def past_candles(
-    key: PastKey, market_id: str, start_e4: int, anchor_ms: int, start_ms: int, end_ms: int, step_minutes: int
-) -> Iterator[Candle]:
+@dataclass(frozen=True, slots=True)
+class MadeUpPast:
+    """The prices of one market before it was listed.
+
+    Attributes:
+        key: What they follow.
+        market_id: Whose they are; it gives them noise of their own.
+        start_e4: The YES price they lead to, as `price_e4`.
+        anchor_ms: When the market was listed and they end.
+    """
+
+    key: PastKey
+    market_id: str
+    start_e4: int
+    anchor_ms: int
+
+
+def past_candles(past: MadeUpPast, start_ms: int, end_ms: int, step_minutes: int) -> Iterator[Candle]:
     """Yield the made-up candles before the anchor, one per `step_minutes`, oldest first; sparse trades included."""
-    anchor = anchor_ms // MINUTE_MS
+    anchor = past.anchor_ms // MINUTE_MS
     first = -(-(start_ms // MINUTE_MS) // step_minutes) * step_minutes
     last = min(end_ms // MINUTE_MS, anchor)
     for minute in range(first, last, step_minutes):
         points = [
-            past_mid_e4(key, market_id, start_e4, anchor - minute - offset)
+            past_mid_e4(past.key, past.market_id, past.start_e4, anchor - minute - offset)
             for offset in range(0, step_minutes, max(1, step_minutes // 4))
         ]
-        yield _past_candle(market_id, minute, points)
+        yield _past_candle(past.market_id, minute, points)
 
 
 def _past_candle(market_id: str, minute: int, points: list[int]) -> Candle:

@@ -9,7 +9,7 @@ from typing import Any
 
 from streams.market.identity import Venue
 from streams.sandbox.core.accounts import Accounts
-from streams.sandbox.core.candles import PastKey
+from streams.sandbox.core.candles import MadeUpPast, PastKey
 from streams.sandbox.core.collateral_return import CollateralReturns
 from streams.sandbox.core.faults import FaultPlan
 from streams.sandbox.core.matching import MatchingEngine
@@ -96,9 +96,11 @@ class ExchangeState:
             if record.request.account_id == account_id and record is not replaced
         ]
 
-    def past_key(self, market_id: str) -> PastKey:
-        """What the market's made-up past follows: its own id unless the truth ties it to others."""
-        return self.past_keys.get(market_id) or PastKey(market_id)
+    def made_up_past(self, listed: ListedMarket) -> MadeUpPast:
+        """Return what a market's prices before its listing follow: the key the truth gives it, else its own id."""
+        market_id = listed.market_id
+        key = self.past_keys.get(market_id) or PastKey(market_id)
+        return MadeUpPast(key, market_id, listed.market.start_price_e4, listed.listed_ms)
 
     def drain_participant_fills(self) -> list[ParticipantFill]:
         """Return what orders of simulated participants traded since the last call."""

@@ -12,13 +12,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Concatenate, Generic, TypeVar
+from urllib.parse import unquote
 
-from streams.sandbox.http.server import Handler, Request, Response, Router
+from streams.sandbox.http.server import Request, Response
 
 VenueT = TypeVar("VenueT")
 PROFILE_CACHE_MS = 2**31
 """`Route.cache_ms` of a response that is cached for as long as the profile says."""
 _PART = re.compile(r"\{(\w+)\}")
+Handler = Callable[..., Response]
 
 
 class Access(Enum):
@@ -73,6 +75,32 @@ class Route(Generic[VenueT]):
     def parts(self) -> list[str]:
         """The names in the path, in their order."""
         return _PART.findall(self.path)
+
+
+class Router:
+    """Handlers by method and path; `{name}` in a path becomes an argument."""
+
+    def __init__(self) -> None:
+        self._exact: dict[tuple[str, str], Handler] = {}
+        self._patterns: list[tuple[str, re.Pattern[str], Handler]] = []
+
+    def add(self, method: str, path: str, handler: Handler) -> None:
+        """Register a handler. Patterns are tried in the order of their registration, after exact paths."""
+        if "{" not in path:
+            self._exact[method, path] = handler
+            return
+        pattern = re.compile(_PART.sub(r"(?P<\1>[^/]+)", path))
+        self._patterns.append((method, pattern, handler))
+
+    def find(self, method: str, path: str) -> tuple[Handler, dict[str, str]] | None:
+        """Return the handler with its arguments, None when there is none."""
+        handler = self._exact.get((method, path))
+        if handler is not None:
+            return handler, {}
+        for known, pattern, candidate in self._patterns:
+            if known == method and (match := pattern.fullmatch(path)):
+                return candidate, {name: unquote(value) for name, value in match.groupdict().items()}
+        return None
 
 
 def router_of(routes: Iterable[Route[VenueT]], bind: Callable[[Route[VenueT]], Handler], prefix: str = "") -> Router:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Protocol
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl
 
 import httptools
 import orjson
@@ -76,35 +76,6 @@ class Response:
     is_lost: bool = False
     is_reset: bool = False
     resume: Callable[[], Response] | None = None
-
-
-Handler = Callable[..., Response]
-
-
-class Router:
-    """Handlers by method and path; `{name}` in a path becomes an argument."""
-
-    def __init__(self) -> None:
-        self._exact: dict[tuple[str, str], Handler] = {}
-        self._patterns: list[tuple[str, re.Pattern[str], Handler]] = []
-
-    def add(self, method: str, path: str, handler: Handler) -> None:
-        """Register a handler. Patterns are tried in the order of their registration, after exact paths."""
-        if "{" not in path:
-            self._exact[method, path] = handler
-            return
-        pattern = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path))
-        self._patterns.append((method, pattern, handler))
-
-    def find(self, method: str, path: str) -> tuple[Handler, dict[str, str]] | None:
-        """Return the handler with its arguments, None when there is none."""
-        handler = self._exact.get((method, path))
-        if handler is not None:
-            return handler, {}
-        for known, pattern, candidate in self._patterns:
-            if known == method and (match := pattern.fullmatch(path)):
-                return candidate, {name: unquote(value) for name, value in match.groupdict().items()}
-        return None
 
 
 class Session(Protocol):

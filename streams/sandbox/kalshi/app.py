@@ -12,9 +12,9 @@ from streams.sandbox.core.faults import FaultRule
 from streams.sandbox.exchange.exchange import Exchange
 from streams.sandbox.http.fault_injection import FaultInjection, unavailable
 from streams.sandbox.http.response_cache import ResponseCache
-from streams.sandbox.http.routes import Access, Rejected, Route, router_of
+from streams.sandbox.http.routes import Access, Handler, Rejected, Route, router_of
 from streams.sandbox.http.schema_drift import with_schema_drift
-from streams.sandbox.http.server import Handler, Request, Response, Session
+from streams.sandbox.http.server import Request, Response, Session
 from streams.sandbox.kalshi.auth import KalshiKey, authenticate, scopes_of
 from streams.sandbox.kalshi.errors import nested, response_to, too_many_requests
 from streams.sandbox.kalshi.limits import cost_of

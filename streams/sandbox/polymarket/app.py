@@ -12,9 +12,9 @@ from streams.sandbox.core.faults import FaultRule
 from streams.sandbox.exchange.exchange import Exchange
 from streams.sandbox.http.fault_injection import FaultInjection, unavailable
 from streams.sandbox.http.response_cache import ResponseCache
-from streams.sandbox.http.routes import Access, Rejected, Route, router_of
+from streams.sandbox.http.routes import Access, Handler, Rejected, Route, router_of
 from streams.sandbox.http.schema_drift import with_schema_drift
-from streams.sandbox.http.server import Handler, Request, Response, Session
+from streams.sandbox.http.server import Request, Response, Session
 from streams.sandbox.polymarket.auth import PolymarketKey, is_signed_by, l1_proof
 from streams.sandbox.polymarket.chain import node, relayer
 from streams.sandbox.polymarket.clob import account, api_keys, books, cancels, heartbeats, markets, orders

@@ -89,10 +89,7 @@ def price_points(
     """
     start = max(start_s * 1000, int(listed.market.open_time.timestamp() * 1000))
     step = max(step_minutes, 1)
-    past = past_candles(
-        exchange.state.past_key(listed.market_id), listed.market_id, listed.market.start_price_e4, listed.listed_ms,
-        start, end_s * 1000, step,
-    )  # fmt: skip
+    past = past_candles(exchange.state.made_up_past(listed), start, end_s * 1000, step)
     points = [((candle.minute + step) * 60, _mid(candle)) for candle in past]
     recent = listed.history.between(max(start, listed.listed_ms), end_s * 1000)
     if not recent:

@@ -28,7 +28,8 @@ from streams.sandbox.core.model import (
 from streams.sandbox.core.profile import Profile, adjusted, profile_state
 from streams.sandbox.core.records import ExchangeMode
 from streams.sandbox.exchange.exchange import Exchange, participant_order_id
-from streams.sandbox.http.server import Request, Response, Router, Session
+from streams.sandbox.http.routes import Router
+from streams.sandbox.http.server import Request, Response, Session
 from streams.sandbox.kalshi.app import KalshiApp
 from streams.sandbox.kalshi.venue import KalshiVenue
 from streams.sandbox.polymarket.app import PolymarketApp

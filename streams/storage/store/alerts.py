@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from psycopg.types.json import Jsonb
 
+from streams.market.documents import JsonDocument
 from streams.storage.database import Connection, fetch_all, fetch_int
 
 Severity = Literal["notice", "warning", "critical"]
@@ -23,7 +24,7 @@ class AlertRow:
     kind: str
     severity: Severity
     message: str
-    detail: dict[str, Any]
+    detail: JsonDocument
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def raise_alert(
     severity: Severity,
     dedup_key: str,
     message: str,
-    detail: dict[str, Any] | None = None,
+    detail: JsonDocument | None = None,
 ) -> bool:
     """Open an alert; returns False when one with the same key is open already (it is left as it is)."""
     row = connection.execute(
@@ -82,7 +83,7 @@ def clear_other_alerts(connection: Connection, kind: str, dedup_keys: Collection
     )
 
 
-def alert_detail(connection: Connection, dedup_key: str) -> dict[str, Any]:
+def alert_detail(connection: Connection, dedup_key: str) -> JsonDocument:
     """Return the detail (JSON) of the open alert with this key, empty where none is open."""
     row = connection.execute(
         "SELECT detail FROM trading.alerts WHERE dedup_key = %s AND cleared_at IS NULL", (dedup_key,)
@@ -90,7 +91,7 @@ def alert_detail(connection: Connection, dedup_key: str) -> dict[str, Any]:
     return {} if row is None else dict(row["detail"])
 
 
-def merge_alert_detail(connection: Connection, dedup_key: str, detail: dict[str, Any]) -> None:
+def merge_alert_detail(connection: Connection, dedup_key: str, detail: JsonDocument) -> None:
     """Add keys to the detail of the open alert with this key, if there is one."""
     connection.execute(
         "UPDATE trading.alerts SET detail = detail || %s WHERE dedup_key = %s AND cleared_at IS NULL",

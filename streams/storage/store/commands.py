@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from psycopg.types.json import Jsonb
 
+from streams.market.documents import JsonDocument
 from streams.storage.database import Connection, fetch_one
 
 CommandKind = Literal["flatten", "resync", "re_ingest"]
@@ -18,15 +18,15 @@ class CommandRow:
     """A command that waits for its result. `subject` (JSON) says what it is about."""
 
     command_id: int
-    subject: Mapping[str, Any]
+    subject: JsonDocument
     asked_by: str
 
 
-def write_command(connection: Connection, kind: CommandKind, subject: Mapping[str, Any], asked_by: str) -> int:
+def write_command(connection: Connection, kind: CommandKind, subject: JsonDocument, asked_by: str) -> int:
     """Write what a person asks for; returns the command's id."""
     row = connection.execute(
         "INSERT INTO trading.commands (kind, subject, asked_by) VALUES (%s, %s, %s) RETURNING command_id",
-        (kind, Jsonb(dict(subject)), asked_by),
+        (kind, Jsonb(subject), asked_by),
     ).fetchone()
     assert row is not None
     return int(row["command_id"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 from psycopg.types.json import Jsonb
 
+from streams.market.documents import JsonDocument
 from streams.market.trading import ABSENT, ENDED_STATES, OPEN_STATES, UNRESOLVED, ExecutionRow, ExecutionState
 from streams.storage.database import Connection, fetch_all, fetch_int, fetch_one
 
@@ -35,7 +36,7 @@ class NewExecution:
     epoch: int
     edge_usd: Decimal
     contracts_e6: int
-    detail: dict[str, Any]
+    detail: JsonDocument
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class ExecutionEvent:
     happened_at: datetime
     state: str
     what: str
-    detail: dict[str, Any]
+    detail: JsonDocument
 
 
 def create_execution(connection: Connection, new: NewExecution) -> int | None:
@@ -209,7 +210,7 @@ def figures_of(connection: Connection, execution_ids: Sequence[int]) -> Executio
 
 
 def change_state(
-    connection: Connection, execution_id: int, state: str, what: str, detail: Mapping[str, Any] | None = None
+    connection: Connection, execution_id: int, state: str, what: str, detail: JsonDocument | None = None
 ) -> None:
     """Move an execution to a state and write the event with its cause."""
     with connection.transaction():
@@ -223,7 +224,7 @@ def change_state(
         )
 
 
-def merge_detail(connection: Connection, execution_id: int, detail: Mapping[str, Any]) -> None:
+def merge_detail(connection: Connection, execution_id: int, detail: JsonDocument) -> None:
     """Add keys to an execution's detail."""
     connection.execute(
         "UPDATE trading.executions SET detail = detail || %s, updated_at = clock_timestamp() WHERE execution_id = %s",

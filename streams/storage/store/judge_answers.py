@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from streams.market.documents import JsonDocument
 from streams.storage.database import Connection, fetch_one
 
 
@@ -17,7 +17,7 @@ class JudgeAnswerRow:
 
     content_hash: str
     model: str
-    answer: dict[str, Any]
+    answer: JsonDocument
     input_tokens: int
     output_tokens: int
     cost_usd: Decimal

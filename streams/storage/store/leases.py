@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 import psutil
 from psycopg.types.json import Jsonb
 
+from streams.market.documents import JsonDocument
 from streams.market.errors import PermanentError
 from streams.storage.database import Connection, fetch_all, fetch_one
 
@@ -100,7 +100,7 @@ def acquire(connection: Connection, name: str, holder: str, run_id: str, ttl_s: 
     return None if row is None else Lease(name, holder, run_id, int(row["epoch"]), ttl_s)
 
 
-def heartbeat(connection: Connection, lease: Lease, detail: dict[str, Any] | None = None) -> None:
+def heartbeat(connection: Connection, lease: Lease, detail: JsonDocument | None = None) -> None:
     """Prolong the lease by its time to live and store `detail` (JSON) beside it.
 
     Raises:
@@ -219,7 +219,7 @@ def recorder_pulse(connection: Connection) -> RecorderPulse:
     return pulse
 
 
-def recorder_counters(connection: Connection) -> dict[str, dict[str, Any]]:
+def recorder_counters(connection: Connection) -> dict[str, JsonDocument]:
     """Return the counters (JSON) that recorders stated within the last 30 seconds, by the name of their lease."""
     rows = connection.execute(
         """SELECT name, detail FROM trading.leases

@@ -9,6 +9,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from streams.market.documents import JsonDocument
 from streams.market.identity import Environment, MarketRef, Venue
 from streams.market.listing import terms_from_json
 from streams.market.trading import MarketGroup, MarketInfo
@@ -124,5 +125,5 @@ def _group(*, markets: Sequence[Mapping[str, str]], **columns: Any) -> MarketGro
     return MarketGroup(markets=refs, **columns)
 
 
-def _market_info(*, venue: str, terms: Mapping[str, Any], **columns: Any) -> MarketInfo:
+def _market_info(*, venue: str, terms: JsonDocument, **columns: Any) -> MarketInfo:
     return MarketInfo(venue=Venue(venue), terms=terms_from_json(terms), **columns)

@@ -9,6 +9,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from streams.market.documents import JsonDocument
 from streams.market.identity import Venue
 from streams.market.trading import ABSENT, UNRESOLVED, FillState, NewFill, OrderRow, OrderState
 from streams.storage.database import Connection, fetch_all, fetch_int
@@ -39,7 +40,7 @@ class NewIntent:
     decided_at: datetime
     expires_at: datetime
     client_order_id: str
-    request: dict[str, Any]
+    request: JsonDocument
 
 
 def write_intent(connection: Connection, new: NewIntent) -> int:

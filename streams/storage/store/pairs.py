@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from psycopg.types.json import Jsonb
 
+from streams.market.documents import JsonDocument
 from streams.market.identity import Environment
 from streams.market.trading import PairState
 from streams.storage.database import Connection, fetch_all, fetch_int, fetch_one
@@ -120,7 +121,7 @@ class NewVerdict:
     same_contract: bool
     polarity: str | None
     confidence: Decimal
-    differences: Sequence[dict[str, Any]]
+    differences: Sequence[JsonDocument]
     basis_risk: str
     explanation: str
     is_cached: bool

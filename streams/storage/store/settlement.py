@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from streams.market.documents import JsonDocument
 from streams.market.identity import Venue
 from streams.market.trading import ABSENT, OPEN_STATES, UNRESOLVED
 from streams.storage.database import Connection, fetch_int, fetch_one
@@ -121,7 +121,7 @@ class NewBalance:
     cash_e6: int
     ledger_cash_e6: int
     environment: str
-    detail: dict[str, Any]
+    detail: JsonDocument
 
 
 def write_balance(connection: Connection, new: NewBalance) -> None:

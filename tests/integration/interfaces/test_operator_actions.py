@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from app import operator_actions as acts
-from app.queries.markets import load_markets
+from app.queries.markets import MarketFilter, load_markets
 from app.queries.pairs import load_pairs
 from streams.market.identity import Venue
 from streams.storage.database import Connection
@@ -57,9 +57,9 @@ def test_a_limit_keeps_its_digits(connection: Connection) -> None:
 def test_watching_twice_is_watching_once(connection: Connection) -> None:
     for _ in range(2):
         acts.watch_market(connection, Venue.KALSHI, "KXTEMP-3", who="Ada")
-    assert load_markets(connection, search="KXTEMP-3", venue="kalshi").rows[0].is_watched
+    assert load_markets(connection, MarketFilter(search="KXTEMP-3", venue="kalshi")).rows[0].is_watched
     acts.unwatch_market(connection, Venue.KALSHI, "KXTEMP-3")
-    assert not load_markets(connection, search="KXTEMP-3", venue="kalshi").rows[0].is_watched
+    assert not load_markets(connection, MarketFilter(search="KXTEMP-3", venue="kalshi")).rows[0].is_watched
     with pytest.raises(acts.UnknownSubject):
         acts.watch_market(connection, Venue.KALSHI, "none", who="Ada")
 

@@ -74,13 +74,13 @@ def test_a_cursor_of_another_list_is_refused(connection: Connection, cursor: str
 
 
 def test_search_takes_signs_of_patterns_literally(connection: Connection) -> None:
-    assert markets.load_markets(connection, search="%").rows[0].title.count("%") == 1
-    assert markets.load_markets(connection, search="bitcoin").rows
-    assert not markets.load_markets(connection, search="no such words").rows
+    assert markets.load_markets(connection, markets.MarketFilter(search="%")).rows[0].title.count("%") == 1
+    assert markets.load_markets(connection, markets.MarketFilter(search="bitcoin")).rows
+    assert not markets.load_markets(connection, markets.MarketFilter(search="no such words")).rows
 
 
 def test_a_recorded_market_shows_its_last_quote(connection: Connection) -> None:
-    found = markets.load_markets(connection, recorded_only=True, venue="kalshi").rows
+    found = markets.load_markets(connection, markets.MarketFilter(recorded_only=True, venue="kalshi")).rows
     assert len(found) == 6
     assert all(row.bid is not None and row.ask is not None and row.bid < row.ask for row in found)
 
@@ -106,7 +106,10 @@ def test_a_polled_book_says_so_also_after_it_was_kept_without_a_new_poll(connect
     book = books.load_book(connection, "kalshi", "KXFED-26DEC-H0")
     assert book is not None
     assert book.is_polled
-    shown = {row.market_id: row.is_polled for row in markets.load_markets(connection, recorded_only=True).rows}
+    shown = {
+        row.market_id: row.is_polled
+        for row in markets.load_markets(connection, markets.MarketFilter(recorded_only=True)).rows
+    }
     assert [market_id for market_id, is_polled in shown.items() if is_polled] == ["KXFED-26DEC-H0"]
     assert {row.venue: row.is_polled for row in health.load_connections(connection)} == {
         "kalshi": True,
@@ -154,7 +157,7 @@ def test_opportunities_say_what_became_of_them(connection: Connection) -> None:
     found = opportunities.load_opportunities(connection, limit=100).rows
     assert {row.outcome for row in found} == {"traded", "refused", "passed"} | {"open"} & {row.outcome for row in found}
     assert all(row.refusals for row in found if row.outcome == "refused")
-    page = opportunities.load_opportunities(connection, reason="cooldown", limit=1)
+    page = opportunities.load_opportunities(connection, opportunities.OpportunityFilter(reason="cooldown"), limit=1)
     assert page.rows[0].refusals == {"cooldown": 1}
 
 

@@ -170,6 +170,25 @@ def four(params: Mapping[str, Any], other: dict[str, int]) -> int:
         untyped_reads(sources, ["streams/elsewhere"])
 
 
+def test_a_document_by_its_name_is_no_row_and_one_without_it_is(grow: Grow) -> None:
+    sources = grow(
+        {
+            "streams/market/documents.py": "JsonDocument: TypeAlias = dict[str, Any]\n",
+            "streams/room/a.py": """
+from streams.market.documents import JsonDocument
+
+def named(payload: JsonDocument) -> str:
+    return payload["title"]
+
+def bare(payload: dict[str, Any]) -> str:
+    return payload["title"]
+""",
+        }
+    )
+    found = untyped_reads(sources, ["streams/room"])["streams/room"]
+    assert (found.signatures, found.subscripts) == (1, 1)
+
+
 def _code(path: Path, text: str) -> dict[str, Callable[[], object]]:
     names: dict[str, Callable[[], object]] = {}
     exec(compile(text, str(path), "exec"), names)

@@ -89,10 +89,7 @@ def _candles(venue: KalshiVenue, listed: ListedMarket, period: _Period) -> list[
     """The made-up past and what happened since, oldest first; bounded by the market's opening."""
     start_ms = max(period.start_s * 1000, int(listed.market.open_time.timestamp() * 1000))
     end_ms, step = period.end_s * 1000, period.step
-    past = past_candles(
-        venue.exchange.state.past_key(listed.market_id), listed.market_id, listed.market.start_price_e4,
-        listed.listed_ms, start_ms, end_ms, step,
-    )  # fmt: skip
+    past = past_candles(venue.exchange.state.made_up_past(listed), start_ms, end_ms, step)
     return [*past, *grouped(listed.history.between(max(start_ms, listed.listed_ms), end_ms), step)]
 
 

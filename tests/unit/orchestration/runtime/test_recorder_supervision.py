@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from orchestration.runtime.recorder_supervision import RecorderRun, decide
+from orchestration.runtime.recorder_supervision import LaunchedRun, decide
 from streams.storage.store.leases import LeaseRow, process_holder
 
 
@@ -25,29 +25,29 @@ def test_a_shard_nobody_ever_recorded_is_started() -> None:
 
 
 def test_nothing_is_started_while_the_lease_lives() -> None:
-    assert not decide(lease(), [RecorderRun("a", 500)]).start
+    assert not decide(lease(), [LaunchedRun("a", 500)]).start
 
 
 def test_a_dead_process_is_replaced_before_its_lease_expires() -> None:
-    decision = decide(lease(holder=DEAD), [RecorderRun("a", 500)])
+    decision = decide(lease(holder=DEAD), [LaunchedRun("a", 500)])
     assert (decision.start, decision.dead_run_ids) == (True, ["a"])
 
 
 def test_an_expired_lease_of_another_host_is_replaced() -> None:
-    decision = decide(lease(holder="elsewhere:1:1.00", is_alive=False, age_s=20), [RecorderRun("a", 500)])
+    decision = decide(lease(holder="elsewhere:1:1.00", is_alive=False, age_s=20), [LaunchedRun("a", 500)])
     assert (decision.start, decision.dead_run_ids) == (True, ["a"])
 
 
 def test_a_young_run_without_a_lease_is_waited_for() -> None:
-    decision = decide(lease(holder=DEAD), [RecorderRun("a", 500), RecorderRun("b", 3)])
+    decision = decide(lease(holder=DEAD), [LaunchedRun("a", 500), LaunchedRun("b", 3)])
     assert (decision.start, decision.dead_run_ids) == (False, ["a"])
 
 
 def test_a_run_that_never_took_the_lease_is_dead() -> None:
-    decision = decide(None, [RecorderRun("b", 61)])
+    decision = decide(None, [LaunchedRun("b", 61)])
     assert (decision.start, decision.dead_run_ids) == (True, ["b"])
 
 
 def test_a_run_that_has_just_released_its_lease_may_finish() -> None:
-    decision = decide(lease(is_alive=False, released_at=datetime.now(UTC), age_s=2), [RecorderRun("a", 500)])
+    decision = decide(lease(is_alive=False, released_at=datetime.now(UTC), age_s=2), [LaunchedRun("a", 500)])
     assert (decision.start, decision.dead_run_ids) == (False, [])

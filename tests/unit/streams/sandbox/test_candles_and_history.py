@@ -5,7 +5,15 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.sandbox.core.candles import MINUTE_MS, MarketHistory, PastKey, grouped, past_candles, past_mid_e4
+from streams.sandbox.core.candles import (
+    MINUTE_MS,
+    MadeUpPast,
+    MarketHistory,
+    PastKey,
+    grouped,
+    past_candles,
+    past_mid_e4,
+)
 
 ANCHOR = 29_900_000 * MINUTE_MS
 DAY = 1_440
@@ -39,7 +47,7 @@ def test_markets_of_one_contract_move_together_and_the_inverse_against_them() ->
 
 def test_seven_days_of_hours_are_168_candles_with_ordered_prices() -> None:
     start = ANCHOR - 7 * DAY * MINUTE_MS
-    candles = list(past_candles(PastKey("f"), "M", 5_000, ANCHOR, start, ANCHOR, 60))
+    candles = list(past_candles(MadeUpPast(PastKey("f"), "M", 5_000, ANCHOR), start, ANCHOR, 60))
     assert len(candles) == 168
     for candle in candles:
         assert candle.bid_low <= candle.bid_open <= candle.bid_high
