@@ -13,6 +13,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Literal
 
+from streams.market.documents import JsonDocument
 from streams.market.fees import FeeSchedule, from_json
 from streams.market.identity import MarketRef, Outcome, Venue, market_key
 from streams.market.listing import MarketTerms
@@ -230,7 +231,7 @@ class ExecutionRow:
     settled_at: datetime | None
     expected_pnl_e6: int | None
     realised_pnl_e6: int | None
-    detail: Mapping[str, Any]
+    detail: JsonDocument
     updated_at: datetime
 
     @property

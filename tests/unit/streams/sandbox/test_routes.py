@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from streams.sandbox.http.routes import Access, Route, router_of
-from streams.sandbox.http.server import Handler, Request, Response
+from streams.sandbox.http.routes import Access, Handler, Route, router_of
+from streams.sandbox.http.server import Request, Response
 
 _REQUEST = Request("GET", "/", [], {})
 
