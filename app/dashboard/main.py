@@ -15,7 +15,7 @@ if _ROOT not in sys.path:
 from app.dashboard import theme  # noqa: E402
 from app.dashboard.banner import banner  # noqa: E402
 from app.dashboard.data import REFRESH, read, show_html  # noqa: E402
-from app.dashboard.pages import (  # noqa: E402
+from app.dashboard.views import (  # noqa: E402
     depth,
     health,
     markets,

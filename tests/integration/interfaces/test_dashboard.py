@@ -35,7 +35,7 @@ import streamlit as st
 from app.dashboard import theme
 from app.dashboard.banner import banner
 from app.dashboard.data import read, show_html
-from app.dashboard.pages import {page} as view
+from app.dashboard.views import {page} as view
 from app.queries.health import load_ages
 from streams.storage.store.warehouse import load_environment
 from streams.storage.store.risk import last_switch

@@ -13,7 +13,7 @@ import pytest
     [
         ("app.queries.status, app.operator_actions", ("streamlit", "fastapi", "dagster", "pandas", "plotly")),
         ("app.api.main", ("streamlit", "dagster", "pandas")),
-        ("app.dashboard.pages.overview", ("fastapi", "dagster")),
+        ("app.dashboard.views.overview", ("fastapi", "dagster")),
     ],
 )
 def test_an_import_does_not_pull_in(modules: str, forbidden: tuple[str, ...]) -> None:
