@@ -109,7 +109,7 @@ def test_a_crash_right_after_a_late_fill_was_noted_still_sells_it(
         with connect(database) as connection:
             seed_group(connection)
             venues = {venue: Forgetful(venue, connection, index, {}) for index, venue in enumerate(Venue)}
-            context = TradingContext(fake_settings(), "live", venues)
+            context = TradingContext(fake_settings(execution_max_s=20.0), "live", venues)
             await ensure_deposits(connection, context)
             set_books(venues, random.Random(5))
             await SignalTrader(connection, context, "run").trade(seed_signal(connection, 1))
@@ -248,9 +248,9 @@ def test_what_mends_a_hedge_is_priced_on_the_grid_its_book_states_now(
                 Venue.POLYMARKET: Refined(Venue.POLYMARKET, connection, 2, {}),
             }
             set_books(venues, random.Random(5))
-            await SignalTrader(connection, TradingContext(fake_settings(), "live", venues), "run").trade(
-                seed_signal(connection, 1)
-            )
+            await SignalTrader(
+                connection, TradingContext(fake_settings(execution_max_s=20.0), "live", venues), "run"
+            ).trade(seed_signal(connection, 1))
             specs = list(venues[Venue.POLYMARKET].prepared.values())
             assert [spec.action for spec in specs[:2]] == ["buy", "sell"]
             assert [spec.target.terms.price_ranges for spec in specs[:2]] == [((0, 10_000, 100),), ((0, 10_000, 10),)]
