@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export DO_NOT_TRACK := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help up down test check setup format lint types contracts definitions models bench proof-line proof-kills proof-universe proof-recordings proof-faults docs clean proof-engine fuzz structure
+.PHONY: help up down test system check setup format lint types contracts definitions models bench proof-line proof-kills proof-universe proof-recordings proof-faults docs clean proof-engine fuzz structure
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,9 +30,12 @@ down: $(VENV)/.installed ## stop what runs
 	@$(BIN)/crossbook down
 
 test: $(VENV)/.installed ## run the tests
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore=tests/system
 
-check: $(VENV)/.installed format lint types contracts definitions models test ## everything CI runs
+system: $(VENV)/.installed ## tests of `crossbook up` as a whole, on an empty home and on a stored one (about 4 minutes)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/system
+
+check: $(VENV)/.installed format lint types contracts definitions models test system ## everything CI runs
 
 format:
 	@$(BIN)/ruff format --check .
