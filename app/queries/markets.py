@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
+
+from psycopg.types.json import Jsonb
 
 from app.queries.rows import MartRows, Page, conditions, decode_cursor, fetch, fetch_mart, page_of
 from streams.storage.database import Connection
@@ -105,6 +108,17 @@ LEFT JOIN LATERAL (
 ORDER BY m.venue, m.market_id
 """
 
+_FOUND = "SELECT l.venue, l.market_id FROM raw.market_lookup AS l WHERE l.words @@ %(words)s::tsquery"
+_FOUND_MAX = 1_000
+_IS_FOUND = """EXISTS (
+    SELECT FROM raw.market_lookup AS l
+    WHERE l.venue = markets.venue AND l.market_id = markets.market_id AND l.words @@ %(words)s::tsquery OFFSET 0
+)"""
+_IS_ONE_OF_THEM = """(venue, market_id) IN (
+    SELECT x.venue, x.market_id FROM jsonb_to_recordset(%(found)s::jsonb) AS x (venue text, market_id text)
+)"""
+_HAS_SIGNS = """strpos(concat_ws(E'\\n', title, subtitle, event_title, market_id), %(signs)s) > 0"""
+
 
 @dataclass(frozen=True, slots=True)
 class MarketFilter:
@@ -125,6 +139,10 @@ def load_markets(
 ) -> Page[MarketRow]:
     """Return the wanted markets in the order of (venue, market_id).
 
+    `wanted.search` finds the markets whose title, subtitle, event or id hold, for each word of it, a word that begins
+    with it, in any case and order; words are runs of letters and digits. A search without any, like `%`, finds the
+    markets that have just that in one of these texts.
+
     Raises:
         InvalidCursor: If `cursor` is not one of this list.
     """
@@ -134,12 +152,7 @@ def load_markets(
         ("status = %(status)s", "status", wanted.status),
         ("category = %(category)s", "category", wanted.category),
         ("is_recording", "recorded_only", wanted.recorded_only),
-        (
-            "(title ILIKE %(pattern)s OR event_title ILIKE %(pattern)s OR subtitle ILIKE %(pattern)s"
-            " OR market_id ILIKE %(pattern)s)",
-            "pattern",
-            _contains(wanted.search) if wanted.search.strip() else None,
-        ),
+        *_look_up(connection, wanted.search.replace("\x00", "").strip()),
         ("(venue, market_id) > (%(after_venue)s, %(after_id)s)", "after_venue", after[0]),
     )
     params |= {"after_id": after[1], "rows": limit + 1}
@@ -152,20 +165,14 @@ def load_markets(
 def load_categories(connection: Connection) -> list[str]:
     """Return the categories there are, sorted; each is found by one step in an index, not by reading all markets."""
     query = """
-        WITH RECURSIVE of_markets AS (
-            (SELECT category FROM raw.market_versions WHERE category > '' ORDER BY category LIMIT 1)
+        WITH RECURSIVE found AS (
+            (SELECT category FROM raw.market_lookup WHERE category > '' ORDER BY category LIMIT 1)
             UNION ALL
-            SELECT (SELECT v.category FROM raw.market_versions AS v WHERE v.category > o.category
-                ORDER BY v.category LIMIT 1)
-            FROM of_markets AS o WHERE o.category IS NOT NULL
-        ), of_events AS (
-            (SELECT category FROM raw.events WHERE category > '' ORDER BY category LIMIT 1)
-            UNION ALL
-            SELECT (SELECT e.category FROM raw.events AS e WHERE e.category > o.category ORDER BY e.category LIMIT 1)
-            FROM of_events AS o WHERE o.category IS NOT NULL
+            SELECT (SELECT l.category FROM raw.market_lookup AS l WHERE l.category > f.category
+                ORDER BY l.category LIMIT 1)
+            FROM found AS f WHERE f.category IS NOT NULL
         )
-        SELECT category FROM of_markets WHERE category IS NOT NULL
-        UNION SELECT category FROM of_events WHERE category IS NOT NULL ORDER BY 1
+        SELECT category FROM found WHERE category IS NOT NULL ORDER BY 1
     """
     return [str(row["category"]) for row in connection.execute(query)]
 
@@ -212,6 +219,20 @@ def load_recent_quotes(connection: Connection, venue: str, market_id: str, minut
     return fetch(connection, QuoteRow, query, {"venue": venue, "market_id": market_id, "minutes": minutes})
 
 
-def _contains(text: str) -> str:
-    escaped = text.strip().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_").replace("\x00", "")
-    return f"%{escaped}%"
+def _look_up(connection: Connection, search: str) -> list[tuple[str, str, Any]]:
+    """Return the conditions of a search.
+
+    The server cannot tell how many markets a beginning of a word fits. Few are looked up before the list is read; many
+    are met soon by whoever goes through the markets in their order, one by one (OFFSET 0 has the server do so).
+    """
+    if not search:
+        return []
+    query = (
+        "SELECT coalesce(raw.search_for(%(search)s)::text, '') AS words, raw.words_of(%(search)s) = '{}' AS is_signs"
+    )
+    row = connection.execute(query, {"search": search}).fetchone() or {}
+    signs = (_HAS_SIGNS, "signs", search if row["is_signs"] else None)
+    found = connection.execute(f"{_FOUND} LIMIT {_FOUND_MAX + 1}", {"words": row["words"]}).fetchall()
+    if len(found) > _FOUND_MAX:
+        return [(_IS_FOUND, "words", row["words"]), signs]
+    return [(_IS_ONE_OF_THEM, "found", Jsonb(found)), signs]

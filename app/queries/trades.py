@@ -117,7 +117,9 @@ SELECT execution_id, signal_id, group_id, kind, title, state, mode, environment,
 FROM analytics.trades {where} ORDER BY execution_id DESC LIMIT %(rows)s
 """
 
-# The same legs as in analytics.trades, read for a page at once: much quicker than trade by trade.
+# The same legs as in analytics.trades, read for many trades at once: much quicker than trade by trade. For more of them
+# than this the server would read whole tables.
+_LEGS_AT_ONCE = 100
 _LEGS = """
 SELECT execution_id, venue, market_id, outcome, title, contracts, held_contracts AS filled, paid_usd, received_usd,
     fees_usd
@@ -175,19 +177,20 @@ def load_trades(
 def _load_legs(connection: Connection, execution_ids: list[int]) -> dict[int, list[TradeLeg]]:
     """Return the legs of each execution."""
     legs: dict[int, list[TradeLeg]] = {}
-    for row in connection.execute(_LEGS, {"ids": execution_ids}):
-        leg = TradeLeg(
-            venue=row["venue"],
-            market_id=row["market_id"],
-            outcome=row["outcome"],
-            title=row["title"],
-            contracts=f"{row['contracts']:.6f}",
-            filled=f"{row['filled']:.6f}",
-            paid_usd=f"{row['paid_usd']:.6f}",
-            received_usd=f"{row['received_usd']:.6f}",
-            fees_usd=f"{row['fees_usd']:.6f}",
-        )
-        legs.setdefault(row["execution_id"], []).append(leg)
+    for first in range(0, len(execution_ids), _LEGS_AT_ONCE):
+        for row in connection.execute(_LEGS, {"ids": execution_ids[first : first + _LEGS_AT_ONCE]}):
+            leg = TradeLeg(
+                venue=row["venue"],
+                market_id=row["market_id"],
+                outcome=row["outcome"],
+                title=row["title"],
+                contracts=f"{row['contracts']:.6f}",
+                filled=f"{row['filled']:.6f}",
+                paid_usd=f"{row['paid_usd']:.6f}",
+                received_usd=f"{row['received_usd']:.6f}",
+                fees_usd=f"{row['fees_usd']:.6f}",
+            )
+            legs.setdefault(row["execution_id"], []).append(leg)
     return legs
 
 
@@ -211,5 +214,5 @@ def load_trade(connection: Connection, execution_id: int) -> TradeDetail | None:
 
 def count_trade_states(connection: Connection) -> dict[str, int]:
     """Return the number of executions per state."""
-    query = "SELECT state, count(*) AS trades FROM analytics.trades GROUP BY state ORDER BY state"
+    query = "SELECT state, sum(trades) AS trades FROM analytics.trade_states GROUP BY state ORDER BY state"
     return {str(row["state"]): int(row["trades"]) for row in connection.execute(query)}

@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -130,12 +131,22 @@ class Explained:
 
     def execute(self, query: Any, params: Any = None) -> Any:
         """Run a query; keep the best time of several if it is the slowest so far."""
+        self.explain(query, params)
+        return self._connection.execute(query, params)
+
+    def explain(self, query: Any, params: Any) -> None:
+        """Time a query; keep the best of several if it is the slowest so far."""
         text = query.as_string(self._connection) if hasattr(query, "as_string") else str(query)
         best = min(self._time(text, params) for _ in range(REPEATS))
         if best > self.slowest_ms:
             self.slowest_ms, self.slowest_query = best, text
             self._params = params
-        return self._connection.execute(query, params)
+
+    @contextmanager
+    def cursor(self, **options: Any) -> Iterator[ExplainedCursor]:
+        """Open a cursor whose queries are timed like those of `execute`."""
+        with self._connection.cursor(**options) as opened:
+            yield ExplainedCursor(self, opened)
 
     def plan(self) -> str:
         """Return the plan of the slowest query."""
@@ -147,6 +158,22 @@ class Explained:
         assert row is not None
         (plan,) = row["QUERY PLAN"]
         return float(plan["Planning Time"]) + float(plan["Execution Time"])
+
+
+class ExplainedCursor:
+    """A cursor that has its queries timed before it runs them."""
+
+    def __init__(self, explained: Explained, cursor: Any) -> None:
+        self._explained = explained
+        self._cursor = cursor
+
+    def execute(self, query: Any, params: Any = None) -> Any:
+        """Time a query, then run it."""
+        self._explained.explain(query, params)
+        return self._cursor.execute(query, params)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cursor, name)
 
 
 def reads(connection: Connection) -> dict[str, Callable[[Any], Any]]:
@@ -191,6 +218,14 @@ def reads(connection: Connection) -> dict[str, Callable[[Any], Any]]:
         "markets of a category": partial(markets.load_markets, markets.MarketFilter(category="Category 7")),
         "markets, recorded": partial(markets.load_markets, markets.MarketFilter(recorded_only=True)),
         "markets, found by a word": partial(markets.load_markets, markets.MarketFilter(search="number 777")),
+        "markets found by a word they all have": partial(markets.load_markets, markets.MarketFilter(search="happen")),
+        "markets of a category and a status found by a word they all have": partial(
+            markets.load_markets, markets.MarketFilter(search="happen", category="Category 7", status="open")
+        ),
+        "markets found by one digit": partial(markets.load_markets, markets.MarketFilter(search="7")),
+        "markets found by words none has": partial(markets.load_markets, markets.MarketFilter(search="happen nothing")),
+        "markets found by a sign they all have": partial(markets.load_markets, markets.MarketFilter(search="?")),
+        "markets found by a sign none has": partial(markets.load_markets, markets.MarketFilter(search="%")),
         "categories": markets.load_categories,
         "pairs, 500": partial(pairs.load_pairs, limit=500),
         "pairs by state, counted": pairs.count_pairs,

@@ -29,6 +29,7 @@ ENTITIES = {
     "pairs",
     "trades",
     "trade_legs",
+    "trade_states",
     "orders",
     "fills",
     "positions",
@@ -379,7 +380,7 @@ def test_a_dagster_run_reports_rows_charts_and_checks(warehouse: Warehouse) -> N
     assert found["rows"] == 1
     assert found["chart"].startswith("*rows per minute")
     assert set(found["counted"]) == SERIES
-    assert (found["models"], found["failed"]) == (48, [])
+    assert (found["models"], found["failed"]) == (51, [])
     assert found["checks"] > 50
 
 

@@ -14,6 +14,11 @@ from streams.market.listing import MarketStatus
 
 router = APIRouter(tags=["markets"])
 
+_SEARCH = (
+    "Words, in any case and order: finds markets whose title, subtitle, event or id have, for each, a word that begins"
+    " with it. Without letters and digits: finds markets in one of whose texts just these signs stand."
+)
+
 
 @router.get("/markets")
 def list_markets(  # noqa: PLR0913 - FastAPI reads each query parameter from an argument
@@ -22,7 +27,7 @@ def list_markets(  # noqa: PLR0913 - FastAPI reads each query parameter from an 
     venue: Venue | None = None,
     status: MarketStatus | None = None,
     category: Annotated[str | None, Query(max_length=200)] = None,
-    search: Annotated[str, Query(max_length=200, description="Looks in titles, events and ids, any case.")] = "",
+    search: Annotated[str, Query(max_length=200, description=_SEARCH)] = "",
     recorded: Annotated[bool, Query(description="Only markets whose books are being recorded.")] = False,
 ) -> Listed[Market]:
     """List markets in the order of venue and id, with the last quote of those that are recorded."""

@@ -45,7 +45,12 @@ def page() -> None:
 
 def _filtered() -> list[MarketRow]:
     search, venue, status, category, recorded = st.columns([4, 2, 2, 2, 1.6], vertical_alignment="bottom")
-    words = search.text_input("Search", placeholder="Title, event or id", key="market-search")
+    words = search.text_input(
+        "Search",
+        placeholder="Words of title, event or id",
+        key="market-search",
+        help="Finds markets that have, for each word, one that begins with it: bitc 100 finds Bitcoin above 100,000.",
+    )
     names: dict[str | None, str] = {None: "Both venues"}
     names.update(theme.VENUE_NAMES)
     venue_choice = venue.selectbox("Venue", list(names), format_func=lambda key: names[key], key="market-venue")

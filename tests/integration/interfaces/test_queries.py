@@ -79,6 +79,85 @@ def test_search_takes_signs_of_patterns_literally(connection: Connection) -> Non
     assert not markets.load_markets(connection, markets.MarketFilter(search="no such words")).rows
 
 
+SEARCHES: list[tuple[str, bool, str]] = [
+    ("as it is written", True, "Bitcoin above $100,000 at noon?"),
+    ("any case", True, "bITCOIN"),
+    ("how a word begins", True, "bitc"),
+    ("how several words begin, in any order", True, "noo abov bitc"),
+    ("words of title, subtitle, event and id at once", True, "crypto noon yearly kxt"),
+    ("the whole id", True, "KXTST-26DEC-B100"),
+    ("a part of the id", True, "26dec"),
+    ("a number with its sign", True, "$100,000"),
+    ("a word that is not English", True, "são"),
+    ("between typographic quotes", True, "“Bitcoin”"),
+    ("what only the event of its own says", True, "prices"),
+    ("signs alone that stand in the title", True, "$"),
+    ("a percent sign with words", True, "% bitcoin"),
+    ("one word that is not there", False, "bitcoin below"),
+    ("the inside of a word", False, "itcoin"),
+    ("another sign alone", True, ")"),
+    ("several signs alone that stand apart", False, "?$"),
+    ("signs alone that stand nowhere", False, "$$"),
+    ("quotes and backslashes", False, "'\\'"),
+    ("operators of a query", False, "!"),
+    ("operators with words", True, "bitcoin & !above | (noon:*) <-> '' \\"),
+    ("a word longer than any", False, "b" * 200),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("is_found", "search"), [case[1:] for case in SEARCHES], ids=[case[0] for case in SEARCHES])
+def test_a_search_finds_markets_by_how_their_words_begin(database: str, is_found: bool, search: str) -> None:
+    with connect(database) as connection:
+        _list_market(connection, "KXTST-26DEC-B100", "Bitcoin above $100,000 at noon?", "Yearly (São Paulo)")
+        connection.execute(
+            "INSERT INTO raw.events (venue, event_id, title, category, payload, first_seen_at, last_seen_at)"
+            " VALUES ('kalshi', 'E', 'Crypto prices', 'Crypto', '{}', now(), now())"
+        )
+        assert [
+            row.market_id for row in markets.load_markets(connection, markets.MarketFilter(search=search)).rows
+        ] == (["KXTST-26DEC-B100"] if is_found else [])
+
+
+@pytest.mark.parametrize("search", ["\x00", " ", "\x00 \t"])
+def test_a_search_for_nothing_finds_all(connection: Connection, search: str) -> None:
+    assert len(markets.load_markets(connection, markets.MarketFilter(search=search), limit=200).rows) == 92
+
+
+def test_a_market_is_listed_by_what_it_and_its_event_say_last(database: str) -> None:
+    event = (
+        "INSERT INTO raw.events (venue, event_id, title, category, payload, first_seen_at, last_seen_at)"
+        " VALUES ('kalshi', 'E', %s, %s, '{}', now(), now())"
+        " ON CONFLICT (venue, event_id) DO UPDATE SET title = excluded.title, category = excluded.category"
+    )
+    with connect(database) as connection:
+        connection.execute(event, ("Weather of today", "Weather"))
+        _list_market(connection, "M", "Rain?")
+        assert markets.load_markets(connection, markets.MarketFilter(category="Weather", search="today")).rows[
+            0
+        ].event_title == ("Weather of today")
+        connection.execute(event, ("Climate", "Science"))
+        assert markets.load_categories(connection) == ["Science"]
+        assert markets.load_markets(connection, markets.MarketFilter(category="Science", search="climate")).rows
+        assert not markets.load_markets(connection, markets.MarketFilter(search="weather")).rows
+        _list_market(connection, "M", "Snow?", category="Winter")
+        (row,) = markets.load_markets(connection, markets.MarketFilter(category="Winter", search="snow climate")).rows
+        assert (row.title, row.event_title) == ("Snow?", "Climate")
+        assert not markets.load_markets(connection, markets.MarketFilter(search="rain")).rows
+        assert markets.load_categories(connection) == ["Winter"]
+
+
+def _list_market(connection: Connection, market_id: str, title: str, subtitle: str = "", category: str = "") -> None:
+    connection.execute(
+        "WITH v AS (INSERT INTO raw.market_versions (venue, market_id, version_hash, text_hash, event_id, title,"
+        " subtitle, category, outcomes, status, terms, payload, seen_at) VALUES ('kalshi', %(id)s, %(title)s, 'h', 'E',"
+        " %(title)s, %(subtitle)s, %(category)s, '[]', 'open', '{}', '{}', now()) RETURNING version_id)"
+        " INSERT INTO raw.market_state (venue, market_id, version_id, status, first_seen_at, last_seen_at)"
+        " SELECT 'kalshi', %(id)s, version_id, 'open', now(), now() FROM v"
+        " ON CONFLICT (venue, market_id) DO UPDATE SET version_id = excluded.version_id",
+        {"id": market_id, "title": title, "subtitle": subtitle, "category": category},
+    )
+
+
 def test_a_recorded_market_shows_its_last_quote(connection: Connection) -> None:
     found = markets.load_markets(connection, markets.MarketFilter(recorded_only=True, venue="kalshi")).rows
     assert len(found) == 6

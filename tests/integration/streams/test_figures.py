@@ -77,6 +77,13 @@ def test_an_older_database_has_its_totals_after_the_migration(empty_database: st
             _book(connection, *entries, market=name)
         _trade(connection)
         _trade(connection, NOON, -250_000)
+        connection.execute(
+            "WITH v AS (INSERT INTO raw.market_versions (venue, market_id, version_hash, text_hash, event_id, title,"
+            " category, outcomes, status, terms, payload, seen_at) VALUES ('kalshi', 'A', 'h', 'h', 'E', 'Bulls win?',"
+            " 'Sport', '[]', 'open', '{}', '{}', now()) RETURNING version_id)"
+            " INSERT INTO raw.market_state (venue, market_id, version_id, status, first_seen_at, last_seen_at)"
+            " SELECT 'kalshi', 'A', version_id, 'open', now(), now() FROM v"
+        )
         migrate(empty_database, "sandbox")
         folded = "SELECT market_id, contracts_e6, cash_e6, bought_e6, paid_e6 FROM trading.position_totals ORDER BY 1"
         at_once = connection.execute(folded).fetchall()
@@ -86,6 +93,11 @@ def test_an_older_database_has_its_totals_after_the_migration(empty_database: st
         assert days == [{"day": NOON.date(), "trades": 2, "losing_trades": 1, "cash_e6": cash}]
         outcomes = connection.execute("SELECT outcome FROM trading.signal_outcomes").fetchall()
         assert outcomes == [{"outcome": "traded"}] * 2
+        states = connection.execute("SELECT mode, state, trades FROM trading.state_totals").fetchall()
+        assert states == [{"mode": "live", "state": "HEDGED", "trades": 2}]
+        assert connection.execute("SELECT category, words::text FROM raw.market_lookup").fetchall() == [
+            {"category": "Sport", "words": "'?' 'a' 'bulls' 'win'"}
+        ]
         connection.execute("DELETE FROM trading.position_totals")
         for name, entries, _, _ in CASES:
             _book(connection, *entries, market=name)
@@ -118,6 +130,22 @@ def _days(connection: Connection) -> list[tuple[Any, ...]]:
         " FROM analytics.pnl_daily ORDER BY day"
     )
     return [tuple(row.values()) for row in found]
+
+
+def test_trades_are_counted_by_the_state_they_are_in_now(figures: Connection) -> None:
+    def counted() -> list[tuple[Any, ...]]:
+        rows = figures.execute("SELECT mode, state, trades FROM analytics.trade_states ORDER BY state")
+        return [tuple(row.values()) for row in rows]
+
+    first, _ = _trade(figures), _trade(figures)
+    assert counted() == [("live", "HEDGED", 2)]
+    figures.execute("UPDATE trading.executions SET state = 'SETTLED' WHERE execution_id = %s", (first,))
+    figures.execute("UPDATE trading.executions SET state = state")
+    assert counted() == [("live", "HEDGED", 1), ("live", "SETTLED", 1)]
+    figures.execute("UPDATE trading.executions SET state = 'SETTLED'")
+    compact_totals(figures)
+    assert counted() == [("live", "SETTLED", 2)]
+    assert figures.execute("SELECT count(*) AS n FROM trading.state_totals").fetchone() == {"n": 1}
 
 
 def test_a_trade_counts_where_it_settles_and_moves_with_what_is_found_later(figures: Connection) -> None:

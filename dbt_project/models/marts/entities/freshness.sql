@@ -14,7 +14,7 @@ from (values ('refusals'), ('refusal_events')) as f (mart)
 cross join (select max(refused_at) as newest_at from {{ ref('stg_trading__refusals') }}) as r
 union all
 select f.mart, l.newest_at
-from (values ('trades'), ('trade_legs'), ('positions'), ('pnl_daily'), ('exposure')) as f (mart)
+from (values ('trades'), ('trade_legs'), ('trade_states'), ('positions'), ('pnl_daily'), ('exposure')) as f (mart)
 cross join (select max(happened_at) as newest_at from {{ ref('stg_trading__ledger') }}) as l
 union all
 select f.mart, o.newest_at

@@ -5,8 +5,8 @@ select
     m.series_id,
     m.title,
     m.subtitle,
-    coalesce(nullif(m.event_title, ''), e.event_title, '') as event_title,
-    coalesce(nullif(m.category, ''), e.category, '') as category,
+    l.event_title,
+    l.category,
     coalesce(e.is_exclusive, false) as is_exclusive_event,
     m.status,
     m.open_time,
@@ -22,6 +22,7 @@ select
     m.first_seen_at,
     m.last_seen_at
 from {{ ref('stg_raw__markets') }} as m
+left join {{ ref('stg_raw__market_lookup') }} as l on l.venue = m.venue and l.market_id = m.market_id
 left join {{ ref('stg_raw__events') }} as e on e.venue = m.venue and e.event_id = m.event_id
 left join (
     select distinct venue, market_id from {{ ref('stg_raw__coverage') }} where state = 'covered' and ended_at is null

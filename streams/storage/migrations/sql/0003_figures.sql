@@ -13,8 +13,6 @@ CREATE INDEX refusals_execution ON trading.refusals (execution_id) WHERE executi
 CREATE INDEX pairs_polymarket ON trading.pairs (polymarket_market_id);
 CREATE INDEX pair_decisions_decided ON trading.pair_decisions (decided_at);
 CREATE INDEX coverage_covered ON raw.coverage (venue, market_id) WHERE ended_at IS NULL AND state = 'covered';
-CREATE INDEX events_category ON raw.events (category);
-CREATE INDEX market_versions_category ON raw.market_versions (category);
 
 -- One row per (environment, mode, venue, market, outcome) of the ledger. An episode runs from flat to flat: what is
 -- held of it costs its share of everything its buying has paid, fees included.
@@ -88,6 +86,13 @@ CREATE TABLE trading.day_totals (
 );
 CREATE INDEX day_totals_day ON trading.day_totals (day);
 
+-- Executions by state, one row per mode and state, and besides it the changes that nobody has added up yet.
+CREATE TABLE trading.state_totals (
+    mode text NOT NULL,
+    state text NOT NULL,
+    trades bigint NOT NULL
+);
+
 -- The same of refusals. signals: episodes refused for the reason on that day for the first time.
 CREATE TABLE trading.refusal_totals (
     day date NOT NULL,
@@ -133,6 +138,7 @@ BEGIN
     WHERE signal_id IN (SELECT signal_id FROM fresh) AND outcome <> 'traded';
     INSERT INTO trading.day_totals (day, mode, trades)
     SELECT trading.utc_day(started_at), mode, count(*) FROM fresh GROUP BY 1, 2;
+    INSERT INTO trading.state_totals SELECT mode, state, count(*) FROM fresh GROUP BY 1, 2;
     INSERT INTO trading.day_totals (day, mode, settled_trades, winning_trades, losing_trades, realised_e6)
     SELECT trading.utc_day(settled_at), mode, count(*), count(*) FILTER (WHERE realised_pnl_e6 > 0),
         count(*) FILTER (WHERE realised_pnl_e6 < 0), sum(realised_pnl_e6)
@@ -155,6 +161,14 @@ END $$;
 CREATE TRIGGER settled_totals AFTER UPDATE OF settled_at, realised_pnl_e6 ON trading.executions
     FOR EACH ROW WHEN ((OLD.settled_at, OLD.realised_pnl_e6) IS DISTINCT FROM (NEW.settled_at, NEW.realised_pnl_e6))
     EXECUTE FUNCTION trading.follow_settling();
+
+CREATE FUNCTION trading.follow_states() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO trading.state_totals VALUES (OLD.mode, OLD.state, -1), (NEW.mode, NEW.state, 1);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER state_totals AFTER UPDATE OF state ON trading.executions
+    FOR EACH ROW WHEN (OLD.state IS DISTINCT FROM NEW.state) EXECUTE FUNCTION trading.follow_states();
 
 CREATE FUNCTION trading.follow_refusals() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -193,13 +207,16 @@ END $$;
 CREATE TRIGGER closing AFTER UPDATE OF closed_at ON trading.signals
     FOR EACH ROW WHEN ((OLD.closed_at IS NULL) <> (NEW.closed_at IS NULL)) EXECUTE FUNCTION trading.follow_closing();
 
--- Add the changes up to one row per day; the settlement cycle does so. Sums are the same before and after.
+-- Add the changes up to one row per day or state; the settlement cycle does so. Sums are the same before and after.
 CREATE FUNCTION trading.compact_totals() RETURNS void LANGUAGE sql AS $$
     WITH gone AS (DELETE FROM trading.day_totals RETURNING *)
     INSERT INTO trading.day_totals
     SELECT day, mode, sum(trades), sum(settled_trades), sum(winning_trades), sum(losing_trades), sum(realised_e6),
         sum(fee_e6), sum(cash_e6), sum(kalshi_cash_e6), sum(polymarket_cash_e6)
     FROM gone GROUP BY day, mode;
+    WITH gone AS (DELETE FROM trading.state_totals RETURNING *)
+    INSERT INTO trading.state_totals
+    SELECT mode, state, sum(trades) FROM gone GROUP BY mode, state HAVING sum(trades) <> 0;
     WITH gone AS (DELETE FROM trading.refusal_totals RETURNING *)
     INSERT INTO trading.refusal_totals
     SELECT day, reason, environment, sum(refusals), sum(signals), max(last_refused_at)
@@ -222,6 +239,7 @@ INSERT INTO trading.day_totals (day, mode, settled_trades, winning_trades, losin
 SELECT trading.utc_day(settled_at), mode, count(*), count(*) FILTER (WHERE realised_pnl_e6 > 0),
     count(*) FILTER (WHERE realised_pnl_e6 < 0), sum(realised_pnl_e6)
 FROM trading.executions WHERE settled_at IS NOT NULL AND realised_pnl_e6 IS NOT NULL GROUP BY 1, 2;
+INSERT INTO trading.state_totals SELECT mode, state, count(*) FROM trading.executions GROUP BY 1, 2;
 INSERT INTO trading.refusal_totals
 SELECT trading.utc_day(refused_at), reason, environment, count(*), count(DISTINCT signal_id), max(refused_at)
 FROM trading.refusals GROUP BY 1, 2, 3;
@@ -232,6 +250,83 @@ SELECT s.signal_id, CASE
     WHEN EXISTS (SELECT FROM trading.refusals AS x WHERE x.signal_id = s.signal_id) THEN 'refused'
     WHEN s.closed_at IS NULL THEN 'open' ELSE 'passed' END
 FROM trading.signals AS s;
+
+-- The words of a text, lower case: runs of letters and digits. Whatever is not ASCII is a letter, save spaces and
+-- punctuation; a word counts by its first 100 signs.
+CREATE FUNCTION raw.words_of(body text) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT coalesce(array_agg(DISTINCT left(w, 100)), '{}')
+    FROM regexp_split_to_table(lower(left(body, 10000)),
+        '[\u0001-\u002f\u003a-\u0060\u007b-\u00bf\u2000-\u206f\u3000-\u303f]+') AS w
+    WHERE w <> ''
+$$;
+
+-- Its signs: whatever is neither word nor space, each once.
+CREATE FUNCTION raw.signs_of(body text) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT coalesce(array_agg(DISTINCT s), '{}')
+    FROM unnest(string_to_array(regexp_replace(left(body, 10000),
+        '[0-9A-Za-z[:space:]]|[^\u0001-\u00bf\u2000-\u206f\u3000-\u303f]', '', 'g'), NULL)) AS s
+$$;
+
+-- What finds the markets that have, for each word asked for, a word that begins with it; where no word is asked for,
+-- those that have each of its signs. Null if nothing is.
+CREATE FUNCTION raw.search_for(asked text) RETURNS tsquery LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT string_agg('''' || replace(replace(w, '\', '\\'), '''', '''''') || ''':*', ' & ')::tsquery
+    FROM unnest(CASE raw.words_of(asked) WHEN '{}' THEN raw.signs_of(asked) ELSE raw.words_of(asked) END) AS w
+$$;
+
+-- One row per market: what it is listed and found by. Event and category are the market's own or, without one, those of
+-- its event; words are those of title, subtitle, event and id, and their signs.
+CREATE TABLE raw.market_lookup (
+    venue text NOT NULL,
+    market_id text NOT NULL,
+    event_title text NOT NULL,
+    category text NOT NULL,
+    words tsvector NOT NULL,
+    PRIMARY KEY (venue, market_id)
+);
+CREATE INDEX market_lookup_category ON raw.market_lookup (category, venue, market_id);
+CREATE INDEX market_lookup_words ON raw.market_lookup USING gin (words) WITH (fastupdate = off);
+CREATE VIEW raw.market_lookup_v1 AS SELECT venue, market_id, event_title, category FROM raw.market_lookup;
+
+CREATE VIEW raw.market_lookup_now AS
+SELECT s.venue, s.market_id, n.event_title, coalesce(nullif(v.category, ''), e.category, '') AS category,
+    array_to_tsvector(raw.words_of(t.body) || raw.signs_of(t.body)) AS words
+FROM raw.market_state AS s
+JOIN raw.market_versions AS v ON v.version_id = s.version_id
+LEFT JOIN raw.events AS e ON e.venue = v.venue AND e.event_id = v.event_id
+CROSS JOIN LATERAL (SELECT coalesce(nullif(v.event_title, ''), e.title, '')) AS n (event_title)
+CROSS JOIN LATERAL (SELECT concat_ws(' ', v.title, v.subtitle, n.event_title, s.market_id)) AS t (body);
+
+CREATE FUNCTION raw.look_up(of_venue text, of_market text) RETURNS void LANGUAGE sql AS $$
+    INSERT INTO raw.market_lookup SELECT * FROM raw.market_lookup_now WHERE venue = of_venue AND market_id = of_market
+    ON CONFLICT (venue, market_id) DO UPDATE
+    SET event_title = excluded.event_title, category = excluded.category, words = excluded.words
+$$;
+
+CREATE FUNCTION raw.follow_markets() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM raw.look_up(NEW.venue, NEW.market_id);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER new_lookup AFTER INSERT ON raw.market_state FOR EACH ROW EXECUTE FUNCTION raw.follow_markets();
+CREATE TRIGGER lookup AFTER UPDATE OF version_id ON raw.market_state
+    FOR EACH ROW WHEN (OLD.version_id IS DISTINCT FROM NEW.version_id) EXECUTE FUNCTION raw.follow_markets();
+
+CREATE FUNCTION raw.follow_events() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM raw.look_up(s.venue, s.market_id)
+    FROM raw.market_versions AS v
+    JOIN raw.market_state AS s ON s.venue = v.venue AND s.market_id = v.market_id AND s.version_id = v.version_id
+    WHERE v.venue = NEW.venue AND v.event_id = NEW.event_id ORDER BY s.market_id;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER new_lookup AFTER INSERT ON raw.events FOR EACH ROW EXECUTE FUNCTION raw.follow_events();
+CREATE TRIGGER lookup AFTER UPDATE OF title, category ON raw.events
+    FOR EACH ROW WHEN ((OLD.title, OLD.category) IS DISTINCT FROM (NEW.title, NEW.category))
+    EXECUTE FUNCTION raw.follow_events();
+
+-- What was listed before this migration.
+INSERT INTO raw.market_lookup SELECT * FROM raw.market_lookup_now;
 
 -- What is at stake, as the gate counts it and as people see it. One row per (mode, group, market) with open executions,
 -- unresolved orders or unconfirmed fills.

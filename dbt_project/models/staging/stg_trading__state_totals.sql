@@ -1,0 +1,5 @@
+select
+    mode,
+    state,
+    trades
+from {{ source('trading', 'state_totals') }}
