@@ -25,6 +25,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from pydantic import SecretStr
 from streamlit.logger import set_log_level
 
+from orchestration.dbt.live_views import stored_views
+from orchestration.dbt.project import prepare, views_path
 from orchestration.execution.decide.hedge import next_step
 from orchestration.execution.settlement import ensure_deposits
 from orchestration.execution.trade_signal import SignalTrader
@@ -40,10 +42,12 @@ from streams.sandbox.core.profile import ZERO
 from streams.sandbox.exchange.exchange import Exchange
 from streams.sandbox.http.server import Connection, Request, Response
 from streams.sandbox.polymarket.app import PolymarketApp
+from streams.settings import load_settings
 from streams.storage.database import connect
 from streams.storage.embedded import EmbeddedServer
 from streams.storage.schema import migrate
 from streams.storage.segments import Record, RecordKind
+from streams.storage.store.warehouse import keep_views
 from streams.venues.common.endpoints import endpoints
 from streams.venues.credentials.keys import KalshiCredentials
 from streams.venues.kalshi.limits import KalshiLimits
@@ -202,10 +206,19 @@ def _databases() -> Iterator[Databases]:
             with new_database(dsn) as migrated:
                 migrate(migrated, "sandbox")
                 with new_database(dsn, migrated) as seeded:
+                    _keep_views(seeded, Path(folder))
                     seed(seeded)
                     yield Databases(dsn, migrated, seeded)
         finally:
             server.destroy()
+
+
+def _keep_views(dsn: str, folder: Path) -> None:
+    """Make the views that people read, as a start does."""
+    settings = load_settings(home=folder / "home", database_url=None)
+    prepare(settings)
+    with connect(dsn) as connection:
+        keep_views(connection, stored_views(views_path(settings)))
 
 
 class _Leaving(FakeVenue):
@@ -290,7 +303,7 @@ def dashboard_figure(moves: Moves, databases: Databases) -> None:
 def _draw_figure(moves: Moves) -> None:
     import streamlit as st
 
-    from app.dashboard import theme as look
+    from app.dashboard import theme
     from app.dashboard.data import read, show_html
     from app.queries.portfolio import load_balances, load_pnl_summary
 
@@ -300,5 +313,5 @@ def _draw_figure(moves: Moves) -> None:
     read(load_balances)
     with moves:
         summary = read(load_pnl_summary)
-        show_html(look.tiles([("Realised PnL", look.pnl(summary.realised_usd), f"{summary.settled} trades done")]))
+        show_html(theme.tiles([("Realised PnL", theme.pnl(summary.realised_usd), f"{summary.settled} trades done")]))
     st.cache_resource.clear()
