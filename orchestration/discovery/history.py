@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Protocol
 
 from streams.market.errors import MalformedFrame, PermanentError, TransientError
@@ -96,10 +97,14 @@ async def load_history(
 
     async def fetch(market: HistoryMarket, minutes: int, start: datetime) -> list[CandleRow]:
         async with gate:
-            candles = await _fetch(window, market, minutes, start, kalshi, polymarket)
+            candles = await _fetch(partial(loads[window.venue], market), window, minutes, start)
         loaded_at = datetime.now(UTC)
         return [_new_candle(window.venue, market.market_id, candle, loaded_at) for candle in candles]
 
+    loads: dict[Venue, Callable[[HistoryMarket, int, int, int], Awaitable[Sequence[Candle]]]] = {
+        Venue.KALSHI: lambda market, *span: kalshi.candlesticks(market.series_id, market.market_id, *span),
+        Venue.POLYMARKET: lambda market, *span: polymarket.prices_history(market.yes_token, *span),
+    }
     recent = max(window.start, window.end - _MINUTE_WINDOW)
     wanted = [(market, _HOUR_MINUTES, window.start) for market in markets if market.is_paired]
     wanted += [(market, 1, recent) for market in markets if market.is_paired]
@@ -115,19 +120,12 @@ async def load_history(
 
 
 async def _fetch(
-    window: HistoryWindow,
-    market: HistoryMarket,
-    minutes: int,
-    start: datetime,
-    kalshi: CandleClient,
-    polymarket: PriceClient,
+    load: Callable[[int, int, int], Awaitable[Sequence[Candle]]], window: HistoryWindow, minutes: int, start: datetime
 ) -> Sequence[Candle]:
     first, last = int(start.timestamp()), int(window.end.timestamp())
     for attempt in range(_ATTEMPTS):
         try:
-            if window.venue is Venue.KALSHI:
-                return await kalshi.candlesticks(market.series_id, market.market_id, first, last, minutes)
-            return await polymarket.prices_history(market.yes_token, first, last, minutes)
+            return await load(first, last, minutes)
         except (PermanentError, MalformedFrame):
             return []
         except TransientError:

@@ -26,19 +26,21 @@ async def sweep_venue(settings: Settings, connection: Connection, venue: Venue, 
         PageFailed: If a page fails finally; what came before it is kept.
     """
     async with http_client(settings) as http:
-        source = _source(settings, connection, http, venue)
+        source = _SOURCES[venue](settings, connection, http)
         return await sweep(
             connection, source, full=full, now=datetime.now(UTC), retries=settings.discovery_page_retries
         )
 
 
-def _source(settings: Settings, connection: Connection, http: httpx.AsyncClient, venue: Venue) -> ListingSource:
-    if venue is Venue.POLYMARKET:
-        return PolymarketSource(polymarket_client(settings, http), lambda: datetime.now(UTC))
+def _polymarket_source(settings: Settings, connection: Connection, http: httpx.AsyncClient) -> ListingSource:
+    return PolymarketSource(polymarket_client(settings, http), lambda: datetime.now(UTC))
+
+
+def _kalshi_source(settings: Settings, connection: Connection, http: httpx.AsyncClient) -> ListingSource:
     return KalshiSource(
         kalshi_client(settings, http),
-        load_series(connection, venue),
-        lambda tickers: load_events(connection, venue, tickers),
+        load_series(connection, Venue.KALSHI),
+        lambda tickers: load_events(connection, Venue.KALSHI, tickers),
         lambda: datetime.now(UTC),
         kalshi_readings(
             settings.kalshi_account,
@@ -46,3 +48,6 @@ def _source(settings: Settings, connection: Connection, http: httpx.AsyncClient,
             rebate_when=settings.kalshi_rebate_when,
         ),
     )
+
+
+_SOURCES = {Venue.KALSHI: _kalshi_source, Venue.POLYMARKET: _polymarket_source}

@@ -14,6 +14,7 @@ from streams.logs import get_logger
 from streams.market.errors import StreamsError
 from streams.market.identity import Venue, market_key
 from streams.market.trading import ExecutionState
+from streams.market.venue_traits import TRAITS
 from streams.storage.database import Connection
 from streams.storage.store import executions
 from streams.storage.store.ledger import (
@@ -109,7 +110,7 @@ class _Booker:
             lock_market(self.connection, venue, market_id)
             held = market_holdings(self.connection, self.context.mode, venue, market_id)
             due = _due_e6(venue, held, payout.settlement_e4)
-            is_awaited = payout.paid_e6 is None and venue is Venue.POLYMARKET and not self.gateway.is_simulated
+            is_awaited = payout.paid_e6 is None and TRAITS[venue].pays_on_redemption and not self.gateway.is_simulated
             if due and (only_if_flat or is_awaited):
                 return
             entries = settlement_entries(

@@ -13,6 +13,7 @@ from typing import Literal
 
 from streams.market.identity import Outcome, Venue
 from streams.market.units import PRICE_ONE_E4, PRICE_SCALE
+from streams.market.venue_traits import TRAITS
 
 Kind = Literal["deposit", "fill", "fee", "rebate", "settlement", "reversal", "adjustment"]
 
@@ -90,8 +91,8 @@ def _entry(fill: FillFact, name: str, kind: Kind, cash: int, contracts: int) -> 
 
 
 def netting_target_e6(venue: Venue, yes_e6: int, no_e6: int) -> int:
-    """Return the cash a venue has paid early for matched YES and NO of one market: a dollar each, on Kalshi only."""
-    return max(0, min(yes_e6, no_e6)) if venue is Venue.KALSHI else 0
+    """Return the cash a venue has paid early for matched YES and NO of one market: a dollar each where it does so."""
+    return max(0, min(yes_e6, no_e6)) if TRAITS[venue].pays_matched_early else 0
 
 
 def payout_e6(outcome: Outcome, contracts_e6: int, settlement_e4: int) -> int:

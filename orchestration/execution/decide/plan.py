@@ -20,6 +20,7 @@ from streams.market.identity import Outcome, Venue
 from streams.market.taker_fees import taker_fees
 from streams.market.trading import LimitValues, MarketGroup, MarketInfo, RefusalReason, Signal, Target, TiedUp
 from streams.market.units import CASH_SCALE, PRICE_ONE_E4, PRICE_SCALE, cash_decimal
+from streams.market.venue_traits import TRAITS
 
 _CAP_REASONS = {
     "limit_order": RefusalReason.LIMIT_ORDER,
@@ -184,7 +185,7 @@ def _gone_or_small(offers: Sequence[Offer], payoff: int, policy: PlanPolicy) -> 
 def _eagerness(target: Target, snapshot: BookSnapshot, outcome: Outcome) -> tuple[int, int]:
     """Sort key of the firing order: where buys spend dollars and may be held back first, then the thinner book."""
     depth = sum(size for _, size in book_of(snapshot).offers(outcome)[:3])
-    return (0 if target.venue is Venue.POLYMARKET else 1, depth)
+    return (0 if TRAITS[target.venue].buys_spend_dollars else 1, depth)
 
 
 def _caps(request: TradeRequest, legs: Sequence[LegKey], headroom: Headroom) -> list[Cap]:
@@ -206,7 +207,7 @@ def _caps(request: TradeRequest, legs: Sequence[LegKey], headroom: Headroom) -> 
             Cap("balance", pots.get(shard, 0), tuple(i for i, own in zip(mine, shards, strict=True) if own == shard))
             for shard in dict.fromkeys(shards)
         ]
-        if mine and venue is Venue.POLYMARKET:
+        if mine and TRAITS[venue].fills_are_provisional:
             left = policy.provisional_cap_e6 - used.provisional_e6
             caps.append(Cap("provisional_cap", left, mine))
     return caps
