@@ -180,7 +180,7 @@ def _check_recovery(table: Table, home: Home, in_flight: InFlight) -> None:
         recording = wait_for(lambda: _number(connection, "SELECT sum(deltas) FROM raw.segments") > deltas, 60)
         table.check("recording goes on", "more deltas", recording and f"{recording:.0f} s", recording is not None)
         _check_fills(table, home, connection)
-        # Open trades finish and nothing new opens, so that a moment comes in which nothing is in flight at either venue.
+        # Open trades finish and nothing new opens, so that a moment comes in which nothing is in flight at a venue.
         home.ask("trade", "pause", "--reason", "accounts are compared")
         readings: dict[str, set[int]] = {}
         wait_for(lambda: _add_readings(readings, settings, connection) == 2, 180)
