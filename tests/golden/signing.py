@@ -23,22 +23,26 @@ from streams.sandbox.polymarket.contracts import (
     EXCHANGE_V2,
     NEG_RISK_ADAPTER,
     NEG_RISK_COLLATERAL_ADAPTER,
-    PROXY_FACTORY,
-    RELAY,
-    RELAY_HUB,
-    SAFE_MULTISEND,
 )
 from streams.sandbox.polymarket.signing import (
-    batch_digest,
     clob_auth_digest,
     order_digest_and_signer,
-    personal_digest,
-    proxy_digest,
-    safe_digest,
     word,
 )
 from streams.sandbox.polymarket.wallets import owned_wallets
 from tests.golden.markets import condition, token
+from tests.support import relayed_transactions as transactions
+from tests.support.relayed_transactions import (
+    MERGE,
+    REDEEM,
+    SPLIT,
+    address_of,
+    batch_body,
+    int_of,
+    proxy_body,
+    safe_body,
+    sign,
+)
 
 KALSHI, POLYMARKET, ADMIN = "kalshi", "polymarket", "admin"
 KALSHI_PREFIX = "/trade-api/v2"
@@ -77,23 +81,9 @@ def accounts() -> dict[str, Any]:
     return {"kalshi": kalshi, "polymarket": polymarket}
 
 
-def address_of(private_key: str) -> str:
-    """The address of a private key."""
-    return str(Account.from_key(private_key).address)
-
-
 def _hmac(secret: str, text: bytes) -> str:
     digest = hmac.new(base64.urlsafe_b64decode(secret), text, hashlib.sha256).digest()
     return base64.urlsafe_b64encode(digest).decode()
-
-
-def _sign(private_key: str, digest: bytes, *, adds: int = 0) -> str:
-    raw = bytes(Account.unsafe_sign_hash(digest, private_key).signature)
-    return f"0x{raw[:64].hex()}{raw[64] + adds:02x}"
-
-
-def _number(address: str) -> int:
-    return int(address, 16)
 
 
 CONTRACTS = {
@@ -104,64 +94,13 @@ CONTRACTS = {
 
 
 def _call_data(signature: str, arguments: Sequence[Any]) -> bytes:
-    return selector(signature) + b"".join(word(_number(a) if isinstance(a, str) else a) for a in arguments)
+    return selector(signature) + b"".join(word(int_of(a) if isinstance(a, str) else a) for a in arguments)
 
 
 def positions_call(kind: str, condition: str, amount: int | None = None) -> bytes:
-    """The data of a split, merge or redemption."""
-    name = {"split": "splitPosition", "merge": "mergePositions", "redeem": "redeemPositions"}[kind]
-    types = "address,bytes32,bytes32,uint256[]" + (",uint256" if amount is not None else "")
-    head = [_number(COLLATERAL), 0, _number(condition), 160 if amount is not None else 128]
-    head += [amount] if amount is not None else []
-    return selector(f"{name}({types})") + b"".join(map(word, (*head, 2, 1, 2)))
-
-
-def _safe_body(owner: str, calls: list[tuple[str, bytes]], nonce: int) -> dict[str, Any]:
-    safe = owned_wallets(owner).safe
-    if len(calls) == 1:
-        (to, data), operation = calls[0], 0
-    else:
-        inner = b"".join(b"\0" + bytes.fromhex(to[2:]) + word(0) + word(len(data)) + data for to, data in calls)
-        padded = inner + bytes(-len(inner) % 32)
-        data, operation, to = selector("multiSend(bytes)") + word(32) + word(len(inner)) + padded, 1, SAFE_MULTISEND
-    digest = personal_digest(safe_digest(safe, to, 0, data, operation, nonce))
-    return {
-        "type": "SAFE", "from": owner, "to": to, "proxyWallet": safe, "data": f"0x{data.hex()}", "nonce": str(nonce),
-        "signature": _sign(WALLET_KEY, digest, adds=4), "metadata": "",
-        "signatureParams": {"operation": str(operation), "baseGas": "0"},
-    }  # fmt: skip
-
-
-def _batch_body(owner: str, calls: list[tuple[str, bytes]], nonce: int, deadline: int) -> dict[str, Any]:
-    wallet = owned_wallets(owner).deposit
-    digest = batch_digest(wallet, nonce, deadline, [(to, 0, data) for to, data in calls])
-    return {
-        "type": "WALLET", "from": owner, "to": DEPOSIT_FACTORY, "nonce": str(nonce),
-        "signature": _sign(WALLET_KEY, digest), "metadata": "",
-        "depositWalletParams": {
-            "depositWallet": wallet, "deadline": str(deadline),
-            "calls": [{"target": to, "value": "0", "data": f"0x{data.hex()}"} for to, data in calls],
-        },
-    }  # fmt: skip
-
-
-def _proxy_body(owner: str, calls: list[tuple[str, bytes]], nonce: int) -> dict[str, Any]:
-    tuples = [
-        word(1) + word(_number(to)) + word(0) + word(128) + word(len(data)) + data + bytes(-len(data) % 32)
-        for to, data in calls
-    ]
-    offsets, at = b"", 32 * len(tuples)
-    for entry in tuples:
-        offsets += word(at)
-        at += len(entry)
-    data = selector("proxy((uint8,address,uint256,bytes)[])") + word(32) + word(len(calls)) + offsets + b"".join(tuples)
-    terms = {"relayerFee": "0", "gasPrice": "0", "gasLimit": "200000", "relayHub": RELAY_HUB, "relay": RELAY}
-    digest = personal_digest(proxy_digest(owner, PROXY_FACTORY, data, terms, nonce))
-    return {
-        "type": "PROXY", "from": owner, "to": PROXY_FACTORY, "proxyWallet": owned_wallets(owner).proxy,
-        "data": f"0x{data.hex()}", "nonce": str(nonce), "signature": _sign(WALLET_KEY, digest), "metadata": "",
-        "signatureParams": terms,
-    }  # fmt: skip
+    """The data of a split, merge or redemption; a redemption has no amount."""
+    signatures = {("split", True): SPLIT, ("merge", True): MERGE, ("redeem", False): REDEEM}
+    return transactions.positions_call(signatures[kind, amount is not None], condition, amount)
 
 
 def smart_wallet(kind: str) -> str:
@@ -200,7 +139,7 @@ class Signer:
         if by in ("l1", "l1-second"):
             private_key = WALLET_KEY if by == "l1" else OTHER_WALLET_KEY
             address = address_of(private_key)
-            signed = _sign(private_key, clob_auth_digest(address, stamp, int(nonce or 0)))
+            signed = sign(private_key, clob_auth_digest(address, stamp, int(nonce or 0)))
             return {
                 "poly_address": address, "poly_signature": signed, "poly_timestamp": stamp, "poly_nonce": nonce or "0",
             }  # fmt: skip
@@ -247,7 +186,7 @@ class Signer:
         order |= changes
         is_neg_risk = market in (1, 2)
         digest, _ = order_digest_and_signer({**order, "signature": "0x"}, is_neg_risk=is_neg_risk)
-        order["signature"] = _sign(private_key, bytes.fromhex(digest[2:]))
+        order["signature"] = sign(private_key, bytes.fromhex(digest[2:]))
         order |= late
         return {"order": order, "owner": by, "orderType": kind, "deferExec": False} | (outer or {})
 
@@ -256,14 +195,14 @@ class Signer:
 
         `changes` are made behind the signature; `deadline_s` (from now) before it.
         """
-        owner, made = address_of(WALLET_KEY), [self.call(*one) for one in calls]
+        made = [self.call(*one) for one in calls]
         deadline = self._now_ms() // 1000 + int(changes.pop("deadline_s", 600))
         if kind == "safe":
-            body = _safe_body(owner, made, nonce)
+            body = safe_body(WALLET_KEY, made, nonce)
         elif kind == "deposit":
-            body = _batch_body(owner, made, nonce, deadline)
+            body = batch_body(WALLET_KEY, made, nonce, deadline)
         else:
-            body = _proxy_body(owner, made, nonce)
+            body = proxy_body(WALLET_KEY, made, nonce)
         return body | changes
 
     def call(self, target: str, kind: str, *arguments: Any) -> tuple[str, bytes]:

@@ -25,34 +25,15 @@ from streams.sandbox.polymarket.contracts import (
     EXCHANGE_V2,
     NEG_RISK_ADAPTER,
     NEG_RISK_COLLATERAL_ADAPTER,
-    PROXY_FACTORY,
-    RELAY,
-    RELAY_HUB,
-    SAFE_MULTISEND,
 )
 from streams.sandbox.polymarket.objects import neg_risk_id
-from streams.sandbox.polymarket.signing import batch_digest, personal_digest, proxy_digest, safe_digest, word
+from streams.sandbox.polymarket.signing import word
 from streams.sandbox.polymarket.wallets import owned_wallets
+from tests.support import relayed_transactions as transactions
+from tests.support.relayed_transactions import MERGE, REDEEM, SPLIT, int_of, positions_call, proxy_body, safe_body
+from tests.unit.streams.sandbox.polymarket.conftest import NOW
 
 SHARE = 1_000_000
-SPLIT = "splitPosition(address,bytes32,bytes32,uint256[],uint256)"
-MERGE = "mergePositions(address,bytes32,bytes32,uint256[],uint256)"
-REDEEM = "redeemPositions(address,bytes32,bytes32,uint256[])"
-
-
-def number(address: str) -> int:
-    return int(address, 16)
-
-
-def positions_call(signature: str, condition: str, amount: int | None = None) -> bytes:
-    head = [number(COLLATERAL), 0, number(condition), 160 if amount is not None else 128]
-    head += [amount] if amount is not None else []
-    return selector(signature) + b"".join(map(word, (*head, 2, 1, 2)))
-
-
-def sign(desk: Any, digest: bytes, *, adds: int = 0) -> str:
-    raw = bytes(Account.unsafe_sign_hash(digest, desk.private_key).signature)
-    return f"0x{raw[:64].hex()}{raw[64] + adds:02x}"
 
 
 def submit(desk: Any, body: dict[str, Any]) -> Any:
@@ -74,52 +55,9 @@ def builder_headers(desk: Any, key: dict[str, str], path: str, body: bytes, meth
     }
 
 
-def safe_body(desk: Any, calls: list[tuple[str, bytes]], nonce: int) -> dict[str, Any]:
-    safe = owned_wallets(desk.address).safe
-    if len(calls) == 1:
-        to, data, operation = *calls[0], 0
-    else:
-        inner = b"".join(b"\0" + bytes.fromhex(to[2:]) + word(0) + word(len(data)) + data for to, data in calls)
-        padded = inner + bytes(-len(inner) % 32)
-        data, operation, to = selector("multiSend(bytes)") + word(32) + word(len(inner)) + padded, 1, SAFE_MULTISEND
-    digest = personal_digest(safe_digest(safe, to, 0, data, operation, nonce))
-    return {
-        "type": "SAFE", "from": desk.address, "to": to, "proxyWallet": safe, "data": f"0x{data.hex()}",
-        "nonce": str(nonce), "signature": sign(desk, digest, adds=4), "metadata": "",
-        "signatureParams": {"operation": str(operation), "baseGas": "0"},
-    }  # fmt: skip
-
-
-def batch_body(desk: Any, calls: list[tuple[str, bytes]], nonce: int) -> dict[str, Any]:
-    wallet, deadline = owned_wallets(desk.address).deposit, desk.now[0] // 1000 + 600
-    digest = batch_digest(wallet, nonce, deadline, [(to, 0, data) for to, data in calls])
-    return {
-        "type": "WALLET", "from": desk.address, "to": DEPOSIT_FACTORY, "nonce": str(nonce),
-        "signature": sign(desk, digest), "metadata": "",
-        "depositWalletParams": {
-            "depositWallet": wallet, "deadline": str(deadline),
-            "calls": [{"target": to, "value": "0", "data": f"0x{data.hex()}"} for to, data in calls],
-        },
-    }  # fmt: skip
-
-
-def proxy_body(desk: Any, calls: list[tuple[str, bytes]], nonce: int) -> dict[str, Any]:
-    tuples = [
-        word(1) + word(number(to)) + word(0) + word(128) + word(len(data)) + data + bytes(-len(data) % 32)
-        for to, data in calls
-    ]
-    offsets, at = b"", 32 * len(tuples)
-    for entry in tuples:
-        offsets += word(at)
-        at += len(entry)
-    data = selector("proxy((uint8,address,uint256,bytes)[])") + word(32) + word(len(calls)) + offsets + b"".join(tuples)
-    terms = {"relayerFee": "0", "gasPrice": "0", "gasLimit": "200000", "relayHub": RELAY_HUB, "relay": RELAY}
-    digest = personal_digest(proxy_digest(desk.address, PROXY_FACTORY, data, terms, nonce))
-    return {
-        "type": "PROXY", "from": desk.address, "to": PROXY_FACTORY, "proxyWallet": owned_wallets(desk.address).proxy,
-        "data": f"0x{data.hex()}", "nonce": str(nonce), "signature": sign(desk, digest), "metadata": "",
-        "signatureParams": terms,
-    }  # fmt: skip
+def batch_body(private_key: str, calls: list[tuple[str, bytes]], nonce: int) -> dict[str, Any]:
+    """Valid for ten minutes from the time at which the markets of these tests stand."""
+    return transactions.batch_body(private_key, calls, nonce, NOW // 1000 + 600)
 
 
 def state(desk: Any, name: str) -> dict[str, Any]:
@@ -143,19 +81,22 @@ def test_a_smart_wallet_splits_merges_and_redeems(desk: Any, build: Callable[...
     wallet = getattr(owned_wallets(desk.address), kind)
     condition = desk.condition()
     split = (COLLATERAL_ADAPTER, positions_call(SPLIT, condition, 10 * SHARE))
-    answer = submit(desk, build(desk, [split], 0)).body
+    answer = submit(desk, build(desk.private_key, [split], 0)).body
     assert (answer["state"], answer["transactionHash"]) == ("STATE_NEW", "")
     assert held(desk, wallet) == {}
-    assert submit(desk, build(desk, [split], 0)).body["error"].startswith("wallet busy")
+    assert submit(desk, build(desk.private_key, [split], 0)).body["error"].startswith("wallet busy")
     seen = []
     for _ in range(4):
         seen.append(state(desk, answer["transactionID"])["state"])
         desk.pass_ms(1_000)
     assert seen == ["STATE_NEW", "STATE_EXECUTED", "STATE_MINED", "STATE_CONFIRMED"]
     assert held(desk, wallet) == {str(desk.yes): 10.0, str(desk.no): 10.0}
-    assert submit(desk, build(desk, [split], 0)).body["error"] == "batch nonce 0 does not match on-chain nonce 1"
+    assert (
+        submit(desk, build(desk.private_key, [split], 0)).body["error"]
+        == "batch nonce 0 does not match on-chain nonce 1"
+    )
     merge = (COLLATERAL_ADAPTER, positions_call(MERGE, condition, 4 * SHARE))
-    submit(desk, build(desk, [merge, merge], 1))
+    submit(desk, build(desk.private_key, [merge, merge], 1))
     desk.pass_ms(3_000)
     assert held(desk, wallet) == {str(desk.yes): 2.0, str(desk.no): 2.0}
     kinds = [row["type"] for row in desk.get("/data/v2/activity", user=wallet)["data"]]
@@ -165,7 +106,7 @@ def test_a_smart_wallet_splits_merges_and_redeems(desk: Any, build: Callable[...
     for action in (CloseMarket(ref), DetermineMarket(ref, 10_000, "yes"), SettleMarket(ref)):
         desk.apply(action)
     redeem = (COLLATERAL_ADAPTER, positions_call(REDEEM, condition))
-    submit(desk, build(desk, [redeem], 2))
+    submit(desk, build(desk.private_key, [redeem], 2))
     desk.pass_ms(3_000)
     assert held(desk, wallet) == {}
     assert desk.get("/data/v2/activity", user=wallet)["data"][0]["type"] == "REDEEM"
@@ -177,7 +118,7 @@ def test_a_transaction_that_would_revert_fails_later(desk: Any) -> None:
     merge = (COLLATERAL_ADAPTER, positions_call(MERGE, desk.condition(), 4 * SHARE))
     wrong = (COLLATERAL_ADAPTER, positions_call(SPLIT, desk.condition(1), 4 * SHARE))
     for nonce, call in enumerate((merge, wrong)):
-        name = submit(desk, safe_body(desk, [call], nonce)).body["transactionID"]
+        name = submit(desk, safe_body(desk.private_key, [call], nonce)).body["transactionID"]
         assert state(desk, name)["state"] == "STATE_NEW"
         desk.pass_ms(3_000)
         assert state(desk, name)["state"] == "STATE_FAILED"
@@ -188,15 +129,15 @@ def test_no_tokens_of_a_negative_risk_event_convert(desk: Any) -> None:
     safe = owned_wallets(desk.address).safe
     split = (NEG_RISK_COLLATERAL_ADAPTER, positions_call(SPLIT, desk.condition(1), 10 * SHARE))
     shared = neg_risk_id(desk.exchange.state.markets[desk.condition(1)])
-    data = selector("convertPositions(bytes32,uint256,uint256)") + word(number(shared)) + word(1) + word(10 * SHARE)
-    submit(desk, safe_body(desk, [split, (NEG_RISK_ADAPTER, data)], 0))
+    data = selector("convertPositions(bytes32,uint256,uint256)") + word(int_of(shared)) + word(1) + word(10 * SHARE)
+    submit(desk, safe_body(desk.private_key, [split, (NEG_RISK_ADAPTER, data)], 0))
     desk.pass_ms(3_000)
     assert held(desk, safe) == {str(desk.yes + 2): 10.0, str(desk.yes + 4): 10.0}
     assert desk.get("/data/v2/activity", user=safe)["data"][0]["type"] == "CONVERSION"
 
 
 def test_the_relayer_refuses_foreign_signatures_and_requests_without_a_key(desk: Any) -> None:
-    body = safe_body(desk, [(COLLATERAL_ADAPTER, positions_call(SPLIT, desk.condition(), SHARE))], 0)
+    body = safe_body(desk.private_key, [(COLLATERAL_ADAPTER, positions_call(SPLIT, desk.condition(), SHARE))], 0)
     assert submit(desk, {**body, "from": "0x" + "12" * 20}).body == {"error": "invalid signature"}
     assert submit(desk, {**body, "nonce": "1"}).body == {"error": "invalid signature"}
     assert submit(desk, {**body, "type": "ELSE"}).status == 400
@@ -252,7 +193,7 @@ def test_a_relayer_key_is_one_that_was_issued_and_names_its_address(desk: Any) -
     [{"signature": "0x11"}, {"signature": "0x"}, {"nonce": "9" * 99}, {"nonce": "-1"}, {"from": "é"}, {"data": "zz"}],
 )
 def test_a_transaction_that_cannot_be_read_is_refused(desk: Any, changes: dict[str, str]) -> None:
-    body = safe_body(desk, [(COLLATERAL_ADAPTER, positions_call(SPLIT, desk.condition(), SHARE))], 0)
+    body = safe_body(desk.private_key, [(COLLATERAL_ADAPTER, positions_call(SPLIT, desk.condition(), SHARE))], 0)
     assert submit(desk, {**body, **changes}).body == {"error": "invalid request payload"}
 
 
@@ -279,7 +220,7 @@ def test_a_plain_wallet_splits_by_its_own_transaction(desk: Any, typed: bool) ->
     desk.pass_ms(2_000)
     assert rpc(desk, "eth_getTransactionReceipt", hash_)["status"] == "0x1"
     assert rpc(desk, "eth_getTransactionCount", desk.address, "pending") == "0x1"
-    owner = number(desk.address)
+    owner = int_of(desk.address)
     batch = selector("balanceOfBatch(address[],uint256[])") + b"".join(
         map(word, (64, 160, 2, owner, owner, 2, desk.yes, desk.no))
     )
@@ -291,15 +232,15 @@ def test_a_plain_wallet_splits_by_its_own_transaction(desk: Any, typed: bool) ->
 
 
 def test_approvals_and_transfers_are_carried_out(desk: Any) -> None:
-    approve = selector("approve(address,uint256)") + word(number(EXCHANGE_V2)) + word(5 * SHARE)
+    approve = selector("approve(address,uint256)") + word(int_of(EXCHANGE_V2)) + word(5 * SHARE)
     send(desk, COLLATERAL, approve, 0)
-    call = selector("allowance(address,address)") + word(number(desk.address)) + word(number(EXCHANGE_V2))
+    call = selector("allowance(address,address)") + word(int_of(desk.address)) + word(int_of(EXCHANGE_V2))
     assert rpc(desk, "eth_call", {"to": COLLATERAL, "data": f"0x{call.hex()}"}) == f"0x{word(5 * SHARE).hex()}"
     balance = desk.signed("GET", "/balance-allowance", asset_type="COLLATERAL").body
     assert balance["allowances"][EXCHANGE_V2] == str(5 * SHARE)
     other = "0x" + "12" * 20
-    send(desk, COLLATERAL, selector("transfer(address,uint256)") + word(number(other)) + word(7 * SHARE), 1)
-    call = selector("balanceOf(address)") + word(number(other))
+    send(desk, COLLATERAL, selector("transfer(address,uint256)") + word(int_of(other)) + word(7 * SHARE), 1)
+    call = selector("balanceOf(address)") + word(int_of(other))
     assert rpc(desk, "eth_call", {"to": COLLATERAL, "data": f"0x{call.hex()}"}) == f"0x{word(7 * SHARE).hex()}"
 
 
