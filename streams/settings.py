@@ -2,204 +2,337 @@
 
 Every setting is an environment variable: `CROSSBOOK_` plus the field's name in capitals, except `DATABASE_URL` and
 `OPENAI_API_KEY`, which keep the names people expect. A `.env` file in the working directory is read too. Unknown
-`CROSSBOOK_` variables, there or in the environment, and values that cannot be meant stop the start with one sentence
-that names the setting.
+`CROSSBOOK_` variables, there or in the environment, names within two letters of a setting's, lines that cannot be read
+and values that cannot be meant (every number is finite and has an upper bound) stop the start with one sentence that
+names the setting or the line, never a secret's value.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfigDict
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from streams.documents import plain_decimal
+from streams.env_files import ENCODING, check_names, names_in_file, values_in_file
 from streams.market.errors import ConfigurationError
+from streams.redaction import redact_text
+from streams.setting_places import Places, SignIn
+from streams.setting_types import Amount, DatabaseAddress, HeaderSecret, WebAddress, check_text
 
 _OWN_NAMES = {"database_url": "DATABASE_URL", "openai_api_key": "OPENAI_API_KEY"}
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
+SUPERVISED = "SUPERVISED_HOME"
+"""Variable that every process of a home carries, so that whatever is left can be found. Such a process reads no `.env`:
+the supervisor has read it, and gives each its own part."""
+ENV_FILE = Path(".env")
+"""Read in the working directory."""
+
+_NUMBERS = (int, float, Decimal)
+_held: dict[str, Any] = {}
 
 
-class Settings(BaseSettings):
+def is_secret(field: FieldInfo) -> bool:
+    """Whether a setting holds a secret, whichever kind of one."""
+    return "SecretStr" in str(field.annotation)
+
+
+class EnvFileSource(DotEnvSettingsSource):
+    """The values of a `.env` file as they are written: `${NAME}` in one is part of it."""
+
+    def _read_env_file(self, file_path: Path) -> Mapping[str, str | None]:
+        return {name.lower(): value for name, value in values_in_file(file_path).items() if value}
+
+
+class Settings(SignIn, Places):
     """Everything that can be set. Fields are grouped by room; each carries its meaning and unit."""
 
     model_config = SettingsConfigDict(
         env_prefix="CROSSBOOK_",
-        env_file=".env",
+        env_file=str(ENV_FILE),
+        env_file_encoding=ENCODING,
         env_ignore_empty=True,
+        allow_inf_nan=False,
         extra="ignore",
         frozen=True,
         populate_by_name=True,
     )
 
-    # -- where things are -------------------------------------------------------------------------------------------
-    home: Path = Field(Path(".crossbook"), description="Folder of everything the system writes.")
-    venues: Literal["sandbox", "demo", "live"] = Field("sandbox", description="Which exchanges to talk to.")
-    trading: Literal["off", "paper", "live"] | None = Field(
-        None, description="What happens to orders. Default: live in the sandbox, paper elsewhere."
-    )
-    i_understand: bool = Field(False, description="Needed for live orders on live venues; set by `--i-understand`.")
-    database_url: SecretStr | None = Field(
-        None,
-        validation_alias="DATABASE_URL",
-        description="PostgreSQL 15+ to use instead of the embedded one (postgresql://user:password@host:port/name).",
-    )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
-    min_free_disk_mb: int = Field(500, ge=0, description="The start is refused below this much free disk (MB).")
-
-    # -- ports (all on 127.0.0.1) -----------------------------------------------------------------------------------
-    dagster_port: int = Field(3000, ge=1, le=65535, description="Dagster webserver.")
-    dashboard_port: int = Field(8501, ge=1, le=65535, description="Streamlit dashboard.")
-    api_port: int = Field(8000, ge=1, le=65535, description="HTTP API.")
-    code_server_port: int = Field(4000, ge=1, le=65535, description="Dagster code server (gRPC).")
-    kalshi_sandbox_port: int = Field(8601, ge=1, le=65535, description="Sandbox Kalshi.")
-    polymarket_sandbox_port: int = Field(8602, ge=1, le=65535, description="Sandbox Polymarket.")
-    sandbox_admin_port: int = Field(8603, ge=0, le=65535, description="Admin port of the sandbox; 0: any free one.")
-    postgres_port: int = Field(5433, ge=1, le=65535, description="Embedded PostgreSQL.")
-
-    # -- venues -----------------------------------------------------------------------------------------------------
-    kalshi_rest_url: str = Field("", description="Override of Kalshi's REST base, up to and with /trade-api/v2.")
-    kalshi_ws_url: str = Field("", description="Override of Kalshi's socket address.")
-    polymarket_gamma_url: str = Field("", description="Override of Gamma's base.")
-    polymarket_clob_url: str = Field("", description="Override of the CLOB's base.")
-    polymarket_ws_url: str = Field("", description="Override of the socket's base (…/ws).")
-    polymarket_data_url: str = Field("", description="Override of the Data API's base.")
-    polymarket_relayer_url: str = Field("", description="Override of Polymarket's relayer's base.")
-    polymarket_site_url: str = Field("", description="Override of Polymarket's website's base (its address check).")
-    http_timeout_s: float = Field(15.0, gt=0, description="Limit of one HTTP call.")
-    kalshi_account: Literal["direct", "fcm"] = Field(
-        "direct",
-        description="How Kalshi keeps the balance: to 0.0001 dollar (direct), to cents through a broker (fcm).",
-    )
-    kalshi_scales_makers: bool = Field(
-        True, description="Whether a Kalshi fee multiplier scales maker fees too (not published)."
-    )
-    kalshi_rebate_when: Literal["reached", "passed"] = Field(
-        "reached",
-        description="When Kalshi pays rounding fees back: once a whole step is reached, or passed (not published).",
-    )
-    kalshi_unsigned_reads_per_s: float = Field(
-        3.0,
-        gt=0,
-        description="Reads a second of Kalshi without a key, over all processes (its limit is not published).",
-    )
-    keystore_passphrase: SecretStr | None = Field(
-        None, description="Passphrase of the keystore. Without it a key file is used, which live keys refuse."
-    )
-
-    # -- sandbox ----------------------------------------------------------------------------------------------------
-    sandbox_seed: int = Field(20260324, description="Seed of the sandbox's flow.")
-    sandbox_catalogue: Path | None = Field(None, description="Catalogue file; default: the bundled one.")
-    sandbox_truth: Path | None = Field(None, description="Which markets of the catalogue settle alike (JSON lines).")
-    sandbox_faults: Path | None = Field(None, description="Fault file (JSON) of the sandbox exchanges.")
-    sandbox_replay: Path | None = Field(None, description="Recorded books to replay instead of seeded flow.")
-    sandbox_profile: Literal["zero", "realistic"] = Field(
-        "realistic", description="Latencies and failures of the sandbox exchanges."
-    )
-    sandbox_behaviour: Path | None = Field(None, description="Figures that differ from the profile's (JSON file).")
-
     # -- discovery --------------------------------------------------------------------------------------------------
-    discovery_interval_s: int = Field(60, ge=5, description="Time between incremental discoveries.")
+    discovery_interval_s: int = Field(60, ge=5, le=86_400, description="Time between incremental discoveries.")
     sandbox_discovery_interval_s: int = Field(
-        15, ge=5, description="Sandbox only: time between incremental discoveries (its short series live for minutes)."
+        15,
+        ge=5,
+        le=86_400,
+        description="Sandbox only: time between incremental discoveries (its short series live for minutes).",
     )
     full_sweep_hour_utc: int = Field(5, ge=0, le=23, description="Hour of the daily full sweep.")
-    discovery_page_retries: int = Field(4, ge=0, description="Attempts after the first for a page that fails.")
+    discovery_page_retries: int = Field(4, ge=0, le=100, description="Attempts after the first for a page that fails.")
+    discovery_dead_letter_share: float = Field(
+        0.01, ge=0, le=1, description="Share of a sweep's entries set aside above which it alerts."
+    )
     backfill_days: int = Field(7, ge=0, le=90, description="Days of candlesticks loaded at the first pass.")
-    backfill_market_limit: int = Field(150, ge=1, description="Markets per venue whose history is loaded.")
+    backfill_market_limit: int = Field(
+        150, ge=1, le=1_000_000, description="Markets per venue whose history is loaded."
+    )
 
     # -- matching and judging ---------------------------------------------------------------------------------------
-    candidates_per_market: int = Field(5, ge=1, description="Most candidates kept for one Kalshi market.")
-    candidate_min_score: Decimal = Field(Decimal("0.45"), ge=0, le=1, description="Least score of a candidate.")
-    openai_api_key: SecretStr | None = Field(None, validation_alias="OPENAI_API_KEY", description="Key of the judge.")
-    openai_base_url: str = Field("", description="Base address of an OpenAI-compatible API; empty: OpenAI's own.")
+    candidates_per_market: int = Field(5, ge=1, le=1_000, description="Most candidates kept for one Kalshi market.")
+    candidate_min_score: Amount = Field(Decimal("0.45"), ge=0, le=1, description="Least score of a candidate.")
+    openai_api_key: HeaderSecret | None = Field(
+        None, validation_alias="OPENAI_API_KEY", description="Key of the judge."
+    )
+    openai_base_url: WebAddress = Field(
+        "", description="Base address of an OpenAI-compatible API; empty: OpenAI's own."
+    )
     judge_model: str = Field("gpt-5-mini", description="Model that judges pairs.")
-    judge_daily_budget_usd: Decimal = Field(Decimal("5"), ge=0, description="Most dollars spent on verdicts a UTC day.")
-    judge_input_usd_per_mtok: Decimal = Field(Decimal("0.25"), ge=0, description="Price of a million input tokens.")
-    judge_output_usd_per_mtok: Decimal = Field(Decimal("2.00"), ge=0, description="Price of a million output tokens.")
+    judge_daily_budget_usd: Amount = Field(
+        Decimal("5"), ge=0, le=100_000, description="Most dollars spent on verdicts a UTC day."
+    )
+    judge_input_usd_per_mtok: Amount = Field(
+        Decimal("0.25"), ge=0, le=10_000, description="Price of a million input tokens."
+    )
+    judge_output_usd_per_mtok: Amount = Field(
+        Decimal("2.00"), ge=0, le=10_000, description="Price of a million output tokens."
+    )
     judge_concurrency: int = Field(4, ge=1, le=64, description="Verdicts asked for at once.")
-    sandbox_auto_approve_confidence: Decimal = Field(
+    sandbox_auto_approve_confidence: Amount = Field(
         Decimal("0.85"), ge=0, le=1, description="Sandbox only: verdicts from here on are approved automatically."
     )
 
     # -- recording --------------------------------------------------------------------------------------------------
     recorder_shards: int = Field(1, ge=1, le=64, description="Recorder shards: runs that share the markets to record.")
-    recorded_markets_max: int = Field(600, ge=2, description="Most markets recorded at once, both venues together.")
-    lease_ttl_s: float = Field(15.0, gt=1, description="A lease without heartbeat for this long is dead.")
-    segment_max_bytes: int = Field(64_000_000, ge=4096, description="A segment file is closed at this size.")
-    segment_max_age_s: float = Field(60.0, gt=0, description="A segment file is closed at this age.")
-    flush_interval_ms: int = Field(100, ge=5, description="Longest wait between a frame and its fsync or COPY (ms).")
-    silence_timeout_s: float = Field(30.0, gt=0, description="A connection without any sign of life is replaced.")
-    polling_interval_s: float = Field(2.0, gt=0, description="REST polling of Kalshi books where there is no key.")
+    recorded_markets_max: int = Field(
+        600, ge=2, le=1_000_000, description="Most markets recorded at once, both venues together."
+    )
+    lease_ttl_s: float = Field(15.0, gt=1, le=600, description="A lease without heartbeat for this long is dead.")
+    segment_max_bytes: int = Field(
+        64_000_000, ge=4096, le=10_000_000_000, description="A segment file is closed at this size."
+    )
+    segment_max_age_s: float = Field(60.0, gt=0, le=86_400, description="A segment file is closed at this age.")
+    flush_interval_ms: int = Field(
+        100, ge=5, le=60_000, description="Longest wait between a frame and its fsync or COPY (ms)."
+    )
+    silence_timeout_s: float = Field(
+        30.0, gt=0, le=3_600, description="A connection without any sign of life is replaced."
+    )
+    polling_interval_s: float = Field(
+        2.0, gt=0, le=3_600, description="REST polling of Kalshi books where there is no key."
+    )
     polymarket_tokens_per_connection: int = Field(
-        200, ge=2, description="Tokens that share one Polymarket socket (single ones fall silent on full ones)."
+        200,
+        ge=2,
+        le=100_000,
+        description="Tokens that share one Polymarket socket (single ones fall silent on full ones).",
     )
     token_silence_s: float = Field(
-        60.0, gt=0, description="A Polymarket token silent this long is compared with its book over REST (seconds)."
+        60.0,
+        gt=0,
+        le=86_400,
+        description="A Polymarket token silent this long is compared with its book over REST (seconds).",
     )
-    quote_stale_after_s: float = Field(30.0, gt=0, description="As-of joins use no quote older than this.")
-    raw_retention_days: int = Field(30, ge=1, description="Days of raw partitions kept in the database.")
+    quote_stale_after_s: float = Field(30.0, gt=0, le=3_600, description="As-of joins use no quote older than this.")
+    raw_retention_days: int = Field(30, ge=1, le=36_500, description="Days of raw partitions kept in the database.")
     book_verify_interval_s: float = Field(
-        300.0, ge=5, description="Each Polymarket book is compared with a whole one this often (seconds)."
+        300.0, ge=5, le=86_400, description="Each Polymarket book is compared with a whole one this often (seconds)."
     )
-    segment_retention_hours: int = Field(24, ge=1, description="Hours closed segment files are kept on disk.")
+    segment_retention_hours: int = Field(
+        24, ge=1, le=1_000_000, description="Hours closed segment files are kept on disk."
+    )
 
     # -- warehouse and Dagster --------------------------------------------------------------------------------------
-    marts_interval_s: int = Field(60, ge=60, description="Time between builds of the marts, in whole minutes.")
-    warehouse_interval_s: int = Field(
-        600, ge=60, description="Time between builds of every model with all data tests, in whole minutes."
+    marts_interval_s: int = Field(
+        60, ge=60, le=86_400, description="Time between builds of the marts, in whole minutes."
     )
-    dagster_pg_url: SecretStr | None = Field(
+    warehouse_interval_s: int = Field(
+        600, ge=60, le=604_800, description="Time between builds of every model with all data tests, in whole minutes."
+    )
+    run_retention_hours: int = Field(
+        72,
+        ge=1,
+        le=87_600,
+        description="Hours Dagster keeps runs that succeeded, with their events, output and check results.",
+    )
+    failed_run_retention_days: int = Field(14, ge=1, le=3_650, description="Days Dagster keeps runs that failed.")
+    evaluation_retention_hours: int = Field(
+        24, ge=1, le=87_600, description="Hours Dagster keeps what conditions of assets were evaluated to."
+    )
+    dagster_pg_url: DatabaseAddress | None = Field(
         None, description="Address of Dagster's own tables; set by the start for the processes of Dagster."
     )
 
+    # -- readers of the warehouse -----------------------------------------------------------------------------------
+    reader_connections_max: int = Field(
+        10, ge=1, le=1_000, description="Most connections of one login that may only read."
+    )
+    reader_statement_max_s: float = Field(
+        300.0, gt=0, le=86_400, description="A statement of a reader that runs longer is ended (seconds)."
+    )
+    reader_idle_max_s: float = Field(
+        30.0, gt=0, le=86_400, description="A reader that idles in a transaction longer is ended (seconds)."
+    )
+    reader_transaction_max_s: float = Field(
+        900.0,
+        gt=0,
+        le=86_400,
+        description="A transaction of a reader that is open longer is ended (seconds).",
+    )
+    reader_temp_mb: int = Field(
+        1024, ge=1, le=1_000_000, description="Most temporary files of one process of a reader (MB)."
+    )
+    reader_look_ms: int = Field(
+        250, ge=50, le=1000, description="Time between two looks for readers who keep others waiting (ms)."
+    )
+
     # -- signals ----------------------------------------------------------------------------------------------------
-    signal_entry_edge_usd: Decimal = Field(Decimal("0.005"), ge=0, description="Net edge per contract that opens.")
-    signal_exit_edge_usd: Decimal = Field(Decimal("0.001"), description="Net edge per contract below which it closes.")
-    signal_min_profit_usd: Decimal = Field(Decimal("0.05"), ge=0, description="Least locked profit of a signal.")
-    signal_min_duration_ms: int = Field(300, ge=0, description="The edge must hold this long before a signal opens.")
+    signal_entry_edge_usd: Amount = Field(Decimal("0.005"), ge=0, le=1, description="Net edge per contract that opens.")
+    signal_exit_edge_usd: Amount = Field(
+        Decimal("0.001"), ge=-1, le=1, description="Net edge per contract below which it closes."
+    )
+    signal_min_profit_usd: Amount = Field(
+        Decimal("0.05"), ge=0, le=1_000_000, description="Least locked profit of a signal."
+    )
+    signal_min_duration_ms: int = Field(
+        300, ge=0, le=3_600_000, description="The edge must hold this long before a signal opens."
+    )
 
     # -- execution --------------------------------------------------------------------------------------------------
-    limit_order_contracts: Decimal = Field(Decimal("50"), gt=0, description="First value of limit `order_contracts`.")
-    limit_market_usd: Decimal = Field(Decimal("200"), gt=0, description="First value of limit `market_usd`.")
-    limit_pair_usd: Decimal = Field(Decimal("300"), gt=0, description="First value of limit `pair_usd`.")
-    limit_total_usd: Decimal = Field(Decimal("2000"), gt=0, description="First value of limit `total_usd`.")
-    limit_daily_loss_usd: Decimal = Field(Decimal("100"), gt=0, description="First value of limit `daily_loss_usd`.")
-    execution_cooldown_s: float = Field(5.0, ge=0, description="Time between two executions on one group.")
-    slippage_max_usd: Decimal = Field(Decimal("0.02"), ge=0, description="Most a completing leg may cost beyond plan.")
+    limit_order_contracts: Amount = Field(
+        Decimal("50"), gt=0, le=10_000_000, description="First value of limit `order_contracts`."
+    )
+    limit_market_usd: Amount = Field(
+        Decimal("200"), gt=0, le=100_000_000, description="First value of limit `market_usd`."
+    )
+    limit_pair_usd: Amount = Field(Decimal("300"), gt=0, le=100_000_000, description="First value of limit `pair_usd`.")
+    limit_total_usd: Amount = Field(
+        Decimal("2000"), gt=0, le=100_000_000, description="First value of limit `total_usd`."
+    )
+    limit_daily_loss_usd: Amount = Field(
+        Decimal("100"), gt=0, le=100_000_000, description="First value of limit `daily_loss_usd`."
+    )
+    execution_cooldown_s: float = Field(5.0, ge=0, le=86_400, description="Time between two executions on one group.")
+    slippage_max_usd: Amount = Field(
+        Decimal("0.02"), ge=0, le=1, description="Most a completing leg may cost beyond plan."
+    )
     decision_ttl_ms: int = Field(1000, ge=50, le=1000, description="Life of a decision: no re-send after it.")
-    exposure_budget_usd: Decimal = Field(Decimal("50"), gt=0, description="Most naked exposure of one execution.")
-    exposure_budget_usd_s: Decimal = Field(Decimal("600"), gt=0, description="Most exposure times seconds of one.")
-    provisional_cap_usd: Decimal = Field(Decimal("500"), gt=0, description="Most cash in matches not yet confirmed.")
+    exposure_budget_usd: Amount = Field(
+        Decimal("50"), gt=0, le=10_000_000, description="Most naked exposure of one execution."
+    )
+    exposure_budget_usd_s: Amount = Field(
+        Decimal("600"), gt=0, le=1_000_000_000, description="Most exposure times seconds of one."
+    )
+    provisional_cap_usd: Amount = Field(
+        Decimal("500"), gt=0, le=100_000_000, description="Most cash in matches not yet confirmed."
+    )
 
-    dust_exposure_usd: Decimal = Field(Decimal("1"), ge=0, description="Unmatched cost too small to trade, accepted.")
-    execution_max_s: float = Field(45.0, gt=0, description="Longest one execution is worked on before it escalates.")
-    execution_attempts: int = Field(3, ge=1, description="Executions of one signal, if the ones before bought nothing.")
-    execution_batch: int = Field(4, ge=1, description="Signals one trading run may take, one after the other.")
-    trade_runs_max: int = Field(3, ge=1, description="Trading runs at the same time.")
-    trade_stay_s: float = Field(20.0, ge=0, description="How long an idle trading run waits for the next signal.")
-    closing_margin_s: int = Field(10, ge=0, description="Nothing opens on a market that closes within this time.")
-    order_poll_ms: int = Field(200, ge=10, description="Time between two reads of an order that is not resolved.")
+    dust_exposure_usd: Amount = Field(
+        Decimal("1"), ge=0, le=1_000, description="Unmatched cost too small to trade, accepted."
+    )
+    execution_max_s: float = Field(
+        45.0, gt=0, le=3_600, description="Longest one execution is worked on before it escalates."
+    )
+    execution_attempts: int = Field(
+        3, ge=1, le=100, description="Executions of one signal, if the ones before bought nothing."
+    )
+    execution_batch: int = Field(
+        4, ge=1, le=1_000, description="Signals one trading run may take, one after the other."
+    )
+    trade_runs_max: int = Field(3, ge=1, le=100, description="Trading runs at the same time.")
+    trade_stay_s: float = Field(
+        20.0, ge=0, le=86_400, description="How long an idle trading run waits for the next signal."
+    )
+    closing_margin_s: int = Field(
+        10, ge=0, le=31_536_000, description="Nothing opens on a market that closes within this time."
+    )
+    order_poll_ms: int = Field(
+        200, ge=10, le=60_000, description="Time between two reads of an order that is not resolved."
+    )
     unknown_absent_after_s: float = Field(
-        10.0, gt=0, description="An order the venue still does not know after this time never arrived."
+        10.0, gt=0, le=86_400, description="An order the venue still does not know after this time never arrived."
     )
     absent_recheck_s: float = Field(
-        120.0, ge=0, description="An order that never arrived is looked for this much longer, in case it did."
+        120.0,
+        ge=0,
+        le=86_400,
+        description="An order that never arrived is looked for this much longer, in case it did.",
     )
-    flatten_slippage_usd: Decimal = Field(
-        Decimal("0.05"), ge=0, description="A person's flatten sells down to this much below the best bid it found."
+    kill_wait_s: float = Field(
+        2.0,
+        ge=0,
+        le=2,
+        description="Longest wait of a kill for orders under way; those still open are named (seconds).",
+    )
+    flatten_slippage_usd: Amount = Field(
+        Decimal("0.05"),
+        ge=0,
+        le=1,
+        description="A person's flatten sells down to this much below the best bid it found.",
     )
 
     # -- alerts -----------------------------------------------------------------------------------------------------
-    alert_webhook_url: SecretStr | None = Field(None, description="Where alerts are posted as JSON; none: log only.")
-    recorder_stale_after_s: float = Field(60.0, gt=0, description="A recorder without heartbeat this long alarms.")
+    recorder_stale_after_s: float = Field(
+        60.0, gt=0, le=3_600, description="A recorder without heartbeat this long alarms."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read `.env` by our own reader."""
+        path = getattr(dotenv_settings, "env_file", None)
+        return init_settings, env_settings, EnvFileSource(settings_cls, env_file=path), file_secret_settings
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _check_text(cls, value: object, info: ValidationInfo) -> object:
+        field = cls.model_fields[info.field_name or ""]
+        if not isinstance(value, str):
+            return value
+        text = check_text(value, is_secret=is_secret(field))
+        if field.annotation in _NUMBERS:
+            plain_decimal(text)
+        return text
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        for name, value in super().__repr_args__():
+            yield name, redact_text(value) if isinstance(value, str) else value
+
+    @field_validator("home")
+    @classmethod
+    def _expand_home(cls, home: Path) -> Path:
+        """Put the folder in the place of `~`, while there is somebody to say whose folder it is."""
+        try:
+            return home.expanduser()
+        except RuntimeError:
+            raise ValueError(f"{home} names no user's folder that is known; give its whole path") from None
 
     @model_validator(mode="after")
     def _check_levels(self) -> Self:
         if self.signal_exit_edge_usd > self.signal_entry_edge_usd:
             raise ValueError("CROSSBOOK_SIGNAL_EXIT_EDGE_USD must not exceed CROSSBOOK_SIGNAL_ENTRY_EDGE_USD")
+        if not self.disk_only_recording_mb <= self.disk_no_new_trades_mb <= self.disk_low_mb:
+            raise ValueError(
+                "CROSSBOOK_DISK_NO_NEW_TRADES_MB must not exceed CROSSBOOK_DISK_LOW_MB, nor be less than "
+                "CROSSBOOK_DISK_ONLY_RECORDING_MB"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_addresses(self) -> Self:
+        own = [name for name in self.model_fields_set if name.startswith("database_url_") and getattr(self, name)]
+        if own and self.database_url is None:
+            raise ValueError(f"{setting_name(min(own))} needs DATABASE_URL, the address of the owner, beside it")
         return self
 
     @property
@@ -212,7 +345,7 @@ class Settings(BaseSettings):
     @property
     def home_dir(self) -> Path:
         """`home` as an absolute path."""
-        return self.home.expanduser().absolute()
+        return self.home.absolute()
 
 
 def check_intent(settings: Settings) -> None:
@@ -232,26 +365,50 @@ def setting_name(field: str) -> str:
     return _OWN_NAMES.get(field, f"CROSSBOOK_{field.upper()}")
 
 
+def written_value(value: object) -> str:
+    """Return a setting's value as it can be read again: numbers in plain digits, never with an exponent."""
+    return format(Decimal(str(value)), "f") if isinstance(value, float | Decimal) else str(value)
+
+
+def hold_secrets(values: Mapping[str, Any]) -> None:
+    """Keep settings in the memory of this process, by field, instead of those held before.
+
+    What this process starts inherits them as little as what looks at its environment finds them.
+    """
+    _held.clear()
+    _held.update(values)
+
+
 def load_settings(**overrides: Any) -> Settings:
-    """Build the settings from the environment, `.env` and `overrides` (which win).
+    """Build the settings from the environment, `.env`, what `hold_secrets` was given, and `overrides` (which win).
 
     Raises:
         ConfigurationError: With one sentence that names the setting and what is wrong with it, never its value when
             it is a secret.
     """
-    known = {setting_name(name) for name in Settings.model_fields}
-    in_file = {name.upper() for name in DotEnvSettingsSource(Settings).env_vars}
-    for name in (*os.environ, *sorted(in_file)):
-        if name.startswith("CROSSBOOK_") and name not in known:
-            raise ConfigurationError(f"{name} is not a setting; see docs/reference/settings.md for the ones there are.")
+    in_file = {} if SUPERVISED in os.environ else names_in_file(ENV_FILE)
+    check_names({setting_name(name) for name in Settings.model_fields}, os.environ, in_file, ENV_FILE)
     if setting_name("i_understand") in in_file:
         raise ConfigurationError("CROSSBOOK_I_UNDERSTAND is said at each start with --i-understand, not in a file.")
+    file = None if SUPERVISED in os.environ else ENV_FILE
     try:
-        return Settings(**overrides)
+        settings = Settings(_env_file=file, **{**_held, **overrides})  # type: ignore[call-arg]
+        settings.home_dir  # noqa: B018 - it may not be known
+    except FileNotFoundError:
+        raise ConfigurationError("The working directory is gone; change to one that exists.") from None
+    except RuntimeError:
+        raise ConfigurationError("CROSSBOOK_HOME begins with ~, and there is no home folder; write it whole.") from None
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        if not first["loc"]:
-            raise ConfigurationError(first["msg"].removeprefix("Value error, ").rstrip(".") + ".") from None
-        field = str(first["loc"][0])
-        name = field if field.isupper() else setting_name(field)
-        raise ConfigurationError(f"{name} cannot be used: {first['msg'][0].lower()}{first['msg'][1:]}.") from None
+        raise ConfigurationError(_sentence(error)) from None
+    return settings
+
+
+def _sentence(error: ValidationError) -> str:
+    """Return the first thing that is wrong as one sentence, without the value."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    said = first["msg"].removeprefix("Value error, ").rstrip(".")
+    if not first["loc"]:
+        return f"{said}."
+    field = str(first["loc"][0])
+    name = field if field.isupper() else setting_name(field)
+    return f"{name} cannot be used: {said[0].lower()}{said[1:]}."

@@ -3,7 +3,9 @@
     StreamsError
     ├── TransientError          try again later; nothing happened
     │   ├── RateLimited         wait at least `retry_after_s`
-    │   └── Unavailable         the venue restarts or pauses; wait at least `retry_after_s`
+    │   ├── Unavailable         the venue restarts or pauses; wait at least `retry_after_s`
+    │   └── UnreadableAnswer    also a MalformedFrame: a whole answer that is not what was asked for
+    │       └── IncompleteList  a list with items that cannot be read; what it lacks is not known to be absent
     ├── PermanentError          stop and report; trying again cannot help
     │   ├── AuthenticationFailed
     │   ├── NotFound
@@ -18,6 +20,8 @@ Callers branch on the class (the consequence), never on a message.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class StreamsError(Exception):
@@ -100,6 +104,30 @@ class MalformedFrame(StreamsError):
         super().__init__(reason)
         self.raw = raw
         self.reason = reason
+
+
+class UnreadableAnswer(TransientError, MalformedFrame):
+    """The answer of a read that came whole and is not what the call gives: a page, nothing, an error, another thing.
+
+    A later attempt may find the venue behind its proxy again, so it is tried again like a failure of the venue.
+    """
+
+
+class IncompleteList(UnreadableAnswer):
+    """A list that decides about money has items that cannot be read. That something is not in it proves nothing.
+
+    `raw` is the list with these items alone.
+
+    Attributes:
+        items: What could be read of it.
+        unreadable: The rest, each with its bytes and reason.
+    """
+
+    def __init__(self, name: str, items: Sequence[object], unreadable: Sequence[MalformedFrame]) -> None:
+        raw = b'{"%s":[%s]}' % (name.encode(), b",".join(item.raw for item in unreadable))
+        super().__init__(raw, f"{len(unreadable)} of the {name} cannot be read, the first: {unreadable[0].reason}")
+        self.items = tuple(items)
+        self.unreadable = tuple(unreadable)
 
 
 class InvalidAmount(StreamsError, ValueError):

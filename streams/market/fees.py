@@ -119,6 +119,15 @@ def kalshi_readings(
     return {name: value for name, value in form.items() if usual.get(name) != value}
 
 
+FEE_KEYS: dict[Venue, frozenset[str]] = {
+    Venue.KALSHI: frozenset({"fee_type", "fee_multiplier", "account", "scales_makers", "rebate_when"}),
+    Venue.POLYMARKET: frozenset(
+        {"rate", "r", "exponent", "e", "taker_only", "takerOnly", "to", "rounding", "rebateRate", "rebate_rate"}
+    ),
+}
+"""What a schedule in a person's document may hold; venues send more."""
+
+
 def from_json(venue: Venue | str, data: Mapping[str, Any]) -> FeeSchedule:
     """Return the schedule a JSON object states; the venues' own spellings are understood too.
 
@@ -136,12 +145,12 @@ def from_json(venue: Venue | str, data: Mapping[str, Any]) -> FeeSchedule:
 
 
 def _kalshi_from_json(data: Mapping[str, Any]) -> KalshiFeeSchedule:
-    fee_type: Any = data.get("fee_type") or "quadratic"
-    if fee_type not in _KALSHI_RATES_E4:
-        raise InvalidAmount(f"unknown Kalshi fee type: {fee_type!r}")
-    account: Any = data.get("account") or "direct"
-    if account not in _KALSHI_STEP_E6:
-        raise InvalidAmount(f"unknown Kalshi account kind: {account!r}")
+    fee_type: Any = "quadratic" if data.get("fee_type") in (None, "") else data["fee_type"]
+    if str(fee_type) not in _KALSHI_RATES_E4:
+        raise InvalidAmount(f"unknown Kalshi fee type: {str(fee_type)[:40]!r}")
+    account: Any = "direct" if data.get("account") in (None, "") else data["account"]
+    if str(account) not in _KALSHI_STEP_E6:
+        raise InvalidAmount(f"unknown Kalshi account kind: {str(account)[:40]!r}")
     multiplier = data.get("fee_multiplier")
     scales_makers: Any = data.get("scales_makers", True)
     rebate_when: Any = data.get("rebate_when", "reached")

@@ -11,8 +11,11 @@ from typing import Any, Literal
 
 from streams.market.identity import Venue
 
-MarketStatus = Literal["unopened", "open", "paused", "closed", "determined", "settled"]
-"""Life cycle in our words. closed: no trading, no result yet; determined: result known, not paid; settled: paid."""
+MarketStatus = Literal["unopened", "open", "paused", "closed", "determined", "settled", "unknown"]
+"""Life cycle in our words. closed: no trading, no result yet; determined: result known, not paid; settled: paid.
+
+unknown: the venue says a word that we do not know. Such a market is shown, and neither matched, recorded nor traded.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,10 @@ class MarketTerms:
 class DiscoveredMarket:
     """One market of one page of a venue's list, parsed.
 
+    What money hangs on must be readable or the market is refused: ids, tokens and outcomes, texts and rules, strike,
+    status, times, price grid and sizes, fees, liveness, result and settlement. What is only shown (`volatile`, the
+    category, the slug and Gamma's own id) is left out where it cannot be read.
+
     Attributes:
         ids: All ids that mean it: [(id_kind, id)], the canonical one first, then e.g. ("slug", ...), ("token", ...).
         volatile: Prices, volumes and other things that change all the time (JSON values, decimals as strings).
@@ -127,4 +134,5 @@ def version_hash(market: DiscoveredMarket) -> str:
 
 def _digest(value: Any) -> str:
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    # Half of a surrogate pair is no Unicode text, and still a text that two markets may differ in.
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:32]

@@ -147,6 +147,11 @@ class MarketInfo:
         return market_key(self.venue, self.market_id)
 
     @property
+    def final_e4(self) -> int | None:
+        """What one YES pays finally: what is only determined may still be disputed."""
+        return None if self.status in ("determined", "unknown") else self.settlement_e4
+
+    @property
     def target(self) -> Target:
         """The market as orders need it."""
         return Target(self.venue, self.market_id, self.terms, from_json(self.venue, self.terms.fee_schedule))

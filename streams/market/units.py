@@ -17,6 +17,9 @@ from streams.market.errors import InvalidAmount
 PRICE_SCALE = 10_000
 SIZE_SCALE = 1_000_000
 CASH_SCALE = 1_000_000
+_LARGEST = 18
+"""Power of ten of the largest amount that can be meant: a trillion millions."""
+_LONGEST = 64
 PRICE_ONE_E4 = PRICE_SCALE
 """One dollar as `price_e4`: what a contract pays when its outcome is right."""
 
@@ -34,16 +37,37 @@ def scaled_int(text: str | Decimal | int, scale: int, what: str) -> int:
     """
     if isinstance(text, float):
         raise InvalidAmount(f"{what} must not be a binary float: {text!r}")
+    if isinstance(text, bool) or not isinstance(text, str | Decimal | int):
+        raise InvalidAmount(f"{what} is not a number: {_shown(text)}")
+    if isinstance(text, str) and (len(text) > _LONGEST or not text.isascii() or "_" in text):
+        raise InvalidAmount(f"{what} is not a number: {_shown(text)}")
     try:
-        value = Decimal(text) * scale
+        value = Decimal(text)
     except InvalidOperation:
-        raise InvalidAmount(f"{what} is not a number: {text!r}") from None
+        raise InvalidAmount(f"{what} is not a number: {_shown(text)}") from None
     if not value.is_finite():
-        raise InvalidAmount(f"{what} is not finite: {text!r}")
-    result = int(value)
-    if result != value:
-        raise InvalidAmount(f"{what} is finer than 1/{scale}: {text!r}")
-    return result
+        raise InvalidAmount(f"{what} is not finite: {_shown(text)}")
+    return _exact(value, scale, what)
+
+
+def _exact(value: Decimal, scale: int, what: str) -> int:
+    sign, digits, exponent = value.as_tuple()
+    assert isinstance(exponent, int)
+    if not any(digits):
+        return 0
+    if value.adjusted() > _LARGEST:
+        raise InvalidAmount(f"{what} is too large: {_shown(value)}")
+    if value.adjusted() < -_LONGEST or exponent < -_LONGEST:
+        raise InvalidAmount(f"{what} is finer than 1/{scale}: {_shown(value)}")
+    units = int("".join(map(str, digits))) * scale
+    whole, rest = divmod(units * int(10 ** max(exponent, 0)), int(10 ** max(-exponent, 0)))
+    if rest:
+        raise InvalidAmount(f"{what} is finer than 1/{scale}: {_shown(value)}")
+    return -whole if sign else whole
+
+
+def _shown(value: object) -> str:
+    return repr(value if isinstance(value, str) else str(value))[:40]
 
 
 def price_e4(text: str | Decimal | int) -> int:

@@ -14,7 +14,7 @@ from streams.market.book import Book
 from streams.market.documents import JsonDocument
 from streams.market.events import BookSnapshot, MarketEvent
 from streams.market.identity import Venue
-from streams.recorder.integrity import Removals, SequenceTracker
+from streams.recorder.integrity import Removals, SequenceTracker, concern_of
 
 
 class MarketKey(NamedTuple):
@@ -40,12 +40,19 @@ class Parser:
         repeats_removals: Frames carry no sequence numbers, so a removal must be of a level that is in the book, or went
             lately: a match is reported by a whole book and by changes, which repeat its removals.
         reports_fills_as_books: A match comes as a whole book in which best levels of one side are consumed.
+        reports_activation: Frames say when a halted or determined market is active again. Where they do not, a whole
+            book with levels says so.
+        bookless_frames: Types of frames that change no book.
+        needs_tokens: Markets are subscribed to by tokens.
     """
 
     make: ParserFactory
     is_polled: bool = False
     repeats_removals: bool = False
     reports_fills_as_books: bool = False
+    reports_activation: bool = True
+    bookless_frames: frozenset[str] = frozenset()
+    needs_tokens: bool = False
 
 
 class BestPrices(NamedTuple):
@@ -63,6 +70,10 @@ class BestPrices(NamedTuple):
         return cls(None, None, None, None, state)
 
 
+ENDINGS = ("determined", "settled", "deactivated")
+"""Life cycle messages after which a market has no book to act on, until it is active again."""
+
+
 class MarketBook:
     """One market's book with its state.
 
@@ -73,6 +84,7 @@ class MarketBook:
         subscription_id: Kalshi's sid the book comes on.
         crossed_since_ns: When the book became crossed, None while it is not.
         quote: The best prices as last written.
+        reports_activation: As its parser's.
         removals: Levels that went lately, where the parser repeats removals.
         updated_ns: `received_ns` of the last frame that changed or confirmed it.
     """
@@ -87,24 +99,55 @@ class MarketBook:
         "key",
         "quote",
         "removals",
+        "reports_activation",
         "subscription_id",
         "updated_ns",
         "venue",
     )
 
-    def __init__(self, venue: Venue, key: MarketKey, connection: int, *, is_polled: bool = False) -> None:
+    def __init__(self, venue: Venue, key: MarketKey, connection: int, parser: Parser) -> None:
         self.venue = venue
         self.key = key
         self.connection = connection
         self.book = Book()
         self.is_live = False
-        self.is_polled = is_polled
+        self.is_polled = parser.is_polled
+        self.reports_activation = parser.reports_activation
         self.cause = "starting"
         self.subscription_id: int | None = None
         self.crossed_since_ns: int | None = None
         self.updated_ns = 0
         self.quote: BestPrices | None = None
         self.removals = Removals()
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether the market was halted, determined or settled and is not known to be active again."""
+        return not self.is_live and self.cause in ENDINGS
+
+    @property
+    def stays_ended(self) -> bool:
+        """Whether the whole book that has just come is that of a market which is still halted or over."""
+        is_empty = not self.book.bids and not self.book.asks
+        return self.is_ended and (self.reports_activation or is_empty)
+
+    def best_prices(self, now_ns: int) -> BestPrices:
+        """Return what may be quoted of the book now, and note since when it is crossed."""
+        if not self.is_live:
+            return BestPrices.unquoted("stale")
+        book = self.book
+        if book.is_crossed:
+            self.crossed_since_ns = now_ns if self.crossed_since_ns is None else self.crossed_since_ns
+            return BestPrices.unquoted("crossed")
+        self.crossed_since_ns = None
+        bid, ask = book.best_bid, book.best_ask
+        bid_size = None if bid is None else book.bids[bid]
+        ask_size = None if ask is None else book.asks[ask]
+        # Most changes are behind the best prices, so the quote there is stays.
+        quoted = self.quote
+        if quoted is not None and (bid, bid_size, ask, ask_size, "live") == quoted:
+            return quoted
+        return BestPrices(bid, bid_size, ask, ask_size, "live")
 
     def as_snapshot(self) -> BookSnapshot:
         """The book as it is now."""
@@ -131,7 +174,7 @@ class ConnectionState:
         added = []
         for key in keys:
             if key.market_id not in self.books:
-                self.books[key.market_id] = MarketBook(self.venue, key, self.number, is_polled=self.parser.is_polled)
+                self.books[key.market_id] = MarketBook(self.venue, key, self.number, self.parser)
                 added.append(self.books[key.market_id])
         self._renew()
         return added
@@ -141,6 +184,18 @@ class ConnectionState:
         removed = [self.books.pop(market_id) for market_id in market_ids if market_id in self.books]
         self._renew()
         return removed
+
+    def concerned_by(self, raw: bytes) -> list[MarketBook]:
+        """Count a frame that could not be parsed and return the books that it may have changed."""
+        names = {name: state.key.market_id for state in self.books.values() for name in state.key if name}
+        concern = concern_of(raw, names, self.parser.bookless_frames)
+        for sid, sequence in concern.sequences:
+            self.sequences.pass_over(sid, sequence)
+        return [
+            state
+            for market_id, state in self.books.items()
+            if concern.is_any or market_id in concern.markets or state.subscription_id in concern.subscriptions
+        ]
 
     def _renew(self) -> None:
         self.parse = self.parser.make([state.key for state in self.books.values()])

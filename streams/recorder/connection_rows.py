@@ -8,6 +8,7 @@ from functools import partial
 from streams.market.identity import Venue
 from streams.recorder.sink import Sink
 from streams.storage.recording import ConnectionAttempt, end_connection, note_connected, open_connection
+from streams.storage.store.alerts import clear_alert, raise_alert
 
 _REASON_LENGTH = 500
 
@@ -20,6 +21,8 @@ class ConnectionRows:
         self._sink = sink
         self._venue = venue
         self._run_id = run_id
+        self._alert = f"session_failed:{shard}:{venue}"
+        self._has_alerted = False
 
     def open(self, connection_id: str, *, is_polled: bool) -> None:
         """Note an attempt to connect that begins now."""
@@ -34,5 +37,23 @@ class ConnectionRows:
 
     def end(self, connection_id: str, frames: int, reason: str) -> None:
         """Note that a connection has just ended, or an attempt failed, after `frames` frames."""
-        now, reason = datetime.now(UTC), reason[:_REASON_LENGTH]
+        now, reason = datetime.now(UTC), _storable(reason)
         self._sink.call(partial(end_connection, connection_id=connection_id, at=now, frames=frames, reason=reason))
+
+    def alert_failure(self, reason: str) -> None:
+        """Alert that the session met an error nobody foresaw."""
+        self._has_alerted = True
+        message = f"The recorder's session with {self._venue} failed and is started again: {_storable(reason)}"
+        key = self._alert
+        self._sink.call(lambda connection: raise_alert(connection, "session_failed", "critical", key, message))
+
+    def clear_failure(self) -> None:
+        """Close the alert: a connection has lasted."""
+        if self._has_alerted:
+            self._has_alerted = False
+            self._sink.call(partial(clear_alert, dedup_key=self._alert))
+
+
+def _storable(text: str) -> str:
+    """Words of a venue may hold what a column of the warehouse does not take."""
+    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()[:_REASON_LENGTH]

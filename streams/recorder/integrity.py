@@ -8,9 +8,11 @@ Behind the best prices a lost change shows when the level it made is removed: th
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
-from typing import Literal
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Literal, NamedTuple
+
+import orjson
 
 from streams.market.book import Book, Difference
 from streams.market.events import LevelChange
@@ -26,26 +28,83 @@ changes, and the entries of the two tokens may come in two frames. Recordings of
 _MOST_REMOVALS = 256
 
 
-def concerned(raw: bytes) -> tuple[set[int], set[str]] | None:
-    """Return the (subscription ids, market ids) that a frame nobody could parse names; None where it could be any."""
+_NAME = re.compile(rb'"([^"\\\\]{1,120})"')
+_KIND = re.compile(rb'"(?:event_)?type"\s*:\s*"([^"\\\\]{1,60})"')
+_SUBSCRIPTION = re.compile(rb'"sid"\s*:\s*(\d{1,18})')
+_SEARCHED = 1 << 20
+
+
+class Concern(NamedTuple):
+    """What a frame that could not be parsed is recognisably about.
+
+    Attributes:
+        markets: Ids of the followed markets it names.
+        subscriptions: Subscriptions of which it names no followed market: any of theirs may be meant.
+        sequences: (subscription id, sequence number) that it takes.
+        is_any: It is about some book, and it cannot be said of which.
+    """
+
+    markets: set[str]
+    subscriptions: set[int]
+    sequences: list[tuple[int, int]]
+    is_any: bool
+
+
+def concern_of(raw: bytes, names: Mapping[str, str], bookless: Collection[str]) -> Concern:
+    """Return what a frame that could not be parsed is about; a text that is no document is about nothing.
+
+    Args:
+        raw: The frame.
+        names: The followed markets by each name that frames call them.
+        bookless: Types of frames that change no book.
+    """
     try:
-        document = json.loads(raw)
-    except (ValueError, RecursionError):
-        return None
-    subscriptions: set[int] = set()
-    markets: set[str] = set()
+        document = orjson.loads(raw)  # which refuses what nests too deep for the stack
+    except ValueError:
+        return _concern_of_broken(raw[:_SEARCHED], names, bookless)
+    found = Concern(set(), set(), [], is_any=False)
     for item in document if isinstance(document, list) else [document]:
         if not isinstance(item, dict):
-            return None
-        message = item.get("msg")
-        named = message.get("market_ticker") if isinstance(message, dict) else item.get("market")
-        if isinstance(item.get("sid"), int):
-            subscriptions.add(item["sid"])
-        elif isinstance(named, str):
-            markets.add(named)
-        else:
-            return None
-    return subscriptions, markets
+            continue
+        kind, sid, sequence = item.get("type") or item.get("event_type"), item.get("sid"), item.get("seq")
+        if type(sid) is int and type(sequence) is int:
+            found.sequences.append((sid, sequence))
+        if isinstance(kind, str) and kind in bookless:
+            continue
+        markets = {names[text] for text in _texts(item) if text in names}
+        if markets:
+            found.markets.update(markets)
+        elif type(sid) is int:
+            found.subscriptions.add(sid)
+        elif isinstance(kind, str) and not any(isinstance(item.get(key), str) for key in ("market", "asset_id")):
+            found = found._replace(is_any=True)
+    return found
+
+
+def _concern_of_broken(raw: bytes, names: Mapping[str, str], bookless: Collection[str]) -> Concern:
+    """The same of bytes that are no JSON. Their number is not counted: the next frame's shows what is missing."""
+    kind, sid = _KIND.search(raw), _SUBSCRIPTION.search(raw)
+    if raw.lstrip()[:1] not in (b"{", b"[") or (kind is not None and kind[1].decode("latin-1") in bookless):
+        return Concern(set(), set(), [], is_any=False)
+    texts = {found[1].decode("latin-1") for found in _NAME.finditer(raw)}
+    markets = {names[text] for text in texts if text in names}
+    subscriptions = {int(sid[1])} if sid is not None and not markets else set()
+    return Concern(markets, subscriptions, [], is_any=kind is not None and not markets and not subscriptions)
+
+
+def _texts(document: object) -> Iterator[str]:
+    """Every text of a document, and its whole numbers as text: an id may come as a number."""
+    waiting = [document]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting.extend(value.values())
+        elif isinstance(value, list):
+            waiting.extend(value)
+        elif isinstance(value, str):
+            yield value
+        elif type(value) is int and value.bit_length() <= 256:
+            yield str(value)
 
 
 Continuity = Literal["ok", "hole", "repeated"]
@@ -60,15 +119,20 @@ class SequenceTracker:
         self.last: dict[int, int] = last or {}
 
     def observe(self, subscription_id: int, sequence: int) -> Continuity:
-        """Observe the number of the next frame. After a hole counting goes on from the new number.
+        """Observe the number of the next frame. Counting goes on from it, also where it is not the one expected.
 
         A subscription starts at 1; one first seen at a later number has lost its beginning.
         """
         last = self.last.get(subscription_id, 0)
+        self.last[subscription_id] = sequence
         if sequence <= last:
             return "repeated"
-        self.last[subscription_id] = sequence
         return "ok" if sequence == last + 1 else "hole"
+
+    def pass_over(self, subscription_id: int, sequence: int) -> None:
+        """Count a frame that could not be parsed, where its number is the one expected."""
+        if self.last.get(subscription_id, 0) + 1 == sequence:
+            self.last[subscription_id] = sequence
 
 
 class Removals:

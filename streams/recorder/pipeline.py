@@ -26,8 +26,8 @@ from streams.market.events import (
     TradePrint,
 )
 from streams.recorder import rows
-from streams.recorder.books import BestPrices, ConnectionState, MarketBook, MarketKey, Parser
-from streams.recorder.integrity import CROSSED_LIMIT_NS, best_prices_agree, concerned, is_difference_explained
+from streams.recorder.books import ENDINGS, BestPrices, ConnectionState, MarketBook, MarketKey, Parser
+from streams.recorder.integrity import CROSSED_LIMIT_NS, best_prices_agree, is_difference_explained
 from streams.recorder.observer import ObserverGuard
 from streams.recorder.rows import SnapshotReason
 from streams.storage.coverage import STARTING, CoverageChange, CoverageState
@@ -36,7 +36,7 @@ from streams.storage.segments import Record, RecordKind
 
 _MINUTE_NS = 60_000_000_000
 _CONFIRM_NS = 20_000_000_000
-_ENDING = ("determined", "settled", "deactivated")
+_LETTER_BYTES = 1_000_000  # of a larger one the rest stands in the segment
 
 Touched = dict[int, tuple[MarketBook, LevelChange]]
 """The books that level changes of a frame changed, by identity, each with its last change."""
@@ -101,6 +101,10 @@ class Pipeline:
         self._batch = RowBatch(taken.segment_id, taken.end_offset, taken.end_offset)
         return taken
 
+    def extend_to(self, end_offset: int) -> None:
+        """Records that were processed before they could be written end here."""
+        self._batch.end_offset = end_offset
+
     @property
     def pending_rows(self) -> int:
         """How many rows have not been taken."""
@@ -147,16 +151,17 @@ class Pipeline:
             self._make_stale(state, body["cause"], request=False, since_ns=body.get("since_ns"))
 
     def _on_markets(self, record: Record) -> None:
+        """Follow other markets. What a connection that is gone had may leave too; a market may leave and come."""
         connection = self.connections.get(record.connection)
-        if connection is None:
-            return
         change = orjson.loads(record.body)
-        for state in connection.add([MarketKey(*key) for key in change["add"]]):
-            self._write_coverage(state, "gap", STARTING)
-        for state in connection.remove(change["remove"]):
+        for state in connection.remove(change["remove"]) if connection else ():
             state.is_live = False
             self._emit_quote(state)
-            self._write_coverage(state, "ended", "")
+        assert record.venue is not None
+        for market_id in change["remove"]:
+            self._batch.coverage.append(CoverageChange(record.venue, market_id, "ended", "", self._now_ns))
+        for state in connection.add([MarketKey(*key) for key in change["add"]]) if connection else ():
+            self._write_coverage(state, "gap", STARTING)
 
     def _on_state(self, record: Record) -> None:
         document = orjson.loads(record.body)
@@ -208,13 +213,17 @@ class Pipeline:
         try:
             events = connection.parse(record.body)
         except MalformedFrame as error:
-            self._dead_letter(record, error.reason)
-            self._mark_suspect(connection, record.body)
+            self._refuse(connection, record, error.reason)
             return
         except Exception as error:  # a parser must not end the recording; the bytes are kept with the reason
-            self._dead_letter(record, f"parser failed: {error!r}")
-            self._mark_suspect(connection, record.body)
+            self._refuse(connection, record, f"parser failed: {error!r}")
             return
+        try:
+            self._apply(connection, events)
+        except Exception as error:  # nor must one event
+            self._refuse(connection, record, f"event failed: {error!r}")
+
+    def _apply(self, connection: ConnectionState, events: list[MarketEvent]) -> None:
         is_checked = False
         touched: Touched = {}
         for index, event in enumerate(events):
@@ -230,19 +239,21 @@ class Pipeline:
             else:
                 self._emit_quote(state)
 
+    def _refuse(self, connection: ConnectionState, record: Record, reason: str) -> None:
+        """Keep a frame that could not be used and make stale whatever book it is recognisably about."""
+        self._dead_letter(record, reason)
+        for state in connection.concerned_by(record.body):
+            self._make_stale(state, "unreadable_frame")
+        for state in connection.books.values():
+            if state.is_ended and state.key.market_id.encode() in record.body:
+                self._doubt_ending(state, "unreadable_frame")
+
     def _dead_letter(self, record: Record, reason: str) -> None:
         self.counters["dead_letters"] += 1
         venue = str(record.venue) if record.venue else ""
         self._batch.lines["dead_letters"].append(
-            rows.dead_letter_line(self._at, venue, reason[:500], record.body, self._place)
+            rows.dead_letter_line(self._at, venue, reason[:500], record.body[:_LETTER_BYTES], self._place)
         )
-
-    def _mark_suspect(self, connection: ConnectionState, raw: bytes) -> None:
-        """Make stale whatever book a frame that could not be parsed may have changed."""
-        named = concerned(raw)
-        for state in connection.books.values():
-            if named is None or state.subscription_id in named[0] or state.key.market_id in named[1]:
-                self._make_stale(state, "unreadable_frame")
 
     def _check_sequence(self, connection: ConnectionState, event: MarketEvent) -> bool:
         """Check a frame's number once; true when the event carried one."""
@@ -255,6 +266,8 @@ class Pipeline:
             for state in connection.books.values():
                 if state.subscription_id == sid:
                     self._make_stale(state, "sequence_hole")
+                elif isinstance(event, LifecycleChange):
+                    self._doubt_ending(state, "sequence_hole")
         return True
 
     def _on_level_change(self, connection: ConnectionState, change: LevelChange, index: int, touched: Touched) -> None:
@@ -318,7 +331,7 @@ class Pipeline:
         state.updated_ns = self._now_ns
         state.subscription_id = snapshot.subscription_id
         touched.pop(id(state), None)
-        if not state.is_live:
+        if not state.is_live and not state.stays_ended:
             state.is_live = True
             state.cause = ""
             self._write_coverage(state, "covered", "")
@@ -338,12 +351,18 @@ class Pipeline:
         state = connection.books.get(change.market_id)
         if state is None:
             return
-        if change.kind in _ENDING:
+        if change.kind in ENDINGS and state.cause != change.kind:
             state.is_live = False
             state.cause = change.kind
+            state.crossed_since_ns = None
             self._emit_quote(state)
-            self._write_coverage(state, "ended", "")
+            self._write_coverage(state, "gap", change.kind)
+            if not state.reports_activation:
+                self.requests.append((connection.number, change.market_id))
         elif change.kind == "activated" and not state.is_live:
+            if state.is_ended:
+                state.cause = "activated"
+                self._write_coverage(state, "gap", "activated")
             self.requests.append((connection.number, change.market_id))
 
     def _on_tick_size(self, _connection: object, change: TickSizeChange, _index: int, _touched: object) -> None:
@@ -367,7 +386,7 @@ class Pipeline:
             return
         if state.is_live:
             self._make_stale(state, stale.cause)
-        elif state.cause != stale.cause and state.cause not in _ENDING:
+        elif state.cause != stale.cause and not state.is_ended:
             state.cause = stale.cause
             self._write_coverage(state, "gap", stale.cause)
 
@@ -385,6 +404,16 @@ class Pipeline:
         self._write_coverage(state, "gap", cause, since_ns)
         self._emit_quote(state)
 
+    def _doubt_ending(self, state: MarketBook, cause: str) -> None:
+        """What said that a market which is halted or over is active again may be lost: its next whole book tells.
+
+        What is paid out stays over.
+        """
+        if state.is_ended and state.cause != "settled":
+            state.cause = cause
+            self._write_coverage(state, "gap", cause)
+            self.requests.append((state.connection, state.key.market_id))
+
     def _write_coverage(self, state: MarketBook, covered: CoverageState, cause: str, at_ns: int | None = None) -> None:
         self._batch.coverage.append(
             CoverageChange(state.venue, state.key.market_id, covered, cause, at_ns or self._now_ns)
@@ -392,23 +421,9 @@ class Pipeline:
 
     def _emit_quote(self, state: MarketBook) -> None:
         """Write the quote if it changed. A stale or crossed book is never quoted: its prices are empty."""
-        book = state.book
-        if not state.is_live:
-            if state.quote is None:
-                return
-            quote = BestPrices.unquoted("stale")
-        elif book.is_crossed:
-            quote = BestPrices.unquoted("crossed")
-            if state.crossed_since_ns is None:
-                state.crossed_since_ns = self._now_ns
-        else:
-            bid, ask = book.best_bid, book.best_ask
-            state.crossed_since_ns = None
-            bid_size = None if bid is None else book.bids[bid]
-            ask_size = None if ask is None else book.asks[ask]
-            if (bid, bid_size, ask, ask_size, "live") == state.quote:
-                return
-            quote = BestPrices(bid, bid_size, ask, ask_size, "live")
+        if not state.is_live and state.quote is None:
+            return
+        quote = state.best_prices(self._now_ns)
         if quote != state.quote:
             state.quote = quote
             self._write_quote(state, quote)

@@ -7,7 +7,7 @@ the segment, so that nothing is written twice however often this is interrupted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +48,29 @@ def replay_dead_segments(connection: Connection, shard: int, parsers: Mapping[st
     if found:
         get_logger(shard=shard).info("segments of a dead run replayed", **vars(summary))
     return summary
+
+
+def rows_again(path: Path, batch: RowBatch, parsers: Mapping[str, Parser]) -> Iterator[RowBatch]:
+    """Yield the rows of a batch that only the segment has, made anew from its records, in batches that follow on."""
+    start = batch.start_offset
+    pipeline = Pipeline(parsers)
+    pipeline.begin(batch.segment_id, start, start)
+    reader = SegmentReader(path)
+    for record in reader:
+        if record.offset >= batch.end_offset:
+            break
+        pipeline.consume(record)
+        if record.end <= start:
+            pipeline.take()
+            pipeline.begin(batch.segment_id, start, start)
+        elif pipeline.pending_rows >= _BATCH_ROWS:
+            yield pipeline.take()
+    if reader.damage is not None:
+        get_logger().error("a segment is damaged", path=str(path), damage=reader.damage, end=batch.end_offset)
+    last = pipeline.take()
+    last.end_offset = batch.end_offset
+    last.is_last = batch.is_last
+    yield last
 
 
 def _has_records(path: Path) -> bool:

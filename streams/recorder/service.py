@@ -7,8 +7,11 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
+from typing import TypeVar
 
 import psycopg
 
@@ -24,8 +27,11 @@ from streams.recorder.session import Session, by_venue
 from streams.recorder.sink import Sink
 from streams.recorder.sources import PARSERS, FeedSource, feed_sources
 from streams.settings import Settings
+from streams.storage.access.logins import Login
 from streams.storage.coverage import end_foreign_shards, end_unsubscribed
 from streams.storage.database import Connection, connect, database_dsn
+from streams.storage.hints import Hints
+from streams.storage.outages import is_transient
 from streams.storage.partitions import ensure_partitions
 from streams.storage.recording import end_killed_connections, unfinished_shards
 from streams.storage.store.leases import Lease, LeaseLost, acquire, heartbeat, process_holder, release, release_dead
@@ -34,7 +40,11 @@ from streams.storage.store.wanted import WantedMarket, load_wanted, shard_of
 _UNIVERSE_INTERVAL_S = 2.0
 _HEARTBEAT_INTERVAL_S = 1.0
 _LEASE_WAIT_S = 45.0
+_RIDE_OUT_S = 150.0
+_RELEASE_LIMIT_S = 5.0
+_FIRST_SEGMENT_PAUSE_S = 0.1
 
+T = TypeVar("T")
 LoadUniverse = Callable[[Connection], list[WantedMarket]]
 
 
@@ -87,7 +97,8 @@ async def record(
 
     Raises:
         LeaseLost: If another recorder holds the recorder shard now.
-        TransientError: If the recorder shard stays leased at the start, or the warehouse does not come back.
+        TransientError: If the recorder shard stays leased at the start, or the warehouse is not there at the end.
+        psycopg.Error: If it does not come at the start.
     """
     load = universe or (lambda connection: load_wanted(connection, settings.recorded_markets_max))
     recorder = _Recorder(settings, run, observers, load)
@@ -103,10 +114,10 @@ class _Recorder:
         self.shards = run.shards
         self.run_id = run.run_id
         self.load = load
-        self.dsn = database_dsn(settings)
+        self.dsn = database_dsn(settings, Login.RECORDER)
         self.guard = ObserverGuard(observers)
         self.pipeline = Pipeline(PARSERS, self.guard)
-        self.sink = Sink(self.dsn, self.shard, self.run_id, settings.home_dir / "segments")
+        self.sink = Sink(self.dsn, self.shard, self.run_id, settings.home_dir / "segments", PARSERS)
         self.writer = SegmentWriter(
             self.pipeline,
             self.sink,
@@ -120,35 +131,51 @@ class _Recorder:
         self.loop_seen = time.monotonic()
 
     async def run(self, sources: Sequence[FeedSource], stop: asyncio.Event) -> RecorderSummary:
-        with connect(self.dsn, application="crossbook-recorder") as connection:
-            lease = await self._acquire_lease(connection, stop)
-            if lease is None:
-                return self.summary
-            keeper = _Keeper(self, lease, asyncio.get_running_loop())
-            try:
-                keeper.start()
-                await asyncio.to_thread(self._clean_up_before, connection)
-                await self._record(sources, stop, keeper)
-            finally:
-                keeper.stop()
-                self.guard.close()
-                release(connection, lease)
+        lease = await self._acquire_lease(stop)
+        if lease is None:
+            return self.summary
+        keeper = _Keeper(self, lease, asyncio.get_running_loop())
+        try:
+            keeper.start()
+            await asyncio.to_thread(self._ride_out, self._clean_up_before)
+            await self._record(sources, stop, keeper)
+        finally:
+            keeper.stop()
+            self.guard.close()
+            with suppress(psycopg.Error):  # what is not released expires
+                self._ride_out(partial(release, lease=lease), _RELEASE_LIMIT_S)
         self.summary.ended_at = datetime.now(UTC)
         self.log.info("recorder stopped", **self.summary.counters)
         return self.summary
 
-    async def _acquire_lease(self, connection: Connection, stop: asyncio.Event) -> Lease | None:
+    def _ride_out(self, work: Callable[[Connection], T], limit_s: float = _RIDE_OUT_S) -> T:
+        """Do something that may be repeated on a connection of its own, also when the database is away for a while."""
+        deadline = time.monotonic() + limit_s
+        while True:
+            try:
+                with connect(self.dsn, application="crossbook-recorder") as connection:
+                    return work(connection)
+            except psycopg.Error as error:
+                if not is_transient(error) or time.monotonic() > deadline:
+                    raise
+                self.log.warning("warehouse unreachable", error=str(error)[:300])
+            time.sleep(_HEARTBEAT_INTERVAL_S)
+
+    async def _acquire_lease(self, stop: asyncio.Event) -> Lease | None:
         deadline = time.monotonic() + _LEASE_WAIT_S
-        name = lease_name(self.shard)
         while not stop.is_set():
-            release_dead(connection, name)
-            lease = acquire(connection, name, process_holder(), self.run_id, self.settings.lease_ttl_s)
+            lease = await asyncio.to_thread(self._ride_out, self._try_lease)
             if lease is not None:
                 return lease
             if time.monotonic() > deadline:
                 raise TransientError(f"recorder shard {self.shard} is recorded by another process")
             await asyncio.sleep(0.5)
         return None
+
+    def _try_lease(self, connection: Connection) -> Lease | None:
+        name = lease_name(self.shard)
+        release_dead(connection, name)
+        return acquire(connection, name, process_holder(), self.run_id, self.settings.lease_ttl_s)
 
     def _clean_up_before(self, connection: Connection) -> None:
         """Make partitions, finish what dead runs left, end intervals of markets that left the subscribed universe."""
@@ -174,10 +201,11 @@ class _Recorder:
             session.follow(sets[session.venue])
 
     async def _record(self, sources: Sequence[FeedSource], stop: asyncio.Event, keeper: _Keeper) -> None:
-        await asyncio.to_thread(self.sink.start)
+        self.sink.start()
         numbers = itertools.count(1)
         try:
-            self.writer.start()
+            if not await self._open_first_segment(stop, keeper):
+                return
             self.sessions = [
                 Session(
                     source,
@@ -203,14 +231,24 @@ class _Recorder:
             self.summary.rows = self.sink.committed_rows
             self.summary.counters = self.detail()
 
+    async def _open_first_segment(self, stop: asyncio.Event, keeper: _Keeper) -> bool:
+        """Wait for a segment to write into, which needs the disk and the database; false when it is stopped before."""
+        while not self.writer.start():
+            if stop.is_set():
+                return False
+            keeper.raise_error()
+            self.sink.raise_error()
+            await asyncio.sleep(_FIRST_SEGMENT_PAUSE_S)
+        return True
+
     async def _tick_until(self, stop: asyncio.Event, keeper: _Keeper, tasks: Sequence[asyncio.Task[None]]) -> None:
         interval = self.settings.flush_interval_ms / 1000
         while not stop.is_set():
             self.loop_seen = time.monotonic()
             self.writer.tick()
             self.guard.on_tick(time.time_ns())
-            if keeper.error is not None:
-                raise keeper.error
+            keeper.raise_error()
+            self.sink.raise_error()
             for task in tasks:
                 if task.done():
                     task.result()
@@ -239,6 +277,11 @@ class _Recorder:
             "connections": sum(session.number is not None for session in self.sessions),
             "attempts": sum(session.attempts for session in self.sessions),
             "stalls": sum(session.stalls for session in self.sessions),
+            "session_failures": sum(session.failures for session in self.sessions),
+            "lost_frames": self.writer.lost_frames,
+            "outages": self.sink.outages,
+            "failed_writes": self.sink.failed_writes,
+            "failed_syncs": self.sink.failed_syncs,
             "observer_failures": self.guard.failures,
             "observer_overruns": self.guard.overruns,
             "observer_skipped": self.guard.skipped,
@@ -248,7 +291,9 @@ class _Recorder:
 class _Keeper(threading.Thread):
     """Keeps the lease alive and the subscribed universe known, on a connection of its own.
 
-    The heartbeat stops when the event loop has not turned for the lease's life: a stuck recorder is replaced.
+    The heartbeat stops when the event loop has not turned for the lease's life: a stuck recorder is replaced. Only the
+    loss of the lease ends the recording; whatever else fails is tried again, and an expired lease that nobody took is
+    prolonged.
     """
 
     def __init__(self, recorder: _Recorder, lease: Lease, loop: asyncio.AbstractEventLoop) -> None:
@@ -258,30 +303,35 @@ class _Keeper(threading.Thread):
         self._loop = loop
         self._stopped = threading.Event()
         self._next_universe = 0.0
+        self._failures = 0
+        self._error: LeaseLost | None = None
         self.is_recording = False
-        self.error: BaseException | None = None
 
     def stop(self) -> None:
         """End the thread."""
         self._stopped.set()
         self.join(10.0)
 
+    def raise_error(self) -> None:
+        """Raise LeaseLost if the lease is another recorder's now."""
+        if self._error is not None:
+            raise self._error
+
     def run(self) -> None:
         while not self._stopped.is_set():
             try:
                 with connect(self._recorder.dsn, application="crossbook-recorder-keeper") as connection:
-                    connection.execute("LISTEN crossbook_wanted")
+                    hints = Hints(connection, "crossbook_wanted", _HEARTBEAT_INTERVAL_S / 4)
                     while not self._stopped.is_set():
                         self._beat(connection)
-            except psycopg.OperationalError as error:
-                self._recorder.log.warning("heartbeat could not be written", error=str(error))
-                self._stopped.wait(_HEARTBEAT_INTERVAL_S)
+                        if hints.wait(_HEARTBEAT_INTERVAL_S / 2):
+                            self._next_universe = 0.0
             except LeaseLost as error:
-                self.error = error
+                self._error = error
                 return
-            except Exception as error:  # handed to the event loop, which ends the recording
-                self.error = error
-                return
+            except Exception as error:  # a failed heartbeat is repeated; it must not end the recording
+                self._note("heartbeat could not be written", error)
+                self._stopped.wait(_HEARTBEAT_INTERVAL_S)
 
     def _beat(self, connection: Connection) -> None:
         recorder = self._recorder
@@ -290,7 +340,18 @@ class _Keeper(threading.Thread):
             heartbeat(connection, self._lease, recorder.detail())
         if self.is_recording and time.monotonic() >= self._next_universe:
             self._next_universe = time.monotonic() + _UNIVERSE_INTERVAL_S
-            markets = recorder.mine(recorder.load(connection))
-            self._loop.call_soon_threadsafe(recorder.follow, markets)
-        for _ in connection.notifies(timeout=_HEARTBEAT_INTERVAL_S / 2, stop_after=1):
-            self._next_universe = 0.0
+            self._poll_universe(connection)
+
+    def _poll_universe(self, connection: Connection) -> None:
+        """Look which markets are wanted now; where that fails those known are kept."""
+        try:
+            markets = self._recorder.mine(self._recorder.load(connection))
+        except Exception as error:  # the recording goes on with what it has
+            self._note("the subscribed universe could not be read", error)
+            return
+        self._loop.call_soon_threadsafe(self._recorder.follow, markets)
+
+    def _note(self, what: str, error: Exception) -> None:
+        self._failures += 1
+        if self._failures & (self._failures - 1) == 0:  # at 1, 2, 4, 8, ...
+            self._recorder.log.warning(what, error=f"{type(error).__name__}: {error}"[:300], times=self._failures)

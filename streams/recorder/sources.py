@@ -19,9 +19,12 @@ from streams.venues.common.feed import Feed
 from streams.venues.common.http import http_client
 from streams.venues.credentials.keystore import Keystore
 from streams.venues.factory import kalshi_feed, polymarket_feed
+from streams.venues.kalshi.types.market_frames import BOOKLESS_FRAMES as KALSHI_BOOKLESS
 from streams.venues.kalshi.types.market_frames import parse_frame as parse_kalshi
+from streams.venues.polymarket.market_frames import BOOKLESS_FRAMES as POLYMARKET_BOOKLESS
 from streams.venues.polymarket.market_frames import TokenRef
 from streams.venues.polymarket.market_frames import parse_frame as parse_polymarket
+from streams.venues.polymarket.stream.isolation import Isolation
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +50,21 @@ def _kalshi(_markets: Sequence[MarketKey]) -> Parse:
 def _polymarket(markets: Sequence[MarketKey]) -> Parse:
     tokens = {market.yes_token: TokenRef(market.market_id, "yes") for market in markets}
     tokens.update({market.no_token: TokenRef(market.market_id, "no") for market in markets})
+    tokens.pop("", None)
     return lambda raw: parse_polymarket(raw, tokens)
 
 
 PARSERS: Mapping[str, Parser] = {
-    "kalshi": Parser(_kalshi),
-    "kalshi_polling": Parser(_kalshi, is_polled=True),
-    "polymarket": Parser(_polymarket, repeats_removals=True, reports_fills_as_books=True),
+    "kalshi": Parser(_kalshi, bookless_frames=KALSHI_BOOKLESS),
+    "kalshi_polling": Parser(_kalshi, is_polled=True, reports_activation=False, bookless_frames=KALSHI_BOOKLESS),
+    "polymarket": Parser(
+        _polymarket,
+        repeats_removals=True,
+        reports_fills_as_books=True,
+        reports_activation=False,
+        bookless_frames=POLYMARKET_BOOKLESS,
+        needs_tokens=True,
+    ),
 }
 """The parsers by the names that segments give them."""
 
@@ -75,6 +86,6 @@ def _polymarket_source(settings: Settings, http: httpx.AsyncClient) -> FeedSourc
     return FeedSource(
         Venue.POLYMARKET,
         "polymarket",
-        partial(polymarket_feed, settings, http),
+        partial(polymarket_feed, settings, http, Isolation()),
         settings.book_verify_interval_s,
     )

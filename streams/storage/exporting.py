@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 
 _SCHEMAS = ("analytics", "raw", "trading")
 _GROUP_ROWS = 50_000
+_TEXTS = frozenset({"text", "character varying", "character", "name"})
+_INERT = (
+    "(CASE WHEN {name} ~ '^[[:space:]]*[-=+@|%＝＋－＠]'"
+    " AND {name} !~ '^[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?$'"
+    " THEN chr(39) || {name} ELSE {name} END) AS {name}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +56,16 @@ def find_table(connection: Connection, name: str) -> Table | None:
 
 
 def export_csv(connection: Connection, table: Table, path: Path) -> int:
-    """Write the table as CSV with a header line; returns its rows."""
-    query = sql.SQL("COPY (SELECT * FROM {}) TO STDOUT WITH (FORMAT csv, HEADER)").format(
-        sql.Identifier(table.schema, table.relation)
+    """Write the table as CSV with a header line; returns its rows.
+
+    A text that a spreadsheet would take for a formula gets a quote before it, as `streams.inert.in_cell` does.
+    """
+    columns = [
+        sql.SQL(_INERT).format(name=sql.Identifier(name)) if kind in _TEXTS else sql.Identifier(name)
+        for name, kind in table.columns
+    ]
+    query = sql.SQL("COPY (SELECT {} FROM {}) TO STDOUT WITH (FORMAT csv, HEADER)").format(
+        sql.SQL(", ").join(columns), sql.Identifier(table.schema, table.relation)
     )
     with _complete(path) as partial, partial.open("wb") as file, connection.cursor() as cursor:
         with cursor.copy(query) as copy:

@@ -8,8 +8,9 @@ replaced meanwhile, changes nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import astuple, dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 import psycopg
@@ -17,7 +18,8 @@ import psycopg
 from streams.market.errors import PermanentError
 from streams.market.identity import Venue
 from streams.storage.coverage import CoverageChange, apply_changes
-from streams.storage.database import Connection, fetch_all
+from streams.storage.database import ROW_REFUSED, Connection, fetch_all
+from streams.storage.partitions import PARTITIONED_TABLES, TableDay, ensure_days
 
 _COLUMNS = {
     "book_deltas": (
@@ -42,6 +44,7 @@ _COLUMNS = {
     "dead_letters": "received_at, venue, source, reason, raw, segment_id, frame_offset",
 }
 TABLES = tuple(_COLUMNS)
+_DAY_ATTEMPTS = 3
 
 
 class WatermarkMoved(PermanentError):
@@ -50,7 +53,10 @@ class WatermarkMoved(PermanentError):
 
 @dataclass(slots=True)
 class RowBatch:
-    """Rows of the records in [start_offset, end_offset) of one segment, as lines of COPY's text format by table."""
+    """Rows of the records in [start_offset, end_offset) of one segment, as lines of COPY's text format by table.
+
+    `is_in_segment_only`: it holds no rows, because the database was away for too long to keep them.
+    """
 
     segment_id: int
     start_offset: int
@@ -59,11 +65,22 @@ class RowBatch:
     coverage: list[CoverageChange] = field(default_factory=list)
     frames: int = 0
     is_last: bool = False
+    is_in_segment_only: bool = False
+
+    def leave_to_segment(self) -> None:
+        """Forget the rows: they are made anew from the segment when they are written."""
+        self.lines = {table: [] for table in TABLES}
+        self.coverage = []
+        self.is_in_segment_only = True
 
     @property
     def rows(self) -> int:
         """How many rows it holds."""
         return sum(map(len, self.lines.values()))
+
+    def may_be_extended_by(self, later: RowBatch) -> bool:
+        """Whether the batch that follows can be written together with this one."""
+        return (later.segment_id, later.is_in_segment_only) == (self.segment_id, self.is_in_segment_only)
 
     def extend(self, later: RowBatch) -> None:
         """Append the batch that follows this one in the same segment."""
@@ -76,10 +93,11 @@ class RowBatch:
 
 
 def open_segment(connection: Connection, shard: int, run_id: str, path: Path, now: datetime, start_offset: int) -> int:
-    """Register a segment file and return its id. Its watermark starts at `start_offset`, the first record."""
+    """Register a segment file and return its id, however often. Its watermark starts at `start_offset`."""
     row = connection.execute(
         """INSERT INTO raw.segments (shard, run_id, path, opened_at, committed_offset, bytes_written)
-           VALUES (%s, %s, %s, %s, %s, %s) RETURNING segment_id""",
+           VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (path) DO UPDATE SET path = excluded.path
+           RETURNING segment_id""",
         (shard, run_id, str(path), now, start_offset, start_offset),
     ).fetchone()
     assert row is not None
@@ -129,14 +147,36 @@ def unfinished_shards(connection: Connection) -> list[int]:
 
 
 def commit_batch(connection: Connection, shard: int, run_id: str, batch: RowBatch) -> bool:
-    """Write a batch and move the watermark over it, in one transaction.
+    """Write a batch and move the watermark over it, in one transaction; the days of its rows are made before.
 
     Returns:
         False when the watermark shows that this very batch was committed before; nothing is written then.
 
     Raises:
         WatermarkMoved: If the segment is at neither end of the batch, or closed.
+        TransientError: If the days cannot be made now.
     """
+    days = _days(batch)
+    for _ in range(_DAY_ATTEMPTS - 1):
+        ensure_days(connection, days)
+        # An old day may be dropped at this very moment; then it is made again.
+        with suppress(psycopg.errors.CheckViolation):
+            return _commit(connection, shard, run_id, batch)
+    ensure_days(connection, days)
+    return _commit(connection, shard, run_id, batch)
+
+
+def _days(batch: RowBatch) -> set[TableDay]:
+    """Return the days of a batch's rows; a line without one is left to the server to refuse."""
+    texts = {(table, line[:10]) for table in PARTITIONED_TABLES for line in batch.lines[table]}
+    days = set()
+    for table, text in texts:
+        with suppress(ValueError):
+            days.add(TableDay(table, date.fromisoformat(text)))
+    return days
+
+
+def _commit(connection: Connection, shard: int, run_id: str, batch: RowBatch) -> bool:
     with connection.transaction():
         row = connection.execute(
             "SELECT committed_offset, closed_at FROM raw.segments WHERE segment_id = %s FOR UPDATE", (batch.segment_id,)
@@ -174,7 +214,7 @@ def _copy_or_dead_letter(connection: Connection, table: str, lines: Sequence[str
     try:
         with connection.transaction():
             _copy(connection, table, lines)
-    except psycopg.DataError as error:
+    except ROW_REFUSED as error:
         if len(lines) > 1:
             middle = len(lines) // 2
             _copy_or_dead_letter(connection, table, lines[:middle])
@@ -208,7 +248,7 @@ def open_connection(connection: Connection, attempt: ConnectionAttempt) -> None:
     """Note an attempt to connect."""
     connection.execute(
         """INSERT INTO raw.connections (connection_id, shard, venue, run_id, started_at, is_polled)
-           VALUES (%s, %s, %s, %s, %s, %s)""",
+           VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (connection_id) DO NOTHING""",
         astuple(attempt),
     )
 

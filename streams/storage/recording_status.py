@@ -22,7 +22,10 @@ class ClosedSegments:
 
 @dataclass(frozen=True, slots=True)
 class Gaps:
-    """Gaps in what is recorded: those that have been open too long, and all that began within the last hour."""
+    """Gaps in what is recorded: those that have been open too long, and all that began within the last hour.
+
+    A market that is halted or over is a gap as long as it is followed, and not one that has been open too long.
+    """
 
     open_too_long: int
     last_hour: int
@@ -53,8 +56,9 @@ def recording_gaps(connection: Connection, limit_s: float) -> Gaps:
     gaps = fetch_one(
         connection,
         Gaps,
-        """SELECT count(*) FILTER (WHERE ended_at IS NULL AND started_at < now() - make_interval(secs => %s))
-               AS open_too_long, count(*) FILTER (WHERE started_at > now() - interval '1 hour') AS last_hour
+        """SELECT count(*) FILTER (WHERE ended_at IS NULL AND started_at < now() - make_interval(secs => %s)
+                   AND cause NOT IN ('deactivated', 'determined', 'settled')) AS open_too_long,
+               count(*) FILTER (WHERE started_at > now() - interval '1 hour') AS last_hour
            FROM raw.coverage WHERE state = 'gap'""",
         (limit_s,),
     )

@@ -14,6 +14,7 @@ import secrets
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from enum import IntEnum
 from pathlib import Path
@@ -63,40 +64,83 @@ def pack_head(kind: int, venue: Venue | None, connection: int, received_ns: int,
 
 
 class SegmentFile:
-    """A segment being written by one process. Appends reach the kernel at once; `sync` makes them durable."""
+    """A segment being written by one process. Appends reach the kernel at once; `sync` makes them durable.
+
+    Attributes:
+        size: Bytes of the records appended so far, the magic included.
+        is_doubtful: Making it durable failed once: what the kernel then keeps of it is not known.
+    """
 
     def __init__(self, path: Path) -> None:
+        """Make the file.
+
+        Raises:
+            OSError: If the disk is full or gone, or there are too many open files; nothing is left of it then.
+        """
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o640)
-        os.write(self._fd, MAGIC)
         self.size = len(MAGIC)
+        self.is_doubtful = False
+        self._is_torn = False
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o640)
+        try:
+            self._write(MAGIC)
+        except OSError:
+            os.close(self._fd)
+            path.unlink(missing_ok=True)
+            raise
 
     def append(self, parts: Sequence[bytes]) -> int:
         """Write `parts` as one piece and return the offset where it starts.
 
         Raises:
-            OSError: If the disk is full or gone; what was written of the piece is cut off again.
+            OSError: If the disk is full or gone. Nothing of the piece stays in the file; what could not be cut off at
+                once is cut off before the next piece is written.
         """
         start = self.size
-        data = memoryview(b"".join(parts))
+        if self._is_torn:
+            self._cut()
         try:
-            while data:
-                data = data[os.write(self._fd, data) :]
+            self._write(b"".join(parts))
         except OSError:
-            os.ftruncate(self._fd, start)
+            self._is_torn = True
+            with suppress(OSError):
+                self._cut()
             raise
         self.size = os.lseek(self._fd, 0, os.SEEK_END)
         return start
 
+    def _write(self, body: bytes) -> None:
+        data = memoryview(body)
+        while data:
+            data = data[os.write(self._fd, data) :]
+
+    def _cut(self) -> None:
+        os.ftruncate(self._fd, self.size)
+        self._is_torn = False
+
     def sync(self) -> None:
-        """Wait until everything appended is on the disk."""
-        os.fdatasync(self._fd)
+        """Wait until everything appended is on the disk.
+
+        Raises:
+            OSError: If it does not get there.
+        """
+        try:
+            os.fdatasync(self._fd)
+        except OSError:
+            self.is_doubtful = True
+            raise
 
     def close(self) -> None:
-        """Make it durable and close the file."""
-        if self._fd >= 0:
-            os.fdatasync(self._fd)
+        """Make it durable and close the file; errors as for `sync`, it is closed all the same."""
+        if self._fd < 0:
+            return
+        try:
+            if self._is_torn:
+                with suppress(OSError):
+                    self._cut()
+            self.sync()
+        finally:
             os.close(self._fd)
             self._fd = -1
 

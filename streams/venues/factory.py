@@ -19,6 +19,7 @@ from streams.venues.kalshi.stream.user_feed import KalshiUserFeed
 from streams.venues.polymarket.client import PolymarketClient
 from streams.venues.polymarket.limits import PolymarketLimits
 from streams.venues.polymarket.stream.feed import PolymarketFeed
+from streams.venues.polymarket.stream.isolation import Isolation
 from streams.venues.polymarket.stream.probe import rest_probe
 from streams.venues.polymarket.stream.user_feed import PolymarketUserFeed
 
@@ -55,22 +56,30 @@ def polymarket_client(settings: Settings, http: httpx.AsyncClient) -> Polymarket
 
 
 def kalshi_feed(settings: Settings, http: httpx.AsyncClient) -> KalshiFeed | KalshiPollingFeed:
-    """Return an unconnected feed: the socket where there is a key, polled books where there is none."""
-    credentials = Keystore(settings).kalshi(settings.venues)
+    """Return an unconnected feed: the socket where there is a key, polled books where there is none.
+
+    The key is `kalshi-read-<environment>`, which may do nothing but read, where that is stored.
+    """
+    credentials = Keystore(settings).kalshi_reader(settings.venues)
     if credentials is None:
         return KalshiPollingFeed(kalshi_client(settings, http), interval_s=settings.polling_interval_s)
     return KalshiFeed(endpoints(settings), credentials, silence_timeout_s=settings.silence_timeout_s)
 
 
-def polymarket_feed(settings: Settings, http: httpx.AsyncClient) -> PolymarketFeed:
-    """Return an unconnected feed that compares silent tokens with their books over REST."""
-    return PolymarketFeed(
+def polymarket_feed(settings: Settings, http: httpx.AsyncClient, isolation: Isolation | None = None) -> PolymarketFeed:
+    """Return an unconnected feed that compares silent tokens with their books over REST.
+
+    Feeds that follow one another share their `isolation`: which markets the venue closes connections for.
+    """
+    feed = PolymarketFeed(
         endpoints(settings),
         silence_timeout_s=settings.silence_timeout_s,
         tokens_per_connection=settings.polymarket_tokens_per_connection,
         probe=rest_probe(polymarket_client(settings, http)),
         token_silence_s=settings.token_silence_s,
     )
+    feed.isolation = isolation or feed.isolation
+    return feed
 
 
 def user_feeds(settings: Settings) -> list[UserFeed]:

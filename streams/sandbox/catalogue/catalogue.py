@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+from streams import documents
 from streams.market.errors import ConfigurationError
 from streams.sandbox.catalogue.truth import Truth
 from streams.sandbox.core.model import CatalogueEvent, CatalogueMarket
@@ -41,15 +40,11 @@ def read_lines(path: Path) -> Iterable[tuple[int, dict[str, Any]]]:
         ConfigurationError: If the file cannot be read or a line is not a JSON object.
     """
     try:
-        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):
-                if not line.strip():
-                    continue
-                row = json.loads(line)
-                if not isinstance(row, dict):
-                    raise ConfigurationError(f"{path.name} line {number}: not a JSON object")
-                yield number, row
-    except json.JSONDecodeError as error:
-        raise ConfigurationError(f"{path.name} line {number}: not JSON ({error.msg})") from None
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"catalogue {path} cannot be read: {error}") from None
+        for line in documents.read_lines(path):
+            if line.problem:
+                raise ConfigurationError(f"{path.name} line {line.number}: {line.problem}")
+            if not isinstance(line.value, dict):
+                raise ConfigurationError(f"{path.name} line {line.number}: not a JSON object")
+            yield line.number, line.value
+    except documents.BadDocument as error:
+        raise ConfigurationError(f"The catalogue {error}") from None

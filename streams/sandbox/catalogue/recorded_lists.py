@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -22,6 +23,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
+from streams.documents import parse_document
 from streams.market.errors import ConfigurationError
 from streams.market.identity import MarketRef, Venue
 from streams.sandbox.catalogue.catalogue import Catalogue, read_lines
@@ -105,10 +107,12 @@ def _rows(path: Path) -> Iterable[tuple[int, dict[str, Any]]]:
 def _document(path: Path) -> list[dict[str, Any]]:
     try:
         raw = path.read_bytes()
-        document = json.loads(gzip.decompress(raw) if path.suffix == ".gz" else raw)
-    except (OSError, EOFError, ValueError) as error:
+        document = parse_document((gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8"))
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise ConfigurationError(f"catalogue {path} cannot be read: {error}") from None
     events = document.get("events", []) if isinstance(document, dict) else document
+    if not isinstance(events, list):
+        raise ConfigurationError(f"catalogue {path} cannot be read: it is no list of events")
     return [event for event in events if isinstance(event, dict)]
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import zlib
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from struct import Struct
 
 from streams.market.units import PRICE_ONE_E4
 
@@ -45,13 +46,21 @@ class Candle:
     previous_e4: int = 0
 
 
-class MarketHistory:
-    """The candles of one market since the anchor; a minute in which nothing changed has none."""
+_FIELDS = tuple(field.name for field in fields(Candle))
+_PACKED, _MINUTE = Struct("<I12H3qH"), Struct("<I")
 
-    __slots__ = ("candles", "last_e4")
+
+class MarketHistory:
+    """The candles of one market since the anchor; a minute in which nothing changed has none.
+
+    Minutes that are over are packed: 54 bytes each instead of some 450, for there are hundreds a minute.
+    """
+
+    __slots__ = ("_open", "_over", "last_e4")
 
     def __init__(self) -> None:
-        self.candles: list[Candle] = []
+        self._over = bytearray()
+        self._open: Candle | None = None
         self.last_e4 = 0
 
     def quote(self, now_ms: int, bid_e4: int, ask_e4: int) -> None:
@@ -69,7 +78,7 @@ class MarketHistory:
 
     def trade(self, now_ms: int, price_e4: int, size_e6: int, interest_e6: int) -> None:
         """Note a print."""
-        bid, ask = (self.candles[-1].bid_close, self.candles[-1].ask_close) if self.candles else (0, PRICE_ONE_E4)
+        bid, ask = (self._open.bid_close, self._open.ask_close) if self._open else (0, PRICE_ONE_E4)
         candle = self._at(now_ms, bid, ask)
         candle.open_e4 = candle.open_e4 or price_e4
         candle.high_e4 = max(candle.high_e4, price_e4)
@@ -81,25 +90,31 @@ class MarketHistory:
 
     def between(self, start_ms: int, end_ms: int) -> list[Candle]:
         """The candles whose minute ends in (start, end]."""
-        first = bisect_left(self.candles, start_ms // MINUTE_MS, key=_minute)
-        last = bisect_left(self.candles, end_ms // MINUTE_MS, key=_minute)
-        return self.candles[first:last]
+        first, last = self._index(start_ms // MINUTE_MS), self._index(end_ms // MINUTE_MS)
+        found = [Candle(*_PACKED.unpack_from(self._over, index * _PACKED.size)) for index in range(first, last)]
+        if self._open is not None and start_ms // MINUTE_MS <= self._open.minute < end_ms // MINUTE_MS:
+            found.append(replace(self._open))
+        return found
+
+    def _index(self, minute: int) -> int:
+        """How many minutes that are over lie before this one."""
+        count = len(self._over) // _PACKED.size
+        return bisect_left(range(count), minute, key=self._minute_of)
+
+    def _minute_of(self, index: int) -> int:
+        return int(_MINUTE.unpack_from(self._over, index * _PACKED.size)[0])
 
     def _at(self, now_ms: int, bid: int, ask: int) -> Candle:
-        minute = now_ms // MINUTE_MS
-        if self.candles and self.candles[-1].minute >= minute:
-            return self.candles[-1]
-        if self.candles:
-            bid, ask = self.candles[-1].bid_close, self.candles[-1].ask_close
-        candle = Candle(minute, bid, bid, bid, bid, ask, ask, ask, ask, previous_e4=self.last_e4)
-        self.candles.append(candle)
-        if len(self.candles) > _KEPT_MINUTES:
-            del self.candles[: _KEPT_MINUTES // 10]
-        return candle
-
-
-def _minute(candle: Candle) -> int:
-    return candle.minute
+        minute, before = now_ms // MINUTE_MS, self._open
+        if before is not None:
+            if before.minute >= minute:
+                return before
+            bid, ask = before.bid_close, before.ask_close
+            self._over += _PACKED.pack(*(getattr(before, name) for name in _FIELDS))
+            if len(self._over) > _KEPT_MINUTES * _PACKED.size:
+                del self._over[: _KEPT_MINUTES // 10 * _PACKED.size]
+        self._open = Candle(minute, bid, bid, bid, bid, ask, ask, ask, ask, previous_e4=self.last_e4)
+        return self._open
 
 
 @dataclass(frozen=True, slots=True)

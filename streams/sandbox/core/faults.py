@@ -15,7 +15,6 @@ from a random stream of its own, so that adding one changes nothing about the ot
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from streams.documents import BadDocument, load_document
 from streams.market.errors import ConfigurationError
 from streams.market.identity import Venue
 
@@ -191,11 +191,9 @@ def load_plan(path: Path) -> FaultPlan:
         ConfigurationError: If it cannot be read or a rule cannot be meant; the message names file, rule and field.
     """
     try:
-        document = json.loads(path.read_text())
-    except OSError as error:
-        raise ConfigurationError(f"The fault file {path} cannot be read: {error.strerror}.") from None
-    except ValueError:
-        raise ConfigurationError(f"The fault file {path} is not JSON.") from None
+        document = load_document(path)
+    except BadDocument as error:
+        raise ConfigurationError(f"The fault file {error}") from None
     if not isinstance(document, dict) or not set(document) <= {"seed", "rules", "settlement", "clock"}:
         raise ConfigurationError(f"The fault file {path} must be an object with seed, settlement, clock and rules.")
     try:

@@ -35,7 +35,7 @@ from streams.sandbox.exchange.trading_status import TradingStatus
 from streams.sandbox.exchange.transfers import Transfers
 
 SHORT_LIFE_MS = 24 * 3_600_000
-KEPT_UNTRADED_MS = 3_600_000
+KEPT_UNTRADED_MS = 900_000
 KEPT_TRADED_MS = 7 * 24 * 3_600_000
 _EVICT_EVERY_MS = 60_000
 
@@ -161,9 +161,9 @@ def participant_order_id(account: str, order_key: str) -> str:
 def evictable(state: ExchangeState, now_ms: int) -> list[str]:
     """Return the markets nobody misses: short-lived, settled long ago, and no account holds any of them.
 
-    A market in which no external account had an order goes after an hour, any other after seven days: then its orders,
-    trades and payouts go with it, as at the venues, whose old records move to another tier. One across whose event
-    collateral is returned stays until the whole event has settled.
+    A market in which no external account had an order goes after a quarter of an hour, any other after seven days: then
+    its orders, trades and payouts go with it, as at the venues, whose old records move to another tier. One across
+    whose event collateral is returned stays until the whole event has settled.
     """
     due = [market for market in state.markets.values() if _is_due(market, now_ms, KEPT_UNTRADED_MS)]
     if not due:

@@ -18,7 +18,8 @@ from streams.sandbox.core.profile import ZERO, Profile
 from streams.sandbox.core.records import Changes, ExchangeMode, ListedMarket, Listener, OrderRecord, Payout, Trade
 from streams.sandbox.core.venue_rules import RULES, VenueRules
 
-_KEPT_PUBLIC_TRADES = 20_000
+KEPT_PUBLIC_TRADES = 2_500
+"""Trades of all markets that the public lists of a venue reach back to."""
 
 
 @dataclass(slots=True)
@@ -54,7 +55,7 @@ class ExchangeState:
     resting: dict[str, OrderRecord] = field(default_factory=dict)
     delayed: dict[str, OrderRecord] = field(default_factory=dict)
     trades: dict[str, Trade] = field(default_factory=dict)
-    public_trades: deque[Trade] = field(default_factory=lambda: deque(maxlen=_KEPT_PUBLIC_TRADES))
+    public_trades: deque[Trade] = field(default_factory=deque)
     unsettled: dict[str, Trade] = field(default_factory=dict)
     payouts: list[Payout] = field(default_factory=list)
     listeners: list[Listener] = field(default_factory=list)
@@ -101,6 +102,16 @@ class ExchangeState:
         market_id = listed.market_id
         key = self.past_keys.get(market_id) or PastKey(market_id)
         return MadeUpPast(key, market_id, listed.market.start_price_e4, listed.listed_ms)
+
+    def print_trade(self, listed: ListedMarket, trade: Trade) -> None:
+        """Put a trade on the public lists, of the venue and of its market, and take one that is too old off both."""
+        listed.trades.append(trade)
+        self.public_trades.append(trade)
+        if len(self.public_trades) > KEPT_PUBLIC_TRADES:
+            old = self.public_trades.popleft()
+            of_market = self.markets.get(old.market_id)
+            if of_market is not None and of_market.trades and of_market.trades[0] is old:
+                of_market.trades.popleft()
 
     def drain_participant_fills(self) -> list[ParticipantFill]:
         """Return what orders of simulated participants traded since the last call."""

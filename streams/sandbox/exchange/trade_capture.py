@@ -144,8 +144,7 @@ class TradeCapture:
         change = trade.size_e6 if self._state.random.random() < 0.6 else -trade.size_e6
         listed.interest_e6 = max(0, listed.interest_e6 + change)
         listed.history.trade(trade.at_ms, trade.price_e4, trade.size_e6, listed.interest_e6)
-        listed.trades.append(trade)
-        self._state.public_trades.append(trade)
+        self._state.print_trade(listed, trade)
 
     def _keep(self, trade: Trade) -> None:
         self._state.trade_count += 1

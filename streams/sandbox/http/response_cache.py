@@ -14,6 +14,7 @@ _KEPT_ANSWERS = 500
 
 class _Kept(NamedTuple):
     at_ms: int
+    until_ms: int
     body: bytes
 
 
@@ -33,7 +34,15 @@ class ResponseCache:
             return Response(200, orjson.loads(known.body))
         response = make()
         if response.status == 200:
-            if len(self._kept) >= _KEPT_ANSWERS:
-                self._kept.clear()
-            self._kept[name] = _Kept(now_ms, orjson.dumps(response.body))
+            self._kept.pop(name, None)
+            self._make_room(now_ms)
+            self._kept[name] = _Kept(now_ms, now_ms + age_ms, orjson.dumps(response.body))
         return response
+
+    def _make_room(self, now_ms: int) -> None:
+        """Drop what nobody is answered with any more, the oldest first, and one more where there are too many."""
+        while self._kept:
+            oldest = next(iter(self._kept))
+            if self._kept[oldest].until_ms > now_ms and len(self._kept) < _KEPT_ANSWERS:
+                return
+            del self._kept[oldest]

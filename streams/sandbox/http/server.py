@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
@@ -27,6 +28,7 @@ from websockets.http11 import Request as UpgradeRequest
 from websockets.server import ServerProtocol
 
 from streams.logs import get_logger
+from streams.processes.handover import listen_at
 
 _MAX_BUFFERED = 32_000_000
 _MAX_BODY = 4_000_000
@@ -403,35 +405,50 @@ def _reset(transport: asyncio.Transport) -> None:
 
 
 class Server:
-    """One listening port with its connections."""
+    """One listening port, or one Unix socket, with its connections.
 
-    def __init__(self, face: App, port: int) -> None:
+    Args:
+        face: What answers.
+        port: Of 127.0.0.1; 0 for any free one.
+        path: Of a Unix socket in place of a port.
+    """
+
+    def __init__(self, face: App, port: int = 0, path: Path | None = None) -> None:
         self._face = face
         self._port = port
+        self._path = path
         self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
 
     @property
     def port(self) -> int:
         """The port it listens on: the given one, or the one the system chose for 0."""
-        listening = self._server.sockets if self._server is not None else ()
+        listening = self._server.sockets if self._server is not None and self._path is None else ()
         return int(listening[0].getsockname()[1]) if listening else self._port
 
     async def start(self) -> None:
-        """Listen on 127.0.0.1.
+        """Listen on 127.0.0.1, or on the Unix socket.
 
         Raises:
             OSError: If the port is taken.
+            ConfigurationError: If the socket's folder is somebody else's.
         """
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: Connection(self._face, self._connections), "127.0.0.1", self._port
-        )
+        if self._path is not None:
+            listener = listen_at(self._path)
+            self._server = await loop.create_unix_server(self._connect, sock=listener)
+        else:
+            self._server = await loop.create_server(self._connect, "127.0.0.1", self._port)
+
+    def _connect(self) -> Connection:
+        return Connection(self._face, self._connections)
 
     async def stop(self) -> None:
         """Stop listening and close every connection."""
         if self._server is not None:
             self._server.close()
+            if self._path is not None:
+                self._path.unlink(missing_ok=True)
         for connection in list(self._connections):
             connection.close()
         await asyncio.sleep(0)

@@ -51,7 +51,8 @@ class Controls:
     Attributes:
         venue_ms: The time on a venue's clock.
         drop_orders: Tells the flow that its orders are gone.
-        set_behaviour: Makes exchanges and flow act by another profile.
+        set_profile: Makes exchanges and flow act by another profile.
+        copy_state: Commits, and returns a copy of the sandbox's database.
         is_flow_running: Whether the flow acts.
     """
 
@@ -62,6 +63,7 @@ class Controls:
     commit: Callable[[], None]
     drop_orders: Callable[[], None]
     set_profile: Callable[[Profile], None]
+    copy_state: Callable[[], bytes]
     is_flow_running: bool = True
 
 
@@ -87,6 +89,7 @@ class AdminApp:
         router.add("POST", "/orders", self._place)
         router.add("DELETE", "/orders/{venue}/{order_key}", self._cancel)
         router.add("GET", "/truth/{venue}", self._truth)
+        router.add("GET", "/copy", self._copy_state)
 
     def handle(self, request: Request) -> Response:
         """Answer a request; 400 with a sentence for what cannot be meant, 404 for what is not there."""
@@ -108,6 +111,10 @@ class AdminApp:
     def open_session(self, request: Request) -> Session | Response:
         """There are no sockets here."""
         return _error(404, "The admin port has no sockets.")
+
+    def _copy_state(self, request: Request) -> Response:
+        """The sandbox's database as of now, as one file."""
+        return Response(200, self._controls.copy_state())
 
     # -- faults, clock, profile, flow -----------------------------------------------------------------------------
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -10,7 +9,9 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
+from streams.documents import BadDocument, load_document
 from streams.market.errors import ConfigurationError
+from streams.private_folders import home_socket
 from streams.sandbox.catalogue.truth import Truth
 from streams.sandbox.core.faults import FaultPlan, load_plan
 from streams.sandbox.core.profile import Profile, adjusted, named_profile
@@ -20,16 +21,20 @@ from streams.sandbox.process.process import FlowSource, SandboxOptions
 from streams.sandbox.simulation.parameters import REALISTIC_FLOW, FlowParameters, adjusted_parameters
 from streams.settings import Settings
 
+ADMIN_SOCKET = "sandbox.sock"
 EmulatorSettings = TypeVar("EmulatorSettings")
 
 
-def options_from(settings: Settings, *, flow: str = "", load: int | None = None) -> SandboxOptions:
+def options_from(
+    settings: Settings, *, flow: str = "", load: int | None = None, has_admin_socket: bool = False
+) -> SandboxOptions:
     """Build the options from the settings.
 
     Args:
         settings: Ports, seed, profile and files.
         flow: The flow's parameters by name (`named_flow`), empty for the usual ones.
         load: Frames a second for every subscriber in load mode.
+        has_admin_socket: Whether the admin interface stands on the home's Unix socket, behind the doors.
 
     Raises:
         ConfigurationError: If a name is unknown or a file cannot be used.
@@ -61,6 +66,7 @@ def options_from(settings: Settings, *, flow: str = "", load: int | None = None)
         source=f"{moved_by} {settings.sandbox_seed} {flow or 'usual'}{' load' if load else ''}",
         profile=profile,
         admin_port=settings.sandbox_admin_port,
+        admin_socket=home_socket(settings.home_dir, ADMIN_SOCKET) if has_admin_socket else None,
         load_frames_per_s=load,
         kalshi=kalshi,
         polymarket=polymarket,
@@ -76,15 +82,15 @@ def load_profile(path: Path, profile: Profile, parameters: FlowParameters) -> tu
         ConfigurationError: If it cannot be read or a figure cannot be meant.
     """
     try:
-        document = json.loads(path.read_text())
+        document = load_document(path)
         if not isinstance(document, dict) or not isinstance(document.get("flow", {}), dict):
             raise ValueError("it must be a JSON object")
         flow = document.pop("flow", {})
         for face in ("kalshi", "polymarket"):
             document.pop(face, None)
         return adjusted(profile, document), adjusted_parameters(parameters, flow)
-    except OSError as error:
-        raise ConfigurationError(f"The behaviour file {path} cannot be read: {error.strerror}.") from None
+    except BadDocument as error:
+        raise ConfigurationError(f"The behaviour file {error}") from None
     except ValueError as error:
         raise ConfigurationError(f"The behaviour file {path} cannot be used: {error}.") from None
 
@@ -96,7 +102,9 @@ def emulator_settings(path: Path, name: str, kind: type[EmulatorSettings]) -> Em
         ConfigurationError: If a setting cannot be meant.
     """
     try:
-        return settings_of(kind, json.loads(path.read_text()).get(name, {}))
+        return settings_of(kind, load_document(path).get(name, {}))
+    except BadDocument as error:
+        raise ConfigurationError(f"The behaviour file {error}") from None
     except (ValueError, AttributeError) as error:
         raise ConfigurationError(f"The behaviour file {path} cannot be used: {error}.") from None
 

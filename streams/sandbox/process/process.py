@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -14,6 +13,7 @@ from typing import Any, Protocol
 
 import uvloop
 
+from streams.documents import BadDocument, load_document
 from streams.logs import get_logger
 from streams.market.errors import ConfigurationError
 from streams.market.identity import MarketRef, Venue
@@ -24,7 +24,7 @@ from streams.sandbox.core.faults import FaultPlan
 from streams.sandbox.core.model import MarketAction, ParticipantFill
 from streams.sandbox.core.profile import ZERO, Profile
 from streams.sandbox.exchange.exchange import Exchange
-from streams.sandbox.exchange.persistence.journal import Recovered
+from streams.sandbox.exchange.persistence.journal import Recovered, understood
 from streams.sandbox.exchange.persistence.saved_state import SavedState
 from streams.sandbox.exchange.persistence.snapshot import apply_state, reopen_books, restore_listing
 from streams.sandbox.http.server import App, Server
@@ -74,6 +74,7 @@ class SandboxOptions:
         behaviour: Times and chances of the exchanges.
         load_frames_per_s: Frames a second for every market-data subscriber in load mode, None for the ordinary mode.
         admin_port: Port of the admin interface, 0 for any free one, None for none.
+        admin_socket: Unix socket of the admin interface, in place of the port.
     """
 
     kalshi_port: int
@@ -85,6 +86,7 @@ class SandboxOptions:
     source: str = ""
     profile: Profile = ZERO
     admin_port: int | None = None
+    admin_socket: Path | None = None
     load_frames_per_s: int | None = None
     kalshi: KalshiVenueSettings = field(default_factory=KalshiVenueSettings)
     polymarket: PolymarketVenueSettings = field(default_factory=PolymarketVenueSettings)
@@ -119,6 +121,7 @@ class Sandbox:
             self.commit,
             lambda: self._flow.drop_orders(),
             self.set_profile,
+            self.copy_state,
         )
         self._accounts = accounts
         self._journal = SavedState(options.home / "journal", self.exchanges)
@@ -132,12 +135,12 @@ class Sandbox:
         Raises:
             ConfigurationError: If a port is taken, or a file cannot be used.
         """
-        servers = {
-            "CROSSBOOK_KALSHI_SANDBOX_PORT": Server(self._served(self._kalshi), self.options.kalshi_port),
-            "CROSSBOOK_POLYMARKET_SANDBOX_PORT": Server(self._served(self._polymarket), self.options.polymarket_port),
-        }
-        if self.options.admin_port is not None:
-            servers["CROSSBOOK_SANDBOX_ADMIN_PORT"] = Server(AdminApp(self.controls), self.options.admin_port)
+        kalshi = Server(self._served(self._kalshi), self.options.kalshi_port)
+        polymarket = Server(self._served(self._polymarket), self.options.polymarket_port)
+        servers = {"CROSSBOOK_KALSHI_SANDBOX_PORT": kalshi, "CROSSBOOK_POLYMARKET_SANDBOX_PORT": polymarket}
+        admin = self._admin_server()
+        if admin is not None:
+            servers["CROSSBOOK_SANDBOX_ADMIN_PORT"] = admin
         is_new = self.resume()
         if self.options.load_frames_per_s:
             self._open_books()
@@ -148,7 +151,8 @@ class Sandbox:
                 await server.start()
             except OSError as error:
                 raise ConfigurationError(f"{name}: the port cannot be opened ({error.strerror}).") from None
-        announce(self._ready(is_new, *(server.port for server in servers.values())))
+        admin_port = None if admin is None or self.options.admin_socket is not None else admin.port
+        announce(self._ready(is_new, kalshi.port, polymarket.port, admin_port))
         try:
             await self._loop()
         finally:
@@ -156,6 +160,11 @@ class Sandbox:
                 await server.stop()
             self._write_snapshot()
             self._journal.close()
+
+    def _admin_server(self) -> Server | None:
+        if self.options.admin_socket is not None:
+            return Server(AdminApp(self.controls), path=self.options.admin_socket)
+        return None if self.options.admin_port is None else Server(AdminApp(self.controls), self.options.admin_port)
 
     def _served(self, face: KalshiApp | PolymarketApp) -> App:
         wanted = self.options.load_frames_per_s
@@ -199,8 +208,14 @@ class Sandbox:
             venue = Venue(name.partition(":")[0])
             self.exchanges[venue].state.accounts.open_account(name, cash)
         if found is not None:
-            self._restore(found)
-        self._journal.begin(self.options.source, self._anchor_ms, {} if found is None else found.flow, now_ms())
+            with understood(self.options.home / "journal"):
+                self._restore(found)
+        try:
+            self._journal.begin(self.options.source, self._anchor_ms, {} if found is None else found.flow, now_ms())
+        except OSError as error:
+            raise ConfigurationError(
+                f"The sandbox in {self.options.home} cannot be written: {error.strerror}."
+            ) from None
         return found is None
 
     def commit(self) -> None:
@@ -210,6 +225,11 @@ class Sandbox:
             OSError: If it cannot be written.
         """
         self._journal.commit()
+
+    def copy_state(self) -> bytes:
+        """Put everything on disk as it is now, and return a copy of the database."""
+        self._write_snapshot()
+        return self._journal.copy()
 
     def _restore(self, found: Recovered) -> None:
         for listing in found.listings:
@@ -298,7 +318,7 @@ def load_accounts(path: Path) -> LoadedAccounts:
     if not path.exists():
         return LoadedAccounts({}, {}, {})
     try:
-        document = json.loads(path.read_text())
+        document = load_document(path)
         kalshi = {
             row["key_id"]: load_key(row["key_id"], row["public_key_pem"], row.get("scopes", ("read", "write")))
             for row in document.get("kalshi", [])
@@ -312,7 +332,9 @@ def load_accounts(path: Path) -> LoadedAccounts:
         cash = {kalshi[row["key_id"]].account_id: cash_e6(row["cash_usd"]) for row in document.get("kalshi", [])}
         for row in document.get("polymarket", []):
             cash[polymarket[row["api_key"]].account_id] = cash_e6(row["cash_usd"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except BadDocument as error:
+        raise ConfigurationError(f"The accounts file {error}") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigurationError(f"The accounts file {path} cannot be used: {type(error).__name__} {error}.") from None
     return LoadedAccounts(kalshi, polymarket, cash)
 

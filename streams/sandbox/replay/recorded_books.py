@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,6 +17,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
+from streams.documents import BadDocument, parse_document
 from streams.market.errors import ConfigurationError
 from streams.market.identity import MarketRef, Side, Venue
 from streams.market.units import PRICE_ONE_E4
@@ -73,7 +73,9 @@ def read_recording(path: Path) -> Recording:
     for file in files:
         try:
             _read_file(file, recording)
-        except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+        except BadDocument as error:
+            raise ConfigurationError(f"The recording {file} cannot be used: {error}") from None
+        except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, InvalidOperation) as error:
             raise ConfigurationError(f"recording {file} cannot be read: {error!r}") from None
     if not recording.frames:
         raise ConfigurationError(f"no recorded books in {path}")
@@ -168,7 +170,7 @@ def _grouped(rows: list[dict[str, str]], token: str) -> Iterator[list[dict[str, 
 
 
 def _read_kalshi_frames(path: Path, recording: Recording) -> None:
-    for entry in json.loads(gzip.decompress(path.read_bytes()))["frames"]:
+    for entry in parse_document(gzip.decompress(path.read_bytes()).decode("utf-8-sig"))["frames"]:
         frame, message = entry["frame"], entry["frame"].get("msg", {})
         if frame["type"] not in ("orderbook_snapshot", "orderbook_delta"):
             continue
@@ -226,7 +228,7 @@ def _read_kalshi_rows(path: Path, rows: list[dict[str, str]], recording: Recordi
 def _read_whole_books(path: Path, recording: Recording) -> None:
     """One book a line; Polymarket's are of one token, taken for YES, and its other token is made up."""
     with gzip.open(path, "rt", encoding="utf-8") as lines:
-        for row in map(json.loads, lines):
+        for row in map(parse_document, lines):
             ref, raw = MarketRef(Venue(row["venue"]), row["contract_id"]), row["raw"]
             at_ms = int(datetime.fromisoformat(row["ts"]).timestamp() * 1000)
             if ref.venue is Venue.KALSHI:

@@ -1,30 +1,16 @@
-"""Alerts: one open row per dedup key; whoever delivers them posts each once."""
+"""Alerts: one open row per dedup key, opened and closed by whoever knows. `alerting` has what becomes of them."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
 from psycopg.types.json import Jsonb
 
+from streams.alerting.kinds import Severity
 from streams.market.documents import JsonDocument
 from streams.storage.database import Connection, fetch_all, fetch_int
-
-Severity = Literal["notice", "warning", "critical"]
-
-
-@dataclass(frozen=True, slots=True)
-class AlertRow:
-    """What is delivered of a row of `trading.alerts`."""
-
-    alert_id: int
-    raised_at: datetime
-    kind: str
-    severity: Severity
-    message: str
-    detail: JsonDocument
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +69,15 @@ def clear_other_alerts(connection: Connection, kind: str, dedup_keys: Collection
     )
 
 
+def clear_alerts_under(connection: Connection, prefix: str, dedup_keys: Collection[str]) -> int:
+    """Close the open alerts whose key begins so and is none of those given; return how many there were."""
+    return connection.execute(
+        """UPDATE trading.alerts SET cleared_at = clock_timestamp()
+           WHERE starts_with(dedup_key, %s) AND cleared_at IS NULL AND dedup_key <> ALL(%s)""",
+        (prefix, list(dedup_keys)),
+    ).rowcount
+
+
 def alert_detail(connection: Connection, dedup_key: str) -> JsonDocument:
     """Return the detail (JSON) of the open alert with this key, empty where none is open."""
     row = connection.execute(
@@ -97,29 +92,6 @@ def merge_alert_detail(connection: Connection, dedup_key: str, detail: JsonDocum
         "UPDATE trading.alerts SET detail = detail || %s WHERE dedup_key = %s AND cleared_at IS NULL",
         (Jsonb(detail), dedup_key),
     )
-
-
-def load_unsent_alerts(connection: Connection, limit: int = 50) -> list[AlertRow]:
-    """Return open and closed alerts that were not delivered yet, oldest first."""
-    return fetch_all(
-        connection,
-        AlertRow,
-        """SELECT alert_id, raised_at, kind, severity, message, detail FROM trading.alerts
-           WHERE sent_at IS NULL ORDER BY alert_id LIMIT %s""",
-        (limit,),
-    )
-
-
-def mark_alert_sent(connection: Connection, alert_id: int) -> None:
-    """Note that the alert was delivered."""
-    connection.execute(
-        "UPDATE trading.alerts SET sent_at = clock_timestamp(), send_error = '' WHERE alert_id = %s", (alert_id,)
-    )
-
-
-def mark_alert_failed(connection: Connection, alert_id: int, error: str) -> None:
-    """Note why the alert could not be delivered; it stays unsent."""
-    connection.execute("UPDATE trading.alerts SET send_error = %s WHERE alert_id = %s", (error[:500], alert_id))
 
 
 def count_critical_alerts(connection: Connection) -> int:

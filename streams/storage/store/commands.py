@@ -32,6 +32,16 @@ def write_command(connection: Connection, kind: CommandKind, subject: JsonDocume
     return int(row["command_id"])
 
 
+def pending_flatten(connection: Connection, execution_id: int) -> int | None:
+    """Return the id of the flatten of an execution that has no result yet, None where there is none."""
+    row = connection.execute(
+        """SELECT command_id FROM trading.commands
+           WHERE kind = 'flatten' AND done_at IS NULL AND subject @> %s ORDER BY command_id LIMIT 1""",
+        (Jsonb({"execution_id": execution_id}),),
+    ).fetchone()
+    return None if row is None else int(row["command_id"])
+
+
 def take(connection: Connection, kind: CommandKind, after: int) -> CommandRow | None:
     """Note that the next command of a kind without a result is taken up; returns it, None when there is no other.
 

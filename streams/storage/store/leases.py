@@ -2,11 +2,13 @@
 
 A lease is alive until its expiry and is kept alive by heartbeats. A new holder gets a larger epoch; a former holder's
 heartbeat and its guarded writes fail from then on.
+
+A slow machine makes heartbeats late. A holder that is seen to run on this machine therefore keeps an expired lease for
+`LATE_LIMIT_S` longer; one that hangs loses it after that, one that is gone at once.
 """
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +20,14 @@ from psycopg.types.json import Jsonb
 
 from streams.market.documents import JsonDocument
 from streams.market.errors import PermanentError
+from streams.process_id import ProcessId
 from streams.storage.database import Connection, fetch_all, fetch_one
+
+LATE_LIMIT_S = 45.0
+"""How long after its expiry a lease stays with a holder that is seen to run."""
+
+_OLD_AGE_TOLERANCE_S = 86_400.0
+"""Start times in names of earlier versions moved with the clock; only a large difference says that it is another."""
 
 
 class LeaseLost(PermanentError):
@@ -38,7 +47,13 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class LeaseRow:
-    """A row of `trading.leases`. `age_s`: seconds since its heartbeat."""
+    """A row of `trading.leases`.
+
+    Attributes:
+        is_alive: Neither released nor expired, as the database's clock says.
+        age_s: Seconds since its heartbeat.
+        late_s: Seconds since its expiry, negative before it.
+    """
 
     name: str
     holder: str
@@ -47,6 +62,14 @@ class LeaseRow:
     released_at: datetime | None
     is_alive: bool
     age_s: float
+    late_s: float = 0.0
+
+    @property
+    def is_held(self) -> bool:
+        """Whether its holder may still act under it: alive and not known to be gone, or late but seen to run."""
+        if self.is_alive:
+            return not is_holder_dead(self.holder)
+        return self.released_at is None and self.late_s < LATE_LIMIT_S and is_holder_alive(self.holder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,28 +87,48 @@ class LeaseStatus:
 
 
 def process_holder() -> str:
-    """Return a name of this process that no later process shares: host, process id and its start time."""
-    return f"{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time():.2f}"
+    """Return a name of this process that no other process ever has: the host, for people, and its `ProcessId`."""
+    return f"{socket.gethostname()}:{ProcessId.own()}"
 
 
 def is_holder_dead(holder: str) -> bool:
-    """Whether `holder` names a process of this host that is gone. Other hosts' processes count as alive."""
-    host, _, rest = holder.rpartition(":")
+    """Whether `holder` names a process that is known to be gone. What cannot be seen from here counts as alive."""
+    process = ProcessId.parse(holder.rpartition(":")[2])
+    return _is_old_holder_dead(holder) if process is None else process.is_gone
+
+
+def is_holder_alive(holder: str) -> bool:
+    """Whether `holder` names a process that is seen to run. What cannot be seen from here does not count."""
+    process = ProcessId.parse(holder.rpartition(":")[2])
+    return process is not None and process.is_alive
+
+
+def _is_old_holder_dead(holder: str) -> bool:
+    """`is_holder_dead` for the names of earlier versions: host, process id and start time, in seconds of the clock."""
+    host, _, started = holder.rpartition(":")
     host, _, pid = host.rpartition(":")
-    if host != socket.gethostname() or not pid.isdigit():
+    if host != socket.gethostname() or not pid.isdecimal():
         return False
     try:
         process = psutil.Process(int(pid))
-        return f"{process.create_time():.2f}" != rest or process.status() == psutil.STATUS_ZOMBIE
+        is_another = abs(process.create_time() - float(started)) > _OLD_AGE_TOLERANCE_S
+        return is_another or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
+    except (ValueError, psutil.Error):
+        return False
 
 
-def acquire(connection: Connection, name: str, holder: str, run_id: str, ttl_s: float) -> Lease | None:
+def acquire(
+    connection: Connection, name: str, holder: str, run_id: str, ttl_s: float, *, is_renewable: bool = True
+) -> Lease | None:
     """Take the lease if it is free, expired or already ours; None when another holder has it.
 
-    A holder that takes its own live lease again gets a new epoch too.
+    A holder that takes its own live lease again gets a new epoch too; one that is not `is_renewable` nobody gets. An
+    expired lease of a holder that is seen to run stays its own for `LATE_LIMIT_S` more.
     """
+    before = find_lease(connection, name)
+    late = before.holder if before is not None and is_holder_alive(before.holder) else ""
     row = connection.execute(
         """INSERT INTO trading.leases AS l (name, holder, run_id, epoch, acquired_at, heartbeat_at, expires_at)
            VALUES (%(name)s, %(holder)s, %(run)s, 1, clock_timestamp(), clock_timestamp(),
@@ -93,9 +136,19 @@ def acquire(connection: Connection, name: str, holder: str, run_id: str, ttl_s: 
            ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, run_id = excluded.run_id, epoch = l.epoch + 1,
                acquired_at = excluded.acquired_at, heartbeat_at = excluded.heartbeat_at,
                expires_at = excluded.expires_at, released_at = NULL, detail = '{}'
-           WHERE l.released_at IS NOT NULL OR l.expires_at < clock_timestamp() OR l.holder = excluded.holder
+           WHERE l.released_at IS NOT NULL OR (%(renewable)s AND l.holder = excluded.holder)
+               OR l.expires_at < clock_timestamp()
+                   - make_interval(secs => CASE WHEN l.holder = %(late)s THEN %(grace)s ELSE 0 END)
            RETURNING epoch""",
-        {"name": name, "holder": holder, "run": run_id, "ttl": ttl_s},
+        {
+            "name": name,
+            "holder": holder,
+            "run": run_id,
+            "ttl": ttl_s,
+            "late": late,
+            "grace": LATE_LIMIT_S,
+            "renewable": is_renewable,
+        },
     ).fetchone()
     return None if row is None else Lease(name, holder, run_id, int(row["epoch"]), ttl_s)
 
@@ -106,14 +159,18 @@ def heartbeat(connection: Connection, lease: Lease, detail: JsonDocument | None 
     Raises:
         LeaseLost: If the lease has a new holder or was released. An expired lease nobody took is prolonged.
     """
+    if not _prolong(connection, lease, detail):
+        raise LeaseLost(f"the lease {lease.name} is no longer ours")
+
+
+def _prolong(connection: Connection, lease: Lease, detail: JsonDocument | None) -> bool:
     row = connection.execute(
         """UPDATE trading.leases SET heartbeat_at = clock_timestamp(),
                expires_at = clock_timestamp() + make_interval(secs => %s), detail = coalesce(%s, detail)
            WHERE name = %s AND epoch = %s AND released_at IS NULL RETURNING epoch""",
         (lease.ttl_s, None if detail is None else Jsonb(detail), lease.name, lease.epoch),
     ).fetchone()
-    if row is None:
-        raise LeaseLost(f"the lease {lease.name} is no longer ours")
+    return row is not None
 
 
 def release(connection: Connection, lease: Lease) -> None:
@@ -144,37 +201,40 @@ def find_lease(connection: Connection, name: str) -> LeaseRow | None:
         LeaseRow,
         """SELECT name, holder, run_id, epoch, released_at,
                released_at IS NULL AND expires_at >= clock_timestamp() AS is_alive,
-               extract(epoch FROM clock_timestamp() - heartbeat_at)::float8 AS age_s
+               extract(epoch FROM clock_timestamp() - heartbeat_at)::float8 AS age_s,
+               extract(epoch FROM clock_timestamp() - expires_at)::float8 AS late_s
            FROM trading.leases WHERE name = %s""",
         (name,),
     )
 
 
 def holds_all(connection: Connection, leases: Sequence[Lease]) -> bool:
-    """Whether all these leases are alive under their epochs; False for no lease at all."""
-    rows = connection.execute(
-        """SELECT name, epoch FROM trading.leases
-           WHERE name = ANY(%s) AND released_at IS NULL AND expires_at > clock_timestamp()""",
-        ([lease.name for lease in leases],),
-    ).fetchall()
-    return bool(leases) and {(row["name"], row["epoch"]) for row in rows} == {
-        (lease.name, lease.epoch) for lease in leases
-    }
+    """Whether all these leases are ours under their epochs, each prolonged by its time to live; False for none at all.
+
+    One that expired and that nobody took is still ours. In a transaction nobody can take them before it ends.
+    """
+    return bool(leases) and all(_prolong(connection, lease, None) for lease in sorted(leases, key=lambda one: one.name))
 
 
 def runs_with_live_leases(connection: Connection) -> set[str]:
-    """Return the ids of the runs that hold a lease which has not expired and whose process is not known to be gone."""
+    """Return the ids of the runs that hold a lease: not expired and not known to be gone, or late but seen to run."""
     rows = connection.execute(
-        """SELECT run_id, holder FROM trading.leases
-           WHERE released_at IS NULL AND expires_at >= clock_timestamp() AND run_id <> ''"""
+        """SELECT run_id, holder, expires_at >= clock_timestamp() AS is_in_time FROM trading.leases
+           WHERE released_at IS NULL AND run_id <> ''
+               AND expires_at >= clock_timestamp() - make_interval(secs => %s)""",
+        (LATE_LIMIT_S,),
     ).fetchall()
-    return {row["run_id"] for row in rows if not is_holder_dead(row["holder"])}
+    return {
+        row["run_id"]
+        for row in rows
+        if (not is_holder_dead(row["holder"]) if row["is_in_time"] else is_holder_alive(row["holder"]))
+    }
 
 
 def list_recent_leases(connection: Connection) -> list[LeaseStatus]:
     """Return at most 200 leases of the last hour, the recorder's shards first.
 
-    Of markets those that are held or lost, of others those released too.
+    Of markets and market groups those that are held or lost, of others those released too.
     """
     return fetch_all(
         connection,
@@ -183,7 +243,7 @@ def list_recent_leases(connection: Connection) -> list[LeaseStatus]:
                released_at IS NULL AND expires_at > clock_timestamp() AS is_alive,
                released_at IS NOT NULL AS is_released, acquired_at
            FROM trading.leases WHERE heartbeat_at > now() - interval '1 hour'
-               AND (released_at IS NULL OR name NOT LIKE 'market:%')
+               AND (released_at IS NULL OR name NOT LIKE ALL (ARRAY['market:%', 'group:%']))
            ORDER BY name NOT LIKE 'shard:%', released_at IS NOT NULL, name LIMIT 200""",
     )
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from streams.market.identity import Outcome, Venue, market_key
+from streams.market.identity import Outcome, Venue
 from streams.market.trading import UNRESOLVED
 from streams.storage.database import Connection, fetch_all, fetch_int
+from streams.storage.store.guards.locks import hold_market
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Holding:
 
 def lock_market(connection: Connection, venue: str, market_id: str) -> None:
     """Keep others from booking on a market until the end of the transaction."""
-    connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (market_key(venue, market_id),))
+    hold_market(connection, venue, market_id)
 
 
 def write_entries(connection: Connection, entries: Sequence[NewEntry], mode: str, environment: str) -> int:

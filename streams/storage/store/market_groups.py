@@ -63,7 +63,8 @@ def save_groups(connection: Connection, groups: Sequence[NewGroup], environment:
             (environment, [g.group_id for g in groups]),
         ).rowcount
         if changed or ended:
-            connection.execute("SELECT pg_notify('crossbook_wanted', '')")
+            # A hint at most: a queue that is full would fail what was written here.
+            connection.execute("SELECT pg_notify('crossbook_wanted', '') WHERE pg_notification_queue_usage() < 0.5")
     return changed, ended
 
 

@@ -162,6 +162,29 @@ def count_unresolved_on(connection: Connection, market_keys: Sequence[str], mode
     )
 
 
+@dataclass(frozen=True, slots=True)
+class OrderUnderWay:
+    """An order whose fate is open: of which trade, where, and how far it came."""
+
+    order_id: int
+    execution_id: int
+    venue: str
+    market_id: str
+    state: OrderState
+
+
+def load_under_way(connection: Connection) -> list[OrderUnderWay]:
+    """Return the orders that have no last word, oldest first."""
+    return fetch_all(
+        connection,
+        OrderUnderWay,
+        """SELECT o.order_id, i.execution_id, o.venue, i.market_id, o.state
+           FROM trading.orders AS o JOIN trading.intents AS i USING (intent_id)
+           WHERE o.state = ANY(%s) ORDER BY o.order_id""",
+        (list(UNRESOLVED),),
+    )
+
+
 def count_unknown_orders(connection: Connection) -> int:
     """Return how many orders have an unknown outcome."""
     return fetch_int(connection, "SELECT count(*) FROM trading.orders WHERE state = 'unknown'")

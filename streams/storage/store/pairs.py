@@ -5,6 +5,7 @@ Automatic approvals are signed `sandbox`; what people decide comes from `app.ope
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -330,6 +331,52 @@ class NewDecision:
     decided_by: str
     reason: str
     seen_hashes: tuple[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class PairSubject:
+    """A pair as a decision is made on it: what it says, the texts it stands on, and the last decision."""
+
+    pair_id: str
+    state: PairState
+    relation: str
+    polarity: str
+    kalshi_text_hash: str
+    polymarket_text_hash: str
+    environment: str
+    decision_id: int | None
+    decision: str | None
+    decided_by: str | None
+
+    @property
+    def seen(self) -> str:
+        """A short text that stays the same while nothing a decision depends on has changed."""
+        facts = (self.pair_id, self.state, self.relation, self.polarity, self.kalshi_text_hash,
+                 self.polymarket_text_hash, self.environment, str(self.decision_id))  # fmt: skip
+        return hashlib.sha256("|".join(facts).encode()).hexdigest()[:16]
+
+    @property
+    def words(self) -> str:
+        """What it is now, in one clause."""
+        by = f" by {self.decided_by}" if self.decided_by else ""
+        return f"pair {self.pair_id} is {self.state}{by}, {self.relation}, {self.polarity}"
+
+    def is_decided(self, decision: PairDecision, who: str) -> bool:
+        """Whether this decision of this person is the last one and still stands on the texts."""
+        return self.state != "lapsed" and (self.decision, self.decided_by) == (decision, who)
+
+
+def find_subject(connection: Connection, pair_id: str) -> PairSubject | None:
+    """Return a pair as a decision is made on it; None where there is none of that id."""
+    return fetch_one(
+        connection,
+        PairSubject,
+        """SELECT p.pair_id, p.state, p.relation, p.polarity, p.kalshi_text_hash, p.polymarket_text_hash, p.environment,
+               p.decision_id, d.decision, p.decided_by
+           FROM trading.pair_states AS p LEFT JOIN trading.pair_decisions AS d ON d.decision_id = p.decision_id
+           WHERE p.pair_id = %s""",
+        (pair_id,),
+    )
 
 
 def write_decision(connection: Connection, new: NewDecision) -> int | None:

@@ -1,4 +1,4 @@
-"""Switches and limits, and what is tied up against them. Everything that acts reads them under one lock."""
+"""Switches and limits, and what is tied up against them. Whoever writes an intent reads them under one lock."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from streams.market.trading import LimitValues, SwitchState, TiedUp
 from streams.market.units import CASH_SCALE, SIZE_SCALE
 from streams.settings import Settings
 from streams.storage.database import Connection, fetch_all, fetch_int
-
-ACTING_LOCK = 7_263_542
-"""Advisory lock of the transaction that writes an intent; a trigger takes it for each new row of trading.switches."""
+from streams.storage.store.guards.locks import hold, is_held
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +21,12 @@ class SwitchRow:
     set_by: str
     set_at: datetime
     reason: str
+    switch_id: int
+
+    @property
+    def seen(self) -> str:
+        """Names this switch, so that an act can say which one it was decided on."""
+        return f"{self.switch_id}-{self.state}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +38,27 @@ class LimitRow:
     set_by: str
     reason: str
     set_at: datetime
+    limit_id: int
 
 
-def lock_acting(connection: Connection) -> None:
-    """Take the lock of acting until the end of the transaction; a kill waits for it and the other way round."""
-    connection.execute("SELECT pg_advisory_xact_lock(%s)", (ACTING_LOCK,))
+def lock_acting(connection: Connection, within_s: float | None = None) -> None:
+    """Take the lock of those who write intents until the end of the transaction. A kill asks for no lock.
+
+    Args:
+        connection: In a transaction.
+        within_s: Longest wait for each lock of this transaction from now on; None: no limit.
+
+    Raises:
+        psycopg.errors.LockNotAvailable: If another intent is being written for longer.
+    """
+    hold(connection, "acting", within_s)
+    # A process that is stopped meanwhile gives the lock up, and with it what it was about to write.
+    connection.execute("SELECT set_config('idle_in_transaction_session_timeout', '5s', true)")
+
+
+def is_intent_being_written(connection: Connection) -> bool:
+    """Whether somebody is about to write an intent, or has written one and not committed yet."""
+    return is_held(connection, "acting")
 
 
 def last_switch(connection: Connection) -> SwitchRow | None:
@@ -52,7 +72,7 @@ def list_switches(connection: Connection, limit: int = 50) -> list[SwitchRow]:
     return fetch_all(
         connection,
         SwitchRow,
-        "SELECT state, set_by, set_at, reason FROM trading.switches ORDER BY switch_id DESC LIMIT %s",
+        "SELECT state, set_by, set_at, reason, switch_id FROM trading.switches ORDER BY switch_id DESC LIMIT %s",
         (limit,),
     )
 
@@ -64,13 +84,41 @@ def current_switch(connection: Connection) -> SwitchState:
 
 
 def set_switch(connection: Connection, state: SwitchState, set_by: str, reason: str = "") -> int:
-    """Write a new switch and return its id; waits for an intent that is being written."""
+    """Write a new switch and return its id; waits for nobody who writes an intent.
+
+    Outside of a transaction it is in force when this returns.
+    """
     row = connection.execute(
         "INSERT INTO trading.switches (state, set_by, reason) VALUES (%s, %s, %s) RETURNING switch_id",
         (state, set_by, reason),
     ).fetchone()
     assert row is not None
     return int(row["switch_id"])
+
+
+def set_switch_once(connection: Connection, state: SwitchState, set_by: str, reason: str) -> None:
+    """Write a switch unless the same person has set it for the same reason before; `reason` must name the act."""
+    connection.execute(
+        """INSERT INTO trading.switches (state, set_by, reason)
+           SELECT %(state)s, %(set_by)s, %(reason)s WHERE NOT EXISTS (
+               SELECT FROM trading.switches
+               WHERE state = %(state)s AND set_by = %(set_by)s AND reason = %(reason)s
+           )""",
+        {"state": state, "set_by": set_by, "reason": reason},
+    )
+
+
+def replace_switch(connection: Connection, seen: SwitchRow, state: SwitchState, set_by: str, reason: str = "") -> bool:
+    """Write a new switch if `seen` is still in force; False where somebody set another one since it was read.
+
+    What a program decides by the switch it has read must never undo what a person did meanwhile.
+    """
+    row = connection.execute(
+        """INSERT INTO trading.switches (state, set_by, reason) SELECT %s, %s, %s
+           WHERE (SELECT max(switch_id) FROM trading.switches) = %s RETURNING switch_id""",
+        (state, set_by, reason, seen.switch_id),
+    ).fetchone()
+    return row is not None
 
 
 def set_limit(connection: Connection, name: str, value: Decimal, set_by: str, reason: str = "") -> int:
@@ -88,7 +136,7 @@ def load_limits(connection: Connection) -> dict[str, LimitRow]:
     rows = fetch_all(
         connection,
         LimitRow,
-        """SELECT DISTINCT ON (name) name, value, set_by, reason, set_at FROM trading.limits
+        """SELECT DISTINCT ON (name) name, value, set_by, reason, set_at, limit_id FROM trading.limits
            ORDER BY name, limit_id DESC""",
     )
     return {row.name: row for row in rows}

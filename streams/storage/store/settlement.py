@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 
 from psycopg.types.json import Jsonb
 
 from streams.market.documents import JsonDocument
 from streams.market.identity import Venue
 from streams.market.trading import ABSENT, OPEN_STATES, UNRESOLVED
-from streams.storage.database import Connection, fetch_int, fetch_one
+from streams.storage.database import Connection, fetch_all, fetch_int, fetch_one
 
 _YOUNG_S = 5
 """What a trading run has begun within this time is left to it."""
@@ -110,6 +111,32 @@ def count_in_flight(connection: Connection, mode: str, venue: Venue) -> int:
                    WHERE p.mode = %(mode)s AND p.venue = %(venue)s AND p.contracts_e6 <> 0
                      AND (s.status IN ('closed', 'determined', 'settled') OR v.close_time < now()))""",
         {"mode": mode, "venue": venue.value, "unresolved": list(UNRESOLVED)},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class OverdueMarket:
+    """A market that is held and has no final value though it should; `due_at` is when it was expected to settle."""
+
+    venue: Venue
+    market_id: str
+    title: str
+    due_at: datetime
+
+
+def overdue_markets(connection: Connection, mode: str, *, after: timedelta) -> list[OverdueMarket]:
+    """Return held markets without a final value for a time after they were expected to settle."""
+    return fetch_all(
+        connection,
+        OverdueMarket,
+        """SELECT DISTINCT p.venue, p.market_id, v.title, coalesce(v.expected_settle_time, v.close_time) AS due_at
+           FROM trading.positions AS p JOIN raw.market_state AS s USING (venue, market_id)
+           JOIN raw.market_versions AS v USING (version_id)
+           WHERE p.mode = %(mode)s AND p.contracts_e6 <> 0
+             AND (s.settlement_e4 IS NULL OR s.status IN ('determined', 'unknown'))
+             AND coalesce(v.expected_settle_time, v.close_time) < now() - %(after)s
+           ORDER BY p.venue, p.market_id""",
+        {"mode": mode, "after": after},
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from streams.market.identity import Venue
 from streams.market.trading import RefusalReason, Signal, SignalLeg
 from streams.storage.database import Connection, fetch_all, fetch_one
+from streams.storage.store.leases import Lease, acquire, process_holder, release, release_dead
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +42,14 @@ class ActionableSignal:
 
 @dataclass(frozen=True, slots=True)
 class GroupClaim:
-    """A try to be the only run that trades a market group. `key` names the lock; `is_held`: we have it."""
+    """A try to be the only run that trades a market group; `lease` is None when another run has it."""
 
-    key: int
-    is_held: bool
+    lease: Lease | None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it is ours."""
+        return self.lease is not None
 
 
 def open_signal(connection: Connection, new: NewSignal, shard: int, environment: str) -> int | None:
@@ -193,21 +198,26 @@ def load_actionable(
     )
 
 
-def claim_group(connection: Connection, signal_id: int) -> GroupClaim | None:
-    """Try to take the lock on a signal's market group for this connection; None if there is no such signal."""
-    return fetch_one(
-        connection,
-        GroupClaim,
-        """SELECT hashtextextended('trade ' || group_id, 0) AS key,
-               pg_try_advisory_lock(hashtextextended('trade ' || group_id, 0)) AS is_held
-           FROM trading.signals WHERE signal_id = %s""",
-        (signal_id,),
-    )
+def claim_group(connection: Connection, signal_id: int, ttl_s: float = 180.0) -> GroupClaim | None:
+    """Try to be the only one who trades a signal's market group; None if there is no such signal.
+
+    Args:
+        connection: To the warehouse.
+        signal_id: Whose group is claimed.
+        ttl_s: How long the claim of a process counts that died on another host; one of this host is seen at once.
+    """
+    row = connection.execute("SELECT group_id FROM trading.signals WHERE signal_id = %s", (signal_id,)).fetchone()
+    if row is None:
+        return None
+    name = f"group:{row['group_id']}"
+    release_dead(connection, name)
+    return GroupClaim(acquire(connection, name, process_holder(), "", ttl_s, is_renewable=False))
 
 
 def release_group(connection: Connection, claim: GroupClaim) -> None:
-    """Give the lock of a claim back."""
-    connection.execute("SELECT pg_advisory_unlock(%s)", (claim.key,))
+    """Give a claim back; does nothing when it is not held."""
+    if claim.lease is not None:
+        release(connection, claim.lease)
 
 
 # -- refusals ----------------------------------------------------------------------------------------------------------

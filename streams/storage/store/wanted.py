@@ -65,6 +65,7 @@ FROM (SELECT * FROM sets UNION ALL SELECT * FROM siblings) AS t
 JOIN raw.market_state AS m ON m.venue = t.venue AND m.market_id = t.market_id
 JOIN raw.market_versions AS v ON v.version_id = m.version_id
 WHERE m.status IN ('open', 'paused') AND (v.close_time IS NULL OR v.close_time > now() - interval '1 minute')
+    AND (t.venue <> 'polymarket' OR (v.terms ->> 'yes_token' <> '' AND v.terms ->> 'no_token' <> ''))
 ORDER BY t.priority, t.set_id, t.venue, t.market_id
 """
 
@@ -124,7 +125,8 @@ def resolve_wanted(connection: Connection, ids: Sequence[str]) -> tuple[list[Wan
            FROM (SELECT id, venue, market_id FROM raw.market_ids WHERE id = ANY(%(ids)s)
                  UNION SELECT market_id, venue, market_id FROM raw.market_state WHERE market_id = ANY(%(ids)s)) AS i
            JOIN raw.market_state AS m ON m.venue = i.venue AND m.market_id = i.market_id
-           JOIN raw.market_versions AS v ON v.version_id = m.version_id""",
+           JOIN raw.market_versions AS v ON v.version_id = m.version_id
+           WHERE m.venue <> 'polymarket' OR (v.terms ->> 'yes_token' <> '' AND v.terms ->> 'no_token' <> '')""",
         {"ids": list(ids)},
     ).fetchall()
     found = {

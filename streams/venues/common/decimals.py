@@ -5,12 +5,15 @@ Prices and sizes repeat all day long, so the results are remembered.
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 
 from streams.market.errors import InvalidAmount
 from streams.market.units import PRICE_ONE_E4
+from streams.venues.common.strict_json import has_escaped_nul
 
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,9})?")
 _POWERS: list[int] = [10**exponent for exponent in range(31)]
 _MAX_E6 = 10**18
 _MAX_MS = 4_102_444_800_000
@@ -92,6 +95,19 @@ def wire_ms(value: str | int | None) -> int | None:
     return number
 
 
+def wire_seconds(value: object) -> int:
+    """Return a time in whole seconds since the epoch, given as a number or a text of digits.
+
+    Raises:
+        InvalidAmount: If it is none, or not between 1970 and 2100.
+    """
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    is_text = isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 12
+    if not (is_whole or is_text) or not 0 <= int(str(value)) * 1_000 < _MAX_MS:
+        raise InvalidAmount(f"not a time in seconds: {str(value)[:40]!r}")
+    return int(str(value))
+
+
 def wire_cash_e6(text: str) -> int:
     """Return dollars as `cash_e6`.
 
@@ -105,7 +121,7 @@ def wire_cash_e6(text: str) -> int:
 
 
 def plain_decimal(value: object) -> str:
-    """Return a JSON number or numeric string as the shortest plain decimal string, without an exponent.
+    """Return a JSON number or a text that is one as the shortest plain decimal string, without an exponent.
 
     A float is taken by its shortest text, which is what stood on the wire.
 
@@ -114,6 +130,8 @@ def plain_decimal(value: object) -> str:
     """
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         raise InvalidAmount(f"not a number: {str(value)[:40]!r}")
+    if isinstance(value, str) and not _NUMBER.fullmatch(value):
+        raise InvalidAmount(f"not a number: {value[:40]!r}")
     try:
         number = Decimal(repr(value) if isinstance(value, float) else value)
     except InvalidOperation:
@@ -135,5 +153,5 @@ def check_text(raw: bytes) -> None:
             raw.decode()
         except UnicodeDecodeError:
             raise InvalidAmount("not UTF-8") from None
-    if b"\\u0000" in raw:
+    if has_escaped_nul(raw):
         raise InvalidAmount("an escaped NUL")

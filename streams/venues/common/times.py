@@ -16,7 +16,7 @@ def parse_time(text: object) -> datetime | None:
     """Return a venue's time, None where it is empty, absent or cannot be read.
 
     Understands RFC 3339 with any number of fractional digits (kept to the microsecond), a space for the T, offsets
-    like `+00` and `+00:00:00`, a missing offset (taken as UTC) and a bare date.
+    like `+00` and `+00:00:00`, a missing offset (taken as UTC) and a bare date. The year 0001 is no date.
     """
     if not isinstance(text, str):
         return None
@@ -36,6 +36,8 @@ def parse_time(text: object) -> datetime | None:
             UTC,
         )
         offset = timedelta(hours=int(off_hour or 0), minutes=int(off_minute or 0), seconds=int(off_second or 0))
-        return local + offset if sign == "-" else local - offset
+        found = local + offset if sign == "-" else local - offset
     except (ValueError, OverflowError):
         return None
+    # Go writes a time that was never set as the first of the year 0001.
+    return found if found.year > 1 else None

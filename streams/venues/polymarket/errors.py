@@ -15,10 +15,11 @@ by `retryable` what a later attempt may not meet.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
+
+import orjson
 
 from streams.market.errors import (
     AuthenticationFailed,
@@ -150,7 +151,7 @@ def _code(document: Mapping[str, Any], text: str) -> str:
 
 def _document(body: bytes) -> dict[str, Any]:
     try:
-        document = json.loads(body)
+        document = orjson.loads(body)
     except ValueError:
         return {}
     return document if isinstance(document, dict) else {}

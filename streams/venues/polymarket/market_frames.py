@@ -42,6 +42,8 @@ _one = msgspec.json.Decoder(wire.MarketMessage).decode
 _many = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _change = msgspec.json.Decoder(wire.PriceChange).decode
 _PONG = b"PONG"
+BOOKLESS_FRAMES = frozenset({"last_trade_price", "tick_size_change", "best_bid_ask", "new_market", "market_resolved"})
+"""Types of frames that change no book."""
 
 
 def parse_frame(raw: bytes, tokens: Mapping[str, TokenRef]) -> list[MarketEvent]:
@@ -105,6 +107,8 @@ def _parse_message(message: wire.MarketMessage, raw: bytes, tokens: Mapping[str,
         names = {tokens[token].market_id: None for token in message.assets_ids or () if token in tokens}
         return [BookStale(Venue.POLYMARKET, name, message.cause or "stale") for name in names]
     parse = _PARSERS.get(kind)
+    if parse is None and (message.bids, message.asks, message.price_changes) != (None, None, None):
+        raise InvalidAmount(f"levels in a frame of unknown type: {kind[:40]!r}")
     ref = None if parse is None else tokens.get(_present(message.asset_id, "asset_id"))
     if ref is None or parse is None:
         return [OtherChannel(Venue.POLYMARKET, kind or "without event_type", payload=raw)]
@@ -260,16 +264,17 @@ def _parse_trade(message: wire.MarketMessage, raw: bytes, ref: TokenRef) -> Mark
 
 
 def _parse_resolved(message: wire.MarketMessage, raw: bytes, tokens: Mapping[str, TokenRef]) -> MarketEvent:
+    """The winner is the outcome of its token, or of its name where we do not know the token."""
     winner = tokens.get(message.winning_asset_id or "")
-    if winner is not None:
-        result: str | None = winner.outcome
-    elif message.assets_ids and message.winning_asset_id in message.assets_ids:
-        result = "yes" if message.assets_ids[0] == message.winning_asset_id else "no"
-    else:
-        result = None
+    word = (message.winning_outcome or "").strip().casefold()
+    named: Outcome | None = "yes" if word == "yes" else "no" if word == "no" else None
+    if winner is not None and named not in (None, winner.outcome):
+        raise InvalidAmount(f"the token of {winner.outcome} won as {named}")
+    result: str | None = named if winner is None else winner.outcome
+    known = winner or next((tokens[token] for token in message.assets_ids or () if token in tokens), None)
     return LifecycleChange(
         venue=Venue.POLYMARKET,
-        market_id=_present(message.market, "market"),
+        market_id=_present(message.market, "market") if known is None else known.market_id,
         kind="determined",
         result=result,
         settlement_e4=None if result is None else PRICE_ONE_E4 * (result == "yes"),

@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 
 import httpx
 
-from streams.market.errors import AuthenticationFailed, MalformedFrame, RateLimited
+from streams.market.errors import AuthenticationFailed, RateLimited
 from streams.venues.common.endpoints import Endpoints
-from streams.venues.common.http import HttpRequest, call
-from streams.venues.common.paging import Page, all_items
-from streams.venues.common.responses import document_of, read
+from streams.venues.common.http import HttpRequest, LastCheck, call
+from streams.venues.common.paging import Items, Page, all_items
+from streams.venues.common.responses import cursor_of, page_of, read_page
 from streams.venues.credentials.keys import PolymarketCredentials
 from streams.venues.polymarket.errors import classify
 from streams.venues.polymarket.limits import PolymarketLimits
@@ -32,7 +32,10 @@ FIRST_CURSOR, LAST_CURSOR = "MA==", "LTE="
 
 @dataclass(frozen=True, slots=True)
 class PolymarketRequest:
-    """One call of one service; `cost` is what the venue counts it as, `is_write` whether it may change something."""
+    """One call of one service; `cost` is what the venue counts it as, `is_write` whether it may change something.
+
+    `last_check`: as in `HttpRequest`.
+    """
 
     service: str
     method: str
@@ -41,6 +44,7 @@ class PolymarketRequest:
     parameters: Mapping[str, Filter] = field(default_factory=dict)
     cost: int = 1
     is_write: bool = True
+    last_check: LastCheck | None = None
 
 
 class PolymarketTransport:
@@ -98,6 +102,7 @@ class PolymarketTransport:
         body: bytes | None = None,
         parameters: Mapping[str, Filter] | None = None,
         cost: int = 1,
+        last_check: LastCheck | None = None,
     ) -> bytes:
         """Send one request under the API key; `cost` is what the venue counts it as."""
 
@@ -106,19 +111,23 @@ class PolymarketTransport:
             return l2_headers(self._wallet(), method, path, self._now_s(), body or b"")
 
         is_write = method != "GET"
-        request = PolymarketRequest("clob", method, path, body, parameters or {}, cost=cost, is_write=is_write)
+        request = PolymarketRequest("clob", method, path, body, parameters or {}, cost, is_write, last_check)
         return await self._send(request, sign)
 
     async def _private_list(
         self, path: str, parse: Callable[[dict[str, Any]], Result], filters: Mapping[str, Filter]
-    ) -> list[Result]:
-        """Read all pages of a signed list."""
+    ) -> Items[Result]:
+        """Read all pages of a signed list.
 
-        async def fetch(cursor: str) -> Page[dict[str, Any]]:
-            document = document_of(await self._private("GET", path, parameters={"next_cursor": cursor, **filters}))
-            return clob_page(document)
+        Raises:
+            IncompleteList: If one of its items cannot be read.
+        """
 
-        return read(await all_items(fetch, FIRST_CURSOR), lambda rows: [parse(row) for row in rows])
+        async def fetch(cursor: str) -> Page[Result]:
+            raw = await self._private("GET", path, parameters={"next_cursor": cursor, **filters})
+            return clob_page(raw, parse)
+
+        return (await all_items(fetch, FIRST_CURSOR)).whole("data")
 
     async def _send(self, request: PolymarketRequest, sign: Callable[[], dict[str, str]] | None = None) -> bytes:
         if sign is not None:
@@ -132,6 +141,7 @@ class PolymarketTransport:
                 headers={} if sign is None else sign(),
                 body=request.body,
                 is_write=request.is_write,
+                last_check=request.last_check,
             )
             return await call(self._http, sent, classify=partial(classify, now_s=self._now_s()))
         except RateLimited:
@@ -139,16 +149,19 @@ class PolymarketTransport:
             raise
 
 
-def clob_page(document: Mapping[str, Any]) -> Page[dict[str, Any]]:
+def clob_page(raw: bytes, parse: Callable[[dict[str, Any]], Result]) -> Page[Result]:
     """Return one page of a CLOB list; its last page names a cursor that must not be used.
 
     Raises:
-        MalformedFrame: If it is none.
+        UnreadableAnswer: If it is none.
     """
-    following, rows = str(document.get("next_cursor") or ""), document.get("data") or []
-    if not isinstance(rows, list):
-        raise MalformedFrame(repr(document)[:2000].encode(), "a page without rows")
-    return Page(rows, "" if following == LAST_CURSOR else following)
+    document, items = read_page(raw, "data", parse)
+
+    def following() -> str:
+        cursor = cursor_of(document, "next_cursor")
+        return "" if cursor == LAST_CURSOR else cursor
+
+    return page_of(items, following)
 
 
 def _pairs(parameters: Mapping[str, Filter]) -> list[tuple[str, str]]:

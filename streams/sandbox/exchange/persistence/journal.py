@@ -14,7 +14,7 @@ from __future__ import annotations
 import errno
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +26,7 @@ FORMAT = 3
 """Counts up when what the database holds changes its form; 2 was a folder of files (`old_journal`)."""
 
 _OF_MARKETS = ("listing", "market", "house", "ticket", "trade", "payout", "position")
+_REMEDY = "put a copy of its folder in its place, or move the folder away and the sandbox starts anew."
 _TABLES = (*_OF_MARKETS, "account", "value")
 
 
@@ -64,13 +65,16 @@ class Journal:
     """One sandbox's database, for the thread that opened it.
 
     Raises:
-        ConfigurationError: If another process has it, if it is damaged or of another format; one sentence each.
+        ConfigurationError: If another process has it, if it is damaged, somebody else's or of another format, or if the
+            disk is full; one sentence each. It is left as it was.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        path.touch(mode=0o600)
         with self._readable():
+            self._refuse_lone_log()
+            if not path.exists():
+                _make_empty(path)
             self._connection = sqlite3.connect(path, timeout=0, isolation_level=None)
             try:
                 self._open()
@@ -78,8 +82,19 @@ class Journal:
                 self._connection.close()
                 raise
 
+    def _refuse_lone_log(self) -> None:
+        """A log without its database: what it holds would be lost with a new one, or would garble that."""
+        log = self.path.with_name(f"{self.path.name}-wal")
+        if log.exists() and log.stat().st_size and not (self.path.exists() and self.path.stat().st_size):
+            raise ConfigurationError(f"{self.path} is missing or empty, but {log.name} is there; {_REMEDY}")
+
     def _open(self) -> None:
         self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        tables = {name for (name,) in self._connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if tables and not ({"meta"} <= tables <= {"meta", *_TABLES}):
+            raise ConfigurationError(f"{self.path} is not a database of the sandbox; {_REMEDY}")
+        if tables:
+            self._refuse_other_format(dict(self._connection.execute("SELECT key, value FROM meta").fetchall()))
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = FULL")
         self._connection.execute("BEGIN IMMEDIATE")
@@ -103,11 +118,7 @@ class Journal:
                     for table in _TABLES:
                         self._connection.execute(f"DELETE FROM {table}")
                 return {}, []
-            if meta.get("format") != FORMAT:
-                raise ConfigurationError(
-                    f"{self.path} was written by another version; go on with that one, or move the folder away and "
-                    "the sandbox starts anew."
-                )
+            self._refuse_other_format(meta)
             rows = [
                 Row(table, *row)
                 for table in _TABLES
@@ -142,6 +153,31 @@ class Journal:
             reason = errno.ENOSPC if _code(error) == sqlite3.SQLITE_FULL else errno.EIO
             raise OSError(reason, str(error), str(self.path)) from error
 
+    def copy(self) -> bytes:
+        """Return the database as a file would hold it, as of the last commit."""
+        return self._connection.serialize()
+
+    def settle(self) -> None:
+        """Put everything into the one file, so that it can be moved by itself.
+
+        Raises:
+            OSError: If that cannot be written.
+        """
+        try:
+            busy, left, _ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error as error:
+            reason = errno.ENOSPC if _code(error) == sqlite3.SQLITE_FULL else errno.EIO
+            raise OSError(reason, str(error), str(self.path)) from error
+        if busy or left:
+            raise OSError(errno.EIO, "its log could not be put into it", str(self.path))
+
+    def _refuse_other_format(self, meta: Mapping[str, str | int]) -> None:
+        if meta and meta.get("format") != FORMAT:
+            raise ConfigurationError(
+                f"{self.path} was written by another version; go on with that one, or move the folder away and "
+                "the sandbox starts anew."
+            )
+
     def close(self) -> None:
         """Close the file and give it free."""
         self._connection.close()
@@ -165,10 +201,64 @@ class Journal:
         except sqlite3.Error as error:
             if _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                 raise ConfigurationError(f"Another sandbox is already running on {self.path.parent}.") from None
-            raise ConfigurationError(
-                f"{self.path} cannot be used ({error}); put a copy of its folder in its place, or move the folder away "
-                "and the sandbox starts anew."
-            ) from None
+            if _code(error) == sqlite3.SQLITE_FULL:
+                raise ConfigurationError(f"The disk of {self.path} is full; free some space.") from None
+            raise ConfigurationError(f"{self.path} cannot be used ({error}); {_REMEDY}") from None
+        except OSError as error:
+            raise ConfigurationError(f"{self.path} cannot be used: {error.strerror}.") from None
+
+
+def refuse_emptied(path: Path) -> None:
+    """Refuse a file without bytes: no start leaves one, so what was in it is lost.
+
+    Raises:
+        ConfigurationError: If it is one.
+    """
+    if path.exists() and path.stat().st_size == 0:
+        raise ConfigurationError(f"{path} is empty, which no start leaves; {_REMEDY}")
+
+
+def _make_empty(path: Path) -> None:
+    """Make a database without rows, whole or not at all: a file without bytes is one that was lost."""
+    draft = path.with_name(f"{path.name}.first")
+    remove(draft)
+    draft.touch(mode=0o600)
+    with closing(sqlite3.connect(draft, isolation_level=None)) as connection:
+        connection.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value)")
+    draft.replace(path)
+
+
+def is_begun(path: Path) -> bool:
+    """Whether a database is there and noted anything: one that did not is of a first start that never came so far.
+
+    Raises:
+        ConfigurationError: As `Journal` does.
+    """
+    if not path.exists() or path.stat().st_size == 0:
+        return False
+    with closing(Journal(path)) as found:
+        return bool(found.read()[0])
+
+
+def remove(path: Path) -> None:
+    """Remove a database with the files SQLite keeps beside it."""
+    for suffix in ("-wal", "-shm", "-journal", ""):
+        path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
+
+
+@contextmanager
+def understood(path: Path) -> Iterator[None]:
+    """Say in one sentence that what a file holds makes no sense.
+
+    Raises:
+        ConfigurationError: If making something of its documents fails.
+    """
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise ConfigurationError(
+            f"{path} holds a document that makes no sense ({type(error).__name__}); {_REMEDY}"
+        ) from error
 
 
 def _code(error: sqlite3.Error) -> int:

@@ -14,12 +14,22 @@ from typing import Any
 
 import orjson
 
+from streams.market.errors import ConfigurationError
 from streams.market.identity import Venue
 from streams.sandbox.core.book import LevelChanged
 from streams.sandbox.core.records import ListedMarket, Listener, Trade
 from streams.sandbox.exchange.exchange import Exchange
 from streams.sandbox.exchange.persistence import old_journal
-from streams.sandbox.exchange.persistence.journal import FORMAT, Journal, Recovered, Row
+from streams.sandbox.exchange.persistence.journal import (
+    FORMAT,
+    Journal,
+    Recovered,
+    Row,
+    is_begun,
+    refuse_emptied,
+    remove,
+    understood,
+)
 from streams.sandbox.exchange.persistence.snapshot import exchange_state, listing_state, take_changes
 
 QUOTES_AT_ONCE = 500
@@ -45,11 +55,13 @@ class SavedState:
         self._watches: dict[Venue, _BookWatch] = {}
         self._meta: dict[str, str | int] = {}
         self._parts_left: int | None = None
-        if self._path.exists() or not old_journal.is_there(folder):
+        if not old_journal.is_there(folder):
+            refuse_emptied(self._path)
             self._journal = Journal(self._path)
-            if old_journal.is_there(folder):
-                # Killed after the database was made and before they were moved.
-                old_journal.keep_beside(folder)
+        elif is_begun(self._path):
+            # Killed after the database was made and before they were moved.
+            _put_aside(folder)
+            self._journal = Journal(self._path)
         else:
             self._old = old_journal.OldJournal(folder)
 
@@ -60,14 +72,17 @@ class SavedState:
             ConfigurationError: If it is damaged or of another format; one sentence.
         """
         if self._old is not None:
-            found = self._old.read()
+            with understood(self._path.parent / "snapshot.json"):
+                found = self._old.read()
             if found is not None:
                 return found
-            old_journal.keep_beside(self._path.parent)
+            _put_aside(self._path.parent)
             self._old.close()
+            remove(self._path)
             self._journal, self._old = Journal(self._path), None
         meta, rows = self._database.read()
-        return recovered(meta, rows) if meta else None
+        with understood(self._path):
+            return recovered(meta, rows) if meta else None
 
     def begin(self, source: str, anchor_ms: int, flow: dict[str, Any], now_ms: int) -> None:
         """Write from now on, once the exchanges are as `read` said; `flow` is the state that was read with them.
@@ -140,6 +155,10 @@ class SavedState:
         for watch in self._watches.values():
             watch.clear()
 
+    def copy(self) -> bytes:
+        """Return a copy of the database as of the last commit."""
+        return self._database.copy()
+
     def close(self) -> None:
         """Close the files and give the folder free."""
         for file in (self._journal, self._old):
@@ -154,21 +173,41 @@ class SavedState:
     def _convert(self, old: old_journal.OldJournal, flow: dict[str, Any], now_ms: int) -> None:
         """Write everything to a new file, and put that in place at once: a kill before it leaves the old journal."""
         folder, fresh = self._path.parent, self._path.with_suffix(".db.new")
-        for leftover in folder.glob(f"{fresh.name}*"):
-            leftover.unlink()
-        self._journal = Journal(fresh)
-        rows: list[Row] = []
-        for venue, exchange in self._exchanges.items():
-            rows += _listing_rows(exchange.state.markets.values())
-            rows += _state_rows(venue, exchange_state(exchange))
-        self._journal.commit(rows)
-        self.write_snapshot(flow, now_ms)
-        self._journal.close()
-        fresh.rename(self._path)
+        remove(fresh)
+        try:
+            self._journal = Journal(fresh)
+            rows: list[Row] = []
+            for venue, exchange in self._exchanges.items():
+                rows += _listing_rows(exchange.state.markets.values())
+                rows += _state_rows(venue, exchange_state(exchange))
+            self._journal.commit(rows)
+            self.write_snapshot(flow, now_ms)
+            self._journal.settle()
+            self._journal.close()
+            remove(self._path)  # an empty one of a start that was cut off, with a log that is not the new one's
+            fresh.rename(self._path)
+        except Exception:
+            if self._journal is not None:
+                self._journal.close()
+                self._journal = None
+            remove(fresh)
+            raise
         old_journal.sync_folder(folder)
         old_journal.keep_beside(folder)
         self._journal, self._old = Journal(self._path), None
         old.close()
+
+
+def _put_aside(folder: Path) -> None:
+    """Move the files of an old journal that counts no more.
+
+    Raises:
+        ConfigurationError: If they cannot be moved; it is tried again at the next start.
+    """
+    try:
+        old_journal.keep_beside(folder)
+    except OSError as error:
+        raise ConfigurationError(f"{folder} cannot be written: {error.strerror}.") from None
 
 
 class _BookWatch(Listener):

@@ -179,8 +179,7 @@ def reopen_books(exchange: Exchange, house: list[list[Any]], now_ms: int) -> int
         if trade.status in ("MATCHED", "MINED", "RETRYING"):
             held.unsettled[trade.trade_id] = trade
     for trade in sorted(held.trades.values(), key=lambda trade: trade.number):
-        held.markets[trade.market_id].trades.append(trade)
-        held.public_trades.append(trade)
+        held.print_trade(held.markets[trade.market_id], trade)
     for listed in held.markets.values():
         listed.quoted = (listed.book.best_bid, listed.book.best_ask)
         if listed.status == "open":

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import orjson
 
 from streams.venues.common.decimals import wire_size_e6
-from streams.venues.common.paging import Page, all_items
-from streams.venues.common.responses import items_of, part_of
-from streams.venues.kalshi.rest.transport import LIST_LIMIT, Filter, KalshiRequest, KalshiTransport, path_part
+from streams.venues.common.listed_fields import id_of
+from streams.venues.common.paging import Items, Page, all_items
+from streams.venues.common.responses import cursor_of, page_of, read_done, read_page
+from streams.venues.kalshi.rest.transport import (
+    LIST_LIMIT,
+    Filter,
+    KalshiRequest,
+    KalshiTransport,
+    named_part,
+    path_part,
+)
 from streams.venues.kalshi.types.orders import FillState, OrderState, parse_fill, parse_order
 from streams.venues.kalshi.types.portfolio import (
     Balance,
@@ -32,9 +39,13 @@ from streams.venues.kalshi.types.portfolio import (
     transfer_body,
 )
 
+_POSITIONS = "/portfolio/positions"
+
 
 class AccountReads(KalshiTransport):
     """Orders, fills, cash, positions and settlements of the key's account; times in Unix seconds.
+
+    A list of which an item cannot be read is an `IncompleteList`: what it does not show may be there all the same.
 
     Where the account has subaccounts, orders, fills and settlements are those of all, positions those of the primary
     one alone: that is what the venue gives where none is named.
@@ -61,18 +72,23 @@ class AccountReads(KalshiTransport):
 
     async def order(self, order_id: str) -> OrderState:
         """Return one of our orders. Right after a cancel it may still be reported as resting."""
-        return await self._read(f"/portfolio/orders/{path_part(order_id)}", lambda a: parse_order(part_of(a, "order")))
+        return await self._read(
+            f"/portfolio/orders/{path_part(order_id)}",
+            lambda answer: parse_order(named_part(answer, "order", "order_id", order_id)),
+        )
 
     async def queue_positions(
         self, *, market_ids: Sequence[str] = (), event_ticker: str | None = None
     ) -> list[QueuePosition]:
         """Return what stands before our resting orders in some markets or in an event."""
-        return await self._read(
+        found = await self._list(
             "/portfolio/orders/queue_positions",
-            lambda answer: [parse_queue_position(entry) for entry in items_of(answer, "queue_positions")],
+            "queue_positions",
+            parse_queue_position,
             market_tickers=",".join(market_ids) or None,
             event_ticker=event_ticker,
         )
+        return found.whole("queue_positions")
 
     async def queue_position(self, order_id: str) -> int:
         """Return how many contracts stand before one resting order, as `size_e6`."""
@@ -114,11 +130,12 @@ class AccountReads(KalshiTransport):
         }
 
         async def fetch(cursor: str) -> Page[Positions]:
-            def page_of(document: dict[str, Any]) -> Page[Positions]:
-                return Page([_positions_of(document)], str(document.get("cursor") or ""))
-
-            path = "/portfolio/positions"
-            return await self._read(path, page_of, limit=LIST_LIMIT, **filters, cursor=cursor or None)
+            parameters = {"limit": LIST_LIMIT, **filters, "cursor": cursor or None}
+            raw = await self._send(KalshiRequest("GET", _POSITIONS, parameters))
+            answer, markets = read_page(raw, "market_positions", parse_position)
+            _, events = read_page(raw, "event_positions", parse_event_position)
+            positions = Positions(markets=markets.whole("market_positions"), events=events.whole("event_positions"))
+            return page_of(Items([positions]), lambda: cursor_of(answer, "cursor"))
 
         pages = await all_items(fetch)
         return Positions(
@@ -128,14 +145,17 @@ class AccountReads(KalshiTransport):
 
     async def positions(self, *, market_id: str | None = None) -> list[PositionState]:
         """Return what we hold in markets that are not settled."""
-        return (await self.holdings(market_id=market_id)).markets
+        found = await self._all(_POSITIONS, "market_positions", parse_position, ticker=market_id)
+        return found.whole("market_positions")
 
     async def settlements(
         self, *, market_id: str | None = None, min_ts: int | None = None, max_ts: int | None = None
     ) -> list[SettlementState]:
         """Return what settled markets paid, newest first."""
         filters: dict[str, Filter] = {"ticker": market_id, "min_ts": min_ts, "max_ts": max_ts}
-        return await self._all("/portfolio/settlements", "settlements", parse_settlement, **filters)
+        return (await self._all("/portfolio/settlements", "settlements", parse_settlement, **filters)).whole(
+            "settlements"
+        )
 
     # -- cash between shards --------------------------------------------------------------------------------------
 
@@ -155,14 +175,15 @@ class AccountReads(KalshiTransport):
         path = "/portfolio/intra_exchange_instance_transfer"
         return await self._write(
             KalshiRequest("POST", path, body=body, routing="unscoped"),
-            lambda answer: str(answer["transfer_id"]),
+            lambda answer: id_of(answer, "transfer_id"),
             order_ids=[client_transfer_id] if client_transfer_id else [],
         )
 
     async def transfers(self) -> list[ShardTransfer]:
         """Return the transfers between shards, newest first."""
         # This list's own limit is not known to reach a thousand.
-        return await self._all("/portfolio/intra_exchange_instance_transfers", "transfers", parse_transfer, limit=100)
+        path = "/portfolio/intra_exchange_instance_transfers"
+        return (await self._all(path, "transfers", parse_transfer, limit=100)).whole("transfers")
 
     async def target_allocation(self) -> dict[int, int]:
         """Return the percent of cash the venue keeps on each shard, by exchange_index."""
@@ -172,11 +193,4 @@ class AccountReads(KalshiTransport):
         """Set the percent of cash for each shard; the venue moves it every ten seconds."""
         body = orjson.dumps(allocation_body(dict(percents)))
         path = "/portfolio/target_balance_allocation"
-        await self._write(KalshiRequest("POST", path, body=body, routing="unscoped"), lambda _: None)
-
-
-def _positions_of(document: dict[str, Any]) -> Positions:
-    return Positions(
-        markets=[parse_position(entry) for entry in items_of(document, "market_positions")],
-        events=[parse_event_position(entry) for entry in items_of(document, "event_positions")],
-    )
+        read_done(await self._send(KalshiRequest("POST", path, body=body, routing="unscoped")))

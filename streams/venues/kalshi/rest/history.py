@@ -7,12 +7,12 @@ from datetime import datetime
 from typing import Any
 
 from streams.market.events import TradePrint
-from streams.venues.common.paging import Candle, Page
-from streams.venues.common.responses import part_of
+from streams.venues.common.paging import Candle, Items, Page
+from streams.venues.common.responses import as_sent
 from streams.venues.common.times import parse_time
-from streams.venues.kalshi.rest.transport import LIST_LIMIT, Filter, KalshiTransport, as_sent, path_part
+from streams.venues.kalshi.rest.transport import LIST_LIMIT, Filter, KalshiTransport, named_part, path_part
 from streams.venues.kalshi.types.catalogue import Market, parse_market_state
-from streams.venues.kalshi.types.market_data import candles_of, trade_of
+from streams.venues.kalshi.types.market_data import candle_of, trade_of
 from streams.venues.kalshi.types.orders import FillState, OrderState, parse_fill, parse_order
 from streams.venues.kalshi.types.portfolio import PositionState, parse_position
 
@@ -57,21 +57,24 @@ class HistoryReads(KalshiTransport):
         self, cursor: str = "", *, limit: int = LIST_LIMIT, **filters: Filter
     ) -> Page[dict[str, Any]]:
         """Return one page of archived markets as the venue's JSON; `filters` tickers, event_ticker, series_ticker."""
-        return await self._page("/historical/markets", "markets", as_sent, cursor, limit=limit, **filters)
+        return await self._page("/historical/markets", "markets", as_sent, cursor, {"limit": limit, **filters})
 
     async def historical_market(self, market_id: str) -> Market:
         """Return one archived market."""
         return await self._read(
-            f"/historical/markets/{path_part(market_id)}", lambda answer: parse_market_state(part_of(answer, "market"))
+            f"/historical/markets/{path_part(market_id)}",
+            lambda answer: parse_market_state(named_part(answer, "market", "ticker", market_id)),
         )
 
     async def historical_candlesticks(
         self, market_id: str, start_ts: int, end_ts: int, period_interval: int = 1
-    ) -> list[Candle]:
+    ) -> Items[Candle]:
         """Return the candlesticks of an archived market, oldest first; their keys lack the live ones' suffixes."""
-        return await self._read(
+        return await self._list(
             f"/historical/markets/{path_part(market_id)}/candlesticks",
-            lambda answer: candles_of(answer, period_interval * 60),
+            "candlesticks",
+            lambda entry: candle_of(entry, period_interval * 60),
+            ("ticker", market_id),
             start_ts=start_ts,
             end_ts=end_ts,
             period_interval=period_interval,
@@ -79,7 +82,7 @@ class HistoryReads(KalshiTransport):
 
     async def historical_trades(
         self, *, market_id: str | None = None, min_ts: int | None = None, max_ts: int | None = None
-    ) -> list[TradePrint]:
+    ) -> Items[TradePrint]:
         """Return archived public trades over all pages, newest first; times in Unix seconds."""
         filters: dict[str, Filter] = {"ticker": market_id, "min_ts": min_ts, "max_ts": max_ts}
         return await self._all("/historical/trades", "trades", trade_of, **filters)
@@ -99,4 +102,6 @@ class HistoryReads(KalshiTransport):
     ) -> list[PositionState]:
         """Return our archived positions in settled markets."""
         filters: dict[str, Filter] = {"ticker": market_id, "event_ticker": event_ticker}
-        return await self._all("/historical/positions", "market_positions", parse_position, **filters)
+        return (await self._all("/historical/positions", "market_positions", parse_position, **filters)).whole(
+            "positions"
+        )

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import orjson
 
 from streams.market.errors import InvalidAmount
+from streams.venues.common.http import LastCheck
+from streams.venues.common.listed_fields import id_as_asked, id_of
+from streams.venues.common.responses import items_of, read_done, read_items
 from streams.venues.kalshi.limits import Routing
-from streams.venues.kalshi.rest.transport import KalshiRequest, KalshiTransport, path_part
+from streams.venues.kalshi.rest.transport import Filter, KalshiRequest, KalshiTransport, path_part
 from streams.venues.kalshi.types.order_changes import (
     AmendAnswer,
     Amendment,
@@ -32,6 +35,7 @@ from streams.venues.kalshi.types.orders import (
     parse_order_answer,
 )
 
+Answer = TypeVar("Answer")
 _ORDERS = "/portfolio/events/orders"
 _GROUPS = "/portfolio/order_groups"
 
@@ -50,14 +54,25 @@ class Trading(KalshiTransport):
         """Send an order once; one that is lost is looked for by its client_order_id in `orders`."""
         return await self._create(request.body(), request.client_order_id, request.exchange_index)
 
-    async def send_order(self, body: bytes) -> OrderAnswer:
-        """Send the bytes of `OrderRequest.body` (again, within the decision's life)."""
-        request = orjson.loads(body)
-        return await self._create(body, request["client_order_id"], request.get("exchange_index"))
+    async def send_order(self, body: bytes, last_check: LastCheck | None = None) -> OrderAnswer:
+        """Send the bytes of `OrderRequest.body` (again, within the decision's life).
 
-    async def _create(self, body: bytes, client_order_id: str, exchange_index: int | None) -> OrderAnswer:
-        request = KalshiRequest("POST", _ORDERS, body=body, routing=_routing(exchange_index))
-        return await self._write(request, parse_order_answer, order_ids=[client_order_id])
+        `last_check` is called when nothing but the bytes themselves is left to do; what it raises keeps them back.
+        """
+        request = orjson.loads(body)
+        return await self._create(body, request["client_order_id"], request.get("exchange_index"), last_check)
+
+    async def _create(
+        self, body: bytes, client_order_id: str, exchange_index: int | None, last_check: LastCheck | None = None
+    ) -> OrderAnswer:
+        request = KalshiRequest("POST", _ORDERS, body=body, routing=_routing(exchange_index), last_check=last_check)
+
+        def of_this_order(answer: dict[str, Any]) -> OrderAnswer:
+            if answer.get("client_order_id"):
+                id_as_asked(answer, "client_order_id", client_order_id)
+            return parse_order_answer(answer)
+
+        return await self._write(request, of_this_order, order_ids=[client_order_id])
 
     async def cancel_order(self, order_id: str, market_ticker: str) -> CancelAnswer:
         """Cancel what rests of an order. The ticker routes it: without, the venue looks on shard 0 alone.
@@ -66,17 +81,17 @@ class Trading(KalshiTransport):
             NotFound: Nothing rests under that id: cancelled, executed or never there; only reads tell which.
         """
         request = KalshiRequest("DELETE", f"{_ORDERS}/{path_part(order_id)}", {"market_ticker": market_ticker})
-        return await self._write(request, parse_cancel_answer, order_ids=[order_id])
+        return await self._write(request, _about(order_id, parse_cancel_answer), order_ids=[order_id])
 
     async def cancel_all(self) -> None:
         """Cancel all resting orders on all shards; orders placed within the next minute may die too."""
-        await self._send(KalshiRequest("DELETE", _ORDERS))
+        read_done(await self._send(KalshiRequest("DELETE", _ORDERS)))
 
     async def amend_order(self, change: Amendment) -> AmendAnswer:
         """Change price, size or expiry of a resting order."""
         path = f"{_ORDERS}/{path_part(change.order_id)}/amend"
         request = KalshiRequest("POST", path, body=orjson.dumps(change.document()))
-        return await self._write(request, parse_amend_answer, order_ids=[change.order_id])
+        return await self._write(request, _about(change.order_id, parse_amend_answer), order_ids=[change.order_id])
 
     async def decrease_order(
         self, order_id: str, market_ticker: str, *, by_e6: int | None = None, to_e6: int | None = None
@@ -84,7 +99,7 @@ class Trading(KalshiTransport):
         """Shrink a resting order by or to a number of contracts; it keeps its place in the queue."""
         body = decrease_body(market_ticker, by_e6=by_e6, to_e6=to_e6)
         request = KalshiRequest("POST", f"{_ORDERS}/{path_part(order_id)}/decrease", body=orjson.dumps(body))
-        return await self._write(request, parse_decrease_answer, order_ids=[order_id])
+        return await self._write(request, _about(order_id, parse_decrease_answer), order_ids=[order_id])
 
     async def create_orders(self, requests: Sequence[OrderRequest]) -> list[BatchItem[OrderAnswer]]:
         """Send several orders in one call; each item answers or fails alone, in the order given.
@@ -116,11 +131,17 @@ class Trading(KalshiTransport):
             body["exchange_index"] = exchange_index
         routing = _routing(exchange_index or 0)
         request = KalshiRequest("POST", f"{_GROUPS}/create", body=orjson.dumps(body), routing=routing)
-        return await self._write(request, lambda answer: str(answer["order_group_id"]))
+        return await self._write(request, lambda answer: id_of(answer, "order_group_id"))
 
     async def order_groups(self) -> list[OrderGroup]:
         """Return the order groups, without their orders."""
-        return await self._read(_GROUPS, lambda a: [parse_group(entry) for entry in a.get("order_groups") or []])
+
+        def groups_of(answer: dict[str, Any]) -> list[OrderGroup]:
+            # Where there are none the list may be left out.
+            entries = items_of({"order_groups": None, **answer}, "order_groups")
+            return read_items(entries, parse_group).whole("order_groups")
+
+        return await self._read(_GROUPS, groups_of)
 
     async def order_group(self, group_id: str) -> OrderGroup:
         """Return one order group with the ids of its orders."""
@@ -147,7 +168,18 @@ class Trading(KalshiTransport):
         self, method: str, group_id: str, act: str, exchange_index: int | None, body: bytes | None = None
     ) -> None:
         path, routing = f"{_GROUPS}/{path_part(group_id)}{act}", _routing(exchange_index or 0)
-        await self._send(KalshiRequest(method, path, {"exchange_index": exchange_index}, body, routing=routing))
+        parameters: dict[str, Filter] = {"exchange_index": exchange_index}
+        read_done(await self._send(KalshiRequest(method, path, parameters, body, routing=routing)))
+
+
+def _about(order_id: str, parse: Callable[[dict[str, Any]], Answer]) -> Callable[[dict[str, Any]], Answer]:
+    """Return what reads an answer that must be about one order."""
+
+    def of_this_order(answer: dict[str, Any]) -> Answer:
+        id_as_asked(answer, "order_id", order_id)
+        return parse(answer)
+
+    return of_this_order
 
 
 def _routing(exchange_index: int | None) -> Routing:

@@ -13,9 +13,10 @@ import httpx
 
 from streams.market.errors import InvalidAmount, OutcomeUnknown, RateLimited, StreamsError
 from streams.venues.common.endpoints import Endpoints
-from streams.venues.common.http import HttpRequest, IsResponse, call
-from streams.venues.common.paging import Page, all_items
-from streams.venues.common.responses import document_of, items_of, read, read_write
+from streams.venues.common.http import HttpRequest, IsResponse, LastCheck, call
+from streams.venues.common.listed_fields import id_as_asked
+from streams.venues.common.paging import Items, Page, all_items
+from streams.venues.common.responses import cursor_of, document_of, page_of, part_of, read, read_page, read_write
 from streams.venues.credentials.keys import KalshiCredentials
 from streams.venues.kalshi.errors import classify
 from streams.venues.kalshi.limits import AccountLimits, EndpointCosts, KalshiLimits, Routing, parse_costs, parse_limits
@@ -29,7 +30,10 @@ LIST_LIMIT = 1000
 
 @dataclass(frozen=True, slots=True)
 class KalshiRequest:
-    """One call of the API: `items` and `routing` decide which token buckets it is charged to, and how much."""
+    """One call of the API: `items` and `routing` decide which token buckets it is charged to, and how much.
+
+    `last_check`: as in `HttpRequest`.
+    """
 
     method: str
     path: str
@@ -37,6 +41,7 @@ class KalshiRequest:
     body: bytes | None = None
     items: int = 1
     routing: Routing = "by_ticker"
+    last_check: LastCheck | None = None
 
 
 class KalshiTransport:
@@ -107,21 +112,43 @@ class KalshiTransport:
             error.order_ids = error.order_ids or tuple(order_ids)
             raise
 
-    async def _page(
-        self, path: str, key: str, parse: Callable[[dict[str, Any]], Result], cursor: str, **parameters: Filter
-    ) -> Page[Result]:
-        def page_of(document: dict[str, Any]) -> Page[Result]:
-            return Page([parse(item) for item in items_of(document, key)], str(document.get("cursor") or ""))
+    async def _list(
+        self,
+        path: str,
+        key: str,
+        parse: Callable[[dict[str, Any]], Result],
+        about: tuple[str, str] = ("", ""),
+        **parameters: Filter,
+    ) -> Items[Result]:
+        """Read a list that has no pages; an item that cannot be read costs that item.
 
-        return await self._read(path, page_of, **parameters, cursor=cursor or None)
+        `about`: the key under which the answer may say whose list it is, and whose it must be then.
+        """
+        answer, items = read_page(await self._send(KalshiRequest("GET", path, parameters)), key, parse)
+        if answer.get(about[0]) is not None:
+            read(answer, lambda found: id_as_asked(found, *about))
+        return items
+
+    async def _page(
+        self,
+        path: str,
+        key: str,
+        parse: Callable[[dict[str, Any]], Result],
+        cursor: str,
+        parameters: Mapping[str, Filter],
+        nested: str = "",
+    ) -> Page[Result]:
+        raw = await self._send(KalshiRequest("GET", path, {**parameters, "cursor": cursor or None}))
+        answer, items = read_page(raw, key, parse, nested=nested)
+        return page_of(items, lambda: cursor_of(answer, "cursor"))
 
     async def _all(
         self, path: str, key: str, parse: Callable[[dict[str, Any]], Result], **parameters: Filter
-    ) -> list[Result]:
+    ) -> Items[Result]:
         limit = {"limit": LIST_LIMIT} | parameters
 
         async def fetch(cursor: str) -> Page[Result]:
-            return await self._page(path, key, parse, cursor, **limit)
+            return await self._page(path, key, parse, cursor, limit)
 
         return await all_items(fetch)
 
@@ -132,12 +159,16 @@ class KalshiTransport:
         parse: Callable[[dict[str, Any]], Result],
         name: Callable[[Result], Hashable],
         **parameters: Filter,
-    ) -> list[Result]:
-        """As `_all`, each thing once by its name, as it was read last.
+    ) -> Items[Result]:
+        """As `_all`, each thing once by its name, as it was read last; for lists of which nothing may be missing.
 
         Pages shift while new things come in, and a cursor that the venue forgot is answered with page one.
+
+        Raises:
+            IncompleteList: If one of them cannot be read.
         """
-        return list({name(item): item for item in await self._all(path, key, parse, **parameters)}.values())
+        found = await self._all(path, key, parse, **parameters)
+        return Items({name(item): item for item in found}.values(), found.unreadable).whole(key)
 
     async def _send(
         self, request: KalshiRequest, *, is_response: IsResponse | None = None, learns: bool = True
@@ -153,12 +184,29 @@ class KalshiTransport:
         headers = self._signer.headers(method, url, self._clock() // 1_000_000) if self._signer is not None else {}
         try:
             sent = HttpRequest(
-                method, url, list(_pairs(request.parameters)), headers, request.body, is_write=method != "GET"
+                method,
+                url,
+                list(_pairs(request.parameters)),
+                headers,
+                request.body,
+                is_write=method != "GET",
+                last_check=request.last_check,
             )
             return await call(self._http, sent, classify=classify, is_response=is_response)
         except RateLimited:
             self._limits.refused(method, request.routing)
             raise
+
+
+def named_part(document: dict[str, Any], key: str, name: str, asked: str) -> dict[str, Any]:
+    """Return the object under a key, whose id under `name` must be the one that was asked for.
+
+    Raises:
+        UnreadableAnswer, KeyError, InvalidAmount: If there is none, or it is another.
+    """
+    part = part_of(document, key)
+    id_as_asked(part, name, asked)
+    return part
 
 
 def path_part(name: str) -> str:
@@ -170,11 +218,6 @@ def path_part(name: str) -> str:
     if name in ("", ".", ".."):
         raise InvalidAmount(f"not an id: {name!r}")
     return quote(name, safe="")
-
-
-def as_sent(item: dict[str, Any]) -> dict[str, Any]:
-    """Return an item of a list as the venue's JSON."""
-    return item
 
 
 def _pairs(parameters: Mapping[str, Filter]) -> Iterable[tuple[str, str]]:

@@ -29,6 +29,10 @@ _RESUBSCRIPTIONS = 5
 _ATTEMPTS = 4
 _COMMANDS_KEPT = 1000
 _NOT_CARRIED = "not_carried"
+_MOST_REFUSED = 16
+"""So many markets that are refused alone while a channel is opened: it is not for the markets."""
+_NOT_OF_MARKETS = frozenset({2, 3, 4, 5, 8, 12, 13, 15})
+"""Codes that speak of a command's other parts: its form, its channels, its subscriptions, its action."""
 _PAUSES_S = {"ask_again": 1.0, "slow_down": 5.0}
 
 
@@ -58,8 +62,8 @@ class KalshiFeed:
     connection is abandoned, and so it is when opening one is not confirmed within `answer_limit_s`.
 
     One connection has one subscription to a channel, so a market that the venue does not add to it (it is full, or the
-    command is refused) is not carried. A `STALE` frame of our own says so of its book; `resync` asks for it again, and
-    so does the leaving of other markets.
+    command is refused for that market) is not carried. A `STALE` frame of our own says so of its book; `resync` asks
+    for it again, and so does the leaving of other markets.
 
     Args:
         endpoints: Where the venue is.
@@ -106,6 +110,7 @@ class KalshiFeed:
         self._sent: dict[int, _Sent] = {}
         self._command_id = 0
         self._resubscriptions = 0
+        self._refused = 0
         self._ended: str | None = None
 
     async def connect(self) -> None:
@@ -237,26 +242,50 @@ class KalshiFeed:
             self._send(commands.list_subscriptions)
         elif error.remedy == "authenticate":
             self._ended = f"the venue wants a key for a channel: {reason}"
-        elif error.remedy in _PAUSES_S and sent is not None:
-            if sent.attempts >= _ATTEMPTS:
-                self._ended = f"the venue refused a command {sent.attempts} times: {reason}"
-            else:
-                self._send_later(_PAUSES_S[error.remedy] * sent.attempts, sent)
+        elif sent is not None and error.remedy in _PAUSES_S and sent.attempts < _ATTEMPTS:
+            self._send_later(_PAUSES_S[error.remedy] * sent.attempts, sent)
+        elif sent is not None and (error.remedy == "slow_down" or sent.make is commands.list_subscriptions):
+            self._ended = f"the venue refused a command {sent.attempts} times: {reason}"
         elif sent is not None:
-            self._on_refusal(sent, reason, is_full=error.remedy == "fewer_markets")
+            self._on_refusal(sent, reason, error)
 
-    def _on_refusal(self, sent: _Sent, reason: str, *, is_full: bool) -> None:
-        """Do without what the venue does not take; of a command that was too large the first half is tried again."""
+    def _on_refusal(self, sent: _Sent, reason: str, error: ChannelError) -> None:
+        """Do without what the venue does not take; of a command that was too large the first half is tried again.
+
+        A command is refused whole for one of its markets, so it is halved until that market stands alone.
+        """
         is_opening = sent.make is commands.subscribe
-        if not is_opening and sent.arguments[2:] != ("add_markets",):
-            return
         where, tickers, *rest = sent.arguments
-        channels = where if is_opening else [name for name, sid in self._sids.items() if sid == where]
-        kept = tickers[: len(tickers) // 2] if is_full else []
+        channels: tuple[str, ...] = tuple(
+            where if is_opening else (name for name, sid in self._sids.items() if sid == where)
+        )
+        is_full, middle = error.remedy == "fewer_markets", len(tickers) // 2
+        is_of_markets = not is_full and error.code not in _NOT_OF_MARKETS
+        if middle and is_of_markets and is_opening:
+            # The other half is added once the channel is open.
+            self._open(channels, tickers[:middle], attempts=sent.attempts - 1)
+            return
+        if middle and is_of_markets:
+            for half in (tickers[:middle], tickers[middle:]):
+                self._send(sent.make, where, half, *rest, attempts=sent.attempts - 1)
+            return
+        if not is_opening and rest != ["add_markets"]:
+            return
+        kept = tickers[:middle] if is_full else []
         self._leave_out(channels, tickers[len(kept) :], reason)
         if kept:
             self._send(sent.make, where, kept, *rest)
         elif is_opening and BOOK_CHANNEL in channels:
+            self._open_without_refused(channels, reason, can_help=is_of_markets)
+
+    def _open_without_refused(self, channels: tuple[str, ...], reason: str, *, can_help: bool) -> None:
+        """Open channels with the markets that were not refused, unless it is not for the markets that they are."""
+        self._refused += 1
+        refused = set[str]().union(*(self._left_out.get(channel, ()) for channel in channels))
+        others = [ticker for ticker in self._subscribed if ticker not in refused]
+        if can_help and others and self._refused < _MOST_REFUSED:
+            self._open(channels, others[:_TICKERS_PER_COMMAND])
+        else:
             self._ended = f"the venue refused the subscription: {reason}"
 
     def _leave_out(self, channels: Sequence[str], tickers: Sequence[str], reason: str) -> None:
@@ -309,11 +338,11 @@ class KalshiFeed:
         for channel, chunk, action in changes:
             self._send(commands.update, self._sids[channel], chunk, action)
 
-    def _open(self, channels: tuple[str, ...], tickers: Sequence[str] = ()) -> None:
+    def _open(self, channels: tuple[str, ...], tickers: Sequence[str] = (), *, attempts: int = 0) -> None:
         self._opening |= set(channels)
         if tickers:
             self._requested |= {channel: set(tickers) for channel in channels}
-        self._send(commands.subscribe, channels, list(tickers))
+        self._send(commands.subscribe, channels, list(tickers), attempts=attempts)
 
     def _send(self, make: Callable[..., dict[str, Any]], *arguments: Any, attempts: int = 0) -> None:
         self._command_id += 1

@@ -21,6 +21,7 @@ from streams.venues.kalshi.types import wire
 from streams.venues.kalshi.types.market_frames import parse_frame, stale_frame
 
 _FAILURES_BEFORE_LOSS = 3
+_MOST_UNREADABLE = 1_000
 
 
 class KalshiPollingFeed:
@@ -40,6 +41,7 @@ class KalshiPollingFeed:
         self._subscribed: dict[str, None] = {}
         self._last: dict[str, bytes] = {}
         self._given: set[str] = set()
+        self._unreadable: set[bytes] = set()
         self._wake = asyncio.Event()
         self._is_open = False
 
@@ -84,6 +86,11 @@ class KalshiPollingFeed:
                 books = await self._client.order_books(asked)
                 failures = 0
                 batch = self._changed(books) + self._lost(asked, books)
+                batch += [
+                    RawFrame(_unreadable_frame(lost.raw), self._clock())
+                    for lost in books.unreadable
+                    if self._is_news(lost.raw)
+                ]
             except (TransientError, MalformedFrame) as error:
                 failures += 1
                 if failures >= _FAILURES_BEFORE_LOSS:
@@ -113,6 +120,12 @@ class KalshiPollingFeed:
                 batch.append(RawFrame(raw, now))
         return batch
 
+    def _is_news(self, raw: bytes) -> bool:
+        if raw in self._unreadable:
+            return False
+        self._unreadable = {*self._unreadable, raw} if len(self._unreadable) < _MOST_UNREADABLE else {raw}
+        return True
+
     def _lost(self, asked: list[str], books: list[BookSnapshot]) -> list[RawFrame]:
         lost = (self._given & set(asked)) - {book.market_id for book in books}
         if not lost:
@@ -128,6 +141,16 @@ class KalshiPollingFeed:
                 await self._wake.wait()
         except TimeoutError:
             return
+
+
+def _unreadable_frame(raw: bytes) -> bytes:
+    """Return a frame that nobody can parse either, for the dead letters; it names the market it is about alone."""
+    try:
+        ticker = str(orjson.loads(raw)["ticker"])
+    except (ValueError, KeyError, TypeError):
+        ticker = ""
+    message = {"market_ticker": ticker, "unreadable": raw.decode(errors="backslashreplace")}
+    return orjson.dumps({"type": wire.POLLED_BOOK, "msg": message})
 
 
 def _frame(book: BookSnapshot) -> bytes:

@@ -12,6 +12,7 @@ from typing import Any
 from streams.market.errors import InvalidAmount
 from streams.market.units import scaled_int
 from streams.venues.common.decimals import plain_decimal, wire_bound_e4, wire_size_e6
+from streams.venues.common.listed_fields import id_of
 from streams.venues.common.times import parse_time
 from streams.venues.kalshi.types.listings import price_ranges
 
@@ -127,15 +128,19 @@ class FeeChange:
 
 
 def parse_series(document: dict[str, Any]) -> Series:
-    """Return one series; raises KeyError where it has no ticker."""
+    """Return one series; its ticker is empty where it has none. Raises KeyError or InvalidAmount if it is no text."""
+    tags = document.get("tags")
+    ticker = document["ticker"]
+    if not isinstance(ticker, str | None):
+        raise InvalidAmount("a series whose ticker is no text")
     return Series(
-        ticker=str(document["ticker"]),
+        ticker=ticker or "",
         title=str(document.get("title") or ""),
         category=str(document.get("category") or ""),
         frequency=str(document.get("frequency") or ""),
         fee_type=str(document.get("fee_type") or ""),
         exchange_index=document.get("exchange_index"),
-        tags=tuple(document.get("tags") or ()),
+        tags=tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else (),
         payload=document,
     )
 
@@ -149,7 +154,7 @@ def parse_event(document: dict[str, Any], markets: list[dict[str, Any]] | None =
     """
     payload = document if document.get("markets") or not markets else document | {"markets": markets}
     return Event(
-        ticker=str(document["event_ticker"]),
+        ticker=id_of(document, "event_ticker"),
         series_ticker=str(document.get("series_ticker") or ""),
         title=str(document.get("title") or ""),
         sub_title=str(document.get("sub_title") or ""),
@@ -166,8 +171,8 @@ def parse_market_state(document: dict[str, Any]) -> Market:
     """Return one market; raises KeyError or InvalidAmount where it is not one."""
     bid, ask = _bound(document, "yes_bid_dollars"), _bound(document, "yes_ask_dollars")
     return Market(
-        ticker=str(document["ticker"]),
-        event_ticker=str(document["event_ticker"]),
+        ticker=id_of(document, "ticker"),
+        event_ticker=id_of(document, "event_ticker"),
         kind=str(document.get("market_type") or ""),
         status=str(document["status"]),
         # An empty side reads 0 or 1.
@@ -192,8 +197,8 @@ def parse_market_state(document: dict[str, Any]) -> Market:
 def parse_series_fee_change(document: dict[str, Any]) -> FeeChange:
     """Return one entry of `series_fee_change_arr`; raises KeyError or InvalidAmount."""
     return FeeChange(
-        change_id=str(document["id"]),
-        series_ticker=str(document["series_ticker"]),
+        change_id=id_of(document, "id"),
+        series_ticker=id_of(document, "series_ticker"),
         event_ticker="",
         fee_type=document["fee_type"],
         multiplier_e6=_multiplier_e6(document["fee_multiplier"]),
@@ -205,9 +210,9 @@ def parse_series_fee_change(document: dict[str, Any]) -> FeeChange:
 def parse_event_fee_change(document: dict[str, Any]) -> FeeChange:
     """Return one entry of `event_fee_changes`; raises KeyError or InvalidAmount."""
     return FeeChange(
-        change_id=str(document["id"]),
+        change_id=id_of(document, "id"),
         series_ticker=str(document.get("series_ticker") or ""),
-        event_ticker=str(document["event_ticker"]),
+        event_ticker=id_of(document, "event_ticker"),
         fee_type=document.get("fee_type_override"),
         multiplier_e6=_multiplier_e6(document.get("fee_multiplier_override")),
         starts_at=parse_time(document.get("scheduled_ts")),

@@ -7,10 +7,12 @@ from datetime import datetime
 from typing import Any
 
 from streams.market.errors import InvalidAmount
-from streams.venues.common.responses import json_of
+from streams.venues.common.listed_fields import flag, stated_flag
+from streams.venues.common.responses import items_of, json_of, read_items
 from streams.venues.common.times import parse_time
 
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_TRANSFERRING = "intra_exchange_transfers_active"
 # Statuses that carry a status document like 200 does.
 _STATUS_CODES = frozenset({500, 503, 504})
 
@@ -36,6 +38,7 @@ class ExchangeStatus:
         is_transferring: Cash may be moved between shards; None where the answer does not say.
         resumes_at: When a maintenance is expected to end; it may be extended.
         shards: By exchange_index; empty where the answer has no breakdown.
+        has_unreadable_shards: Whether the breakdown has entries that cannot be read; they are not among `shards`.
     """
 
     is_active: bool
@@ -44,11 +47,12 @@ class ExchangeStatus:
     resumes_at: datetime | None
     shards: tuple[ShardStatus, ...]
     payload: dict[str, Any]
+    has_unreadable_shards: bool = False
 
     def trades(self, exchange_index: int) -> bool:
-        """Return whether a shard trades; one the answer does not name follows the top level."""
+        """Return whether a shard trades; one the answer does not name follows the top level, if all could be read."""
         known = {shard.exchange_index: shard.is_trading for shard in self.shards}
-        return known.get(exchange_index, self.is_trading)
+        return known.get(exchange_index, self.is_trading and not self.has_unreadable_shards)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,24 +84,29 @@ def is_status(status: int, body: bytes) -> bool:
 
 
 def parse_status(document: dict[str, Any]) -> ExchangeStatus:
-    """Return the status; raises KeyError where it is not one."""
-    transferring = document.get("intra_exchange_transfers_active")
+    """Return the status; raises KeyError or InvalidAmount where it is not one."""
+    transferring = document.get(_TRANSFERRING)
+    shards = read_items(
+        items_of({"exchange_index_statuses": None, **document}, "exchange_index_statuses"), _shard_status
+    )
     return ExchangeStatus(
-        is_active=bool(document["exchange_active"]),
-        is_trading=bool(document["trading_active"]),
-        is_transferring=None if transferring is None else bool(transferring),
+        is_active=stated_flag(document, "exchange_active"),
+        is_trading=stated_flag(document, "trading_active"),
+        is_transferring=None if transferring is None else stated_flag(document, _TRANSFERRING),
         resumes_at=parse_time(document.get("exchange_estimated_resume_time")),
-        shards=tuple(
-            ShardStatus(
-                exchange_index=int(entry["exchange_index"]),
-                description=str(entry.get("description") or ""),
-                is_active=bool(entry["exchange_active"]),
-                is_trading=bool(entry["trading_active"]),
-                is_transferring=bool(entry.get("intra_exchange_transfers_active")),
-            )
-            for entry in document.get("exchange_index_statuses") or []
-        ),
+        shards=tuple(shards),
         payload=document,
+        has_unreadable_shards=bool(shards.unreadable),
+    )
+
+
+def _shard_status(entry: dict[str, Any]) -> ShardStatus:
+    return ShardStatus(
+        exchange_index=int(entry["exchange_index"]),
+        description=str(entry.get("description") or ""),
+        is_active=stated_flag(entry, "exchange_active"),
+        is_trading=stated_flag(entry, "trading_active"),
+        is_transferring=flag(entry, _TRANSFERRING, default=False),
     )
 
 

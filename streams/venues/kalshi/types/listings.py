@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,7 +12,9 @@ from streams.market.identity import Venue
 from streams.market.listing import DiscoveredMarket, Listing, MarketStatus, MarketTerms
 from streams.market.units import PRICE_ONE_E4, PRICE_SCALE, scaled_int
 from streams.venues.common.decimals import plain_decimal
-from streams.venues.common.responses import read
+from streams.venues.common.listed_fields import end_time, flag, lag_s, ornament
+from streams.venues.common.listed_fields import text as _text
+from streams.venues.common.responses import read_item
 from streams.venues.common.times import parse_time
 
 _STATUS: dict[str, MarketStatus] = {
@@ -39,6 +42,8 @@ _VOLATILE = {
     "open_interest_fp": "open_interest",
     "updated_time": "updated_time",
 }
+_RESULTS = frozenset({"yes", "no", "scalar"})
+_TICKER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 _WHOLE_CENTS = ((0, PRICE_ONE_E4, 100),)
 
 
@@ -63,7 +68,7 @@ def parse_market(
         MalformedFrame: If the ticker, event or status is missing, or a number cannot be read.
     """
     found_event, found_series = event or {}, series or {}
-    return read(payload, lambda market: _discovered(market, found_event, found_series, now, readings or {}))
+    return read_item(payload, lambda market: _discovered(market, found_event, found_series, now, readings or {}))
 
 
 def _discovered(
@@ -74,19 +79,21 @@ def _discovered(
     readings: Mapping[str, Any],
 ) -> DiscoveredMarket:
     ticker, event_ticker = _text(payload, "ticker"), _text(payload, "event_ticker")
-    if not ticker or not event_ticker:
-        raise InvalidAmount("a market without ticker or event")
-    close_time = parse_time(payload.get("close_time"))
+    if not _TICKER.fullmatch(ticker) or not _TICKER.fullmatch(event_ticker):
+        raise InvalidAmount(f"no ticker of a market and its event: {ticker[:60]!r}, {event_ticker[:60]!r}")
+    if _text(event, "event_ticker") not in ("", event_ticker):
+        raise InvalidAmount(f"a market of {event_ticker} under {_text(event, 'event_ticker')[:60]!r}")
+    close_time = end_time(payload, "close_time")
     return DiscoveredMarket(
         listing=_listing(payload, event, series, close_time),
         terms=_terms(payload, event, series, readings),
         status=_status(_text(payload, "status"), close_time, now),
         open_time=parse_time(payload.get("open_time")),
         expected_settle_time=_expected_settle_time(payload),
-        result=_text(payload, "result") or None,
+        result=_result(payload),
         settlement_e4=_settlement_e4(payload),
         ids=(("ticker", ticker),),
-        volatile={ours: payload[theirs] for theirs, ours in _VOLATILE.items() if payload.get(theirs) is not None},
+        volatile={ours: payload[theirs] for theirs, ours in _VOLATILE.items() if _is_shown(payload.get(theirs))},
         payload=payload,
     )
 
@@ -106,7 +113,7 @@ def _listing(
         close_time=close_time,
         yes_means=_text(payload, "yes_sub_title"),
         strike=_strike(payload),
-        category=_text(event, "category") or _text(series, "category"),
+        category=ornament(event, "category") or ornament(series, "category"),
     )
 
 
@@ -120,9 +127,9 @@ def _terms(
         size_step_e6=10_000,
         min_size_e6=10_000,
         fee_schedule=fee_schedule(event, series, readings),
-        settle_lag_s=int(payload.get("settlement_timer_seconds") or 0),
+        settle_lag_s=lag_s(payload.get("settlement_timer_seconds") or 0),
         exchange_index=index if isinstance(index, int) else None,
-        is_exclusive_event=bool(event.get("mutually_exclusive")),
+        is_exclusive_event=flag(event, "mutually_exclusive", default=False),
     )
 
 
@@ -135,8 +142,8 @@ def price_ranges(ranges: Any) -> tuple[tuple[int, int, int], ...]:
     if not ranges:
         return _WHOLE_CENTS
     found = tuple(sorted((_e4(entry, "start"), _e4(entry, "end"), _e4(entry, "step")) for entry in ranges))
-    if any(step <= 0 or start >= end for start, end, step in found):
-        raise InvalidAmount("a price range without a step")
+    if any(step <= 0 or not 0 <= start < end <= PRICE_ONE_E4 for start, end, step in found):
+        raise InvalidAmount("a price range without a step, or beyond 0 and 1")
     return found
 
 
@@ -186,8 +193,7 @@ def _strike(payload: Mapping[str, Any]) -> dict[str, str] | None:
 def _status(word: str, close_time: datetime | None, now: datetime | None) -> MarketStatus:
     if not word:
         raise InvalidAmount("a market without status")
-    # An unknown word must not look tradable.
-    status = _STATUS.get(word, "paused")
+    status = _STATUS.get(word, "unknown")
     if status in ("open", "paused") and now is not None and close_time is not None and close_time <= now:
         return "closed"
     return status
@@ -197,23 +203,30 @@ def _expected_settle_time(payload: Mapping[str, Any]) -> datetime | None:
     expected = parse_time(payload.get("expected_expiration_time")) or parse_time(payload.get("close_time"))
     if expected is None:
         return None
-    return expected + timedelta(seconds=int(payload.get("settlement_timer_seconds") or 0))
+    return expected + timedelta(seconds=lag_s(payload.get("settlement_timer_seconds") or 0))
+
+
+def _result(payload: Mapping[str, Any]) -> str | None:
+    """Return the result; None while there is none, and for a word that we do not know."""
+    result = _text(payload, "result")
+    return result if result in _RESULTS else None
 
 
 def _settlement_e4(payload: Mapping[str, Any]) -> int | None:
-    result = _text(payload, "result")
-    if not result:
+    """Return what one YES pays. Only a result with its own value counts, and no result pays a price in between."""
+    result = _result(payload)
+    if result is None:
         return None
-    value = payload.get("settlement_value_dollars")
-    if value not in (None, ""):
-        return scaled_int(plain_decimal(value), PRICE_SCALE, "settlement value")
-    return {"yes": PRICE_ONE_E4, "no": 0}.get(result)
+    stated = payload.get("settlement_value_dollars")
+    value = None if stated in (None, "") else scaled_int(plain_decimal(stated), PRICE_SCALE, "settlement value")
+    if value is not None and not 0 <= value <= PRICE_ONE_E4:
+        raise InvalidAmount(f"settlement value out of range: {value}")
+    if result == "scalar":
+        return value
+    official = PRICE_ONE_E4 if result == "yes" else 0
+    # A last traded price may stand where the value will; it settles nothing.
+    return official if value in (None, official) else None
 
 
-def _text(payload: Mapping[str, Any], name: str) -> str:
-    value = payload.get(name)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise InvalidAmount(f"{name} is not a text")
-    return value
+def _is_shown(value: object) -> bool:
+    return isinstance(value, str | int | float) and not isinstance(value, bool)

@@ -5,43 +5,72 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from streams.market.errors import InvalidAmount, MalformedFrame
 from streams.market.events import BookSnapshot, TradePrint
 from streams.market.identity import Venue
 from streams.market.units import PRICE_ONE_E4
-from streams.venues.common.decimals import wire_bound_e4, wire_price_e4, wire_size_e6
-from streams.venues.common.paging import Candle
-from streams.venues.common.responses import items_of
+from streams.venues.common.decimals import wire_bound_e4, wire_price_e4, wire_seconds, wire_size_e6
+from streams.venues.common.listed_fields import id_of
+from streams.venues.common.paging import Candle, Items
+from streams.venues.common.responses import items_of, read_items
 from streams.venues.common.times import parse_time
-from streams.venues.kalshi.types.market_frames import ask_levels, bid_levels, outcome_of
+from streams.venues.kalshi.types.market_frames import ask_levels, bid_levels, check_ladders, outcome_of
 
+_LADDERS = frozenset({"yes_dollars", "no_dollars"})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def book_of(market_id: str, book: dict[str, Any]) -> BookSnapshot:
     """Return the book of a REST answer; raises InvalidAmount or ValueError where it is not one."""
+    if not isinstance(book, dict) or _LADDERS.isdisjoint(book):
+        raise InvalidAmount("a book without ladders")
+    check_ladders(_LADDERS, {name: isinstance(value, list | dict) for name, value in book.items()})
     return BookSnapshot(
         venue=Venue.KALSHI,
         market_id=market_id,
-        bids=bid_levels([(price, size) for price, size in book.get("yes_dollars") or []]),
+        bids=bid_levels(_ladder(book, "yes_dollars")),
         # Unlike the socket's, REST's NO ladder is always in NO prices.
-        asks=ask_levels([(price, size) for price, size in book.get("no_dollars") or []], use_yes_price=False),
+        asks=ask_levels(_ladder(book, "no_dollars"), use_yes_price=False),
         payload=book,
     )
 
 
-def books_of(answer: dict[str, Any]) -> list[BookSnapshot]:
-    """Return the books of GET /markets/orderbooks; raises KeyError, InvalidAmount or ValueError."""
-    return [book_of(str(entry["ticker"]), entry["orderbook_fp"]) for entry in items_of(answer, "orderbooks")]
+def _ladder(book: dict[str, Any], name: str) -> list[tuple[str, str]]:
+    """Return a ladder; one that is left out or null is empty."""
+    ladder = book.get(name)
+    if not isinstance(ladder, list | None):
+        raise InvalidAmount(f"{name} is not a list")
+    return [(price, size) for price, size in ladder or []]
 
 
-def candles_of(answer: dict[str, Any], interval_s: int) -> list[Candle]:
-    """Return the candlesticks of an answer; raises KeyError or InvalidAmount."""
-    return [candle_of(entry, interval_s) for entry in items_of(answer, "candlesticks")]
+def listed_book(entry: dict[str, Any]) -> BookSnapshot:
+    """Return an entry of GET /markets/orderbooks; raises KeyError, InvalidAmount or ValueError where it is none."""
+    if not isinstance(entry["ticker"], str):
+        raise InvalidAmount("a ticker that is no text")
+    return book_of(entry["ticker"], entry["orderbook_fp"])
 
 
-def candles_by_market(answer: dict[str, Any], interval_s: int) -> dict[str, list[Candle]]:
-    """Return the candlesticks of GET /markets/candlesticks by ticker; raises KeyError or InvalidAmount."""
-    return {str(entry["market_ticker"]): candles_of(entry, interval_s) for entry in items_of(answer, "markets")}
+class CandlesByMarket(dict[str, Items[Candle]]):
+    """The candlesticks of several markets by ticker.
+
+    Attributes:
+        unreadable: Entries of the answer that belong to no market that could be read.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unreadable: tuple[MalformedFrame, ...] = ()
+
+    def add(self, answer: Items[tuple[str, Items[Candle]]]) -> None:
+        """Add the markets of one answer."""
+        self.update(answer)
+        self.unreadable += answer.unreadable
+
+
+def candles_of_market(entry: dict[str, Any], interval_s: int) -> tuple[str, Items[Candle]]:
+    """Return one entry of GET /markets/candlesticks: ticker and candlesticks; raises KeyError or InvalidAmount."""
+    candles = read_items(items_of(entry, "candlesticks"), lambda candle: candle_of(candle, interval_s))
+    return id_of(entry, "market_ticker"), candles
 
 
 def trade_of(entry: dict[str, Any]) -> TradePrint:
@@ -50,11 +79,11 @@ def trade_of(entry: dict[str, Any]) -> TradePrint:
     at = parse_time(entry.get("created_time"))
     return TradePrint(
         venue=Venue.KALSHI,
-        market_id=str(entry["ticker"]),
+        market_id=id_of(entry, "ticker"),
         price_e4=wire_price_e4(entry["yes_price_dollars"]),
         size_e6=wire_size_e6(entry["count_fp"]),
         taker_outcome=outcome_of(taker) if taker else None,
-        trade_id=str(entry["trade_id"]),
+        trade_id=id_of(entry, "trade_id"),
         venue_sent_ms=None if at is None else (at - _EPOCH) // timedelta(milliseconds=1),
         payload=entry,
     )
@@ -66,7 +95,7 @@ def candle_of(entry: dict[str, Any], interval_s: int) -> Candle:
     bid = _price(entry.get("yes_bid") or {}, "close")
     ask = _price(entry.get("yes_ask") or {}, "close")
     return Candle(
-        bucket_start=datetime.fromtimestamp(int(entry["end_period_ts"]), UTC) - timedelta(seconds=interval_s),
+        bucket_start=datetime.fromtimestamp(wire_seconds(entry["end_period_ts"]), UTC) - timedelta(seconds=interval_s),
         interval_s=interval_s,
         # An empty side reads 0 or 1.
         bid_close_e4=bid or None,

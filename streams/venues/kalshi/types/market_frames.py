@@ -7,7 +7,7 @@ channels we have no use for (requests for quotes, index feeds, the user channels
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -44,6 +44,7 @@ from streams.venues.kalshi.types import wire
 _frame = msgspec.json.Decoder(wire.Frame).decode
 _delta = msgspec.json.Decoder(wire.DeltaMessage).decode
 _snapshot = msgspec.json.Decoder(wire.SnapshotMessage).decode
+_keys = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _poll = msgspec.json.Decoder(wire.PolledBook).decode
 _stale = msgspec.json.Decoder(wire.StaleMessage).decode
 _trade = msgspec.json.Decoder(wire.TradeMessage).decode
@@ -65,6 +66,23 @@ _KINDS: dict[str, LifecycleKind] = {
     "metadata_updated": "metadata_updated",
     "price_level_structure_updated": "price_grid_updated",
 }
+BOOKLESS_FRAMES = frozenset(
+    {
+        "trade",
+        "ticker",
+        "market_lifecycle_v2",
+        "multivariate_market_lifecycle",
+        "event_lifecycle",
+        "event_fee_update",
+        "subscribed",
+        "ok",
+        "unsubscribed",
+    }
+)
+"""Types of frames that change no book."""
+
+_LADDERS = frozenset({"yes_dollars_fp", "no_dollars_fp"})
+_LEVEL_WORDS = (b'"delta_fp"', b'"yes_dollars_fp"', b'"no_dollars_fp"')
 # Codes without an entry say that the command was wrong (2 to 5, 8, 11 to 15, 19 to 24, 28): repeating it cannot help.
 # 6, 16 and 17 are documented as retired.
 _REMEDIES: dict[int, Remedy] = {
@@ -97,6 +115,8 @@ def parse_frame(raw: bytes, *, use_yes_price: bool = True) -> list[MarketEvent]:
             return [BookStale(Venue.KALSHI, ticker, message.cause or "stale") for ticker in message.market_tickers]
         parse = _PARSERS.get(frame.type)
         if parse is None:
+            if any(word in raw for word in _LEVEL_WORDS):
+                raise InvalidAmount(f"levels in a frame of unknown type: {frame.type[:40]!r}")
             return [OtherChannel(Venue.KALSHI, frame.type, frame.sid, frame.seq, bytes(frame.msg))]
         return [parse(frame, use_yes_price)]
     except (msgspec.DecodeError, InvalidAmount, ValueError, RecursionError) as error:
@@ -105,6 +125,8 @@ def parse_frame(raw: bytes, *, use_yes_price: bool = True) -> list[MarketEvent]:
 
 def _parse_delta(frame: wire.Frame, use_yes_price: bool) -> MarketEvent:
     message = _delta(frame.msg)
+    if frame.sid is None or frame.seq is None:
+        raise InvalidAmount("a change without a place in the sequence")
     price = wire_price_e4(message.price_dollars)
     if message.side == "yes":
         is_bid = True
@@ -133,6 +155,9 @@ def _parse_delta(frame: wire.Frame, use_yes_price: bool) -> MarketEvent:
 
 def _parse_snapshot(frame: wire.Frame, use_yes_price: bool) -> MarketEvent:
     message = _snapshot(frame.msg)
+    if frame.sid is None or frame.seq is None:
+        raise InvalidAmount("a book without a place in the sequence")
+    check_ladders(_LADDERS, {name: bytes(value)[:1] in (b"[", b"{") for name, value in _keys(frame.msg).items()})
     return BookSnapshot(
         venue=Venue.KALSHI,
         market_id=message.market_ticker,
@@ -143,6 +168,23 @@ def _parse_snapshot(frame: wire.Frame, use_yes_price: bool) -> MarketEvent:
         sequence=frame.seq,
         payload=bytes(frame.msg),
     )
+
+
+def check_ladders(known: frozenset[str], may_be_ladder: Mapping[str, bool]) -> None:
+    """Refuse a book whose ladders may have other names: an empty side has no key, and would be taken for one.
+
+    Args:
+        known: The names of its two ladders.
+        may_be_ladder: By each of its keys whether a list or an object stands there.
+
+    Raises:
+        InvalidAmount: If a ladder is missing and something else may be it.
+    """
+    if may_be_ladder.keys() >= known:
+        return
+    odd = sorted(name for name, may_be in may_be_ladder.items() if may_be and name not in known)
+    if odd:
+        raise InvalidAmount(f"a book with ladders of unknown names: {', '.join(odd)[:80]}")
 
 
 def _parse_poll(frame: wire.Frame, _use_yes_price: bool) -> MarketEvent:

@@ -9,7 +9,8 @@ from typing import Any, Generic, TypeVar
 from streams.market.errors import InvalidAmount, MalformedFrame, OutcomeUnknown, StreamsError
 from streams.market.identity import Side
 from streams.venues.common.decimals import wire_size_e6
-from streams.venues.common.responses import read
+from streams.venues.common.listed_fields import id_of, stated_flag
+from streams.venues.common.responses import items_of, read
 from streams.venues.kalshi.errors import error_for, error_of
 from streams.venues.kalshi.types.orders import (
     SIZE_STEP_E6,
@@ -132,7 +133,7 @@ def decrease_body(market_id: str, *, by_e6: int | None = None, to_e6: int | None
 def parse_amend_answer(document: dict[str, Any]) -> AmendAnswer:
     """Return the answer of an amend."""
     return AmendAnswer(
-        order_id=str(document["order_id"]),
+        order_id=id_of(document, "order_id"),
         client_order_id=str(document.get("client_order_id") or ""),
         filled_e6=_size(document, "fill_count"),
         remaining_e6=_size(document, "remaining_count"),
@@ -143,7 +144,7 @@ def parse_amend_answer(document: dict[str, Any]) -> AmendAnswer:
 def parse_decrease_answer(document: dict[str, Any]) -> DecreaseAnswer:
     """Return the answer of a decrease."""
     return DecreaseAnswer(
-        str(document["order_id"]),
+        id_of(document, "order_id"),
         str(document.get("client_order_id") or ""),
         wire_size_e6(document["remaining_count"]),
         document,
@@ -163,7 +164,9 @@ def parse_batch_cancel(document: dict[str, Any], order_ids: Sequence[str]) -> li
 
 
 def _by_id(document: dict[str, Any], name: str) -> dict[str, dict[str, Any]]:
-    return {str(entry.get(name) or ""): entry for entry in document["orders"]}
+    """Return the entries of a batch's answer by id; what is none leaves its order without a word."""
+    entries = [entry for entry in items_of(document, "orders") if isinstance(entry, dict)]
+    return {str(entry.get(name) or ""): entry for entry in entries}
 
 
 def _item(entry: dict[str, Any] | None, name: str, parse: Callable[[dict[str, Any]], Answer]) -> BatchItem[Answer]:
@@ -195,9 +198,9 @@ def group_body(limit_e6: int) -> dict[str, Any]:
 def parse_group(document: Mapping[str, Any], group_id: str = "") -> OrderGroup:
     """Return a group of the list, or the one that was asked for by `group_id` (the answer does not repeat it)."""
     return OrderGroup(
-        group_id=group_id or str(document["id"]),
+        group_id=group_id or id_of(document, "id"),
         limit_e6=_size(document, "contracts_limit_fp"),
-        is_armed=bool(document["is_auto_cancel_enabled"]),
+        is_armed=stated_flag(document, "is_auto_cancel_enabled"),
         order_ids=tuple(str(order_id) for order_id in document.get("orders") or ()),
         exchange_index=document.get("exchange_index"),
         payload=dict(document),

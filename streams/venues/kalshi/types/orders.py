@@ -12,6 +12,7 @@ from streams.market.errors import InvalidAmount
 from streams.market.identity import Outcome, Side
 from streams.market.units import PRICE_ONE_E4, SIZE_SCALE, price_decimal
 from streams.venues.common.decimals import wire_bound_e4, wire_cash_e6, wire_size_e6
+from streams.venues.common.listed_fields import id_of, stated_flag
 from streams.venues.common.times import parse_time
 from streams.venues.kalshi.types.market_frames import outcome_of
 
@@ -229,7 +230,7 @@ class FillState:
 def parse_order_answer(document: dict[str, Any]) -> OrderAnswer:
     """Return the answer of POST /portfolio/events/orders. Raises KeyError or InvalidAmount where it is not one."""
     return OrderAnswer(
-        order_id=str(document["order_id"]),
+        order_id=id_of(document, "order_id"),
         client_order_id=str(document.get("client_order_id") or ""),
         filled_e6=wire_size_e6(document["fill_count"]),
         remaining_e6=wire_size_e6(document["remaining_count"]),
@@ -242,15 +243,15 @@ def parse_order_answer(document: dict[str, Any]) -> OrderAnswer:
 
 def parse_cancel_answer(document: dict[str, Any]) -> CancelAnswer:
     """Return the answer of DELETE /portfolio/events/orders/{id}."""
-    return CancelAnswer(str(document["order_id"]), wire_size_e6(document["reduced_by"]), document)
+    return CancelAnswer(id_of(document, "order_id"), wire_size_e6(document["reduced_by"]), document)
 
 
 def parse_order(document: dict[str, Any]) -> OrderState:
     """Return one order of GET /portfolio/orders or of the socket's `user_order`."""
     return OrderState(
-        order_id=str(document["order_id"]),
+        order_id=id_of(document, "order_id"),
         client_order_id=str(document.get("client_order_id") or ""),
-        market_id=str(document["ticker"]),
+        market_id=id_of(document, "ticker"),
         status=str(document["status"]),
         outcome=direction_of(document),
         price_e4=wire_bound_e4(document["yes_price_dollars"]),
@@ -267,14 +268,14 @@ def parse_order(document: dict[str, Any]) -> OrderState:
 def parse_fill(document: dict[str, Any]) -> FillState:
     """Return one fill of GET /portfolio/fills or of the socket's `fill`."""
     return FillState(
-        fill_id=str(document.get("fill_id") or document["trade_id"]),
-        order_id=str(document["order_id"]),
-        market_id=str(document.get("ticker") or document["market_ticker"]),
+        fill_id=id_of(document, "fill_id" if document.get("fill_id") else "trade_id"),
+        order_id=id_of(document, "order_id"),
+        market_id=id_of(document, "ticker" if document.get("ticker") else "market_ticker"),
         outcome=direction_of(document),
         yes_price_e4=wire_bound_e4(document["yes_price_dollars"]),
         size_e6=wire_size_e6(document["count_fp"]),
         fee_e6=cash_of(document, "fee_cost"),
-        is_taker=bool(document["is_taker"]),
+        is_taker=stated_flag(document, "is_taker"),
         created_at=parse_time(document.get("created_time")) or _at_ms(document.get("ts_ms")),
         payload=document,
     )

@@ -9,6 +9,7 @@ from typing import Any
 from streams.market.errors import InvalidAmount
 from streams.market.identity import Outcome
 from streams.venues.common.decimals import wire_cash_e6, wire_size_e6
+from streams.venues.common.listed_fields import id_of
 from streams.venues.common.times import parse_time
 from streams.venues.kalshi.types.orders import cash_of
 
@@ -145,7 +146,7 @@ def parse_balance(document: dict[str, Any]) -> Balance:
 def parse_position(document: dict[str, Any]) -> PositionState:
     """Return one entry of `market_positions`."""
     return PositionState(
-        market_id=str(document["ticker"]),
+        market_id=id_of(document, "ticker"),
         contracts_e6=wire_size_e6(document["position_fp"]),
         exposure_e6=cash_of(document, "market_exposure_dollars"),
         traded_e6=cash_of(document, "total_traded_dollars"),
@@ -160,7 +161,7 @@ def parse_position(document: dict[str, Any]) -> PositionState:
 def parse_event_position(document: dict[str, Any]) -> EventPositionState:
     """Return one entry of `event_positions`."""
     return EventPositionState(
-        event_id=str(document["event_ticker"]),
+        event_id=id_of(document, "event_ticker"),
         cost_e6=cash_of(document, "total_cost_dollars"),
         contracts_e6=wire_size_e6(document["total_cost_shares_fp"]),
         exposure_e6=cash_of(document, "event_exposure_dollars"),
@@ -174,7 +175,7 @@ def parse_settlement(document: dict[str, Any]) -> SettlementState:
     """Return one entry of GET /portfolio/settlements."""
     value = document.get("value")
     return SettlementState(
-        market_id=str(document["ticker"]),
+        market_id=id_of(document, "ticker"),
         event_id=str(document.get("event_ticker") or ""),
         result=str(document["market_result"]),
         yes_e6=wire_size_e6(document["yes_count_fp"]),
@@ -192,7 +193,7 @@ def parse_settlement(document: dict[str, Any]) -> SettlementState:
 def parse_queue_position(document: dict[str, Any]) -> QueuePosition:
     """Return one entry of `queue_positions`."""
     return QueuePosition(
-        str(document["order_id"]), str(document["market_ticker"]), wire_size_e6(document["queue_position_fp"])
+        id_of(document, "order_id"), id_of(document, "market_ticker"), wire_size_e6(document["queue_position_fp"])
     )
 
 
@@ -208,7 +209,7 @@ def parse_resting_value(document: dict[str, Any]) -> RestingValue:
 def parse_transfer(document: dict[str, Any]) -> ShardTransfer:
     """Return one transfer between shards; its amount is read in dollars, though it was asked for in centicents."""
     return ShardTransfer(
-        transfer_id=str(document["transfer_id"]),
+        transfer_id=id_of(document, "transfer_id"),
         source=int(document["source_exchange_shard"]),
         destination=int(document["destination_exchange_shard"]),
         amount_e6=wire_cash_e6(document["amount"]),

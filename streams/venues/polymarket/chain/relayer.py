@@ -19,8 +19,9 @@ import httpx
 import orjson
 from pydantic import SecretStr
 
-from streams.market.errors import NotFound, OutcomeUnknown, Refused, TransientError
+from streams.market.errors import InvalidAmount, NotFound, OutcomeUnknown, Refused, TransientError
 from streams.venues.common.endpoints import Endpoints
+from streams.venues.common.listed_fields import id_of
 from streams.venues.common.responses import document_of, json_of, read, read_write
 from streams.venues.credentials.keys import PolymarketCredentials
 from streams.venues.polymarket.chain import envelopes
@@ -124,7 +125,7 @@ class Relayer(PolymarketTransport):
             NotFound: The relayer does not show it (yet).
         """
         raw = await self._relay("GET", "/transaction", parameters={"id": transaction_id})
-        return read(json_of(raw), _only_transaction)
+        return read(json_of(raw), lambda answer: _only_transaction(answer, transaction_id))
 
     async def settled(
         self,
@@ -187,7 +188,7 @@ def parse_transaction(row: dict[str, Any]) -> RelayedTransaction:
     """Return a transaction of an answer; /submit writes camelCase, the poll has been seen in both spellings."""
     state = str(row["state"]).upper().removeprefix("STATE_")
     return RelayedTransaction(
-        transaction_id=str(row["transactionID"] if "transactionID" in row else row["transaction_id"]),
+        transaction_id=id_of(row, "transactionID" if "transactionID" in row else "transaction_id"),
         state=state,
         transaction_hash=str(row.get("transactionHash", row.get("transaction_hash")) or ""),
         message=str(row.get("error_msg", row.get("errorMsg")) or ""),
@@ -195,7 +196,10 @@ def parse_transaction(row: dict[str, Any]) -> RelayedTransaction:
     )
 
 
-def _only_transaction(answer: Any) -> RelayedTransaction:
+def _only_transaction(answer: Any, transaction_id: str) -> RelayedTransaction:
     if answer == []:
         raise NotFound("the relayer shows no such transaction")
-    return parse_transaction(answer[0] if isinstance(answer, list) else answer)
+    found = parse_transaction(answer[0] if isinstance(answer, list) else answer)
+    if found.transaction_id != transaction_id:
+        raise InvalidAmount(f"asked for {transaction_id[:80]!r} and got {found.transaction_id[:80]!r}")
+    return found

@@ -9,7 +9,8 @@ import orjson
 from pydantic import SecretStr
 
 from streams.market.errors import InvalidAmount, OutcomeUnknown, Refused
-from streams.venues.common.responses import document_of, read, read_write
+from streams.venues.common.listed_fields import stated_flag
+from streams.venues.common.responses import document_of, read, read_done, read_write
 from streams.venues.credentials.keys import PolymarketCredentials
 from streams.venues.polymarket.signing import is_position_id, l1_headers
 from streams.venues.polymarket.transport import Filter, PolymarketRequest, PolymarketTransport
@@ -83,12 +84,12 @@ class AccountCalls(PolymarketTransport):
 
     async def delete_api_key(self) -> None:
         """Delete the API key in use; its resting orders are the venue's to cancel."""
-        await self._private("DELETE", "/auth/api-key")
+        read_done(await self._private("DELETE", "/auth/api-key"))
 
     async def closed_only(self) -> bool:
         """Whether the account may only close positions."""
         document = document_of(await self._private("GET", "/auth/ban-status/closed-only"))
-        return read(document, lambda answer: _flag(answer, "closed_only"))
+        return read(document, lambda answer: stated_flag(answer, "closed_only"))
 
     async def geoblock(self) -> Geoblock:
         """Return whether the venue's website would let this machine's address trade."""
@@ -135,14 +136,7 @@ def asset_of(token_id: str) -> AssetType:
 
 def _geoblock_of(document: dict[str, Any]) -> Geoblock:
     country, region = str(document.get("country") or ""), str(document.get("region") or "")
-    return Geoblock(bool(document["blocked"]), country, region, document)
-
-
-def _flag(document: dict[str, Any], name: str) -> bool:
-    value = document.get(name)
-    if not isinstance(value, bool):
-        raise InvalidAmount(f"{name} is neither true nor false")
-    return value
+    return Geoblock(stated_flag(document, "blocked"), country, region, document)
 
 
 def _text(document: dict[str, Any], name: str) -> str:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
+from streams.market.errors import InvalidAmount
 from streams.market.events import BookSnapshot
 from streams.market.identity import Outcome, Venue
 from streams.market.units import PRICE_ONE_E4, PRICE_SCALE
-from streams.venues.common.decimals import fixed_point, plain_decimal, wire_price_e4
+from streams.venues.common.decimals import plain_decimal, wire_ms, wire_price_e4, wire_seconds
 from streams.venues.common.paging import Candle
 from streams.venues.polymarket.market_frames import TokenRef, book_levels
 from streams.venues.polymarket.wire import BookLevel
@@ -23,19 +24,24 @@ def book_of(document: dict[str, Any], tokens: Mapping[str, TokenRef] | None = No
 
     Args:
         document: The answer.
-        tokens: Which outcome the token is; a token not in it is taken as YES.
+        tokens: Which outcome the token is; without it every token is taken as YES.
+
+    Raises:
+        KeyError, InvalidAmount, ...: If it is no book, or one of another token or market than `tokens` has.
     """
-    token = str(document["asset_id"])
-    ref = (tokens or {}).get(token)
+    token, market_id = _id_of(document, "asset_id"), _id_of(document, "market")
+    ref = None if tokens is None else tokens.get(token)
+    if tokens is not None and (ref is None or ref.market_id.lower() != market_id.lower()):
+        raise InvalidAmount(f"a book of a token that is not known in its market: {token[:80]!r}")
     outcome: Outcome = "yes" if ref is None else ref.outcome
     bids, asks = book_levels(_levels(document["bids"]), _levels(document["asks"]), outcome)
     tick = document.get("tick_size")
     return BookSnapshot(
         venue=Venue.POLYMARKET,
-        market_id=str(document["market"]) if ref is None else ref.market_id,
+        market_id=market_id if ref is None else ref.market_id,
         bids=bids,
         asks=asks,
-        venue_sent_ms=fixed_point(str(document["timestamp"]), 0) if document.get("timestamp") else None,
+        venue_sent_ms=wire_ms(document.get("timestamp")),
         venue_hash=document.get("hash"),
         tick_e4=wire_price_e4(str(tick)) if tick else None,
         payload=document,
@@ -43,23 +49,45 @@ def book_of(document: dict[str, Any], tokens: Mapping[str, TokenRef] | None = No
 
 
 def _levels(rows: Any) -> list[BookLevel]:
-    return msgspec.convert(rows or [], list[BookLevel])
+    return msgspec.convert(rows, list[BookLevel])
 
 
-def history_of(document: dict[str, Any], outcome: Outcome, interval_s: int, end_ts: int | None) -> list[Candle]:
+def _id_of(document: dict[str, Any], name: str) -> str:
+    value = document[name]
+    if not isinstance(value, str) or not value:
+        raise InvalidAmount(f"{name} is no id")
+    return value
+
+
+class HistoryPoint(NamedTuple):
+    """One point of a price history: its time in Unix seconds, the token's price, and the venue's JSON."""
+
+    at_s: int
+    price_e4: int
+    payload: dict[str, Any]
+
+
+def history_point(document: dict[str, Any]) -> HistoryPoint:
+    """Return one point of GET /prices-history; raises KeyError or InvalidAmount where it is none."""
+    price = int((Decimal(plain_decimal(document["p"])) * PRICE_SCALE).to_integral_value(ROUND_HALF_EVEN))
+    if not 0 <= price <= PRICE_ONE_E4:
+        raise InvalidAmount(f"price out of range: {price}")
+    at_s = wire_seconds(document["t"])
+    return HistoryPoint(at_s, price, document)
+
+
+def history_of(points: Iterable[HistoryPoint], outcome: Outcome, interval_s: int, end_ts: int | None) -> list[Candle]:
     """Return the points of GET /prices-history, YES terms, oldest first.
 
     The venue appends one point of the present moment to windows of the past: points after `end_ts` are dropped. Of
     several points in one interval the last counts.
     """
     found: dict[int, Candle] = {}
-    for point in document.get("history") or []:
-        at = int(point["t"])
+    for at, price, payload in points:
         if end_ts is not None and at > end_ts:
             continue
-        price = (Decimal(plain_decimal(point["p"])) * PRICE_SCALE).to_integral_value(ROUND_HALF_EVEN)
-        yes = int(price) if outcome == "yes" else PRICE_ONE_E4 - int(price)
+        yes = price if outcome == "yes" else PRICE_ONE_E4 - price
         start = at - at % interval_s
         bucket = datetime.fromtimestamp(start, UTC)
-        found[start] = Candle(bucket, interval_s, None, None, None, None, None, yes, None, point)
+        found[start] = Candle(bucket, interval_s, None, None, None, None, None, yes, None, payload)
     return [found[start] for start in sorted(found)]

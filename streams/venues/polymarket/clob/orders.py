@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 from streams.market.errors import InvalidAmount
 from streams.market.units import PRICE_ONE_E4
 from streams.venues.common.decimals import plain_decimal, wire_size_e6
+from streams.venues.common.listed_fields import id_of
 from streams.venues.common.times import parse_time
 from streams.venues.polymarket.amounts import OrderSide
 
@@ -126,7 +127,7 @@ class TradeState:
 def parse_post_answer(document: dict[str, Any]) -> PostAnswer:
     """Return the answer of POST /order; raises KeyError where it is not one."""
     return PostAnswer(
-        order_id=str(document["orderID"]),
+        order_id=id_of(document, "orderID") if document["orderID"] not in (None, "") else "",
         status=str(document["status"]).lower(),
         trade_ids=tuple(str(trade) for trade in document.get("tradeIDs") or ()),
         payload=document,
@@ -142,18 +143,17 @@ def parse_cancel_answer(document: dict[str, Any], asked: tuple[str, ...] = ()) -
     """
     canceled = tuple(str(order) for order in document["canceled"] or ())
     refused = {str(order): str(reason) for order, reason in (document.get("not_canceled") or {}).items()}
-    return CancelAnswer(
-        canceled, refused, tuple(order for order in asked if order not in refused and order not in canceled), document
-    )
+    told = {order.lower() for order in (*canceled, *refused)}
+    return CancelAnswer(canceled, refused, tuple(order for order in asked if order.lower() not in told), document)
 
 
 def parse_order(document: dict[str, Any]) -> OrderState:
     """Return one order of /data/orders or /data/order/{id}."""
     return OrderState(
-        order_id=str(document["id"]),
+        order_id=id_of(document, "id"),
         status=_order_status(document["status"]),
-        market_id=str(document["market"]),
-        token_id=str(document["asset_id"]),
+        market_id=id_of(document, "market"),
+        token_id=id_of(document, "asset_id"),
         side=side_of(document["side"]),
         price_e4=_near_e4(_price_e10(document["price"])),
         original_e6=wire_size_e6(str(document.get("original_size") or "0")),
@@ -197,9 +197,9 @@ def parse_trade(document: dict[str, Any], api_key: str, wallet: str) -> TradeSta
     if str(document.get("trader_side") or ("MAKER" if fills else "TAKER")).upper() == "TAKER":
         fills.insert(0, _taker_fill(document))
     return TradeState(
-        trade_id=str(document["id"]),
+        trade_id=id_of(document, "id"),
         status=_TRADE_STATUS.get(status, "MATCHED"),
-        market_id=str(document["market"]),
+        market_id=id_of(document, "market"),
         fills=tuple(fills),
         matched_at=_seconds(document.get("match_time") or document.get("matchtime")),
         payload=document,
@@ -216,12 +216,12 @@ def _is_ours(entry: dict[str, Any], api_key: str, wallet: str) -> bool:
 
 
 def _taker_fill(document: dict[str, Any]) -> FillState:
-    side, token = side_of(document["side"]), str(document["asset_id"])
+    side, token = side_of(document["side"]), id_of(document, "asset_id")
     price, size = _price_e10(document["price"]), wire_size_e6(str(document["size"]))
     met = [(_price_for(token, entry), wire_size_e6(str(entry["matched_amount"]))) for entry in _makers(document)]
     if sum(part for _, part in met) != size:
         met = [(price, size)]
-    part = _OrderPart(str(document["taker_order_id"]), token, side, price)
+    part = _OrderPart(id_of(document, "taker_order_id"), token, side, price)
     return _fill(document, part, met, is_taker=True)
 
 
@@ -238,10 +238,10 @@ def _maker_fill(document: dict[str, Any], entry: dict[str, Any]) -> FillState:
         side = side_of(entry["side"])
     else:
         # Rows of 2024 do not say: against the same token a maker is on the other side, else on the same.
-        is_same_token = token == str(document["asset_id"])
+        is_same_token = token == id_of(document, "asset_id")
         side = ("SELL" if taker_side == "BUY" else "BUY") if is_same_token else taker_side
     price, size = _price_e10(entry["price"]), wire_size_e6(str(entry["matched_amount"]))
-    part = _OrderPart(str(entry["order_id"]), token, side, price)
+    part = _OrderPart(id_of(entry, "order_id"), token, side, price)
     return _fill(document, part, [(price, size)], is_taker=False)
 
 
@@ -258,7 +258,7 @@ def _fill(document: dict[str, Any], part: _OrderPart, met: list[tuple[int, int]]
     """Return a fill of (price_e10, size_e6) pieces; its dollars are exact, rounded once and against us."""
     total_e16 = sum(price * size for price, size in met)
     return FillState(
-        trade_id=str(document["id"]),
+        trade_id=id_of(document, "id"),
         order_id=part.order_id,
         token_id=part.token,
         side=part.side,

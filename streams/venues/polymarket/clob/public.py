@@ -7,12 +7,12 @@ from typing import Literal
 
 import orjson
 
-from streams.market.errors import InvalidAmount
+from streams.market.errors import InvalidAmount, MalformedFrame
 from streams.market.events import BookSnapshot
 from streams.market.identity import Outcome
-from streams.venues.common.paging import Candle
-from streams.venues.common.responses import document_of, json_of, read
-from streams.venues.polymarket.clob.market_data import book_of, history_of
+from streams.venues.common.paging import Candle, Items
+from streams.venues.common.responses import read_page
+from streams.venues.polymarket.clob.market_data import book_of, history_of, history_point
 from streams.venues.polymarket.market_frames import TokenRef
 from streams.venues.polymarket.transport import PolymarketTransport
 
@@ -23,13 +23,18 @@ Interval = Literal["1h", "6h", "1d", "1w", "1m", "max", "all"]
 class PublicReads(PolymarketTransport):
     """Public reads of the CLOB; none needs a key. Lists of tokens are asked by POST: the GET forms answer 400."""
 
-    async def books(self, token_ids: Sequence[str], tokens: Mapping[str, TokenRef] | None = None) -> list[BookSnapshot]:
+    async def books(
+        self, token_ids: Sequence[str], tokens: Mapping[str, TokenRef] | None = None
+    ) -> Items[BookSnapshot]:
         """Return the books of many tokens, 500 to a call; unknown ones are missing from the answer."""
         found: list[BookSnapshot] = []
+        unreadable: list[MalformedFrame] = []
         for start in range(0, len(token_ids), _BOOKS_PER_CALL):
-            answer = json_of(await self._query("/books", _named(token_ids[start : start + _BOOKS_PER_CALL])))
-            found += read(answer, lambda rows: [book_of(row, tokens) for row in rows])
-        return found
+            raw = await self._query("/books", _named(token_ids[start : start + _BOOKS_PER_CALL]))
+            _, books = read_page(raw, "", lambda row: book_of(row, tokens))
+            found += books
+            unreadable += books.unreadable
+        return Items(found, unreadable)
 
     async def prices_history(
         self,
@@ -40,7 +45,7 @@ class PublicReads(PolymarketTransport):
         *,
         interval: Interval | None = None,
         outcome: Outcome = "yes",
-    ) -> list[Candle]:
+    ) -> Items[Candle]:
         """Return a token's prices, YES terms, oldest first: of a window in Unix seconds, or of an interval up to now.
 
         Args:
@@ -65,7 +70,8 @@ class PublicReads(PolymarketTransport):
             interval=interval,
             fidelity=fidelity,
         )
-        return read(document_of(raw), lambda answer: history_of(answer, outcome, fidelity * 60, end_ts))
+        _, points = read_page(raw, "history", history_point)
+        return Items(history_of(points, outcome, fidelity * 60, end_ts), points.unreadable)
 
 
 def _named(token_ids: Sequence[str]) -> bytes:

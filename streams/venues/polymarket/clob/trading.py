@@ -14,6 +14,8 @@ from typing import Any
 import orjson
 
 from streams.market.errors import InvalidAmount, MalformedFrame, OutcomeUnknown, Refused
+from streams.venues.common.http import LastCheck
+from streams.venues.common.listed_fields import id_as_asked
 from streams.venues.common.responses import document_of, json_of, read, read_write
 from streams.venues.polymarket.clob import orders as states
 from streams.venues.polymarket.errors import UNKNOWN_REFUSAL, code_of
@@ -45,14 +47,15 @@ class Trading(PolymarketTransport):
             raise OutcomeUnknown(f"the venue names another order: {answer.order_id[:70]}", (signed.order_id,))
         return answer
 
-    async def send_order(self, content: bytes) -> states.PostAnswer:
+    async def send_order(self, content: bytes, last_check: LastCheck | None = None) -> states.PostAnswer:
         """Send the bytes of `SignedOrder.content` (again, within the decision's life); errors as for `post_order`.
 
+        `last_check` is called when nothing but the bytes themselves is left to do; what it raises keeps them back.
         Bytes of the struct of before 2026-04-28 are refused here as `order_version_mismatch`, as the venue would.
         """
         if any(field in content for field in _LEGACY_FIELDS):
             raise Refused("order_version_mismatch", "an order of the struct of before 2026-04-28")
-        outcome = read_write(await self._private("POST", "/order", body=content), _outcome_of)
+        outcome = read_write(await self._private("POST", "/order", body=content, last_check=last_check), _outcome_of)
         if isinstance(outcome, states.PostAnswer):
             return outcome
         raise outcome
@@ -122,7 +125,13 @@ class Trading(PolymarketTransport):
         Raises:
             NotFound: The venue knows no such order (yet: it may still be on its way).
         """
-        return read(document_of(await self._private("GET", f"/data/order/{order_id}")), states.parse_order)
+        raw = await self._private("GET", f"/data/order/{order_id}")
+
+        def as_asked(document: dict[str, Any]) -> states.OrderState:
+            id_as_asked(document, "id", order_id)
+            return states.parse_order(document)
+
+        return read(document_of(raw), as_asked, raw)
 
     async def open_orders(self, **filters: Filter) -> list[states.OrderState]:
         """Return our resting orders; `filters` id, market, asset_id."""

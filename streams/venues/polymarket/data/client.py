@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from streams.venues.common.paging import Page, all_items
-from streams.venues.common.responses import document_of, read
+from streams.venues.common.paging import Items, Page, all_items
+from streams.venues.common.responses import page_of, read, read_page
 from streams.venues.polymarket.data import portfolio
 from streams.venues.polymarket.transport import Filter, PolymarketTransport, Result
 
@@ -14,7 +14,10 @@ _PER_PAGE = 500
 
 
 class DataReads(PolymarketTransport):
-    """Reads of the Data API, second generation: cursors only, an offset is refused."""
+    """Reads of the Data API, second generation: cursors only, an offset is refused.
+
+    A list of which an item cannot be read is an `IncompleteList`: what was paid may be in it.
+    """
 
     async def positions(self, user: str, **filters: Filter) -> list[portfolio.PositionState]:
         """Return what a wallet holds; `filters` condition or event_id (not both), status, sort_by, ..."""
@@ -26,16 +29,13 @@ class DataReads(PolymarketTransport):
 
     async def _data_list(
         self, path: str, parse: Callable[[Mapping[str, Any]], Result], filters: Mapping[str, Filter]
-    ) -> list[Result]:
-        return await all_items(lambda cursor: self._data_page(path, parse, cursor, filters))
+    ) -> Items[Result]:
+        return (await all_items(lambda cursor: self._data_page(path, parse, cursor, filters))).whole("data")
 
     async def _data_page(
         self, path: str, parse: Callable[[Mapping[str, Any]], Result], cursor: str, filters: Mapping[str, Filter]
     ) -> Page[Result]:
         parameters: dict[str, Filter] = {"limit": _PER_PAGE, "cursor": cursor or None, **filters}
-        document = document_of(await self._get("data", path, **parameters))
-
-        def page(answer: dict[str, Any]) -> Page[Result]:
-            return Page([parse(row) for row in portfolio.rows_of(answer)], portfolio.next_cursor_of(answer))
-
-        return read(document, page)
+        raw = await self._get("data", path, **parameters)
+        document, items = read_page(raw, "data", parse)
+        return page_of(items, lambda: read(document, portfolio.next_cursor_of, raw))

@@ -16,6 +16,7 @@ from typing import Any
 from streams.market.errors import InvalidAmount
 from streams.market.units import PRICE_SCALE, SIZE_SCALE
 from streams.venues.common.decimals import plain_decimal
+from streams.venues.common.listed_fields import flag, id_of
 
 _NO_OUTCOME = 999
 
@@ -65,13 +66,13 @@ class ActivityState:
 def parse_position(row: Mapping[str, Any]) -> PositionState:
     """Return one row of /v2/positions or /positions."""
     return PositionState(
-        market_id=str(_of(row, "condition_id", "conditionId")),
-        token_id=str(_of(row, "token_id", "asset")),
-        size_e6=floor_e6(_of(row, "current_size", "size")),
+        market_id=id_of(row, _name_in(row, "condition_id", "conditionId")).lower(),
+        token_id=id_of(row, _name_in(row, "token_id", "asset")),
+        size_e6=floor_e6(row[_name_in(row, "current_size", "size")]),
         status=str(row.get("status") or ""),
-        is_redeemable=bool(row.get("redeemable")),
-        is_mergeable=bool(row.get("mergeable")),
-        is_neg_risk=bool(row.get("negative_risk", row.get("negativeRisk"))),
+        is_redeemable=flag(row, "redeemable", default=False),
+        is_mergeable=flag(row, "mergeable", default=False),
+        is_neg_risk=flag(row, _name_in(row, "negative_risk", "negativeRisk"), default=False),
         outcome_index=_outcome_index(row.get("outcome_index", row.get("outcomeIndex"))),
         average_price_e4=_near_e4(row.get("avg_price", row.get("avgPrice", 0))),
         opposite_token_id=str(row.get("opposite_token_id", row.get("oppositeAsset")) or ""),
@@ -83,7 +84,7 @@ def parse_activity(row: Mapping[str, Any]) -> ActivityState:
     """Return one row of /v2/activity or /activity."""
     return ActivityState(
         kind=str(row["type"]),
-        market_id=str(row.get("condition_id", row.get("conditionId")) or ""),
+        market_id=str(row.get("condition_id", row.get("conditionId")) or "").lower(),
         token_id=str(row.get("token_id", row.get("asset")) or ""),
         size_e6=floor_e6(row.get("size") or 0),
         cash_e6=floor_e6(row.get("usdc_size", row.get("usdcSize")) or 0),
@@ -91,18 +92,6 @@ def parse_activity(row: Mapping[str, Any]) -> ActivityState:
         happened_at=_at(row["timestamp"]),
         payload=dict(row),
     )
-
-
-def rows_of(document: Any) -> list[dict[str, Any]]:
-    """Return the rows of an answer of either generation.
-
-    Raises:
-        InvalidAmount: If there are none.
-    """
-    rows = document.get("data") if isinstance(document, dict) else document
-    if not isinstance(rows, list):
-        raise InvalidAmount("an answer without rows")
-    return rows
 
 
 def next_cursor_of(document: Mapping[str, Any]) -> str:
@@ -127,8 +116,8 @@ def _near_e4(value: Any) -> int:
     return int((Decimal(plain_decimal(value)) * PRICE_SCALE).to_integral_value(ROUND_HALF_EVEN))
 
 
-def _of(row: Mapping[str, Any], second: str, first: str) -> Any:
-    return row[second] if second in row else row[first]
+def _name_in(row: Mapping[str, Any], second: str, first: str) -> str:
+    return second if second in row else first
 
 
 def _outcome_index(value: Any) -> int | None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from streams.market.errors import MalformedFrame
 from streams.venues.common.paging import Page
-from streams.venues.common.responses import document_of
+from streams.venues.common.responses import as_sent, cursor_of, page_of, read_page
 from streams.venues.polymarket.transport import Filter, PolymarketTransport
 
 _MARKETS_PER_PAGE = 100
@@ -20,9 +19,6 @@ class GammaReads(PolymarketTransport):
     ) -> Page[dict[str, Any]]:
         """Return one page of markets as Gamma's JSON, at most 100; `parse_market` reads them."""
         raw = await self._get("gamma", "/markets/keyset", limit=limit, after_cursor=cursor or None, **filters)
-        document = document_of(raw)
-        items = document.get("markets")
-        if not isinstance(items, list):
-            raise MalformedFrame(raw[:2000], "answer without markets")
+        document, items = read_page(raw, "markets", as_sent)
         # The last page omits the cursor.
-        return Page(items, str(document.get("next_cursor") or ""))
+        return page_of(items, lambda: cursor_of(document, "next_cursor"))

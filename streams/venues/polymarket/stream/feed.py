@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 
 import orjson
 
+from streams.logs import get_logger
 from streams.market.errors import StreamsError, TransientError
 from streams.market.events import MarketEvent
 from streams.market.identity import Venue
@@ -21,6 +22,7 @@ from streams.venues.common.endpoints import Endpoints
 from streams.venues.common.feed import FeedMarket, RawFrame
 from streams.venues.polymarket import wire
 from streams.venues.polymarket.market_frames import TokenRef, parse_frame
+from streams.venues.polymarket.stream.isolation import SETTLED_NS, Isolation
 from streams.venues.polymarket.stream.market_connection import MarketConnection
 from streams.venues.polymarket.stream.silence import BookMark, TokenSilence
 
@@ -43,6 +45,10 @@ class PolymarketFeed:
         probe: Reads books over REST, to find tokens of which the socket has ceased to speak; None: nothing looks.
         token_silence_s: How long a token is silent before it is probed.
         clock_ns: Monotonic time.
+
+    Attributes:
+        isolation: What is known of markets for which the venue closes connections; a feed that comes after another
+            one is given that one's.
     """
 
     venue = Venue.POLYMARKET
@@ -63,6 +69,8 @@ class PolymarketFeed:
         self._probe = probe
         self._token_silence_s = token_silence_s
         self._clock_ns = clock_ns
+        self.isolation = Isolation()
+        self._left_out: dict[str, tuple[str, str]] = {}
         self._watching: asyncio.Task[None] | None = None
         self._reading: dict[MarketConnection, asyncio.Task[list[RawFrame]]] = {}
         self._changed = asyncio.Event()
@@ -73,6 +81,7 @@ class PolymarketFeed:
     def _forget(self) -> None:
         self._lost: set[MarketConnection] = set()
         self._own: list[RawFrame] = []
+        self._left_out = {}
         silence_ns = int(self._token_silence_s * 1e9)
         self._silence = TokenSilence(silence_ns, int(silence_ns * _PATIENCE_SHARE))
 
@@ -86,21 +95,29 @@ class PolymarketFeed:
 
     async def subscribe(self, markets: Sequence[FeedMarket]) -> None:
         """See `Feed.subscribe`. The venue refuses a token twice, so those already asked for are left out."""
-        known = {name for connection in self.connections for name in connection.markets}
+        known = {name for connection in self.connections for name in connection.markets} | self._left_out.keys()
         fresh = {m.market_id: (m.yes_token, m.no_token) for m in markets if m.market_id not in known}
         for market_id, (yes, no) in fresh.items():
             self.tokens[yes] = TokenRef(market_id, "yes")
             self.tokens[no] = TokenRef(market_id, "no")
         if self._probe is not None:
             self._silence.follow((token for pair in fresh.values() for token in pair), self._clock_ns())
-        waiting = list(fresh.items())
+        await self._take_in(fresh)
+
+    async def _take_in(self, fresh: dict[str, tuple[str, str]]) -> None:
+        free, apart = self.isolation.groups(fresh, self._clock_ns())
+        taken = {*free, *(name for group in apart for name in group)}
+        self._leave_out({name: pair for name, pair in fresh.items() if name not in taken})
+        waiting = [(name, fresh[name]) for name in free]
         for connection in self.connections:
             room = self._markets_per_connection - len(connection.markets)
-            if waiting and room > 0:
+            if waiting and room > 0 and not self.isolation.is_suspect(connection.markets):
                 connection.add(dict(waiting[:room]))
                 waiting = waiting[room:]
         chunks = range(0, len(waiting), self._markets_per_connection)
-        connections = [self._add_shard(dict(waiting[at : at + self._markets_per_connection])) for at in chunks]
+        groups = [dict(waiting[at : at + self._markets_per_connection]) for at in chunks]
+        groups += [{name: fresh[name] for name in group} for group in apart]
+        connections = [self._add_shard(group) for group in groups]
         # All are waited for, also when one fails: none may open after the feed was closed for it.
         for failure in await asyncio.gather(*connections, return_exceptions=True):
             if failure is not None:
@@ -109,6 +126,8 @@ class PolymarketFeed:
     async def unsubscribe(self, markets: Sequence[FeedMarket]) -> None:
         """See `Feed.unsubscribe`. A connection without markets is closed, unless it is the only one."""
         ids = [market.market_id for market in markets]
+        for market_id in ids:
+            self._left_out.pop(market_id, None)
         self._silence.forget(token for market in markets for token in (market.yes_token, market.no_token))
         for connection in list(self.connections):
             connection.remove([market_id for market_id in ids if market_id in connection.markets])
@@ -118,7 +137,11 @@ class PolymarketFeed:
                 await connection.socket.close()
 
     async def resync(self, market_ids: Sequence[str]) -> None:
-        """See `Feed.resync`."""
+        """See `Feed.resync`. Markets that were left out are tried again when their time has come."""
+        left_out = [market_id for market_id in market_ids if market_id in self._left_out]
+        free, apart = self.isolation.groups(left_out, self._clock_ns())
+        due = [*free, *(name for group in apart for name in group)]
+        await self._take_in({name: self._left_out.pop(name) for name in due})
         for connection in self.connections:
             connection.ask_again(
                 [market_id for market_id in dict.fromkeys(market_ids) if market_id in connection.markets]
@@ -175,6 +198,7 @@ class PolymarketFeed:
         connection = MarketConnection(self._url, self._silence_timeout_s)
         connection.add(markets)
         await connection.connect()
+        connection.opened_ns = self._clock_ns()
         self.connections.append(connection)
         self._changed.set()
 
@@ -183,12 +207,45 @@ class PolymarketFeed:
         if connection in self._lost:
             await self._revive(connection)
         try:
-            return await connection.socket.batch()
-        except TransientError:
-            if len(self.connections) == 1:
+            batch = await connection.socket.batch()
+        except TransientError as error:
+            tokens = connection.tokens
+            is_split = self._split(connection, error)
+            if len(self.connections) == 1 and not is_split:
                 raise
-            self._lost.add(connection)
-            return [self._stale(connection.tokens, "connection_lost")]
+            return [self._stale(tokens, "connection_lost")]
+        if not connection.has_settled and self._clock_ns() - connection.opened_ns >= SETTLED_NS:
+            connection.has_settled = True
+            self.isolation.held(connection.markets)
+        return batch
+
+    def _split(self, connection: MarketConnection, error: TransientError) -> bool:
+        """Have a lost connection opened again with what may still be asked for together; whether that is less."""
+        now, markets = self._clock_ns(), dict(connection.markets)
+        others = sum(len(other.markets) for other in self.connections) - len(markets)
+        groups = self.isolation.lost(list(markets), others, now - connection.opened_ns, now)
+        self._lost.add(connection)
+        connection.markets = {name: markets[name] for name in groups[0]} if groups else {}
+        for group in groups[1:]:
+            other = MarketConnection(self._url, self._silence_timeout_s)
+            other.add({name: markets[name] for name in group})
+            self._lost.add(other)
+            self.connections.append(other)
+        if not groups:
+            self._leave_out(markets)
+            get_logger(venue=str(self.venue)).error(
+                "not carried by the venue", markets=list(markets), reason=f"connections with it end: {error}"
+            )
+            self.connections.remove(connection)
+            self._lost.discard(connection)
+        return groups != [list(markets)]
+
+    def _leave_out(self, markets: dict[str, tuple[str, str]]) -> None:
+        self._left_out |= markets
+        if markets:
+            tokens = [token for pair in markets.values() for token in pair]
+            self._own.append(self._stale(tokens, "not_carried: the venue closes connections with it"))
+            self._changed.set()
 
     async def _revive(self, connection: MarketConnection) -> None:
         last: TransientError | None = None
@@ -199,6 +256,7 @@ class PolymarketFeed:
             except TransientError as error:
                 last = error
                 continue
+            connection.opened_ns = self._clock_ns()
             self._lost.discard(connection)
             self._silence.follow(connection.tokens if self._probe is not None else (), self._clock_ns())
             return

@@ -14,10 +14,17 @@ _TOKENS_PER_COMMAND = 500
 
 
 class MarketConnection:
-    """A market socket with some markets, each with both of its tokens."""
+    """A market socket with some markets, each with both of its tokens.
+
+    Attributes:
+        opened_ns: When it was opened last, monotonic.
+        has_settled: Whether it is known that it was not closed for what it asked for.
+    """
 
     def __init__(self, url: str, silence_timeout_s: float) -> None:
         self._url = url
+        self.opened_ns = 0
+        self.has_settled = False
         heartbeat = TextHeartbeat(min(_HEARTBEAT_S, silence_timeout_s / 3), silence_timeout_s)
         self.socket = Socket(silence_timeout_s, heartbeat)
         self.markets: dict[str, tuple[str, str]] = {}
@@ -30,7 +37,7 @@ class MarketConnection:
 
     async def connect(self) -> None:
         """Open the connection and ask for what is followed here; errors as for `Feed.connect`."""
-        self._has_subscribed = False
+        self._has_subscribed = self.has_settled = False
         await self.socket.connect(self._url)
         self._ask(self.tokens)
 

@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 from streams.market.documents import JsonDocument
 from streams.market.identity import Venue
 from streams.market.listing import DiscoveredMarket, Listing, MarketTerms, text_hash, version_hash
-from streams.storage.database import Connection, fetch_all
+from streams.storage.database import Connection, fetch_all, save_each
 
 _INSERT_VERSION = """
 INSERT INTO raw.market_versions (venue, market_id, version_hash, text_hash, event_id, series_id, title, subtitle,
@@ -53,7 +53,10 @@ FROM raw.market_state AS s JOIN raw.market_versions AS v USING (version_id)
 
 @dataclass
 class ListingCounts:
-    """What one batch of markets changed. `by_status` counts the markets seen."""
+    """What one batch of markets changed. `by_status` counts the markets seen.
+
+    `refused` are markets that are not stored, each with the reason.
+    """
 
     seen: int = 0
     new: int = 0
@@ -61,6 +64,7 @@ class ListingCounts:
     by_status: Counter[str] = field(default_factory=Counter)
     new_ids: list[str] = field(default_factory=list)
     changed_ids: list[str] = field(default_factory=list)
+    refused: list[tuple[DiscoveredMarket, str]] = field(default_factory=list)
 
     def add(self, other: ListingCounts) -> None:
         """Add another batch's counts to these."""
@@ -70,6 +74,7 @@ class ListingCounts:
         self.by_status.update(other.by_status)
         self.new_ids += other.new_ids
         self.changed_ids += other.changed_ids
+        self.refused += other.refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +143,51 @@ class _MarketRow:
 
 
 def save_markets(connection: Connection, markets: Sequence[DiscoveredMarket], seen_at: datetime) -> ListingCounts:
-    """Write a batch in one transaction; a market that occurs twice is taken as it was last."""
-    latest = {(m.listing.venue, m.listing.market_id): m for m in markets}
-    counts = ListingCounts(seen=len(latest), by_status=Counter(m.status for m in latest.values()))
+    """Write a batch; a market that occurs twice is taken as it was last.
+
+    Refused are markets that the database cannot hold, and those that claim a token of another market.
+    """
+    latest = list({(m.listing.venue, m.listing.market_id): m for m in markets}.values())
+    counts = ListingCounts()
     if not latest:
         return counts
-    with connection.transaction(), connection.cursor() as cursor:
+    with connection.transaction():
+        own, claiming = _by_claim(connection, latest)
+        batches, unheld = save_each(connection, own, lambda some: _save_batch(connection, some, seen_at))
+    for batch in batches:
+        counts.add(batch)
+    counts.refused = claiming + unheld
+    return counts
+
+
+def _by_claim(
+    connection: Connection, markets: Sequence[DiscoveredMarket]
+) -> tuple[list[DiscoveredMarket], list[tuple[DiscoveredMarket, str]]]:
+    """Return the markets whose tokens are theirs, and those that name a token of another market."""
+    tokens = {(str(m.listing.venue), token) for m in markets for kind, token in m.ids if kind == "token"}
+    rows = connection.execute(
+        "SELECT venue, id, market_id FROM raw.market_ids WHERE id_kind = 'token' AND id = ANY(%s)",
+        ([token for _, token in tokens],),
+    ).fetchall()
+    owners = {(row["venue"], row["id"]): row["market_id"] for row in rows if (row["venue"], row["id"]) in tokens}
+    own: list[DiscoveredMarket] = []
+    claiming: list[tuple[DiscoveredMarket, str]] = []
+    for market in markets:
+        venue, market_id = str(market.listing.venue), market.listing.market_id
+        theirs = [(venue, token) for kind, token in market.ids if kind == "token"]
+        others = {owners.get(token, market_id) for token in theirs} - {market_id}
+        if others:
+            claiming.append((market, f"its token belongs to {min(others)}"))
+            continue
+        owners.update(dict.fromkeys(theirs, market_id))
+        own.append(market)
+    return own, claiming
+
+
+def _save_batch(connection: Connection, markets: Sequence[DiscoveredMarket], seen_at: datetime) -> ListingCounts:
+    counts = ListingCounts(seen=len(markets), by_status=Counter(market.status for market in markets))
+    latest = {(market.listing.venue, market.listing.market_id): market for market in markets}
+    with connection.cursor() as cursor:
         known = _known_hashes(connection, [key[1] for key in latest])
         changed = []
         for key, market in latest.items():
@@ -176,27 +220,44 @@ def save_markets(connection: Connection, markets: Sequence[DiscoveredMarket], se
     return counts
 
 
-def save_events(connection: Connection, events: Iterable[EventRow], seen_at: datetime) -> int:
-    """Write events as last seen; returns how many."""
-    rows = {(e.venue, e.event_id): e for e in events}
-    with connection.transaction(), connection.cursor() as cursor:
-        cursor.executemany(
-            _UPSERT_EVENT,
-            [(*astuple(e)[:6], Jsonb(e.payload), seen_at, seen_at) for e in rows.values()],
-        )
-    return len(rows)
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How many of a batch are stored, and the venue's JSON of those that the database cannot hold, with the reason."""
+
+    count: int
+    refused: list[tuple[JsonDocument, str]]
 
 
-def save_series(connection: Connection, venue: Venue, series: Iterable[JsonDocument], seen_at: datetime) -> int:
-    """Write series from the venue's JSON (`ticker`, `title`, `category`, fee fields); returns how many."""
-    rows = []
-    for item in series:
-        fees = {name: item[name] for name in ("fee_type", "fee_multiplier") if item.get(name) is not None}
-        title, category = item.get("title") or "", item.get("category") or ""
-        rows.append((venue, item["ticker"], title, category, Jsonb(fees), Jsonb(item), seen_at, seen_at))
-    with connection.transaction(), connection.cursor() as cursor:
-        cursor.executemany(_UPSERT_SERIES, rows)
-    return len(rows)
+def save_events(connection: Connection, events: Iterable[EventRow], seen_at: datetime) -> Kept:
+    """Write events as last seen."""
+    rows = list({(event.venue, event.event_id): event for event in events}.values())
+
+    def save(some: Sequence[EventRow]) -> None:
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                _UPSERT_EVENT, [(*astuple(event)[:6], Jsonb(event.payload), seen_at, seen_at) for event in some]
+            )
+
+    _, unheld = save_each(connection, rows, save)
+    return Kept(len(rows) - len(unheld), [(event.payload, reason) for event, reason in unheld])
+
+
+def save_series(connection: Connection, venue: Venue, series: Iterable[JsonDocument], seen_at: datetime) -> Kept:
+    """Write series from the venue's JSON (`ticker`, `title`, `category`, fee fields); the first is a text."""
+
+    def save(some: Sequence[JsonDocument]) -> None:
+        rows = []
+        for item in some:
+            fees = {name: item[name] for name in ("fee_type", "fee_multiplier") if item.get(name) is not None}
+            shown = (item.get("title"), item.get("category"))
+            title, category = (text if isinstance(text, str) else "" for text in shown)
+            rows.append((venue, item["ticker"], title, category, Jsonb(fees), Jsonb(item), seen_at, seen_at))
+        with connection.cursor() as cursor:
+            cursor.executemany(_UPSERT_SERIES, rows)
+
+    items = list(series)
+    _, unheld = save_each(connection, items, save)
+    return Kept(len(items) - len(unheld), unheld)
 
 
 def load_markets(

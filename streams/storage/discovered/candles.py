@@ -10,7 +10,7 @@ from psycopg.types.json import Jsonb
 
 from streams.market.documents import JsonDocument
 from streams.market.identity import Venue
-from streams.storage.database import Connection
+from streams.storage.database import Connection, save_each
 
 _UPSERT = """
 INSERT INTO raw.candles (venue, market_id, interval_s, bucket_start, bid_close_e4, ask_close_e4, price_open_e4,
@@ -44,8 +44,11 @@ class CandleRow(NamedTuple):
     loaded_at: datetime
 
 
-def save_candles(connection: Connection, candles: Sequence[CandleRow]) -> int:
-    """Write candles, or write them again as they are now; returns how many."""
-    with connection.transaction(), connection.cursor() as cursor:
-        cursor.executemany(_UPSERT, [{**candle._asdict(), "payload": Jsonb(candle.payload)} for candle in candles])
-    return len(candles)
+def save_candles(connection: Connection, candles: Sequence[CandleRow]) -> list[tuple[CandleRow, str]]:
+    """Write candles, or write them again as they are now; returns those the database cannot hold, with the reason."""
+
+    def save(some: Sequence[CandleRow]) -> None:
+        with connection.cursor() as cursor:
+            cursor.executemany(_UPSERT, [{**candle._asdict(), "payload": Jsonb(candle.payload)} for candle in some])
+
+    return save_each(connection, candles, save)[1]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal
 
 from psycopg.types.json import Jsonb
 
+from streams.market.documents import storable_text
+from streams.market.errors import IncompleteList, MalformedFrame, StreamsError
 from streams.market.identity import Venue
 from streams.storage.database import Connection
-from streams.storage.listings import ListingCounts
+from streams.storage.discovered.listings import ListingCounts
 
+_LONGEST_REASON = 2_000
 SweepKind = Literal["full", "incremental"]
 
 
@@ -54,7 +57,7 @@ def end_sweep(
             counts.new,
             counts.changed,
             Jsonb(dict(counts.by_status)),
-            error,
+            None if error is None else storable_text(error),
             sweep_id,
         ),
     )
@@ -98,8 +101,41 @@ def save_dead_letters(
     with connection.transaction(), connection.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO raw.dead_letters (received_at, venue, source, reason, raw) VALUES (%s, %s, 'rest', %s, %s)",
-            [(received_at, venue, reason, raw) for raw, reason in dead_letters],
+            [(received_at, venue, storable_text(reason)[:_LONGEST_REASON], raw) for raw, reason in dead_letters],
         )
+
+
+def save_dead_letters_once(
+    connection: Connection, venue: Venue, unreadable: Sequence[MalformedFrame], received_at: datetime
+) -> None:
+    """Keep list entries that are read every few seconds: the same bytes once an hour."""
+    with connection.transaction(), connection.cursor() as cursor:
+        cursor.executemany(
+            """INSERT INTO raw.dead_letters (received_at, venue, source, reason, raw)
+               SELECT %(at)s, %(venue)s, 'rest', %(reason)s, %(raw)s WHERE NOT EXISTS (
+                   SELECT FROM raw.dead_letters WHERE venue = %(venue)s AND raw = %(raw)s
+                       AND received_at > %(at)s - interval '1 hour')""",
+            [
+                {
+                    "at": received_at,
+                    "venue": venue,
+                    "reason": storable_text(letter.reason)[:_LONGEST_REASON],
+                    "raw": letter.raw,
+                }
+                for letter in unreadable
+            ],
+        )
+
+
+def keep_unreadable(connection: Connection, venue: Venue, error: StreamsError) -> None:
+    """Keep the bytes of an answer, or of items of one, that could not be read; any other error is left alone.
+
+    A person sees by them what trading could not read.
+    """
+    if isinstance(error, IncompleteList):
+        save_dead_letters_once(connection, venue, error.unreadable, datetime.now(UTC))
+    elif isinstance(error, MalformedFrame):
+        save_dead_letters_once(connection, venue, [error], datetime.now(UTC))
 
 
 _TOUCHED = """

@@ -1,0 +1,123 @@
+"""The one table of what can alarm: how grave it is, what it means, the way out, and how it is over. PURE."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Severity = Literal["notice", "warning", "critical"]
+SEVERITIES: tuple[Severity, ...] = ("notice", "warning", "critical")
+
+
+@dataclass(frozen=True, slots=True)
+class AlertKind:
+    """One kind of alert.
+
+    Attributes:
+        name: Stands in `trading.alerts.kind`.
+        severity: The gravest it is raised with.
+        meaning: What is wrong, in one sentence.
+        remedy: What to do: it names a command, a page of the documentation or of the interface.
+        clears: When it is over by itself.
+    """
+
+    name: str
+    severity: Severity
+    meaning: str
+    remedy: str
+    clears: str
+
+
+_TRADING = (
+    AlertKind("escalated", "critical", "An execution ended with exposure that it could not bring down.",
+              "See docs/runbooks/escalated-trade.md; `crossbook trade flatten` sells what it holds.",
+              "The execution is hedged or flat."),
+    AlertKind("late_fill", "critical", "An order that its venue did not know has filled after all.",
+              "See docs/runbooks/escalated-trade.md; the settlement cycle sells what it brought too much.",
+              "The execution is hedged or flat again."),
+    AlertKind("flatten", "warning", "A trade that was to be flattened is not flat.",
+              "Ask again with `crossbook trade flatten`, or see docs/runbooks/escalated-trade.md.",
+              "A later flatten ends flat."),
+    AlertKind("kill", "critical", "Trading is killed: nothing leaves.",
+              "When the reason is over, `crossbook trade resume`; see docs/how-to/stop-trading.md.",
+              "The switch is another one."),
+    AlertKind("resting", "critical", "Trading is killed and orders still rest at a venue.",
+              "They are cancelled again until none is left; see docs/how-to/stop-trading.md.",
+              "None rests, or the switch is another one."),
+    AlertKind("unsettled", "warning", "A market that is held has no final value long after its time.",
+              "See docs/runbooks/unsettled-market.md.", "The market has its value."),
+    AlertKind("ledger", "critical", "A venue's cash is not what our ledger says.",
+              "See docs/runbooks/reconciliation.md; the pair of numbers is in `crossbook doctor`.",
+              "Two readings of the account agree with the ledger."),
+)  # fmt: skip
+
+_DATA = (
+    AlertKind("stale_recorder", "critical", "A recorder gives no sign of life.",
+              "See docs/runbooks/recorder.md.", "It does again."),
+    AlertKind("session_failed", "critical", "A connection of the recorder keeps failing.",
+              "See docs/runbooks/recorder.md.", "A connection has lasted."),
+    AlertKind("silent_venue", "critical", "A venue sends nothing although its markets are recorded.",
+              "See docs/runbooks/recorder.md; whether the venue answers is in `crossbook doctor`.",
+              "Something of it was received."),
+    AlertKind("discovery_behind", "warning", "A venue's markets have not been discovered for much longer than asked.",
+              "Look at the last runs of the asset in Dagster; whether the venue answers is in `crossbook doctor`.",
+              "A sweep of the venue has ended well."),
+    AlertKind("dead_letters", "warning", "Too large a share of a venue's input cannot be used.",
+              "The dashboard's page Health lists them by reason; see docs/runbooks/recorder.md.",
+              "The share is below the limit again."),
+    AlertKind("far_day", "warning", "Rows of a far day are recorded.",
+              "Look at the clocks of this host and of the database's; see docs/runbooks/recorder.md.",
+              "No partition of a far day is left."),
+    AlertKind("data_test", "warning", "A data test does not pass.",
+              "The dashboard's page Health names the marts it concerns; see docs/warehouse.md.", "It passes."),
+    AlertKind("check_failed", "warning", "A check of an asset does not pass.",
+              "Look at the asset's checks in Dagster; see docs/how-to/alerts.md.", "It passes, or is gone."),
+    AlertKind("stale_asset", "warning", "An asset has not been made for longer than its freshness allows.",
+              "Start it in Dagster, and look at its last runs there; see docs/how-to/alerts.md.",
+              "It was made again."),
+    AlertKind("stale_mart", "warning", "A mart has not been built for longer than its freshness allows.",
+              "Look at the last runs of its build in Dagster; see docs/warehouse.md.",
+              "It was built again."),
+)  # fmt: skip
+
+_MACHINE = (
+    AlertKind("run_failed", "warning", "A run failed after its last retry, or its process is gone.",
+              "Open the run in Dagster (Runs) and start it anew there; see docs/how-to/alerts.md.",
+              "A later run of the same work succeeds, or a day has passed."),
+    AlertKind("sensor_stopped", "warning", "A sensor or schedule that must run is stopped.",
+              "Start it in Dagster (Automation); see docs/how-to/alerts.md.", "It runs."),
+    AlertKind("sensor_failed", "warning", "A sensor or schedule fails each time it is evaluated.",
+              "Its error is in Dagster (Automation); see docs/how-to/alerts.md.", "It was evaluated well."),
+    AlertKind("watch_silent", "critical", "Nobody looks for alerts, or nobody sends them.",
+              "Start the sensors alert_watcher and alert_sender in Dagster (Automation); see docs/how-to/alerts.md.",
+              "They have looked again."),
+    AlertKind("child", "warning", "A process of ours keeps ending.",
+              "Its log is in the home's folder logs; see docs/runbooks/start-and-stop.md.", "It stays."),
+    AlertKind("first_pass", "warning", "The first pass of a start was given up.",
+              "Start the job first_pass in Dagster (Jobs); see docs/runbooks/start-and-stop.md.",
+              "A first pass is done."),
+    AlertKind("database", "critical", "The database does not answer.",
+              "`crossbook doctor` says why; see docs/runbooks/start-and-stop.md.", "It answers."),
+    AlertKind("disk", "critical", "The disk fills up.",
+              "Free some space: `crossbook doctor` names the folders; see docs/runbooks/recorder.md.",
+              "There is room again."),
+    AlertKind("disk_full", "critical", "A recorder cannot write.",
+              "Free some space; see docs/runbooks/recorder.md.", "It writes again."),
+    AlertKind("reader_ended", "warning", "A reader's session kept others waiting and was ended.",
+              "See docs/how-to/readers.md.", "None was ended for ten minutes."),
+    AlertKind("undelivered", "warning", "Alerts could not be sent by any channel.",
+              "`crossbook alerts test` tries each; see docs/how-to/alerts.md.", "They are sent."),
+    AlertKind("test", "notice", "Somebody tests the channels.", "Nothing: `crossbook alerts test` sent it.",
+              "At once."),
+)  # fmt: skip
+
+KINDS: Mapping[str, AlertKind] = {kind.name: kind for kind in (*_TRADING, *_DATA, *_MACHINE)}
+
+_UNKNOWN = "See docs/how-to/alerts.md."
+
+
+def remedy_of(kind: str) -> str:
+    """Return the way out of an alert; of a kind that is not in the table, the page about alerts."""
+    known = KINDS.get(kind)
+    return _UNKNOWN if known is None else known.remedy

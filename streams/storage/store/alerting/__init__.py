@@ -1,0 +1,1 @@
+"""What becomes of alerts: delivery with its receipts, and the inbox in which people see and acknowledge them."""

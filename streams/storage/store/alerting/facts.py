@@ -1,0 +1,45 @@
+"""What the tables say that may alarm: venues, discovery, the ledger, input that cannot be used, alerts nobody got."""
+
+from __future__ import annotations
+
+from streams.alerting.facts import QUIET_WINDOW_S, LedgerReading, TableFacts, VenueFacts
+from streams.storage.database import Connection, fetch_all
+from streams.storage.store.alerting.delivery import count_undelivered
+
+UNDELIVERED_AFTER_S = 600.0
+
+
+def load_table_facts(connection: Connection) -> TableFacts:
+    """Return what the tables say now."""
+    venues = fetch_all(
+        connection,
+        VenueFacts,
+        """SELECT v.venue,
+               (SELECT extract(epoch FROM clock_timestamp() - max(acquired_at))::float8 FROM trading.leases
+                   WHERE name LIKE 'shard:%%' AND released_at IS NULL AND expires_at > clock_timestamp()) AS recorded_s,
+               (SELECT count(*) FROM raw.coverage AS c WHERE c.venue = v.venue AND c.ended_at IS NULL
+                   AND c.cause NOT IN ('deactivated', 'determined', 'settled')) AS markets,
+               extract(epoch FROM clock_timestamp() - coalesce(
+                   (SELECT q.received_at FROM raw.quotes AS q
+                       WHERE q.received_at > clock_timestamp() - make_interval(secs => %(window)s) AND q.venue = v.venue
+                       ORDER BY q.received_at DESC LIMIT 1),
+                   clock_timestamp() - make_interval(secs => %(window)s)))::float8 AS quiet_s,
+               (SELECT extract(epoch FROM clock_timestamp() - max(s.ended_at))::float8 FROM raw.discovery_sweeps AS s
+                   WHERE s.venue = v.venue AND s.error IS NULL) AS sweep_age_s,
+               (SELECT count(*) FROM raw.dead_letters AS d WHERE d.venue = v.venue AND d.source = 'socket'
+                   AND d.received_at > clock_timestamp() - interval '1 hour') AS letters,
+               (SELECT coalesce(sum(frames), 0)::bigint FROM raw.segments
+                   WHERE opened_at > clock_timestamp() - interval '1 hour') AS frames
+           FROM (VALUES ('kalshi'), ('polymarket')) AS v (venue)""",
+        {"window": QUIET_WINDOW_S},
+    )
+    ledger = fetch_all(
+        connection,
+        LedgerReading,
+        """SELECT venue, cash_e6, ledger_cash_e6 FROM (
+               SELECT *, row_number() OVER (PARTITION BY venue ORDER BY balance_id DESC) AS place
+               FROM trading.balances WHERE detail ->> 'in_flight' = '0'
+                   AND read_at > clock_timestamp() - interval '1 day') AS readings
+           WHERE place <= 2 ORDER BY venue, place""",
+    )
+    return TableFacts(venues, ledger, count_undelivered(connection, UNDELIVERED_AFTER_S))
