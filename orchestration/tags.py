@@ -6,6 +6,8 @@ The slot says which queue a run stands in (`dagster.yaml`): `batch` and `refresh
 
 from __future__ import annotations
 
+from streams.processes.parts import Process
+
 SLOT_TAG = "crossbook/slot"
 BATCH = {SLOT_TAG: "batch"}
 REFRESH = {SLOT_TAG: "refresh"}
@@ -18,9 +20,26 @@ SIGNALS_TAG = "crossbook/signals"
 """Ids of the signals that a run of `hedged_trade` was started for, with commas between them."""
 WHY_TAG = "crossbook/why"
 """What a run of `settle_trades` was due for."""
+LAUNCH_TAG = "crossbook/launch"
+"""By which the supervisor finds a run again whose launch was not answered."""
 PID_TAG = "crossbook/worker_pid"
 STARTED_TAG = "crossbook/worker_started"
 """With the id of a run's process: when that process started, in clock ticks since boot."""
+BOOT_TAG = "crossbook/worker_boot"
+"""Of which boot of the machine those ticks are; missing on runs of earlier versions."""
+
+_PROCESSES = {
+    "record_streams": Process.RECORDER_RUN,
+    "hedged_trade": Process.TRADING_RUN,
+    "settle_trades": Process.TRADING_RUN,
+    "upkeep": Process.UPKEEP_RUN,
+}
+
+
+def process_of(job_name: str) -> Process:
+    """Return what kind of process runs a job, which decides its logins and secrets. Tags, which people set, do not."""
+    return _PROCESSES.get(job_name, Process.BATCH_RUN)
+
 
 UNFINISHED = ("QUEUED", "NOT_STARTED", "STARTING", "STARTED", "CANCELING")
 """Names of the states of a run that has not ended yet."""

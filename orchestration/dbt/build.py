@@ -7,9 +7,10 @@ Unit tests prove logic, not data, so they run with the tests and not here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from dagster_dbt.asset_utils import get_subset_selection_for_context
@@ -17,10 +18,17 @@ from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
 from orchestration.dbt.failed_tests import mark_results
 from orchestration.dbt.live_views import is_live
+from orchestration.dbt.outages import build_through_outages, is_outage
 from orchestration.dbt.project import invoke, target_dir
 from orchestration.dbt.reports import chart_markdown, report_mart
 from orchestration.dbt.translator import WarehouseTranslator, model_meta
 from orchestration.resources import PlatformResource
+from streams.market.errors import TransientError
+from streams.storage.access.logins import Login
+from streams.storage.database import Connection, database_dsn
+
+if TYPE_CHECKING:
+    from dbt.cli.main import dbtRunnerResult
 
 _RESULT_EVENTS = {"LogModelResult", "LogTestResult"}
 
@@ -42,7 +50,7 @@ def build_warehouse(
     """
     from dbt_common.events.functions import msg_to_dict
 
-    settings, dsn = platform.settings(), platform.dsn()
+    settings = platform.settings()
     selection, indirect = get_subset_selection_for_context(
         context=context,
         manifest=manifest,
@@ -61,22 +69,32 @@ def build_warehouse(
     command = ["build", "--exclude-resource-type=unit_test", "--log-level=warn", *selection]
     if indirect is not None:
         command.append(f"--indirect-selection={indirect}")
-    result = invoke(settings, dsn, command, on_event=[keep])
-    with platform.connect() as connection:
-        mark_results(connection, manifest, getattr(result.result, "results", []))
-        for raw in finished:
-            node = manifest["nodes"][raw["data"]["node_info"]["unique_id"]]
-            for event in _events(raw, manifest, translator, context, target_dir(settings)):
-                yield _with_report(event, node, connection)
+
+    def build() -> dbtRunnerResult:
+        finished.clear()
+        return invoke(settings, database_dsn(settings, Login.DBT), command, on_event=[keep])
+
+    result = build_through_outages(build)
+    results = getattr(result.result, "results", [])
+    platform.ride_out(lambda connection: mark_results(connection, manifest, results))
+    for raw in finished:
+        node = manifest["nodes"][raw["data"]["node_info"]["unique_id"]]
+        for event in _events(raw, manifest, translator, context, target_dir(settings)):
+            yield platform.ride_out(partial(_with_report, event, node))
     if result.exception is not None:
-        raise WarehouseBuildFailed(f"dbt did not run: {result.exception}")
+        raise WarehouseBuildFailed(f"dbt did not run: {result.exception}") from _cause([str(result.exception)])
     failed = [
         f"{node.node.name}: {node.message}"
         for node in getattr(result.result, "results", [])
         if str(node.status) == "error"
     ]
     if failed:
-        raise WarehouseBuildFailed("; ".join(failed)[:4000])
+        raise WarehouseBuildFailed("; ".join(failed)[:4000]) from _cause(failed)
+
+
+def _cause(failures: Sequence[str]) -> TransientError | None:
+    """What led to failures that all pass by themselves; None where one of them stays."""
+    return TransientError("the database was away") if all(map(is_outage, failures)) else None
 
 
 def _events(
@@ -90,7 +108,7 @@ def _events(
     yield from message.to_default_asset_events(manifest, translator, context, target)
 
 
-def _with_report(event: Any, node: Mapping[str, Any], connection: Any) -> Any:
+def _with_report(event: Any, node: Mapping[str, Any], connection: Connection) -> Any:
     """Add row count and chart to the output of a mart that is a table."""
     if not isinstance(event, dg.Output) or node["schema"] != "analytics" or is_live(node):
         return event

@@ -18,18 +18,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from orchestration.dbt.live_views import MATERIALIZATION, compiled_views, store_views, stored_views
 from streams.market.errors import ConfigurationError
+from streams.outermost import run_guarded
 from streams.settings import PROJECT_ROOT, Settings, load_settings
+from streams.storage.access.logins import Login
+from streams.storage.access.sessions import PINNED_ENVIRONMENT, libpq_environment, session_options
 from streams.storage.database import connect, database_dsn
+from streams.storage.ddl import LOCK_TIMEOUT_MS
 from streams.storage.store.warehouse import keep_views
 
 if TYPE_CHECKING:
     from dbt.cli.main import dbtRunnerResult
 
 PROJECT_DIR = PROJECT_ROOT / "dbt_project"
+_IN_PROFILE = frozenset({"PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE", "PGSSLMODE", "PGAPPNAME"})
 
 
 def target_dir(settings: Settings) -> Path:
@@ -48,17 +53,37 @@ def views_path(settings: Settings) -> Path:
 
 
 def dbt_environment(dsn: str) -> dict[str, str]:
-    """Return the variables profiles.yml reads, for an address in either form PostgreSQL knows."""
+    """Return the variables profiles.yml and libpq read, for an address in either form PostgreSQL knows."""
     parts = conninfo_to_dict(dsn)
+    # A profile has no place for settings of a session, certificates and the like; libpq reads these.
     return {
+        **{name: value for name, value in libpq_environment(dsn).items() if name not in _IN_PROFILE},
+        "PGOPTIONS": session_options(dsn, lock_timeout=f"{LOCK_TIMEOUT_MS}ms"),
         "DBT_CROSSBOOK_HOST": str(parts.get("host") or "127.0.0.1"),
         "DBT_CROSSBOOK_PORT": str(parts.get("port") or 5432),
         "DBT_CROSSBOOK_USER": str(parts.get("user") or "crossbook"),
         "DBT_ENV_SECRET_CROSSBOOK_PASSWORD": str(parts.get("password") or ""),
         "DBT_CROSSBOOK_DATABASE": str(parts.get("dbname") or "crossbook"),
         "DBT_CROSSBOOK_SSLMODE": str(parts.get("sslmode") or "prefer"),
+        **PINNED_ENVIRONMENT,
         "DO_NOT_TRACK": "1",
     }
+
+
+def one_server(dsn: str) -> str:
+    """Return the address of that one of several servers that is to be used now; a profile has room for one.
+
+    Where none answers it is the first.
+    """
+    parts = conninfo_to_dict(dsn)
+    if "," not in str(parts.get("host") or ""):
+        return dsn
+    try:
+        with connect(dsn, application="crossbook-dbt") as connection:
+            host, port = connection.info.host, str(connection.info.port)
+    except psycopg.OperationalError:
+        host, port = (str(parts.get(name) or "").split(",")[0] for name in ("host", "port"))
+    return make_conninfo(dsn, host=host, port=port or "5432")
 
 
 def dbt_options(settings: Settings) -> list[str]:
@@ -86,7 +111,7 @@ def invoke(
     from dbt.cli.main import dbtRunner
 
     target_dir(settings).mkdir(parents=True, exist_ok=True)
-    with _environment(dbt_environment(dsn)):
+    with _environment(dbt_environment(one_server(dsn))):
         return dbtRunner(callbacks=list(on_event)).invoke([*command, *dbt_options(settings)])
 
 
@@ -100,7 +125,7 @@ def prepare(settings: Settings) -> Path:
         ConfigurationError: If the project cannot be parsed.
     """
     try:
-        dsn = database_dsn(settings)
+        dsn = database_dsn(settings, Login.DBT)
     except ConfigurationError:
         dsn = ""
     stamp = target_dir(settings) / "prepared"
@@ -127,7 +152,7 @@ def make_views(settings: Settings) -> int:
     """
     prepare(settings)
     try:
-        with connect(database_dsn(settings), application="crossbook-views") as connection:
+        with connect(database_dsn(settings, Login.DBT), application="crossbook-views") as connection:
             return keep_views(connection, stored_views(views_path(settings)))
     except psycopg.Error as error:
         raise ConfigurationError(f"The views of the warehouse cannot be made: {error}") from None
@@ -175,15 +200,11 @@ def main() -> None:
     settings = load_settings()
     print(prepare(settings))
     try:
-        database_dsn(settings)
+        database_dsn(settings, Login.DBT)
     except ConfigurationError:
         return
     print(f"{make_views(settings)} views made or changed")
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except ConfigurationError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
+    sys.exit(run_guarded(main))

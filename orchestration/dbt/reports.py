@@ -9,6 +9,7 @@ from html import escape
 
 from psycopg import sql
 
+from streams.inert import in_markdown
 from streams.storage.database import Connection
 
 _BARS_MAX = 60
@@ -53,7 +54,9 @@ def chart_markdown(report: MartReport) -> str:
     if not report.bars:
         return f"*{report.title}*: {report.rows:,}" if report.rows else f"*{report.title}*: no rows yet"
     picture = base64.b64encode(bar_chart(report.bars).encode()).decode()
-    ends = ", ".join(f"{label}: {rows:,}" for label, rows in dict([report.bars[0], report.bars[-1]]).items())
+    ends = ", ".join(
+        f"{in_markdown(label)}: {rows:,}" for label, rows in dict([report.bars[0], report.bars[-1]]).items()
+    )
     return f"*{report.title}* ({ends})\n\n![{report.title}](data:image/svg+xml;base64,{picture})"
 
 

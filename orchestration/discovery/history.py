@@ -10,14 +10,16 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Protocol
 
-from streams.market.errors import MalformedFrame, PermanentError, TransientError
+from streams.market.errors import InvalidAmount, MalformedFrame, PermanentError, TransientError, UnreadableAnswer
 from streams.market.identity import Venue
 from streams.settings import Settings
-from streams.storage.candles import CandleRow, save_candles
 from streams.storage.database import Connection
+from streams.storage.discovered.candles import CandleRow, save_candles
+from streams.storage.discovered.sweeps import save_dead_letters
 from streams.storage.store.wanted import HistoryMarket, history_markets
 from streams.venues.common.http import http_client
-from streams.venues.common.paging import Candle
+from streams.venues.common.paging import Candle, Items
+from streams.venues.common.responses import bytes_of
 from streams.venues.factory import kalshi_client, polymarket_client
 
 _HOUR_MINUTES = 60
@@ -25,6 +27,8 @@ _MINUTE_WINDOW = timedelta(hours=3)
 _CONCURRENCY = 8
 _ATTEMPTS = 3
 _BATCH = 24
+_FEWEST = 3
+"""So many requests made at once that all fail are no fault of their markets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +42,19 @@ class HistoryWindow:
 
 @dataclass
 class HistoryCounts:
-    """What a load wrote and left. `not_reached` counts requests that were not made within the time."""
+    """What a load wrote and left.
+
+    Attributes:
+        unreadable: Candles that cannot be read or kept; each is a dead letter.
+        not_reached: Requests that were not made within the time.
+        failed: Requests that the venue failed to answer, again and again; the markets beside them are loaded.
+    """
 
     candles: int = 0
     requests: int = 0
+    unreadable: int = 0
     not_reached: int = 0
+    failed: int = 0
 
 
 class CandleClient(Protocol):
@@ -66,7 +78,8 @@ async def load_windows(
 ) -> list[tuple[Venue, HistoryCounts]]:
     """Load windows of the venues side by side, each for about `budget_s` seconds; return the counts of each.
 
-    Rows are written by one of them at a time.
+    Rows are written by one of them at a time. A venue that is away costs its own windows; what it raised is raised
+    when the others are loaded.
     """
     limit = settings.backfill_market_limit
     async with http_client(settings) as http:
@@ -75,9 +88,15 @@ async def load_windows(
             *(
                 load_history(connection, window, kalshi, polymarket, limit=limit, budget_s=budget_s)
                 for window in windows
-            )
+            ),
+            return_exceptions=True,
         )
-    return [(window.venue, found) for window, found in zip(windows, counts, strict=True)]
+    loaded: list[tuple[Venue, HistoryCounts]] = []
+    for window, found in zip(windows, counts, strict=True):
+        if isinstance(found, BaseException):
+            raise found
+        loaded.append((window.venue, found))
+    return loaded
 
 
 async def load_history(
@@ -89,15 +108,21 @@ async def load_history(
     limit: int,
     budget_s: float,
 ) -> HistoryCounts:
-    """Load a window for up to `limit` markets, pairs first, for about `budget_s` seconds."""
+    """Load a window for up to `limit` markets, pairs first, for about `budget_s` seconds.
+
+    Raises:
+        TransientError: If the venue answers none of the requests that are made at once.
+    """
     markets = history_markets(connection, window.venue, limit, window.end)
     gate = asyncio.Semaphore(_CONCURRENCY)
     counts = HistoryCounts()
     started = time.monotonic()
+    letters: list[tuple[bytes, str]] = []
 
     async def fetch(market: HistoryMarket, minutes: int, start: datetime) -> list[CandleRow]:
         async with gate:
             candles = await _fetch(partial(loads[window.venue], market), window, minutes, start)
+        letters.extend((lost.raw, lost.reason) for lost in candles.unreadable)
         loaded_at = datetime.now(UTC)
         return [_new_candle(window.venue, market.market_id, candle, loaded_at) for candle in candles]
 
@@ -113,26 +138,49 @@ async def load_history(
         if time.monotonic() - started > budget_s:
             counts.not_reached = len(wanted) - start
             break
-        batch = await asyncio.gather(*(fetch(*item) for item in wanted[start : start + _BATCH]))
-        counts.candles += save_candles(connection, [row for rows in batch for row in rows])
-        counts.requests += len(batch)
+        chunk = wanted[start : start + _BATCH]
+        answers = await asyncio.gather(*(fetch(*item) for item in chunk), return_exceptions=True)
+        batch = [_answered(answer) for answer in answers]
+        failures = [answer for answer in batch if isinstance(answer, TransientError)]
+        if len(failures) == len(chunk) and (len(chunk) >= _FEWEST or not counts.requests):
+            raise failures[0]
+        counts.failed += len(failures)
+        rows = [row for found in batch if not isinstance(found, TransientError) for row in found]
+        refused = save_candles(connection, rows)
+        letters += [(bytes_of(row.payload), reason) for row, reason in refused]
+        save_dead_letters(connection, window.venue, letters, datetime.now(UTC))
+        counts.candles += len(rows) - len(refused)
+        counts.unreadable += len(letters)
+        letters.clear()
+        counts.requests += len(chunk) - len(failures)
     return counts
+
+
+def _answered(answer: list[CandleRow] | BaseException) -> list[CandleRow] | TransientError:
+    """Return what came of one request; an error that no other request has to share is returned too."""
+    if isinstance(answer, BaseException) and not isinstance(answer, TransientError):
+        raise answer
+    return answer
 
 
 async def _fetch(
     load: Callable[[int, int, int], Awaitable[Sequence[Candle]]], window: HistoryWindow, minutes: int, start: datetime
-) -> Sequence[Candle]:
+) -> Items[Candle]:
     first, last = int(start.timestamp()), int(window.end.timestamp())
     for attempt in range(_ATTEMPTS):
         try:
-            return await load(first, last, minutes)
-        except (PermanentError, MalformedFrame):
-            return []
+            found = await load(first, last, minutes)
+            return found if isinstance(found, Items) else Items(found)
+        except UnreadableAnswer as error:
+            if attempt + 1 == _ATTEMPTS:
+                return Items(unreadable=[error])
+        except (PermanentError, MalformedFrame, InvalidAmount):  # the last: it has no id that could be asked by
+            return Items()
         except TransientError:
             if attempt + 1 == _ATTEMPTS:
                 raise
-            await asyncio.sleep(0.5 * 2**attempt)
-    return []
+        await asyncio.sleep(0.5 * 2**attempt)
+    return Items()
 
 
 def _new_candle(venue: Venue, market_id: str, candle: Candle, loaded_at: datetime) -> CandleRow:

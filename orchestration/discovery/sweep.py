@@ -11,9 +11,19 @@ from functools import partial
 from typing import TypeVar
 
 from orchestration.discovery.sources.protocol import FetchedPage, ListingSource, batches
-from streams.market.errors import RateLimited, StreamsError, TransientError, Unavailable
+from streams.logs import get_logger
+from streams.market.errors import (
+    MalformedFrame,
+    NotFound,
+    RateLimited,
+    Refused,
+    StreamsError,
+    TransientError,
+    Unavailable,
+    UnreadableAnswer,
+)
 from streams.storage.database import Connection
-from streams.storage.listings import (
+from streams.storage.discovered.listings import (
     ListingCounts,
     count_gone,
     save_events,
@@ -21,11 +31,20 @@ from streams.storage.listings import (
     save_series,
     unfinished_markets,
 )
-from streams.storage.sweeps import SweepKind, begin_sweep, end_sweep, last_watermark, note_page, save_dead_letters
+from streams.storage.discovered.sweeps import (
+    SweepKind,
+    begin_sweep,
+    end_sweep,
+    last_watermark,
+    note_page,
+    save_dead_letters,
+)
+from streams.venues.common.responses import bytes_of
 
 T = TypeVar("T")
 _OVERLAP = timedelta(seconds=30)
 _UNFINISHED_LIMIT = 200
+_MOST_REFUSALS = 16
 _FIRST_WAIT_S = 0.25
 _LONGEST_WAIT_S = 10.0
 
@@ -40,7 +59,13 @@ class PageFailed(StreamsError):
 
 @dataclass
 class SweepSummary:
-    """What a sweep saw and changed."""
+    """What a sweep saw and changed.
+
+    Attributes:
+        malformed: Entries that could not be stored; each is a dead letter.
+        repeated_cursors: Lists that broke off because the venue gave the same cursor again.
+        unreadable_cursors: Lists that broke off because the venue's cursor could not be read.
+    """
 
     kind: SweepKind
     counts: ListingCounts = field(default_factory=ListingCounts)
@@ -48,6 +73,18 @@ class SweepSummary:
     events: int = 0
     malformed: int = 0
     gone: int = 0
+    repeated_cursors: int = 0
+    unreadable_cursors: int = 0
+
+    @property
+    def broken_lists(self) -> int:
+        """How many lists ended where nothing said that they had ended."""
+        return self.repeated_cursors + self.unreadable_cursors
+
+    @property
+    def malformed_share(self) -> float:
+        """How many of all entries could not be stored, from 0 to 1."""
+        return self.malformed / max(1, self.malformed + self.counts.seen)
 
 
 async def sweep(
@@ -79,29 +116,46 @@ async def sweep(
     cursor = ""
     try:
         series = await _attempt(lambda: source.prepare(summary.kind), retries, wait)
-        save_series(connection, source.venue, series, now)
+        _store(connection, source, FetchedPage(series=series), now, summary)
         seen_cursors = {""}
         while True:
-            fetched = await _attempt(partial(source.page, cursor, since), retries, wait)
+            fetched = await _whole_page(partial(source.page, cursor, since), retries, wait)
             _store(connection, source, fetched, now, summary)
             summary.pages += 1
             cursor = fetched.cursor
+            if fetched.broken_off is not None or cursor in seen_cursors - {""}:
+                # Nothing says where the list goes on: what it still has is missed, and the next list is taken.
+                lost = fetched.broken_off or MalformedFrame(cursor.encode(), "the venue repeats a page cursor")
+                _store(connection, source, FetchedPage(dead_letters=[(lost.raw, lost.reason)]), now, summary)
+                summary.unreadable_cursors += fetched.broken_off is not None
+                summary.repeated_cursors += fetched.broken_off is None
+                cursor = fetched.next_list
             note_page(connection, sweep_id, cursor, summary.counts)
-            if not cursor:
+            if not cursor or cursor in seen_cursors:
                 break
-            if cursor in seen_cursors:
-                raise TransientError("the venue repeats a page cursor")
             seen_cursors.add(cursor)
-        for ids in batches(unfinished_markets(connection, source.venue, now, _UNFINISHED_LIMIT)):
-            fetched = await _attempt(partial(source.by_id, ids), retries, wait)
+        waiting = batches(unfinished_markets(connection, source.venue, now, _UNFINISHED_LIMIT))
+        refusals = 0
+        while waiting and refusals < _MOST_REFUSALS:
+            ids = waiting.pop(0)
+            try:
+                fetched = await _attempt(partial(source.by_id, ids), retries, wait)
+            except (Refused, NotFound, MalformedFrame) as error:
+                # One id may spoil the request for all of them.
+                refusals += 1
+                waiting += [half for half in (ids[: len(ids) // 2], ids[len(ids) // 2 :]) if half != ids and half]
+                get_logger().warning("markets by id are refused", venue=source.venue.value, ids=ids, error=str(error))
+                continue
             _store(connection, source, fetched, now, summary)
     except StreamsError as error:
         failed = PageFailed(source.venue, cursor, error)
         end_sweep(connection, sweep_id, summary.counts, ended_at=now, high_watermark=None, error=str(failed))
         raise failed from error
-    if summary.kind == "full":
+    is_whole = not summary.broken_lists
+    if summary.kind == "full" and is_whole:
         summary.gone = count_gone(connection, source.venue, now)
-    end_sweep(connection, sweep_id, summary.counts, ended_at=now, high_watermark=now)
+    # A list that broke off is read again from where the last whole one began.
+    end_sweep(connection, sweep_id, summary.counts, ended_at=now, high_watermark=now if is_whole else None)
     return summary
 
 
@@ -109,12 +163,36 @@ def _store(
     connection: Connection, source: ListingSource, fetched: FetchedPage, now: datetime, summary: SweepSummary
 ) -> None:
     with connection.transaction():
-        save_series(connection, source.venue, fetched.series, now)
-        summary.events += save_events(connection, fetched.events, now)
-        summary.counts.add(save_markets(connection, fetched.markets, now))
-        if fetched.dead_letters:
-            save_dead_letters(connection, source.venue, fetched.dead_letters, now)
-            summary.malformed += len(fetched.dead_letters)
+        series = save_series(connection, source.venue, fetched.series, now)
+        events = save_events(connection, fetched.events, now)
+        markets = save_markets(connection, fetched.markets, now)
+        refused = [*series.refused, *events.refused, *((market.payload, why) for market, why in markets.refused)]
+        dead_letters = [*fetched.dead_letters, *((bytes_of(payload), reason) for payload, reason in refused)]
+        save_dead_letters(connection, source.venue, dead_letters, now)
+    summary.events += events.count
+    summary.counts.add(markets)
+    summary.malformed += len(dead_letters)
+
+
+async def _whole_page(
+    fetch: Callable[[], Awaitable[FetchedPage]], retries: int, wait: Callable[[float], Awaitable[None]]
+) -> FetchedPage:
+    """Return a page; one whose cursor cannot be read is asked for again, and returned as it is after the last time."""
+    found = FetchedPage()
+
+    async def fetch_whole() -> FetchedPage:
+        nonlocal found
+        found = await fetch()
+        if found.broken_off is not None:
+            raise found.broken_off
+        return found
+
+    try:
+        return await _attempt(fetch_whole, retries, wait)
+    except UnreadableAnswer as error:
+        if error is not found.broken_off:
+            raise
+        return found
 
 
 async def _attempt(fetch: Callable[[], Awaitable[T]], retries: int, wait: Callable[[float], Awaitable[None]]) -> T:

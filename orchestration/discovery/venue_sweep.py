@@ -14,7 +14,8 @@ from streams.market.fees import kalshi_readings
 from streams.market.identity import Venue
 from streams.settings import Settings
 from streams.storage.database import Connection
-from streams.storage.listings import load_events, load_series
+from streams.storage.discovered.listings import load_events, load_series
+from streams.storage.store.alerts import clear_alert, raise_alert
 from streams.venues.common.http import http_client
 from streams.venues.factory import kalshi_client, polymarket_client
 
@@ -27,9 +28,25 @@ async def sweep_venue(settings: Settings, connection: Connection, venue: Venue, 
     """
     async with http_client(settings) as http:
         source = _SOURCES[venue](settings, connection, http)
-        return await sweep(
+        summary = await sweep(
             connection, source, full=full, now=datetime.now(UTC), retries=settings.discovery_page_retries
         )
+    alarm_dead_letters(connection, venue, summary, settings.discovery_dead_letter_share)
+    return summary
+
+
+def alarm_dead_letters(connection: Connection, venue: Venue, summary: SweepSummary, most_share: float) -> None:
+    """Open the alert of a sweep that set more than a share of its entries aside or lost a list's end, or close it."""
+    key = f"dead_letters:{venue}"
+    if summary.malformed_share > most_share or summary.broken_lists:
+        broken = f", and {summary.broken_lists} of its lists broke off" if summary.broken_lists else ""
+        message = (
+            f"Discovery of {venue} set {summary.malformed} of {summary.malformed + summary.counts.seen} entries aside"
+            f"{broken}; raw.dead_letters has their bytes and reasons."
+        )
+        raise_alert(connection, "dead_letters", "warning", key, message, {"venue": venue, "count": summary.malformed})
+    else:
+        clear_alert(connection, key)
 
 
 def _polymarket_source(settings: Settings, connection: Connection, http: httpx.AsyncClient) -> ListingSource:

@@ -14,6 +14,7 @@ from streams.logs import get_logger
 from streams.market.errors import StreamsError
 from streams.market.trading import ABSENT, NewFill, OrderRow, OrderState, Target
 from streams.storage.database import Connection
+from streams.storage.discovered.sweeps import keep_unreadable
 from streams.storage.store import orders
 from streams.storage.store.ledger import lock_market
 
@@ -58,6 +59,7 @@ class OrderFollower:
                 reading = await gateway.read(key)
         except StreamsError as error:
             self._log.warning("an order could not be read", order_id=order.order_id, error=str(error))
+            keep_unreadable(self._connection, order.venue, error)
             return None
         return reading
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from orchestration.execution.decide.execution_detail import execution_detail
+from orchestration.execution.decide.execution_detail import FlattenDetail, execution_detail
 from orchestration.execution.decide.hedge import Finish
 from orchestration.execution.decide.risk_checks import Refusal
 from orchestration.execution.run_execution import targets_of
@@ -18,12 +18,12 @@ from streams.logs import get_logger
 from streams.market.documents import JsonDocument
 from streams.market.errors import StreamsError
 from streams.market.trading import ExecutionRow, ExecutionState
-from streams.market.units import CASH_SCALE
+from streams.market.units import CASH_SCALE, PRICE_SCALE
 from streams.storage.database import Connection
+from streams.storage.kill_files import switch_in_force
 from streams.storage.store import commands, executions
 from streams.storage.store.alerts import clear_alert, raise_alert
 from streams.storage.store.leases import release, release_dead
-from streams.storage.store.risk import current_switch
 
 
 async def obey(connection: Connection, context: TradingContext, run_id: str) -> int:
@@ -66,11 +66,32 @@ async def _flatten(
         if len(targets) < len(plan.market_keys):
             return "refused: the terms of its markets are not known"
         execution = executions.load_execution(connection, found.execution_id)
+        execution = _bind_floors(connection, execution, command)
         finish = await trader.run_execution(execution, targets, leases, flatten=command.command_id)
     finally:
         for lease in leases:
             release(connection, lease)
     return _result(connection, execution.execution_id, finish)
+
+
+def _bind_floors(connection: Connection, execution: ExecutionRow, command: commands.CommandRow) -> ExecutionRow:
+    """Bind the sale to the worst prices the person confirmed, the first time the command is taken up."""
+    prices = command.subject.get("worst_prices") or []
+    detail = execution_detail(execution.detail)
+    if not prices or (detail.flatten is not None and detail.flatten.command_id == command.command_id):
+        return execution
+    floor_of = {
+        (f"{price['venue']}:{price['market_id']}", price["outcome"]): int(Decimal(price["price"]) * PRICE_SCALE)
+        for price in prices
+    }
+    floors = {
+        leg.leg_no: max(1, floor_of[leg.market_key, leg.outcome])
+        for leg in detail.plan.legs
+        if (leg.market_key, leg.outcome) in floor_of
+    }
+    bound = FlattenDetail(command.command_id, floors)
+    executions.merge_detail(connection, execution.execution_id, {"flatten": bound.to_json()})
+    return executions.load_execution(connection, execution.execution_id)
 
 
 def _execution_of(connection: Connection, context: TradingContext, subject: JsonDocument) -> ExecutionRow | str:
@@ -84,7 +105,7 @@ def _execution_of(connection: Connection, context: TradingContext, subject: Json
         return _flat(execution, "nothing is held any more") if is_flat else "refused: it settled"
     if execution.mode != context.mode:
         return f"refused: it was made in mode {execution.mode}, trading is in mode {context.mode}"
-    if current_switch(connection) == "kill":
+    if switch_in_force(connection, context.settings.home_dir) == "kill":
         return "refused: trading is killed"
     return execution
 

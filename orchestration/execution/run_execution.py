@@ -38,11 +38,11 @@ from streams.market.identity import Venue, market_key
 from streams.market.trading import ExecutionRow, ExecutionState, Target
 from streams.market.units import PRICE_SCALE
 from streams.storage.database import Connection
+from streams.storage.kill_files import switch_in_force
 from streams.storage.store import executions, orders
 from streams.storage.store.alerts import clear_alert, raise_alert
 from streams.storage.store.leases import Lease, heartbeat
 from streams.storage.store.market_groups import load_market_infos
-from streams.storage.store.risk import current_switch
 
 _LONGEST_WAIT_S = 5.0
 """A venue that asks to be left alone for longer is asked again after this: exposure may be open."""
@@ -83,7 +83,7 @@ class ExecutionRun:
         self._state = execution.state
         self._exposure_usd_seconds_e6 = detail.exposure_usd_seconds_e6
         self._peak_e6 = detail.peak_exposure_e6
-        self._measured_at = self._started = time.monotonic()
+        self._measured_at = self._started = self._read_from = time.monotonic()
         asked = detail.flatten or FlattenDetail()
         self._flatten = flatten
         is_same = flatten is None or flatten == asked.command_id
@@ -109,6 +109,7 @@ class ExecutionRun:
     async def _advance(self, decided_at: datetime | None) -> Finish | Refusal | None:
         """Take one step; returns the end when it was the last one."""
         self._beat()
+        self._read_from = time.monotonic()
         await self._follower.resolve(orders.load_to_follow(self._connection, self._id), self._targets)
         facts = order_facts(orders.load_orders(self._connection, self._id))
         self._measure_exposure(facts)
@@ -182,9 +183,10 @@ class ExecutionRun:
 
     def _conditions(self) -> RunConditions:
         return RunConditions(
-            switch=current_switch(self._connection),
+            switch=switch_in_force(self._connection, self._context.settings.home_dir),
             exposure_usd_seconds_e6=self._exposure_usd_seconds_e6,
-            is_overdue=time.monotonic() - self._started > self._context.settings.execution_max_s,
+            # By when the facts were read: after a long wait for the warehouse the venue is asked once more.
+            is_overdue=self._read_from - self._started > self._context.settings.execution_max_s,
             may_complete=self._may_complete,
         )
 

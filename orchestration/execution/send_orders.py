@@ -1,18 +1,26 @@
 """Sending orders: an intent in Postgres, then one sending.
 
 An order is built and signed once. Its row exists before it leaves; `sent` is noted before the call, so that a row still
-`prepared` was never sent. Identical bytes are sent again only within the decision's life; later there are only reads.
+`prepared` was never sent. The last act before its bytes leave is a look at the leases, the switch, the kills on disk
+and the decision's life: an intent that commits after a kill is never sent, and neither is one whose switch cannot be
+read. A kill that comes after that look does not reach the one order whose bytes are leaving. Identical bytes are sent
+again only within the decision's life; later there are only reads.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
 
 from orchestration.execution.decide.hedge import Place, PlanLeg
 from orchestration.execution.decide.risk_checks import Refusal, may_send
 from orchestration.execution.trading_context import TradingContext
-from orchestration.execution.venues.gateway import Gateway, OrderSpec, PreparedOrder
+from orchestration.execution.venues.gateway import Gateway, HeldBack, OrderSpec, PreparedOrder
 from streams.logs import get_logger
 from streams.market.errors import (
     InvalidAmount,
@@ -26,9 +34,11 @@ from streams.market.fees import fee_bound_e6, spend_fee_bound_e6
 from streams.market.trading import RefusalReason, Target
 from streams.market.units import PRICE_SCALE, cash_e6_of
 from streams.storage.database import Connection
+from streams.storage.kill_files import switch_in_force
+from streams.storage.reader.watchdog import end_readers
 from streams.storage.store import orders
 from streams.storage.store.leases import Lease, holds_all
-from streams.storage.store.risk import current_limits, current_switch, lock_acting, tied_up
+from streams.storage.store.risk import current_limits, lock_acting, tied_up
 
 _CENT_E6 = 10_000
 _MOST_FILLS = 50
@@ -41,6 +51,7 @@ class OrderSender:
         self._connection = connection
         self._context = context
         self._leases = leases
+        self._home = context.settings.home_dir
 
     async def place(
         self, execution_id: int, leg: PlanLeg, target: Target, step: Place, decided_at: datetime
@@ -51,6 +62,7 @@ class OrderSender:
             None when it was sent: whatever the venue answered is in the order's row then. Else why nothing happened:
             the gate's refusal, or that the venue takes no order now.
         """
+        deadline = deadline_of(decided_at, self._context.settings.decision_ttl_ms / 1000)
         gateway = self._context.gateways[leg.venue]
         spec = _spec(gateway, target, leg, step)
         try:
@@ -76,23 +88,30 @@ class OrderSender:
             client_order_id=prepared.client_order_id,
             request=prepared.request,
         )
-        written = self._write(new, is_first=not orders.load_orders(self._connection, execution_id))
+        is_first = not orders.load_orders(self._connection, execution_id)
+        written = self._write(new, deadline, is_first=is_first)
         if isinstance(written, Refusal):
             return written
-        return await self._send(gateway, prepared, written, new.expires_at)
+        purpose = "open" if is_first else "complete"
+        check = LastCheck(self._connection, self._home, self._leases, purpose, deadline)
+        return await self._send(gateway, replace(prepared, last_check=check), written, new.expires_at)
 
-    def _write(self, new: orders.NewIntent, *, is_first: bool) -> Refusal | int:
-        """Write intent and order under the lock a kill takes too; the last check is made inside."""
-        with self._connection.transaction():
-            lock_acting(self._connection)
-            refusal = may_send(
-                switch=current_switch(self._connection),
-                purpose="open" if is_first else "complete",
-                has_leases=holds_all(self._connection, self._leases),
-                is_within_life=datetime.now(UTC) < new.expires_at,
-                is_within_limits=not is_first or self._is_within_limits(new),
-            )
-            return refusal if refusal is not None else orders.write_intent(self._connection, new)
+    def _write(self, new: orders.NewIntent, deadline: float, *, is_first: bool) -> Refusal | int:
+        """Write intent and order under the lock of those who write intents; the gate's checks are made inside."""
+        try:
+            with self._connection.transaction():
+                lock_acting(self._connection, max(0.0, deadline - time.monotonic()))
+                refusal = may_send(
+                    switch=switch_in_force(self._connection, self._home),
+                    purpose="open" if is_first else "complete",
+                    has_leases=holds_all(self._connection, self._leases),
+                    is_within_life=datetime.now(UTC) < new.expires_at and time.monotonic() < deadline,
+                    is_within_limits=not is_first or self._is_within_limits(new),
+                )
+                return refusal if refusal is not None else orders.write_intent(self._connection, new)
+        except psycopg.errors.LockNotAvailable:
+            end_readers(self._connection, None)
+            return Refusal(RefusalReason.STALE_BOOK, "the decision outlived its books waiting for a lock")
 
     def _is_within_limits(self, new: orders.NewIntent) -> bool:
         limits = current_limits(self._connection, self._context.settings)
@@ -113,7 +132,10 @@ class OrderSender:
         first = True
         while True:
             try:
+                prepared.check()
                 venue_order_id = await gateway.send(prepared)
+            except HeldBack as held:
+                return self._held_back(order_id, held.refusal, was_sent=not first)
             except OutcomeUnknown as error:
                 get_logger().warning("outcome of an order is unknown", order_id=order_id, error=str(error))
                 if first and datetime.now(UTC) < expires_at:
@@ -127,6 +149,59 @@ class OrderSender:
                 return _unavailable(error) if first else None
             orders.update_order(self._connection, order_id, "sent", venue_order_id=venue_order_id)
             return None
+
+    def _held_back(self, order_id: int, refusal: Refusal, *, was_sent: bool) -> Refusal | None:
+        """Note that an order did not leave; where it has left once before, only reads tell what became of it."""
+        if was_sent:
+            orders.update_order(self._connection, order_id, "unknown", reason=f"not sent again: {refusal.reason}")
+            return None
+        orders.update_order(self._connection, order_id, "expired", reason=f"it was never sent: {refusal.reason}")
+        return refusal
+
+
+@dataclass(frozen=True, slots=True)
+class LastCheck:
+    """Looks whether an order may leave now, as the last act before it does; fails closed.
+
+    Attributes:
+        connection: Where switch and leases are.
+        home: Where a kill on disk is.
+        leases: Held on all markets of the execution.
+        purpose: As in `may_send`.
+        deadline: When the decision's life ends (monotonic seconds).
+    """
+
+    connection: Connection
+    home: Path
+    leases: Sequence[Lease]
+    purpose: str
+    deadline: float
+
+    def __call__(self) -> None:
+        """Return if it may leave.
+
+        Raises:
+            HeldBack: If it may not, or the switch cannot be read.
+        """
+        try:
+            has_leases = holds_all(self.connection, self.leases)
+            switch = switch_in_force(self.connection, self.home)
+        except psycopg.Error as error:
+            raise HeldBack(Refusal(RefusalReason.ERROR, f"the switch could not be read: {error}")) from error
+        refusal = may_send(
+            switch=switch,
+            purpose=self.purpose,
+            has_leases=has_leases,
+            is_within_life=time.monotonic() < self.deadline,
+            is_within_limits=True,
+        )
+        if refusal is not None:
+            raise HeldBack(refusal)
+
+
+def deadline_of(decided_at: datetime, life_s: float) -> float:
+    """Return when a decision's life ends, on the clock that nobody sets (monotonic seconds)."""
+    return time.monotonic() + min(life_s, life_s - (datetime.now(UTC) - decided_at).total_seconds())
 
 
 def _unavailable(error: StreamsError) -> Refusal | None:

@@ -16,6 +16,7 @@ from streams.market.identity import Venue, market_key
 from streams.market.trading import ExecutionState
 from streams.market.venue_traits import TRAITS
 from streams.storage.database import Connection
+from streams.storage.discovered.sweeps import keep_unreadable
 from streams.storage.store import executions
 from streams.storage.store.ledger import (
     Holding,
@@ -75,12 +76,13 @@ async def settle(connection: Connection, context: TradingContext) -> Settled:
             continue
         keys = {market_id: market_key(venue, market_id) for market_id in held}
         known = load_market_infos(connection, list(keys.values()))
-        settlements = {market_id: known[key].settlement_e4 if key in known else None for market_id, key in keys.items()}
+        settlements = {market_id: known[key].final_e4 if key in known else None for market_id, key in keys.items()}
         try:
             payouts = await gateway.payouts(settlements, datetime.now(UTC) - _LOOK_BACK)
         except StreamsError as error:
             result.errors += 1
             get_logger().warning("payouts could not be read", venue=venue.value, error=str(error))
+            keep_unreadable(connection, venue, error)
             continue
         booker = _Booker(connection, context, gateway, result)
         for payout in payouts:

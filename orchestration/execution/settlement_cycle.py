@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from orchestration.execution.operator_commands import obey
 from orchestration.execution.reconcile import Reconciled, reconcile
 from orchestration.execution.settlement import Balance, Settled, compare_balances, ensure_deposits, settle
 from orchestration.execution.trading_context import TradingContext
+from orchestration.execution.venues.gateway import Gateway
 from streams.logs import get_logger
-from streams.market.errors import StreamsError
+from streams.market.errors import IncompleteList, StreamsError
 from streams.market.identity import Venue
 from streams.settings import Settings
 from streams.storage.database import Connection
-from streams.storage.store.alerts import alert_detail, clear_alert, merge_alert_detail, raise_alert
+from streams.storage.discovered.sweeps import keep_unreadable
+from streams.storage.kill_files import switch_in_force
+from streams.storage.store.alerts import (
+    alert_detail,
+    clear_alert,
+    clear_other_alerts,
+    merge_alert_detail,
+    raise_alert,
+)
 from streams.storage.store.ledger import compact_totals
-from streams.storage.store.risk import current_switch
-from streams.storage.store.settlement import due_work
+from streams.storage.store.settlement import due_work, overdue_markets
 
 _BALANCE_EVERY_S = 30
+_OVERDUE = timedelta(days=1)
 _KILL = "kill"
 """Key of the alarm that is open while trading is killed."""
 
@@ -35,25 +45,41 @@ class CycleResult:
 
 async def run_cycle(connection: Connection, context: TradingContext, run_id: str) -> CycleResult:
     """Do everything that is due. Our resting orders are cancelled as they are read; a kill cancels all at first."""
-    alarm_kill(connection)
-    if current_switch(connection) == "kill":
+    alarm_kill(connection, context.settings)
+    if switch_in_force(connection, context.settings.home_dir) == "kill":
         await cancel_resting(connection, context)
     await ensure_deposits(connection, context)
     reconciled = await reconcile(connection, context, run_id)
     commands = await obey(connection, context, run_id)
     settled = await settle(connection, context)
+    alarm_overdue(connection, context.mode)
     compact_totals(connection)
     return CycleResult(reconciled, commands, settled, await compare_balances(connection, context))
 
 
-def alarm_kill(connection: Connection) -> None:
+def alarm_kill(connection: Connection, settings: Settings) -> None:
     """Open the alarm of a kill, or close it when trading goes on."""
-    if current_switch(connection) == "kill":
+    if switch_in_force(connection, settings.home_dir) == "kill":
         message = "Trading is killed: nothing leaves; open exposure is escalated. `crossbook trade resume` lifts it."
         raise_alert(connection, "kill", "critical", _KILL, message)
     else:
         for key in (_KILL, *(f"resting:{venue}" for venue in Venue)):
             clear_alert(connection, key)
+
+
+def alarm_overdue(connection: Connection, mode: str) -> None:
+    """Open an alert for each held market that has no final value long after its time; close those that are over."""
+    keys: list[str] = []
+    for market in overdue_markets(connection, mode, after=_OVERDUE):
+        keys.append(f"unsettled:{market.venue}:{market.market_id}")
+        message = (
+            f"{market.market_id} of {market.venue} ({market.title[:100]}) is held and was to settle at"
+            f" {market.due_at:%Y-%m-%d %H:%M} UTC; the venue gives no final value that is booked by itself."
+            " See docs/runbooks/unsettled-market.md."
+        )
+        detail = {"venue": market.venue, "market_id": market.market_id}
+        raise_alert(connection, "unsettled", "warning", keys[-1], message, detail)
+    clear_other_alerts(connection, "unsettled", keys)
 
 
 async def cancel_resting(connection: Connection, context: TradingContext) -> None:
@@ -66,11 +92,11 @@ async def cancel_resting(connection: Connection, context: TradingContext) -> Non
     after: dict[str, str] = {}
     for venue, gateway in context.gateways.items():
         try:
-            found = await gateway.open_orders()
-            if found:
+            count = await _count_open(connection, gateway)
+            if count:
                 await gateway.cancel_all()
-            after[venue] = "asked" if found else "none"
-            what = f"orders still rest: {len(found)}" if found and before.get(venue) == "asked" else ""
+            after[venue] = "asked" if count else "none"
+            what = f"orders still rest: {count}" if count and before.get(venue) == "asked" else ""
         except StreamsError as error:
             get_logger().warning("resting orders could not be cancelled", venue=venue.value, error=str(error))
             after[venue] = "unknown"
@@ -81,6 +107,15 @@ async def cancel_resting(connection: Connection, context: TradingContext) -> Non
         else:
             clear_alert(connection, f"resting:{venue}")
     merge_alert_detail(connection, _KILL, {"resting": after})
+
+
+async def _count_open(connection: Connection, gateway: Gateway) -> int:
+    """Return how many orders rest; those that cannot be read rest too, as far as anybody knows."""
+    try:
+        return len(await gateway.open_orders())
+    except IncompleteList as error:
+        keep_unreadable(connection, gateway.venue, error)
+        return len(error.items) + len(error.unreadable)
 
 
 def why_due(connection: Connection, settings: Settings) -> str:

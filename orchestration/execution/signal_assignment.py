@@ -8,7 +8,7 @@ from orchestration.execution.decide.risk_checks import switch_reason
 from streams.market.trading import RefusalReason
 from streams.settings import Settings
 from streams.storage.database import Connection
-from streams.storage.store.risk import current_switch
+from streams.storage.kill_files import switch_in_force
 from streams.storage.store.signals import load_actionable, refuse_all, refuse_untradable
 
 
@@ -21,7 +21,7 @@ def pick_signals(
     `least_age_s` are left to trading runs that wait for more.
     """
     refuse_untradable(connection, settings.venues)
-    switch = current_switch(connection)
+    switch = switch_in_force(connection, settings.home_dir)
     if switch != "run" or settings.trading_mode == "off":
         reason = switch_reason(switch) if switch != "run" else RefusalReason.TRADING_OFF
         refuse_all(connection, reason, settings.venues)

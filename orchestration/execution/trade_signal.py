@@ -35,11 +35,12 @@ from streams.market.trading import (
 )
 from streams.market.units import CASH_SCALE
 from streams.storage.database import Connection
+from streams.storage.kill_files import switch_in_force
 from streams.storage.store import executions
 from streams.storage.store.leases import Lease, acquire, process_holder, release
 from streams.storage.store.market_groups import load_group, load_market_infos
 from streams.storage.store.orders import count_unresolved_on
-from streams.storage.store.risk import current_limits, current_switch, tied_up
+from streams.storage.store.risk import current_limits, tied_up
 from streams.storage.store.signals import NewRefusal, load_signal, write_refusal
 
 
@@ -186,7 +187,7 @@ class SignalTrader:
         markets = [found.markets[key] for key, _ in request.legs]
         used = tied_up(self._connection, mode)
         return OpeningFacts(
-            switch=current_switch(self._connection),
+            switch=switch_in_force(self._connection, self._settings.home_dir),
             is_trading_on=self._settings.trading_mode != "off",
             is_tradable=group.is_tradable and all(market.status == "open" for market in markets),
             is_pair=group.is_pair,

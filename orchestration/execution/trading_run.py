@@ -1,8 +1,8 @@
 """A trading run takes its signals and then waits a while for those that come next.
 
 Starting a run costs a second or two; one that is there already sends its first order within a fraction of one. Which
-run takes a signal is decided by an advisory lock on its group, held while it is traded: runs that wait, and new ones,
-never work on one group at the same time, and a signal that another has traded meanwhile is left alone.
+run takes a signal is decided by a claim on its group, held while it is traded: runs that wait, and new ones, never work
+on one group at the same time, and a signal that another has traded meanwhile is left alone.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from contextlib import contextmanager
 from orchestration.execution.trade_signal import TradeResult
 from streams.settings import Settings
 from streams.storage.database import Connection
+from streams.storage.hints import Hints
+from streams.storage.kill_files import switch_in_force
 from streams.storage.store.executions import has_traded
-from streams.storage.store.risk import current_switch
 from streams.storage.store.signals import claim_group, load_actionable, release_group
 
 Trade = Callable[[int], Awaitable[TradeResult]]
@@ -23,6 +24,7 @@ Trade = Callable[[int], Awaitable[TradeResult]]
 MAX_LIFE_S = 240.0
 """A run ends after this time whatever comes, so that new code and settings are taken up."""
 _POLL_S = 1.0
+_LEAST_POLL_S = 0.1
 _CANDIDATES = 20
 
 
@@ -45,9 +47,9 @@ async def trade_and_wait(
                 results.append(await trade(signal_id))
     if wait_s <= 0:
         return results
-    connection.execute("LISTEN crossbook_signals")
+    hints = Hints(connection, "crossbook_signals", _LEAST_POLL_S)
     begun = traded_at = time.monotonic()
-    while current_switch(connection) == "run":
+    while switch_in_force(connection, settings.home_dir) == "run":
         result = await _trade_next(connection, settings, trade)
         now = time.monotonic()
         if result is not None:
@@ -56,8 +58,7 @@ async def trade_and_wait(
         if now - begun > MAX_LIFE_S or now - traded_at > wait_s:
             break
         if result is None:
-            for _ in connection.notifies(timeout=_POLL_S, stop_after=1):
-                pass
+            hints.wait(_POLL_S)
     return results
 
 

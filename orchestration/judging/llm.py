@@ -4,20 +4,23 @@ beyond the client's two; a refusal, a bad answer or a failed call raises and nev
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from decimal import Decimal
 
-from openai import APIConnectionError, APIError, APIStatusError, OpenAI
-from pydantic import ValidationError
+from openai import APIConnectionError, APIStatusError, AsyncOpenAI
+from openai.types.responses import ParsedResponse
 
 from orchestration.judging.schema import INSTRUCTIONS, PROMPT_VERSION, JudgeAnswer, question
-from streams.market.errors import PermanentError, TransientError
+from streams.market.errors import MalformedFrame, PermanentError, TransientError
 from streams.market.listing import Listing
 from streams.settings import Settings
+from streams.venues.common.responses import check_storable
 
 _TIMEOUT_S = 60.0
 _MILLION = Decimal(1_000_000)
 _MAX_OUTPUT_TOKENS = 4_000
+_MOST_TOKENS = 100_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class LanguageModelJudge:
 
     Args:
         settings: Key, base address, model and prices.
-        timeout_s: Limit of one call.
+        timeout_s: Limit of one question, with its retries and the whole answer.
     """
 
     def __init__(self, settings: Settings, *, timeout_s: float = _TIMEOUT_S) -> None:
@@ -44,12 +47,9 @@ class LanguageModelJudge:
         self.model = settings.judge_model
         self._input_price = settings.judge_input_usd_per_mtok
         self._output_price = settings.judge_output_usd_per_mtok
-        self._client = OpenAI(
-            api_key=settings.openai_api_key.get_secret_value(),
-            base_url=settings.openai_base_url or None,
-            timeout=timeout_s,
-            max_retries=2,
-        )
+        self._key = settings.openai_api_key
+        self._base_url = settings.openai_base_url or None
+        self._timeout_s = timeout_s
 
     @property
     def version(self) -> str:
@@ -64,13 +64,9 @@ class LanguageModelJudge:
             PermanentError: The API refused the call, or the model gave no usable answer.
         """
         try:
-            response = self._client.responses.parse(
-                model=self.model,
-                instructions=INSTRUCTIONS,
-                input=[{"role": "user", "content": question(a, b)}],
-                text_format=JudgeAnswer,
-                max_output_tokens=_MAX_OUTPUT_TOKENS,
-            )
+            response = asyncio.run(self._parse(question(a, b)))
+        except TimeoutError:
+            raise TransientError(f"the judge's API did not answer within {self._timeout_s:g} s") from None
         except APIStatusError as error:
             failure = (
                 TransientError if error.status_code in (408, 409, 429) or error.status_code >= 500 else PermanentError
@@ -78,14 +74,32 @@ class LanguageModelJudge:
             raise failure(f"the judge's API answered {error.status_code}") from None
         except APIConnectionError as error:
             raise TransientError(f"the judge's API cannot be reached: {type(error).__name__}") from None
-        except (APIError, ValidationError, ValueError) as error:
+        except Exception as error:  # whatever the client makes of an answer that is none
             raise PermanentError(f"the judge's answer cannot be used: {type(error).__name__}") from None
         parsed = response.output_parsed
         if parsed is None:
             raise PermanentError("the judge refused or did not finish its answer")
-        usage = response.usage
-        tokens_in, tokens_out = (usage.input_tokens, usage.output_tokens) if usage else (0, 0)
+        try:
+            check_storable(parsed.model_dump())
+        except MalformedFrame as error:
+            raise PermanentError(f"the judge's answer cannot be used: it {error.reason}") from None
+        tokens_in = _tokens(response.usage, "input_tokens", _most_input_tokens(a, b))
+        tokens_out = _tokens(response.usage, "output_tokens", _MAX_OUTPUT_TOKENS)
         return Answered(parsed, tokens_in, tokens_out, self.cost_usd(tokens_in, tokens_out))
+
+    async def _parse(self, content: str) -> ParsedResponse[JudgeAnswer]:
+        """Send one question; the limit holds for all of it, with its retries and the last byte of the answer."""
+        client = AsyncOpenAI(
+            api_key=self._key.get_secret_value(), base_url=self._base_url, timeout=self._timeout_s, max_retries=2
+        )
+        async with asyncio.timeout(self._timeout_s), client:
+            return await client.responses.parse(
+                model=self.model,
+                instructions=INSTRUCTIONS,
+                input=[{"role": "user", "content": content}],
+                text_format=JudgeAnswer,
+                max_output_tokens=_MAX_OUTPUT_TOKENS,
+            )
 
     def cost_usd(self, input_tokens: int, output_tokens: int) -> Decimal:
         """Return what so many tokens cost at the settings' prices."""
@@ -93,5 +107,16 @@ class LanguageModelJudge:
 
     def estimate_usd(self, a: Listing, b: Listing) -> Decimal:
         """Return an upper estimate of one question's cost, for the budget: three characters a token, a full answer."""
-        characters = len(INSTRUCTIONS) + len(question(a, b)) + 2_000
-        return self.cost_usd(characters // 3, _MAX_OUTPUT_TOKENS)
+        return self.cost_usd(_most_input_tokens(a, b), _MAX_OUTPUT_TOKENS)
+
+
+def _most_input_tokens(a: Listing, b: Listing) -> int:
+    return (len(INSTRUCTIONS) + len(question(a, b)) + 2_000) // 3
+
+
+def _tokens(usage: object, name: str, estimate: int) -> int:
+    """Return a number of tokens as the API states it; the estimate where it states none that can be one."""
+    found = getattr(usage, name, None)
+    if isinstance(found, int) and not isinstance(found, bool) and 0 <= found < _MOST_TOKENS:
+        return found
+    return estimate

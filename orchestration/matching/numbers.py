@@ -35,6 +35,8 @@ _WORDS: dict[str, Comparator] = {
     "fewer than": "below", "<": "below",
 }  # fmt: skip
 _UNITS = {"k": 3, "thousand": 3, "m": 6, "million": 6, "b": 9, "billion": 9, "t": 12, "trillion": 12}
+_DIGITS_MAX = 30
+"""A stated strike of more digits before or behind the point is none."""
 _STRIKE_TYPES: dict[str, Comparator] = {
     "greater": "above", "greater_or_equal": "at_least", "less": "below", "less_or_equal": "at_most",
     "between": "between",
@@ -52,9 +54,9 @@ class Threshold:
     def normal(self) -> Threshold:
         """Return the same half line with an inclusive bound, for values written as x.99 (above 2299.99 = from 2300)."""
         step = Decimal("0.01")
-        if self.comparator == "above" and (self.value + step) % 1 == 0:
+        if self.comparator == "above" and _is_whole(self.value + step):
             return Threshold("at_least", self.value + step)
-        if self.comparator == "below" and (self.value - step) % 1 == 0:
+        if self.comparator == "below" and _is_whole(self.value - step):
             return Threshold("at_most", self.value - step)
         return self
 
@@ -103,6 +105,12 @@ def _decimal(text: object) -> Decimal | None:
     if text is None or text == "":
         return None
     try:
-        return Decimal(str(text)).normalize()
+        number = Decimal(str(text)).normalize()
     except InvalidOperation:
         return None
+    return number if number.is_finite() and abs(number.adjusted()) < _DIGITS_MAX else None
+
+
+def _is_whole(number: Decimal) -> bool:
+    # Not by a remainder: a number of more digits than the context has would have none.
+    return number == number.to_integral_value()

@@ -1,13 +1,14 @@
 """SET.json and LEGS.json: the documents of `crossbook edges` and `crossbook calc`, and their answer.
 
-Numbers are decimal strings, dollars and contracts. Everything that cannot be meant is refused with one sentence.
+Numbers are decimal strings, dollars and contracts. Everything that cannot be meant is refused with one sentence, and so
+is a key that nobody reads.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -15,9 +16,10 @@ from orchestration.opportunities.edges import Offer, Taken
 from orchestration.opportunities.outcomes import InvalidSet, OutcomeCase, parse_outcomes
 from orchestration.opportunities.portfolio import Leg, Limits, Portfolio, best_portfolio, evaluate
 from orchestration.opportunities.returns import annualised_return, days_between
+from streams.documents import BadDocument, check_keys
 from streams.market.errors import InvalidAmount
 from streams.market.events import Levels
-from streams.market.fees import fee_bound_e6, from_json
+from streams.market.fees import FEE_KEYS, FeeSchedule, fee_bound_e6, from_json
 from streams.market.identity import Outcome, Venue
 from streams.market.taker_fees import taker_fees
 from streams.market.units import (
@@ -30,6 +32,20 @@ from streams.market.units import (
     size_decimal,
     size_e6,
 )
+
+_SET_KEYS = frozenset({"as_of", "markets", "outcomes", "resolves_at", "limits"})
+_MARKET_KEYS = frozenset(
+    {
+        *("id", "venue", "fee", "yes_asks", "no_asks", "size_step", "min_size", "min_notional", "price_ranges"),
+        *("cost_step", "resolves_at", "settle_lag_s"),
+    }
+)
+_LEG_KEYS = frozenset({"market", "side", "size", "price"})
+_LIMIT_KEYS = frozenset({"max_cost_usd", "cost_by_account", "min_edge_usd", "min_annualised", "max_legs"})
+_OUTCOME_KEYS = frozenset({"name", "kind", "settles"})
+_RANGE_KEYS = ("start", "end", "step")
+_MARKETS_MAX, _LEVELS_MAX, _LEGS_MAX = 2_000, 10_000, 10_000
+_LAG_MAX_S = 10 * 365 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +62,12 @@ def edges_answer(document: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     Raises:
         InvalidSet: If the document cannot be used.
     """
-    markets, cases = _frame(document)
+    markets, cases = _frame(document, _SET_KEYS)
     legs = [leg for market in markets.values() for leg in _offered_legs(market)]
     days = _days(document, markets.values(), now)
     limits = _limits(document, days)
     found = best_portfolio(legs, cases, limits)
-    minimum = (document.get("limits") or {}).get("min_annualised")
+    minimum = _mapping(document.get("limits"), "limits").get("min_annualised")
     if minimum is not None and days is None:
         raise InvalidSet("min_annualised needs resolves_at.")
     return _answer(found, days)
@@ -63,9 +79,9 @@ def calc_answer(document: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     Raises:
         InvalidSet: If the document cannot be used.
     """
-    markets, cases = _frame(document)
-    raw_legs = document.get("legs")
-    if not isinstance(raw_legs, Sequence) or isinstance(raw_legs, str) or not raw_legs:
+    markets, cases = _frame(document, _SET_KEYS | {"legs"})
+    raw_legs = _sequence(document.get("legs"), "legs", _LEGS_MAX)
+    if not raw_legs:
         raise InvalidSet("The document has no legs.")
     taken = [_given_leg(number, raw, markets) for number, raw in enumerate(raw_legs, start=1)]
     days = _days(document, markets.values(), now)
@@ -75,29 +91,62 @@ def calc_answer(document: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     return _answer(Portfolio(found.legs, found.payoffs_e6, found.locked_e6, found.stress_loss_e6, passed), days)
 
 
-def _frame(document: Mapping[str, Any]) -> tuple[dict[str, _Market], tuple[OutcomeCase, ...]]:
+def _frame(document: Mapping[str, Any], known: frozenset[str]) -> tuple[dict[str, _Market], tuple[OutcomeCase, ...]]:
     if not isinstance(document, Mapping):
         raise InvalidSet("The file must hold one JSON object.")
-    raw_markets = document.get("markets")
-    if not isinstance(raw_markets, Sequence) or isinstance(raw_markets, str) or not raw_markets:
+    _check_keys(document, known, "")
+    raw_markets = _sequence(document.get("markets"), "markets", _MARKETS_MAX)
+    if not raw_markets:
         raise InvalidSet("The set has no markets.")
     markets: dict[str, _Market] = {}
-    for raw in raw_markets:
-        market = _market(raw)
+    for number, raw in enumerate(raw_markets):
+        market = _market(raw, f"markets[{number}]")
         if market.id in markets:
             raise InvalidSet(f"The market {market.id!r} is in the set twice.")
         markets[market.id] = market
-    return markets, parse_outcomes(document.get("outcomes"), markets)
+    outcomes = document.get("outcomes")
+    for number, raw in enumerate(outcomes if isinstance(outcomes, list) else []):
+        if isinstance(raw, Mapping):
+            _check_keys(raw, _OUTCOME_KEYS, f"outcomes[{number}]")
+    return markets, parse_outcomes(outcomes, markets)
 
 
-def _market(raw: Any) -> _Market:
-    if not isinstance(raw, Mapping) or not raw.get("id"):
-        raise InvalidSet("Every market needs an id.")
+def _check_keys(document: Mapping[str, Any], known: frozenset[str], place: str) -> None:
+    try:
+        check_keys(document, known, place)
+    except BadDocument as error:
+        raise InvalidSet(f"{error}.") from None
+
+
+def _mapping(raw: Any, place: str) -> Mapping[str, Any]:
+    if raw is None:
+        return {}
+    if not isinstance(raw, Mapping):
+        raise InvalidSet(f"{place} must be a JSON object.")
+    return raw
+
+
+def _sequence(raw: Any, place: str, most: int) -> Sequence[Any]:
+    if raw is None:
+        return []
+    if not isinstance(raw, list | tuple):
+        raise InvalidSet(f"{place} must be a JSON array.")
+    if len(raw) > most:
+        raise InvalidSet(f"{place} has {len(raw)} entries; at most {most} can be handled.")
+    return raw
+
+
+def _market(raw: Any, place: str) -> _Market:
+    if not isinstance(raw, Mapping) or not raw.get("id") or not isinstance(raw["id"], str | int):
+        raise InvalidSet(f"Every market needs an id; {place} has none.")
+    _check_keys(raw, _MARKET_KEYS, place)
     market = str(raw["id"])
     try:
         venue = Venue(str(raw.get("venue")))
     except ValueError:
-        raise InvalidSet(f"Market {market!r}: venue is kalshi or polymarket, not {raw.get('venue')!r}.") from None
+        raise InvalidSet(
+            f"Market {market!r}: venue is kalshi or polymarket, not {str(raw.get('venue'))[:40]!r}."
+        ) from None
     return _Market(market, venue, raw, _time(raw.get("resolves_at"), f"Market {market!r}: resolves_at"))
 
 
@@ -110,10 +159,16 @@ def _offered_legs(market: _Market) -> list[Leg]:
     return legs
 
 
+def _schedule(market: _Market) -> FeeSchedule:
+    fee = _mapping(market.raw.get("fee"), f"Market {market.id!r}: fee")
+    _check_keys(fee, FEE_KEYS[market.venue], f"Market {market.id!r}: fee")
+    return from_json(market.venue, fee)
+
+
 def _leg(market: _Market, outcome: Outcome, levels: Levels) -> Leg:
     raw = market.raw
     try:
-        schedule = from_json(market.venue, raw.get("fee") or {})
+        schedule = _schedule(market)
         offer = Offer(
             key=f"{market.id}:{outcome}",
             levels=levels,
@@ -131,13 +186,14 @@ def _leg(market: _Market, outcome: Outcome, levels: Levels) -> Leg:
 
 
 def _levels(market: _Market, name: str) -> Levels:
-    raw = market.raw.get(name) or []
     merged: dict[int, int] = {}
-    for item in raw:
+    for number, item in enumerate(_sequence(market.raw.get(name), f"Market {market.id!r}: {name}", _LEVELS_MAX)):
         try:
-            price, size = price_e4(item[0]), size_e6(item[1])
-        except (InvalidAmount, TypeError, IndexError, KeyError) as error:
-            raise InvalidSet(f"Market {market.id!r}: {name} holds [price, size] pairs: {error}.") from None
+            raw_price, raw_size = item if isinstance(item, list | tuple) else ()
+            price, size = price_e4(raw_price), size_e6(raw_size)
+        except (InvalidAmount, ValueError) as error:
+            said = error if isinstance(error, InvalidAmount) else "this is none"
+            raise InvalidSet(f"Market {market.id!r}: {name}[{number}] holds [price, size] pairs: {said}.") from None
         if not 0 < price < PRICE_ONE_E4 or size < 0:
             raise InvalidSet(f"Market {market.id!r}: {name} has a price outside 0 to 1 or a negative size.")
         _check_grid(market, price)
@@ -147,14 +203,16 @@ def _levels(market: _Market, name: str) -> Levels:
 
 def _check_grid(market: _Market, price: int) -> None:
     """Refuse a level whose price is not on the grid. `price_ranges`: [{start, end, step}] or [[start, end, step]]."""
-    ranges = market.raw.get("price_ranges")
+    place = f"Market {market.id!r}: price_ranges"
+    ranges = _sequence(market.raw.get("price_ranges"), place, _LEVELS_MAX)
     if not ranges:
         return
-    for item in ranges:
-        start, end, step = (
-            (item["start"], item["end"], item["step"]) if isinstance(item, Mapping) else (item[0], item[1], item[2])
-        )
-        low, high, grid = price_e4(start), price_e4(end), price_e4(step)
+    for number, item in enumerate(ranges):
+        try:
+            start, end, step = [item[key] for key in _RANGE_KEYS] if isinstance(item, Mapping) else item
+            low, high, grid = price_e4(start), price_e4(end), price_e4(step)
+        except (InvalidAmount, KeyError, TypeError, ValueError):
+            raise InvalidSet(f"{place}[{number}] must be [start, end, step] in dollars.") from None
         if low <= price <= high and grid > 0 and (price - low) % grid == 0:
             return
     raise InvalidSet(f"Market {market.id!r}: {price_decimal(price)} is not on its price grid.")
@@ -163,35 +221,45 @@ def _check_grid(market: _Market, price: int) -> None:
 def _given_leg(number: int, raw: Any, markets: Mapping[str, _Market]) -> tuple[Leg, Taken]:
     if not isinstance(raw, Mapping) or str(raw.get("market")) not in markets:
         named = raw.get("market") if isinstance(raw, Mapping) else raw
-        raise InvalidSet(f"Leg {number} names {named!r}, which is not a market of the document.")
+        raise InvalidSet(f"Leg {number} names {str(named)[:80]!r}, which is not a market of the document.")
+    _check_keys(raw, _LEG_KEYS, f"legs[{number - 1}]")
     market = markets[str(raw["market"])]
     if raw.get("side") not in ("yes", "no"):
-        raise InvalidSet(f"Leg {number}: side is yes or no, not {raw.get('side')!r}.")
+        raise InvalidSet(f"Leg {number}: side is yes or no, not {str(raw.get('side'))[:40]!r}.")
     try:
         price, size = price_e4(raw.get("price", "")), size_e6(raw.get("size", ""))
         if not 0 < price < PRICE_ONE_E4 or size <= 0:
             raise InvalidAmount("a leg needs a price strictly between 0 and 1 and a size above 0")
         leg = _leg(market, "yes" if raw["side"] == "yes" else "no", [(price, size)])
         cost = -(-cash_e6_of(price, size, paying=True) // leg.cost_step_e6) * leg.cost_step_e6
-        bound = fee_bound_e6(price, size, from_json(market.venue, market.raw.get("fee") or {}), fills=1)
+        bound = fee_bound_e6(price, size, _schedule(market), fills=1)
     except (InvalidAmount, TypeError) as error:
         raise InvalidSet(f"Leg {number}: {error}.") from None
     return leg, Taken(size, cost, leg.offer.fees.of(price, size), bound, price)
 
 
 def _limits(document: Mapping[str, Any], days: Decimal | None) -> Limits:
-    raw = document.get("limits") or {}
+    raw = _mapping(document.get("limits"), "limits")
+    _check_keys(raw, _LIMIT_KEYS, "limits")
+    accounts = _mapping(raw.get("cost_by_account"), "limits.cost_by_account")
     try:
-        annualised = Decimal(str(raw.get("min_annualised", "0"))) if days is not None else Decimal(0)
+        annualised = Decimal(cash_e6(raw.get("min_annualised") or "0")) / 1_000_000
         return Limits(
             max_cost_e6=cash_e6(raw["max_cost_usd"]) if raw.get("max_cost_usd") is not None else None,
-            cost_by_account_e6={str(name): cash_e6(most) for name, most in (raw.get("cost_by_account") or {}).items()},
-            min_edge_e6=cash_e6(raw.get("min_edge_usd", "0")),
+            cost_by_account_e6={str(name): cash_e6(most) for name, most in accounts.items()},
+            min_edge_e6=cash_e6(raw.get("min_edge_usd") or "0"),
             min_return_e6=int(annualised * (days or Decimal(0)) / 365 * 1_000_000),
-            max_legs=int(raw["max_legs"]) if raw.get("max_legs") is not None else None,
+            max_legs=_count(raw["max_legs"]) if raw.get("max_legs") is not None else None,
         )
-    except (InvalidAmount, ArithmeticError, TypeError, ValueError, AttributeError) as error:
+    except InvalidAmount as error:
         raise InvalidSet(f"The limits cannot be used: {error}.") from None
+
+
+def _count(raw: Any) -> int:
+    count, rest = divmod(size_e6(raw), 1_000_000)
+    if rest or count < 0:
+        raise InvalidAmount(f"max_legs must be a whole number of at least 0, not {str(raw)[:40]!r}")
+    return count
 
 
 def _passed(found: Portfolio, limits: Limits) -> tuple[str, ...]:
@@ -214,19 +282,29 @@ def _days(document: Mapping[str, Any], markets: Any, now: datetime) -> Decimal |
         resolves = market.settles_at or default
         if resolves is None:
             return None
-        lag = Decimal(str(market.raw.get("settle_lag_s") or 0))
-        ends.append(datetime.fromtimestamp(resolves.timestamp() + int(lag), tz=UTC))
+        ends.append(_paid_at(market, resolves))
     return days_between(start, max(ends))
+
+
+def _paid_at(market: _Market, resolves: datetime) -> datetime:
+    place = f"Market {market.id!r}: settle_lag_s"
+    try:
+        lag_s = cash_e6(market.raw.get("settle_lag_s") or 0) // 1_000_000
+        if not 0 <= lag_s <= _LAG_MAX_S:
+            raise InvalidAmount("it must lie between 0 and ten years")
+        return resolves + timedelta(seconds=lag_s)
+    except (InvalidAmount, OverflowError) as error:
+        raise InvalidSet(f"{place} cannot be used: {error}.") from None
 
 
 def _time(raw: Any, what: str) -> datetime | None:
     if raw is None or raw == "":
         return None
     try:
-        value = datetime.fromisoformat(str(raw))
-    except ValueError:
-        raise InvalidSet(f"{what} is not an ISO 8601 time: {raw!r}.") from None
-    return value if value.tzinfo else value.replace(tzinfo=UTC)
+        value = datetime.fromisoformat(raw if isinstance(raw, str) else "")
+        return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise InvalidSet(f"{what} is not an ISO 8601 time: {str(raw)[:40]!r}.") from None
 
 
 def _answer(found: Portfolio, days: Decimal | None) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def _parse_case(number: int, item: Any) -> OutcomeCase:
     if isinstance(item, Mapping):
         kind = item.get("kind", "normal")
         if kind not in ("normal", "stress"):
-            raise InvalidSet(f"Outcome {number} has kind {kind!r}; it is either normal or stress.")
+            raise InvalidSet(f"Outcome {number} has kind {str(kind)[:40]!r}; it is either normal or stress.")
         settles = item.get("settles", {})
         if not isinstance(settles, Mapping):
             raise InvalidSet(f"Outcome {number}: settles must map ids to what one YES pays.")
@@ -87,5 +87,5 @@ def _settlement(number: int, value: Any) -> int:
     except InvalidAmount as error:
         raise InvalidSet(f"Outcome {number}: {error}.") from None
     if not 0 <= settlement <= PRICE_ONE_E4:
-        raise InvalidSet(f"Outcome {number}: a YES pays between 0 and 1, not {value}.")
+        raise InvalidSet(f"Outcome {number}: a YES pays between 0 and 1, not {str(value)[:40]}.")
     return settlement

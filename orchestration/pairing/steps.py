@@ -17,7 +17,8 @@ from streams.market.identity import Venue
 from streams.market.trading import PairState
 from streams.settings import Settings
 from streams.storage.database import Connection
-from streams.storage.listings import StoredMarket, load_markets
+from streams.storage.discovered.listings import StoredMarket, load_markets
+from streams.storage.discovered.sweeps import versions_after
 from streams.storage.store.judge_answers import spent_today_usd
 from streams.storage.store.market_groups import NewGroup, save_groups
 from streams.storage.store.pairs import (
@@ -35,7 +36,6 @@ from streams.storage.store.pairs import (
     save_verdicts,
     write_cursor,
 )
-from streams.storage.sweeps import versions_after
 
 _VERDICT_BATCH = 200
 _GROUPED_STATES = frozenset({"approved", "proposed", "paused", "lapsed"})

@@ -1,12 +1,11 @@
 """The run launcher: hands a run to the warm runner, which forks; takes the stock way when there is none.
 
-A run's process is remembered in the run's tags as (pid, start time), so that terminating it and asking after its health
-work from any process, whether or not the warm runner still lives.
+A run's process is remembered in the run's tags as (pid, start time, boot), so that terminating it and asking after its
+health work from any process, whether or not the warm runner still lives.
 """
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Mapping
 from typing import Any
@@ -18,8 +17,12 @@ from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionRes
 from dagster._serdes import ConfigurableClass, ConfigurableClassData, deserialize_value
 
 from orchestration.runtime.warm_protocol import WarmRunnerUnavailable, Worker, request_launch, socket_path
-from orchestration.tags import PID_TAG, STARTED_TAG
+from orchestration.tags import BOOT_TAG, PID_TAG, RECORDER, SLOT_TAG, STARTED_TAG, TRADE, process_of
+from streams.disk import is_only_recording
 from streams.settings import load_settings
+
+_AT_ANY_LEVEL = frozenset({RECORDER[SLOT_TAG], TRADE[SLOT_TAG]})
+"""Slots whose runs are launched on a nearly full disk too: to record, and to end what is open."""
 
 
 class WarmRunLauncher(dg.DefaultRunLauncher, ConfigurableClass):
@@ -33,6 +36,10 @@ class WarmRunLauncher(dg.DefaultRunLauncher, ConfigurableClass):
     def launch_run(self, context: LaunchRunContext) -> None:
         """Fork a process for the run, or launch it through the code server if the warm runner refuses."""
         run = context.dagster_run
+        settings = load_settings()
+        if run.tags.get(SLOT_TAG) not in _AT_ANY_LEVEL and is_only_recording(settings):
+            self._instance.report_run_canceled(run, message="The disk is nearly full: only recording goes on.")
+            return
         origin = run.job_code_origin
         try:
             if origin is None:
@@ -44,14 +51,15 @@ class WarmRunLauncher(dg.DefaultRunLauncher, ConfigurableClass):
                 set_exit_code_on_failure=True,
             ).get_command_args()
             arguments = command[command.index("api") :]
-            worker = request_launch(socket_path(load_settings()), run.run_id, arguments)
+            worker = request_launch(socket_path(settings), run.run_id, process_of(run.job_name), arguments)
         except WarmRunnerUnavailable as error:
             self._instance.report_engine_event(
                 f"The warm runner does not take the run ({error}); it is launched by the code server.", run
             )
             super().launch_run(context)
             return
-        self._instance.add_run_tags(run.run_id, {PID_TAG: str(worker.pid), STARTED_TAG: str(worker.started)})
+        tags = {PID_TAG: str(worker.pid), STARTED_TAG: str(worker.started), BOOT_TAG: worker.boot}
+        self._instance.add_run_tags(run.run_id, tags)
         self._run_ids.add(run.run_id)
 
     def terminate(self, run_id: str) -> bool:
@@ -63,10 +71,9 @@ class WarmRunLauncher(dg.DefaultRunLauncher, ConfigurableClass):
         if run.is_finished:
             return False
         self._instance.report_run_canceling(run)
-        if not worker.is_alive():
+        if not worker.signal(signal.SIGTERM):
             self._instance.report_run_canceled(run, message="The run's process had ended before.")
             return False
-        os.kill(worker.pid, signal.SIGTERM)
         return True
 
     @property
@@ -99,4 +106,4 @@ class WarmRunLauncher(dg.DefaultRunLauncher, ConfigurableClass):
 def _worker_of(run: dg.DagsterRun | None) -> Worker | None:
     if run is None or PID_TAG not in run.tags:
         return None
-    return Worker(int(run.tags[PID_TAG]), int(run.tags[STARTED_TAG]))
+    return Worker(int(run.tags[PID_TAG]), int(run.tags[STARTED_TAG]), run.tags.get(BOOT_TAG, ""))

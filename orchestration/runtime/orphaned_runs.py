@@ -5,11 +5,15 @@
 
 from __future__ import annotations
 
+import sys
+
 import dagster as dg
 
 from orchestration.runtime.unfinished_runs import unfinished_runs
 from orchestration.tags import RECORDER, SLOT_TAG, TRADE
+from streams.outermost import run_guarded
 from streams.settings import load_settings
+from streams.storage.access.logins import Login
 from streams.storage.database import Connection, connect, database_dsn
 from streams.storage.store.leases import runs_with_live_leases
 
@@ -25,7 +29,7 @@ def end_orphaned_runs(instance: dg.DagsterInstance, connection: Connection | Non
     Other queued runs stay queued.
     """
     if connection is None:
-        with connect(database_dsn(load_settings())) as own:
+        with connect(database_dsn(load_settings(), Login.BATCH)) as own:
             return end_orphaned_runs(instance, own)
     alive = runs_with_live_leases(connection)
     ended = []
@@ -49,4 +53,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_guarded(main))

@@ -42,10 +42,11 @@ def decide(lease: LeaseRow | None, runs: Sequence[LaunchedRun]) -> Decision:
     """Decide about one shard from its lease's row (`find_lease`) and its runs in progress.
 
     At most one run is started for a shard: none while the lease lives, or while a young run is still on its way to it.
-    A run whose lease died, or that never took it, is dead and must be ended first.
+    A run whose lease died, or that never took it, is dead and must be ended first. A lease whose holder is late but
+    seen to run has not died.
     """
     holder_dead = lease is not None and is_holder_dead(lease.holder)
-    if lease is not None and lease.is_alive and not holder_dead:
+    if lease is not None and lease.is_held:
         return Decision(start=False, reason=f"recorded by {lease.holder}")
     holder = lease.run_id if lease is not None else None
     is_finishing = (
@@ -80,8 +81,15 @@ def end_dead_run(instance: dg.DagsterInstance, run_id: str) -> None:
         instance.report_run_failed(run, "The process of this recorder is gone: its lease is dead.")
 
 
-def alert_on_silence(connection: Connection, shards: int, limit_s: float) -> dict[int, float]:
+def alert_on_silence(connection: Connection, shards: int, limit_s: float, watched_s: float) -> dict[int, float]:
     """Raise an alert for each shard whose recorder has been silent for longer than `limit_s`; clear it when it is back.
+
+    Args:
+        connection: To the warehouse.
+        shards: How many are to be recorded.
+        limit_s: Longest silence (seconds).
+        watched_s: For how long this start has been looking: a recorder that ended as it was told to, as at the stop
+            before, has that long to be started again.
 
     Returns:
         The seconds since each shard's last sign of life; a shard that was never recorded is missing.
@@ -93,6 +101,8 @@ def alert_on_silence(connection: Connection, shards: int, limit_s: float) -> dic
             continue
         key = f"stale_recorder:{shard}"
         ages[shard] = lease.age_s
+        if lease.released_at is not None and watched_s <= limit_s:
+            continue
         if lease.age_s > limit_s:
             message = f"The recorder of shard {shard} has given no sign of life for {lease.age_s:.0f} s."
             raise_alert(connection, "stale_recorder", "critical", key, message, {"shard": shard})

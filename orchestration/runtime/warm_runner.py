@@ -1,8 +1,9 @@
 """The warm runner: one process that has Dagster, dbt and all definitions imported, and forks a child per run.
 
 `python -m orchestration.runtime.warm_runner` listens on the socket of `warm_protocol` until SIGTERM or SIGINT, then
-asks its children to end and waits for them. It has one thread and no connection, so that a fork carries neither. When a
-module of ours has changed on disk it refuses, starts itself anew in place, and keeps its children.
+asks its children to end and waits for them. It has one thread, no connection and no secret, so that a fork carries
+none: the process of a run asks for its own (`streams.processes.handover`). When a module of ours has changed on disk it
+refuses, starts itself anew in place, and keeps its children.
 """
 
 from __future__ import annotations
@@ -20,7 +21,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from orchestration.runtime.warm_protocol import receive, send, socket_path, start_ticks
+from orchestration.runtime.warm_protocol import receive, send, socket_path
+from streams.log_files import write_line
+from streams.outermost import run_guarded
+from streams.process_id import boot_id, start_ticks
+from streams.processes.handover import listen_at, take_secrets
+from streams.processes.parts import Process
+from streams.redaction import redact_text
 from streams.settings import PROJECT_ROOT, load_settings
 
 DEFINITIONS_MODULE = "orchestration.definitions"
@@ -47,7 +54,7 @@ class WarmRunner:
     def serve(self) -> None:
         """Import everything, listen, and fork until SIGTERM; then end the children."""
         self._preload()
-        listener = self._listen()
+        listener = listen_at(self._path)
         waker, wakeup = socket.socketpair()
         waker.setblocking(False)
         wakeup.setblocking(False)
@@ -55,7 +62,8 @@ class WarmRunner:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_end)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        print(f"warm runner listens on {self._path}", flush=True)
+        with contextlib.suppress(OSError):
+            print(f"warm runner listens on {self._path}", flush=True)
         with selectors.DefaultSelector() as selector:
             selector.register(listener, selectors.EVENT_READ)
             selector.register(waker, selectors.EVENT_READ)
@@ -81,17 +89,6 @@ class WarmRunner:
         gc.collect()
         gc.freeze()
 
-    def _listen(self) -> socket.socket:
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if self._path.parent.stat().st_uid != os.getuid():
-            raise PermissionError(f"{self._path.parent} belongs to someone else")
-        self._path.parent.chmod(0o700)
-        self._path.unlink(missing_ok=True)
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        listener.bind(str(self._path))
-        listener.listen(64)
-        return listener
-
     def _on_end(self, *_: object) -> None:
         self._is_ending = True
 
@@ -102,6 +99,7 @@ class WarmRunner:
             try:
                 request = receive(connection)
                 arguments = request.get("arguments")
+                process = Process(str(request.get("process", Process.BATCH_RUN)))
                 if not isinstance(arguments, list):
                     send(connection, {"refused": "no arguments"})
                     return
@@ -111,11 +109,13 @@ class WarmRunner:
                     self._restart()
                 pid = os.fork()
                 if pid == 0:
-                    _run_child([connection.fileno(), listener.fileno(), *inherited], [str(part) for part in arguments])
+                    _run_child(
+                        process, [connection.fileno(), listener.fileno(), *inherited], [str(part) for part in arguments]
+                    )
                 self._children.add(pid)
-                send(connection, {"pid": pid, "started": start_ticks(pid) or 0})
+                send(connection, {"pid": pid, "started": start_ticks(pid) or 0, "boot": boot_id()})
             except (OSError, ValueError) as error:
-                print(f"warm runner: a request was dropped: {error}", file=sys.stderr, flush=True)
+                write_line(f"warm runner: a request was dropped: {error}")
 
     def _restart(self) -> None:
         signal.set_wakeup_fd(-1)
@@ -141,7 +141,7 @@ class WarmRunner:
             time.sleep(0.05)
 
 
-def _run_child(inherited: Sequence[int], arguments: list[str]) -> None:
+def _run_child(process: Process, inherited: Sequence[int], arguments: list[str]) -> None:
     """Be the process of one run: a session of its own, default signals, then the stock command. Never returns."""
     code = 1
     try:
@@ -152,13 +152,17 @@ def _run_child(inherited: Sequence[int], arguments: list[str]) -> None:
         for descriptor in inherited:
             with contextlib.suppress(OSError):
                 os.close(descriptor)
+        take_secrets(load_settings(), process)
         code = _run_command(arguments)
     except BaseException as error:
-        print(f"run process failed: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        write_line(redact_text(f"run process failed: {type(error).__name__}: {error}"))
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        # Whatever the streams say: a fork that returned from here would be a second warm runner.
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            os._exit(code)
 
 
 def _run_command(arguments: list[str]) -> int:
@@ -199,4 +203,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_guarded(main))

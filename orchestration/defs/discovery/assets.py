@@ -10,8 +10,10 @@ from orchestration.discovery.history import HistoryWindow, load_windows
 from orchestration.discovery.sweep import PageFailed, SweepSummary
 from orchestration.discovery.venue_sweep import sweep_venue
 from orchestration.resources import PlatformResource
+from orchestration.runtime.failures.retries import retried
+from streams.inert import in_markdown
 from streams.market.identity import Venue
-from streams.storage.sweeps import is_list_whole
+from streams.storage.discovered.sweeps import is_list_whole
 
 OWNERS = ["team:discovery"]
 FRESHNESS = dg.FreshnessPolicy.time_window(fail_window=timedelta(minutes=30), warn_window=timedelta(minutes=10))
@@ -56,6 +58,7 @@ class HistoryConfig(dg.Config):
     freshness_policy=FRESHNESS,
     check_specs=[_is_whole(Venue.KALSHI)],
 )
+@retried
 def kalshi_listings(config: DiscoveryConfig, platform: PlatformResource) -> Iterator[dg.MaterializeResult[None]]:
     """Kalshi's markets: a row of raw.market_versions per change of a market, one of raw.market_state per market."""
     yield _discover(platform, Venue.KALSHI, full=config.full)
@@ -68,6 +71,7 @@ def kalshi_listings(config: DiscoveryConfig, platform: PlatformResource) -> Iter
     freshness_policy=FRESHNESS,
     check_specs=[_is_whole(Venue.POLYMARKET)],
 )
+@retried
 def polymarket_listings(config: DiscoveryConfig, platform: PlatformResource) -> Iterator[dg.MaterializeResult[None]]:
     """Polymarket's markets: a row of raw.market_versions per change of a market, one of raw.market_state per market."""
     yield _discover(platform, Venue.POLYMARKET, full=config.full)
@@ -81,19 +85,23 @@ def polymarket_listings(config: DiscoveryConfig, platform: PlatformResource) -> 
     partitions_def=VENUE_DAYS,
     backfill_policy=dg.BackfillPolicy.single_run(),
 )
+@retried
 def candle_history(
     context: dg.AssetExecutionContext, config: HistoryConfig, platform: PlatformResource
 ) -> dg.MaterializeResult[None]:
     """Candlesticks and price history from the venues: a row of raw.candles per market, interval and bucket."""
     settings = platform.settings()
     windows = _windows(context, config.days or settings.backfill_days)
-    with platform.connect() as connection:
-        loaded = asyncio.run(load_windows(settings, connection, windows, config.budget_s))
+    loaded = platform.ride_out(
+        lambda connection: asyncio.run(load_windows(settings, connection, windows, config.budget_s))
+    )
     return dg.MaterializeResult(
         metadata={
             "windows": len(windows),
             "candles": sum(counts.candles for _, counts in loaded),
             "requests": sum(counts.requests for _, counts in loaded),
+            "unreadable": sum(counts.unreadable for _, counts in loaded),
+            "requests_failed": sum(counts.failed for _, counts in loaded),
             "requests_not_reached": sum(counts.not_reached for _, counts in loaded),
             **{f"candles_{venue}": sum(c.candles for v, c in loaded if v == venue) for venue in Venue},
         }
@@ -119,12 +127,11 @@ def _windows(context: dg.AssetExecutionContext, days: int) -> list[HistoryWindow
 
 def _discover(platform: PlatformResource, venue: Venue, *, full: bool) -> dg.MaterializeResult[None]:
     settings = platform.settings()
-    with platform.connect() as connection:
-        try:
-            summary = asyncio.run(sweep_venue(settings, connection, venue, full=full))
-        except PageFailed as error:
-            raise dg.Failure(description=str(error), metadata={"cursor": error.cursor}) from error
-        is_whole, seen = is_list_whole(connection, venue)
+    try:
+        summary = platform.ride_out(lambda connection: asyncio.run(sweep_venue(settings, connection, venue, full=full)))
+    except PageFailed as error:
+        raise dg.Failure(description=str(error), metadata={"cursor": error.cursor}) from error
+    is_whole, seen = platform.ride_out(lambda connection: is_list_whole(connection, venue))
     # Only a full list is followed by a matching of everything, which half a list would mislead.
     check = dg.AssetCheckResult(
         passed=is_whole or summary.kind != "full",
@@ -135,9 +142,9 @@ def _discover(platform: PlatformResource, venue: Venue, *, full: bool) -> dg.Mat
     return dg.MaterializeResult(metadata=_describe(summary), check_results=[check])
 
 
-def _describe(summary: SweepSummary) -> dict[str, dg.MetadataValue | int | str]:
+def _describe(summary: SweepSummary) -> dict[str, dg.MetadataValue | int | float | str]:
     counts = summary.counts
-    states = "\n".join(f"| {state} | {number} |" for state, number in sorted(counts.by_status.items()))
+    states = "\n".join(f"| {in_markdown(state)} | {number} |" for state, number in sorted(counts.by_status.items()))
     return {
         "sweep": summary.kind,
         "pages": summary.pages,
@@ -147,5 +154,8 @@ def _describe(summary: SweepSummary) -> dict[str, dg.MetadataValue | int | str]:
         "markets_gone": summary.gone,
         "events": summary.events,
         "malformed": summary.malformed,
+        "malformed_share": round(summary.malformed_share, 4),
+        "repeated_cursors": summary.repeated_cursors,
+        "unreadable_cursors": summary.unreadable_cursors,
         "life_cycle": dg.MetadataValue.md(f"| status | markets |\n|---|---|\n{states}"),
     }

@@ -4,6 +4,8 @@ import dagster as dg
 
 from orchestration.pairing.steps import build_groups, judge_candidates, refresh_candidates, update_pairs
 from orchestration.resources import PlatformResource
+from orchestration.runtime.failures.retries import retried
+from streams.inert import in_markdown
 
 OWNERS = ["team:matching"]
 KINDS = {"python", "postgres"}
@@ -16,10 +18,12 @@ class MatchingConfig(dg.Config):
 
 
 @dg.asset(group_name="matching", owners=OWNERS, kinds=KINDS, deps=["kalshi_listings", "polymarket_listings"])
+@retried
 def pair_candidates(config: MatchingConfig, platform: PlatformResource) -> dg.MaterializeResult[None]:
     """Two markets that blocking put together: one row per (kalshi_market_id, polymarket_market_id)."""
-    with platform.connect() as connection:
-        found = refresh_candidates(connection, platform.settings(), only_new=config.only_new)
+    found = platform.ride_out(
+        lambda connection: refresh_candidates(connection, platform.settings(), only_new=config.only_new)
+    )
     return dg.MaterializeResult(
         metadata={
             "candidates": found.candidates,
@@ -31,11 +35,15 @@ def pair_candidates(config: MatchingConfig, platform: PlatformResource) -> dg.Ma
 
 
 @dg.asset(group_name="matching", owners=OWNERS, kinds={*KINDS, "openai"}, deps=[pair_candidates])
+@retried
 def pair_verdicts(config: MatchingConfig, platform: PlatformResource) -> dg.MaterializeResult[None]:
     """A judge's answer on a candidate's texts: one row per (candidate_id, content_hash)."""
-    with platform.connect() as connection:
-        summary = judge_candidates(connection, platform.settings(), only_new=config.only_new)
-    relations = "\n".join(f"| {relation} | {count} |" for relation, count in summary.by_relation.most_common())
+    summary = platform.ride_out(
+        lambda connection: judge_candidates(connection, platform.settings(), only_new=config.only_new)
+    )
+    relations = "\n".join(
+        f"| {in_markdown(relation)} | {count} |" for relation, count in summary.by_relation.most_common()
+    )
     return dg.MaterializeResult(
         metadata={
             "judge": summary.judge,
@@ -52,10 +60,10 @@ def pair_verdicts(config: MatchingConfig, platform: PlatformResource) -> dg.Mate
 
 
 @dg.asset(group_name="matching", owners=OWNERS, kinds=KINDS, deps=[pair_verdicts])
+@retried
 def pairs(platform: PlatformResource) -> dg.MaterializeResult[None]:
     """Two markets some judge called the same contract: one row per pair. People decide; the sandbox approves itself."""
-    with platform.connect() as connection:
-        found = update_pairs(connection, platform.settings())
+    found = platform.ride_out(lambda connection: update_pairs(connection, platform.settings()))
     return dg.MaterializeResult(
         metadata={
             "new": found.new,
@@ -68,10 +76,10 @@ def pairs(platform: PlatformResource) -> dg.MaterializeResult[None]:
 
 
 @dg.asset(group_name="matching", owners=OWNERS, kinds=KINDS, deps=[pairs])
+@retried
 def market_groups(platform: PlatformResource) -> dg.MaterializeResult[None]:
     """Related markets with their possible outcomes: one row of trading.groups per pair, strike ladder or event."""
-    with platform.connect() as connection:
-        kinds, changed, ended = build_groups(connection, platform.settings())
+    kinds, changed, ended = platform.ride_out(lambda connection: build_groups(connection, platform.settings()))
     return dg.MaterializeResult(
         metadata={"changed": changed, "ended": ended, **{f"kind_{kind}": count for kind, count in kinds.items()}}
     )

@@ -10,8 +10,7 @@ from streams.storage.store.market_groups import count_tradable_without_approval
 @dg.asset_check(asset="market_groups", blocking=True)
 def no_lapsed_pair_is_tradable(platform: PlatformResource) -> dg.AssetCheckResult:
     """Every tradable pair group stands on an approval of the texts and the environment as they are now."""
-    with platform.connect() as connection:
-        wrong = count_tradable_without_approval(connection)
+    wrong = platform.ride_out(count_tradable_without_approval)
     return dg.AssetCheckResult(passed=wrong == 0, metadata={"tradable_without_approval": wrong})
 
 
@@ -19,6 +18,5 @@ def no_lapsed_pair_is_tradable(platform: PlatformResource) -> dg.AssetCheckResul
 def judge_is_within_budget(platform: PlatformResource) -> dg.AssetCheckResult:
     """What the judge has cost today does not pass the day's budget."""
     limit = platform.settings().judge_daily_budget_usd
-    with platform.connect() as connection:
-        spent = spent_today_usd(connection)
+    spent = platform.ride_out(spent_today_usd)
     return dg.AssetCheckResult(passed=spent <= limit, metadata={"spent_usd": str(spent), "budget_usd": str(limit)})

@@ -7,7 +7,7 @@ import dagster as dg
 from orchestration.defs.matching.jobs import match_everything, refresh_pairs
 from orchestration.resources import PlatformResource
 from orchestration.runtime.unfinished_runs import is_running
-from streams.storage.sweeps import has_swept
+from streams.storage.discovered.sweeps import has_swept
 
 _CHAIN_JOBS = (refresh_pairs.name, match_everything.name, "first_pass")
 

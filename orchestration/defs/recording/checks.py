@@ -14,8 +14,7 @@ _HEARTBEAT_LIMIT_S = 60
 @dg.asset_check(asset=dg.AssetKey(["raw", "coverage"]), description="No gap has been open for two minutes.")
 def no_long_open_gaps(platform: PlatformResource) -> dg.AssetCheckResult:
     """Count gaps that are still open and older than the limit, and all gaps of the last hour."""
-    with platform.connect() as connection:
-        gaps = recording_gaps(connection, _OPEN_GAP_LIMIT_S)
+    gaps = platform.ride_out(lambda connection: recording_gaps(connection, _OPEN_GAP_LIMIT_S))
     return dg.AssetCheckResult(
         passed=gaps.open_too_long == 0,
         severity=dg.AssetCheckSeverity.WARN,
@@ -26,8 +25,7 @@ def no_long_open_gaps(platform: PlatformResource) -> dg.AssetCheckResult:
 @dg.asset_check(asset=dg.AssetKey(["raw", "book_deltas"]), description="Everything received lately could be used.")
 def no_dead_letters(platform: PlatformResource) -> dg.AssetCheckResult:
     """Count dead letters of the last day and show the latest reason."""
-    with platform.connect() as connection:
-        letters = dead_letters(connection)
+    letters = platform.ride_out(dead_letters)
     return dg.AssetCheckResult(
         passed=letters.count == 0,
         severity=dg.AssetCheckSeverity.WARN,
@@ -38,8 +36,7 @@ def no_dead_letters(platform: PlatformResource) -> dg.AssetCheckResult:
 @dg.asset_check(asset=dg.AssetKey(["raw", "quotes"]), description="Recorders are alive and their rows reach us soon.")
 def recorders_keep_up(platform: PlatformResource) -> dg.AssetCheckResult:
     """Look at the commit lag and the heartbeat that recorders state in their leases."""
-    with platform.connect() as connection:
-        pulse = recorder_pulse(connection)
+    pulse = platform.ride_out(recorder_pulse)
     return dg.AssetCheckResult(
         passed=pulse.recorders > 0 and pulse.lag_ms < _LAG_LIMIT_MS and pulse.age_s < _HEARTBEAT_LIMIT_S,
         severity=dg.AssetCheckSeverity.WARN,

@@ -10,10 +10,12 @@ from orchestration.execution.signal_assignment import pick_signals
 from orchestration.resources import PlatformResource
 from orchestration.runtime.unfinished_runs import unfinished_runs
 from orchestration.tags import SIGNALS_TAG
+from streams.storage.hints import Hints
 
 # Dagster's daemon looks every 5 seconds whether a tick has ended: one that ends just before leaves no hole.
 _WAIT_S = 14.4
 _LOOK_S = 1.0
+_LEAST_LOOK_S = 0.1
 _GRACE_S = 0.4
 
 
@@ -29,7 +31,7 @@ def spread_sensor(
     settings = platform.settings()
     deadline = time.monotonic() + _WAIT_S
     with platform.connect() as connection:
-        connection.execute("LISTEN crossbook_signals")
+        hints = Hints(connection, "crossbook_signals", _LEAST_LOOK_S)
         while True:
             busy = _signals_under_way(context.instance)
             free = settings.trade_runs_max - len(busy)
@@ -43,8 +45,7 @@ def spread_sensor(
             if left <= 0:
                 yield dg.SkipReason("no signal to trade" if free else "all trading runs are under way")
                 return
-            for _ in connection.notifies(timeout=min(left, _GRACE_S if busy else _LOOK_S), stop_after=1):
-                pass
+            hints.wait(min(left, _GRACE_S if busy else _LOOK_S))
 
 
 def _request(batch: list[int], stay_s: float) -> dg.RunRequest:

@@ -26,11 +26,11 @@ class TradeConfig(dg.Config):
 @dg.op(out=dg.Out(dagster_type=dg.Nothing))
 def trade_signals(context: dg.OpExecutionContext, config: TradeConfig, platform: PlatformResource) -> None:
     """Take each signal through gate, plan and orders to HEDGED, FLAT or ESCALATED, or note why not; then stay."""
-    with platform.connect() as connection:
-        results = asyncio.run(_trade(connection, platform, config, context.run_id))
-        for result in results:
-            context.log.info(_sentence(result))
-        context.add_output_metadata(_metadata(connection, results))
+    # After an outage it begins anew: signals that were traded are left alone, and what was under way is reconciled.
+    results = platform.ride_out(lambda c: asyncio.run(_trade(c, platform, config, context.run_id)))
+    for result in results:
+        context.log.info(_sentence(result))
+    context.add_output_metadata(platform.ride_out(lambda connection: _metadata(connection, results)))
     if any(result.execution_id is not None for result in results):
         for table in ("executions", "orders", "fills", "ledger"):
             context.log_event(dg.AssetMaterialization(asset_key=["trading", table]))
@@ -78,8 +78,7 @@ def hedged_trade() -> None:
 @dg.op(out=dg.Out(dagster_type=dg.Nothing))
 def settle_and_reconcile(context: dg.OpExecutionContext, platform: PlatformResource) -> None:
     """Finish what runs left open, flatten what people asked for, follow fills, book payouts, compare balances."""
-    with platform.connect() as connection:
-        result = asyncio.run(_settle(connection, platform, context.run_id))
+    result = platform.ride_out(lambda connection: asyncio.run(_settle(connection, platform, context.run_id)))
     context.add_output_metadata(
         {
             "executions driven": result.reconciled.continued,

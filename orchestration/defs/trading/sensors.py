@@ -1,12 +1,11 @@
-"""Starts rounds of settlement and reconciliation when something is due, and tells people of alerts."""
+"""Starts rounds of settlement and reconciliation when something is due."""
 
 from collections.abc import Iterator
 
 import dagster as dg
 
 from orchestration.defs.trading.jobs import settle_trades
-from orchestration.execution.alert_delivery import send_alerts
-from orchestration.execution.settlement_cycle import alarm_kill, why_due
+from orchestration.execution.settlement_cycle import why_due
 from orchestration.resources import PlatformResource
 from orchestration.runtime.unfinished_runs import is_running
 from orchestration.tags import WHY_TAG
@@ -30,12 +29,3 @@ def settlement_sensor(
         yield dg.RunRequest(tags={WHY_TAG: why})
     else:
         yield dg.SkipReason("nothing is due")
-
-
-@dg.sensor(minimum_interval_seconds=5, default_status=dg.DefaultSensorStatus.RUNNING)
-def alert_sender(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.SkipReason:
-    """Write each new alert to the log and post it to the webhook, if one is set."""
-    with platform.connect() as connection:
-        alarm_kill(connection)
-        sent, failed = send_alerts(connection, platform.settings())
-    return dg.SkipReason(f"{sent} alerts sent, {failed} to be tried again")

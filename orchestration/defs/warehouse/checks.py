@@ -5,6 +5,9 @@ import dagster as dg
 from orchestration.cadences import Condition
 from orchestration.resources import PlatformResource
 
+_NEWEST = """SELECT (SELECT max(minute) FROM analytics.quotes_1m WHERE source = 'recorded') AS in_mart,
+    (SELECT max(received_at) FROM raw.quotes_v1 WHERE received_at < date_trunc('minute', now()) - interval '10 minutes')
+        AS recorded"""
 _QUOTES = dg.AssetKey(["analytics", "quotes_1m"])
 
 
@@ -20,12 +23,7 @@ def quotes_check(
     )
     def quotes_reach_the_recording(platform: PlatformResource) -> dg.AssetCheckResult:
         """Compare the newest recorded minute of the mart with the newest quote of a closed minute."""
-        with platform.connect() as connection:
-            row = connection.execute(
-                "SELECT (SELECT max(minute) FROM analytics.quotes_1m WHERE source = 'recorded') AS in_mart,"
-                " (SELECT max(received_at) FROM raw.quotes_v1 WHERE received_at < date_trunc('minute', now())"
-                " - interval '10 minutes') AS recorded"
-            ).fetchone()
+        row = platform.ride_out(lambda connection: connection.execute(_NEWEST).fetchone())
         in_mart, recorded = (row["in_mart"], row["recorded"]) if row else (None, None)
         reached = recorded is None or (in_mart is not None and in_mart >= recorded.replace(second=0, microsecond=0))
         return dg.AssetCheckResult(

@@ -10,8 +10,8 @@ from orchestration.discovery.sources.protocol import FetchedPage
 from streams.market.documents import JsonDocument
 from streams.market.identity import Venue
 from streams.market.listing import DiscoveredMarket
-from streams.storage.listings import EventRow
-from streams.storage.sweeps import SweepKind
+from streams.storage.discovered.listings import EventRow
+from streams.storage.discovered.sweeps import SweepKind
 from streams.venues.common.paging import Page
 from streams.venues.polymarket.gamma.listings import parse_market
 
@@ -45,24 +45,24 @@ class PolymarketSource:
         if since is not None:
             filters["start_date_min"] = since.strftime("%Y-%m-%dT%H:%M:%SZ")
         page = await self._client.gamma_markets_page(cursor, **filters)
-        return self._parsed(page.items, page.cursor)
+        return self._parsed(page)
 
     async def by_id(self, market_ids: Sequence[str]) -> FetchedPage:
         """Return markets by condition id, open and closed ones."""
         fetched = FetchedPage()
         for closed in ("true", "false"):
             page = await self._client.gamma_markets_page("", condition_ids=list(market_ids), closed=closed)
-            found = self._parsed(page.items, "")
-            fetched.extend(found)
+            fetched.extend(self._parsed(page))
         return fetched
 
-    def _parsed(self, items: list[JsonDocument], cursor: str) -> FetchedPage:
-        fetched = FetchedPage(cursor=cursor)
-        for payload in items:
-            before = len(fetched.markets)
-            fetched.parse(payload, lambda p: parse_market(p, now=self._clock()))
-            if len(fetched.markets) > before:
-                fetched.events.append(_gamma_event(fetched.markets[-1], payload))
+    def _parsed(self, page: Page[JsonDocument]) -> FetchedPage:
+        fetched = FetchedPage(cursor=page.cursor, broken_off=page.broken_off)
+        fetched.set_aside(page.unreadable)
+        for payload in page.items:
+            market = fetched.parse(payload, lambda p: parse_market(p, now=self._clock()))
+            if market is not None:
+                fetched.markets.append(market)
+                fetched.events.append(_gamma_event(market, payload))
         return fetched
 
 

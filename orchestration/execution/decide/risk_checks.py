@@ -109,10 +109,10 @@ def _history(facts: OpeningFacts) -> Refusal | None:
 def may_send(
     *, switch: SwitchState | None, purpose: str, has_leases: bool, is_within_life: bool, is_within_limits: bool
 ) -> Refusal | None:
-    """Return why one order may not leave: the last check, inside the transaction that writes its intent.
+    """Return why one order may not leave: asked when its intent is written, and again before its bytes leave.
 
     Args:
-        switch: As read under the lock that a kill takes too.
+        switch: As read at that moment.
         purpose: `open` of the first leg needs `run`; everything else lowers exposure and stops only at a kill.
         has_leases: The leases of all markets are held under the epoch of the writer.
         is_within_life: The books it was decided on are young enough.

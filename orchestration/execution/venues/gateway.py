@@ -3,20 +3,34 @@
 Implemented by `kalshi` and `polymarket` (their REST clients), `paper` (simulated fills against real books) and the
 fakes of tests.
 Errors are those of `streams.market.errors`: Refused (nothing happened), TransientError (nothing happened, try again),
-OutcomeUnknown (only reads may follow).
+OutcomeUnknown (only reads may follow); and HeldBack, when our own last check kept an order from leaving.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from orchestration.execution.decide.risk_checks import Refusal
 from streams.market.documents import JsonDocument
+from streams.market.errors import StreamsError
 from streams.market.events import BookSnapshot
 from streams.market.identity import Outcome, Venue
 from streams.market.trading import Action, NewFill, Target
+
+
+class HeldBack(StreamsError):
+    """The last check kept an order from leaving: nothing was sent.
+
+    Attributes:
+        refusal: Why.
+    """
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(f"{refusal.reason}: {refusal.detail}" if refusal.detail else str(refusal.reason))
+        self.refusal = refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +47,23 @@ class OrderSpec:
 
 @dataclass(frozen=True, slots=True)
 class PreparedOrder:
-    """An order ready to be sent: the id that makes a second sending recognisable, and the exact request (JSON)."""
+    """An order ready to be sent: the id that makes a second sending recognisable, and the exact request (JSON).
+
+    `last_check` raises `HeldBack` when the order must not leave; it is called as the last act before bytes do.
+    """
 
     client_order_id: str
     request: JsonDocument
+    last_check: Callable[[], None] | None = field(default=None, repr=False, compare=False)
+
+    def check(self) -> None:
+        """Make the last check, if there is one.
+
+        Raises:
+            HeldBack: If the order must not leave.
+        """
+        if self.last_check is not None:
+            self.last_check()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +135,13 @@ class Gateway(Protocol):
         """Build (and sign) an order. Called once per intent, before anything is written or sent."""
 
     async def send(self, order: PreparedOrder) -> str | None:
-        """Send it once; returns the venue's id where the answer has one."""
+        """Send it once; returns the venue's id where the answer has one.
+
+        Its check is made when everything but the sending is done: after waits for budget, signature and connection.
+
+        Raises:
+            HeldBack: If the check says so; nothing has left then.
+        """
 
     async def read(self, key: OrderKey) -> OrderReading:
         """Ask the venue what became of an order."""

@@ -6,13 +6,11 @@ What became of an order is read from the lists of orders and fills.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from orchestration.execution.venues.gateway import OpenOrder, OrderKey, OrderReading, OrderSpec, Payout, PreparedOrder
-from streams.market.errors import (
-    NotFound,
-)
+from streams.market.errors import IncompleteList, NotFound
 from streams.market.events import BookSnapshot
 from streams.market.identity import Venue
 from streams.market.trading import NewFill, Target
@@ -40,8 +38,9 @@ class KalshiGateway:
 
     async def books(self, targets: Sequence[Target]) -> Mapping[str, BookSnapshot]:
         """Return the books of all targets in one call."""
-        books = await self._client.order_books([target.market_id for target in targets])
-        return {book.market_id: book for book in books}
+        asked = [target.market_id for target in targets]
+        books = await self._client.order_books(asked)
+        return {book.market_id: book for book in books if book.market_id in asked}
 
     def prepare(self, spec: OrderSpec) -> PreparedOrder:
         """Build an immediate-or-cancel order under a new client_order_id."""
@@ -58,7 +57,7 @@ class KalshiGateway:
 
     async def send(self, order: PreparedOrder) -> str | None:
         """Send the stored bytes once."""
-        answer = await self._client.send_order(str(order.request["body"]).encode())
+        answer = await self._client.send_order(str(order.request["body"]).encode(), order.last_check)
         return answer.order_id
 
     async def read(self, key: OrderKey) -> OrderReading:
@@ -106,19 +105,37 @@ class KalshiGateway:
 
     async def _find(self, key: OrderKey) -> OrderState | None:
         since = int((key.sent_at - _CLOCK_SLACK).timestamp())
-        orders = await self._client.orders(market_id=key.target.market_id, min_ts=since)
-        found = next((order for order in orders if order.client_order_id == key.client_order_id), None)
+        found = await self._among(key, self._client.orders(market_id=key.target.market_id, min_ts=since))
         if found is not None or not _may_be_archived(key):
             return found
         cutoff = (await self._client.historical_cutoff()).orders_at
         if cutoff is None or key.sent_at >= cutoff:
             return None
-        archived = await self._client.historical_orders(market_id=key.target.market_id)
-        return next((order for order in archived if order.client_order_id == key.client_order_id), None)
+        return await self._among(key, self._client.historical_orders(market_id=key.target.market_id))
+
+    async def _among(self, key: OrderKey, listed: Awaitable[Sequence[OrderState]]) -> OrderState | None:
+        """Return our order among those of a list.
+
+        Raises:
+            IncompleteList: If it is not among those that can be read, and others cannot: it may be one of them.
+        """
+        incomplete: IncompleteList | None = None
+        orders: Sequence[object]
+        try:
+            orders = await listed
+        except IncompleteList as error:
+            orders, incomplete = error.items, error
+        for order in orders:
+            if isinstance(order, OrderState) and _is_ours(order, key):
+                return order
+        if incomplete is not None:
+            raise incomplete
+        return None
 
     async def _fills(self, order: OrderState, key: OrderKey) -> list[KalshiFill]:
         """Return an order's fills, with those that the live list has given to the archive."""
-        fills = {fill.key: fill for fill in await self._client.fills(order_id=order.order_id)}
+        listed = await self._client.fills(order_id=order.order_id)
+        fills = {fill.key: fill for fill in listed if fill.order_id == order.order_id}
         if sum(fill.size_e6 for fill in fills.values()) < order.filled_e6 and _may_be_archived(key):
             archived = await self._client.historical_fills(market_id=key.target.market_id)
             fills |= {fill.key: fill for fill in archived if fill.order_id == order.order_id}
@@ -156,12 +173,22 @@ class KalshiGateway:
         return result
 
 
+def _is_ours(order: OrderState, key: OrderKey) -> bool:
+    return order.client_order_id == key.client_order_id and order.market_id == key.target.market_id
+
+
 def _may_be_archived(key: OrderKey) -> bool:
     return datetime.now(UTC) - key.sent_at > _ARCHIVED_AFTER
 
 
 def _value_e4(row: SettlementState, known: int | None) -> int | None:
-    """Return what one YES paid; for scalar results the market's own value is finer than the settlement's cents."""
+    """Return what one YES paid; for scalar results the market's own value is finer than the settlement's cents.
+
+    A word that we do not know settles nothing.
+    """
     if row.result in ("yes", "no"):
         return PRICE_ONE_E4 if row.result == "yes" else 0
-    return known if known is not None else row.value_e4
+    if row.result != "scalar":
+        return None
+    value = known if known is not None else row.value_e4
+    return value if value is not None and 0 <= value <= PRICE_ONE_E4 else None

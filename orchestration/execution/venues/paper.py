@@ -58,6 +58,7 @@ class PaperGateway:
         snapshot = (await self._venue.books([spec.target])).get(spec.target.market_id)
         book = None if snapshot is None else leg_book(snapshot, spec.outcome, 0)
         levels: Levels = [] if book is None else (book.asks if spec.action == "buy" else book.bids)
+        order.check()
         fills = tuple(_fill(order.client_order_id, number, *piece, spec) for number, piece in _pieces(spec, levels))
         self._readings[order.client_order_id] = OrderReading(
             True, is_final=True, venue_order_id=order.client_order_id, fills=fills, status="paper"

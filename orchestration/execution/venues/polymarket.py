@@ -16,6 +16,7 @@ import orjson
 from orchestration.execution.venues.gateway import OpenOrder, OrderKey, OrderReading, OrderSpec, Payout, PreparedOrder
 from streams.market.errors import (
     AuthenticationFailed,
+    IncompleteList,
     InvalidAmount,
     MalformedFrame,
     NotFound,
@@ -62,7 +63,7 @@ class PolymarketGateway:
 
     async def books(self, targets: Sequence[Target]) -> Mapping[str, BookSnapshot]:
         """Return the books of all targets in one call, asked by their YES tokens; each says its grid of today."""
-        tokens = {target.terms.yes_token: TokenRef(target.market_id, "yes") for target in targets}
+        tokens = {t.terms.yes_token: TokenRef(t.market_id, "yes") for t in targets if t.terms.yes_token}
         books = await self._client.books(list(tokens), tokens)
         self._ticks |= {book.market_id: book.tick_e4 for book in books if book.tick_e4}
         return {book.market_id: book for book in books}
@@ -92,7 +93,7 @@ class PolymarketGateway:
         """Send the stored bytes once. That they are there already is no refusal: reads tell what became of them."""
         content = str(order.request["body"]).encode()
         try:
-            answer = await self._client.send_order(content)
+            answer = await self._client.send_order(content, order.last_check)
         except Refused as refused:
             if refused.code == "duplicate_order":
                 return order.client_order_id
@@ -117,8 +118,15 @@ class PolymarketGateway:
             order = await self._client.order(_order_id(key))
         except NotFound:
             order = None
-        trades = await self._client.trades(market=key.target.market_id, after=after)
-        fills = [fill for trade in trades for fill in _fills_of(trade, key)]
+        incomplete: IncompleteList | None = None
+        trades: Sequence[object]
+        try:
+            trades = await self._client.trades(market=key.target.market_id, after=after)
+        except IncompleteList as error:
+            trades, incomplete = error.items, error
+        fills = [fill for trade in trades if isinstance(trade, TradeState) for fill in _fills_of(trade, key)]
+        if incomplete is not None and (order is None or sum(f.contracts_e6 for f in fills) < order.matched_e6):
+            raise incomplete  # a trade that cannot be read may be one of ours
         if order is None:
             return OrderReading(is_found=False, fills=tuple(fills))
         return OrderReading(
@@ -162,9 +170,10 @@ class PolymarketGateway:
         paid: dict[str, int] = {}
         at: dict[str, datetime] = {}
         for row in rows:
-            if row.kind == "REDEEM" and row.market_id in markets:
-                paid[row.market_id] = paid.get(row.market_id, 0) + row.cash_e6
-                at[row.market_id] = max(row.happened_at, at.get(row.market_id, row.happened_at))
+            market_id = row.market_id.lower()
+            if row.kind == "REDEEM" and market_id in markets:
+                paid[market_id] = paid.get(market_id, 0) + row.cash_e6
+                at[market_id] = max(row.happened_at, at.get(market_id, row.happened_at))
         result: list[Payout] = []
         for market_id, known in markets.items():
             value = known if known is not None else await self._resolution(market_id, is_likely=market_id in paid)
@@ -207,6 +216,7 @@ def _tick_e4(spec: OrderSpec) -> int:
 
 def _fills_of(trade: TradeState, key: OrderKey) -> list[NewFill]:
     """Return our order's fills in a trade. The fee is not stated by the venue; it follows from the schedule."""
+    ours = {name.lower() for name in (key.client_order_id, key.venue_order_id) if name}
     return [
         NewFill(
             venue_fill_id=trade.trade_id,
@@ -218,7 +228,7 @@ def _fills_of(trade: TradeState, key: OrderKey) -> list[NewFill]:
             payload=orjson.loads(orjson.dumps(trade.payload)),
         )
         for fill in trade.fills
-        if fill.order_id in (key.client_order_id, key.venue_order_id)
+        if fill.order_id.lower() in ours
     ]
 
 

@@ -1,0 +1,130 @@
+"""One round of delivery: alerts that are due become messages, each goes through the first channel that takes it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from streams.alerting.channels import Channel, channels_of
+from streams.alerting.courier import Courier, Rests, try_channels
+from streams.alerting.kinds import SEVERITIES
+from streams.alerting.messages import DueAlert, Message, message_of, plan_messages
+from streams.alerting.sending import Outcome
+from streams.logs import get_logger
+from streams.settings import Settings
+from streams.storage.database import Connection
+from streams.storage.store.alerting import delivery
+from streams.storage.store.alerting.delivery import UnsentAlert
+from streams.storage.store.alerting.inbox import AlertState
+
+log = get_logger(room="alerts")
+
+SENDER = "sender"
+"""Name under which the round says that it has looked."""
+
+
+@dataclass(slots=True)
+class Round:
+    """What a round did, in alerts."""
+
+    sent: int = 0
+    failed: int = 0
+    no_channel: int = 0
+
+
+def send_alerts(connection: Connection, settings: Settings, rests: Rests, *, courier: Courier | None = None) -> Round:
+    """Send every alert that is due; the log has each, whatever becomes of its delivery.
+
+    Safe beside another sender, and to be broken off anywhere: an alert is claimed before it is sent, so one that was
+    under way when its sender died is sent again after a while.
+
+    Args:
+        connection: To the warehouse, in autocommit mode.
+        settings: With the channels.
+        rests: Of this process.
+        courier: Who carries; default: one over the channels of the settings.
+    """
+    channels = channels_of(settings)
+    delivery.note_look(connection, SENDER, [channel.kind for channel in channels])
+    taken = [severity for severity in SEVERITIES if any(channel.takes(severity) for channel in channels)]
+    result = Round()
+    for test in delivery.take_tests(connection):
+        _test(connection, settings, channels, test)
+    for alert in delivery.note_no_channel(connection, taken):
+        _log(alert)
+        result.no_channel += 1
+    due = {alert.alert_id: alert for alert in delivery.load_due_alerts(connection, taken)} if taken else {}
+    if not due:
+        return result
+    last_sent = delivery.load_last_sent(connection, {alert.dedup_key for alert in due.values()})
+    now = delivery.database_now(connection)
+    messages = plan_messages([_due(alert) for alert in due.values()], last_sent, now, settings.alert_cooldown_s)
+    carrier = courier or Courier(channels, settings.venues, rests)
+    for message in messages:
+        if carrier.is_over:
+            break
+        for told in message.alerts:
+            if not due[told.alert_id].attempts:
+                _log(due[told.alert_id])
+        _send(connection, carrier, message, result)
+    return result
+
+
+def _test(connection: Connection, settings: Settings, channels: Sequence[Channel], test: UnsentAlert) -> None:
+    errors = []
+    for channel, outcome in try_channels(channels, message_of([_due(test)]), settings.venues):
+        delivery.note_receipt(
+            connection,
+            [test.alert_id],
+            place=channel.place,
+            channel=channel.kind,
+            error=outcome.error,
+            took_ms=outcome.took_ms,
+        )
+        errors += [outcome.error] if outcome.error else []
+    state: AlertState = "no channel" if not channels else "failed" if errors else "sent"
+    delivery.end_test(connection, test.alert_id, state, "; ".join(errors))
+
+
+def _send(connection: Connection, courier: Courier, message: Message, result: Round) -> None:
+    claimed = delivery.claim_alerts(connection, [alert.alert_id for alert in message.alerts])
+    if len(claimed) < len(message.alerts):
+        # Somebody else sends some of them: what is left is told in the next round, if it is left.
+        delivery.give_back(connection, sorted(claimed))
+        return
+    ids, errors = sorted(claimed), [""]
+
+    def note(channel: Channel, outcome: Outcome) -> None:
+        delivery.note_receipt(
+            connection, ids, place=channel.place, channel=channel.kind, error=outcome.error, took_ms=outcome.took_ms
+        )
+        if not outcome.is_sent:
+            errors.append(outcome.error)
+            log.error("an alert was not sent", alerts=ids, channel=channel.place, reason=outcome.error)
+
+    carried = courier.carry(message, note)
+    if carried == "sent":
+        delivery.mark_sent(connection, ids)
+        result.sent += len(ids)
+    elif carried == "failed":
+        delivery.mark_failed(connection, ids, errors[-1])
+        result.failed += len(ids)
+    else:
+        delivery.give_back(connection, ids)
+
+
+def _log(alert: UnsentAlert) -> None:
+    log.warning("alert", kind=alert.kind, severity=alert.severity, message=alert.message)
+
+
+def _due(alert: UnsentAlert) -> DueAlert:
+    return DueAlert(
+        alert.alert_id,
+        alert.raised_at,
+        alert.kind,
+        alert.severity,
+        alert.dedup_key,
+        alert.message,
+        alert.detail,
+        alert.is_over,
+    )

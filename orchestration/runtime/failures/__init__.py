@@ -1,0 +1,1 @@
+"""What becomes of steps and runs that fail: they begin anew, or people are told."""
