@@ -1,4 +1,4 @@
-"""Write the reference pages that are generated from source: settings and commands. `make docs` runs it."""
+"""Write the reference pages generated from source: settings, commands, the doctor, alerts. `make docs` runs it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import typer
 
 import streams.settings as settings_module
 from app.cli.main import cli
+from app.diagnosis.causes import CAUSES, LIVENESS
+from streams.alerting.kinds import KINDS
 from streams.settings import PROJECT_ROOT, Settings, setting_name
 
 REFERENCE_DIR = PROJECT_ROOT / "docs" / "reference"
@@ -54,11 +56,48 @@ def _describe(command: Any, context: typer.Context, lines: list[str]) -> None:
     lines.append("")
 
 
+def doctor_page() -> str:
+    """Return the page of all causes that `crossbook doctor` knows, in the order of the registry."""
+    lines = [
+        _NOTE.format(source="app/diagnosis"),
+        "# What the doctor knows\n",
+        "`crossbook doctor` looks at everything below and prints one finding per check, each with a remedy. It works "
+        "when nothing runs and with settings that cannot be used, and ends within fifteen seconds whatever hangs. It "
+        "exits with 1 when something is wrong; what is only worth knowing (a *notice*) does not count. `/api/health` "
+        "and the dashboard's health page judge by the same registry: checks marked *live* make them `degraded`.\n",
+        "| check | what is wrong | remedy | |",
+        "|---|---|---|---|",
+    ]
+    for cause in CAUSES:
+        marks = [word for word, is_so in (("notice", cause.is_notice), ("live", cause.check in LIVENESS)) if is_so]
+        lines.append(f"| {cause.check} | {cause.meaning} | {cause.remedy} | {', '.join(marks)} |")
+    return "\n".join(lines) + "\n"
+
+
+def alerts_page() -> str:
+    """Return the page of all kinds of alerts."""
+    lines = [
+        _NOTE.format(source="streams/alerting/kinds.py"),
+        "# Alerts\n",
+        "Every kind of alert: the gravest severity it is raised with, what is wrong, the way out, and when it is over "
+        "by itself. How they reach people is told in [alerts](../how-to/alerts.md).\n",
+        "| kind | severity | what is wrong | way out | over when |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| `{kind.name}` | {kind.severity} | {kind.meaning} | {kind.remedy} | {kind.clears} |"
+        for kind in KINDS.values()
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def write_pages(folder: Path) -> None:
-    """Write both pages."""
+    """Write all pages."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "settings.md").write_text(settings_page())
     (folder / "commands.md").write_text(commands_page())
+    (folder / "doctor.md").write_text(doctor_page())
+    (folder / "alerts.md").write_text(alerts_page())
 
 
 if __name__ == "__main__":

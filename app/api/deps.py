@@ -1,21 +1,21 @@
-"""What routes depend on: a connection, the requested page, and the permission to write."""
+"""What routes depend on: a connection, the requested page, and who acts."""
 
 from __future__ import annotations
 
-import hmac
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, TypeVar
 
-from fastapi import Depends, Query, Request, Security
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+import anyio
+import anyio.to_thread
+from fastapi import Depends, Query, Request
 
-from app.api.errors import ApiProblem
+from app.doors.roles import Identity
 from app.queries.rows import PAGE_LIMIT_MAX
 from streams.settings import Settings
 from streams.storage.database import Connection
 
-_BEARER = HTTPBearer(auto_error=False, description="The text in the file api_token of CROSSBOOK_HOME.")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +27,28 @@ class Paging:
 
 
 def get_connection(request: Request) -> Iterator[Connection]:
-    """Lend a connection of the pool for one request."""
+    """Lend a connection of the pool for one request; the first one opens that of the acts too, while there is room."""
+    request.app.state.acts_pool()
     with request.app.state.pool().connection() as connection:
         yield connection
 
 
-def get_settings(request: Request) -> Settings:
-    """Return the settings of the application."""
+async def act_on(request: Request, act: Callable[[Connection], T]) -> T:
+    """Run an operator's act on a connection and in a thread that no read can take; several at once wait for each other.
+
+    Raises:
+        PoolTimeout: If the server gives no connection.
+    """
+
+    def run() -> T:
+        with request.app.state.acts_pool().connection() as connection:
+            return act(connection)
+
+    return await anyio.to_thread.run_sync(run, limiter=request.app.state.acts_limiter)
+
+
+async def get_settings(request: Request) -> Settings:
+    """Return the settings of the application. Asynchronous, so that it needs no thread of those that read."""
     settings: Settings = request.app.state.settings
     return settings
 
@@ -46,18 +61,13 @@ def get_paging(
     return Paging(limit, cursor or None)
 
 
-def require_token(
-    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)]
-) -> None:
-    """Refuse a write without the token."""
-    given = "" if credentials is None else credentials.credentials
-    if not hmac.compare_digest(given.encode(), request.app.state.token.encode()):
-        raise ApiProblem(
-            401, "unauthorised", "Send the text of CROSSBOOK_HOME/api_token as `Authorization: Bearer ...`."
-        )
+async def get_identity(request: Request) -> Identity:
+    """Return who acts, as the door has found and permitted them."""
+    identity: Identity = request.state.identity
+    return identity
 
 
 Warehouse = Annotated[Connection, Depends(get_connection)]
 CurrentSettings = Annotated[Settings, Depends(get_settings)]
 WantedPage = Annotated[Paging, Depends(get_paging)]
-MayWrite = Depends(require_token)
+ActingPerson = Annotated[Identity, Depends(get_identity)]

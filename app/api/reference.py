@@ -5,6 +5,9 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
+from app.api.acts import TOKEN_SCHEME
+from app.doors.roles import Act, lowest_role
+
 _STYLE = """
 body{font:15px/1.55 "Source Sans 3",system-ui,sans-serif;color:#1B2333;max-width:960px;margin:2rem auto;padding:0 1rem}
 section{border:1px solid #E1E6EF;border-radius:.6rem;padding:.8rem 1.1rem;margin:.9rem 0}
@@ -41,7 +44,7 @@ def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
     table = f"<table><tr><th>Parameter</th><th>In</th><th>Type</th><th>Meaning</th></tr>{rows}</table>" if rows else ""
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
     takes = f"<p>Body: <code>{escape(_kind(body))}</code></p>" if body else ""
-    secured = "<p>Needs the token: <code>Authorization: Bearer ...</code></p>" if operation.get("security") else ""
+    secured = _security(operation["security"])
     answer = next(
         (
             _kind(response["content"]["application/json"]["schema"])
@@ -55,6 +58,14 @@ def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
         f"<p>{escape(operation.get('description', ''))}</p>{secured}{table}{takes}"
         f"<p>Answers <code>{escape(answer)}</code></p></section>"
     )
+
+
+def _security(alternatives: list[dict[str, list[str]]]) -> str:
+    """Return who may: an empty alternative lets everybody."""
+    if {} in alternatives:
+        return "<p>A read, open without a token.</p>"
+    (scope,) = alternatives[0][TOKEN_SCHEME]
+    return f"<p>Needs a token of the scope <code>{scope}</code>, for {lowest_role(Act(scope))}s and above.</p>"
 
 
 def _schema(name: str, schema: dict[str, Any]) -> str:

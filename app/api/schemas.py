@@ -214,27 +214,53 @@ class Mode(BaseModel):
     trading: str | None
 
 
-class Health(BaseModel):
-    """How the system is."""
+class HealthFinding(Answer):
+    """Something that is wrong, as `crossbook doctor` says it."""
 
-    status: Literal["ok", "degraded"]
+    check: str
+    found: str
+    remedy: str
+
+
+class AlertsState(BaseModel):
+    """Open alerts: how many, how many nobody acknowledged or reached nobody, and by which channels they are sent."""
+
+    open: int
+    critical: int
+    unacknowledged: int
+    undelivered: int
+    channels: list[str] = Field(description="Kinds of the channels in their order; empty: no channel is set.")
+    sentences: list[str] = Field(description="What stands above the dashboard's pages; empty where nothing does.")
+
+
+class Health(BaseModel):
+    """How the system is. Without a database the counts are null or empty, and the status is `down`."""
+
+    status: Literal["ok", "degraded", "down"] = Field(
+        description="down: the database does not answer or is busy. degraded: something is wrong; see `findings`."
+    )
     problems: list[str]
+    findings: list[HealthFinding]
     mode: Mode
-    switch: str | None
-    markets: dict[str, int]
-    candidates: int
-    verdicts: int
-    pairs: dict[str, int]
-    deltas: int
-    gaps: dict[str, int]
-    marts: list[Mart]
-    views: list[View]
-    signals: int
-    refusals: dict[str, int]
-    pnl_usd: Amount
-    open_alerts: int
-    recorder_age_s: float | None
-    quote_age_s: float | None
+    switch: str | None = None
+    markets: dict[str, int] = {}
+    candidates: int | None = None
+    verdicts: int | None = None
+    pairs: dict[str, int] = {}
+    deltas: int | None = None
+    gaps: dict[str, int] = {}
+    marts: list[Mart] = []
+    views: list[View] = []
+    signals: int | None = None
+    refusals: dict[str, int] = {}
+    pnl_usd: Amount | None = None
+    open_alerts: int | None = None
+    alerts: AlertsState | None = None
+    recorder_age_s: float | None = None
+    quote_age_s: float | None = None
+
+
+_FOR = "For whom: stands in the reason. The row has the name of the token's or session's person."
 
 
 class DecisionBody(BaseModel):
@@ -243,10 +269,13 @@ class DecisionBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     decision: PairDecision
-    who: str = Field(min_length=1, max_length=80, description="The person's name.")
+    who: str | None = Field(default=None, description=_FOR)
     reason: str = Field(default="", max_length=1000)
     kalshi_text_hash: str | None = Field(default=None, max_length=64)
     polymarket_text_hash: str | None = Field(default=None, max_length=64)
+    seen_state: str | None = Field(
+        default=None, max_length=20, description="Refused with 409 unless the pair is in this state."
+    )
 
 
 class DecisionAnswer(BaseModel):
@@ -257,18 +286,93 @@ class DecisionAnswer(BaseModel):
 
 
 class SwitchBody(BaseModel):
-    """Who switches, and why."""
+    """Why trading is switched."""
 
     model_config = ConfigDict(extra="forbid")
 
-    who: str = Field(min_length=1, max_length=80, description="The person's name.")
-    reason: str = Field(default="", max_length=1000)
+    who: str | None = Field(default=None, description=_FOR)
+    reason: str = Field(default="", description="At most 1000 printable characters; a kill's is cut to them.")
+    seen_state: str | None = Field(
+        default=None,
+        max_length=20,
+        description="Refused with 409 unless the switch is in this state. A kill is never refused for it.",
+    )
+
+
+class OrderUnderWay(BaseModel):
+    """An order whose fate is open."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    order_id: int
+    execution_id: int = Field(description="The trade it belongs to.")
+    venue: str
+    market_id: str
+    state: str
 
 
 class SwitchAnswer(BaseModel):
-    """The switch in force after the request."""
+    """The switch in force after the request, and after a kill what is still under way."""
 
-    switch_id: int
+    switch_id: int | None = Field(description="Null for a kill that is not recorded yet.")
     state: str
     set_by: str
     set_at: datetime
+    under_way: list[OrderUnderWay] = Field(
+        default=[], description="After a kill: orders that had no last word within two seconds."
+    )
+    is_intent_open: bool = Field(
+        default=False, description="After a kill: somebody is writing an order, which will not be sent."
+    )
+    is_under_way_known: bool = Field(default=True, description="False where the warehouse answered no more.")
+    is_recorded: bool = Field(
+        default=True,
+        description="False for a kill that lies on disk because the warehouse does not answer: in force for every order"
+        " of this machine that has not left, and recorded as soon as the warehouse is there.",
+    )
+
+
+class FlattenLegAnswer(Answer):
+    """What a flatten would sell of one outcome; dollars per contract. Null without a bid."""
+
+    venue: str
+    market_id: str
+    outcome: str
+    title: str
+    contracts: Amount
+    best_bid: Amount | None
+    worst_price: Amount | None
+    book_age_s: float | None
+    is_stale: bool
+
+
+class FlattenOfferAnswer(Answer):
+    """What a flatten of a trade would sell, and at worst for how much. Pass `seen` to ask for just this."""
+
+    execution_id: int
+    title: str
+    state: str
+    mode: str
+    slippage_usd: Amount
+    least_usd: Amount | None
+    legs: list[FlattenLegAnswer]
+    seen: str
+
+
+class FlattenBody(BaseModel):
+    """Why a trade is sold, and what was seen of it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    who: str | None = Field(default=None, description=_FOR)
+    reason: str = Field(default="", max_length=1000)
+    seen: str = Field(
+        max_length=64, description="`seen` of the offer that was read; refused with 409 if the trade changed since."
+    )
+
+
+class FlattenAnswer(BaseModel):
+    """The act that was written, with what it may sell."""
+
+    command_id: int
+    offer: FlattenOfferAnswer

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,14 +36,12 @@ def edges(set_file: FileArgument, json_: JsonOption = False) -> None:
 
 def _answer(path: Path, compute: Callable[[Mapping[str, Any], datetime], dict[str, Any]], *, as_json: bool) -> None:
     from orchestration.opportunities.outcomes import InvalidSet
+    from streams.documents import BadDocument, load_document
 
-    name = "Standard input" if str(path) == "-" else str(path)
     try:
-        document = json.loads(typer.get_text_stream("stdin").read() if str(path) == "-" else path.read_text())
-    except OSError as error:
-        fail(f"{name} cannot be read: {error.strerror}.", ExitCode.USAGE)
-    except ValueError as error:
-        fail(f"{name} is not JSON: {error}.", ExitCode.USAGE)
+        document = load_document(path)
+    except BadDocument as error:
+        fail(str(error), ExitCode.USAGE)
     try:
         answer = compute(document, datetime.now(UTC))
     except InvalidSet as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any
 
 import typer
@@ -26,6 +25,7 @@ def fee(
     json_output: JsonOption = False,
 ) -> None:
     """Print the fee of one fill, bought in an order of its own, in dollars."""
+    from streams.documents import plain_decimal
     from streams.market.errors import InvalidAmount
     from streams.market.fees import from_json, maker_fee_e6, taker_fee_e6
     from streams.market.units import cash_decimal, price_e4, size_e6
@@ -34,8 +34,13 @@ def fee(
         fail(f"--venue must be kalshi or polymarket, not {venue!r}.", ExitCode.USAGE)
     if role not in ("taker", "maker"):
         fail(f"--role must be taker or maker, not {role!r}.", ExitCode.USAGE)
+    for option, text in (("--price", price), ("--size", size)):
+        try:
+            plain_decimal(text)
+        except ValueError as error:
+            fail(f"{option} cannot be used: {error}.", ExitCode.USAGE)
     try:
-        charged = from_json(venue, _object(schedule))
+        charged = from_json(venue, _object(schedule, venue))
         fee_of = taker_fee_e6 if role == "taker" else maker_fee_e6
         fee_e6 = fee_of(price_e4(price), size_e6(size), charged)
     except InvalidAmount as error:
@@ -43,11 +48,17 @@ def fee(
     emit_document({"fee_usd": cash_decimal(fee_e6)}, as_json=json_output)
 
 
-def _object(text: str) -> dict[str, Any]:
+def _object(text: str, venue: str) -> dict[str, Any]:
+    from streams.documents import BadDocument, check_keys, parse_document
+    from streams.market.fees import FEE_KEYS
+    from streams.market.identity import Venue
+
     try:
-        document = json.loads(text, parse_float=str)
-    except ValueError as error:
-        fail(f"--schedule is not JSON: {error}.", ExitCode.USAGE)
+        document = parse_document(text)
+        if isinstance(document, dict):
+            check_keys(document, FEE_KEYS[Venue(venue)], "")
+    except BadDocument as error:
+        fail(f"--schedule is not JSON that can be used: {error}.", ExitCode.USAGE)
     if not isinstance(document, dict):
         fail("--schedule must be a JSON object.", ExitCode.USAGE)
-    return document
+    return {name: repr(value) if isinstance(value, float) else value for name, value in document.items()}

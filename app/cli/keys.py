@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -11,8 +10,10 @@ import typer
 
 from app.cli.output import ExitCode, JsonOption, emit_document, emit_lines, fail
 
+_SIZE_MAX = 100_000
 keys = typer.Typer(name="keys", help="The encrypted keystore of venue keys.", no_args_is_help=True)
-_VENUES = ("kalshi", "polymarket")
+_VENUES = ("kalshi", "kalshi-read", "polymarket")
+"""Names that stand for the environment in force; `kalshi-read` is the recorder's key of scope `read`."""
 
 
 def register(cli: typer.Typer) -> None:
@@ -22,7 +23,9 @@ def register(cli: typer.Typer) -> None:
 
 @keys.command("set")
 def set_key(
-    name: Annotated[str, typer.Argument(help="kalshi, polymarket (of the environment in force), or a full name.")],
+    name: Annotated[
+        str, typer.Argument(help="kalshi, kalshi-read, polymarket (of the environment in force), or a full name.")
+    ],
     file: Annotated[
         Path | None, typer.Option(help="JSON object of the fields, or Kalshi's PEM file; - is standard input.")
     ] = None,
@@ -61,20 +64,49 @@ def remove_key(name: Annotated[str, typer.Argument(help="As listed.")], json_out
     emit_document({"name": name, "removed": True}, as_json=json_output)
 
 
+@keys.command("passphrase")
+def change_passphrase(
+    file: Annotated[Path | None, typer.Option(help="File with the new passphrase; - is standard input.")] = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Seal all keys anew under another passphrase: opened with CROSSBOOK_KEYSTORE_PASSPHRASE or the key file, as now.
+
+    Stop what runs first, and set CROSSBOOK_KEYSTORE_PASSPHRASE to the new one afterwards.
+    """
+    from streams.settings import load_settings
+    from streams.venues.credentials.keystore import Keystore
+
+    keystore = Keystore(load_settings())
+    if file is None and sys.stdin.isatty():
+        new = str(typer.prompt("New passphrase", hide_input=True, confirmation_prompt=True))
+    else:
+        new = _read_text(file, "the new passphrase").rstrip("\r\n")
+    resealed = keystore.change_passphrase(new)
+    emit_document({"resealed": resealed, "next": "set CROSSBOOK_KEYSTORE_PASSPHRASE to it"}, as_json=json_output)
+
+
+def _read_text(file: Path | None, holds: str) -> str:
+    from streams.documents import BadDocument, read_text
+
+    try:
+        return read_text(Path("-") if file is None else file, most=_SIZE_MAX, holds=holds)
+    except BadDocument as error:
+        fail(str(error), ExitCode.USAGE)
+
+
 def _read_fields(name: str, file: Path | None, key_id: str) -> dict[str, str]:
+    from streams.documents import BadDocument, parse_document
+
     if file is None and sys.stdin.isatty():
         return _ask(name)
-    try:
-        text = sys.stdin.read() if file is None or str(file) == "-" else file.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        fail(f"{file} cannot be read: {type(error).__name__}.", ExitCode.USAGE)
+    text = _read_text(file, "a JSON object of the key's fields, or a PEM")
     if "-----BEGIN" in text and not text.lstrip().startswith("{"):
         if not key_id:
             fail("A PEM needs its --key-id.", ExitCode.USAGE)
         return {"key_id": key_id, "private_key_pem": text}
     try:
-        document = json.loads(text)
-    except ValueError:
+        document = parse_document(text)
+    except BadDocument:
         fail("What was given is neither a JSON object nor a PEM.", ExitCode.USAGE)
     if not isinstance(document, dict) or not all(isinstance(value, str | int) for value in document.values()):
         fail("The key must be a JSON object of texts.", ExitCode.USAGE)

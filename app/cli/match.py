@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
-from app.cli.output import ExitCode, JsonOption, emit_lines, fail
+from app.cli.output import ExitCode, JsonOption, emit_lines, fail, warn
 
 if TYPE_CHECKING:
     from orchestration.judging.judge import Judge
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from streams.market.identity import Venue
     from streams.market.listing import Listing
 
+_T = TypeVar("_T")
+_PAIR_KEYS = frozenset({"pair_id", "a", "b"})
 JudgeChoice = Literal["rules", "llm", "both"]
 _NAMES: dict[str, tuple[str, ...]] = {
     "market_id": ("market_id", "ticker", "condition_id", "conditionId", "id", "kalshi_ticker", "polymarket_id"),
@@ -53,8 +55,9 @@ def match(
     from streams.settings import load_settings
 
     settings = load_settings()
-    left = [extract(_listing(row, Venue.KALSHI, where)) for where, row in _read_lines(kalshi)]
-    right = [extract(_listing(row, Venue.POLYMARKET, where)) for where, row in _read_lines(polymarket)]
+    reading = _Reading()
+    left = list(reading.of(kalshi, lambda row: extract(_listing(row, Venue.KALSHI))))
+    right = list(reading.of(polymarket, lambda row: extract(_listing(row, Venue.POLYMARKET))))
     by_id = {(f.listing.venue, f.listing.market_id): f for f in left + right}
     found = find_candidates(left, right, top=settings.candidates_per_market, min_score=settings.candidate_min_score)
     sides = [(by_id[Venue.KALSHI, c.kalshi_market_id], by_id[Venue.POLYMARKET, c.polymarket_market_id]) for c in found]
@@ -77,6 +80,7 @@ def match(
         ),
         as_json=as_json,
     )
+    reading.end()
 
 
 def judge(
@@ -85,23 +89,32 @@ def judge(
     as_json: JsonOption = False,
 ) -> None:
     """Judge given pairs of listings."""
-    from streams.market.identity import Venue
-
-    names, questions = [], []
-    for where, row in _read_lines(pairs):
-        a, b = row.get("a"), row.get("b")
-        if not isinstance(a, dict) or not isinstance(b, dict):
-            fail(f'{where}: a pair needs the objects "a" and "b"', ExitCode.USAGE)
-        names.append(row.get("pair_id", ""))
-        questions.append((_listing(a, Venue.KALSHI, where), _listing(b, Venue.POLYMARKET, where)))
+    reading = _Reading()
+    asked = list(reading.of(pairs, _question))
     emit_lines(
         (
             {"pair_id": name, **_document(verdict)}
-            for name, answers in zip(names, _verdicts(questions, judge_name), strict=True)
+            for (name, *_), answers in zip(asked, _verdicts([(a, b) for _, a, b in asked], judge_name), strict=True)
             for verdict in answers
         ),
         as_json=as_json,
     )
+    reading.end()
+
+
+def _question(row: dict[str, Any]) -> tuple[str, Listing, Listing]:
+    from streams.market.identity import Venue
+
+    a, b = row.get("a"), row.get("b")
+    if not isinstance(a, dict) or not isinstance(b, dict):
+        raise _BadLine('a pair needs the objects "a" and "b"')
+    unknown = sorted(set(row) - _PAIR_KEYS)
+    if unknown:
+        raise _BadLine(f"{unknown[0][:80]!r} is not known; a pair has pair_id, a and b")
+    name = row.get("pair_id", "")
+    if not isinstance(name, str | int):
+        raise _BadLine("pair_id is not a text")
+    return str(name), _listing(a, Venue.KALSHI), _listing(b, Venue.POLYMARKET)
 
 
 def _verdicts(questions: list[tuple[Listing, Listing]], choice: JudgeChoice) -> Iterator[list[Verdict]]:
@@ -147,64 +160,74 @@ def _document(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _read_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield ("file line n", object) of a JSON-lines file; a bad line ends the command with its number."""
-    import gzip
-    import json
-
-    where = path.name
-    try:
-        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, start=1):
-                where = f"{path.name} line {number}"
-                if not line.strip():
-                    continue
-                row = json.loads(line)
-                if not isinstance(row, dict):
-                    fail(f"{where}: not a JSON object", ExitCode.USAGE)
-                yield where, row
-    except json.JSONDecodeError as error:
-        fail(f"{where}: not JSON ({error.msg})", ExitCode.USAGE)
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        fail(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.", ExitCode.USAGE)
+class _BadLine(Exception):
+    """A line that cannot be used; the message says why."""
 
 
-def _listing(row: dict[str, Any], venue: Venue, where: str) -> Listing:
-    """Return a listing; a row without id or title ends the command with its line."""
+class _Reading:
+    """Reads the lines of a command's files; a bad one is named on stderr, and the rest goes on."""
+
+    def __init__(self) -> None:
+        self.bad = 0
+
+    def of(self, path: Path, make: Callable[[dict[str, Any]], _T]) -> Iterator[_T]:
+        """Yield what `make` makes of each line; a file that cannot be read ends the command."""
+        from streams.documents import BadDocument, read_lines
+
+        try:
+            for line in read_lines(path):
+                try:
+                    if line.problem or not isinstance(line.value, dict):
+                        raise _BadLine(line.problem or "not a JSON object")
+                    yield make(line.value)
+                except _BadLine as error:
+                    self.bad += 1
+                    warn(f"{path.name} line {line.number}: {error}")
+        except BadDocument as error:
+            fail(str(error), ExitCode.USAGE)
+
+    def end(self) -> None:
+        """End the command with exit code 1 if a line was bad."""
+        if self.bad:
+            raise typer.Exit(int(ExitCode.ERROR))
+
+
+def _listing(row: dict[str, Any], venue: Venue) -> Listing:
+    """Return a listing; raises `_BadLine` for a row without id or title."""
     from streams.market.listing import Listing
     from streams.venues.common.times import parse_time
 
-    texts = {name: _first(row, names, where) for name, names in _NAMES.items()}
+    texts = {name: _first(row, names) for name, names in _NAMES.items()}
     if not texts["market_id"] or not texts["title"]:
-        fail(f"{where}: a listing needs market_id and title", ExitCode.USAGE)
+        raise _BadLine("a listing needs market_id and title")
     secondary = row.get("rules_secondary")
     if isinstance(secondary, str) and secondary and secondary not in texts["rules"]:
         texts["rules"] = f"{texts['rules']}\n{secondary}"
     close_time = parse_time(texts.pop("close_time"))
     strike = row.get("strike")
     if strike is not None and not isinstance(strike, dict):
-        fail(f"{where}: strike is not an object", ExitCode.USAGE)
+        raise _BadLine("strike is not an object")
     return Listing(
         venue=venue,
         close_time=close_time,
-        outcomes=_outcomes(row.get("outcomes"), where),
+        outcomes=_outcomes(row.get("outcomes")),
         strike={key: str(value) for key, value in strike.items() if value is not None} if strike else None,
         **texts,
     )
 
 
-def _first(row: dict[str, Any], names: tuple[str, ...], where: str) -> str:
+def _first(row: dict[str, Any], names: tuple[str, ...]) -> str:
     for name in names:
         value = row.get(name)
         if value is None or value == "":
             continue
         if isinstance(value, str | int) and not isinstance(value, bool):
             return str(value)
-        fail(f"{where}: {name} is not a text", ExitCode.USAGE)
+        raise _BadLine(f"{name} is not a text")
     return ""
 
 
-def _outcomes(value: object, where: str) -> tuple[str, str]:
+def _outcomes(value: object) -> tuple[str, str]:
     import json
 
     if value is None or value == "" or value == []:
@@ -212,8 +235,8 @@ def _outcomes(value: object, where: str) -> tuple[str, str]:
     if isinstance(value, str):
         try:
             value = json.loads(value)
-        except json.JSONDecodeError:
-            fail(f"{where}: outcomes is not a list", ExitCode.USAGE)
+        except (ValueError, RecursionError):
+            raise _BadLine("outcomes is not a list") from None
     if not isinstance(value, list) or len(value) != 2:
-        fail(f"{where}: outcomes needs two names", ExitCode.USAGE)
+        raise _BadLine("outcomes needs two names")
     return str(value[0]), str(value[1])

@@ -1,4 +1,7 @@
-"""What every command prints: one JSON document on stdout with `--json`, logs on stderr, and five exit codes."""
+"""What every command prints: one JSON document on stdout with `--json`, logs on stderr, and five exit codes.
+
+Without `--json` text from outside is made inert; with it the exact text is kept, and JSON's own escapes make it so.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,9 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
+
+from streams.inert import one_line
+from streams.redaction import redact_text
 
 
 class ExitCode(IntEnum):
@@ -30,25 +36,35 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 def emit_document(document: Mapping[str, Any], *, as_json: bool) -> None:
     """Print one document: JSON, or one `name: value` line per entry."""
     if as_json:
-        print(json.dumps(document, default=_plain))
+        print(_json(document))
         return
     for name, value in document.items():
-        print(f"{name}: {value if isinstance(value, str) else json.dumps(value, default=_plain)}")
+        print(f"{name}: {one_line(value) if isinstance(value, str) else _json(value)}")
 
 
 def emit_lines(rows: Iterable[Mapping[str, Any]], *, as_json: bool) -> None:
     """Print rows: with `--json` one array, without it JSON lines."""
     if as_json:
-        print(json.dumps(list(rows), default=_plain))
+        print(_json(list(rows)))
         return
     for row in rows:
-        print(json.dumps(row, default=_plain))
+        print(_json(row))
 
 
 def fail(message: str, code: ExitCode = ExitCode.ERROR) -> NoReturn:
     """Print one sentence on stderr and exit with `code`."""
-    print(message, file=sys.stderr)
+    warn(message)
     raise typer.Exit(int(code))
+
+
+def warn(message: str) -> None:
+    """Print one sentence on stderr, without secrets and in one line whatever it quotes."""
+    print(one_line(redact_text(message)), file=sys.stderr)
+
+
+def _json(value: object) -> str:
+    """Return JSON in ASCII; DEL, the one control that JSON may hold as it is, is escaped too."""
+    return json.dumps(value, default=_plain).replace("\x7f", "\\u007f")
 
 
 def _plain(value: object) -> object:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from app.cli.operator_actions import ByOption, ReasonOption, person, refusals_as_exit_codes
+from app.cli.operator_actions import ByOption, ReasonOption, acting, refusals_as_exit_codes
 from app.cli.output import ExitCode, JsonOption, emit_document, emit_lines, fail
 from app.cli.warehouse import open_warehouse
 
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 PairIdArgument = Annotated[str, typer.Argument(help="Pair id, or any id of a market that stands in exactly one pair.")]
 StateOption = Annotated[
     Literal["proposed", "approved", "rejected", "paused", "lapsed"] | None, typer.Option("--state", help="Only these.")
+]
+SeenOption = Annotated[
+    Literal["proposed", "approved", "rejected", "paused", "lapsed"] | None,
+    typer.Option("--seen-state", help="The state it was read in; refused if it is another one by now."),
 ]
 MarketOption = Annotated[str, typer.Option("--market", help="Only pairs of this market (id of any kind).")]
 
@@ -40,25 +44,45 @@ def list_all(state: StateOption = None, market: MarketOption = "", as_json: Json
     emit_lines((_document(row) for row in rows if state in (None, row.state)), as_json=as_json)
 
 
-def approve(pair: PairIdArgument, reason: ReasonOption = "", by: ByOption = "", as_json: JsonOption = False) -> None:
+def approve(
+    pair: PairIdArgument,
+    reason: ReasonOption = "",
+    by: ByOption = "",
+    seen_state: SeenOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Allow a pair to be traded, as its texts are now."""
-    _decide(pair, "approve", reason, by, as_json=as_json)
+    _decide(pair, "approve", reason, by, seen_state, as_json=as_json)
 
 
-def reject(pair: PairIdArgument, reason: ReasonOption = "", by: ByOption = "", as_json: JsonOption = False) -> None:
+def reject(
+    pair: PairIdArgument,
+    reason: ReasonOption = "",
+    by: ByOption = "",
+    seen_state: SeenOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Say that a pair is none; it is not proposed again."""
-    _decide(pair, "reject", reason, by, as_json=as_json)
+    _decide(pair, "reject", reason, by, seen_state, as_json=as_json)
 
 
-def pause(pair: PairIdArgument, reason: ReasonOption = "", by: ByOption = "", as_json: JsonOption = False) -> None:
+def pause(
+    pair: PairIdArgument,
+    reason: ReasonOption = "",
+    by: ByOption = "",
+    seen_state: SeenOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Stop trading a pair until it is approved again."""
-    _decide(pair, "pause", reason, by, as_json=as_json)
+    _decide(pair, "pause", reason, by, seen_state, as_json=as_json)
 
 
-def _decide(any_id: str, decision: PairDecision, reason: str, by: str, *, as_json: bool) -> None:
+def _decide(
+    any_id: str, decision: PairDecision, reason: str, by: str, seen_state: str | None, *, as_json: bool
+) -> None:
     from app.operator_actions import decide_pair
     from streams.settings import load_settings
-    from streams.storage.store.pairs import find_pairs
+    from streams.storage.store.pairs import find_pairs, find_subject
 
     with refusals_as_exit_codes(), open_warehouse(load_settings()) as connection:
         found = find_pairs(connection, any_id)
@@ -68,7 +92,12 @@ def _decide(any_id: str, decision: PairDecision, reason: str, by: str, *, as_jso
             ids = ", ".join(row.pair_id for row in found)
             fail(f"{any_id} stands in {len(found)} pairs; name one of {ids}.", ExitCode.USAGE)
         pair_id = found[0].pair_id
-        decide_pair(connection, pair_id, decision, who=person(by), reason=reason)
+        subject = find_subject(connection, pair_id)
+        if subject is not None and seen_state is not None and subject.state != seen_state:
+            fail(f"It changed: {subject.words}; look again.", ExitCode.REFUSED)
+        seen = None if subject is None or seen_state is None else subject.seen
+        who, why = acting(by, reason)
+        decide_pair(connection, pair_id, decision, who=who, reason=why, seen=seen)
         row = find_pairs(connection, pair_id)[0]
     emit_document(_document(row), as_json=as_json)
 

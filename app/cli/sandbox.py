@@ -8,20 +8,39 @@ from typing import Annotated, Any
 
 import typer
 
+from streams.documents import plain_whole
+
+_LOAD_MAX = 1_000_000
+
 
 def register(cli: typer.Typer) -> None:
     """Add the command."""
     cli.command("sandbox")(sandbox)
 
 
+def _frames(text: str) -> int:
+    count = plain_whole(text)
+    if not 1 <= count <= _LOAD_MAX:
+        raise typer.BadParameter(f"{count} is not in the range 1 to {_LOAD_MAX}.")
+    return count
+
+
 def sandbox(  # noqa: PLR0913 - typer reads each option from an argument
-    kalshi_port: Annotated[int | None, typer.Option(help="Port of the Kalshi sandbox.")] = None,
-    polymarket_port: Annotated[int | None, typer.Option(help="Port of the Polymarket sandbox.")] = None,
-    admin_port: Annotated[int | None, typer.Option(help="Port of the admin interface; 0: any free one.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of the flow.")] = None,
+    kalshi_port: Annotated[int | None, typer.Option(help="Port of the Kalshi sandbox.", parser=plain_whole)] = None,
+    polymarket_port: Annotated[
+        int | None, typer.Option(help="Port of the Polymarket sandbox.", parser=plain_whole)
+    ] = None,
+    admin_port: Annotated[
+        int | None,
+        typer.Option(help="Port of the admin interface; 0: any free one.", parser=plain_whole),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the flow.", parser=plain_whole)] = None,
     profile: Annotated[str | None, typer.Option(help="Latencies and failures: zero or realistic.")] = None,
     flow: Annotated[str, typer.Option(help="Flow: usual, quiet or busy.")] = "",
-    load: Annotated[int | None, typer.Option(min=1, help="Load mode: frames a second for every subscriber.")] = None,
+    load: Annotated[
+        int | None,
+        typer.Option(parser=_frames, help="Load mode: frames a second for every subscriber."),
+    ] = None,
     catalogue: Annotated[Path | None, typer.Option(help="Catalogue file, or a folder of recorded lists.")] = None,
     truth: Annotated[Path | None, typer.Option(help="Which markets of a recorded list settle alike.")] = None,
     replay: Annotated[Path | None, typer.Option(help="Recorded books to replay instead of the flow.")] = None,

@@ -1,21 +1,25 @@
-"""`up`, `down`, `reset`, `status`, `doctor`, `sql`: the commands that concern the whole system."""
+"""`up`, `down`, `reset`, `status`, `doctor`: the commands that concern the whole system."""
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import sys
 import time
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO, cast
 
 import typer
 
 from app.cli.output import ExitCode, JsonOption, emit_document, emit_lines, fail
-from app.cli.warehouse import open_warehouse, warehouse_dsn
-from app.supervisor.state import read_state
+from app.cli.warehouse import open_warehouse
+from app.supervisor.last_start import forget_last_start, note_start
+from app.supervisor.state import HomeLock, read_state
+from streams.documents import plain_decimal
 from streams.market.errors import ConfigurationError, StreamsError
-from streams.settings import Settings, load_settings
+from streams.outermost import say
+from streams.settings import load_settings
+
+_SECONDS_MAX = 1_000_000_000
 
 
 def register(cli: typer.Typer) -> None:
@@ -25,28 +29,44 @@ def register(cli: typer.Typer) -> None:
     cli.command("reset")(reset)
     cli.command("status")(status)
     cli.command("doctor")(doctor)
-    cli.command("sql")(sql)
+
+
+def _seconds(text: str) -> float:
+    return float(plain_decimal(text))
 
 
 def up(
-    seconds: Annotated[float | None, typer.Option(help="Stop this many seconds after everything is ready.")] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(parser=_seconds, help="Stop this many seconds after everything is ready."),
+    ] = None,
     i_understand: Annotated[
         bool, typer.Option("--i-understand", help="Needed for live orders on live venues.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Start everything and keep it running until Ctrl-C."""
+    from app.supervisor.checks.preflight import check_home
     from app.supervisor.service import Supervisor
+    from streams.log_files import LogFile
     from streams.logs import configure_logs
 
+    if seconds is not None and not 0 <= seconds <= _SECONDS_MAX:
+        fail(f"--seconds must be a number from 0 to {_SECONDS_MAX}.", ExitCode.USAGE)
     settings = load_settings(**({"i_understand": True} if i_understand else {}))
+    check_home(settings.home_dir, 0)
+    if read_state(settings.home_dir) is None:
+        sys.stderr = cast("TextIO", LogFile(settings.home_dir / "logs" / "supervisor.log", sys.stderr))
     configure_logs(settings.log_level)
     try:
-        summary = Supervisor(settings, lambda line: print(line, file=sys.stderr, flush=True)).run(seconds)
-    except ConfigurationError:
-        raise
-    except StreamsError as error:
-        fail(f"The start failed: {error}")
+        summary = Supervisor(settings, say).run(seconds)
+    except Exception as error:
+        if read_state(settings.home_dir) is None:
+            note_start(settings.home_dir, str(error) if isinstance(error, StreamsError) else type(error).__name__)
+        if isinstance(error, ConfigurationError) or not isinstance(error, StreamsError):
+            raise
+        fail(f"Crossbook has stopped: {error}")
+    note_start(settings.home_dir)
     if as_json:
         emit_document(summary, as_json=True)
     else:
@@ -59,9 +79,10 @@ def down(as_json: JsonOption = False) -> None:
     state = read_state(settings.home_dir)
     if state is None:
         fail(f"Nothing runs in {settings.home_dir}.", ExitCode.NOT_RUNNING)
-    os.kill(state.pid, signal.SIGTERM)
+    if not state.signal(signal.SIGTERM) and state.is_same(read_state(settings.home_dir)):
+        fail("Crossbook runs there as a process that cannot be signalled from here (another user's or container's).")
     deadline = time.monotonic() + 180
-    while read_state(settings.home_dir) is not None:
+    while state.is_same(read_state(settings.home_dir)):
         if time.monotonic() > deadline:
             fail("It did not stop within three minutes; look at the logs.")
         time.sleep(0.2)
@@ -73,6 +94,7 @@ def reset(
     as_json: JsonOption = False,
 ) -> None:
     """Delete everything the sandbox has made: exchanges, database, recordings, runs. Only in the sandbox."""
+    from app.supervisor.checks.preflight import UNFINISHED_RESTORE
     from streams.storage.database import embedded_server
 
     settings = load_settings()
@@ -84,9 +106,17 @@ def reset(
         fail("Crossbook is running; stop it first (`crossbook down`).", ExitCode.REFUSED)
     if not yes and not typer.confirm(f"Delete all sandbox data in {settings.home_dir}?"):
         fail("Nothing was deleted.", ExitCode.REFUSED)
-    embedded_server(settings).destroy()
-    for name in ("sandbox", "segments", "dagster", "dbt", "logs", "run", "postgres"):
-        shutil.rmtree(settings.home_dir / name, ignore_errors=True)
+    lock = HomeLock(settings.home_dir)  # nothing starts meanwhile
+    lock.acquire()
+    try:
+        embedded_server(settings).destroy()
+        for name in ("sandbox", "segments", "dagster", "dbt", "logs", "postgres", "kill"):
+            shutil.rmtree(settings.home_dir / name, ignore_errors=True)
+        (settings.home_dir / UNFINISHED_RESTORE).unlink(missing_ok=True)
+        forget_last_start(settings.home_dir)
+    finally:
+        lock.release()
+    shutil.rmtree(settings.home_dir / "run", ignore_errors=True)
     emit_document({"reset": True}, as_json=as_json)
 
 
@@ -98,6 +128,8 @@ def status(as_json: JsonOption = False) -> None:
     state = read_state(settings.home_dir)
     if state is None:
         fail(f"Nothing runs in {settings.home_dir}; start it with `make up`.", ExitCode.NOT_RUNNING)
+    if not state.is_ready:
+        fail(f"Crossbook is starting or stopping in {settings.home_dir} (pid {state.pid}).", ExitCode.NOT_RUNNING)
     with open_warehouse(settings) as connection:
         document = {
             **system_status(connection, trading_mode=settings.trading_mode),
@@ -112,55 +144,15 @@ def status(as_json: JsonOption = False) -> None:
 
 def doctor(as_json: JsonOption = False) -> None:
     """Look for what is wrong, each finding with a remedy."""
-    from app.supervisor.doctor import examine
+    from app.diagnosis.examination import examine, settings_and_problems
 
-    findings = examine(load_settings())
+    findings = examine(*settings_and_problems())
     emit_lines(
         ({"check": found.check, "ok": found.is_ok, "found": found.found, "remedy": found.remedy} for found in findings),
         as_json=as_json,
     )
     if not all(found.is_ok for found in findings):
         raise typer.Exit(int(ExitCode.ERROR))
-
-
-def sql(
-    query: Annotated[str | None, typer.Argument(help="One query; without it, psql opens.")] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Query the warehouse as its reader, who can change nothing."""
-    import psycopg
-
-    settings = load_settings()
-    dsn = warehouse_dsn(settings)
-    if query is None:
-        _open_psql(settings, dsn)
-        return
-    try:
-        with open_warehouse(settings) as connection:
-            _become_reader(connection)
-            cursor = connection.execute(query.encode())
-            rows = cursor.fetchall() if cursor.description else []
-    except psycopg.Error as error:
-        fail(str(error).strip())
-    emit_lines(rows, as_json=as_json)
-
-
-def _become_reader(connection: Any) -> None:
-    found = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = 'crossbook_reader'").fetchone()
-    if found:
-        connection.execute("SET ROLE crossbook_reader")
-    connection.execute("SET default_transaction_read_only = on")
-    connection.execute("SET search_path = analytics, raw, trading")
-
-
-def _open_psql(settings: Settings, dsn: str) -> None:
-    from streams.storage.embedded import binaries_dir
-
-    found = shutil.which("psql") or str(binaries_dir() / "psql")
-    options = "-c default_transaction_read_only=on -c search_path=analytics,raw,trading"
-    if settings.database_url is None:
-        options += " -c role=crossbook_reader"
-    os.execve(found, [found, dsn], {**os.environ, "PGOPTIONS": options})  # noqa: S606 - replaces this process on purpose
 
 
 def _print_summary(summary: dict[str, Any]) -> None:
@@ -179,4 +171,6 @@ def _print_summary(summary: dict[str, Any]) -> None:
             print(f"mart {mart['name']}: data test {test['test']} does not pass since {since}")
     for trade in summary["trades"][:20]:
         print(f"trade {trade['id']}: {trade['state']}, edge {trade['edge_usd']}, pnl {trade['pnl_usd']}")
+    for sentence in summary["alerts"]["sentences"]:
+        print(f"alerts: {sentence}")
     print(f"trades: {len(summary['trades'])}, pnl_usd: {summary['pnl_usd']}")

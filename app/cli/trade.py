@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.operator_actions import ByOption, ReasonOption, person, refusals_as_exit_codes
-from app.cli.output import JsonOption, emit_document
+from app.cli.operator_actions import ByOption, ReasonOption, acting, refusals_as_exit_codes
+from app.cli.output import ExitCode, JsonOption, emit_document, fail, warn
 from app.cli.warehouse import open_warehouse
+from streams.documents import plain_whole
 from streams.market.units import cash_decimal
 
 if TYPE_CHECKING:
+    from app.queries.flatten import FlattenOffer
     from streams.market.trading import SwitchState
 
-ExecutionArgument = Annotated[int, typer.Argument(help="Number of the trade, as the dashboard shows it.")]
+ExecutionArgument = Annotated[
+    int, typer.Argument(parser=plain_whole, help="Number of the trade, as the dashboard shows it.")
+]
+
+_PATIENCE_S = 10.0
+"""How long a switch waits for a connection of a server that has none left."""
 
 
 def register(cli: typer.Typer) -> None:
@@ -46,23 +54,56 @@ def resume(reason: ReasonOption = "", by: ByOption = "", json_: JsonOption = Fal
 
 
 def kill(reason: ReasonOption = "", by: ByOption = "", json_: JsonOption = False) -> None:
-    """Send nothing; resting orders are cancelled, open executions become ESCALATED."""
-    _set("kill", reason, by, as_json=json_)
+    """Send nothing; resting orders are cancelled, open executions become ESCALATED.
+
+    In force at once; then waits at most two seconds for orders under way and names those still open. Where the
+    warehouse does not answer, the kill lies in the folder `kill` of CROSSBOOK_HOME: in force for this machine, and
+    recorded as soon as the warehouse is there.
+    """
+    _kill(reason, by, as_json=json_)
 
 
 def flatten(
-    execution_id: ExecutionArgument, reason: ReasonOption = "", by: ByOption = "", json_: JsonOption = False
+    execution_id: ExecutionArgument,
+    reason: ReasonOption = "",
+    by: ByOption = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json_: JsonOption = False,
 ) -> None:
-    """Ask to sell all that a trade holds, within a bound below the best bids; the next settlement cycle does it."""
-    from app.operator_actions import ask_flatten
+    """Ask to sell all that a trade holds, within a bound below the best bids; the next settlement cycle does it.
+
+    What it would sell, and the worst price of each leg, is named and confirmed first.
+    """
+    from app.operator_actions import ask_flatten, offer_flatten
     from streams.settings import load_settings
 
-    who = person(by)
-    with refusals_as_exit_codes(), open_warehouse(load_settings()) as connection:
-        command_id = ask_flatten(connection, execution_id, who=who, reason=reason)
-    emit_document(
-        {"command_id": command_id, "execution_id": execution_id, "asked_by": who, "reason": reason}, as_json=json_
-    )
+    settings = load_settings()
+    with refusals_as_exit_codes(), open_warehouse(settings) as connection:
+        who, why = acting(by, reason)
+        offer = offer_flatten(connection, execution_id, settings.flatten_slippage_usd)
+        _name(offer)
+        if not yes and not _is_confirmed(f"Flatten trade {execution_id}?"):
+            fail("Nothing was asked for.", ExitCode.REFUSED)
+        command_id = ask_flatten(connection, execution_id, who=who, reason=why, seen=offer)
+    document = {
+        "command_id": command_id,
+        "execution_id": execution_id,
+        "asked_by": who,
+        "reason": why,
+        "least_usd": None if offer.least_usd is None else _text(offer.least_usd),
+        "sells": [
+            {
+                "venue": leg.venue,
+                "market_id": leg.market_id,
+                "outcome": leg.outcome,
+                "contracts": leg.contracts,
+                "best_bid": leg.best_bid,
+                "worst_price": leg.worst_price,
+            }
+            for leg in offer.legs
+        ],
+    }
+    emit_document(document, as_json=json_)
 
 
 def status(json_: JsonOption = False) -> None:
@@ -70,6 +111,7 @@ def status(json_: JsonOption = False) -> None:
     from app.queries.risk import load_exposure
     from app.queries.trades import count_trade_states
     from streams.settings import load_settings
+    from streams.storage.kill_files import is_kill_on_disk
     from streams.storage.store.risk import current_limits, last_switch
 
     settings = load_settings()
@@ -78,7 +120,8 @@ def status(json_: JsonOption = False) -> None:
         at_stake, states = load_exposure(connection, settings.trading_mode), count_trade_states(connection)
     emit_document(
         {
-            "switch": switch.state if switch else "kill",
+            "switch": switch.state if switch and not is_kill_on_disk(settings.home_dir) else "kill",
+            "is_kill_on_disk": is_kill_on_disk(settings.home_dir),
             "set_by": switch.set_by if switch else "",
             "set_at": switch.set_at if switch else None,
             "reason": switch.reason if switch else "",
@@ -99,13 +142,71 @@ def status(json_: JsonOption = False) -> None:
     )
 
 
+def _name(offer: FlattenOffer) -> None:
+    """Say on stderr what a flatten would sell."""
+    least = "unknown while a leg has no bid" if offer.least_usd is None else f"${_text(offer.least_usd)}"
+    lines = [f"Trade {offer.execution_id}, {offer.state}: {offer.title}", *offer.sentences]
+    for line in [*lines, f"At worst it brings {least}, before fees."]:
+        warn(line)
+
+
+def _is_confirmed(question: str) -> bool:
+    """Ask on stderr; whoever cannot answer has not confirmed."""
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort:
+        return False
+
+
 def _set(state: SwitchState, reason: str, by: str, *, as_json: bool) -> None:
-    from app.operator_actions import set_switch
+    from app.operator_actions import switch_trading
+    from streams.settings import load_settings
+    from streams.storage.store.risk import last_switch
+
+    settings = load_settings()
+    with refusals_as_exit_codes(), open_warehouse(settings, patience_s=_PATIENCE_S) as connection:
+        who, why = acting(by, reason)
+        before = last_switch(connection)
+        switch_id, _ = switch_trading(
+            connection,
+            state,
+            who=who,
+            reason=why,
+            seen=None if before is None else before.seen,
+            home=settings.home_dir,
+        )
+    document: dict[str, Any] = {"switch": state, "switch_id": switch_id, "reason": why}
+    if before is not None:
+        document["before"] = before.state
+    emit_document(document, as_json=as_json)
+
+
+def _kill(reason: str, by: str, *, as_json: bool) -> None:
+    """Kill: reads nothing first, and waits for nothing that may not come."""
+    from app.kill import ON_DISK, kill_first
+    from app.operator_actions import UnderWay, switch_trading
     from streams.settings import load_settings
 
-    with refusals_as_exit_codes(), open_warehouse(load_settings()) as connection:
-        switch_id = set_switch(connection, state, who=person(by), reason=reason)
-    emit_document({"switch": state, "switch_id": switch_id, "reason": reason}, as_json=as_json)
+    settings, (who, why) = load_settings(), acting(by, reason, is_kill=True)
+
+    def write_row() -> tuple[int, UnderWay]:
+        with open_warehouse(settings, patience_s=_PATIENCE_S) as connection:
+            return switch_trading(connection, "kill", who=who, reason=why, wait_s=settings.kill_wait_s)
+
+    written = kill_first(settings.home_dir, write_row, who=who, reason=why, within_s=_PATIENCE_S + settings.kill_wait_s)
+    switch_id, under_way = written or (None, UnderWay([], is_intent_open=False, is_known=False))
+    if written is None:
+        warn(ON_DISK)
+    document = {
+        "switch": "kill",
+        "switch_id": switch_id,
+        "reason": why,
+        "is_recorded": written is not None,
+        "under_way": [asdict(order) for order in under_way.orders],
+        "is_under_way_known": under_way.is_known,
+        "is_intent_open": under_way.is_intent_open,
+    }
+    emit_document(document, as_json=as_json)
 
 
 def _usd(amount_e6: int) -> str:

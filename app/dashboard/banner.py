@@ -1,10 +1,12 @@
-"""The banner on every page: which mode is in force, what the switch says, and how old the data is."""
+"""The banner on every page: which mode is in force, what the switch says, how old the data is, and what alarms."""
 
 from __future__ import annotations
 
 from app.dashboard import theme
 from app.dashboard.data import settings
+from app.queries.alerts import AlertBanner
 from app.queries.health import DataAges
+from streams.storage.kill_files import is_kill_on_disk
 from streams.storage.store.risk import SwitchRow
 
 _MODES = {
@@ -25,7 +27,7 @@ def banner(environment: str, switch: SwitchRow | None, ages: DataAges) -> str:
     current = settings()
     trading = current.trading_mode
     name, meaning, colour, soft = _MODES.get((environment, trading), _quiet_mode(environment, trading))
-    state = "unknown" if switch is None else switch.state
+    state = "kill" if is_kill_on_disk(current.home_dir) else "unknown" if switch is None else switch.state
     limits = (current.recorder_stale_after_s, current.quote_stale_after_s, 3.0 * current.discovery_interval_s)
     shown = "".join(
         f"<span>{label} {_age(value, limit)}</span>"
@@ -39,6 +41,18 @@ def banner(environment: str, switch: SwitchRow | None, ages: DataAges) -> str:
         f'<div class="cb-banner" style="--cb-mode:{colour};--cb-soft:{soft}"><span class="cb-mode">{theme.text(name)}'
         f"</span><span>{theme.text(meaning)}</span>{theme.chip(_SWITCHES.get(state, state), _tone(state))}"
         f'<span class="cb-ages">{shown}</span></div>'
+    )
+
+
+def alert_banner(alerts: AlertBanner) -> str:
+    """Return what there is to say of alerts as HTML: that they alarm, or that nobody was told; often nothing."""
+    if not alerts.sentences:
+        return ""
+    colour, soft = (theme.BAD, "#FEF4F5") if alerts.is_critical else (theme.WARN, "#FEF9EF")
+    said = " ".join(theme.text(sentence) for sentence in alerts.sentences)
+    return (
+        f'<div class="cb-banner" style="--cb-mode:{colour};--cb-soft:{soft}"><span class="cb-mode">ALERTS</span>'
+        f'<span>{said}</span><a href="/alerts" target="_self">See them</a></div>'
     )
 
 

@@ -1,4 +1,7 @@
-"""The dashboard's router: one page per question. Run with `streamlit run app/dashboard/main.py`."""
+"""The dashboard's router: one page per question, for who is signed in.
+
+It is served behind the proxy, on a Unix socket; served on a port it knows nobody and shows nothing.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,12 @@ if _ROOT not in sys.path:
     sys.path.insert(0, _ROOT)
 
 from app.dashboard import theme  # noqa: E402
-from app.dashboard.banner import banner  # noqa: E402
-from app.dashboard.data import REFRESH, read, show_html  # noqa: E402
+from app.dashboard.banner import alert_banner, banner  # noqa: E402
+from app.dashboard.data import REFRESH, drawn, read, show_html  # noqa: E402
+from app.dashboard.identity import SignedIn, find_signed_in  # noqa: E402
+from app.dashboard.sidebar import show_person, show_sign_in, show_trouble  # noqa: E402
 from app.dashboard.views import (  # noqa: E402
+    alerts,
     depth,
     health,
     markets,
@@ -27,12 +33,17 @@ from app.dashboard.views import (  # noqa: E402
     spreads,
     trades,
 )
+from app.queries.alerts import load_banner  # noqa: E402
 from app.queries.health import load_ages  # noqa: E402
 from streams.storage.store.risk import last_switch  # noqa: E402
 from streams.storage.store.warehouse import load_environment  # noqa: E402
 
 SECTIONS = {
-    "Now": [(overview.page, "Overview", "dashboard", "overview"), (health.page, "Health", "monitor_heart", "health")],
+    "Now": [
+        (overview.page, "Overview", "dashboard", "overview"),
+        (alerts.page, "Alerts", "notifications", "alerts"),
+        (health.page, "Health", "monitor_heart", "health"),
+    ],
     "Prices": [
         (markets.page, "Markets", "storefront", "markets"),
         (pairs.page, "Pairs", "compare_arrows", "pairs"),
@@ -49,8 +60,13 @@ SECTIONS = {
 
 
 @st.fragment(run_every=REFRESH)
-def _show_banner() -> None:
-    show_html(banner(read(load_environment), read(last_switch), read(load_ages)))
+def _show_banner(drawn_for: SignedIn) -> None:
+    here = find_signed_in()
+    if here is None or not here.is_like(drawn_for):
+        st.rerun()
+    show_trouble(here)
+    show_html(banner(read(load_environment), read(last_switch), read(load_ages)), alert_banner(read(load_banner)))
+    drawn()
 
 
 def main() -> None:
@@ -58,6 +74,10 @@ def main() -> None:
     st.set_page_config(page_title="Crossbook", page_icon=theme.ICON, layout="wide")
     st.logo(theme.LOGO, size="large")
     show_html(theme.STYLE)
+    here = find_signed_in()
+    if here is None:
+        show_sign_in()
+        return
     router = st.navigation(
         {
             section: [
@@ -68,14 +88,9 @@ def main() -> None:
         }
     )
     with st.sidebar:
-        st.text_input(
-            "Your name",
-            key="who",
-            max_chars=80,
-            placeholder="Needed to decide",
-            help="Every decision, limit and switch is written with the name of the person who made it.",
-        )
-    _show_banner()
+        show_person(here, router.url_path)
+    risk.show_kill_now()
+    _show_banner(here)
     router.run()
 
 

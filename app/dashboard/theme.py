@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from html import escape
+
+from streams.inert import in_cell, in_markdown, one_line, several_lines
 
 KALSHI = "#00A37A"
 POLYMARKET = "#2F6BFF"
@@ -64,6 +65,7 @@ h3 {{font-size: 1.08rem !important; font-weight: 620 !important; padding: .5rem 
   font-size: .86rem; color: {INK};}}
 .cb-banner .cb-mode {{font-weight: 700; letter-spacing: .05em; color: var(--cb-mode);}}
 .cb-banner .cb-ages {{margin-left: auto; display: flex; flex-wrap: wrap; gap: .3rem .9rem; color: {MUTED};}}
+.cb-banner + .cb-banner {{margin-top: .5rem;}}
 .cb-banner b {{font-variant-numeric: tabular-nums; font-weight: 600;}}
 .cb-chip {{display: inline-block; padding: .08rem .55rem; border-radius: 1rem; font-size: .78rem; font-weight: 600;
   white-space: nowrap;}}
@@ -90,6 +92,12 @@ h3 {{font-size: 1.08rem !important; font-weight: 620 !important; padding: .5rem 
 .cb-long {{max-height: 30rem; overflow-y: auto;}}
 .cb-long th {{position: sticky; top: 0; background: {PAPER}; z-index: 1;}}
 .st-key-switch-kill button, .st-key-switch-kill button:hover {{background: {BAD}; border-color: {BAD};}}
+.cb-alert {{display: flex; flex-direction: column; gap: .25rem; font-size: .9rem; overflow-wrap: anywhere;}}
+.cb-alert .cb-meta {{color: {MUTED}; font-size: .8rem;}}
+.cb-person {{font-size: .86rem; color: {INK}; display: flex; flex-direction: column; gap: .5rem; align-items: start;}}
+.cb-person button {{border: 1px solid {LINE}; border-radius: .5rem; background: {PAPER}; color: {INK}; font: inherit;
+  padding: .25rem .8rem; cursor: pointer;}}
+.cb-person button:hover {{border-color: {ACCENT}; color: {ACCENT};}}
 .cb-empty {{border: 1px dashed #C9D1E0; border-radius: .6rem; padding: 1.1rem 1.2rem; color: {MUTED};
   background: #FAFBFD;}}
 .cb-empty b {{color: {INK};}}
@@ -105,18 +113,23 @@ h3 {{font-size: 1.08rem !important; font-weight: 620 !important; padding: .5rem 
 
 
 def text(value: object) -> str:
-    """Return any text safe to put into HTML; None becomes a dash."""
-    return "–" if value is None or value == "" else escape(str(value))
+    """Return any text safe to put into HTML, with nothing in it that acts; None becomes a dash."""
+    return "–" if value is None or value == "" else escape(several_lines(value))
 
 
 def title(value: str) -> str:
-    """Return a market's title as its venue shows it: Kalshi sets some words between double asterisks."""
-    return value.replace("**", "")
+    """Return a market's title as its venue shows it, in one line; Kalshi sets some words between double asterisks."""
+    return one_line(value.replace("**", ""))
+
+
+def cell(value: str | None) -> str:
+    """Return outside text for a cell of a table that people save as CSV: in one line, and no formula there."""
+    return in_cell(title(value or ""))
 
 
 def plain(value: str) -> str:
     """Return outside text for places where Streamlit reads Markdown (labels, captions): every sign literal."""
-    return re.sub(r"([\\`*_{}\[\]()#+\-.!|<>~$:&])", r"\\\1", value)
+    return in_markdown(value)
 
 
 def money(value: Decimal | None, *, signed: bool = False, digits: int = 2) -> str:

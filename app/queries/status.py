@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from app.queries.alerts import load_banner
 from app.queries.health import load_ages, load_marts, load_views
 from app.queries.pairs import count_pairs
 from app.queries.portfolio import load_pnl_summary
@@ -59,6 +60,7 @@ def system_status(connection: Connection, *, trading_mode: str | None = None) ->
             for trade in load_trades(connection, limit=STATUS_TRADES_MAX).rows
         ],
         "pnl_usd": load_pnl_summary(connection).realised_usd,
+        "alerts": asdict(load_banner(connection)),
         "recorder_age_s": None if ages.recorder_age_s is None else float(ages.recorder_age_s),
         "quote_age_s": None if ages.quote_age_s is None else float(ages.quote_age_s),
     }

@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
-import os
+import socket
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypedDict, Unpack
 
 import httpx
 
-from app.supervisor.children import MARKER, Child
+from app.doors.proxy.ports import READY_PATH, doors_of
+from app.supervisor.children import Child
 from app.supervisor.dagster_api import DagsterApi
-from streams.settings import PROJECT_ROOT, Settings, setting_name
+from app.supervisor.restarts import OPTIONAL, QUICK, RestartPolicy
+from streams.private_folders import home_socket
+from streams.processes.parts import Process, environment_of, without_secrets
+from streams.settings import PROJECT_ROOT, Settings
+from streams.venues.common.http import HttpRequest, whole_exchange
 
+SOCKETS = ("dagster.sock", "dashboard.sock", "api.sock", "sandbox.sock")
+"""What the servers behind the doors listen on."""
 _LOOPBACK = "127.0.0.1"
+_PROBE_LIMIT_S = 2.0
+_PING = b"\n\x05ready"
+"""A `PingRequest` whose only field says `ready`."""
+
+
+class _Options(TypedDict, total=False):
+    stop_limit_s: float
+    policy: RestartPolicy
 
 
 def addresses(settings: Settings, sql_dsn: str) -> dict[str, str]:
@@ -29,29 +46,13 @@ def addresses(settings: Settings, sql_dsn: str) -> dict[str, str]:
     return shown
 
 
-def base_environment(settings: Settings) -> dict[str, str]:
-    """Return the environment of every child: ours, the settings that differ from ours, and the marker of this home."""
-    environment = dict(os.environ)
-    environment[MARKER] = str(settings.home_dir)
-    for field in settings.model_fields_set:
-        value = getattr(settings, field)
-        secret = getattr(value, "get_secret_value", None)
-        if value is not None:
-            environment[setting_name(field)] = secret() if secret else str(value)
-    environment[setting_name("home")] = str(settings.home_dir)
-    environment["PYTHONPATH"] = str(PROJECT_ROOT)
-    environment["PYTHONUNBUFFERED"] = "1"
-    environment["DO_NOT_TRACK"] = "1"
-    return environment
-
-
-def sandbox_child(settings: Settings, environment: Mapping[str, str]) -> Child:
+def sandbox_child(settings: Settings) -> Child:
     """Return the process of the two local exchanges."""
     return _child(
         settings,
         "sandbox",
-        [sys.executable, "-m", "streams.sandbox"],
-        environment,
+        [sys.executable, "-m", "streams.sandbox", "--admin-socket"],
+        environment_of(settings, Process.SANDBOX),
         lambda: (
             _answers(f"http://{_LOOPBACK}:{settings.polymarket_sandbox_port}/clob/ok")
             and _answers(f"http://{_LOOPBACK}:{settings.kalshi_sandbox_port}/trade-api/v2/exchange/status")
@@ -60,63 +61,109 @@ def sandbox_child(settings: Settings, environment: Mapping[str, str]) -> Child:
     )
 
 
-def warm_runner_child(settings: Settings, environment: Mapping[str, str]) -> Child:
-    """Return the process that forks Dagster's runs; ending it ends the runs, recorders drain first."""
-    log_path = settings.home_dir / "logs" / "runner.log"
-    said_before = log_path.stat().st_size if log_path.exists() else 0
+def warm_runner_child(settings: Settings, dagster: Mapping[str, str]) -> Child:
+    """Return the process that forks Dagster's runs; ending it ends the runs, recorders drain first.
 
-    def listens() -> bool:
-        return b"warm runner listens" in log_path.read_bytes()[said_before:]
-
+    It is optional: without it the code server launches the runs.
+    """
     return _child(
         settings,
         "runner",
         [sys.executable, "-m", "orchestration.runtime.warm_runner"],
-        environment,
-        listens,
+        environment_of(settings, Process.RUNNER) | without_secrets(dagster),
+        lambda: _listens(str(home_socket(settings.home_dir, "warm.sock"))),
         stop_limit_s=60,
+        policy=OPTIONAL,
     )
 
 
-def dagster_children(settings: Settings, environment: Mapping[str, str]) -> list[Child]:
+def dagster_children(settings: Settings, dagster: Mapping[str, str]) -> list[Child]:
     """Return the code server, the webserver and the daemon, in the order of their start."""
-    workspace = str(PROJECT_ROOT / "workspace.yaml")
-    api = DagsterApi(settings.dagster_port)
+    api = DagsterApi(home_socket(settings.home_dir, "dagster.sock"))
+
+    def given(process: Process) -> dict[str, str]:
+        return environment_of(settings, process, dagster)
+
     code_server = [
         *("-m", "dagster", "api", "grpc", "--module-name", "orchestration.definitions"),
         *("--host", _LOOPBACK, "--port", str(settings.code_server_port)),
         *("--location-name", "crossbook"),
     ]
-    webserver = ["-m", "dagster_webserver", "-h", _LOOPBACK, "-p", str(settings.dagster_port), "-w", workspace]
-    daemon = ["-m", "dagster._daemon", "run", "-w", workspace]
+    daemon = ["-m", "dagster._daemon", "run", "-w", str(PROJECT_ROOT / "workspace.yaml")]
     return [
-        _child(settings, "code-server", [sys.executable, *code_server], environment, lambda: True),
-        _child(settings, "webserver", [sys.executable, *webserver], environment, api.is_loaded),
-        _child(settings, "daemon", [sys.executable, *daemon], environment, lambda: True, stop_limit_s=20),
+        _child(
+            settings,
+            "code-server",
+            [sys.executable, *code_server],
+            given(Process.CODE_SERVER),
+            lambda: _pings(settings.code_server_port),
+        ),
+        _child(
+            settings,
+            "webserver",
+            [sys.executable, "-m", "orchestration.runtime.webserver"],
+            given(Process.WEBSERVER),
+            api.is_loaded,
+            policy=OPTIONAL,
+        ),
+        _child(
+            settings,
+            "daemon",
+            [sys.executable, *daemon],
+            given(Process.DAEMON),
+            _DaemonBeats(api.heartbeats),
+            stop_limit_s=20,
+        ),
     ]
 
 
-def interface_children(settings: Settings, environment: Mapping[str, str]) -> list[Child]:
-    """Return the dashboard and the API."""
-    dashboard = [
-        *("-m", "streamlit", "run", "app/dashboard/main.py"),
-        *("--server.address", _LOOPBACK, "--server.port", str(settings.dashboard_port)),
-        *("--server.headless", "true", "--browser.gatherUsageStats", "false", "--server.fileWatcherType", "none"),
-    ]
+class _DaemonBeats:
+    """Whether every daemon that is needed has given a sign of life since the first time that was asked."""
+
+    def __init__(self, heartbeats: Callable[[], dict[str, float | None] | None]) -> None:
+        self._heartbeats = heartbeats
+        self._before: dict[str, float | None] | None = None
+
+    def __call__(self) -> bool:
+        now = self._heartbeats()
+        if now is None:
+            return False
+        if self._before is None:
+            self._before = now
+        is_ready = all(beat is not None and beat != self._before.get(daemon) for daemon, beat in now.items())
+        if is_ready:
+            self._before = None  # the next time it is asked is after another start
+        return is_ready
+
+
+def interface_children(settings: Settings) -> list[Child]:
+    """Return the dashboard and the API, and the doors in front of them and of Dagster."""
+    dashboard, api = (home_socket(settings.home_dir, f"{name}.sock") for name in ("dashboard", "api"))
+    ports = [door.port for door in doors_of(settings)]
     return [
         _child(
             settings,
             "dashboard",
-            [sys.executable, *dashboard],
-            environment,
-            lambda: _answers(f"http://{_LOOPBACK}:{settings.dashboard_port}/_stcore/health"),
+            [sys.executable, "-m", "app.dashboard"],
+            environment_of(settings, Process.INTERFACE),
+            lambda: _answers("http://dashboard/_stcore/health", dashboard),
+            policy=OPTIONAL,
         ),
         _child(
             settings,
             "api",
-            [sys.executable, "-m", "app.api"],
-            environment,
-            lambda: _answers(f"http://{_LOOPBACK}:{settings.api_port}/openapi.json"),
+            [sys.executable, "-m", "app.api", "--socket"],
+            environment_of(settings, Process.INTERFACE),
+            lambda: _answers("http://127.0.0.1/openapi.json", api),
+            policy=OPTIONAL,
+        ),
+        _child(
+            settings,
+            "doors",
+            [sys.executable, "-m", "app.doors"],
+            environment_of(settings, Process.DOORS),
+            lambda: all(_answers(f"http://{_LOOPBACK}:{port}{READY_PATH}") for port in ports),
+            policy=QUICK,
         ),
     ]
 
@@ -127,7 +174,7 @@ def _child(
     command: list[str],
     environment: Mapping[str, str],
     is_ready: Callable[[], bool],
-    stop_limit_s: float = 10,
+    **options: Unpack[_Options],
 ) -> Child:
     return Child(
         name=name,
@@ -136,12 +183,35 @@ def _child(
         log_path=settings.home_dir / "logs" / f"{name}.log",
         working_dir=PROJECT_ROOT,
         is_ready=is_ready,
-        stop_limit_s=stop_limit_s,
+        **options,
     )
 
 
-def _answers(url: str) -> bool:
+def _answers(url: str, path: Path | None = None) -> bool:
+    """Whether somebody answers at an address, or at a Unix socket."""
     try:
-        return httpx.get(url, timeout=5).status_code < 500
-    except httpx.HTTPError:
+        return whole_exchange(HttpRequest("GET", url), _PROBE_LIMIT_S, path).status < 500
+    except (httpx.HTTPError, TimeoutError):
         return False
+
+
+def _listens(path: str) -> bool:
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.settimeout(_PROBE_LIMIT_S)
+            probe.connect(path)
+    except OSError:
+        return False
+    return True
+
+
+def _pings(port: int) -> bool:
+    """Whether a code server answers its own ping on a port of loopback."""
+    import grpc
+
+    with grpc.insecure_channel(f"{_LOOPBACK}:{port}") as channel:
+        try:
+            channel.unary_unary("/api.DagsterApi/Ping")(_PING, timeout=_PROBE_LIMIT_S)
+        except grpc.RpcError:
+            return False
+    return True

@@ -3,35 +3,61 @@
 from __future__ import annotations
 
 import json
-import signal
+import os
 import subprocess
 import sys
-import threading
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 import psycopg
 
+from app.doors.links import first_link
+from app.kill import record_kills_on_disk
 from app.queries.status import system_status
+from app.stop_request import STOP_WANTED, hear_stop
 from app.supervisor import plan
-from app.supervisor.children import Child, end_leftovers, wait_until
+from app.supervisor.backup_pause import end_dead_pause, is_paused_for_backup
+from app.supervisor.causes import cause_in
+from app.supervisor.checks.logins import check_logins
+from app.supervisor.checks.preflight import check_all
+from app.supervisor.children import Child, end_leftovers, session_cpu_s, wait_until
 from app.supervisor.dagster_api import DagsterApi
-from app.supervisor.preflight import check_all
+from app.supervisor.database import DatabaseChild
+from app.supervisor.disk import KEPT_JOBS, DiskGuard, is_paused_by_disk
+from app.supervisor.restarts import Patience
 from app.supervisor.state import HomeLock
+from app.supervisor.telling.alarms import Alarms
+from app.supervisor.telling.dead_man import DeadManPing
+from app.supervisor.telling.vital_signs import VitalSigns
+from app.supervisor.watch import FirstPass, Supervised, Watch
+from streams.addresses import shown_database_address
+from streams.log_files import trim_log
 from streams.logs import get_logger
 from streams.market.errors import ConfigurationError, StreamsError, TransientError
 from streams.market.trading import SwitchState
+from streams.private_folders import home_socket
+from streams.processes.handover import SecretsDesk
+from streams.processes.parts import RUNS, Process, environment_of, secrets_of
 from streams.settings import PROJECT_ROOT, Settings
+from streams.storage.access.logins import Login
+from streams.storage.access.reader_limits import reader_limits
 from streams.storage.database import connect, database_dsn, embedded_server
+from streams.storage.reader.watchdog import ReaderWatchdog
 from streams.storage.schema import migrate
-from streams.storage.store.risk import current_switch, last_switch, set_switch
+from streams.storage.store.risk import last_switch, replace_switch
 
-_READY_LIMIT_S = 120.0
-_RESTARTS_MAX = 5
+_EFFORT_INTERVAL_S = 2.0
+_READY_INTERVAL_S = 0.3
+_LOG_TRIM_INTERVAL_S = 10.0
+_DISK_INTERVAL_S = 5.0
+_KILLS_INTERVAL_S = 1.0
 _TRADES_END_LIMIT_S = 20.0
 _RUNS_END_LIMIT_S = 30.0
+_SWITCH_ATTEMPTS = 3
 _STOPPED_BY = "supervisor"
 
 log = get_logger(room="supervisor")
@@ -44,22 +70,28 @@ class Supervisor:
         self._settings = settings
         self._report = report
         self._lock = HomeLock(settings.home_dir)
-        self._stop = threading.Event()
-        self._environment: dict[str, str] = {}
+        self._stop = STOP_WANTED
+        self._dagster_variables: dict[str, str] = {}
+        self._desk: SecretsDesk | None = None
         self._children: list[Child] = []
-        self._dagster = DagsterApi(settings.dagster_port)
+        self._dagster = DagsterApi(home_socket(settings.home_dir, "dagster.sock"))
+        self._watchdog: ReaderWatchdog | None = None
+        self._alarms = Alarms(settings, report)
+        self._first_pass = FirstPass(self._dagster, self._alarms, report)
 
     def run(self, seconds: float | None) -> dict[str, Any]:
         """Start, wait for a signal or `seconds` after ready, stop; return the closing summary (a status document).
 
+        A signal is a wanted stop, also during the start and before this was made (`app.stop_request`).
+
         Raises:
             ConfigurationError: If the start is refused. Nothing is left running.
+            TransientError: If the start failed, or something that is needed was lost. Nothing is left running.
         """
+        hear_stop()
         self._lock.acquire()
         summary: dict[str, Any] = {}
         try:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, lambda *_: self._stop.set())
             ended = end_leftovers(self._settings.home_dir, term_limit_s=10)
             if ended:
                 self._report(f"ended {ended} processes that an earlier start left")
@@ -67,9 +99,17 @@ class Supervisor:
             try:
                 self._start_all()
                 self._watch(seconds)
+            except (StreamsError, psycopg.Error, OSError) as error:
+                # a step that ends with an error because of the stop, like a program that Ctrl-C reached too
+                if not self._stop.is_set():
+                    raise
+                if not isinstance(error, _Interrupted):
+                    log.warning("what was under way was broken off", reason=str(error))
+                self._report("asked to stop before everything was ready")
             finally:
                 summary = self._stop_all()
         finally:
+            self._alarms.settle()
             self._lock.release()
         return summary
 
@@ -77,56 +117,82 @@ class Supervisor:
 
     def _start_all(self) -> None:
         settings = self._settings
-        self._environment = plan.base_environment(settings)
         self._step("PostgreSQL", self._start_database)
         if settings.venues == "sandbox":
             self._step("sandbox exchanges", self._start_sandbox)
         self._step("Dagster's storage", self._prepare_dagster)
-        self._step("warehouse models", lambda: self._run_module("orchestration.dbt.project"))
-        self._launch(plan.warm_runner_child(settings, self._environment))
-        dagster = plan.dagster_children(settings, self._environment)
-        for child in [*dagster[:2], *plan.interface_children(settings, self._environment)]:
+        self._step("warehouse models", lambda: self._run_module("orchestration.dbt.project", Process.PREPARE_VIEWS))
+        dagster_variables = self._dagster_variables
+        self._desk = SecretsDesk(settings, {run: secrets_of(settings, run, dagster_variables) for run in RUNS})
+        self._launch(plan.warm_runner_child(settings, dagster_variables))
+        dagster = plan.dagster_children(settings, dagster_variables)
+        for child in [*dagster[:2], *plan.interface_children(settings)]:
             self._launch(child)
         self._step("Dagster, dashboard, API", self._await_children)
-        self._step("runs of an earlier start", lambda: self._run_module("orchestration.runtime.orphaned_runs"))
+        self._step("runs of an earlier start", self._end_orphaned_runs)
         self._resume_trading()
         self._launch(dagster[2])
+        self._step("Dagster's daemon", lambda: self._await_ready(dagster[2]))
         shown = plan.addresses(settings, self._sql_address())
         self._lock.publish(shown, is_ready=True)
-        run_id = self._dagster.launch("first_pass")
-        self._report(f"first_pass runs as {run_id}")
+        self._first_pass.look(time.monotonic())
         self._report(f"mode: venues {settings.venues}, trading {settings.trading_mode}")
         for name, address in shown.items():
             self._report(f"  {name:<12}{address}")
+        self._show_link()
+
+    def _show_link(self) -> None:
+        """Show a link that signs the person at this terminal in: on the terminal alone, never in a file."""
+        try:
+            link = first_link(self._settings) if sys.stdout.isatty() else ""
+        except StreamsError as error:
+            self._report(f"nobody can sign in: {error}")
+            return
+        if link:
+            print(f"  {'sign in':<12}{link}", "(once, within 15 minutes)", flush=True)
+        else:
+            self._report("to sign in, open the link that `crossbook login` prints")
 
     def _start_database(self) -> None:
+        limits = reader_limits(self._settings)
         if self._settings.database_url is None:
-            embedded_server(self._settings).start()
+            server = embedded_server(self._settings)
+            server.start()
+            server.create_logins(limits)
         try:
-            migrate(database_dsn(self._settings), self._settings.venues)
+            refused = migrate(database_dsn(self._settings, Login.OWNER), self._settings.venues, limits)
         except psycopg.OperationalError as error:
             reason = str(error).strip().splitlines()[-1]
             raise ConfigurationError(f"DATABASE_URL cannot be reached: {reason}") from None
-        if self._settings.database_url is None:
-            embedded_server(self._settings).create_reader_login()
+        check_logins(self._settings)
+        if refused:
+            log.warning("readers are not held to all limits; an administrator may run the rest", sql="; ".join(refused))
+        self._watchdog = ReaderWatchdog(
+            lambda: database_dsn(self._settings, Login.INTERFACE), limits, self._settings.reader_look_ms / 1000
+        )
+        self._watchdog.start()
 
     def _sql_address(self) -> str:
         """The embedded server's read-only login, or the given server without its password."""
+        address = database_dsn(self._settings, Login.READER)
         if self._settings.database_url is None:
-            return embedded_server(self._settings).reader_dsn()
-        parts = psycopg.conninfo.conninfo_to_dict(database_dsn(self._settings))
-        return f"postgresql://{parts.get('user')}@{parts.get('host')}:{parts.get('port', 5432)}/{parts.get('dbname')}"
+            return address
+        return shown_database_address(address)
 
     def _start_sandbox(self) -> None:
         from streams.venues.credentials.keystore import ensure_sandbox_credentials
 
         ensure_sandbox_credentials(self._settings)
-        child = plan.sandbox_child(self._settings, self._environment)
+        child = plan.sandbox_child(self._settings)
         self._launch(child)
         self._await_ready(child)
 
     def _prepare_dagster(self) -> None:
-        self._environment |= json.loads(self._run_module("orchestration.runtime.instance"))
+        printed = self._run_module("orchestration.runtime.instance", Process.PREPARE_DAGSTER)
+        self._dagster_variables = json.loads(printed)
+
+    def _end_orphaned_runs(self) -> None:
+        self._run_module("orchestration.runtime.orphaned_runs", Process.END_ORPHANS)
 
     def _launch(self, child: Child) -> None:
         child.start()
@@ -140,27 +206,56 @@ class Supervisor:
         def settled() -> bool:
             return self._stop.is_set() or not child.is_running or child.is_ready()
 
-        if not wait_until(settled, _READY_LIMIT_S):
-            raise TransientError(f"{child.name} did not get ready in {_READY_LIMIT_S:.0f} s; see {child.log_path}")
+        if not self._await(settled, child.effort):
+            error = self._dagster.load_error() if child.name == "webserver" else ""
+            said = cause_in(error) if error else child.last_words()
+            raise TransientError(f"{child.name} does not get ready ({said}); see {child.log_path}")
         if self._stop.is_set():
             raise _Interrupted
         if not child.is_running:
             raise TransientError(f"{child.name} ended with {child.exit_code}: {child.last_words()}")
 
-    def _run_module(self, module: str) -> str:
-        result = subprocess.run(  # noqa: S603 - our own modules
-            [sys.executable, "-m", module],
-            env=self._environment,
-            cwd=PROJECT_ROOT,
-            capture_output=True,
-            text=True,
-            start_new_session=True,
-            timeout=_READY_LIMIT_S,
-        )
-        if result.returncode != 0:
-            lines = (result.stderr.strip() or result.stdout.strip() or "no reason given").splitlines()
-            raise TransientError(f"{module} failed: {lines[-1]}")
-        return result.stdout
+    def _await(self, is_settled: Callable[[], bool], effort: Callable[[], tuple[float, int]]) -> bool:
+        """Wait for something to settle while it gets on; False when it does not any more."""
+        patience = Patience(time.monotonic())
+        look_at = 0.0
+        while not is_settled():
+            now = time.monotonic()
+            if now >= look_at:  # a look at every process of the machine costs more than what is waited for
+                look_at = now + _EFFORT_INTERVAL_S
+                if patience.is_over(now, effort()):
+                    return False
+            time.sleep(_READY_INTERVAL_S)
+        return True
+
+    def _run_module(self, module: str, process: Process) -> str:
+        """Run one of our modules to its end, for as long as it gets on; return what it said on stdout."""
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            started = subprocess.Popen(  # noqa: S603 - our own modules
+                [sys.executable, "-m", module],
+                env=environment_of(self._settings, process, self._dagster_variables),
+                cwd=PROJECT_ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
+            try:
+                is_settled = self._await(
+                    lambda: self._stop.is_set() or started.poll() is not None,
+                    lambda: (session_cpu_s(started.pid), os.fstat(err.fileno()).st_size),
+                )
+            finally:
+                started.kill()
+                started.wait()
+            if self._stop.is_set():
+                raise _Interrupted
+            said, wrong = (_text(file) for file in (out, err))
+        if not is_settled:
+            raise TransientError(f"{module} does not come to an end: {cause_in(wrong)}")
+        if started.returncode != 0:
+            raise TransientError(f"{module} failed: {cause_in(wrong or said)}")
+        return said
 
     def _step(self, what: str, act: Callable[[], object]) -> None:
         if self._stop.is_set():
@@ -172,47 +267,104 @@ class Supervisor:
     # -- watch ------------------------------------------------------------------------------------------------------
 
     def _watch(self, seconds: float | None) -> None:
-        deadline = None if seconds is None else time.monotonic() + seconds
-        while not self._stop.wait(0.5):
-            if deadline is not None and time.monotonic() >= deadline:
-                return
-            for child in self._children:
-                if not child.is_running:
-                    self._restart(child)
+        """Look after everything until a signal, or for so many seconds.
 
-    def _restart(self, child: Child) -> None:
-        child.restarts += 1
-        if child.restarts > _RESTARTS_MAX:
-            raise TransientError(f"{child.name} keeps ending ({child.exit_code}): {child.last_words()}")
-        log.warning("child ended, started again", child=child.name, exit_code=child.exit_code, restarts=child.restarts)
-        self._report(f"{child.name} ended with {child.exit_code} and is started again")
-        child.stop()
-        child.start()
+        Raises:
+            TransientError: If something that is needed keeps ending.
+        """
+        started = now = time.monotonic()
+        watched: list[Supervised] = [*self._children]
+        if self._settings.database_url is None:
+            watched.insert(0, DatabaseChild(embedded_server(self._settings)))
+        watch = Watch(watched, self._alarms, self._report)
+        disk = DiskGuard(self._settings, self._alarms, self._end_batch_runs)
+        signs = VitalSigns(self._settings, self._alarms)
+        ping = DeadManPing(self._settings, signs.why_ill)
+        logs_at = disk_at = kills_at = now
+        while not self._stop.wait(0.5) and (seconds is None or now - started < seconds):
+            now = time.monotonic()
+            watch.look(now)
+            self._first_pass.look(now)
+            signs.look(now)
+            ping.look(now)
+            if now >= logs_at:
+                logs_at = now + _LOG_TRIM_INTERVAL_S
+                for path in self._log_paths():
+                    trim_log(path)
+            if now >= kills_at:
+                kills_at = now + _KILLS_INTERVAL_S
+                self._record_kills()
+            if now >= disk_at:
+                disk_at = now + _DISK_INTERVAL_S
+                disk.look()
+                self._end_dead_pause()
+
+    def _log_paths(self) -> list[Path]:
+        outputs = (self._settings.home_dir / "dagster" / "storage").glob("*/compute_logs/*")
+        paths = [path for path in outputs if path.suffix in (".err", ".out")]  # of runs, which may last for weeks
+        paths += [child.log_path for child in self._children]
+        return paths if self._settings.database_url else [*paths, embedded_server(self._settings).log_path]
+
+    def _record_kills(self) -> None:
+        recorded = record_kills_on_disk(self._settings)
+        if recorded:
+            self._report(f"a kill that lay on disk is recorded; trading is killed ({recorded})")
+
+    def _end_dead_pause(self) -> None:
+        with (
+            suppress(StreamsError, psycopg.Error, OSError),
+            connect(database_dsn(self._settings, Login.INTERFACE)) as connection,
+        ):
+            if end_dead_pause(connection, self._settings.home_dir):
+                self._report("a backup was broken off; trading goes on")
+
+    def _end_batch_runs(self) -> None:
+        """End the runs that neither record nor trade."""
+        with suppress(TransientError):
+            runs = [run["runId"] for run in self._dagster.unfinished_runs() if run["jobName"] not in KEPT_JOBS]
+            if runs:
+                self._dagster.end_runs(runs)
 
     # -- stop -------------------------------------------------------------------------------------------------------
 
     def _stop_all(self) -> dict[str, Any]:
         """Stop in order; every step is tried even when an earlier one failed."""
         self._report("stopping")
-        by_name = {child.name: child for child in self._children}
-        with suppress(StreamsError, psycopg.Error, OSError):
+        with suppress(StreamsError, psycopg.Error, OSError):  # there may be no database yet
             self._reduce_trading()
-        self._stop_children(by_name, ["daemon"])
-        if "webserver" in by_name:
+        self._stop_children(["daemon"])
+        if any(child.name == "webserver" for child in self._children):
             if not wait_until(self._trades_have_ended, _TRADES_END_LIMIT_S, 0.3):
                 log.warning("trading runs did not end in time; the next start reconciles them")
-            self._end_runs()
-        self._stop_children(by_name, ["runner", "code-server", "webserver", "dashboard", "api", "sandbox"])
+            self._tried(self._end_runs)
+        self._stop_children(["runner", "code-server", "doors", "webserver", "dashboard", "api", "sandbox"])
         summary = self._summary()
-        end_leftovers(self._settings.home_dir, term_limit_s=5)
+        if self._watchdog is not None:
+            self._tried(self._watchdog.stop)
+        self._tried(lambda: end_leftovers(self._settings.home_dir, term_limit_s=5))
+        self._tried(self._drop_sockets)
+        if self._desk is not None:
+            self._tried(self._desk.close)
         if self._settings.database_url is None:
-            embedded_server(self._settings).stop()
+            self._tried(embedded_server(self._settings).stop)
         return summary
 
-    def _stop_children(self, by_name: dict[str, Child], names: list[str]) -> None:
+    def _drop_sockets(self) -> None:
+        """Remove the sockets of processes that had to be killed."""
+        for name in plan.SOCKETS:
+            home_socket(self._settings.home_dir, name).unlink(missing_ok=True)
+
+    def _tried(self, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except Exception as error:
+            log.warning("a step of the stop failed", reason=f"{type(error).__name__}: {error}")
+
+    def _stop_children(self, names: list[str]) -> None:
+        by_name = {child.name: child for child in self._children}
         for name in names:
             if name in by_name:
-                by_name[name].stop()
+                self._tried(by_name[name].stop)
 
     def _trades_have_ended(self) -> bool:
         try:
@@ -235,24 +387,32 @@ class Supervisor:
 
     def _reduce_trading(self) -> None:
         """Switch to `reduce` for the stop, remembering in the row what was in force."""
-        with connect(database_dsn(self._settings)) as connection:
-            before = current_switch(connection)
-            if before in ("run", "pause"):
-                set_switch(connection, "reduce", _STOPPED_BY, f"stop; was {before}")
+        with connect(database_dsn(self._settings, Login.INTERFACE)) as connection:
+            for _ in range(_SWITCH_ATTEMPTS):
+                last = last_switch(connection)
+                if last is None or last.state not in ("run", "pause"):
+                    return
+                is_ours = is_paused_by_disk(connection) or is_paused_for_backup(connection)
+                before = "run" if is_ours else last.state
+                if replace_switch(connection, last, "reduce", _STOPPED_BY, f"stop; was {before}"):
+                    return
 
     def _resume_trading(self) -> None:
         """Set the switch back to what it was before our own last stop; a switch that a person set stays."""
-        with connect(database_dsn(self._settings)) as connection:
+        self._record_kills()
+        with connect(database_dsn(self._settings, Login.INTERFACE)) as connection:
             last = last_switch(connection)
             if last is not None and last.set_by == _STOPPED_BY and last.state == "reduce":
                 before: SwitchState = "pause" if last.reason.endswith(" pause") else "run"
-                set_switch(connection, before, _STOPPED_BY, "start")
+                replace_switch(connection, last, before, _STOPPED_BY, "start")
 
     def _summary(self) -> dict[str, Any]:
+        if self._watchdog is None:  # the database was not ready yet
+            return {}
         try:
-            with connect(database_dsn(self._settings)) as connection:
+            with connect(database_dsn(self._settings, Login.INTERFACE)) as connection:
                 return system_status(connection, trading_mode=self._settings.trading_mode)
-        except (StreamsError, psycopg.Error) as error:
+        except (StreamsError, psycopg.Error, OSError) as error:
             log.warning("no closing summary", reason=str(error))
             return {}
 
@@ -262,3 +422,8 @@ class _Interrupted(StreamsError):
 
     def __str__(self) -> str:
         return "stopped before everything was ready"
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode(errors="replace")

@@ -6,13 +6,16 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from app.api.acts import permit
 from app.api.deps import CurrentSettings, WantedPage, Warehouse
 from app.api.schemas import Listed, OrderBook
+from app.api.strict_body import StrictRoute
+from app.doors.roles import Act
 from app.queries.books import BookView, load_book, load_recorded_ids
 from app.queries.rows import decode_cursor, encode_cursor
 from streams.market.identity import Venue
 
-router = APIRouter(tags=["books"])
+router = APIRouter(tags=["books"], route_class=StrictRoute, dependencies=[permit(Act.VIEW)])
 _BOOKS_PER_PAGE = 100
 
 

@@ -4,42 +4,81 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter
+import psycopg
+from fastapi import APIRouter, Response
 
-from app.api.deps import CurrentSettings, Warehouse
-from app.api.schemas import Health
+from app.api.acts import permit
+from app.api.deps import CurrentSettings
+from app.api.errors import TROUBLES
+from app.api.schemas import Health, HealthFinding, Mode
+from app.api.strict_body import StrictRoute
+from app.diagnosis.cause import Finding
+from app.diagnosis.database import brief_connection
+from app.diagnosis.examination import examine_live
+from app.diagnosis.gathering import gather
+from app.doors.roles import Act
 from app.queries.status import system_status
+from streams.market.errors import StreamsError
 from streams.settings import Settings
+from streams.storage.database import Connection
+from streams.storage.kill_files import is_kill_on_disk
+from streams.storage.outages import Trouble, trouble_of
 from streams.storage.store.alerts import list_alerts
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["health"], route_class=StrictRoute, dependencies=[permit(Act.VIEW)])
+_LIMIT_S = 8.0
 
 
-@router.get("/health")
-def get_health(connection: Warehouse, settings: CurrentSettings) -> Health:
-    """Return counts, ages and what is wrong. The status is 200 also when degraded: the API itself answers."""
+@router.get("/health", responses={503: {"model": Health}})
+def get_health(settings: CurrentSettings, response: Response) -> Health:
+    """Return counts, ages and what is wrong, within ten seconds whatever hangs.
+
+    The status is 200 also when degraded, 503 when the database does not answer.
+    """
+    looked = gather({"findings": lambda: examine_live(settings), "counts": lambda: _counts(settings)}, _LIMIT_S)
+    found = looked.get("counts", Trouble.AWAY)
+    counts: dict[str, Any] = found if isinstance(found, dict) else {}
+    findings: list[Finding] = looked.get("findings") or []  # type: ignore[assignment]
+    problems = _problems(counts, findings)
+    shown: dict[str, Any] = {"mode": Mode(venues=settings.venues, trading=settings.trading_mode)} | counts
+    if isinstance(found, Trouble):
+        _, retry_after_s, sentence = TROUBLES[found]
+        response.status_code = 503
+        response.headers["Retry-After"] = str(retry_after_s)
+        if found is not Trouble.AWAY or not problems:
+            problems.insert(0, sentence)
+    return Health(
+        status="down" if not counts else "degraded" if problems else "ok",
+        problems=problems,
+        findings=[HealthFinding.model_validate(found) for found in findings],
+        **shown,
+    )
+
+
+def _counts(settings: Settings) -> dict[str, Any] | Trouble:
+    """Return the counts of the system, or what is the matter: AWAY also where there is no schema."""
+    try:
+        with brief_connection(settings) as connection:
+            return _status(connection, settings)
+    except psycopg.Error as error:
+        trouble = trouble_of(error)
+        return trouble if trouble in TROUBLES else Trouble.AWAY
+    except StreamsError:
+        return Trouble.AWAY
+
+
+def _status(connection: Connection, settings: Settings) -> dict[str, Any]:
     status = system_status(connection, trading_mode=settings.trading_mode)
-    alerts = list_alerts(connection, open_only=True, limit=1000)
-    problems = _problems(status, settings) + [alert.message for alert in alerts if alert.severity == "critical"]
-    fields = {name: value for name, value in status.items() if name != "trades"}
-    return Health(status="degraded" if problems else "ok", problems=problems, open_alerts=len(alerts), **fields)
+    counts = {name: value for name, value in status.items() if name != "trades"}
+    if is_kill_on_disk(settings.home_dir):
+        counts["switch"] = "kill"
+    return counts | {"open_alerts": len(list_alerts(connection, open_only=True, limit=1000))}
 
 
-def _problems(status: dict[str, Any], settings: Settings) -> list[str]:
-    problems = []
-    recorder = status["recorder_age_s"]
-    if recorder is None:
-        problems.append("No recorder has run yet.")
-    elif recorder > settings.recorder_stale_after_s:
-        problems.append(f"The recorder had no heartbeat for {recorder:.0f} s.")
-    if not status["marts"]:
+def _problems(counts: dict[str, Any], findings: list[Finding]) -> list[str]:
+    problems = [f"{found.check}: {found.found}" for found in findings]
+    if counts and not counts["marts"] and not any(found.check == "marts are built" for found in findings):
         problems.append("The warehouse models have not been built yet.")
-    failed = {test["test"]: test for mart in [*status["marts"], *status["views"]] for test in mart["failed_tests"]}
-    problems += [
-        f"Data test {name} does not pass since {test['failed_at']:%Y-%m-%d %H:%M} UTC; it concerns "
-        f"{', '.join(test['marts'])}."
-        for name, test in failed.items()
-    ]
-    if status["switch"] == "kill":
+    if counts and counts["switch"] == "kill":
         problems.append("Trading is killed.")
     return problems

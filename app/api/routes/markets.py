@@ -6,13 +6,16 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from app.api.acts import permit
 from app.api.deps import WantedPage, Warehouse
 from app.api.schemas import Listed, Market
+from app.api.strict_body import StrictRoute
+from app.doors.roles import Act
 from app.queries.markets import MarketFilter, load_markets
 from streams.market.identity import Venue
 from streams.market.listing import MarketStatus
 
-router = APIRouter(tags=["markets"])
+router = APIRouter(tags=["markets"], route_class=StrictRoute, dependencies=[permit(Act.VIEW)])
 
 _SEARCH = (
     "Words, in any case and order: finds markets whose title, subtitle, event or id have, for each, a word that begins"

@@ -1,26 +1,53 @@
-"""Operator actions: what people decide, behind the token."""
+"""Acts: what people decide, each for who may do it."""
 
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path
+import anyio.to_thread
+from fastapi import APIRouter, Path, Request, Response
 
-from app.api.deps import MayWrite, Warehouse
+from app.api.acts import permit
+from app.api.deps import ActingPerson, CurrentSettings, Warehouse, act_on
 from app.api.errors import ApiProblem
-from app.api.schemas import DecisionAnswer, DecisionBody, MarketPair, SwitchAnswer, SwitchBody
-from app.operator_actions import decide_pair, set_switch
+from app.api.schemas import (
+    DecisionAnswer,
+    DecisionBody,
+    FlattenAnswer,
+    FlattenBody,
+    FlattenOfferAnswer,
+    MarketPair,
+    OrderUnderWay,
+    SwitchAnswer,
+    SwitchBody,
+)
+from app.api.strict_body import StrictRoute
+from app.doors.names import UnusableName, reason_for
+from app.doors.permission import act_of_switch, check
+from app.doors.roles import Act, Identity
+from app.kill import kill_first
+from app.operator_actions import ItChanged, UnderWay, ask_flatten, decide_pair, offer_flatten, switch_trading
 from app.queries.pairs import load_pairs
+from streams.logs import get_logger
 from streams.market.trading import SwitchState
+from streams.settings import Settings
+from streams.storage.database import Connection
+from streams.storage.kill_files import is_kill_on_disk
+from streams.storage.store.pairs import find_subject
 from streams.storage.store.risk import last_switch
 
-router = APIRouter(tags=["acts"], dependencies=[MayWrite])
-_STATES: dict[str, SwitchState] = {"pause": "pause", "reduce": "reduce", "resume": "run", "kill": "kill"}
+router = APIRouter(tags=["acts"], route_class=StrictRoute)
+_ID_MAX = 2**63 - 1
+_STOP_TRIES = 5
+"""How often a stop meets somebody else's switch before it gives up."""
 
 
-@router.post("/pairs/{pair_id}/decision", status_code=201)
-def post_decision(
-    connection: Warehouse,
+@router.post("/pairs/{pair_id}/decision", status_code=201, dependencies=[permit(Act.DECIDE_PAIRS)])
+async def post_decision(
+    request: Request,
+    person: ActingPerson,
     pair_id: Annotated[str, Path(max_length=64, pattern=r"^[0-9A-Za-z_-]+$")],
     body: DecisionBody,
 ) -> DecisionAnswer:
@@ -30,20 +57,179 @@ def post_decision(
     seen = None
     if body.kalshi_text_hash is not None and body.polymarket_text_hash is not None:
         seen = (body.kalshi_text_hash, body.polymarket_text_hash)
-    decision_id = decide_pair(connection, pair_id, body.decision, who=body.who, reason=body.reason, seen_hashes=seen)
-    pair = load_pairs(connection, pair_id=pair_id, limit=1).rows[0]
-    return DecisionAnswer(decision_id=decision_id, pair=MarketPair.model_validate(pair))
+    reason = reason_for(body.reason, person.name, body.who or "")
+
+    def act(connection: Connection) -> DecisionAnswer:
+        decision_id = decide_pair(
+            connection,
+            pair_id,
+            body.decision,
+            who=person.name,
+            reason=reason,
+            seen_hashes=seen,
+            seen=_seen_pair(connection, pair_id, body.seen_state),
+        )
+        pair = load_pairs(connection, pair_id=pair_id, limit=1).rows[0]
+        return DecisionAnswer(decision_id=decision_id, pair=MarketPair.model_validate(pair))
+
+    return await act_on(request, act)
 
 
-@router.post("/trading/{act}", status_code=201)
-def post_switch(
-    connection: Warehouse, act: Literal["pause", "reduce", "resume", "kill"], body: SwitchBody
+@router.post(
+    "/trading/kill", status_code=201, dependencies=[permit(Act.STOP)], responses={202: {"model": SwitchAnswer}}
+)
+async def post_kill(
+    request: Request, response: Response, settings: CurrentSettings, person: ActingPerson, body: SwitchBody
 ) -> SwitchAnswer:
-    """Set the trading switch.
+    """Kill trading: no order is sent any more. In force at once, also while the database is away.
 
-    pause: nothing new opens. reduce: only orders that lower exposure are sent. kill: no order is sent. resume: run.
+    The answer comes when nothing is under way any more, after at most two seconds, and names the orders that still are.
+    202 while the warehouse does not answer: the kill lies on disk, in force for every order of this machine that has
+    not left, and is recorded as soon as the warehouse is there.
     """
-    switch_id = set_switch(connection, _STATES[act], who=body.who, reason=body.reason)
+    reason = _reason_of_kill(person, body)
+
+    def write_row() -> SwitchAnswer:
+        with request.app.state.acts_pool().connection() as connection:
+            switch_id, under_way = switch_trading(
+                connection, "kill", who=person.name, reason=reason, wait_s=settings.kill_wait_s
+            )
+            return _switched(connection, switch_id, under_way)
+
+    written = await anyio.to_thread.run_sync(
+        lambda: kill_first(settings.home_dir, write_row, who=person.name, reason=reason),
+        limiter=request.app.state.kills_limiter,
+    )
+    if written is not None:
+        return written
+    get_logger().warning("a kill lies on disk only", set_by=person.name)
+    response.status_code = 202
+    return SwitchAnswer(
+        switch_id=None,
+        state="kill",
+        set_by=person.name,
+        set_at=datetime.now(UTC),
+        is_under_way_known=False,
+        is_recorded=False,
+    )
+
+
+@router.post("/trading/resume", status_code=201, dependencies=[permit(Act.RESUME)])
+async def post_resume(
+    request: Request, settings: CurrentSettings, person: ActingPerson, body: SwitchBody
+) -> SwitchAnswer:
+    """Let trading run again. After a kill a person is asked again who they are; refused while one lies on disk."""
+    reason = reason_for(body.reason, person.name, body.who or "")
+    return await act_on(
+        request, lambda connection: _switch(connection, settings, person, "run", reason, body.seen_state)
+    )
+
+
+@router.post("/trading/{act}", status_code=201, dependencies=[permit(Act.STOP)])
+async def post_switch(
+    request: Request,
+    settings: CurrentSettings,
+    person: ActingPerson,
+    act: Literal["pause", "reduce"],
+    body: SwitchBody,
+) -> SwitchAnswer:
+    """Set the trading switch, in force at once. pause: nothing new opens. reduce: only orders that lower exposure.
+
+    Under a kill this lifts the kill, and needs what `resume` needs.
+    """
+    reason = reason_for(body.reason, person.name, body.who or "")
+    return await act_on(request, lambda connection: _stop(connection, settings, person, act, reason, body.seen_state))
+
+
+@router.get("/trades/{execution_id}/flatten", dependencies=[permit(Act.FLATTEN)])
+def get_flatten_offer(
+    connection: Warehouse, settings: CurrentSettings, execution_id: Annotated[int, Path(ge=1, le=_ID_MAX)]
+) -> FlattenOfferAnswer:
+    """Return what a flatten of a trade would sell now and at worst for how much; read it before asking for it."""
+    offer = offer_flatten(connection, execution_id, settings.flatten_slippage_usd)
+    return FlattenOfferAnswer.model_validate(offer)
+
+
+@router.post("/trades/{execution_id}/flatten", status_code=201, dependencies=[permit(Act.FLATTEN)])
+async def post_flatten(
+    request: Request,
+    settings: CurrentSettings,
+    person: ActingPerson,
+    execution_id: Annotated[int, Path(ge=1, le=_ID_MAX)],
+    body: FlattenBody,
+) -> FlattenAnswer:
+    """Ask for what a trade holds to be sold; asking again while it waits for its result is the same act."""
+    reason = reason_for(body.reason, person.name, body.who or "")
+
+    def ask(connection: Connection) -> FlattenAnswer:
+        offer = offer_flatten(connection, execution_id, settings.flatten_slippage_usd)
+        if offer.seen != body.seen:
+            raise ItChanged(f"It changed: trade {execution_id} would sell {'; '.join(offer.sentences)}; look again.")
+        command_id = ask_flatten(connection, execution_id, who=person.name, reason=reason, seen=offer)
+        return FlattenAnswer(command_id=command_id, offer=FlattenOfferAnswer.model_validate(offer))
+
+    return await act_on(request, ask)
+
+
+def _reason_of_kill(person: Identity, body: SwitchBody) -> str:
+    """Return why somebody kills; a kill is not refused because of a name that is sent along."""
+    try:
+        return reason_for(body.reason, person.name, body.who or "")
+    except UnusableName:
+        return body.reason
+
+
+def _seen_pair(connection: Connection, pair_id: str, state: str | None) -> str | None:
+    """Return what names the pair now, once it is seen to be in the state the caller saw."""
+    subject = None if state is None else find_subject(connection, pair_id)
+    if subject is None:
+        return None
+    if subject.state != state:
+        raise ItChanged(f"It changed: {subject.words}; look again.")
+    return subject.seen
+
+
+def _stop(
+    connection: Connection, settings: Settings, person: Identity, wanted: SwitchState, reason: str, state: str | None
+) -> SwitchAnswer:
+    """Pause or reduce; somebody else's switch at the same moment is no reason not to, unless it is a kill."""
+    for left in reversed(range(_STOP_TRIES)):
+        try:
+            return _switch(connection, settings, person, wanted, reason, state)
+        except ItChanged:
+            current = last_switch(connection)
+            if state is not None or left == 0 or current is None or current.state == "kill":
+                raise
+    raise AssertionError("unreachable")
+
+
+def _switch(
+    connection: Connection, settings: Settings, person: Identity, wanted: SwitchState, reason: str, state: str | None
+) -> SwitchAnswer:
+    """Set the switch, from what is read here: what the act is depends on it."""
+    current = last_switch(connection)
+    if current is not None and state not in (None, current.state):
+        raise ItChanged(f"It changed: the switch is {current.state}, set by {current.set_by}; look again.")
+    in_force = "kill" if current is None or is_kill_on_disk(settings.home_dir) else current.state
+    act, lifts_kill = act_of_switch(wanted, in_force)
+    is_live = settings.venues == "live" and settings.trading_mode == "live"
+    check(person, act, now=time.time(), is_live=is_live, lifts_kill=lifts_kill)
+    seen = None if current is None else current.seen
+    switch_id, under_way = switch_trading(
+        connection, wanted, who=person.name, reason=reason, seen=seen, home=settings.home_dir
+    )
+    return _switched(connection, switch_id, under_way)
+
+
+def _switched(connection: Connection, switch_id: int, under_way: UnderWay) -> SwitchAnswer:
     current = last_switch(connection)
     assert current is not None
-    return SwitchAnswer(switch_id=switch_id, state=current.state, set_by=current.set_by, set_at=current.set_at)
+    return SwitchAnswer(
+        switch_id=switch_id,
+        state=current.state,
+        set_by=current.set_by,
+        set_at=current.set_at,
+        under_way=[OrderUnderWay.model_validate(order) for order in under_way.orders],
+        is_intent_open=under_way.is_intent_open,
+        is_under_way_known=under_way.is_known,
+    )

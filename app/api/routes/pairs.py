@@ -7,12 +7,15 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 
+from app.api.acts import permit
 from app.api.deps import WantedPage, Warehouse
 from app.api.schemas import Listed, MarketPair, Spread
+from app.api.strict_body import StrictRoute
+from app.doors.roles import Act
 from app.queries.pairs import load_pairs
 from app.queries.spreads import load_spreads
 
-router = APIRouter(tags=["pairs"])
+router = APIRouter(tags=["pairs"], route_class=StrictRoute, dependencies=[permit(Act.VIEW)])
 
 
 @router.get("/get_market_pairs")

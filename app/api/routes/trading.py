@@ -6,12 +6,15 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 
+from app.api.acts import permit
 from app.api.deps import WantedPage, Warehouse
 from app.api.schemas import Listed, Opportunity, Trade
+from app.api.strict_body import StrictRoute
+from app.doors.roles import Act
 from app.queries.opportunities import OpportunityFilter, load_opportunities
 from app.queries.trades import TradeFilter, load_trades
 
-router = APIRouter(tags=["trading"])
+router = APIRouter(tags=["trading"], route_class=StrictRoute, dependencies=[permit(Act.VIEW)])
 
 
 @router.get("/opportunities")

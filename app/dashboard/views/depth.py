@@ -8,6 +8,7 @@ import streamlit as st
 
 from app.dashboard import charts, theme
 from app.dashboard.data import REFRESH, read, settings, show_chart, show_html
+from app.dashboard.selection import pick
 from app.queries.books import BookView, load_book
 from app.queries.pairs import PairRow, load_pairs
 
@@ -22,8 +23,19 @@ def page() -> None:
         show_html(theme.empty("No pairs yet.", "Books are shown per pair; the first pass proposes pairs."))
         return
     pairs.sort(key=_rank)
-    chosen = st.selectbox("Pair", pairs, format_func=_label, key="depth-pair")
-    _show_books(chosen)
+    by_id = {row.pair_id: row for row in pairs}
+    chosen = pick(
+        st.container(),
+        "Pair",
+        "pair",
+        list(by_id),
+        first=pairs[0].pair_id,
+        words=lambda pair_id: _label(by_id[pair_id]),
+    )
+    if chosen not in by_id:
+        show_html(theme.empty("No books of this pair.", "It is rejected or gone; choose another one above."))
+        return
+    _show_books(by_id[chosen])
 
 
 def _rank(row: PairRow) -> tuple[object, ...]:

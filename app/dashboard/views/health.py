@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import streamlit as st
 
 from app.dashboard import theme
-from app.dashboard.data import REFRESH, read, show_html
+from app.dashboard.data import REFRESH, REFRESH_SLOW, examined, read, settings, show_html
+from app.queries.alerts import InboxAlert, load_inbox
 from app.queries.health import (
     ConnectionRow,
     MartRow,
@@ -21,7 +22,6 @@ from app.queries.health import (
     load_sweeps,
     load_views,
 )
-from streams.storage.store.alerts import AlertStatus, list_alerts
 from streams.storage.store.leases import LeaseStatus, list_recent_leases
 
 _FRESH_S = 600
@@ -30,15 +30,27 @@ _ID_MAX = 28
 
 
 def page() -> None:
-    """Draw leases, connections, gaps, dead letters, marts and alerts."""
+    """Draw what is wrong, then leases, connections, gaps, dead letters, marts and open alerts."""
     st.title("Health", anchor=False)
+    _findings()
     _live()
+
+
+@st.fragment(run_every=REFRESH_SLOW)
+def _findings() -> None:
+    findings = [found for found in examined(settings()) if not found.is_ok]
+    st.subheader("What is wrong", anchor=False)
+    if not findings:
+        show_html("<p>Nothing that this page can see; <code>crossbook doctor</code> also asks those outside.</p>")
+        return
+    rows = [[theme.text(found.check), theme.text(found.found), theme.text(found.remedy)] for found in findings]
+    show_html(theme.table(["Check", "Found", "What to do"], rows))
 
 
 @st.fragment(run_every=REFRESH)
 def _live() -> None:
     st.subheader("Alerts", anchor=False)
-    show_html(_alerts(read(list_alerts, limit=20)))
+    show_html(_alerts(read(load_inbox, limit=20)))
     left, right = st.columns(2, gap="large")
     with left:
         st.subheader("Leases", anchor=False)
@@ -56,20 +68,19 @@ def _live() -> None:
     _show_gaps()
 
 
-def _alerts(rows: Sequence[AlertStatus]) -> str:
-    if not rows:
-        return theme.empty("No alerts.", "Escalated trades, silent recorders and kills would be listed here.")
+def _alerts(alerts: Sequence[InboxAlert]) -> str:
+    if not alerts:
+        return theme.empty("No open alert.", "Escalated trades, silent recorders and kills would be listed here.")
     cells = [
         [
-            theme.chip(row.severity),
-            theme.text(row.message),
-            theme.since(row.raised_at),
-            "sent" if row.sent_at else "not sent yet",
-            theme.chip("open", "bad") if row.cleared_at is None else theme.chip("cleared", "mute"),
+            theme.chip(alert.severity),
+            theme.text(alert.message),
+            theme.since(alert.raised_at),
+            theme.text(alert.delivery),
         ]
-        for row in rows
+        for alert in alerts
     ]
-    return theme.table(["Severity", "What", "Raised", "Sender", "State"], cells)
+    return theme.table(["Severity", "What", "Raised", "Told"], cells)
 
 
 def _leases(rows: Sequence[LeaseStatus]) -> str:

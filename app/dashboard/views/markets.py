@@ -6,7 +6,10 @@ import pandas as pd
 import streamlit as st
 
 from app.dashboard import charts, theme
-from app.dashboard.data import REFRESH, act, person, read, show_chart, show_failed_tests, show_html
+from app.dashboard.acts import act_on_click, barred, show_outcome
+from app.dashboard.data import REFRESH, read, show_chart, show_failed_tests, show_html
+from app.dashboard.selection import hold, table_options
+from app.doors.roles import Act
 from app.operator_actions import unwatch_market, watch_market
 from app.queries.markets import (
     MarketFilter,
@@ -18,9 +21,10 @@ from app.queries.markets import (
     load_recent_quotes,
 )
 from streams.market.identity import Venue
+from streams.storage.store.wanted import watched_among
 
 _SHOWN_MAX = 500
-_STATUSES = ("open", "unopened", "paused", "closed", "determined", "settled")
+_STATUSES = ("open", "unopened", "paused", "closed", "determined", "settled", "unknown")
 
 
 def page() -> None:
@@ -40,7 +44,8 @@ def page() -> None:
     if chosen is None:
         st.caption("Choose a row to see its rules, quotes and averages.")
         return
-    _show_detail(chosen)
+    venue, _, market_id = chosen.partition(":")
+    _show_detail(venue, market_id)
 
 
 def _filtered() -> list[MarketRow]:
@@ -68,74 +73,86 @@ def _filtered() -> list[MarketRow]:
     return list(found.rows)
 
 
-def _choose(rows: list[MarketRow]) -> MarketRow | None:
+def _choose(rows: list[MarketRow]) -> str | None:
+    """Draw the list and return the key ("venue:market_id") of the chosen market, None while none is chosen."""
+    ids = [f"{row.venue}:{row.market_id}" for row in rows]
+    choice = hold("market", ids, first=False)
     frame = pd.DataFrame(
         {
             "Venue": [theme.VENUE_NAMES.get(row.venue, row.venue) for row in rows],
-            "Market": [theme.title(row.title) for row in rows],
-            "Event": [row.event_title for row in rows],
-            "Status": [row.status for row in rows],
+            "Market": [theme.cell(row.title) for row in rows],
+            "Event": [theme.cell(row.event_title) for row in rows],
+            "Status": [theme.cell(row.status) for row in rows],
             "Bid": [theme.cents(row.bid) for row in rows],
             "Ask": [theme.cents(row.ask) for row in rows],
             "Closes": [row.close_time for row in rows],
             "Recorded": [row.is_recorded for row in rows],
             "Polled": [bool(row.is_polled) for row in rows],
-            "Id": [row.market_id for row in rows],
+            "Id": [theme.cell(row.market_id) for row in rows],
         }
     )
-    event = st.dataframe(
+    st.dataframe(
         frame,
         hide_index=True,
         height=330,
-        on_select="rerun",
-        selection_mode="single-row",
-        key="market-table",
         column_config={
             "Market": st.column_config.TextColumn(width=330),
             "Event": st.column_config.TextColumn(width=200),
             "Polled": st.column_config.CheckboxColumn(help="Its book is asked for over REST every few seconds."),
             "Closes": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm", timezone="UTC"),
         },
+        **table_options("market", ids, choice),
     )
-    selected = list(event.selection.rows)
-    return rows[selected[0]] if selected and selected[0] < len(rows) else None
+    if choice is not None and not choice.is_listed:
+        st.caption(f"{theme.plain(choice.row_id)} is chosen and not in this list; a click chooses another one.")
+    return None if choice is None else choice.row_id
 
 
-def _show_detail(row: MarketRow) -> None:
-    text = read(load_market_text, row.venue, row.market_id)
+def _show_detail(venue: str, market_id: str) -> None:
+    text = read(load_market_text, venue, market_id)
     if text is None:
         show_html(theme.empty("This market is gone.", "Choose another one."))
         return
     left, right = st.columns([3, 2], gap="large")
     with left:
-        _show_prices(row.venue, row.market_id)
+        _show_prices(venue, market_id)
     with right:
-        colour = theme.VENUE_COLOURS.get(row.venue, theme.MUTED)
+        colour = theme.VENUE_COLOURS.get(venue, theme.MUTED)
         closes = "–" if text.close_time is None else f"{text.close_time:%d %b %Y %H:%M} UTC"
-        meta = f"{theme.text(row.market_id)} · closes {closes} · {theme.chip(text.status)}"
+        meta = f"{theme.text(market_id)} · closes {closes} · {theme.chip(text.status)}"
         show_html(
             f'<div class="cb-card" style="--cb-venue:{colour}"><div class="cb-venue">'
-            f'{theme.text(theme.VENUE_NAMES.get(row.venue, row.venue))}</div><div class="cb-title">'
+            f'{theme.text(theme.VENUE_NAMES.get(venue, venue))}</div><div class="cb-title">'
             f'{theme.text(theme.title(text.title))}</div><div class="cb-meta">{meta}</div><div class="cb-rules">'
             f"{theme.text(text.rules)}</div></div>"
         )
-        _show_watch_button(row)
+        _show_watch_button(Venue(venue), market_id)
 
 
-def _show_watch_button(row: MarketRow) -> None:
-    venue = Venue(row.venue)
-    if row.is_watched:
-        if st.button("Stop watching", icon=":material/visibility_off:") and act(
-            unwatch_market, venue, row.market_id, done="Taken off the watch list."
-        ):
-            st.rerun()
-    elif st.button(
+def _show_watch_button(venue: Venue, market_id: str) -> None:
+    show_outcome("watch")
+    key = f"{venue}:{market_id}"
+    st.caption(f"Record {theme.plain(key)}:")
+    if read(watched_among, ((str(venue), market_id),)):
+        st.button(
+            "Stop watching",
+            icon=":material/visibility_off:",
+            key=f"unwatch-{key}",
+            on_click=act_on_click,
+            args=("watch", unwatch_market, venue, market_id),
+            kwargs={"done": f"{key} was taken off the watch list."},
+            **barred(Act.WATCH),
+        )
+        return
+    st.button(
         "Watch: record its book",
         icon=":material/visibility:",
-        disabled=not person(),
-        help=None if person() else "Give your name in the sidebar first.",
-    ) and act(watch_market, venue, row.market_id, who=person(), done="On the watch list; recording starts shortly."):
-        st.rerun()
+        key=f"watch-{key}",
+        on_click=act_on_click,
+        args=("watch", watch_market, venue, market_id),
+        kwargs={"done": f"{key} is on the watch list; recording starts shortly."},
+        **barred(Act.WATCH),
+    )
 
 
 @st.fragment(run_every=REFRESH)

@@ -9,12 +9,15 @@ import pandas as pd
 import streamlit as st
 
 from app.dashboard import theme
-from app.dashboard.data import act, person, read, show_failed_tests, show_html
+from app.dashboard.acts import act_on_click, barred, person, show_outcome
+from app.dashboard.data import read, show_failed_tests, show_html
 from app.dashboard.differences import mark_differences
+from app.dashboard.selection import hold, table_options
+from app.doors.roles import Act
 from app.operator_actions import decide_pair
 from app.queries.markets import MarketText
 from app.queries.pairs import PairDetail, PairRow, count_pairs, load_pair, load_pairs
-from streams.storage.store.pairs import PairDecision, VerdictRow
+from streams.storage.store.pairs import PairDecision, PairSubject, VerdictRow, find_subject
 
 _ALL = "all"
 _STATES = ("proposed", "approved", "paused", "rejected", "lapsed")
@@ -51,44 +54,48 @@ def page() -> None:
         show_html(theme.empty("No pair in this state.", "Choose another state above."))
         return
     chosen = _choose(rows)
-    detail = read(load_pair, chosen.pair_id)
-    if detail is not None:
-        _review(detail)
+    detail, subject = read(load_pair, chosen), read(find_subject, chosen)
+    if detail is None or subject is None:
+        show_html(theme.empty("This pair is gone.", "Choose another one above."))
+        return
+    _review(detail, subject)
 
 
-def _choose(rows: list[PairRow]) -> PairRow:
+def _choose(rows: list[PairRow]) -> str:
+    """Draw the list and return the id of the chosen pair."""
+    ids = [row.pair_id for row in rows]
+    choice = hold("pair", ids)
+    assert choice is not None  # there are rows
     frame = pd.DataFrame(
         {
-            "Kalshi": [theme.title(row.kalshi_title) for row in rows],
-            "Polymarket": [row.polymarket_title for row in rows],
-            "Relation": [row.relation.replace("_", " ") for row in rows],
+            "Kalshi": [theme.cell(row.kalshi_title) for row in rows],
+            "Polymarket": [theme.cell(row.polymarket_title) for row in rows],
+            "Relation": [theme.cell(row.relation.replace("_", " ")) for row in rows],
             "Confidence": [None if row.confidence is None else float(row.confidence) for row in rows],
-            "Judge": [row.judge or "" for row in rows],
+            "Judge": [theme.cell(row.judge) for row in rows],
             "State": [row.state for row in rows],
-            "Decided by": [row.decided_by or "" for row in rows],
+            "Decided by": [theme.cell(row.decided_by) for row in rows],
         }
     )
-    event = st.dataframe(
+    st.dataframe(
         frame,
         hide_index=True,
         height=min(300, 38 + 35 * len(rows)),
-        on_select="rerun",
-        selection_mode="single-row",
-        selection_default={"selection": {"rows": [0]}},
-        key="pair-table",
         column_config={
             "Confidence": st.column_config.ProgressColumn(min_value=0, max_value=1, format="%.2f", width=110),
             "Kalshi": st.column_config.TextColumn(width=300),
             "Polymarket": st.column_config.TextColumn(width=300),
         },
+        **table_options("pair", ids, choice),
     )
-    selected = list(event.selection.rows)
-    return rows[selected[0]] if selected and selected[0] < len(rows) else rows[0]
+    if not choice.is_listed:
+        st.caption(f"Pair {theme.plain(choice.row_id)} is chosen and not in this list; a click chooses another one.")
+    return choice.row_id
 
 
-def _review(detail: PairDetail) -> None:
+def _review(detail: PairDetail, subject: PairSubject) -> None:
     pair = detail.pair
-    st.subheader("Review", anchor=False)
+    st.subheader(f"Review of pair {pair.pair_id}", anchor=False)
     if pair.state == "lapsed":
         st.warning("A text changed after this pair was decided on: read both again and decide anew.")
     show_html(_verdict_line(detail))
@@ -105,7 +112,7 @@ def _review(detail: PairDetail) -> None:
         show_html(theme.empty("A text is missing.", "Wait for the next discovery before deciding."))
     if detail.verdict is not None:
         _show_verdict(detail.verdict)
-    _show_decision(pair)
+    _show_decision(detail, subject)
     if detail.decisions:
         rows = [
             [theme.clock(d.decided_at), theme.chip(d.decision), theme.text(d.decided_by), theme.text(d.reason)]
@@ -170,22 +177,38 @@ def _difference_row(entry: Any) -> list[str]:
     return [theme.text(clause), theme.text(a), theme.text(b), weight]
 
 
-def _show_decision(pair: PairRow) -> None:
+def _show_decision(detail: PairDetail, subject: PairSubject) -> None:
+    pair = detail.pair
     st.subheader("Decide", anchor=False)
+    show_outcome("pair")
     name = person()
-    reason = st.text_input("Reason", key=f"reason-{pair.pair_id}", max_chars=1000, placeholder="Why, in a few words")
-    hint = st.empty()  # stands there with or without words, so that the buttons keep their place on the page
-    if not name:
-        hint.caption("Give your name in the sidebar to decide: decisions carry a person's name.")
-    hashes = (pair.kalshi_text_hash, pair.polymarket_text_hash)
+    st.text_input("Reason", key=f"reason-{pair.pair_id}", max_chars=1000, placeholder="Why, in a few words")
     columns = st.columns([1, 1, 1, 4])
     for column, (decision, label, icon, done) in zip(columns, _ACTS, strict=False):
-        if column.button(
+        column.button(
             label,
             icon=icon,
             width="stretch",
             type="primary" if decision == "approve" else "secondary",
-            disabled=not name,
             key=f"{decision}-{pair.pair_id}",
-        ) and act(decide_pair, pair.pair_id, decision, who=name, reason=reason, seen_hashes=hashes, done=done):
-            st.rerun()
+            on_click=_decide,
+            args=(detail, subject, decision, done),
+            # What is decided already is not decided again.
+            **barred(Act.DECIDE_PAIRS, is_done=subject.is_decided(decision, name)),
+        )
+
+
+def _decide(detail: PairDetail, subject: PairSubject, decision: PairDecision, done: str) -> None:
+    """Decide on the pair that was on the screen, bound to the texts that were."""
+    pair = detail.pair
+    texts = [market.text_hash for market in (detail.kalshi, detail.polymarket) if market is not None]
+    act_on_click(
+        "pair",
+        decide_pair,
+        pair.pair_id,
+        decision,
+        reason=str(st.session_state.get(f"reason-{pair.pair_id}", "")),
+        seen_hashes=(texts[0], texts[1]) if len(texts) == 2 else (pair.kalshi_text_hash, pair.polymarket_text_hash),
+        seen=subject.seen,
+        done=f"Pair {pair.pair_id}: {done}",
+    )

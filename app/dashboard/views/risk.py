@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from datetime import UTC
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 import streamlit as st
 
 from app.dashboard import theme
-from app.dashboard.data import REFRESH, act, person, read, settings, show_failed_tests, show_html
-from app.operator_actions import LIMIT_NAMES, set_limit, set_switch
+from app.dashboard.acts import act_on_click, ask_again, barred, show_notice, show_outcome
+from app.dashboard.data import REFRESH, is_away, read, read_now, settings, show_failed_tests, show_html
+from app.doors.permission import act_of_switch
+from app.doors.roles import Act
+from app.operator_actions import LIMIT_NAMES, set_limits, switch_trading
 from app.queries.risk import Exposure, load_exposure
+from streams.documents import plain_decimal
 from streams.market.trading import SwitchState
-from streams.storage.store.risk import LimitRow, last_switch, list_switches, load_limits
+from streams.storage.store.risk import LimitRow, SwitchRow, last_switch, list_switches, load_limits
 
 _SWITCHES: tuple[tuple[SwitchState, str, str, str], ...] = (
     ("pause", "Pause", ":material/pause:", "Nothing new opens; open trades finish."),
@@ -34,11 +38,32 @@ _LIMITS = {
 }
 
 
+def show_kill_now() -> None:
+    """Draw, while the warehouse does not answer and no page can be drawn, a kill that needs no warehouse."""
+    if not is_away():
+        return
+    show_outcome("kill-now")
+    st.button(
+        "Kill now",
+        icon=":material/dangerous:",
+        key="kill-now",
+        type="primary",
+        on_click=act_on_click,
+        args=("kill-now", switch_trading, "kill"),
+        kwargs={"done": "Switch set to kill."},
+        **barred(Act.STOP),
+    )
+    st.caption("It needs no warehouse: a kill lies on this machine's disk first, and is in force at once.")
+
+
 def page() -> None:
     """Draw the switch, the exposure and the limits."""
     st.title("Risk", anchor=False)
     show_failed_tests("exposure")
+    for place in ("switch", "limits"):
+        show_outcome(place)  # of a dialog that was closed before it could tell
     st.subheader("Trading switch", anchor=False)
+    show_notice()
     _show_switch()
     st.subheader("Exposure", anchor=False)
     _show_exposure()
@@ -57,9 +82,9 @@ def page() -> None:
 
 def _show_switch() -> None:
     current = read(last_switch)
-    state = "unknown" if current is None else current.state
+    now = None if current is None else current.state
     by = "" if current is None else f" since {theme.clock(current.set_at)} UTC, by {theme.text(current.set_by)}"
-    show_html(f"<p style='margin:.1rem 0 .5rem'>Now: {theme.chip(state)}{by}</p>")
+    show_html(f"<p style='margin:.1rem 0 .5rem'>Now: {theme.chip(now or 'unknown')}{by}</p>")
     for column, (target, label, icon, meaning) in zip(st.columns(4), _SWITCHES, strict=True):
         with column:
             if st.button(
@@ -68,7 +93,7 @@ def _show_switch() -> None:
                 key=f"switch-{target}",
                 width="stretch",
                 type="primary" if target == "kill" else "secondary",
-                disabled=state == target,
+                **barred(act_of_switch(target, now)[0], is_done=target == now),
             ):
                 _confirm(target, label, meaning)
             st.caption(meaning)
@@ -76,14 +101,33 @@ def _show_switch() -> None:
 
 @st.dialog("Change the trading switch")
 def _confirm(target: SwitchState, label: str, meaning: str) -> None:
-    st.write(f"**{label}.** {meaning}")
-    # Whoever must stop trading in a hurry is not sent to another field first.
-    who = st.text_input("Who", value=person(), max_chars=80, key="switch-who", placeholder="Your name")
-    reason = st.text_input("Reason", max_chars=1000, key="switch-reason")
-    if st.button(f"Confirm: {label.lower()}", type="primary", key="switch-confirm") and act(
-        set_switch, target, who=who, reason=reason, done=f"Switch set to {target}."
-    ):
+    if show_outcome("switch"):
         st.rerun()
+    current = read_now(last_switch)
+    state, by = ("unknown", "") if current is None else (current.state, f", set by {theme.plain(current.set_by)}")
+    st.write(f"**{label}.** {meaning}")
+    st.write(f"The switch goes from **{state}**{by}, to **{target}**.")
+    st.text_input("Reason", max_chars=1000, key="switch-reason")
+    act, lifts_kill = act_of_switch(target, None if current is None else current.state)
+    ask_again("switch", act, lifts_kill=lifts_kill)
+    st.button(
+        f"Confirm: {label.lower()}", type="primary", key="switch-confirm", on_click=_switch, args=(target, current)
+    )
+
+
+def _switch(target: SwitchState, seen: SwitchRow | None) -> None:
+    """Switch from what was on the screen."""
+    act_on_click(
+        "switch",
+        switch_trading,
+        target,
+        reason=str(st.session_state.get("switch-reason", "")),
+        seen=None if seen is None else seen.seen,
+        wait_s=settings().kill_wait_s,
+        home=settings().home_dir,
+        done=f"Switch set to {target}.",
+        also=lambda result: str(result[1].sentence),
+    )
 
 
 @st.fragment(run_every=REFRESH)
@@ -140,9 +184,7 @@ def _show_limits() -> None:
                 f"{label} ({unit})", value=f"{_limit_value(limits, name).normalize():f}", help=theme.plain(origin)
             )
         reason = st.text_input("Reason", max_chars=1000, placeholder="Why the limits change")
-        if not person():
-            st.caption("Give your name in the sidebar to change a limit.")
-        if st.form_submit_button("Save limits", type="primary", disabled=not person()):
+        if st.form_submit_button("Save limits", type="primary", **barred(Act.LIMITS)):
             _save(typed, limits, reason)
 
 
@@ -150,8 +192,8 @@ def _save(typed: dict[str, str], limits: dict[str, LimitRow], reason: str) -> No
     changes: list[tuple[str, Decimal]] = []
     for name, text in typed.items():
         try:
-            value = Decimal(text.strip().replace(",", "").removeprefix("$"))
-        except InvalidOperation:
+            value = plain_decimal(text.strip().replace(",", "").removeprefix("$"))
+        except ValueError:
             st.error(f"{_LIMITS[name][0]}: {theme.plain(text)} is not a number; nothing was saved.")
             return
         if not value.is_finite() or value < 0:
@@ -162,9 +204,26 @@ def _save(typed: dict[str, str], limits: dict[str, LimitRow], reason: str) -> No
     if not changes:
         st.info("Nothing changed.")
         return
-    saved = [
-        act(set_limit, name, value, who=person(), reason=reason, done=f"{_LIMITS[name][0]} is now {value:f}.")
-        for name, value in changes
-    ]
-    if all(saved):
+    _confirm_limits([(name, _limit_value(limits, name), value) for name, value in changes], reason)
+
+
+@st.dialog("Change limits")
+def _confirm_limits(changes: list[tuple[str, Decimal, Decimal]], reason: str) -> None:
+    if show_outcome("limits"):
         st.rerun()
+    for name, old, new in changes:
+        label, unit = _LIMITS[name]
+        st.write(f"{label}: **{old.normalize():f}** → **{new.normalize():f}** {unit}")
+    ask_again("limits", Act.LIMITS)
+    st.button(
+        "Confirm: change " + ("this limit" if len(changes) == 1 else f"these {len(changes)} limits"),
+        type="primary",
+        key="limits-confirm",
+        on_click=act_on_click,
+        args=("limits", set_limits, changes),
+        kwargs={"reason": reason, "done": _said(changes)},
+    )
+
+
+def _said(changes: list[tuple[str, Decimal, Decimal]]) -> str:
+    return " ".join(f"{_LIMITS[name][0]} is now {new:f}." for name, _, new in changes)

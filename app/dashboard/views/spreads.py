@@ -8,6 +8,7 @@ import streamlit as st
 
 from app.dashboard import charts, theme
 from app.dashboard.data import REFRESH, read, show_chart, show_failed_tests, show_html
+from app.dashboard.selection import pick
 from app.queries.pairs import PairRow, load_pairs
 from app.queries.spreads import SpreadMinute, load_latest_spreads, load_longest_history, load_spread_history
 
@@ -27,12 +28,13 @@ def page() -> None:
         return
     choice, window, sigmas = st.columns([5, 2, 2], vertical_alignment="bottom")
     longest = read(load_longest_history, slow=True)
-    pair_id = choice.selectbox(
+    pair_id = pick(
+        choice,
         "Pair",
+        "spread-pair",
         widest,
-        index=widest.index(longest) if longest in widest else 0,
-        format_func=lambda key: f"{theme.title(pairs[key].kalshi_title)} ({pairs[key].state})",
-        key="spread-pair",
+        first=longest if longest in widest else widest[0],
+        words=lambda key: f"{theme.title(pairs[key].kalshi_title)} ({pairs[key].state})",
     )
     hours = window.segmented_control(
         "Window", [6, 24, 168], default=24, format_func=lambda key: {6: "6 h", 24: "1 day", 168: "7 days"}[key]

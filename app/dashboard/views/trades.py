@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 import pandas as pd
 import streamlit as st
 
 from app.dashboard import theme
-from app.dashboard.data import REFRESH, act, person, read, show_failed_tests, show_html
+from app.dashboard.acts import act_on_click, ask_again, barred, show_outcome
+from app.dashboard.data import REFRESH, read, read_now, settings, show_failed_tests, show_html
+from app.dashboard.selection import hold, table_options
+from app.doors.roles import Act
 from app.operator_actions import ask_flatten
+from app.queries.flatten import FlattenOffer, load_flatten_offer
 from app.queries.trades import (
     FillRow,
     OrderRow,
@@ -26,6 +32,7 @@ def page() -> None:
     """Draw the list of trades and the chosen one."""
     st.title("Trades", anchor=False)
     show_failed_tests("trades", "orders", "fills")
+    show_outcome("flatten-dialog")  # of a dialog that was closed before it could tell
     counts = read(count_trade_states)
     if not counts:
         show_html(
@@ -49,15 +56,19 @@ def page() -> None:
         show_html(theme.empty("No trade in this state.", "Choose another state above."))
         return
     chosen = _choose(rows)
-    _show_trade(chosen.execution_id)
+    _show_trade(int(chosen) if re.fullmatch("[0-9]{1,18}", chosen) else 0)
 
 
-def _choose(rows: list[TradeRow]) -> TradeRow:
+def _choose(rows: list[TradeRow]) -> str:
+    """Draw the list and return the id of the chosen trade."""
+    ids = [str(row.execution_id) for row in rows]
+    choice = hold("trade", ids)
+    assert choice is not None  # there are rows
     frame = pd.DataFrame(
         {
             "#": [row.execution_id for row in rows],
             "Started (UTC)": [theme.clock(row.started_at) for row in rows],
-            "What": [theme.title(row.title) for row in rows],
+            "What": [theme.cell(row.title) for row in rows],
             "State": [row.state.lower() for row in rows],
             "Contracts": [theme.number(row.contracts) for row in rows],
             "Edge": [theme.cents(row.edge_usd) for row in rows],
@@ -66,18 +77,16 @@ def _choose(rows: list[TradeRow]) -> TradeRow:
             "Realised PnL": [theme.money(row.realised_pnl_usd, signed=True) for row in rows],
         }
     )
-    event = st.dataframe(
+    st.dataframe(
         frame.style.map(_tone, subset=["Expected PnL", "Realised PnL"]),
         hide_index=True,
         height=min(320, 38 + 35 * len(rows)),
-        on_select="rerun",
-        selection_mode="single-row",
-        selection_default={"selection": {"rows": [0]}},
-        key="trade-table",
         column_config={"What": st.column_config.TextColumn(width=290)},
+        **table_options("trade", ids, choice),
     )
-    selected = list(event.selection.rows)
-    return rows[selected[0]] if selected and selected[0] < len(rows) else rows[0]
+    if not choice.is_listed:
+        st.caption(f"Trade {theme.plain(choice.row_id)} is chosen and not in this list; a click chooses another one.")
+    return choice.row_id
 
 
 def _tone(cell: object) -> str:
@@ -217,9 +226,47 @@ def _timeline(detail: TradeDetail) -> str:
 def _show_flatten(trade: TradeRow) -> None:
     if trade.settled_at is not None:
         return
-    with st.popover("Flatten this trade", icon=":material/south:"):
-        st.write("Sells what is held, down to a bound below the best bids, through the path that only lowers exposure.")
-        if not person():
-            st.caption("Give your name in the sidebar first.")
-        if st.button("Flatten now", type="primary", disabled=not person(), key=f"flatten-{trade.execution_id}"):
-            act(ask_flatten, trade.execution_id, who=person(), done="Requested; the next settlement cycle takes it up.")
+    if st.button(
+        f"Flatten trade {trade.execution_id}",
+        icon=":material/south:",
+        key=f"flatten-{trade.execution_id}",
+        **barred(Act.FLATTEN),
+    ):
+        _confirm_flatten(trade.execution_id)
+
+
+@st.dialog("Flatten a trade")
+def _confirm_flatten(execution_id: int) -> None:
+    if show_outcome("flatten-dialog"):
+        st.rerun()
+    offer = read_now(load_flatten_offer, execution_id, settings().flatten_slippage_usd)
+    if offer is None or offer.is_settled:
+        st.info(f"Trade {execution_id} has settled; there is nothing to flatten.")
+        return
+    st.write(f"**Trade {offer.execution_id}**, {offer.state.lower()}: {theme.plain(theme.title(offer.title))}")
+    st.write("This sells, through the path that only lowers exposure:")
+    for sentence in offer.sentences:
+        st.write(f"- {theme.plain(sentence)}")
+    least = "not known while a leg has no bid" if offer.least_usd is None else theme.money(offer.least_usd)
+    st.write(f"At worst it brings {theme.plain(least)}, before fees. What cannot be sold within these prices stays.")
+    st.text_input("Reason", max_chars=1000, key="flatten-reason")
+    ask_again("flatten-dialog", Act.FLATTEN)
+    st.button(
+        f"Confirm: flatten trade {execution_id}",
+        type="primary",
+        key="flatten-confirm",
+        on_click=_flatten,
+        args=(offer,),
+    )
+
+
+def _flatten(offer: FlattenOffer) -> None:
+    """Ask for the flatten that was on the screen."""
+    act_on_click(
+        "flatten-dialog",
+        ask_flatten,
+        offer.execution_id,
+        reason=str(st.session_state.get("flatten-reason", "")),
+        seen=offer,
+        done=f"Flatten of trade {offer.execution_id} requested; the next settlement cycle takes it up.",
+    )

@@ -8,16 +8,24 @@ import platform
 import shutil
 import socket
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 
 import psutil
 
+from app.doors.accounts import Accounts
+from app.doors.roles import Role
+from app.doors.subjects import is_of_issuer
+from app.supervisor.checks.database_check import check_database
+from streams.disk import INODE_MARKS, free_inodes
 from streams.market.errors import ConfigurationError
 from streams.settings import Settings, check_intent, setting_name
 from streams.storage.database import embedded_server
-from streams.storage.embedded import binaries_dir
+from streams.storage.server.embedded import binaries_dir
 
 _OLDEST_GLIBC = (2, 28)
+UNFINISHED_RESTORE = "restore-unfinished"
+"""File in a home whose restore was broken off; the next restore begins again."""
 
 
 def wanted_ports(settings: Settings) -> dict[str, int]:
@@ -39,9 +47,12 @@ def check_all(settings: Settings) -> None:
     check_intent(settings)
     check_platform()
     check_home(settings.home_dir, settings.min_free_disk_mb)
+    check_restored(settings.home_dir)
     if settings.database_url is None:
         binaries_dir()
+    check_people(settings)
     check_ports(wanted_ports(settings))
+    check_database(settings)
 
 
 def check_platform() -> None:
@@ -55,7 +66,7 @@ def check_platform() -> None:
 
 
 def check_home(home: Path, min_free_mb: int) -> None:
-    """Refuse a home that cannot be written or has too little space."""
+    """Refuse a home that cannot be written or has too little room; how much is not asked where 0 MB are needed."""
     try:
         home.mkdir(parents=True, exist_ok=True)
         probe = home / ".probe"
@@ -70,6 +81,38 @@ def check_home(home: Path, min_free_mb: int) -> None:
         raise ConfigurationError(
             f"Only {free_mb} MB are free on the disk of CROSSBOOK_HOME ({home}); "
             f"{min_free_mb} MB are needed (CROSSBOOK_MIN_FREE_DISK_MB)."
+        )
+    inodes = free_inodes([home])
+    if min_free_mb and inodes < INODE_MARKS.only_recording:
+        raise ConfigurationError(
+            f"Only {inodes:.0f} inodes are free on the disk of CROSSBOOK_HOME ({home}), and each new file needs one; "
+            "delete files there, or set CROSSBOOK_HOME to another disk."
+        )
+
+
+def check_restored(home: Path) -> None:
+    """Refuse a home whose restore was broken off."""
+    if (home / UNFINISHED_RESTORE).exists():
+        raise ConfigurationError(
+            f"A restore into {home} was broken off; run `crossbook restore` again, or `crossbook reset` to begin empty."
+        )
+
+
+def check_people(settings: Settings) -> None:
+    """Refuse live orders on live venues where nobody could prove who they are; a link proves too little for that."""
+    if settings.venues != "live" or settings.trading_mode != "live":
+        return
+    with closing(Accounts(settings.home_dir)) as accounts:
+        people = accounts.list_people()
+    if not any(
+        person.is_active
+        and person.role in (Role.TRADER, Role.OWNER)
+        and (person.has_password or is_of_issuer(person.subject, settings.oidc_issuer))
+        for person in people
+    ):
+        raise ConfigurationError(
+            "Live trading needs a trader or owner who signs in with a password or OIDC; add one with `crossbook users "
+            "add NAME --role trader --with-password`, or give an owner one with `crossbook users password NAME`."
         )
 
 

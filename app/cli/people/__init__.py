@@ -1,0 +1,1 @@
+"""Commands on people: signing in, accounts, API tokens."""

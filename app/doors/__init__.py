@@ -1,0 +1,1 @@
+"""Doors: who a person is, what they may do, and the proxy in front of every page and port that acts."""

@@ -1,0 +1,1 @@
+"""What may pass a door, as what, and how often. Pure: no wire, no storage, no clock."""

@@ -1,0 +1,1 @@
+"""What is stored of the accounts: people, sign-in links, sessions, API tokens."""
