@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export DO_NOT_TRACK := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help up down test system check setup format lint types contracts definitions models bench proof-line proof-kills proof-universe proof-recordings proof-faults docs clean proof-engine fuzz structure
+.PHONY: help up down test acceptance system check setup format lint types contracts definitions models bench proof-line proof-kills proof-universe proof-recordings proof-faults proof-connections docs clean proof-engine fuzz structure chaos soak
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,12 +30,15 @@ down: $(VENV)/.installed ## stop what runs
 	@$(BIN)/crossbook down
 
 test: $(VENV)/.installed ## run the tests
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore=tests/system
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore=tests/system --ignore=tests/acceptance
 
-system: $(VENV)/.installed ## tests of `crossbook up` as a whole, on an empty home and on a stored one (about 4 minutes)
+acceptance: $(VENV)/.installed ## the vendors' official SDKs against the sandbox (about a minute)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/acceptance
+
+system: $(VENV)/.installed ## tests of `crossbook up` as a whole, on an empty home, a restored and a stored one (about 8 minutes)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/system
 
-check: $(VENV)/.installed format lint types contracts definitions models test system ## everything CI runs
+check: $(VENV)/.installed format lint types contracts definitions models test acceptance system ## everything CI runs
 
 format:
 	@$(BIN)/ruff format --check .
@@ -76,12 +79,21 @@ proof-recordings: $(VENV)/.installed ## real recorded books through sandbox, rec
 proof-faults: $(VENV)/.installed ## every fault of the sandbox against our own clients (about 3 minutes); writes docs/venues/faults.md
 	@$(BIN)/python -m tests.proofs.faults
 
+proof-connections: $(VENV)/.installed ## connections of a running system, and the line on a server of 20 that is killed meanwhile (about 12 minutes)
+	@$(BIN)/python -m tests.proofs.connections
+	@$(BIN)/python -m tests.proofs.connections --limit 20 --seconds 240 --kill-after 150
 
 proof-engine: $(VENV)/.installed ## 100,000 random sequences of events through the matching engine (about 15 minutes)
 	@$(BIN)/python -m tests.proofs.engine
 
 fuzz: $(VENV)/.installed ## a million mutated frames through both venues' socket decoders (about 4 minutes)
 	@$(BIN)/python -m tests.proofs.fuzz
+
+chaos: $(VENV)/.installed ## an hour of blows: processes killed, database stopped, disk full, clock stepped (as root)
+	@$(BIN)/python -m tests.proofs.chaos --minutes $(or $(MINUTES),60)
+
+soak: $(VENV)/.installed ## what grows while it runs (HOURS=n, 1 by default)
+	@$(BIN)/python -m tests.proofs.soak --hours $(or $(HOURS),1)
 
 structure: $(VENV)/.installed ## measure rooms, circles, SQL outside the store, untyped reads and crossings
 	@$(BIN)/python -m tests.structure

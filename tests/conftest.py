@@ -5,7 +5,10 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import shutil
+import signal
 import sys
+import tempfile
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,8 +22,8 @@ from orchestration.dbt.live_views import stored_views
 from orchestration.dbt.project import prepare, views_path
 from streams.settings import load_settings
 from streams.storage.database import connect
-from streams.storage.embedded import EmbeddedServer
 from streams.storage.schema import migrate
+from streams.storage.server.embedded import EmbeddedServer
 from streams.storage.store.warehouse import keep_views
 from tests.support.ports import free_port
 
@@ -31,6 +34,7 @@ SHARED = ROOT.parents[1] / "shared"
 IS_CI = os.environ.get("CI") == "true"
 _DURABILITY = ("fsync", "synchronous_commit", "full_page_writes")
 """What the tests' own server need not do: their data may be lost with the machine."""
+_MEMORY, _MEMORY_LEAST = Path("/dev/shm"), 8_000_000_000
 _FIRST = ("system", "browser", "acceptance", "integration")
 _LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")
 
@@ -70,6 +74,14 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
+@pytest.fixture(autouse=True)
+def _signals_as_before() -> Iterator[None]:
+    """Dagster's execution takes TERM as it finds INT, ignored in a shell's background, and leaves it so."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
 @pytest.fixture(scope="session")
 def postgres_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server to make databases on: `DATABASE_URL`, else an embedded one for this session."""
@@ -77,7 +89,23 @@ def postgres_dsn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if given:
         yield given
         return
-    server = EmbeddedServer(home=tmp_path_factory.mktemp("postgres"), port=free_port())
+    with _quick_folder(tmp_path_factory) as home:
+        yield from _own_server(home)
+
+
+@contextmanager
+def _quick_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder for the server, in memory where there is plenty: databases are made and dropped by the thousand."""
+    if not _MEMORY.is_dir() or shutil.disk_usage(_MEMORY).free < _MEMORY_LEAST:
+        yield tmp_path_factory.mktemp("postgres")
+        return
+    with tempfile.TemporaryDirectory(prefix="crossbook-tests-", dir=_MEMORY, ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+def _own_server(home: Path) -> Iterator[str]:
+    server = EmbeddedServer(home=home, port=free_port())
     server.start()
     try:
         with psycopg.connect(server.dsn("postgres"), autocommit=True) as connection:
@@ -98,7 +126,7 @@ def new_database(server: str, template: str | None = None) -> Iterator[str]:
         template: Address of the database to copy, to which nobody may be connected.
     """
     name = f"test_{secrets.token_hex(6)}"
-    of = f" TEMPLATE {psycopg.conninfo.conninfo_to_dict(template)['dbname']}" if template else ""
+    of = f" TEMPLATE {psycopg.conninfo.conninfo_to_dict(template)['dbname']} STRATEGY file_copy" if template else ""
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}{of}")
     try:

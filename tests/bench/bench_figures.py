@@ -20,8 +20,8 @@ from app.queries import health, markets, opportunities, pairs, portfolio, risk, 
 from orchestration.dbt.project import make_views
 from streams.settings import load_settings
 from streams.storage.database import Connection, connect
-from streams.storage.embedded import EmbeddedServer
 from streams.storage.schema import migrate
+from streams.storage.server.embedded import EmbeddedServer
 from streams.storage.store.ledger import compact_totals
 from tests.support.ports import free_port
 

@@ -27,8 +27,8 @@ from streams.market.events import BookSnapshot, Quote
 from streams.market.identity import Outcome, Venue
 from streams.settings import Settings
 from streams.storage.database import Connection, connect
-from streams.storage.embedded import EmbeddedServer
 from streams.storage.schema import migrate
+from streams.storage.server.embedded import EmbeddedServer
 from tests.bench import plain_walk
 from tests.bench.bench_edges import in_decimals
 from tests.support.ports import free_port

@@ -27,8 +27,8 @@ from streams.market.identity import Venue
 from streams.recorder.service import RecorderRun, record
 from streams.recorder.sources import FeedSource
 from streams.settings import load_settings
-from streams.storage.embedded import EmbeddedServer
 from streams.storage.schema import migrate
+from streams.storage.server.embedded import EmbeddedServer
 from streams.storage.store.wanted import WantedMarket
 from streams.venues.common.feed import FeedMarket, RawFrame
 from streams.venues.common.socket import Socket

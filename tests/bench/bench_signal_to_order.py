@@ -27,6 +27,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from orchestration.runtime.warm_protocol import socket_path
+from streams.storage.access.logins import Login
 from streams.storage.database import database_dsn
 from tests.support.whole_home import Home, wait_for
 
@@ -74,7 +75,7 @@ def running_system() -> Iterator[System]:
             socket = socket_path(home.settings())
             if wait_for(lambda: socket.exists() or process.poll() is not None, 120) is None or not socket.exists():
                 raise RuntimeError(f"the system did not start: {home.output()[-2000:]}")
-            yield System(database_dsn(home.settings()), socket)
+            yield System(database_dsn(home.settings(), Login.OWNER), socket)
         finally:
             process.terminate()
             process.wait(150)

@@ -16,6 +16,6 @@ FLAGS = [
 ]
 
 
-def launch(playwright: Any) -> Any:
-    """Start the system's Chromium."""
-    return playwright.chromium.launch(executable_path=EXECUTABLE, args=FLAGS)
+def launch(playwright: Any, *flags: str) -> Any:
+    """Start the system's Chromium, with further flags."""
+    return playwright.chromium.launch(executable_path=EXECUTABLE, args=[*FLAGS, *flags])

@@ -1,6 +1,7 @@
 """Take a picture of every page of a running dashboard: `python -m tests.browser.screenshots --out DIR --base URL`.
 
-With `--dagster URL` of Dagster's asset lineage and runs too. Chromium must be installed.
+It signs in by a link that it makes in CROSSBOOK_HOME for the user of this shell, or by `--link URL`. With
+`--dagster URL` of Dagster's asset lineage and runs too. Chromium must be installed.
 """
 
 from __future__ import annotations
@@ -8,13 +9,17 @@ from __future__ import annotations
 import argparse
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from playwright.sync_api import Page, sync_playwright
 
+from app.doors.links import link_for
+from streams.settings import load_settings
 from tests.browser.chromium import launch
 
 PAGES = (
-    "overview", "markets", "pairs", "spreads", "depth", "opportunities", "trades", "portfolio", "risk", "health",
+    "overview", "alerts", "markets", "pairs", "spreads", "depth", "opportunities", "trades", "portfolio", "risk",
+    "health",
 )  # fmt: skip
 _DAGSTER_DRAWS_MS = 10_000
 _LINEAGE = "assets/analytics/pair_spreads_1m?view=lineage&lineageScope=upstream&lineageDepth=3"
@@ -33,6 +38,22 @@ _FIT_HEIGHT = """() => {
 def path_of(name: str) -> str:
     """Return the path of a page; the first one lives at the root."""
     return "" if name == PAGES[0] else name
+
+
+def sign_in(page: Page, base: str, link: str) -> None:
+    """Open a link that signs in, and wait for the dashboard it leads to."""
+    page.goto(link)
+    page.wait_for_url(f"{base}/", timeout=60_000)
+
+
+def take_sign_in(page: Page, base: str, out: Path, *, width: int) -> Path:
+    """Save the page on which people sign in."""
+    page.set_viewport_size({"width": width, "height": 760})
+    page.goto(f"{base}/")
+    page.get_by_role("heading", name="Sign in").wait_for(timeout=60_000)
+    path = out / "sign-in.png"
+    page.screenshot(path=path)
+    return path
 
 
 def take(page: Page, base: str, name: str, out: Path, *, width: int, height_max: int) -> Path:
@@ -89,22 +110,32 @@ def _settle(page: Page) -> None:
     page.wait_for_timeout(600)
 
 
+def _own_link(base: str) -> str:
+    link = urlsplit(link_for(load_settings()))
+    return f"{base}{link.path}?{link.query}"
+
+
 def main() -> None:
     """Take all pictures and print where they are."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder of the pictures")
     parser.add_argument("--base", default="http://127.0.0.1:8501", help="address of the dashboard")
+    parser.add_argument("--link", default="", help="address of a link that signs in; default: one is made")
     parser.add_argument("--width", type=int, default=1400)
     parser.add_argument("--height-max", type=int, default=1800)
     parser.add_argument("--dagster", default="", help="address of Dagster's webserver")
     parser.add_argument("--only", choices=PAGES, action="append")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
+    base = options.base.rstrip("/")
     with sync_playwright() as playwright:
         browser = launch(playwright)
         page = browser.new_context(device_scale_factor=1.0).new_page()
+        if not options.only:
+            print(take_sign_in(page, base, options.out, width=options.width))
+        sign_in(page, base, options.link or _own_link(base))
         for name in options.only or PAGES:
-            print(take(page, options.base.rstrip("/"), name, options.out, width=options.width,
+            print(take(page, base, name, options.out, width=options.width,
                        height_max=options.height_max))  # fmt: skip
         if options.dagster:
             for path in take_dagster(page, options.dagster.rstrip("/"), options.out, width=options.width):

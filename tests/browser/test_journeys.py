@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-import time
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from streams.storage.database import connect
-from tests.browser.conftest import Opened
+from tests.browser.conftest import Opened, eventually
 from tests.browser.screenshots import PAGES
 from tests.fixtures.seed_warehouse import PAIR_IDS
 
@@ -19,22 +17,8 @@ pytestmark = pytest.mark.browser
 CONFIG = Path(__file__).resolve().parents[2] / "app" / "dashboard" / ".streamlit" / "config.toml"
 
 
-def _say_name(opened: Opened, name: str) -> None:
-    field = opened.page.get_by_label("Your name", exact=True)
-    field.fill(name)
-    field.press("Enter")
-
-
-def _eventually(check: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 90
-    while not check():
-        assert time.monotonic() < deadline, "it did not happen in 90 s"
-        time.sleep(0.1)
-
-
 def test_a_person_approves_a_pair(opened: Opened, warehouse: str) -> None:
     opened.go("pairs")
-    _say_name(opened, "Ada Lovelace")
     page = opened.page
     page.locator("mark").first.wait_for()
     button = page.get_by_role("button", name="Approve", disabled=False)
@@ -49,7 +33,7 @@ def test_a_person_approves_a_pair(opened: Opened, warehouse: str) -> None:
             ).fetchone()
         return row == {"state": "approved", "decided_by": "Ada Lovelace"}
 
-    _eventually(approved)
+    eventually(approved)
     page.get_by_text("approved (3)").wait_for()
 
 
@@ -68,9 +52,6 @@ def test_a_person_stops_trading(opened: Opened, warehouse: str) -> None:
     page = opened.page
     opened.settle()
     page.get_by_role("button", name=re.compile("Kill")).first.click()
-    who = page.get_by_label("Who", exact=True)
-    who.fill("Ada Lovelace")
-    who.press("Tab")
     page.get_by_role("button", name="Confirm: kill").click()
 
     def killed() -> bool:
@@ -80,8 +61,40 @@ def test_a_person_stops_trading(opened: Opened, warehouse: str) -> None:
             ).fetchone()
         return row == {"state": "kill", "set_by": "Ada Lovelace"}
 
-    _eventually(killed)
+    eventually(killed)
     page.get_by_text("KILLED: nothing leaves").wait_for()
+
+
+def test_a_person_flattens_the_trade_they_chose_once_whatever_arrives(opened: Opened, warehouse: str) -> None:
+    page = opened.page
+    page.goto(f"{opened.base}/trades?trade=4")
+    page.get_by_role("heading", name="Trade 4", exact=True).wait_for()
+    with connect(warehouse) as connection:
+        connection.execute(
+            """INSERT INTO trading.executions (signal_id, attempt, group_id, environment, mode, state, run_id, epoch,
+                   edge_usd, contracts_e6)
+               SELECT signal_id, 9, group_id, environment, mode, 'HEDGED', '', 1, edge_usd, contracts_e6
+               FROM trading.executions WHERE execution_id = 3"""
+        )
+    page.reload()
+    page.get_by_role("heading", name="Trade 4", exact=True).wait_for()
+    opened.settle()
+    page.get_by_role("button", name=re.compile("Flatten trade 4")).first.click()
+    page.get_by_text("50 contracts YES of kalshi:KXBTC-26DEC31-150K, at worst $0.25 each").wait_for()
+    opened.settle()
+    confirm = page.get_by_role("button", name="Confirm: flatten trade 4", disabled=False)
+    confirm.wait_for()
+    confirm.dblclick()
+
+    def asked() -> list[int]:
+        with connect(warehouse) as connection:
+            rows = connection.execute("SELECT subject FROM trading.commands").fetchall()
+        return [row["subject"]["execution_id"] for row in rows]
+
+    eventually(lambda: bool(asked()))
+    page.reload()
+    page.get_by_role("heading", name="Trade 4", exact=True).wait_for()
+    assert asked() == [4]
 
 
 def test_no_page_fails_runs_hostile_text_or_connects_beyond_loopback(opened: Opened) -> None:

@@ -34,7 +34,8 @@ def test_every_route_of_the_emulators_is_asked(tmp_path: Path) -> None:
     with stage(tmp_path) as on:
         routes = on.routes()
     assert len(routes) >= 209
-    assert routes - routes_asked(routes, _stored_lines()) == set()
+    # The sandbox's copy of itself is a database, which has other bytes each time; its own test asks for it.
+    assert routes - routes_asked(routes, _stored_lines()) == {("admin", "GET", "/copy")}
 
 
 def test_every_refusal_in_the_code_is_stored_or_listed_as_unreachable() -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from psycopg import sql
 
 from streams.storage.database import Connection, connect, embedded_server
-from streams.storage.embedded import EmbeddedServer, binaries_dir
+from streams.storage.server.embedded import EmbeddedServer, binaries_dir
 from tests.support.whole_home import ROOT, Home
 
 HERE = Path(__file__).parent

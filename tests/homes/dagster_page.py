@@ -6,6 +6,8 @@ from typing import Any
 
 import httpx
 
+from tests.support.whole_home import Home
+
 _SENSORS = """
 query { repositoriesOrError { ... on RepositoryConnection { nodes {
   sensors { id name sensorState { id selectorId status } } } } } }
@@ -21,33 +23,34 @@ mutation Stop($id: String!) {
 """
 
 
-def sensor_states(port: int) -> dict[str, str]:
+def sensor_states(home: Home) -> dict[str, str]:
     """Return the status of every sensor by name: RUNNING or STOPPED."""
-    return {sensor["name"]: sensor["sensorState"]["status"] for sensor in _sensors(port)}
+    return {sensor["name"]: sensor["sensorState"]["status"] for sensor in _sensors(home)}
 
 
-def stop_sensor(port: int, name: str) -> None:
+def stop_sensor(home: Home, name: str) -> None:
     """Stop a sensor as its switch on the page does.
 
     Raises:
         RuntimeError: If Dagster refuses.
     """
-    state = next(sensor["sensorState"] for sensor in _sensors(port) if sensor["name"] == name)
-    answer = _ask(port, _STOP, {"id": state["id"]})["stopSensor"]
+    state = next(sensor["sensorState"] for sensor in _sensors(home) if sensor["name"] == name)
+    answer = _ask(home, _STOP, {"id": state["id"]})["stopSensor"]
     if answer["__typename"] != "StopSensorMutationResult":
         raise RuntimeError(f"Dagster did not stop {name}: {answer}")
 
 
-def _sensors(port: int) -> list[dict[str, Any]]:
-    nodes = _ask(port, _SENSORS, {})["repositoriesOrError"]["nodes"]
+def _sensors(home: Home) -> list[dict[str, Any]]:
+    nodes = _ask(home, _SENSORS, {})["repositoriesOrError"]["nodes"]
     return [sensor for node in nodes for sensor in node["sensors"]]
 
 
-def _ask(port: int, query: str, variables: dict[str, str]) -> dict[str, Any]:
-    response = httpx.post(f"http://127.0.0.1:{port}/graphql", json={"query": query, "variables": variables}, timeout=30)
+def _ask(home: Home, query: str, variables: dict[str, str]) -> dict[str, Any]:
+    body = {"query": query, "variables": variables}
+    response = httpx.post(home.address("DAGSTER_PORT", "/graphql"), json=body, headers=home.bearer(), timeout=30)
     response.raise_for_status()
-    body = response.json()
-    if "errors" in body:
-        raise RuntimeError(f"Dagster refused: {body['errors'][0].get('message')}")
-    data: dict[str, Any] = body["data"]
+    document = response.json()
+    if "errors" in document:
+        raise RuntimeError(f"Dagster refused: {document['errors'][0].get('message')}")
+    data: dict[str, Any] = document["data"]
     return data

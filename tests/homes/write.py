@@ -75,7 +75,7 @@ def live(home: Home) -> dict[str, Any]:
     _wait(home, "ready", lambda: (home.path / "run" / "state.json").exists())
     with home.connect() as connection:
         set_limit(connection, "total_usd", Decimal("1500"), who=PERSON, reason="less while I am away")
-        stop_sensor(home.settings().dagster_port, STOPPED_SENSOR)
+        stop_sensor(home, STOPPED_SENSOR)
         _store_key(home)
         _wait(home, "a pair", lambda: _one(connection, "SELECT count(*) > 8 FROM trading.pairs"))
         _reject_a_pair(home, connection)
@@ -143,9 +143,8 @@ def _store_key(home: Home) -> None:
 
 
 def _post(home: Home, path: str, body: dict[str, str]) -> None:
-    token = (home.path / "api_token").read_text().strip()
-    address = f"http://127.0.0.1:{home.settings().api_port}/api{path}"
-    httpx.post(address, json=body, headers={"Authorization": f"Bearer {token}"}, timeout=20).raise_for_status()
+    address = home.address("API_PORT", f"/api{path}")
+    httpx.post(address, json=body, headers=home.bearer(), timeout=20).raise_for_status()
 
 
 def _are_built(connection: Connection) -> bool:

@@ -20,9 +20,9 @@ from streams.market.errors import NotFound, TransientError
 from streams.market.identity import Venue
 from streams.settings import Settings
 from streams.storage.database import Connection, connect
-from streams.storage.listings import load_events, load_markets, load_series
+from streams.storage.discovered.listings import load_events, load_markets, load_series
+from streams.storage.discovered.sweeps import last_watermark
 from streams.storage.store.pairs import approve_in_sandbox, find_pairs, list_pairs, propose_pairs
-from streams.storage.sweeps import last_watermark
 from streams.venues.common.paging import Page
 from streams.venues.kalshi.types.catalogue import (
     Event,

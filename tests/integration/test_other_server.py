@@ -8,9 +8,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from streams.storage import embedded
-from streams.storage.embedded import EmbeddedServer
 from streams.storage.schema import migrate
+from streams.storage.server import embedded
+from streams.storage.server.embedded import EmbeddedServer
 from tests.support.ports import free_port
 
 

@@ -12,7 +12,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from app.cli import export, record
+from app.cli import record
+from app.cli.database import export
 
 
 @pytest.fixture

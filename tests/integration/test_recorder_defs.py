@@ -22,10 +22,11 @@ from orchestration.defs.recording.jobs import record_streams
 from orchestration.defs.recording.sensors import recorder_reports, stream_supervisor
 from orchestration.resources import PlatformResource
 from orchestration.runtime.orphaned_runs import end_orphaned_runs
+from orchestration.runtime.recorder_supervision import alert_on_silence
 from orchestration.tags import SHARD_TAG
 from streams.storage.database import connect
 from streams.storage.partitions import drop_old_partitions, ensure_partitions, partition_names
-from streams.storage.store.leases import acquire, process_holder
+from streams.storage.store.leases import acquire, process_holder, release
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -133,6 +134,21 @@ def test_a_silent_recorder_raises_one_alert_that_clears_when_it_is_back(
         row = connection.execute("SELECT count(*) AS n FROM trading.alerts WHERE cleared_at IS NULL").fetchone()
         assert row is not None
         assert row["n"] == 0
+
+
+@pytest.mark.parametrize(("watched_s", "alerts"), [(30.0, 0), (70.0, 1)])
+def test_a_recorder_that_ended_as_told_is_silent_once_this_start_has_waited_for_it(
+    database: str, watched_s: float, alerts: int
+) -> None:
+    with connect(database) as connection:
+        lease = acquire(connection, "shard:0", "elsewhere:1:1.0", "r", 1)
+        assert lease is not None
+        release(connection, lease)
+        connection.execute("UPDATE trading.leases SET heartbeat_at = now() - interval '8 hours'")
+        alert_on_silence(connection, 1, 60.0, watched_s)
+        row = connection.execute("SELECT count(*) AS n FROM trading.alerts").fetchone()
+        assert row is not None
+        assert row["n"] == alerts
 
 
 def test_runs_without_a_live_lease_are_ended_at_the_start(instance: dg.DagsterInstance, database: str) -> None:

@@ -1,13 +1,11 @@
 """The schema on a real server."""
 
-from datetime import UTC, datetime
-
 import psycopg
 import pytest
 
 from streams.market.errors import ConfigurationError
 from streams.settings import PROJECT_ROOT
-from streams.storage.schema import create_partitions, migrate
+from streams.storage.schema import migrate
 
 _SQL = PROJECT_ROOT / "streams" / "storage" / "migrations" / "sql"
 
@@ -25,7 +23,8 @@ def test_what_was_polled_before_the_mark_is_marked_by_the_upgrade(empty_database
             connection.execute((_SQL / name).read_bytes())
         connection.execute("CREATE TABLE trading.schema_version (version_num varchar(32) PRIMARY KEY)")
         connection.execute("INSERT INTO trading.schema_version VALUES ('0001')")
-        create_partitions(connection, datetime.now(UTC).date(), 0)
+        for table in ("book_snapshots", "quotes"):
+            connection.execute(f"CREATE TABLE raw.{table}_default PARTITION OF raw.{table} DEFAULT")
         for run, reason in (("keyless", "polled"), ("keyed", "received")):
             row = connection.execute(
                 """INSERT INTO raw.segments (shard, run_id, path, opened_at) VALUES (0, %(run)s, %(run)s, now())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from orchestration.runtime.instance import dagster_url, prepare_instance
+from orchestration.runtime.instance import prepare_instance
 from orchestration.runtime.warm_protocol import (
     WarmRunnerUnavailable,
     Worker,
@@ -24,6 +25,7 @@ from orchestration.runtime.warm_protocol import (
     socket_path,
     start_ticks,
 )
+from streams.processes.parts import Process
 from streams.settings import PROJECT_ROOT, Settings, load_settings
 
 JOBS = """
@@ -173,7 +175,7 @@ def test_recorder_and_trade_runs_do_not_queue(instance: Any) -> None:
 
 def test_a_launch_is_refused_where_no_warm_runner_listens(tmp_path: Path) -> None:
     with pytest.raises(WarmRunnerUnavailable):
-        request_launch(tmp_path / "none.sock", "run", [])
+        request_launch(tmp_path / "none.sock", "run", Process.BATCH_RUN, [])
 
 
 def test_a_reused_process_id_is_not_taken_for_the_run() -> None:
@@ -181,23 +183,17 @@ def test_a_reused_process_id_is_not_taken_for_the_run() -> None:
     assert ticks is not None
     assert Worker(os.getpid(), ticks).is_alive()
     assert not Worker(os.getpid(), ticks - 1).is_alive()
+    assert not Worker(os.getpid(), ticks, "another boot").is_alive()
+    assert not Worker(os.getpid(), ticks - 1).signal(signal.SIGKILL)
 
 
-@pytest.mark.parametrize(
-    ("dsn", "expected"),
-    [
-        (
-            "postgresql://me:p%40ss@db.example:6543/house?sslmode=require",
-            "postgresql://me:p%40ss@db.example:6543/house?sslmode=require&options=-csearch_path%3Ddagster",
-        ),
-        (
-            "host=127.0.0.1 port=5433 user=me dbname=house",
-            "postgresql://me@127.0.0.1:5433/house?options=-csearch_path%3Ddagster",
-        ),
-    ],
-)
-def test_the_address_of_dagsters_tables_keeps_what_was_given(dsn: str, expected: str) -> None:
-    assert dagster_url(dsn) == expected
+def test_nothing_is_sent_into_a_folder_that_others_can_write(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trap:
+        trap.bind(str(tmp_path / "warm.sock"))
+        trap.listen()
+        with pytest.raises(WarmRunnerUnavailable, match="written by others"):
+            request_launch(tmp_path / "warm.sock", "run", Process.BATCH_RUN, [])
 
 
 def test_all_definitions_load_with_owners_groups_and_lineage(settings: Settings) -> None:

@@ -83,6 +83,7 @@ class _Writer:
     """Stands where the recorder's segment writer does: records go to the pipeline, requests to the session."""
 
     is_full = False
+    is_losing = False
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline

@@ -58,7 +58,7 @@ def run(home: Home) -> Table:
     table.same("exit code of the start after the kill, when stopped", started.wait(180), 0)
     table.same("left behind after the stop", home.leavings(), [])
     with home.only_database() as connection:
-        _check_segments(table, connection)
+        check_segments(table, connection)
     return table
 
 
@@ -175,20 +175,24 @@ def _check_recovery(table: Table, home: Home, in_flight: InFlight) -> None:
             (in_flight.executions,),
         ).fetchall()
         table.figures["they ended as"] = ", ".join(f"{row['n']} {row['state']}" for row in states) or "none was open"
-        settings = home.settings()
         deltas = _number(connection, "SELECT sum(deltas) FROM raw.segments")
         recording = wait_for(lambda: _number(connection, "SELECT sum(deltas) FROM raw.segments") > deltas, 60)
         table.check("recording goes on", "more deltas", recording and f"{recording:.0f} s", recording is not None)
-        _check_fills(table, home, connection)
-        # Open trades finish and nothing new opens, so that a moment comes in which nothing is in flight at a venue.
-        home.ask("trade", "pause", "--reason", "accounts are compared")
-        readings: dict[str, set[int]] = {}
-        wait_for(lambda: _add_readings(readings, settings, connection) == 2, 180)
-        for venue in ("kalshi", "polymarket"):
-            found = sorted(readings.get(venue, set()))
-            table.check(f"{venue}: venue's cash less ledger (1e-6 usd)", "[0]", found, found == [0])
+        check_accounts(table, home, connection)
         query = "SELECT count(*) FROM trading.executions WHERE state = 'ESCALATED'"
         table.figures["executions ESCALATED"] = str(_number(connection, query))
+
+
+def check_accounts(table: Table, home: Home, connection: Connection) -> None:
+    """Compare fills, and cash once nothing is in flight, with the venues; pauses trading."""
+    _check_fills(table, home, connection)
+    # Open trades finish and nothing new opens, so that a moment comes in which nothing is in flight at a venue.
+    home.ask("trade", "pause", "--reason", "accounts are compared")
+    readings: dict[str, set[int]] = {}
+    wait_for(lambda: _add_readings(readings, home.settings(), connection) == 2, 180)
+    for venue in ("kalshi", "polymarket"):
+        found = sorted(readings.get(venue, set()))
+        table.check(f"{venue}: venue's cash less ledger (1e-6 usd)", "[0]", found, found == [0])
 
 
 def _check_fills(table: Table, home: Home, connection: Connection) -> None:
@@ -219,7 +223,8 @@ def _add_readings(readings: dict[str, set[int]], settings: Any, connection: Conn
 # -- counted again ---------------------------------------------------------------------------------------------------
 
 
-def _check_segments(table: Table, connection: Connection) -> None:
+def check_segments(table: Table, connection: Connection) -> None:
+    """Read the segment files again and compare them with the rows."""
     found = compare(connection)
     table.least("frames in the segment files, read again", found.frames, 10_000)
     table.same("segments whose frames are not what was counted", found.miscounted, [])

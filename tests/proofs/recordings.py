@@ -35,6 +35,7 @@ from streams.sandbox.process.process import FlowSource, Sandbox, SandboxOptions
 from streams.sandbox.replay.recorded_books import RecordedMarket, read_recording
 from streams.sandbox.replay.replay import ReplayFlow
 from streams.settings import Settings, load_settings
+from streams.storage.access.logins import Login
 from streams.storage.database import Connection, connect, database_dsn, embedded_server
 from streams.storage.schema import migrate
 from streams.storage.store.wanted import WantedMarket, resolve_wanted
@@ -144,7 +145,7 @@ async def play(settings: Settings, folder: Path, markets: list[RecordedMarket]) 
 
 def find_wanted(settings: Settings, markets: list[RecordedMarket]) -> list[WantedMarket]:
     """Return the recorded markets as discovery found them."""
-    with connect(database_dsn(settings)) as connection:
+    with connect(database_dsn(settings, Login.OWNER)) as connection:
         found, unknown = resolve_wanted(connection, [market.ref.market_id for market in markets])
     assert not unknown, f"not discovered: {unknown}"
     return found
@@ -152,7 +153,7 @@ def find_wanted(settings: Settings, markets: list[RecordedMarket]) -> list[Wante
 
 def count(settings: Settings, query: str) -> int:
     """Run a counting query."""
-    with connect(database_dsn(settings)) as connection:
+    with connect(database_dsn(settings, Login.OWNER)) as connection:
         row = connection.execute(query).fetchone()
     assert row is not None
     return int(row["n"])
@@ -180,7 +181,7 @@ def sequence_holes(connection: Connection) -> int:
 def compare_all(settings: Settings, folder: Path, markets: list[RecordedMarket]) -> dict[str, Any]:
     """Compare each market's rows with its recording."""
     found = {}
-    with connect(database_dsn(settings)) as connection:
+    with connect(database_dsn(settings, Login.OWNER)) as connection:
         for market in markets:
             told = Told(connection, market.ref.market_id)
             states = recorded_states(folder, market)
@@ -237,7 +238,8 @@ def prove(folder: Path, home: Path) -> dict[str, Any]:
         server = embedded_server(settings)
         server.start()
         try:
-            migrate(database_dsn(settings), settings.venues)
+            server.create_logins()
+            migrate(database_dsn(settings, Login.OWNER), settings.venues)
             played = asyncio.run(play(load_settings(), folder, markets))
             compared = compare_all(settings, folder if folder.is_dir() else folder.parent, markets)
         finally:

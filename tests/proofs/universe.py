@@ -26,6 +26,7 @@ from orchestration.defs.matching.assets import market_groups, pair_candidates, p
 from orchestration.resources import PlatformResource
 from streams.logs import configure_logs
 from streams.settings import load_settings
+from streams.storage.access.logins import Login
 from streams.storage.database import Connection, connect, database_dsn, embedded_server
 from streams.storage.schema import migrate
 from tests.proofs.machine import ROOT, measured, own_environment, recordings_folder, sandbox
@@ -180,7 +181,8 @@ def prove(folder: Path, home: Path, up_seconds: int) -> dict[str, Any]:
         server = embedded_server(settings)
         server.start()
         try:
-            migrate(database_dsn(settings), settings.venues)
+            server.create_logins()
+            migrate(database_dsn(settings, Login.OWNER), settings.venues)
             started = time.monotonic()
             with sandbox(home / "sandbox.log") as (process, ready):
                 document["sandbox"] = {
@@ -189,7 +191,7 @@ def prove(folder: Path, home: Path, up_seconds: int) -> dict[str, Any]:
                 }
                 exchange = psutil.Process(process.pid)
                 document["first"] = run_steps(exchange, full=True)
-                with connect(database_dsn(settings)) as connection:
+                with connect(database_dsn(settings, Login.OWNER)) as connection:
                     document["kept"] = kept(connection)
                     document["missing"] = missing(connection, folder)
                     document["score"] = score(connection, labels, settings.sandbox_auto_approve_confidence)

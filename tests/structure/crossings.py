@@ -44,9 +44,9 @@ from streams.sandbox.http.server import Connection, Request, Response
 from streams.sandbox.polymarket.app import PolymarketApp
 from streams.settings import load_settings
 from streams.storage.database import connect
-from streams.storage.embedded import EmbeddedServer
 from streams.storage.schema import migrate
 from streams.storage.segments import Record, RecordKind
+from streams.storage.server.embedded import EmbeddedServer
 from streams.storage.store.warehouse import keep_views
 from streams.venues.common.endpoints import endpoints
 from streams.venues.credentials.keys import KalshiCredentials

@@ -10,7 +10,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,11 @@ def _amend(client: KalshiClient, body: Any) -> Awaitable[Any]:
     return client.amend_order(Amendment(body["order_id"], "KXA-1", "bid", 5_000, 1_000_000))
 
 
+def _create(client: KalshiClient, body: Any) -> Awaitable[Any]:
+    name = (body or {}).get("client_order_id") or ORDER.client_order_id
+    return client.create_order(replace(ORDER, client_order_id=name))
+
+
 # By the start of a file's name, the longest first.
 READERS: dict[str, tuple[str, Call]] = {
     "rest_account_endpoint_costs": ("endpoint_costs", lambda client, _: client.endpoint_costs()),
@@ -68,31 +73,34 @@ READERS: dict[str, tuple[str, Call]] = {
     "rest_batch_cancel_v2.response": ("cancel_orders", _cancels),
     "rest_batch_create_v2.response": ("create_orders", _batch),
     "rest_cancel_all": ("cancel_all", lambda client, _: client.cancel_all()),
-    "rest_cancel_order_v2.response": ("cancel_order", lambda client, _: client.cancel_order("o", "KXA-1")),
+    "rest_cancel_order_v2.response": (
+        "cancel_order",
+        lambda client, body: client.cancel_order(body["order_id"], "KXA-1"),
+    ),
     "rest_candlesticks_historical": (
         "historical_candlesticks",
-        lambda client, _: client.historical_candlesticks("KXA-1", 1, 2),
+        lambda client, body: client.historical_candlesticks(body["ticker"], 1, 2),
     ),
     "rest_candlesticks_batch": ("candlesticks_of", lambda client, _: client.candlesticks_of(["KXA-1"], 1, 2)),
-    "rest_candlesticks": ("candlesticks", lambda client, _: client.candlesticks("KXA", "KXA-1", 1, 2)),
-    "rest_create_order_v2.response": ("create_order", lambda client, _: client.create_order(ORDER)),
+    "rest_candlesticks": ("candlesticks", lambda client, body: client.candlesticks("KXA", body["ticker"], 1, 2)),
+    "rest_create_order_v2.response": ("create_order", _create),
     "rest_decrease_order_v2.response": (
         "decrease_order",
-        lambda client, _: client.decrease_order("o", "KXA-1", to_e6=0),
+        lambda client, body: client.decrease_order(body["order_id"], "KXA-1", to_e6=0),
     ),
-    "rest_event_single": ("event", lambda client, _: client.event("KXA")),
+    "rest_event_single": ("event", lambda client, body: client.event(body["event"]["event_ticker"])),
     "rest_events_fee_changes": ("event_fee_changes", lambda client, _: client.event_fee_changes()),
     "rest_events": ("events", lambda client, _: client.events(with_nested_markets=True)),
     "rest_exchange_schedule": ("exchange_schedule", lambda client, _: client.exchange_schedule()),
     "rest_exchange_status": ("exchange_status", lambda client, _: client.exchange_status()),
     "rest_fills": ("fills", lambda client, _: client.fills()),
     "rest_historical_cutoff": ("historical_cutoff", lambda client, _: client.historical_cutoff()),
-    "rest_market_": ("market", lambda client, _: client.market("KXA-1")),
+    "rest_market_": ("market", lambda client, body: client.market(body["market"]["ticker"])),
     "rest_markets": ("markets", lambda client, _: client.markets()),
     "rest_order_group_create.response": ("create_order_group", lambda client, _: client.create_order_group(1_000_000)),
     "rest_order_group_single": ("order_group", lambda client, _: client.order_group("g")),
     "rest_order_groups_list": ("order_groups", lambda client, _: client.order_groups()),
-    "rest_order_single": ("order", lambda client, _: client.order("o")),
+    "rest_order_single": ("order", lambda client, body: client.order(body["order"]["order_id"])),
     "rest_orderbooks_batch": ("order_books", lambda client, _: client.order_books(["KXA-1"])),
     "rest_orderbook": ("order_book", lambda client, _: client.order_book("KXA-1")),
     "rest_orders_list": ("orders", lambda client, _: client.orders()),
@@ -102,7 +110,7 @@ READERS: dict[str, tuple[str, Call]] = {
     "rest_resting_value": ("resting_value", lambda client, _: client.resting_value()),
     "rest_series_fee_changes": ("series_fee_changes", lambda client, _: client.series_fee_changes()),
     "rest_series_list": ("series_list", lambda client, _: client.series_list()),
-    "rest_series_single": ("series", lambda client, _: client.series("KXA")),
+    "rest_series_single": ("series", lambda client, body: client.series(body["series"]["ticker"])),
     "rest_settlements": ("settlements", lambda client, _: client.settlements()),
     "rest_target_allocation": ("target_allocation", lambda client, _: client.target_allocation()),
     "rest_trades": ("trades", lambda client, _: client.trades(market_id="KXA-1")),

@@ -67,9 +67,11 @@ async def _markets(client: PolymarketClient) -> list[Any]:
     return [parse_market(row) for row in page.items]
 
 
+_ORDER_ID = "0xcdd382e9475bfae40185afd9bfec7fea0ec8b4010af7ed616040f016e19dcb3f"
+
+
 async def _post_orders(client: PolymarketClient) -> list[Any]:
-    ids = ["0xcdd382e9475bfae40185afd9bfec7fea0ec8b4010af7ed616040f016e19dcb3f", "0x02"]
-    return list(await client.post_orders([SignedOrder(order_id, {}) for order_id in ids]))
+    return list(await client.post_orders([SignedOrder(order_id, {}) for order_id in (_ORDER_ID, "0x02")]))
 
 
 # By the start of a file's name, the longest fits.
@@ -79,7 +81,7 @@ READERS: dict[str, tuple[str, Call]] = {
     "clob_balance_allowance": ("GET /balance-allowance", lambda client: client.balance_allowance("COLLATERAL")),
     "clob_books": ("POST /books", lambda client: client.books(["1"])),
     "clob_cancel_response": ("DELETE /orders", lambda client: client.cancel_orders(["0x1"])),
-    "clob_data_order": ("GET /data/order/{id}", lambda client: client.order("0x1")),
+    "clob_data_order": ("GET /data/order/{id}", lambda client: client.order(_ORDER_ID)),
     "clob_data_orders": ("GET /data/orders", lambda client: client.open_orders()),
     "clob_data_trades": ("GET /data/trades", lambda client: client.trades()),
     "clob_post_order_response": ("POST /order", lambda client: client.send_order(b"{}")),

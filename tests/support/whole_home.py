@@ -17,6 +17,8 @@ from typing import Any
 
 import psutil
 
+from app.supervisor.state import read_state
+from streams.private_folders import temporary_folder
 from streams.settings import Settings, load_settings
 from streams.storage.database import Connection, connect, embedded_server
 from tests.support.ports import free_port
@@ -93,6 +95,15 @@ class Home:
                 found.append(process)
         return found
 
+    def bearer(self) -> dict[str, str]:
+        """Return the headers with which a program passes every door of the running system."""
+        token = (self.path / "api_token").read_text().strip()
+        return {"Authorization": f"Bearer {token}"}
+
+    def address(self, port: str, path: str = "/") -> str:
+        """Return an address behind one of the ports, such as `API_PORT`."""
+        return f"http://127.0.0.1:{self.environment[f'CROSSBOOK_{port}']}{path}"
+
     def output(self) -> str:
         """Return what `up` said so far."""
         return (self.path.parent / "up.err").read_text()
@@ -119,7 +130,10 @@ class Home:
             server.stop()
 
     def leavings(self) -> list[str]:
-        """Return what a stopped system has left behind: processes, run files, sockets, ports, locks."""
+        """Return what a stopped system has left behind: processes, run files, sockets, ports, locks.
+
+        What stays on purpose, as the record of the last start, stands in the home itself and not in `run`.
+        """
         settings = self.settings()
         found = [f"process {process.pid} {process.name()}" for process in self.processes()]
         found += [f"file {path.name}" for path in (self.path / "run").iterdir()]
@@ -127,6 +141,8 @@ class Home:
         found += [f"socket folder {server.socket_dir}"] if server.socket_dir.exists() else []
         found += ["postmaster.pid"] if (server.data_dir / "postmaster.pid").exists() else []
         found += [f"port {name} is open" for name in _PORTS if _is_open(int(self.environment[f"CROSSBOOK_{name}"]))]
+        found += [f"socket folder {folder}" for folder in [temporary_folder("run", self.path)] if folder.exists()]
+        found += ["supervisor.json is locked"] if read_state(self.path) is not None else []
         found += [f"lock {path}" for path in self.path.rglob("lock") if _is_locked(path)]
         return found
 

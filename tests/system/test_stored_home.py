@@ -18,7 +18,7 @@ import pytest
 
 from streams.market.errors import ConfigurationError
 from streams.sandbox.exchange.persistence.journal import FORMAT
-from streams.storage.embedded import binaries_dir
+from streams.storage.server.embedded import binaries_dir
 from streams.venues.credentials.keystore import Keystore
 from tests.homes.archive import digest, read_facts, unpack
 from tests.homes.dagster_page import sensor_states
@@ -100,7 +100,7 @@ def _check_keys(home: Home, facts: dict[str, Any]) -> None:
 
 
 def _check_stops(home: Home, facts: dict[str, Any]) -> None:
-    sensors = sensor_states(home.settings().dagster_port)
+    sensors = sensor_states(home)
     assert sorted(name for name, state in sensors.items() if state == "STOPPED") == facts["stopped_sensors"]
     code, status = home.ask("trade", "status")
     assert code == 0
@@ -113,9 +113,9 @@ def _check_token(home: Home, facts: dict[str, Any]) -> None:
     token = (home.path / "api_token").read_text().strip()
     assert digest(token) == facts["token"]
     answer = httpx.post(
-        f"http://127.0.0.1:{home.settings().api_port}/api/trading/pause",
+        home.address("API_PORT", "/api/trading/pause"),
         json={"who": "ben", "reason": "still paused"},
-        headers={"Authorization": f"Bearer {token}"},
+        headers=home.bearer(),
         timeout=60,
     )
     assert answer.status_code == 201, answer.text

@@ -57,12 +57,21 @@ def test_judge_prints_one_array_with_json(tmp_path: Path) -> None:
         ('{"pair_id": "x"}', 'line 2: a pair needs the objects "a" and "b"'),
         ('{"a": {"title": "t"}, "b": {}}', "line 2: a listing needs market_id and title"),
         ('{"a": {"market_id": "m", "title": ["t"]}, "b": {}}', "line 2: title is not a text"),
+        ('{"pair_id": "x", "pair_id": "y"}', "line 2: not JSON (the key 'pair_id' stands twice"),
+        ('{"pair_id": "x", "a": {}, "b": {}, "c": 1}', "line 2: 'c' is not known"),
+        ('{"a": {"market_id": "m", "title": "\\ud800"}, "b": {}}', "line 2: not JSON (the text at a.title"),
+        ('{"a": {"market_id": "m", "title": "\\u0000"}, "b": {}}', "line 2: not JSON (the text at a.title"),
+        ("[" * 5000, "line 2: not JSON (it nests deeper than 64 levels"),
+        ('{"pair_id": 1e999999}', "line 2: not JSON (the number"),
+        ('{"pair_id": NaN}', "line 2: not JSON (NaN"),
     ],
 )
-def test_a_bad_line_is_named_and_ends_with_a_usage_error(tmp_path: Path, line: str, words: str) -> None:
-    result = run("judge", write(tmp_path / "pairs.jsonl", {"pair_id": "p", "a": A, "b": B}, line))
-    assert result.exit_code == 2
-    assert words in result.output
+def test_a_bad_line_is_named_and_the_rest_goes_on(tmp_path: Path, line: str, words: str) -> None:
+    good = {"pair_id": "p", "a": A, "b": B}
+    result = run("judge", write(tmp_path / "pairs.jsonl", good, line, good))
+    assert result.exit_code == 1
+    assert words in result.stderr
+    assert [json.loads(answer)["relation"] for answer in result.stdout.splitlines()] == ["equivalent"] * 2
 
 
 def test_the_language_model_needs_a_key(tmp_path: Path) -> None:
@@ -82,6 +91,34 @@ def test_match_reads_gzip_and_the_names_of_recorded_lists(tmp_path: Path) -> Non
     answer = json.loads(result.stdout)
     assert (answer["kalshi_id"], answer["polymarket_id"], answer["rank"]) == ("KX-1", "562802", 1)
     assert answer["verdict"]["relation"] == "equivalent"
+
+
+def test_bytes_that_are_no_text_cost_their_line(tmp_path: Path) -> None:
+    good = json.dumps({"pair_id": "p", "a": A, "b": B}).encode()
+    path = tmp_path / "pairs.jsonl"
+    path.write_bytes(b"\xef\xbb\xbf" + good + b"\r\n\xff\xfe\n" + good + b"\n\x00\n" + good)
+    result = run("judge", str(path), "--json")
+    assert result.exit_code == 1
+    assert len(json.loads(result.stdout)) == 3
+    assert ["line 2" in result.stderr, "line 4" in result.stderr] == [True, True]
+
+
+def test_match_names_a_bad_listing_and_goes_on(tmp_path: Path) -> None:
+    kalshi = write(tmp_path / "k.jsonl", A, {"title": "no id"}, "{")
+    result = run("match", "--kalshi", kalshi, "--polymarket", write(tmp_path / "p.jsonl", B | {"anything": 1}))
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["kalshi_id"] == "KX-1"
+    assert "k.jsonl line 2" in result.stderr
+    assert "k.jsonl line 3" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["", "cut.jsonl.gz", "none.gz"])
+def test_a_file_that_cannot_be_read_is_a_usage_error(tmp_path: Path, name: str) -> None:
+    (tmp_path / "cut.jsonl.gz").write_bytes(gzip.compress(b'{"a": 1}\n' * 9000)[:40])
+    (tmp_path / "none.gz").write_bytes(b"no gzip")
+    result = run("judge", str(tmp_path / name))
+    assert result.exit_code == 2
+    assert "cannot be read" in result.stderr.strip().splitlines()[-1]
 
 
 def test_a_missing_file_is_a_usage_error(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from streams.alerting.kinds import KINDS
+
 ROOT = Path(__file__).parents[2]
 GLOSSARY = ROOT / "docs" / "glossary.md"
 RUNBOOK = ROOT / "docs" / "runbooks" / "recorder.md"
@@ -28,6 +30,7 @@ _NOT_ENUMERATED = (
 )
 """Words that no enumeration of a stored column holds: close reasons and fates of signals, an end of coverage."""
 _CHECK = re.compile(r"CHECK \((\w+) IN \(([^)]*)\)\)")
+_ALERT_OF_SQL = re.compile(r"INSERT INTO trading\.alerts[^;]*?VALUES \('(\w+)'")
 _FIRST_CELL = re.compile(r"^\| ((?:`[^`]+`(?:, )?)+)")
 
 
@@ -78,9 +81,9 @@ def _checks() -> Iterator[tuple[str, set[str]]]:
 
 
 def _alert_kinds() -> set[str]:
-    """The second argument of each call of `raise_alert`: a text, or a constant of the same module."""
+    """The second argument of each call of `raise_alert`, a text or a constant of the module; those of SQL, `KINDS`."""
     kinds = set()
-    for path in sorted((ROOT / "orchestration").rglob("*.py")):
+    for path in sorted(path for room in ("app", "orchestration", "streams") for path in (ROOT / room).rglob("*.py")):
         module = ast.parse(path.read_text())
         constants = {
             ast.unparse(node.targets[0]): node.value.value
@@ -90,8 +93,11 @@ def _alert_kinds() -> set[str]:
         for node in ast.walk(module):
             if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "raise_alert":
                 kind = node.args[1]
-                kinds.add(kind.value if isinstance(kind, ast.Constant) else constants[ast.unparse(kind)])
-    return kinds
+                if not isinstance(kind, ast.Attribute):  # one of the table of kinds otherwise
+                    kinds.add(kind.value if isinstance(kind, ast.Constant) else constants[ast.unparse(kind)])
+    for path in SQL:
+        kinds.update(_ALERT_OF_SQL.findall(path.read_text()))
+    return kinds | set(KINDS)
 
 
 STORED = [*_enumerations(), *_checks()]
@@ -123,6 +129,7 @@ def test_the_test_sees_the_states_the_reasons_and_the_tables_columns() -> None:
 def test_every_alert_kind_has_a_line() -> None:
     kinds = _alert_kinds()
     assert {"escalated", "kill"} <= kinds
+    assert kinds == set(KINDS), "each kind that is raised has its severity, its way out and its end"
     assert any(kinds <= table for table in _tables(GLOSSARY))
 
 

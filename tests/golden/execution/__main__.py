@@ -7,8 +7,8 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from streams.storage.embedded import EmbeddedServer
 from streams.storage.schema import migrate
+from streams.storage.server.embedded import EmbeddedServer
 from tests.conftest import new_database
 from tests.golden.execution import goldens, lives
 from tests.golden.execution.answers import PURE

@@ -7,6 +7,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -109,7 +110,7 @@ def test_a_crash_right_after_a_late_fill_was_noted_still_sells_it(
         with connect(database) as connection:
             seed_group(connection)
             venues = {venue: Forgetful(venue, connection, index, {}) for index, venue in enumerate(Venue)}
-            context = TradingContext(fake_settings(execution_max_s=20.0), "live", venues)
+            context = TradingContext(fake_settings(execution_max_s=6.0), "live", venues)
             await ensure_deposits(connection, context)
             set_books(venues, random.Random(5))
             await SignalTrader(connection, context, "run").trade(seed_signal(connection, 1))
@@ -126,6 +127,39 @@ def test_a_crash_right_after_a_late_fill_was_noted_still_sells_it(
             assert states[1:3] == ["FLAT", "UNWINDING"]
             assert rows(connection, "SELECT 1 FROM trading.intents WHERE purpose = 'unwind'")
             assert rows(connection, "SELECT 1 FROM trading.alerts WHERE kind = 'late_fill'")
+
+    asyncio.run(main())
+
+
+class Slept(Forgetful):
+    """Shows its order only after the machine has slept, between a look and what is made of it."""
+
+    clock = 0.0
+
+    async def read(self, key: OrderKey) -> OrderReading:
+        found = await super().read(key)
+        if self.is_silent:
+            self.is_silent = False
+            Slept.clock += 1_000.0
+        return found
+
+
+def test_what_took_long_to_decide_is_read_again_before_a_trade_is_given_up(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestration.execution.run_execution.time", Mock(monotonic=lambda: Slept.clock))
+
+    async def main() -> None:
+        with connect(database) as connection:
+            seed_group(connection)
+            venues = {venue: Slept(venue, connection, index, {}) for index, venue in enumerate(Venue)}
+            context = TradingContext(fake_settings(), "live", venues)
+            await ensure_deposits(connection, context)
+            set_books(venues, random.Random(5))
+            await SignalTrader(connection, context, "run").trade(seed_signal(connection, 1))
+            [execution] = rows(connection, "SELECT state, detail FROM trading.executions")
+            assert execution["detail"]["why"] != "the outcome of an order is not known"
+            assert execution["detail"]["unmatched_e6"] > 0
 
     asyncio.run(main())
 
@@ -214,8 +248,8 @@ def test_an_order_that_must_not_leave_any_more_is_not_sent(
             set_books(venues, random.Random(5))
             write = OrderSender._write
 
-            def slow(self: OrderSender, new: orders.NewIntent, *, is_first: bool) -> Any:
-                order_id = write(self, new, is_first=is_first)
+            def slow(self: OrderSender, new: orders.NewIntent, *more: Any, **named: Any) -> Any:
+                order_id = write(self, new, *more, **named)
                 connection.execute(meanwhile)
                 return order_id
 
@@ -249,7 +283,7 @@ def test_what_mends_a_hedge_is_priced_on_the_grid_its_book_states_now(
             }
             set_books(venues, random.Random(5))
             await SignalTrader(
-                connection, TradingContext(fake_settings(execution_max_s=20.0), "live", venues), "run"
+                connection, TradingContext(fake_settings(execution_max_s=6.0), "live", venues), "run"
             ).trade(seed_signal(connection, 1))
             specs = list(venues[Venue.POLYMARKET].prepared.values())
             assert [spec.action for spec in specs[:2]] == ["buy", "sell"]

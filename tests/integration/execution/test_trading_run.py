@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 import time
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from streams.market.trading import ExecutionState
 from streams.settings import Settings
 from streams.storage.database import Connection, connect
 from streams.storage.store.risk import set_switch
+from streams.storage.store.signals import claim_group, release_group
 
 SETTINGS = Settings(venues="sandbox")
 
@@ -111,8 +113,20 @@ def test_several_runs_take_each_signal_once(database: str) -> None:
 def test_a_group_that_another_run_works_on_is_left_to_it(database: str) -> None:
     with connect(database) as other:
         signal = open_signal(other, "a")
-        other.execute("SELECT pg_advisory_lock(hashtextextended('trade a', 0))")
+        claim = claim_group(other, signal)
+        assert claim is not None
+        assert claim.is_held
         assert run(database, [signal], 0.5) == []
+        release_group(other, claim)
+    assert run(database, [signal], 0) == [signal]
+
+
+def test_the_claim_of_a_process_that_died_counts_no_more(database: str) -> None:
+    with connect(database) as other:
+        signal = open_signal(other, "a")
+        claim_group(other, signal)
+        host = socket.gethostname()
+        other.execute("UPDATE trading.leases SET holder = %s", (f"{host}:{2**22 + 1}:1.00",))
     assert run(database, [signal], 0) == [signal]
 
 

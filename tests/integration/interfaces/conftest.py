@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from app.doors.accounts import Accounts
 from streams.storage.database import Connection, connect
 from tests.conftest import new_database
 from tests.fixtures.seed_warehouse import seed
+from tests.support.dashboard_pages import Pages
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +41,11 @@ def connection(seeded: str) -> Iterator[Connection]:
     """A connection to the seeded warehouse."""
     with connect(seeded) as opened:
         yield opened
+
+
+@pytest.fixture
+def pages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Pages]:
+    """What opens pages of the dashboard for who is signed in."""
+    accounts = Accounts(tmp_path)
+    yield Pages(monkeypatch, tmp_path, accounts, {})
+    accounts.close()

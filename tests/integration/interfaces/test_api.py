@@ -4,37 +4,36 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterator
+from contextlib import ExitStack
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from anyio.to_thread import current_default_thread_limiter
 from fastapi.testclient import TestClient
 
 from app.api.main import create_app
-from app.api.token import ensure_token, token_path
+from app.api_token import ensure_token, token_path
+from app.doors.shell import shell_name
 from streams.market.errors import ConfigurationError
-from streams.settings import Settings, load_settings
+from streams.settings import load_settings
 from streams.storage.database import connect
 from tests.fixtures.seed_warehouse import PAIR_IDS
+from tests.support.api import api_client, home_token
 
 LISTS = ["markets", "get_market_pairs", "get_order_books?venue=kalshi", "spreads", "opportunities", "trades"]
-BASE = "http://127.0.0.1:8000"
-
-
-def _settings(dsn: str, home: Path) -> Settings:
-    return load_settings(database_url=dsn, home=home)
 
 
 @pytest.fixture
 def client(seeded: str, tmp_path: Path) -> Iterator[TestClient]:
-    with TestClient(create_app(_settings(seeded, tmp_path)), base_url=BASE) as opened:
+    with api_client(tmp_path, seeded) as opened:
         yield opened
 
 
 @pytest.fixture
 def bearer(client: TestClient, tmp_path: Path) -> dict[str, str]:
-    return {"Authorization": f"Bearer {(tmp_path / 'api_token').read_text().strip()}"}
+    return home_token(tmp_path)
 
 
 def _walk(client: TestClient, path: str, limit: int) -> list[dict[str, Any]]:
@@ -61,14 +60,14 @@ def test_small_pages_give_the_same_items_as_one_large_page(client: TestClient, p
 
 @pytest.mark.parametrize("path", LISTS)
 def test_an_empty_database_gives_empty_lists(database: str, tmp_path: Path, path: str) -> None:
-    with TestClient(create_app(_settings(database, tmp_path)), base_url=BASE) as client:
+    with api_client(tmp_path, database) as client:
         answer = client.get(f"/api/{path}")
     assert answer.status_code == 200
     assert answer.json()["items"] == []
 
 
 def test_missing_marts_are_said_and_not_hidden(database: str, tmp_path: Path) -> None:
-    with TestClient(create_app(_settings(database, tmp_path)), base_url=BASE) as client:
+    with api_client(tmp_path, database) as client:
         assert "not been built" in client.get("/api/spreads").json()["note"]
         health = client.get("/api/health").json()
     assert health["status"] == "degraded"
@@ -107,7 +106,9 @@ def test_a_write_without_the_token_is_refused(client: TestClient, path: str, hea
     assert answer.json()["error"]["code"] == "unauthorised"
 
 
-def test_a_decision_is_written_under_a_name(client: TestClient, bearer: dict[str, str], seeded: str) -> None:
+def test_a_decision_is_written_under_the_name_of_the_tokens_person(
+    client: TestClient, bearer: dict[str, str], seeded: str
+) -> None:
     body = {"decision": "approve", "who": "Ada", "reason": "same source"}
     answer = client.post(f"/api/pairs/{PAIR_IDS[2]}/decision", json=body, headers=bearer)
     assert answer.status_code == 201
@@ -115,7 +116,8 @@ def test_a_decision_is_written_under_a_name(client: TestClient, bearer: dict[str
     with connect(seeded) as connection:
         row = connection.execute("SELECT * FROM trading.pair_decisions ORDER BY decision_id DESC LIMIT 1").fetchone()
     assert row is not None
-    assert (row["decided_by"], row["environment"], row["kalshi_text_hash"]) == ("Ada", "sandbox", "hash-KXCPI-26NOV-T3")
+    assert (row["decided_by"], row["reason"]) == (shell_name(), "same source (for Ada)")
+    assert (row["environment"], row["kalshi_text_hash"]) == ("sandbox", "hash-KXCPI-26NOV-T3")
 
 
 def test_a_decision_on_texts_that_changed_is_refused(client: TestClient, bearer: dict[str, str]) -> None:
@@ -132,13 +134,14 @@ def test_a_decision_on_texts_that_changed_is_refused(client: TestClient, bearer:
     [
         ("pairs/0000/decision", {"decision": "approve", "who": "Ada"}, 404),
         (f"pairs/{PAIR_IDS[0]}/decision", {"decision": "maybe", "who": "Ada"}, 422),
-        (f"pairs/{PAIR_IDS[0]}/decision", {"decision": "approve", "who": "  "}, 422),
         (f"pairs/{PAIR_IDS[0]}/decision", {"decision": "approve", "who": "sandbox"}, 422),
         (f"pairs/{PAIR_IDS[0]}/decision", {"decision": "approve", "who": "Ada", "kalshi_text_hash": "x"}, 422),
-        ("trading/kill", {}, 422),
+        (f"pairs/{PAIR_IDS[0]}/decision", {"decision": "approve", "who": "x" * 81}, 422),
+        ("trading/pause", {"who": "supervisor"}, 422),
         ("trading/explode", {"who": "Ada"}, 422),
         ("trading/kill", {"who": "Ada", "extra": 1}, 422),
         ("trading/kill", {"who": "A\u0000da"}, 422),
+        ("trading/run", {}, 422),
     ],
 )
 def test_an_unusable_act_gets_a_typed_error_and_writes_nothing(
@@ -158,7 +161,7 @@ def test_an_unusable_act_gets_a_typed_error_and_writes_nothing(
 def test_trading_is_switched(client: TestClient, bearer: dict[str, str], act: str, state: str) -> None:
     answer = client.post(f"/api/trading/{act}", json={"who": "Ada", "reason": "drill"}, headers=bearer)
     assert answer.status_code == 201
-    assert (answer.json()["state"], answer.json()["set_by"]) == (state, "Ada")
+    assert (answer.json()["state"], answer.json()["set_by"]) == (state, shell_name())
     assert client.get("/api/health").json()["switch"] == state
 
 
@@ -179,10 +182,8 @@ def test_another_host_name_is_refused(client: TestClient, host: str) -> None:
 
 
 def test_an_unreachable_warehouse_is_a_typed_503(tmp_path: Path) -> None:
-    settings = _settings("postgresql://nobody:secret@127.0.0.1:9/none", tmp_path)
-    app = create_app(settings)
-    with TestClient(app, base_url=BASE) as client:
-        app.state.pool().timeout = 0.2
+    with api_client(tmp_path, "postgresql://nobody:secret@127.0.0.1:9/none") as client:
+        client.app.state.pool().timeout = 0.2  # type: ignore[attr-defined]
         answer = client.get("/api/markets")
     assert answer.status_code == 503
     assert "secret" not in answer.text
@@ -213,3 +214,49 @@ def test_a_token_others_can_read_stops_the_start(tmp_path: Path) -> None:
     token_path(settings).chmod(0o644)
     with pytest.raises(ConfigurationError, match="read by others"):
         create_app(settings)
+
+
+def test_an_act_has_a_connection_and_a_thread_that_reads_cannot_take(
+    client: TestClient, bearer: dict[str, str]
+) -> None:
+    async def take_all_threads() -> None:
+        limiter = current_default_thread_limiter()
+        for number in range(int(limiter.available_tokens)):
+            limiter.acquire_on_behalf_of_nowait(number)
+
+    async def give_them_back() -> None:
+        limiter = current_default_thread_limiter()
+        for number in range(int(limiter.borrowed_tokens)):
+            limiter.release_on_behalf_of(number)
+
+    app: Any = client.app
+    pool = app.state.pool()
+    with ExitStack() as taken:
+        for _ in range(pool.max_size):
+            taken.enter_context(pool.connection())
+        assert client.portal is not None
+        client.portal.call(take_all_threads)
+        try:
+            answer = client.post("/api/trading/kill", json={"who": "Ada"}, headers=bearer)
+            decided = client.post(
+                f"/api/pairs/{PAIR_IDS[0]}/decision", json={"who": "Ada", "decision": "pause"}, headers=bearer
+            )
+        finally:
+            client.portal.call(give_them_back)
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["state"] == "kill"
+    assert decided.status_code == 201, decided.text
+
+
+def test_a_kill_names_the_orders_under_way(client: TestClient, bearer: dict[str, str], seeded: str) -> None:
+    with connect(seeded) as connection:
+        connection.execute("UPDATE trading.orders SET state = 'unknown' WHERE order_id = 1")
+        row = connection.execute(
+            """SELECT o.order_id, i.execution_id, o.venue, i.market_id, o.state FROM trading.orders AS o
+               JOIN trading.intents AS i USING (intent_id) WHERE o.order_id = 1"""
+        ).fetchone()
+    answer = client.post("/api/trading/kill", json={"who": "Ada"}, headers=bearer).json()
+    assert row in answer["under_way"]
+    assert answer["is_under_way_known"]
+    assert not answer["is_intent_open"]
+    assert client.post("/api/trading/pause", json={"who": "Ada"}, headers=bearer).json()["under_way"] == []

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from streams.market.events import BookStale
 from streams.venues.common.endpoints import Endpoints
 from streams.venues.kalshi.stream.feed import Channels, KalshiFeed
@@ -115,6 +117,60 @@ def test_markets_of_a_refused_command_are_said_to_be_not_carried() -> None:
     venue = Refusing()
     play(venue, use)
     assert [c["params"]["market_tickers"] for c in venue.commands] == [["A"], ["BAD"], ["B"]]
+
+
+class Poisoned(KalshiVenue):
+    """Refuses each command that names one of some markets, whole, as a host does that cannot look one of them up."""
+
+    bad = frozenset({"A", "D", "M7"})
+    code = 16
+
+    def answers(self, command: dict[str, Any]) -> list[dict[str, Any]]:
+        if self.bad & set(command["params"].get("market_tickers", ())):
+            return [{"type": "error", "id": command["id"], "msg": {"code": self.code, "msg": "no such market"}}]
+        return super().answers(command)
+
+
+@pytest.mark.parametrize("code", [16, 11, 1])
+def test_a_market_that_spoils_a_command_costs_itself(code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.venues.kalshi.stream.feed._PAUSES_S", {"ask_again": 0.0, "slow_down": 0.0})
+    venue = Poisoned()
+    venue.code = code
+    first, later = list("ABCDE"), [f"M{number}" for number in range(20)]
+
+    async def use(at: Endpoints) -> None:
+        feed = KalshiFeed(at, CREDENTIALS, Channels(("orderbook_delta",), ()))
+        await feed.connect()
+        await feed.subscribe([Market(name) for name in first])
+        events = await read_until(feed, lambda found: len(snapshots(found)) == 3)
+        assert {event.market_id for event in events if isinstance(event, BookStale)} <= {"A", "D"}
+        await feed.subscribe([Market(name) for name in later])
+        events += await read_until(feed, lambda found: len(snapshots(found)) == 19)
+        await feed.resync([*first, *later])
+        events += await read_until(feed, lambda found: len(snapshots(found)) == 22)
+        assert sorted({event.market_id for event in events if isinstance(event, BookStale)}) == ["A", "D", "M7"]
+        await feed.close()
+
+    play(venue, use)
+
+
+def test_a_channel_that_is_refused_whatever_its_markets_costs_the_connection() -> None:
+    class Refusing(KalshiVenue):
+        def answers(self, command: dict[str, Any]) -> list[dict[str, Any]]:
+            return [{"type": "error", "id": command["id"], "msg": {"code": 16, "msg": "no"}}]
+
+    venue = Refusing()
+
+    async def use(at: Endpoints) -> None:
+        feed = KalshiFeed(at, CREDENTIALS, Channels(("orderbook_delta",), ()))
+        await feed.connect()
+        await feed.subscribe([Market(f"M{number}") for number in range(40)])
+        _, reason = await read_to_the_end(feed)
+        assert "refused the subscription" in reason
+        await feed.close()
+
+    play(venue, use)
+    assert len(venue.commands) < 120
 
 
 def test_a_subscription_without_an_answer_costs_the_connection_however_much_else_arrives() -> None:

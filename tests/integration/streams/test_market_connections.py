@@ -17,6 +17,7 @@ from streams.market.identity import Venue
 from streams.venues.common.endpoints import Endpoints
 from streams.venues.polymarket.stream import commands
 from streams.venues.polymarket.stream.feed import PolymarketFeed
+from streams.venues.polymarket.stream.isolation import Isolation
 from streams.venues.polymarket.stream.probe import rest_probe
 from streams.venues.polymarket.stream.silence import BookMark
 from tests.fixtures.sandbox_world import CONDITION
@@ -86,6 +87,55 @@ def test_one_book_that_cannot_be_read_does_not_keep_the_others_of_its_connection
         await feed.close()
 
     play(OddVenue(), use)
+
+
+class PoisonedVenue(NumberedVenue):
+    """Closes every connection that asks for a token of M3."""
+
+    async def __call__(self, connection: ServerConnection) -> None:
+        whole = connection.recv
+
+        async def recv(decode: bool | None = None) -> str | bytes:
+            text = await whole(decode)
+            if '"31"' in str(text):
+                await connection.close()
+            return text
+
+        connection.recv = recv  # type: ignore[method-assign, assignment]
+        await super().__call__(connection)
+
+
+def test_a_token_for_which_the_venue_closes_the_socket_costs_its_market(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.venues.polymarket.stream.feed._REVIVAL_PAUSES_S", (0.01, 0.01))
+    isolation = Isolation()
+
+    async def use(at: Endpoints) -> None:
+        carried: set[str] = set()
+        left_out: set[str] = set()
+        lives = 0
+        while not (carried == {"M1", "M2", "M4", "M5"} and left_out == {"M3"}):
+            lives += 1
+            assert lives < 10
+            feed = PolymarketFeed(at)
+            feed.isolation = isolation
+            await feed.connect()
+            await feed.subscribe(MARKETS)
+            try:
+                async for batch in feed.batches():
+                    for event in (event for frame in batch for event in feed.parse(frame.raw)):
+                        if isinstance(event, BookSnapshot):
+                            carried.add(event.market_id)
+                        elif isinstance(event, BookStale):
+                            carried.discard(event.market_id)
+                            left_out |= {event.market_id} if event.cause.startswith("not_carried") else set()
+                    if carried == {"M1", "M2", "M4", "M5"} and left_out:
+                        break
+            except TransientError:
+                carried.clear()
+            await feed.close()
+
+    play(PoisonedVenue(), use)
+    assert isolation.is_suspect(["M3"])
 
 
 def test_a_lost_connection_makes_only_its_own_books_stale_and_comes_back_by_itself() -> None:

@@ -56,3 +56,19 @@ def test_texts_from_outside_never_become_tags(words: str) -> None:
 
 def test_markdown_signs_are_taken_literally() -> None:
     assert theme.plain("**a** [b](c)") == r"\*\*a\*\* \[b\]\(c\)"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("=HYPERLINK(1)", "'=HYPERLINK(1)"),
+        ("@SUM(1)", "'@SUM(1)"),
+        ("-5", "-5"),
+        ("a\nb\x1b[2J", "a\\nb\\x1b[2J"),
+        ("\u202egpj.exe", "\\u202egpj.exe"),
+        ("**bold** words", "bold words"),
+        (None, ""),
+    ],
+)
+def test_a_cell_of_a_list_is_no_formula_and_nothing_in_it_acts(text: str | None, shown: str) -> None:
+    assert theme.cell(text) == shown

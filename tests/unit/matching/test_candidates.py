@@ -37,6 +37,14 @@ def test_the_best_candidate_comes_first_and_says_why() -> None:
     assert {"ada", "lune"} <= set(first.reasons)
 
 
+def test_a_number_of_any_length_in_a_text_or_strike_is_survived() -> None:
+    title = f"Will BTC be above {'1' * 60} or below {'2' * 60}.{'3' * 60}?"
+    strikes = [{"type": "between", "floor": floor, "cap": "1e999999"} for floor in ("NaN", "Infinity", "-1e999999")]
+    long = [Listing(Venue.KALSHI, str(n), "E", title, strike=strike) for n, strike in enumerate([None, *strikes])]
+    found = find_candidates([extract(item) for item in long], POLYMARKET, top=5, min_score=Decimal(0))
+    assert {candidate.polymarket_market_id for candidate in found} >= {"3"}
+
+
 def test_nothing_in_common_makes_no_candidate() -> None:
     found = find_candidates(KALSHI, POLYMARKET, top=5, min_score=Decimal("0.2"))
     assert all(c.kalshi_market_id != "B" for c in found)

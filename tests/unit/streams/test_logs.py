@@ -1,5 +1,8 @@
 """No secret passes through the logs."""
 
+import sys
+from collections.abc import Callable
+
 import pytest
 
 from streams.logs import configure_logs, get_logger, redact_text
@@ -26,3 +29,30 @@ def test_secret_fields_are_replaced(capsys: pytest.CaptureFixture[str]) -> None:
     line = capsys.readouterr().err
     assert "hunter" not in line
     assert "KX-1" in line
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda: get_logger().warning("the database is away", attempt=1),
+        lambda: get_logger(room="recorder").error("lost", exc_info=ValueError("why")),
+        lambda: sys.excepthook(ValueError, ValueError("why"), None),
+    ],
+)
+def test_a_line_that_a_full_disk_does_not_take_is_lost_and_stops_nothing(
+    monkeypatch: pytest.MonkeyPatch, write: Callable[[], None]
+) -> None:
+    configure_logs()
+    full = open("/dev/full", "w")  # noqa: SIM115 - closing it fails, as writing to it does
+    monkeypatch.setattr(sys, "stderr", full)
+    write()
+    write()
+    with pytest.raises(OSError, match="No space"):
+        full.close()
+
+
+def test_a_line_after_the_terminal_has_gone_is_lost_and_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    configure_logs()
+    with open("/dev/null", "w") as closed:
+        monkeypatch.setattr(sys, "stderr", closed)
+    get_logger().warning("nobody reads this")

@@ -10,6 +10,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from app.cli.main import cli
+from streams.storage.schema_version import code_schema_version
 from tests.support.ports import free_port
 
 COMMANDS = [
@@ -17,6 +18,9 @@ COMMANDS = [
     ["edges"], ["match"], ["judge"], ["export"], ["pairs", "list"], ["pairs", "approve"], ["pairs", "reject"],
     ["pairs", "pause"], ["trade", "pause"], ["trade", "reduce"], ["trade", "resume"], ["trade", "kill"],
     ["trade", "flatten"], ["trade", "status"], ["keys", "set"], ["keys", "list"], ["keys", "remove"],
+    ["keys", "passphrase"], ["login"], ["users", "list"], ["users", "add"], ["users", "role"], ["users", "password"],
+    ["users", "oidc"], ["users", "close"], ["users", "open"], ["users", "sign-out"], ["tokens", "list"],
+    ["tokens", "add"], ["tokens", "revoke"],
 ]  # fmt: skip
 PRINTS_ITS_OWN_LINES = ["sandbox"]
 
@@ -101,3 +105,24 @@ def test_a_reset_that_nobody_confirms_deletes_nothing(home: Path) -> None:
     (home / "segments").mkdir()
     assert CliRunner().invoke(cli, ["reset"], input="n\n").exit_code == 4
     assert (home / "segments").exists()
+
+
+def test_the_version_names_the_package_and_the_schema() -> None:
+    result = run("--version")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("crossbook ")
+    assert f"(schema {code_schema_version()})" in result.stdout
+
+
+def test_shell_completion_can_be_installed() -> None:
+    options = {option for parameter in typer.main.get_command(cli).params for option in parameter.opts}
+    assert {"--install-completion", "--show-completion"} <= options
+
+
+def test_a_broken_setting_does_not_stop_the_doctor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CROSSBOOK_HTTP_TIMEOUT_S", "soon")
+    result = run("doctor", "--json")
+    found = {finding["check"]: finding for finding in json.loads(result.stdout)}
+    assert result.exit_code == 1
+    assert not found["settings"]["ok"]
+    assert "CROSSBOOK_HTTP_TIMEOUT_S" in found["settings"]["found"]

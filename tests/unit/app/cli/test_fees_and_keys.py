@@ -111,6 +111,40 @@ def test_input_that_is_no_key_is_refused(given: str) -> None:
     assert run("keys", "set", "kalshi", "--file", "-", given=given).exit_code == 2
 
 
+def test_a_passphrase_is_changed_from_a_pipe_and_is_on_no_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    document = {"private_key": PRIVATE_KEY, "api_key": "id", "secret": "c2VjcmV0", "passphrase": "pass-phrase-1"}
+    assert run("keys", "set", "polymarket", "--file", "-", given=json.dumps(document)).exit_code == 0
+    changed = run("keys", "passphrase", "--json", given="an unlikely passphrase\n")
+    assert changed.exit_code == 0, changed.output
+    assert json.loads(changed.stdout)["resealed"] == 1
+    assert "unlikely" not in changed.output
+    monkeypatch.setenv("CROSSBOOK_KEYSTORE_PASSPHRASE", "an unlikely passphrase")
+    assert run("keys", "passphrase", given="another unlikely one\n").exit_code == 0
+    with pytest.raises(Exception, match="cannot be opened"):
+        raise run("keys", "passphrase", given="a third unlikely one\n").exception or AssertionError("opened")
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        '{"fee_multiplier": NaN}', '{"fee_multiplier": 1e999999}', '{"fee_multiplier": "1e999999"}', "[" * 9999,
+        '{"fee_multiplier": "1", "fee_multiplier": "2"}', '{"fee_type": []}', '{"account": {}}', '{"fee": 1}',
+        '{"fee_multiplier": "1e-999999"}', '{"fee_multiplier": true}', '{"fee_multiplier": "' + "9" * 9000 + '"}',
+    ],
+)  # fmt: skip
+def test_a_schedule_that_cannot_be_meant_is_a_usage_error(schedule: str) -> None:
+    result = run("fee", "--venue", "kalshi", "--price", "0.5", "--size", "1", "--schedule", schedule)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert len(result.stderr) < 400
+
+
+@pytest.mark.parametrize("number", ["1e999999", "1e-999999", "inf", "nan", "1_0", "9" * 5000, "٣", "0x1", ""])
+def test_numbers_that_cannot_be_meant_are_usage_errors(number: str) -> None:
+    for arguments in (["--price", number, "--size", "1"], ["--price", "0.5", "--size", number]):
+        assert run("fee", "--venue", "kalshi", *arguments).exit_code == 2
+
+
 def test_a_smart_wallet_is_asked_for_with_its_funder(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = {"Wallet": "3", "Address": "0xfunder"}
     monkeypatch.setattr("typer.prompt", lambda text, **_: answers.get(text.split()[0].rstrip(":"), "x"))
@@ -118,3 +152,12 @@ def test_a_smart_wallet_is_asked_for_with_its_funder(monkeypatch: pytest.MonkeyP
     assert (asked["signature_type"], asked["funder"], asked["secret"]) == ("3", "0xfunder", "x")
     answers["Wallet"] = "0"
     assert "funder" not in keys._ask("polymarket-live")
+
+
+@pytest.mark.parametrize("text", [" 0.5", "+0.5", "5e-1", "０.5", "0_0.5"])
+@pytest.mark.parametrize("option", ["--price", "--size"])
+def test_a_number_is_written_in_plain_digits(option: str, text: str) -> None:
+    given = {"--venue": "kalshi", "--price": "0.5", "--size": "1"} | {option: text}
+    result = run("fee", *(word for pair in given.items() for word in pair))
+    assert result.exit_code == 2
+    assert f"{option} cannot be used: it is not a plain decimal number" in result.stderr

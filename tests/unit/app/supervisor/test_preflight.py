@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from app.supervisor import preflight
+from app.doors.accounts import Accounts
+from app.doors.roles import Role
+from app.supervisor.checks import preflight
 from streams.market.errors import ConfigurationError
+from streams.settings import Settings
 
 
 def test_a_taken_port_names_its_holder_and_the_setting() -> None:
@@ -48,3 +51,53 @@ def test_an_old_glibc_is_refused(monkeypatch: pytest.MonkeyPatch, libc: tuple[st
             preflight.check_platform()
     else:
         preflight.check_platform()
+
+
+def test_a_disk_without_inodes_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "free_inodes", lambda folders: 12.0)
+    with pytest.raises(ConfigurationError, match=r"12 inodes are free .*each new file"):
+        preflight.check_home(tmp_path, min_free_mb=1)
+
+
+LIVE = {"venues": "live", "trading": "live"}
+ISSUER = {"oidc_issuer": "https://id.example", "oidc_client_id": "crossbook"}
+
+
+def test_live_trading_needs_somebody_who_can_prove_who_they_are(tmp_path: Path) -> None:
+    accounts = Accounts(tmp_path)
+    live = Settings(home=tmp_path, **LIVE)
+    accounts.add_person("Olga", Role.OWNER, by="test")  # signs in by links
+    accounts.add_person("Rea", Role.REVIEWER, by="test", password="correct horse battery")
+    for harmless in ({}, {"venues": "live"}, {"venues": "demo", "trading": "live"}):
+        preflight.check_people(Settings(home=tmp_path, **harmless))
+    with pytest.raises(ConfigurationError, match="crossbook users add NAME --role trader --with-password"):
+        preflight.check_people(live)
+    accounts.add_person("Tom", Role.TRADER, by="test", password="correct horse battery")
+    preflight.check_people(live)
+    accounts.set_active("Tom", is_active=False)
+    with pytest.raises(ConfigurationError, match="Live trading needs"):
+        preflight.check_people(live)
+    accounts.set_password("Olga", "correct horse battery")
+    preflight.check_people(live)
+
+
+@pytest.mark.parametrize(
+    ("subject", "issuer", "is_enough"),
+    [
+        ("https://id.example u-1", ISSUER, True),
+        ("mailto:ada@example.com https://id.example", ISSUER, True),
+        ("https://id.example u-1", {}, False),
+        ("https://other.example u-1", ISSUER, False),
+        ("https://id.example.evil u-1", ISSUER, False),
+    ],
+)
+def test_live_trading_takes_an_account_of_the_provider_that_is_set(
+    tmp_path: Path, subject: str, issuer: dict[str, str], is_enough: bool
+) -> None:
+    Accounts(tmp_path).add_person("Tom", Role.TRADER, by="test", subject=subject)
+    live = Settings(home=tmp_path, **LIVE, **issuer)
+    if is_enough:
+        preflight.check_people(live)
+    else:
+        with pytest.raises(ConfigurationError, match="Live trading needs"):
+            preflight.check_people(live)

@@ -151,11 +151,13 @@ def test_an_order_has_ended_only_where_the_venue_says_so_in_a_word_we_know(statu
     stub = Stub(
         {
             "GET /orders": (200, {"orders": [order(status=status)], "cursor": ""}),
-            "GET /fills": (200, {"fills": [FILL], "cursor": ""}),
+            # The filter by order is the venue's: what is not of this order is no fill of it.
+            "GET /fills": (200, {"fills": [FILL, FILL | {"fill_id": "q", "order_id": "p"}], "cursor": ""}),
         }
     )
     reading = use(stub, lambda gateway: gateway.read(key("o")))
     assert (reading.is_found, reading.is_final, reading.status) == (True, is_final, status)
+    assert len(reading.fills) == 1
 
 
 def test_an_order_that_the_live_list_has_forgotten_is_found_in_the_archive() -> None:

@@ -121,7 +121,7 @@ def test_a_balance_that_was_not_enough_is_read_from_the_chain_again(side: str, a
 
 def test_an_order_is_read_and_cancelled_by_the_id_the_venue_gave_it() -> None:
     key = OrderKey(ORDER_ID, "0xother", target(), "yes", "buy", datetime.now(UTC))
-    fill = {"id": "t", "taker_order_id": "0xother", "market": "M", "asset_id": "111", "side": "BUY", "size": "2",
+    fill = {"id": "t", "taker_order_id": "0xOTHER", "market": "M", "asset_id": "111", "side": "BUY", "size": "2",
             "price": "0.4", "status": "CONFIRMED", "match_time": "1790934258", "trader_side": "TAKER"}  # fmt: skip
     trades = (200, {"data": [fill], "next_cursor": "LTE="})
     found, requests = asked((404, {}), trades, use=lambda gateway: gateway.read(key))

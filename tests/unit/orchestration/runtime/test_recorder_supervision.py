@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from orchestration.runtime.recorder_supervision import LaunchedRun, decide
-from streams.storage.store.leases import LeaseRow, process_holder
+from streams.process_id import ProcessId
+from streams.storage.store.leases import LATE_LIMIT_S, LeaseRow, process_holder
 
 
 def lease(**changes: Any) -> LeaseRow:
@@ -17,7 +18,7 @@ def lease(**changes: Any) -> LeaseRow:
     return replace(row, **changes)
 
 
-DEAD = f"{socket.gethostname()}:{os.getpid()}:1.00"
+DEAD = f"{socket.gethostname()}:{replace(ProcessId.own(), ticks=1)}"
 
 
 def test_a_shard_nobody_ever_recorded_is_started() -> None:
@@ -30,6 +31,21 @@ def test_nothing_is_started_while_the_lease_lives() -> None:
 
 def test_a_dead_process_is_replaced_before_its_lease_expires() -> None:
     decision = decide(lease(holder=DEAD), [LaunchedRun("a", 500)])
+    assert (decision.start, decision.dead_run_ids) == (True, ["a"])
+
+
+def test_a_process_named_as_an_earlier_version_did_is_replaced() -> None:
+    decision = decide(lease(holder=f"{socket.gethostname()}:{os.getpid()}:1.00"), [LaunchedRun("a", 500)])
+    assert (decision.start, decision.dead_run_ids) == (True, ["a"])
+
+
+def test_a_recorder_that_is_late_but_seen_to_run_is_left_alone() -> None:
+    late = lease(is_alive=False, age_s=30, late_s=15)
+    assert not decide(late, [LaunchedRun("a", 500)]).start
+
+
+def test_a_recorder_that_hangs_is_replaced() -> None:
+    decision = decide(lease(is_alive=False, age_s=90, late_s=LATE_LIMIT_S + 1), [LaunchedRun("a", 500)])
     assert (decision.start, decision.dead_run_ids) == (True, ["a"])
 
 

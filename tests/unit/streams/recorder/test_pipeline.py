@@ -120,15 +120,17 @@ def test_a_word_of_our_own_feed_makes_a_book_stale_and_asks_for_it() -> None:
     assert bench.pipeline.requests == [(1, "A")]
 
 
-def test_a_change_that_cannot_be_read_makes_the_books_of_its_subscription_stale_at_once() -> None:
+def test_a_change_that_cannot_be_read_makes_the_book_of_its_market_stale_at_once_and_no_other() -> None:
     frames = KalshiFrames()
     bench = started(frames)
     bench.frame(frames.delta("A", "yes", "nothing", "1.00"))
+    bench.frame(frames.delta("B", "yes", "0.2000", "1.00"))
     batch = bench.take()
     assert len(batch.lines["dead_letters"]) == 1
-    assert columns(batch, "quotes", 2, 7) == [("A", "stale"), ("B", "stale")]
-    assert {change.cause for change in batch.coverage} == {"unreadable_frame"}
-    assert bench.pipeline.requests == [(1, "A"), (1, "B")]
+    assert columns(batch, "quotes", 2, 7) == [("A", "stale"), ("B", "live")]
+    assert [change.cause for change in batch.coverage] == ["unreadable_frame"]
+    assert bench.pipeline.requests == [(1, "A")]
+    assert bench.pipeline.counters["holes"] == 0, "its number was read and counts"
     bench.frame(frames.snapshot("A", [("0.4000", "10.00")], [("0.6000", "5.00")]))
     assert columns(bench.take(), "quotes", 2, 7) == [("A", "live")]
 
@@ -136,8 +138,22 @@ def test_a_change_that_cannot_be_read_makes_the_books_of_its_subscription_stale_
 @pytest.mark.parametrize(
     ("raw", "stale"),
     [
-        (b"\x00not json", 2),
-        (b"[1]", 2),
+        (b"\x00not json", 0),
+        (b"[1]", 0),
+        (b"", 0),
+        (b"INVALID OPERATION", 0),
+        (b"pong", 0),
+        (b"null", 0),
+        (b"\xff\xfe", 0),
+        (b'"A"', 0),
+        (b"[" * 100_000, 0),
+        (b'{"type": "orderbook_delta", "sid": 1, "seq": 3, "msg": {"market_ticker": "A", "pri', 1),
+        (b'{"type": "orderbook_delta", "sid": 1, "seq": 3, "msg": {"mark', 2),
+        (b'{"type": "orderbook_delta", "sid": 9, "seq": 3, "msg": {"mark', 0),
+        (b'{"type": "orderbook_delta", "sid": 1, "seq": 3, "msg": {"market_ticker": "Z"}}', 2),
+        (b'{"type": "trade", "sid": 2, "seq": 3, "msg": {"market_ticker": "A", "count_fp": 5}}', 0),
+        (b'{"type": "trade", "sid": 2, "seq": 3, "msg": {"market_ticker": "A", "cou', 0),
+        (b'{"type": "orderbook_new", "sid": 1, "seq": 3, "msg": {"delta_fp": "1"}}', 2),
         (b'{"type": "trade", "sid": 99, "msg": {"market_ticker": 5}}', 0),
         (b'[{"market": "A", "price": "x"}]', 1),
         (b'{"type": "crossbook_polled_book", "msg": {"market_ticker": "B"}}', 1),

@@ -71,8 +71,13 @@ def port() -> Port:
         lambda: commits.append(1),
         lambda: evicted.append(1),
         set_profile,
+        lambda: b"a database",
     )
     return Port(AdminApp(controls), app, controls, commits, evicted)
+
+
+def test_a_copy_of_the_sandbox_is_its_bytes(port: Port) -> None:
+    assert port.face.handle(Request("GET", "/copy", [], {}, b"")).body == b"a database"
 
 
 def test_rules_are_added_counted_and_removed_one_by_one_or_all(port: Port) -> None:

@@ -21,7 +21,7 @@ _IOC = {"time_in_force": "immediate_or_cancel", "price": "0.5100"}
 def ask(venue: OfflineKalshi, body: dict[str, Any]) -> Response:
     controls = Controls(
         {Venue.KALSHI: venue.exchange}, {Venue.KALSHI: venue.app}, FaultPlan(), lambda _: venue.now_ms,
-        lambda: None, lambda: None, lambda _: None,
+        lambda: None, lambda: None, lambda _: None, lambda: b"",
     )  # fmt: skip
     request = Request("POST", "/fees", [], {}, orjson.dumps({"venue": "kalshi", **body}))
     return AdminApp(controls).handle(request)

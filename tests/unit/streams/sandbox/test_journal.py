@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -194,3 +195,50 @@ def test_what_could_not_be_written_is_written_with_the_next_commit(
 
 def _full(journal: Journal, *of: object, **with_: object) -> None:
     raise OSError(errno.ENOSPC, "no space left")
+
+
+def test_a_log_without_its_database_is_refused_and_stays(journal: Journal, path: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(path.parent, copy)
+    (copy / "memory.db").unlink()
+    for _ in range(2):
+        with pytest.raises(ConfigurationError, match=r"memory\.db is missing or empty, but memory\.db-wal is there; "):
+            Journal(copy / "memory.db")
+        assert (copy / "memory.db-wal").stat().st_size > 0
+        (copy / "memory.db").touch()
+
+
+@pytest.mark.parametrize("table", ["people", "meta_data"])
+def test_a_database_of_another_program_is_refused_and_left_as_it_is(tmp_path: Path, table: str) -> None:
+    path = tmp_path / "memory.db"
+    with closing(sqlite3.connect(path)) as other:
+        other.execute(f"CREATE TABLE {table} (name TEXT)")
+        other.commit()
+    before = path.read_bytes()
+    with pytest.raises(ConfigurationError, match=r"is not a database of the sandbox; .*\.$"):
+        Journal(path)
+    assert path.read_bytes() == before
+
+
+def test_a_newer_database_is_refused_and_left_as_it_is(journal: Journal, path: Path) -> None:
+    journal.commit([], meta={"format": FORMAT + 1})
+    journal.close()
+    before = path.read_bytes()
+    with pytest.raises(ConfigurationError, match="was written by another version"):
+        Journal(path).read()
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("part", [10, 1000, 4096, 5000, 20_000])
+def test_a_database_that_was_cut_is_one_sentence(journal: Journal, path: Path, part: int) -> None:
+    journal.commit([row(f"r{number}", b"x" * 500) for number in range(200)])
+    journal.close()
+    path.write_bytes(path.read_bytes()[:part])
+    with pytest.raises(ConfigurationError, match=r"cannot be used \(.*\); .*\.$"):
+        Journal(path).read()
+
+
+def test_a_folder_in_its_place_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "memory.db").mkdir()
+    with pytest.raises(ConfigurationError, match="cannot be used"):
+        Journal(tmp_path / "memory.db")

@@ -101,12 +101,13 @@ def test_an_answer_without_its_list_is_no_empty_list(call: Callable[[Any], Any],
 def test_what_the_live_tier_has_given_away_is_read_from_the_archive() -> None:
     gone = (404, {"error": {"code": "not_found"}})
     stub = Stub(gone, made("rest_market_scalar"))
-    assert ask(stub, lambda client: client.market("M")).settlement_e4 == 3_000
-    assert [request.url.path for request in stub.requests] == [f"{PREFIX}/markets/M", f"{PREFIX}/historical/markets/M"]
+    assert ask(stub, lambda client: client.market("KXMADE-26FEB-A")).settlement_e4 == 3_000
+    paths = [f"{PREFIX}/markets/KXMADE-26FEB-A", f"{PREFIX}/historical/markets/KXMADE-26FEB-A"]
+    assert [request.url.path for request in stub.requests] == paths
     stub = Stub(gone, made("rest_candlesticks_historical"))
-    (candle,) = ask(stub, lambda client: client.candlesticks("S", "M", 1, 2, 60))
+    (candle,) = ask(stub, lambda client: client.candlesticks("S", "KXOLD-25", 1, 2, 60))
     assert candle.price_close_e4 == 4_200
-    assert stub.requests[1].url.path == f"{PREFIX}/historical/markets/M/candlesticks"
+    assert stub.requests[1].url.path == f"{PREFIX}/historical/markets/KXOLD-25/candlesticks"
     assert dict(stub.requests[1].url.params) == {"start_ts": "1", "end_ts": "2", "period_interval": "60"}
     with pytest.raises(NotFound):
         ask(Stub(gone, gone), lambda client: client.market("M"))

@@ -282,7 +282,7 @@ def test_an_events_fee_override_goes_before_its_series() -> None:
         ("determined", AFTER, "determined"),
         ("disputed", AFTER, "determined"),
         ("finalized", AFTER, "settled"),
-        ("a_new_word", DURING, "paused"),
+        ("a_new_word", DURING, "unknown"),
     ],
 )
 def test_the_close_time_decides_what_the_status_word_does_not_say(

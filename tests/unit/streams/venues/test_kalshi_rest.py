@@ -174,7 +174,7 @@ def test_the_schedule_has_sessions_by_day() -> None:
 
 
 def test_markets_and_events_are_integers_and_new_words_survive() -> None:
-    market = ask(Stub(made("rest_market_single")), lambda client: client.market("M"))
+    market = ask(Stub(made("rest_market_single")), lambda client: client.market("KXMADE-26FEB-A"))
     assert (market.bid_e4, market.ask_e4, market.bid_size_e6, market.volume_e6) == (
         4_100,
         4_300,
@@ -182,7 +182,7 @@ def test_markets_and_events_are_integers_and_new_words_survive() -> None:
         1_000_250_000,
     )
     assert market.ranges[0] == (0, 1_000, 10)
-    void = ask(Stub(made("rest_market_scalar")), lambda client: client.historical_market("M"))
+    void = ask(Stub(made("rest_market_scalar")), lambda client: client.historical_market("KXMADE-26FEB-A"))
     assert (void.result, void.settlement_e4, void.bid_e4, void.ask_e4, void.last_e4) == (
         "scalar",
         3_000,
@@ -190,7 +190,7 @@ def test_markets_and_events_are_integers_and_new_words_survive() -> None:
         None,
         None,
     )
-    event = ask(Stub(made("rest_event_single")), lambda client: client.event("E"))
+    event = ask(Stub(made("rest_event_single")), lambda client: client.event("KXMADE-26FEB"))
     assert (event.fee_type_override, event.multiplier_override_e6) == ("quadratic_with_maker_fees", 500_000)
     assert [market.ticker for market in event.markets()] == ["KXMADE-26FEB-A", "KXMADE-26FEB-B"]
     (series,) = ask(Stub(made("rest_series_list")), lambda client: client.series_list())
@@ -219,7 +219,8 @@ def test_public_trades_are_prints_with_their_millisecond() -> None:
 
 
 def test_archived_candles_have_other_keys_and_many_markets_fit_in_few_calls() -> None:
-    (old,) = ask(Stub(made("rest_candlesticks_historical")), lambda client: client.historical_candlesticks("M", 1, 2))
+    stub = Stub(made("rest_candlesticks_historical"))
+    (old,) = ask(stub, lambda client: client.historical_candlesticks("KXOLD-25", 1, 2))
     assert (old.price_close_e4, old.bid_close_e4, old.volume_e6, old.open_interest_e6) == (
         4_200,
         4_100,

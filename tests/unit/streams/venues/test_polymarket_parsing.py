@@ -136,6 +136,13 @@ def test_ticks_resolutions_and_pongs_are_understood() -> None:
     (settled,) = parse_frame(raw(resolved), TOKENS)
     assert isinstance(settled, LifecycleChange)
     assert (settled.kind, settled.result, settled.settlement_e4) == ("determined", "no", 0)
+    assert settled.market_id == TOKENS["22"].market_id
+    named = {"event_type": "market_resolved", "market": "0xA", "winning_asset_id": "9", "winning_outcome": "No"}
+    (unfollowed,) = parse_frame(raw(named | {"assets_ids": ["9", "8"]}), TOKENS)
+    assert isinstance(unfollowed, LifecycleChange)
+    assert (unfollowed.market_id, unfollowed.result) == ("0xA", "no")
+    with pytest.raises(MalformedFrame, match="won as"):
+        parse_frame(raw(resolved | {"winning_outcome": "Yes"}), TOKENS)
     assert parse_frame(b"PONG", TOKENS) == [Acknowledgement("polymarket", "pong")]  # type: ignore[arg-type]
     assert parse_frame(b"[]", TOKENS) == []
 
@@ -177,7 +184,7 @@ def test_tokens_we_do_not_know_are_no_error() -> None:
         raw({"event_type": "new_market", "id": "9"}),
         raw({"event_type": "book", "market": "M", "bids": [], "asks": []}),
         raw({"event_type": "last_trade_price", "market": "M", "price": "0.5", "size": "1", "side": "BUY"}),
-        raw({"event_type": "market_resolved", "assets_ids": ["11", "22"], "winning_asset_id": "22"}),
+        raw({"event_type": "market_resolved", "assets_ids": ["8", "9"], "winning_asset_id": "9"}),
     ],
 )
 def test_what_is_not_a_frame_is_malformed(frame: bytes) -> None:
@@ -268,7 +275,12 @@ def test_a_gamma_market_gives_listing_terms_and_ids() -> None:
         ({"acceptingOrders": False, "umaResolutionStatus": "proposed"}, NOW, ("closed", None, None)),
         ({"umaResolutionStatus": "resolved", "outcomePrices": '["0","1"]'}, NOW, ("determined", "no", 0)),
         ({"closed": True, "outcomePrices": '["1","0"]'}, NOW, ("settled", "yes", 10_000)),
-        ({"closed": True, "outcomePrices": '["0.5","0.5"]'}, NOW, ("settled", "scalar", 5_000)),
+        ({"closed": True, "outcomePrices": '["0.5","0.5"]'}, NOW, ("closed", None, None)),
+        (
+            {"closed": True, "outcomePrices": '["0.5","0.5"]', "umaResolutionStatus": "resolved"},
+            NOW,
+            ("settled", "scalar", 5_000),
+        ),
         ({"closed": True}, NOW, ("closed", None, None)),
         ({"closed": True, "closedTime": "2026-10-30 05:29:05+00"}, NOW, ("closed", None, None)),
         ({"closed": True, "outcomePrices": '["0","0"]'}, NOW, ("closed", None, None)),
@@ -277,7 +289,8 @@ def test_a_gamma_market_gives_listing_terms_and_ids() -> None:
             NOW,
             ("closed", None, None),
         ),
-        ({"closed": True, "marketType": "scalar"}, NOW, ("settled", "scalar", 7_450)),
+        ({"closed": True, "marketType": "scalar"}, NOW, ("closed", None, None)),
+        ({"closed": True, "marketType": "scalar", "umaResolutionStatus": "resolved"}, NOW, ("closed", None, None)),
         ({"archived": True}, NOW, ("closed", None, None)),
     ],
 )

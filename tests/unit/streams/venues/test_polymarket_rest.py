@@ -260,7 +260,8 @@ def test_the_sample_answers_are_read(shared_dir: Path) -> None:
         return Stub((200, (shared_dir / f"venues/polymarket-samples/{name}.json").read_bytes()))
 
     assert ask(sample("clob_balance_allowance"), lambda client: client.balance()) == 100_000_000
-    assert ask(sample("clob_data_order"), lambda client: client.order("x")).status == "LIVE"
+    order_id = "0xCDD382E9475BFAE40185AFD9BFEC7FEA0EC8B4010AF7ED616040F016E19DCB3F"
+    assert ask(sample("clob_data_order"), lambda client: client.order(order_id)).status == "LIVE"
     assert len(ask(sample("clob_data_orders"), lambda client: client.open_orders())) == 1
     (state,) = ask(sample("clob_data_trades"), lambda client: client.trades())
     assert state.fills[0].cash_e6 == 5_200_000
