@@ -128,7 +128,7 @@ class Chaos:
         address = self.home.address(f"{name}_PORT", path)
         try:
             return httpx.get(address, headers=self.home.bearer(), timeout=10).status_code == 200
-        except httpx.HTTPError:
+        except (httpx.HTTPError, FileNotFoundError):  # the token is made by the first start
             return False
 
     def deltas(self) -> int:
