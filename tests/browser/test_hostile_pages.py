@@ -2,97 +2,35 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from app.doors.roles import Role
-from tests.browser.chromium import EXECUTABLE, launch
 from tests.support.doors import DOORS, OpenDoors, Recorded, open_doors
+from tests.support.hostile_page import ATTACK, EVIL, got_through, hostile_browser, page_of_somebody_else
 
 MUTATION = '{"query": "mutation { stopSensor(id: 1) { __typename } }"}'
-EVIL = "evil.test"
-"""A name that leads to this machine, as one does after its owner has bound it anew."""
+TARGETS = [
+    (path, MUTATION)
+    for path in (
+        "/",
+        "/graphql",
+        f"/graphql?query={quote('mutation { stop }')}",
+        "/api/trading/kill",
+        "/flow",
+        "/-/sign-out",
+    )
+]
 LIMIT_MS = 60_000
-
-# Everything a page can send without being asked; it answers with what each became.
-ATTACK = """
-async ({base, mutation}) => {
-  const said = {};
-  const settled = (name, promise) => promise.then(v => said[name] = String(v), e => said[name] = 'refused');
-  const wait = ms => new Promise(done => setTimeout(done, ms));
-  const paths = ['/', '/graphql?query=' + encodeURIComponent('mutation { stop }'), '/api/trading/kill', '/flow'];
-  const forms = [];
-  const post = (path, enctype, fields) => {
-    const frame = document.createElement('iframe');
-    frame.name = 'f' + forms.length;
-    document.body.append(frame);
-    const form = document.createElement('form');
-    Object.assign(form, {method: 'POST', action: base + path, enctype, target: frame.name});
-    for (const [name, value] of fields) {
-      const field = document.createElement('input');
-      Object.assign(field, {type: 'hidden', name, value});
-      form.append(field);
-    }
-    document.body.append(form);
-    forms.push(form);
-    form.submit();
-  };
-  const split = mutation.length - 2;  // a form of text/plain writes name=value, which can be made JSON
-  for (const path of ['/graphql', '/api/trading/kill', '/flow', '/-/sign-out']) {
-    post(path, 'text/plain', [[mutation.slice(0, split) + ', "a": "', '"}']]);
-    post(path, 'application/x-www-form-urlencoded', [['query', 'mutation { stop }']]);
-    post(path, 'multipart/form-data', [['query', 'mutation { stop }']]);
-  }
-  const jobs = [];
-  for (const path of paths) {
-    const image = new Image();
-    jobs.push(settled('img ' + path, new Promise((done, fail) => {
-      image.onload = done; image.onerror = fail; image.src = base + path; })));
-    const script = document.createElement('script');
-    jobs.push(settled('script ' + path, new Promise((done, fail) => {
-      script.onload = done; script.onerror = fail; script.src = base + path; document.body.append(script); })));
-    const frame = document.createElement('iframe');
-    frame.src = base + path;
-    document.body.append(frame);
-    for (const method of ['GET', 'POST']) for (const mode of ['no-cors', 'cors'])
-      jobs.push(settled(`${mode} ${method} ${path}`, fetch(base + path, {
-        method, mode, credentials: 'include', redirect: 'follow',
-        body: method === 'POST' ? mutation : undefined,
-        headers: {'content-type': 'text/plain'}}).then(answer => answer.status)));
-    jobs.push(settled('json ' + path, fetch(base + path, {
-      method: 'POST', credentials: 'include', body: mutation,
-      headers: {'content-type': 'application/json'}}).then(answer => answer.status)));
-    navigator.sendBeacon(base + path, mutation);
-  }
-  for (const protocol of [[], ['graphql-ws'], ['streamlit']])
-    jobs.push(settled('socket ' + protocol, new Promise((done, fail) => {
-      const socket = new WebSocket(base.replace('http', 'ws') + '/graphql', protocol);
-      socket.onopen = () => { socket.send(JSON.stringify({type: 'start', id: '1', payload: JSON.parse(mutation)}));
-                              done('open'); };
-      socket.onerror = fail; })));
-  await Promise.all(jobs);
-  await wait(1500);  // forms and frames have no end that a page may see
-  return said;
-}
-"""
 
 
 @pytest.fixture(scope="module")
-def hostile_browser() -> Iterator[Any]:
-    """Chromium for which the hostile name leads to this machine."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="`make setup` installs playwright")
-    if not Path(EXECUTABLE).exists():
-        pytest.skip(f"{EXECUTABLE} is not there: `apt-get install chromium` (or the like) installs it")
-    with sync_api.sync_playwright() as playwright:
-        opened = launch(playwright, f"--host-resolver-rules=MAP {EVIL} 127.0.0.1")
+def browser_of_a_victim() -> Iterator[Any]:
+    with hostile_browser() as opened:
         yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")
@@ -108,9 +46,9 @@ def doors(tmp_path_factory: pytest.TempPathFactory, behind: dict[str, Recorded])
 
 
 @pytest.fixture
-def signed_in(hostile_browser: Any, doors: OpenDoors, behind: dict[str, Recorded]) -> Iterator[Any]:
+def signed_in(browser_of_a_victim: Any, doors: OpenDoors, behind: dict[str, Recorded]) -> Iterator[Any]:
     """A page of the browser of somebody who is signed in."""
-    context = hostile_browser.new_context()
+    context = browser_of_a_victim.new_context()
     context.set_default_timeout(LIMIT_MS)
     page = context.new_page()
     page.goto(doors.url("dashboard", f"/-/link?code={doors.accounts.make_link('ann')}"))
@@ -125,30 +63,6 @@ def passed(behind: dict[str, Recorded]) -> set[tuple[str, str]]:
     """Return method and path of what got through any door, but for the picture a browser asks of our own page."""
     found = {request[:2] for each in behind.values() for request in each.requests}
     return found - {("GET", "/favicon.ico")}
-
-
-@contextmanager
-def page_of_somebody_else() -> Iterator[int]:
-    """Serve an empty page on a port of this machine."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", "text/html")
-            self.end_headers()
-            self.wfile.write(b"<!doctype html><body>look at this</body>")
-
-        def log_message(self, *_: object) -> None:
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 @pytest.mark.browser
@@ -171,9 +85,9 @@ def test_a_page_elsewhere_does_nothing(
     with page_of_somebody_else() as port:
         for door in DOORS:
             signed_in.goto(f"http://{host}:{port}/")
-            said = signed_in.evaluate(ATTACK, {"base": doors.url(door, ""), "mutation": MUTATION})
+            said = signed_in.evaluate(ATTACK, {"base": doors.url(door, ""), "targets": TARGETS})
             assert len(said) > 25, "the page has tried"
-            assert {name: became for name, became in said.items() if became in ("200", "open")} == {}
+            assert got_through(said) == {}
     assert passed(behind) == set()
     signed_in.goto(doors.url("dashboard"))
     signed_in.get_by_text("ours").wait_for()  # nobody signed them out
@@ -184,8 +98,8 @@ def test_a_name_that_was_bound_anew_does_nothing(signed_in: Any, doors: OpenDoor
     for door in DOORS:
         base = f"http://{EVIL}:{doors.port(door)}"
         signed_in.goto(f"{base}/")
-        said = signed_in.evaluate(ATTACK, {"base": base, "mutation": MUTATION})
-        assert {name: became for name, became in said.items() if became in ("200", "open")} == {}
+        said = signed_in.evaluate(ATTACK, {"base": base, "targets": TARGETS})
+        assert got_through(said) == {}
     assert passed(behind) == set()
 
 

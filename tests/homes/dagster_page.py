@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import httpx
@@ -38,6 +39,13 @@ def stop_sensor(home: Home, name: str) -> None:
     answer = _ask(home, _STOP, {"id": state["id"]})["stopSensor"]
     if answer["__typename"] != "StopSensorMutationResult":
         raise RuntimeError(f"Dagster did not stop {name}: {answer}")
+
+
+def stops_of_everything(home: Home) -> str:
+    """Return one mutation that stops every sensor."""
+    states = [sensor["sensorState"]["id"] for sensor in _sensors(home)]
+    stops = (f"s{number}: stopSensor(id: {json.dumps(state)}) {{ __typename }}" for number, state in enumerate(states))
+    return f"mutation {{ {' '.join(stops)} }}"
 
 
 def _sensors(home: Home) -> list[dict[str, Any]]:

@@ -113,11 +113,7 @@ def _why(instance: dg.DagsterInstance, run_id: str) -> str:
 
 
 def _checks(instance: dg.DagsterInstance, repository: dg.RepositoryDefinition) -> list[CheckResult]:
-    keys = [
-        key
-        for key in repository.asset_graph.asset_check_keys
-        if repository.asset_checks_defs_by_key[key].node_def.name != WAREHOUSE
-    ]
+    keys = [key for key, maker in _makers(repository).items() if maker != WAREHOUSE]
     records = instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
     results = []
     for key, record in records.items():
@@ -132,6 +128,17 @@ def _checks(instance: dg.DagsterInstance, repository: dg.RepositoryDefinition) -
         }.get(record.status)
         results.append(CheckResult(name, passed, is_error))
     return results
+
+
+def _makers(repository: dg.RepositoryDefinition) -> dict[dg.AssetCheckKey, str]:
+    """Return the name of the definition that evaluates each check: one of its own, or the assets' it belongs to."""
+    own = {key: checks.node_def.name for key, checks in repository.asset_checks_defs_by_key.items()}
+    of_assets = {
+        spec.key: assets.node_def.name
+        for assets in repository.assets_defs_by_key.values()
+        for spec in assets.check_specs
+    }
+    return own | of_assets
 
 
 def _assets(instance: dg.DagsterInstance, repository: dg.RepositoryDefinition) -> list[MadeAsset]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -27,10 +28,12 @@ from orchestration.alerting.facts import Facts
 from orchestration.alerting.rules import due_alerts
 from orchestration.alerting.sender import send_alerts
 from orchestration.alerting.watcher import apply, limits_of
+from orchestration.definitions import defs
 from orchestration.defs.alerting import sensors
 from orchestration.defs.alerting.sensors import alert_watcher
 from orchestration.resources import PlatformResource
 from orchestration.runtime.failures import alert_facts
+from orchestration.runtime.failures.alert_facts import WAREHOUSE
 from orchestration.runtime.orphaned_runs import end_orphaned_runs
 from streams.alerting.courier import Rests
 from streams.settings import load_settings
@@ -80,6 +83,25 @@ def is_good() -> dg.AssetCheckResult:
     return dg.AssetCheckResult(passed=Broken.check_passes)
 
 
+LISTED, MODEL = dg.AssetKey("listed"), dg.AssetKey("model")
+
+
+@dg.multi_asset(specs=[dg.AssetSpec(LISTED)], check_specs=[dg.AssetCheckSpec("is_whole", asset=LISTED)])
+def listings() -> Iterator[dg.MaterializeResult]:
+    """An asset that evaluates a check of its own while it is made."""
+    result = dg.AssetCheckResult(passed=Broken.check_passes, check_name="is_whole")
+    yield dg.MaterializeResult(LISTED, check_results=[result])
+
+
+@dg.multi_asset(
+    name=WAREHOUSE, specs=[dg.AssetSpec(MODEL)], check_specs=[dg.AssetCheckSpec("not_null_minute", asset=MODEL)]
+)
+def models() -> Iterator[dg.MaterializeResult]:
+    """A model of the warehouse with a data test."""
+    result = dg.AssetCheckResult(passed=Broken.check_passes, check_name="not_null_minute")
+    yield dg.MaterializeResult(MODEL, check_results=[result])
+
+
 @dg.sensor(job=some_work, default_status=dg.DefaultSensorStatus.RUNNING)
 def must_run() -> dg.SkipReason:
     """Do nothing."""
@@ -93,7 +115,10 @@ def need_not_run() -> dg.SkipReason:
 
 
 DEFINITIONS = dg.Definitions(
-    assets=[thing, figures], asset_checks=[is_good], jobs=[some_work], sensors=[must_run, need_not_run]
+    assets=[thing, figures, listings, models],
+    asset_checks=[is_good],
+    jobs=[some_work],
+    sensors=[must_run, need_not_run],
 )
 
 
@@ -122,9 +147,9 @@ def connection(database: str) -> Iterator[Connection]:
         yield opened
 
 
-def watch(instance: dg.DagsterInstance, platform: PlatformResource) -> None:
+def watch(instance: dg.DagsterInstance, platform: PlatformResource, definitions: dg.Definitions = DEFINITIONS) -> None:
     context = dg.build_sensor_context(
-        instance=instance, repository_def=DEFINITIONS.get_repository_def(), resources={"platform": platform}
+        instance=instance, repository_def=definitions.get_repository_def(), resources={"platform": platform}
     )
     alert_watcher(context)
 
@@ -138,6 +163,30 @@ def told(connection: Connection, tmp_path: Path) -> list[str]:
 
 def open_kinds(connection: Connection) -> list[str]:
     return [alert.kind for alert in load_inbox(connection)]
+
+
+def test_the_definitions_of_the_project_are_looked_at(
+    instance: dg.DagsterInstance, platform: PlatformResource, connection: Connection
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        watch(instance, platform, defs())
+    assert "watcher" in load_look_ages_s(connection)
+
+
+def test_a_check_that_its_asset_evaluates_is_told_and_a_data_test_of_the_warehouse_is_not(
+    instance: dg.DagsterInstance, platform: PlatformResource, connection: Connection, tmp_path: Path
+) -> None:
+    Broken.check_passes = False
+    dg.materialize([listings, models], instance=instance)
+    watch(instance, platform)
+    assert open_kinds(connection) == ["check_failed"]
+    (message,) = told(connection, tmp_path)
+    assert message == "check_failed: The check listed: is_whole does not pass."
+    Broken.check_passes = True
+    dg.materialize([listings], instance=instance)
+    watch(instance, platform)
+    assert open_kinds(connection) == []
 
 
 def test_a_job_that_fails_is_told_until_a_later_run_succeeds(
