@@ -17,9 +17,11 @@ import psutil
 import pytest
 from pydantic import SecretStr
 
+from app.supervisor.telling.vital_signs import LOOKERS
 from streams.market.identity import Venue
 from streams.settings import setting_name
 from streams.storage.access.logins import Login
+from streams.storage.store.alerting.delivery import load_look_ages_s
 from tests.proofs.accounts import read_cash
 from tests.support.canaries import marks_in, marks_in_files, marks_in_processes, marks_in_tables
 from tests.support.whole_home import Home, wait_for
@@ -35,6 +37,7 @@ SECRETS = {
 }
 JUDGE = {"OPENAI_API_KEY": f"sk-{MARKS['OPENAI_API_KEY']}", "CROSSBOOK_OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
 """Of a language model that does not answer; set once there are pairs."""
+_FAILED_TICKS = "SELECT tick_body FROM dagster.job_ticks WHERE status = 'FAILURE'"
 _ANSWERS = ("health", "trades", "get_market_pairs", "opportunities", "markets", "spreads")
 
 
@@ -62,6 +65,7 @@ def _check_first_start(home: Home) -> Path:
     assert status["deltas"] > 10_000
     assert all(mart["rows"] > 0 for mart in status["marts"]), status["marts"]
     assert_loopback_only(home)
+    _check_sensors(home)
     marks = _marks(home)
     _assert_secrets_are_where_they_belong(home, started.pid, marks)
     _check_no_secret_is_anywhere(home, marks)
@@ -78,6 +82,14 @@ def _check_first_start(home: Home) -> Path:
     assert home.leavings() == []
     assert home.ask("status")[0] == 3
     return backup
+
+
+def _check_sensors(home: Home) -> None:
+    """Every sensor has ticked without an error of its own, and alerts are looked for and sent."""
+    with home.connect() as connection:
+        assert wait_for(lambda: set(load_look_ages_s(connection)) == set(LOOKERS), 60) is not None
+        failed = connection.execute(_FAILED_TICKS).fetchall()
+    assert [tick for tick in failed if "DagsterUserCodeUnreachableError" not in tick["tick_body"]] == []
 
 
 def _check_restore(backup: Path, home: Home) -> None:
