@@ -91,7 +91,7 @@ class Chaos:
         before = self.deltas()
         within_s = _BACK_WITHIN_S
         took = wait_for(lambda: self.missing(before, killed) == [], within_s, 1.0)
-        announced = [float(every) for every in _TRIED_EVERY.findall(self.home.output()[heard:])]
+        announced = [float(every) for every in _TRIED_EVERY.findall(self.home.output())]
         if took is None and announced:  # killed too often to be started at once, and it was said
             within_s += max(announced)
             more = wait_for(lambda: self.missing(before, killed) == [], max(announced), 1.0)
