@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -19,7 +19,7 @@ from orchestration.discovery.venue_sweep import alarm_dead_letters
 from streams.market.errors import MalformedFrame, UnreadableAnswer
 from streams.market.identity import Venue
 from streams.storage.database import Connection, connect
-from streams.storage.discovered.listings import load_markets
+from streams.storage.discovered.listings import load_markets, unfinished_markets
 from streams.storage.discovered.sweeps import last_watermark
 from streams.storage.store.wanted import resolve_wanted
 from streams.venues.common.paging import Page
@@ -165,6 +165,15 @@ def test_a_bad_event_or_market_of_kalshi_costs_itself(connection: Connection, en
     summary = take(connection, Kalshi(entry, good))
     assert [market.listing.market_id for market in load_markets(connection)] == ["KXE-1"]
     assert summary.malformed == len(letters(connection)) == 1
+
+
+def test_markets_that_are_never_shown_again_do_not_keep_out_the_others(connection: Connection) -> None:
+    over = {"endDate": "2026-11-02T00:00:00Z"}
+    take(connection, Gamma([gamma(number, **over) for number in range(1, 6)]))
+    later = NOW + timedelta(days=20)
+    asked = [tuple(unfinished_markets(connection, Venue.POLYMARKET, later, 2)) for _ in range(100)]
+    assert all(len(ids) == 2 for ids in asked)
+    assert {market_id for ids in asked for market_id in ids} == {f"0x{number:064x}" for number in range(1, 6)}
 
 
 def test_a_list_that_gives_its_cursor_again_is_stored_and_read_again_later(connection: Connection) -> None:
