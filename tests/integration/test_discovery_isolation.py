@@ -16,7 +16,7 @@ from orchestration.discovery.sources.kalshi import KalshiSource
 from orchestration.discovery.sources.polymarket import PolymarketSource
 from orchestration.discovery.sweep import SweepSummary, sweep
 from orchestration.discovery.venue_sweep import alarm_dead_letters
-from streams.market.errors import MalformedFrame, UnreadableAnswer
+from streams.market.errors import MalformedFrame, NotFound, StreamsError, TransientError, UnreadableAnswer
 from streams.market.identity import Venue
 from streams.storage.database import Connection, connect
 from streams.storage.discovered.listings import load_markets, unfinished_markets
@@ -165,6 +165,21 @@ def test_a_bad_event_or_market_of_kalshi_costs_itself(connection: Connection, en
     summary = take(connection, Kalshi(entry, good))
     assert [market.listing.market_id for market in load_markets(connection)] == ["KXE-1"]
     assert summary.malformed == len(letters(connection)) == 1
+
+
+@pytest.mark.parametrize("error", [UnreadableAnswer(b"<html>", "a page"), TransientError("500"), NotFound("gone")])
+def test_a_list_of_series_that_cannot_be_had_costs_itself(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch, error: StreamsError
+) -> None:
+    async def fail(_lists: Kalshi) -> list[Series]:
+        raise error
+
+    monkeypatch.setattr(Kalshi, "series_list", fail)
+    event = {"event_ticker": "KXE", "series_ticker": "KXS", "title": "T", "markets": [kalshi("KXE-1")]}
+    summary = take(connection, Kalshi(event))
+    assert [market.listing.market_id for market in load_markets(connection)] == ["KXE-1"]
+    assert summary.malformed == 1
+    assert "the list of series" in letters(connection)[0][1]
 
 
 def test_markets_that_are_never_shown_again_do_not_keep_out_the_others(connection: Connection) -> None:
