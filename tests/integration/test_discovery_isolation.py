@@ -138,7 +138,8 @@ def test_a_bad_market_is_a_dead_letter_and_the_sweep_goes_on(connection: Connect
     [
         {"volume": "many"}, {"category": 7}, {"slug": 5}, {"bestBid": []}, {"outcomePrices": '["x", "y"]'},
         {"id": {}}, {"updatedAt": 4}, {"question": "C:\\u0000"}, {"startDate": "0001-01-01T00:00:00Z"},
-        {"endDate": "0001-01-01T00:00:00Z"}, {"endDate": ""}, {"startDate": "soon"},
+        {"endDate": "0001-01-01T00:00:00Z"}, {"endDate": ""}, {"startDate": "soon"}, {"slug": "long-" * 2_000},
+        {"id": "9" * 5_000},
     ],
     ids=repr,
 )  # fmt: skip
