@@ -51,7 +51,7 @@ def load_catalogue(path: Path | None, now: datetime, truth_path: Path | None = N
 
 def _is_own(path: Path) -> bool:
     for _, row in read_lines(path):
-        return row.get("type") in _OWN_TYPES
+        return isinstance(row.get("type"), str) and row["type"] in _OWN_TYPES
     raise ConfigurationError(f"catalogue {path} is empty")
 
 
