@@ -2,7 +2,8 @@
 
 A secret registers where it is loaded (settings, keystore, passwords of the database, the API's token). From then on it
 is removed in every form it can take in a text: as it is, each of its signs percent-encoded or not, escaped as JSON,
-HTML, CSV, Python or shell source or not, in base64 and hexadecimal digits, and line by line where it has several lines.
+HTML, CSV, Python or shell source or not, in base64 and hexadecimal digits, and line by line where it has several lines;
+where it is a key in digits of its own, the bytes and the number that it stands for too.
 What only looks like a secret (a private key, a password in an address, a bearer token, the value of a field named
 `password`) is removed too, loaded or not.
 """
@@ -13,6 +14,7 @@ import base64
 import re
 import threading
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -38,6 +40,8 @@ _LOOKS_SECRET = (
         r"(?<=\")(?:[^\"\\]|\\[^\"])+|(?<![\"'])[^\s,;&'\"})\]\\]+)"
     ),
 )
+_HEX = re.compile(r"(?:0[xX])?((?:[0-9a-fA-F]{2}){16,})")
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{22,}={0,2}")
 _LOGIN = re.compile(r"://([^:/@]*):(.*)@", re.DOTALL)
 _SHORT = 8
 """A shorter secret, and one of letters alone, is removed where it stands as a word: it may be part of common ones."""
@@ -47,6 +51,8 @@ _ESCAPE = r"\\*"
 _ENTITIES = {"&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos"}
 _LETTERS = {"\n": "n", "\r": "r", "\t": "t"}
 _DEPTH = 12
+_LARGEST = 10**160
+"""A larger number is no key of any kind."""
 
 
 class _Signs:
@@ -81,8 +87,11 @@ class _Loaded:
             if not new:
                 return
             self._known |= new
+            meant = {raw for secret in new for raw in _meant(secret.strip())}
             texts = {text for secret in new for text in _texts(secret) if len(text) >= _LEAST}
+            texts |= {raw.decode("latin-1") for raw in meant}
             forms = {form for form, _ in self._forms} | {form for text in texts for form in _spellings(text)}
+            forms |= {form for raw in meant for form in _spellings_of_bytes(raw)}
             self._forms = [(form, _as_word(form)) for form in sorted(forms, key=len, reverse=True)]
             signs = self._signs | {text: _Signs(text) for text in texts if not text.isalnum() or not text.isascii()}
             self._signs = dict(sorted(signs.items(), key=lambda item: len(item[0]), reverse=True))
@@ -200,7 +209,7 @@ def _redacted_items(value: Any, depth: int) -> Any:
 
 
 def _redacted_number(value: int) -> Any:
-    text = str(value) if abs(value) < 10**30 else ""
+    text = str(value) if abs(value) < _LARGEST else ""
     return value if redact_text(text) == text else REDACTED
 
 
@@ -233,14 +242,35 @@ def _spellings(text: str) -> Iterable[str]:
     percent = "".join(f"%{byte:02X}" for byte in raw)
     yield from (percent, percent.lower())
     if len(raw) >= _SHORT:
-        yield raw.hex()
-        yield raw.hex().upper()
-        for skipped in range(3):
-            # In base64 of a longer text it begins at one of three places; the outermost digits depend on the rest.
-            for encode in (base64.b64encode, base64.urlsafe_b64encode):
-                digits = encode(b"\0" * skipped + raw).decode().rstrip("=")
-                whole = (len(raw) + skipped) % 3 == 0
-                yield digits[(0, 2, 3)[skipped] : None if whole else -1]
+        yield from _digits(raw)
+
+
+def _meant(secret: str) -> Iterable[bytes]:
+    """Yield the bytes that a secret of hexadecimal or base64 digits stands for: who uses it has them in hand."""
+    found = _HEX.fullmatch(secret)
+    if found is not None:
+        yield bytes.fromhex(found[1])
+    elif _BASE64.fullmatch(secret):
+        with suppress(ValueError):
+            yield base64.b64decode(f"{secret.rstrip('=')}{'=' * (-len(secret.rstrip('=')) % 4)}", b"-_")
+
+
+def _spellings_of_bytes(raw: bytes) -> Iterable[str]:
+    """Yield the ways of writing bytes: in digits, as the number that they are, and one by one."""
+    yield from _digits(raw)
+    yield str(int.from_bytes(raw))
+    yield ", ".join(map(str, raw))
+
+
+def _digits(raw: bytes) -> Iterable[str]:
+    yield raw.hex()
+    yield raw.hex().upper()
+    for skipped in range(3):
+        # In base64 of a longer text it begins at one of three places; the outermost digits depend on the rest.
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            digits = encode(b"\0" * skipped + raw).decode().rstrip("=")
+            whole = (len(raw) + skipped) % 3 == 0
+            yield digits[(0, 2, 3)[skipped] : None if whole else -1]
 
 
 def _ways(sign: str) -> str:

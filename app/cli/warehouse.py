@@ -23,8 +23,9 @@ def open_warehouse(
 ) -> Iterator[Connection]:
     """Lend one autocommit connection to the warehouse, by default as the interfaces.
 
-    Exits with `NOT_RUNNING` where there is none. A warehouse that goes away meanwhile ends the command in the same way;
-    one that is busy, with `ERROR`; one that has no connection left is asked again for `patience_s` seconds.
+    Exits with `NOT_RUNNING` where there is none, and with `USAGE` where a text for it is not valid Unicode. A warehouse
+    that goes away meanwhile ends the command like none; one that is busy, with `ERROR`; one that has no
+    connection left is asked again for `patience_s` seconds.
     """
     import psycopg
 
@@ -42,6 +43,8 @@ def open_warehouse(
     try:
         with connection:
             yield connection
+    except UnicodeEncodeError:  # what an argument holds that is none in UTF-8 stays as half a pair
+        fail("An argument is not valid UTF-8.", ExitCode.USAGE)
     except psycopg.Error as error:
         trouble = trouble_of(error)
         if trouble is Trouble.PERMANENT:

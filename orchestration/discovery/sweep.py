@@ -115,8 +115,7 @@ async def sweep(
     sweep_id = begin_sweep(connection, source.venue, summary.kind, now)
     cursor = ""
     try:
-        series = await _attempt(lambda: source.prepare(summary.kind), retries, wait)
-        _store(connection, source, FetchedPage(series=series), now, summary)
+        _store(connection, source, await _prepared(source, summary.kind, retries, wait), now, summary)
         seen_cursors = {""}
         while True:
             fetched = await _whole_page(partial(source.page, cursor, since), retries, wait)
@@ -172,6 +171,17 @@ def _store(
     summary.events += events.count
     summary.counts.add(markets)
     summary.malformed += len(dead_letters)
+
+
+async def _prepared(
+    source: ListingSource, kind: SweepKind, retries: int, wait: Callable[[float], Awaitable[None]]
+) -> FetchedPage:
+    """Return the list of series; where it cannot be had, each is read by name as its markets come."""
+    try:
+        return FetchedPage(series=await _attempt(lambda: source.prepare(kind), retries, wait))
+    except StreamsError as error:
+        raw = error.raw if isinstance(error, MalformedFrame) else b""
+        return FetchedPage(dead_letters=[(raw, f"the list of series: {type(error).__name__}: {error}")])
 
 
 async def _whole_page(

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import psycopg
+
 from orchestration.execution.decide.execution_detail import FlattenDetail, execution_detail
 from orchestration.execution.decide.hedge import Finish
 from orchestration.execution.decide.risk_checks import Refusal
@@ -16,10 +18,9 @@ from orchestration.execution.trade_signal import SignalTrader
 from orchestration.execution.trading_context import TradingContext
 from streams.logs import get_logger
 from streams.market.documents import JsonDocument
-from streams.market.errors import StreamsError
 from streams.market.trading import ExecutionRow, ExecutionState
 from streams.market.units import CASH_SCALE, PRICE_SCALE
-from streams.storage.database import Connection
+from streams.storage.database import ROW_REFUSED, Connection
 from streams.storage.kill_files import switch_in_force
 from streams.storage.store import commands, executions
 from streams.storage.store.alerts import clear_alert, raise_alert
@@ -37,8 +38,10 @@ async def obey(connection: Connection, context: TradingContext, run_id: str) -> 
         after = command.command_id
         try:
             result = await _flatten(connection, context, trader, command)
-        except StreamsError as error:
-            get_logger().warning("not flattened yet", command_id=after, error=str(error))
+        except Exception as error:  # whatever one command fails with, the others are obeyed
+            if isinstance(error, psycopg.Error) and not isinstance(error, ROW_REFUSED):
+                raise
+            get_logger().warning("not flattened yet", command_id=after, error=f"{type(error).__name__}: {error}")
             continue
         if result:
             commands.finish(connection, after, result)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import psycopg
+
 from orchestration.execution.decide.execution_detail import execution_detail
 from orchestration.execution.decide.hedge import holdings, locked_e6, order_facts, unmatched_e6
 from orchestration.execution.follow_orders import OrderFollower
@@ -16,12 +18,12 @@ from orchestration.execution.run_execution import targets_of
 from orchestration.execution.trade_signal import SignalTrader
 from orchestration.execution.trading_context import TradingContext
 from streams.logs import get_logger
-from streams.market.errors import StreamsError
+from streams.market.errors import TransientError
 from streams.market.trading import ExecutionRow, ExecutionState
-from streams.storage.database import Connection
+from streams.storage.database import ROW_REFUSED, Connection
 from streams.storage.store import executions, orders
-from streams.storage.store.alerts import clear_alert
-from streams.storage.store.leases import release, release_dead
+from streams.storage.store.alerts import clear_alert, raise_alert
+from streams.storage.store.leases import LeaseLost, release, release_dead
 
 
 @dataclass(slots=True)
@@ -42,10 +44,24 @@ async def reconcile(connection: Connection, context: TradingContext, run_id: str
     for row in executions.load_unfinished(connection, context.mode, context.settings.absent_recheck_s):
         try:
             await _reconcile_one(connection, context, trader, row, result)
-        except (StreamsError, LookupError) as error:
+        except Exception as error:  # whatever one execution fails with, the others are worked on
+            if isinstance(error, psycopg.Error) and not isinstance(error, ROW_REFUSED):
+                raise
             result.failed += 1
-            get_logger().warning("not reconciled", execution_id=row.execution_id, error=str(error))
+            _note_failure(connection, row, error)
     return result
+
+
+def _note_failure(connection: Connection, row: ExecutionRow, error: Exception) -> None:
+    """Log that an execution was not reconciled; where the next cycle will not do better, a person must look at it."""
+    get_logger().warning("not reconciled", execution_id=row.execution_id, error=f"{type(error).__name__}: {error}")
+    if row.is_open and not isinstance(error, TransientError | LeaseLost):
+        message = (
+            f"Execution {row.execution_id} is {row.state} and cannot be worked on ({type(error).__name__}: {error})."
+            " A person must look at it."
+        )
+        detail = {"execution_id": row.execution_id}
+        raise_alert(connection, "escalated", "critical", f"execution:{row.execution_id}", message, detail)
 
 
 async def _reconcile_one(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -16,7 +17,7 @@ from streams.market.identity import Venue, market_key
 from streams.market.trading import ExecutionState
 from streams.market.venue_traits import TRAITS
 from streams.storage.database import Connection
-from streams.storage.discovered.sweeps import keep_unreadable
+from streams.storage.discovered.sweeps import keep_unreadable, save_dead_letters_once
 from streams.storage.store import executions
 from streams.storage.store.ledger import (
     Holding,
@@ -59,12 +60,49 @@ class Balance:
 
 
 async def ensure_deposits(connection: Connection, context: TradingContext) -> None:
-    """Book what an account held before we first used it, once per venue and mode."""
+    """Book what an account held before we first used it, once per venue and mode.
+
+    Raises:
+        StreamsError: If an account's cash could not be read; the others are booked.
+    """
+    failures = _Failures(connection)
     for venue, gateway in context.gateways.items():
-        key = f"deposit:{venue}:first"
-        if not has_entry(connection, key, context.mode):
-            entry = Entry(key, "deposit", venue, None, None, await gateway.cash_e6())
-            book_entries(connection, context, [entry], datetime.now(UTC))
+        if not _has_deposit(connection, context, venue):
+            with failures.noted(venue):
+                entry = Entry(_deposit_key(venue), "deposit", venue, None, None, await gateway.cash_e6())
+                book_entries(connection, context, [entry], datetime.now(UTC))
+    failures.raise_first()
+
+
+def _deposit_key(venue: Venue) -> str:
+    return f"deposit:{venue}:first"
+
+
+def _has_deposit(connection: Connection, context: TradingContext, venue: Venue) -> bool:
+    return has_entry(connection, _deposit_key(venue), context.mode)
+
+
+class _Failures:
+    """What single venues failed with, while the others were worked on."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._errors: list[StreamsError] = []
+
+    @contextmanager
+    def noted(self, venue: Venue) -> Iterator[None]:
+        """Note what a venue fails with, and keep what could not be read."""
+        try:
+            yield
+        except StreamsError as error:
+            self._errors.append(error)
+            get_logger().warning("an account could not be read", venue=venue.value, error=str(error))
+            keep_unreadable(self._connection, venue, error)
+
+    def raise_first(self) -> None:
+        """Raise the first failure, if there was one."""
+        if self._errors:
+            raise self._errors[0]
 
 
 async def settle(connection: Connection, context: TradingContext) -> Settled:
@@ -84,6 +122,9 @@ async def settle(connection: Connection, context: TradingContext) -> Settled:
             get_logger().warning("payouts could not be read", venue=venue.value, error=str(error))
             keep_unreadable(connection, venue, error)
             continue
+        result.errors += len(payouts.unreadable)
+        if payouts.unreadable:
+            save_dead_letters_once(connection, venue, payouts.unreadable, datetime.now(UTC))
         booker = _Booker(connection, context, gateway, result)
         for payout in payouts:
             if payout.market_id in settlements:
@@ -161,19 +202,34 @@ def _realise(connection: Connection, mode: str) -> int:
 
 
 async def compare_balances(connection: Connection, context: TradingContext) -> list[Balance]:
-    """Read every account's cash, write it beside what the ledger says at the same moment, and return both."""
+    """Read every account's cash, write it beside what the ledger says at the same moment, and return both.
+
+    Raises:
+        StreamsError: If an account's cash could not be read; the others are written.
+    """
     result: list[Balance] = []
+    failures = _Failures(connection)
     for venue, gateway in context.gateways.items():
-        flying = count_in_flight(connection, context.mode, venue)
-        ledger = ledger_cash_e6(connection, venue.value, context.mode)
-        cash = await gateway.cash_e6()
-        if (
-            count_in_flight(connection, context.mode, venue) != flying
-            or ledger_cash_e6(connection, venue.value, context.mode) != ledger
-        ):
-            continue  # something moved while we looked; the next cycle compares
-        balance = Balance(venue, cash, ledger, flying)
-        result.append(balance)
-        detail = {"mode": context.mode, "in_flight": flying}
-        write_balance(connection, NewBalance(venue, cash, ledger, context.environment, detail))
+        if not _has_deposit(connection, context, venue):
+            continue  # its ledger does not say yet what it began with
+        with failures.noted(venue):
+            balance = await _compared(connection, context, gateway)
+            result += [balance] if balance is not None else []
+    failures.raise_first()
     return result
+
+
+async def _compared(connection: Connection, context: TradingContext, gateway: Gateway) -> Balance | None:
+    """Write one account's balance and return it; None if something moved while we looked."""
+    venue = gateway.venue
+    flying = count_in_flight(connection, context.mode, venue)
+    ledger = ledger_cash_e6(connection, venue.value, context.mode)
+    cash = await gateway.cash_e6()
+    if (
+        count_in_flight(connection, context.mode, venue) != flying
+        or ledger_cash_e6(connection, venue.value, context.mode) != ledger
+    ):
+        return None  # the next cycle compares
+    detail = {"mode": context.mode, "in_flight": flying}
+    write_balance(connection, NewBalance(venue, cash, ledger, context.environment, detail))
+    return Balance(venue, cash, ledger, flying)

@@ -44,17 +44,28 @@ class CycleResult:
 
 
 async def run_cycle(connection: Connection, context: TradingContext, run_id: str) -> CycleResult:
-    """Do everything that is due. Our resting orders are cancelled as they are read; a kill cancels all at first."""
+    """Do everything that is due. Our resting orders are cancelled as they are read; a kill cancels all at first.
+
+    Raises:
+        StreamsError: If an account's cash could not be read; everything else is done.
+    """
     alarm_kill(connection, context.settings)
     if switch_in_force(connection, context.settings.home_dir) == "kill":
         await cancel_resting(connection, context)
-    await ensure_deposits(connection, context)
+    failure: StreamsError | None = None
+    try:
+        await ensure_deposits(connection, context)
+    except StreamsError as error:  # that one account does not answer is said when all else is done
+        failure = error
     reconciled = await reconcile(connection, context, run_id)
     commands = await obey(connection, context, run_id)
     settled = await settle(connection, context)
     alarm_overdue(connection, context.mode)
     compact_totals(connection)
-    return CycleResult(reconciled, commands, settled, await compare_balances(connection, context))
+    balances = await compare_balances(connection, context)
+    if failure is not None:
+        raise failure
+    return CycleResult(reconciled, commands, settled, balances)
 
 
 def alarm_kill(connection: Connection, settings: Settings) -> None:

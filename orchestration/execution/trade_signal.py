@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import psycopg
+
 from orchestration.execution.decide.hedge import Finish, Plan
 from orchestration.execution.decide.plan import (
     Decision,
@@ -23,6 +25,7 @@ from orchestration.execution.decide.plan import (
 from orchestration.execution.decide.risk_checks import OpeningFacts, Refusal, may_open
 from orchestration.execution.run_execution import ExecutionRun, fetch_books
 from orchestration.execution.trading_context import TradingContext
+from streams.logs import get_logger
 from streams.market.errors import StreamsError
 from streams.market.trading import (
     ExecutionRow,
@@ -34,7 +37,7 @@ from streams.market.trading import (
     Target,
 )
 from streams.market.units import CASH_SCALE
-from streams.storage.database import Connection
+from streams.storage.database import ROW_REFUSED, Connection
 from streams.storage.kill_files import switch_in_force
 from streams.storage.store import executions
 from streams.storage.store.leases import Lease, acquire, process_holder, release
@@ -74,7 +77,7 @@ class SignalTrader:
         self._run_id = run_id
 
     async def trade(self, signal_id: int) -> TradeResult:
-        """Take one signal to its end. Refusals are written with their reason; errors deny.
+        """Take one signal to its end. Refusals are written with their reason; errors of any kind deny.
 
         Raises:
             LookupError: If there is no such signal.
@@ -87,6 +90,11 @@ class SignalTrader:
             return await self._trade(signal, leases)
         except StreamsError as error:
             return self._refuse(signal_id, Refusal(RefusalReason.VENUE_UNAVAILABLE, str(error)))
+        except Exception as error:  # a signal that is not refused would be the next one again, before all others
+            if isinstance(error, psycopg.Error) and not isinstance(error, ROW_REFUSED):
+                raise
+            get_logger().error("a signal cannot be traded", signal_id=signal_id, error=repr(error), exc_info=error)
+            return self._refuse(signal_id, Refusal(RefusalReason.ERROR, f"{type(error).__name__}: {error}"))
         finally:
             for lease in leases or []:
                 release(self._connection, lease)

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from orchestration.judging.budget import Budget
 from orchestration.judging.cache import AnswerCache
-from orchestration.judging.llm import Answered, LanguageModelJudge
+from orchestration.judging.llm import Answered, LanguageModelJudge, UnusableAnswer
 from orchestration.judging.schema import verdict_of
 from orchestration.matching.normalise import Features, extract
 from orchestration.matching.rules_judge import RULES_VERSION, judge_by_rules, judge_features
@@ -71,6 +71,9 @@ class Judge:
         if known is not None:
             verdict = verdict_of(known.answer, model.model, is_cached=True)
             return lambda: verdict
+        if self._cache.has_failed_today(self.hash_of(*question)):
+            failed = _failed(model.model, "the model had no usable answer to these texts today")
+            return lambda: failed
         reserved = model.estimate_usd(*question)
         if not self._budget.reserve(reserved):
             return lambda: None
@@ -82,14 +85,20 @@ class Judge:
             answered = model.ask(*question)
             spent = answered.cost_usd
             return answered
+        except UnusableAnswer as error:
+            spent = error.cost_usd
+            return replace(_failed(model.model, str(error)), cost_usd=spent)
         except StreamsError as error:
-            failed = Verdict("uncertain", None, Decimal(0), model.model)
-            return replace(failed, basis_risk="no verdict: the judge failed", explanation=str(error))
+            return _failed(model.model, str(error))
         finally:
             self._budget.settle(reserved, spent)
 
     def _finish(self, question: Question, outcome: Verdict | Answered | None) -> Verdict | None:
-        if outcome is None or isinstance(outcome, Verdict):
+        if outcome is None:
+            return None
+        if isinstance(outcome, Verdict):
+            if outcome.cost_usd:
+                self._cache.note_failure(self.hash_of(*question), outcome.judge, outcome.explanation, outcome.cost_usd)
             return outcome
         assert self._model is not None
         self._cache.put(self.hash_of(*question), self._model.model, outcome)
@@ -99,6 +108,10 @@ class Judge:
             tokens=(outcome.input_tokens, outcome.output_tokens),
             cost_usd=outcome.cost_usd,
         )
+
+
+def _failed(model: str, why: str) -> Verdict:
+    return Verdict("uncertain", None, Decimal(0), model, basis_risk="no verdict: the judge failed", explanation=why)
 
 
 def _features(listing: Listing, known: dict[tuple[str, str], Features]) -> Features:

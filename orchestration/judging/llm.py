@@ -33,6 +33,18 @@ class Answered:
     cost_usd: Decimal
 
 
+class UnusableAnswer(PermanentError):
+    """The model answered, and not with a verdict: it refused, did not finish, or wrote something else.
+
+    Attributes:
+        cost_usd: What that cost, at most.
+    """
+
+    def __init__(self, message: str, cost_usd: Decimal) -> None:
+        super().__init__(message)
+        self.cost_usd = cost_usd
+
+
 class LanguageModelJudge:
     """Asks an OpenAI-compatible API. Thread-safe.
 
@@ -61,7 +73,8 @@ class LanguageModelJudge:
 
         Raises:
             TransientError: The call failed or timed out; asking later may help.
-            PermanentError: The API refused the call, or the model gave no usable answer.
+            PermanentError: The API refused the call.
+            UnusableAnswer: The model gave no usable answer.
         """
         try:
             response = asyncio.run(self._parse(question(a, b)))
@@ -75,17 +88,20 @@ class LanguageModelJudge:
         except APIConnectionError as error:
             raise TransientError(f"the judge's API cannot be reached: {type(error).__name__}") from None
         except Exception as error:  # whatever the client makes of an answer that is none
-            raise PermanentError(f"the judge's answer cannot be used: {type(error).__name__}") from None
+            raise self._unusable(f"the judge's answer cannot be used: {type(error).__name__}", a, b) from None
         parsed = response.output_parsed
         if parsed is None:
-            raise PermanentError("the judge refused or did not finish its answer")
+            raise self._unusable("the judge refused or did not finish its answer", a, b)
         try:
             check_storable(parsed.model_dump())
         except MalformedFrame as error:
-            raise PermanentError(f"the judge's answer cannot be used: it {error.reason}") from None
+            raise self._unusable(f"the judge's answer cannot be used: it {error.reason}", a, b) from None
         tokens_in = _tokens(response.usage, "input_tokens", _most_input_tokens(a, b))
         tokens_out = _tokens(response.usage, "output_tokens", _MAX_OUTPUT_TOKENS)
         return Answered(parsed, tokens_in, tokens_out, self.cost_usd(tokens_in, tokens_out))
+
+    def _unusable(self, message: str, a: Listing, b: Listing) -> UnusableAnswer:
+        return UnusableAnswer(message, self.estimate_usd(a, b))
 
     async def _parse(self, content: str) -> ParsedResponse[JudgeAnswer]:
         """Send one question; the limit holds for all of it, with its retries and the last byte of the answer."""

@@ -18,7 +18,8 @@ from orchestration.matching.verdict import Polarity
 
 _UP = ("above", "at_least")
 _DOWN = ("below", "at_most")
-_LARGEST_EVENT = 400
+_MOST_MARKETS = 400
+"""Larger groups are none: the outcomes of a ladder grow with the square of its strikes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def ladder_groups(members: Iterable[Member]) -> list[Group]:
     for member in members:
         features = member.features
         strikes = [t.normal() for t in features.thresholds if t.comparator in (*_UP, *_DOWN)]
-        if len(strikes) != 1 or len(features.thresholds) != 1 or features.is_negated:
+        if len(strikes) != 1 or len(features.thresholds) != 1 or features.is_negated or not features.is_legible:
             continue
         direction = "up" if strikes[0].comparator in _UP else "down"
         same = (*_event_key(member), direction, features.words, features.dates_key, features.hour, features.stages)
@@ -110,7 +111,7 @@ def event_groups(members: Iterable[Member]) -> list[Group]:
             events[_event_key(member)].append(member)
     groups = []
     for (venue, event_id), found in events.items():
-        if not 2 <= len(found) <= _LARGEST_EVENT:
+        if not 2 <= len(found) <= _MOST_MARKETS:
             continue
         keys = [market_key(*member.ref) for member in found]
         groups.append(
@@ -129,11 +130,13 @@ def event_groups(members: Iterable[Member]) -> list[Group]:
 
 
 def _ladder(direction: str, rungs: Sequence[tuple[Threshold, Member]]) -> Group | None:
-    """Order the rungs so that each implies all before it; None for fewer than two or doubled strikes."""
+    """Order the rungs so that each implies all before it; None for fewer than two, too many or doubled strikes."""
+    if not 2 <= len(rungs) <= _MOST_MARKETS:
+        return None
     sign = 1 if direction == "up" else -1
     ordered = sorted(rungs, key=lambda rung: (sign * rung[0].value, rung[0].comparator in ("above", "below")))
     values = {(rung[0].value, rung[0].comparator) for rung in ordered}
-    if len(ordered) < 2 or len(values) < len(ordered):
+    if len(values) < len(ordered):
         return None
     members = [member for _, member in ordered]
     keys = [market_key(*member.ref) for member in members]

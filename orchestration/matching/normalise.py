@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from orchestration.matching.dates import DateMention, find_dates, ticker_day, without_spans
-from orchestration.matching.numbers import Threshold, find_thresholds, strike_threshold
+from orchestration.matching.numbers import Threshold, find_thresholds, is_multiple, strike_threshold
 from orchestration.matching.vocabulary import CONTESTS, NEGATIONS, PHRASES, STAGES, STOPWORDS
 from streams.market.listing import Listing
 
@@ -18,6 +18,11 @@ _OPEN_QUESTION = re.compile(r"^(who|which|what|how many|how much|how high|when|w
 _VERSUS = re.compile(r"^(?:.{0,40}?: )?(?P<a>[^:?]+?) (?:vs?\.?|at|@) (?P<b>[^:?(]+?)(?= *(?:[:?(]|20\d\d|$| - | — ))")
 _DISTRICT = re.compile(r"^([a-z]{2})-0?(\d{1,2})$")
 _CLOCK_START = re.compile(r"\s*(\d{1,2}(:\d\d)?\s?[ap]\.?m|\d{1,2}:\d\d|noon|midnight)")
+_SIGNS = str.maketrans({"’": "'", "“": '"', "”": '"', "–": "-", "—": " - ", "−": "-", "≥": ">=", "≤": "<="})
+_ORNAMENTS = "°®©´"
+"""Signs whose loss changes nothing."""
+_LONGEST = 2_000
+"""A title, bracket or name of more letters than this is none; the longest known have some hundreds."""
 _TIME_OF_DAY = re.compile(r"\b(\d{1,2})(?::(\d\d))?\s?([ap])\.?m\b|\b(noon|midnight)\b")
 
 
@@ -34,6 +39,8 @@ class Features:
         teams: The two sides of a game, in the title's order, else None.
         yes_side: The folded words YES stands for, where stated.
         hour: Time of day in minutes, where the headline states one.
+        is_legible: What YES claims can be read whole. False where it says nothing, or something in letters or
+            symbols that folding drops: two texts without them would be alike.
     """
 
     listing: Listing
@@ -51,6 +58,7 @@ class Features:
     is_contest: bool
     hour: int | None
     ticker_day: date | None
+    is_legible: bool
 
     @property
     def years(self) -> frozenset[int]:
@@ -65,9 +73,12 @@ class Features:
 
 def fold(text: str) -> str:
     """Return the text in lower case ASCII with plain quotes and dashes and single spaces."""
-    text = text.replace("’", "'").replace("“", '"').replace("”", '"').replace("–", "-").replace("—", " - ")
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    plain = _decomposed(text).encode("ascii", "ignore").decode().lower()
     return re.sub(r"\s+", " ", plain.replace('"', " ")).strip()
+
+
+def _decomposed(text: str) -> str:
+    return unicodedata.normalize("NFKD", text.translate(_SIGNS)).replace("\u2044", "/")
 
 
 def canonical(text: str) -> str:
@@ -85,7 +96,7 @@ def content_words(text: str) -> frozenset[str]:
 def proposition(listing: Listing) -> str:
     """Return what YES claims, in the words of the listing, as far as the title alone says it."""
     title = listing.title.strip()
-    condition = _CONDITION.match(fold(listing.rules))
+    condition = _CONDITION.match(fold(listing.rules[:_LONGEST]))
     addition = listing.yes_means.strip()
     if addition.lower() in ("yes", "no") or fold(addition) in fold(title):
         addition = ""
@@ -95,7 +106,13 @@ def proposition(listing: Listing) -> str:
 
 
 def extract(listing: Listing) -> Features:
-    """Return the features of one listing; no text makes it fail."""
+    """Return the features of one listing; no text makes it fail.
+
+    A listing with a text that is too long to be read has no words: nothing is alike to it.
+    """
+    if any(len(text) > _LONGEST for text in _headings(listing)):
+        unread = replace(listing, title="", subtitle="", event_title="", yes_means="", outcomes=("", ""), strike=None)
+        return replace(extract(replace(unread, rules="")), listing=listing)
     spoken = proposition(listing)
     close = listing.close_time.date() if listing.close_time else None
     headline = canonical(fold(spoken))
@@ -134,12 +151,29 @@ def extract(listing: Listing) -> Features:
         is_contest=bool(CONTESTS.search(headline)),
         hour=_minutes(clock),
         ticker_day=ticker_day(listing.market_id) if listing.venue == "kalshi" else None,
+        is_legible=bool(_WORD.search(headline)) and all(map(_survives_folding, (spoken, *_headings(listing)))),
     )
+
+
+def _survives_folding(text: str) -> bool:
+    """Return whether folding keeps all of a text that may mean something: words of Latin letters, numbers, symbols."""
+    return text.isascii() or not any(_is_lost(sign) for sign in _decomposed(text))
+
+
+def _is_lost(sign: str) -> bool:
+    if sign.isascii() or sign in _ORNAMENTS:
+        return False
+    kind = unicodedata.category(sign)[0]
+    return kind in "NS" or (kind == "L" and not unicodedata.name(sign, "").startswith("LATIN "))
+
+
+def _headings(listing: Listing) -> tuple[str, ...]:
+    return (listing.title, listing.subtitle, listing.event_title, listing.yes_means, *listing.outcomes)
 
 
 def _next_rate_step(threshold: Threshold) -> Threshold:
     """Central banks move in steps of 25 basis points: above 25 is from 50 on."""
-    if threshold.comparator == "above" and threshold.value % 25 == 0:
+    if threshold.comparator == "above" and is_multiple(threshold.value, 25):
         return Threshold("at_least", threshold.value + 25)
     return threshold
 

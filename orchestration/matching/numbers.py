@@ -9,8 +9,9 @@ from typing import Literal
 
 Comparator = Literal["above", "at_least", "below", "at_most", "between", "exactly"]
 
+# A number begins where its digits do: in a run of thousands nothing is tried at each of them.
 _NUMBER = (
-    r"\$?(?P<{0}>\d+(?:,\d{{3}})*(?:\.\d+)?)\s?"
+    r"\$?(?<!\d)(?P<{0}>\d+(?:,\d{{3}})*(?:\.\d+)?)\s?"
     r"(?P<{0}_unit>%|°f?|f\b|bps|[kmbt]\b|thousand\b|million\b|billion\b|trillion\b)?"
 )
 _BETWEEN = re.compile(rf"(?:between\s+)?{_NUMBER.format('low')}\s?(?:-|–|—|to|and)\s?{_NUMBER.format('high')}(?![-\d])")
@@ -109,6 +110,12 @@ def _decimal(text: object) -> Decimal | None:
     except InvalidOperation:
         return None
     return number if number.is_finite() and abs(number.adjusted()) < _DIGITS_MAX else None
+
+
+def is_multiple(number: Decimal, step: int) -> bool:
+    """Return whether a number is a multiple of a step; one of more digits than anybody writes is not."""
+    # Not by a remainder alone: that of a number of more digits than the context has cannot be had.
+    return number.adjusted() < _DIGITS_MAX // 2 and number % step == 0
 
 
 def _is_whole(number: Decimal) -> bool:

@@ -26,10 +26,11 @@ from orchestration.matching.verdict import Difference, Polarity, Relation, Verdi
 from orchestration.matching.vocabulary import DOWNWARD, NICKNAMES, SOFT_WORDS, UPWARD
 from streams.market.listing import Listing
 
-RULES_VERSION = "rules-1"
+RULES_VERSION = "rules-2"
 _SAME = Decimal("0.96")
 _SOFT_COST = Decimal("0.02")
 _SUPPORTED_COST = Decimal("0.03")
+_ILLEGIBLE = Decimal("0.50")
 _LEAST_SAME = Decimal("0.60")
 _SIMILAR_WORDS = 0.90
 
@@ -58,6 +59,8 @@ def judge_by_rules(a: Listing, b: Listing) -> Verdict:
 
 def judge_features(a: Features, b: Features) -> Verdict:
     """Judge by features, for callers that judge one listing many times."""
+    if not (a.is_legible and b.is_legible):
+        return Verdict("uncertain", None, _ILLEGIBLE, "rules", (), "the rules cannot read what one of them asks")
     if a.teams and b.teams:
         return judge_game(a, b)
     findings = _Findings()

@@ -102,7 +102,7 @@ def _frame(document: Mapping[str, Any], known: frozenset[str]) -> tuple[dict[str
     for number, raw in enumerate(raw_markets):
         market = _market(raw, f"markets[{number}]")
         if market.id in markets:
-            raise InvalidSet(f"The market {market.id!r} is in the set twice.")
+            raise InvalidSet(f"The market {market.id[:80]!r} is in the set twice.")
         markets[market.id] = market
     outcomes = document.get("outcomes")
     for number, raw in enumerate(outcomes if isinstance(outcomes, list) else []):
@@ -160,8 +160,8 @@ def _offered_legs(market: _Market) -> list[Leg]:
 
 
 def _schedule(market: _Market) -> FeeSchedule:
-    fee = _mapping(market.raw.get("fee"), f"Market {market.id!r}: fee")
-    _check_keys(fee, FEE_KEYS[market.venue], f"Market {market.id!r}: fee")
+    fee = _mapping(market.raw.get("fee"), f"Market {market.id[:80]!r}: fee")
+    _check_keys(fee, FEE_KEYS[market.venue], f"Market {market.id[:80]!r}: fee")
     return from_json(market.venue, fee)
 
 
@@ -179,23 +179,25 @@ def _leg(market: _Market, outcome: Outcome, levels: Levels) -> Leg:
         )
         cost_step = cash_e6(raw.get("cost_step", "0.000001"))
     except (InvalidAmount, TypeError, AttributeError) as error:
-        raise InvalidSet(f"Market {market.id!r}: {error}.") from None
+        raise InvalidSet(f"Market {market.id[:80]!r}: {error}.") from None
     if offer.size_step_e6 <= 0 or cost_step <= 0:
-        raise InvalidSet(f"Market {market.id!r}: size_step and cost_step must be above zero.")
+        raise InvalidSet(f"Market {market.id[:80]!r}: size_step and cost_step must be above zero.")
     return Leg(market.id, outcome, offer, market.venue.value, cost_step)
 
 
 def _levels(market: _Market, name: str) -> Levels:
     merged: dict[int, int] = {}
-    for number, item in enumerate(_sequence(market.raw.get(name), f"Market {market.id!r}: {name}", _LEVELS_MAX)):
+    for number, item in enumerate(_sequence(market.raw.get(name), f"Market {market.id[:80]!r}: {name}", _LEVELS_MAX)):
         try:
             raw_price, raw_size = item if isinstance(item, list | tuple) else ()
             price, size = price_e4(raw_price), size_e6(raw_size)
         except (InvalidAmount, ValueError) as error:
             said = error if isinstance(error, InvalidAmount) else "this is none"
-            raise InvalidSet(f"Market {market.id!r}: {name}[{number}] holds [price, size] pairs: {said}.") from None
+            raise InvalidSet(
+                f"Market {market.id[:80]!r}: {name}[{number}] holds [price, size] pairs: {said}."
+            ) from None
         if not 0 < price < PRICE_ONE_E4 or size < 0:
-            raise InvalidSet(f"Market {market.id!r}: {name} has a price outside 0 to 1 or a negative size.")
+            raise InvalidSet(f"Market {market.id[:80]!r}: {name} has a price outside 0 to 1 or a negative size.")
         _check_grid(market, price)
         merged[price] = merged.get(price, 0) + size
     return sorted((price, size) for price, size in merged.items() if size)
@@ -203,7 +205,7 @@ def _levels(market: _Market, name: str) -> Levels:
 
 def _check_grid(market: _Market, price: int) -> None:
     """Refuse a level whose price is not on the grid. `price_ranges`: [{start, end, step}] or [[start, end, step]]."""
-    place = f"Market {market.id!r}: price_ranges"
+    place = f"Market {market.id[:80]!r}: price_ranges"
     ranges = _sequence(market.raw.get("price_ranges"), place, _LEVELS_MAX)
     if not ranges:
         return
@@ -215,7 +217,7 @@ def _check_grid(market: _Market, price: int) -> None:
             raise InvalidSet(f"{place}[{number}] must be [start, end, step] in dollars.") from None
         if low <= price <= high and grid > 0 and (price - low) % grid == 0:
             return
-    raise InvalidSet(f"Market {market.id!r}: {price_decimal(price)} is not on its price grid.")
+    raise InvalidSet(f"Market {market.id[:80]!r}: {price_decimal(price)} is not on its price grid.")
 
 
 def _given_leg(number: int, raw: Any, markets: Mapping[str, _Market]) -> tuple[Leg, Taken]:
@@ -287,7 +289,7 @@ def _days(document: Mapping[str, Any], markets: Any, now: datetime) -> Decimal |
 
 
 def _paid_at(market: _Market, resolves: datetime) -> datetime:
-    place = f"Market {market.id!r}: settle_lag_s"
+    place = f"Market {market.id[:80]!r}: settle_lag_s"
     try:
         lag_s = cash_e6(market.raw.get("settle_lag_s") or 0) // 1_000_000
         if not 0 <= lag_s <= _LAG_MAX_S:

@@ -49,7 +49,7 @@ def parse_outcomes(raw: object, known: Collection[str]) -> tuple[OutcomeCase, ..
     for case in cases:
         for market in case.settles:
             if market not in known:
-                raise InvalidSet(f"Outcome {case.name!r} names {market!r}, which is not a market of the set.")
+                raise InvalidSet(f"Outcome {case.name[:80]!r} names {market[:80]!r}, which is not a market of the set.")
     if not any(case.kind == "normal" for case in cases):
         raise InvalidSet("The set has no normal outcome; a lock needs at least one.")
     return cases

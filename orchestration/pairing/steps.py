@@ -124,8 +124,11 @@ def judge_candidates(
     done = judged(connection, [row.candidate_id for row in candidates])
     open_questions = []
     for row in candidates:
-        a = markets[Venue.KALSHI, row.kalshi_market_id].listing
-        b = markets[Venue.POLYMARKET, row.polymarket_market_id].listing
+        kalshi = markets.get((Venue.KALSHI, row.kalshi_market_id))
+        polymarket = markets.get((Venue.POLYMARKET, row.polymarket_market_id))
+        if kalshi is None or polymarket is None:
+            continue  # it has closed since the candidates were read
+        a, b = kalshi.listing, polymarket.listing
         digest = judge.hash_of(a, b)
         if (row.candidate_id, digest) not in done:
             open_questions.append((row.candidate_id, digest, a, b))

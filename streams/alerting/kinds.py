@@ -30,7 +30,7 @@ class AlertKind:
 
 
 _TRADING = (
-    AlertKind("escalated", "critical", "An execution ended with exposure that it could not bring down.",
+    AlertKind("escalated", "critical", "An execution ended with exposure, or cannot be worked on.",
               "See docs/runbooks/escalated-trade.md; `crossbook trade flatten` sells what it holds.",
               "The execution is hedged or flat."),
     AlertKind("late_fill", "critical", "An order that its venue did not know has filled after all.",

@@ -14,6 +14,8 @@ from streams.market.identity import Outcome, Side
 from streams.market.units import PRICE_ONE_E4
 
 Difference = Literal["equal", "fill", "unexplained"]
+_LARGEST_E6 = 10**18
+"""A trillion contracts at one price: more than any book has, and than a column could hold after some more changes."""
 
 
 class Book:
@@ -53,7 +55,7 @@ class Book:
         """Apply one level change and fill in whichever of its two sizes the venue left out.
 
         Raises:
-            IntegrityError: If the level would become negative. The book is left as it was.
+            IntegrityError: If the level would become negative, or larger than any. The book is left as it was.
         """
         levels = self.bids if change.side == "bid" else self.asks
         before = levels.get(change.price_e4, 0)
@@ -65,7 +67,7 @@ class Book:
         else:
             after = change.size_after_e6
             change.size_change_e6 = after - before
-        if after < 0:
+        if not 0 <= after <= _LARGEST_E6:
             raise IntegrityError(f"{change.side} level {change.price_e4} would become {after}")
         self._set(change.side, levels, change.price_e4, after)
 

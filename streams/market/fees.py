@@ -155,7 +155,7 @@ def _kalshi_from_json(data: Mapping[str, Any]) -> KalshiFeeSchedule:
     scales_makers: Any = data.get("scales_makers", True)
     rebate_when: Any = data.get("rebate_when", "reached")
     if not isinstance(scales_makers, bool) or rebate_when not in ("reached", "passed"):
-        raise InvalidAmount(f"unknown reading of Kalshi's fees: {scales_makers!r}, {rebate_when!r}")
+        raise InvalidAmount(f"unknown reading of Kalshi's fees: {str(scales_makers)[:40]!r}, {str(rebate_when)[:40]!r}")
     multiplier_e6 = _rate_e6("1" if multiplier is None else multiplier, "fee_multiplier")
     return KalshiFeeSchedule(fee_type, multiplier_e6, account, scales_makers, rebate_when)
 
@@ -167,10 +167,10 @@ def _polymarket_from_json(data: Mapping[str, Any]) -> PolymarketFeeSchedule:
         raise InvalidAmount(f"fee exponent must be a whole number from 0 to {_MAX_EXPONENT}: {exponent}")
     taker_only = _first(data, "taker_only", "takerOnly", "to", default=True)
     if not isinstance(taker_only, bool):
-        raise InvalidAmount(f"taker_only must be true or false: {taker_only!r}")
+        raise InvalidAmount(f"taker_only must be true or false: {str(taker_only)[:40]!r}")
     rounding = data.get("rounding", "half_up")
     if rounding not in ("floor", "half_up", "ceil"):
-        raise InvalidAmount(f"unknown rounding: {rounding!r}")
+        raise InvalidAmount(f"unknown rounding: {str(rounding)[:40]!r}")
     return PolymarketFeeSchedule(_rate_e6(rate, "rate"), int(exponent), taker_only, rounding)
 
 
@@ -351,14 +351,14 @@ def _first(data: Mapping[str, Any], *names: str, default: Any) -> Any:
 def _number(value: Any, what: str) -> Decimal:
     """Return a JSON number or decimal string; a float is taken by its shortest text, as on the wire."""
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
-        raise InvalidAmount(f"{what} is not a number: {value!r}")
+        raise InvalidAmount(f"{what} is not a number: {str(value)[:40]!r}")
     return Decimal(scaled_int(repr(value) if isinstance(value, float) else value, _RATE_SCALE, what)).scaleb(-6)
 
 
 def _rate_e6(value: Any, what: str) -> int:
     rate = int(_number(value, what).scaleb(6))
     if rate < 0:
-        raise InvalidAmount(f"{what} must not be negative: {value!r}")
+        raise InvalidAmount(f"{what} must not be negative: {str(value)[:40]!r}")
     return rate
 
 

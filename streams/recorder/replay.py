@@ -14,6 +14,7 @@ from pathlib import Path
 import orjson
 
 from streams.logs import get_logger
+from streams.market.errors import IntegrityError
 from streams.recorder.books import Parser
 from streams.recorder.pipeline import Pipeline
 from streams.storage.database import Connection
@@ -21,30 +22,50 @@ from streams.storage.recording import RowBatch, UnfinishedSegment, close_lost_se
 from streams.storage.segments import MAGIC, Record, RecordKind, SegmentReader
 
 _BATCH_ROWS = 10_000
+_UNUSABLE = (IntegrityError, KeyError, ValueError, TypeError, AttributeError, IndexError)
+"""What a file raises that is no segment, or was written by another version."""
 
 
 @dataclass
 class ReplaySummary:
-    """What a replay found: segments, frames written now, damaged tails, and segments whose file is gone."""
+    """What a replay found.
+
+    Attributes:
+        segments: Looked at.
+        frames: Written now.
+        damaged: With a tail that does not check, or records that nobody can use; their files stay.
+        missing: Whose file is gone.
+        unreadable: Whose file the disk does not give now; the next start tries again.
+    """
 
     segments: int = 0
     frames: int = 0
     damaged: int = 0
     missing: int = 0
+    unreadable: int = 0
 
 
 def replay_dead_segments(connection: Connection, shard: int, parsers: Mapping[str, Parser]) -> ReplaySummary:
     """Finish all segments of a recorder shard that are not closed. The caller holds the shard's lease.
 
     The end of the last one is the end of the dead run: its books become stale and their coverage a gap `killed` from
-    the last record on, which ends when a recorder has the book again.
+    the last record on, which ends when a recorder has the book again. A segment that cannot be used costs itself.
     """
     summary = ReplaySummary()
     found = unfinished_segments(connection, shard)
     with_records = [segment.segment_id for segment in found if _has_records(Path(segment.path))]
     for segment in found:
-        _replay(connection, segment, parsers, summary, is_last=segment.segment_id == max(with_records, default=None))
         summary.segments += 1
+        is_last = segment.segment_id == max(with_records, default=None)
+        try:
+            _replay(connection, segment, parsers, summary, is_last=is_last)
+        except _UNUSABLE as error:
+            summary.damaged += 1
+            _log_unusable(segment, error)
+            close_lost_segment(connection, segment.segment_id)
+        except OSError as error:
+            summary.unreadable += 1
+            _log_unusable(segment, error)
     if found:
         get_logger(shard=shard).info("segments of a dead run replayed", **vars(summary))
     return summary
@@ -74,7 +95,15 @@ def rows_again(path: Path, batch: RowBatch, parsers: Mapping[str, Parser]) -> It
 
 
 def _has_records(path: Path) -> bool:
-    return path.exists() and path.stat().st_size > len(MAGIC)
+    try:
+        return path.stat().st_size > len(MAGIC)
+    except OSError:
+        return False
+
+
+def _log_unusable(segment: UnfinishedSegment, error: Exception) -> None:
+    reason = f"{type(error).__name__}: {error}"[:300]
+    get_logger(shard=segment.shard).error("a segment cannot be replayed", path=segment.path, reason=reason)
 
 
 def _replay(

@@ -127,7 +127,7 @@ def unfinished_segments(connection: Connection, shard: int) -> list[UnfinishedSe
 
 
 def close_lost_segment(connection: Connection, segment_id: int) -> None:
-    """Close a segment whose file is gone; what its recorder shard had open becomes a gap `segment_lost`."""
+    """Close a segment whose file is gone or cannot be used; what its shard had open becomes a gap `segment_lost`."""
     with connection.transaction():
         connection.execute("UPDATE raw.segments SET closed_at = clock_timestamp() WHERE segment_id = %s", (segment_id,))
         connection.execute(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,10 +16,10 @@ from orchestration.discovery.sources.kalshi import KalshiSource
 from orchestration.discovery.sources.polymarket import PolymarketSource
 from orchestration.discovery.sweep import SweepSummary, sweep
 from orchestration.discovery.venue_sweep import alarm_dead_letters
-from streams.market.errors import MalformedFrame, UnreadableAnswer
+from streams.market.errors import MalformedFrame, NotFound, StreamsError, TransientError, UnreadableAnswer
 from streams.market.identity import Venue
 from streams.storage.database import Connection, connect
-from streams.storage.discovered.listings import load_markets
+from streams.storage.discovered.listings import load_markets, unfinished_markets
 from streams.storage.discovered.sweeps import last_watermark
 from streams.storage.store.wanted import resolve_wanted
 from streams.venues.common.paging import Page
@@ -138,7 +138,8 @@ def test_a_bad_market_is_a_dead_letter_and_the_sweep_goes_on(connection: Connect
     [
         {"volume": "many"}, {"category": 7}, {"slug": 5}, {"bestBid": []}, {"outcomePrices": '["x", "y"]'},
         {"id": {}}, {"updatedAt": 4}, {"question": "C:\\u0000"}, {"startDate": "0001-01-01T00:00:00Z"},
-        {"endDate": "0001-01-01T00:00:00Z"}, {"endDate": ""}, {"startDate": "soon"},
+        {"endDate": "0001-01-01T00:00:00Z"}, {"endDate": ""}, {"startDate": "soon"}, {"slug": "long-" * 2_000},
+        {"id": "9" * 5_000},
     ],
     ids=repr,
 )  # fmt: skip
@@ -165,6 +166,30 @@ def test_a_bad_event_or_market_of_kalshi_costs_itself(connection: Connection, en
     summary = take(connection, Kalshi(entry, good))
     assert [market.listing.market_id for market in load_markets(connection)] == ["KXE-1"]
     assert summary.malformed == len(letters(connection)) == 1
+
+
+@pytest.mark.parametrize("error", [UnreadableAnswer(b"<html>", "a page"), TransientError("500"), NotFound("gone")])
+def test_a_list_of_series_that_cannot_be_had_costs_itself(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch, error: StreamsError
+) -> None:
+    async def fail(_lists: Kalshi) -> list[Series]:
+        raise error
+
+    monkeypatch.setattr(Kalshi, "series_list", fail)
+    event = {"event_ticker": "KXE", "series_ticker": "KXS", "title": "T", "markets": [kalshi("KXE-1")]}
+    summary = take(connection, Kalshi(event))
+    assert [market.listing.market_id for market in load_markets(connection)] == ["KXE-1"]
+    assert summary.malformed == 1
+    assert "the list of series" in letters(connection)[0][1]
+
+
+def test_markets_that_are_never_shown_again_do_not_keep_out_the_others(connection: Connection) -> None:
+    over = {"endDate": "2026-11-02T00:00:00Z"}
+    take(connection, Gamma([gamma(number, **over) for number in range(1, 6)]))
+    later = NOW + timedelta(days=20)
+    asked = [tuple(unfinished_markets(connection, Venue.POLYMARKET, later, 2)) for _ in range(100)]
+    assert all(len(ids) == 2 for ids in asked)
+    assert {market_id for ids in asked for market_id in ids} == {f"0x{number:064x}" for number in range(1, 6)}
 
 
 def test_a_list_that_gives_its_cursor_again_is_stored_and_read_again_later(connection: Connection) -> None:

@@ -20,6 +20,7 @@ from streams.market.trading import NewFill, Target
 from streams.market.units import cash_e6_of
 from streams.settings import Settings
 from streams.storage.database import Connection
+from streams.venues.common.paging import Items
 
 KALSHI_MARKET, POLYMARKET_MARKET = "KXTEST-1", "0xtest1"
 
@@ -182,12 +183,12 @@ class FakeVenue:
         self.settled[market_id] = settlement_e4
         self.paid[market_id] = paid
 
-    async def payouts(self, markets: Mapping[str, int | None], since: datetime) -> Sequence[Payout]:
-        return [
+    async def payouts(self, markets: Mapping[str, int | None], since: datetime) -> Items[Payout]:
+        return Items(
             Payout(market, self.settled[market], self.paid[market], datetime.now(UTC))
             for market in markets
             if market in self.settled
-        ]
+        )
 
 
 def fake_settings(**more: Any) -> Settings:

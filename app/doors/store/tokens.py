@@ -15,6 +15,7 @@ from app.doors.store.people import AccountRefused, People, known_role
 
 TOKEN_START = "cbk_"  # noqa: S105 - what every token begins with
 _SEEN_EVERY_S = 60.0
+_ID_MAX = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +118,13 @@ class Tokens:
             AccountRefused: If there is no such token in force.
         """
         with self._file.writing() as write:
-            if not write.execute(
-                "UPDATE tokens SET revoked_at = ? WHERE token_id = ? AND revoked_at IS NULL", (self._clock(), token_id)
-            ).rowcount:
+            if (
+                not 0 < token_id <= _ID_MAX
+                or not write.execute(
+                    "UPDATE tokens SET revoked_at = ? WHERE token_id = ? AND revoked_at IS NULL",
+                    (self._clock(), token_id),
+                ).rowcount
+            ):
                 raise AccountRefused(f"There is no token {token_id} in force.")
 
 

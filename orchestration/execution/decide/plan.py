@@ -93,8 +93,8 @@ class Decision:
 
 def trade_request(signal: Signal, group: MarketGroup, markets: Mapping[str, MarketInfo]) -> TradeRequest | Refusal:
     """Return what a signal asks for; a refusal when a market or the outcomes are not known."""
-    targets = {key: markets[key].target for key in group.market_keys if key in markets}
     legs: list[LegKey] = [(leg.market_key, leg.outcome) for leg in signal.legs]
+    targets = {key: markets[key].target for key, _ in legs if key in markets}
     missing = [key for key, _ in legs if key not in targets]
     if missing:
         return Refusal(RefusalReason.NOT_TRADABLE, f"terms are not known: {', '.join(missing)}")

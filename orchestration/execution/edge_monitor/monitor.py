@@ -26,7 +26,7 @@ from streams.market.identity import MarketRef, Outcome, market_key
 from streams.market.trading import SignalLeg
 from streams.market.units import CASH_SCALE, PRICE_SCALE
 from streams.settings import Settings
-from streams.storage.database import Connection, connect
+from streams.storage.database import ROW_REFUSED, Connection, connect
 from streams.storage.outages import is_transient
 from streams.storage.store import signals
 from streams.storage.store.signals import NewSignal
@@ -39,6 +39,7 @@ _RELOAD_S = 3.0
 _UPDATE_NS = 1_000_000_000
 _CONFIRM_NS = 5_000_000_000
 _QUEUE_SIZE = 2_000
+_PAUSE_S = 1.0
 
 
 @dataclass(slots=True)
@@ -84,6 +85,7 @@ class EdgeMonitor:
         self._hold_ns = settings.signal_min_duration_ms * 1_000_000
         self._watchlist = Watchlist()
         self._next_watchlist: Watchlist | None = None
+        self._must_begin_anew = False
         self._books: dict[str, Book | None] = {}
         self._dirty: dict[SignalKey, None] = {}
         self._running: dict[SignalKey, _Running] = {}
@@ -135,7 +137,15 @@ class EdgeMonitor:
         """Hand over a new watchlist from another thread; the next tick takes it."""
         self._next_watchlist = watchlist
 
+    def begin_anew(self) -> None:
+        """Forget what is open, from another thread: its rows were closed. The next tick does it."""
+        self._must_begin_anew = True
+
     def _take_watchlist(self) -> None:
+        if self._must_begin_anew:
+            self._must_begin_anew = False
+            self._dirty |= dict.fromkeys(self._running)
+            self._running.clear()
         watchlist, self._next_watchlist = self._next_watchlist, None
         if watchlist is None:
             return
@@ -238,19 +248,24 @@ class _Writer(threading.Thread):
         self.join(timeout=10)
 
     def run(self) -> None:
-        """Work until stopped; a lost connection is replaced, and what was open is then closed as unwatched."""
+        """Work until stopped; after a failure of any kind all begins anew, on another connection.
+
+        Signals that were open are then closed as unwatched, and opened again where their edge is still there.
+        """
         while True:
             try:
                 with connect(self._dsn, application="crossbook-edge-monitor") as connection:
                     signals.close_orphans(connection, self._shard, datetime.now(UTC))
                     self._ids.clear()
+                    self._monitor.begin_anew()
                     if self._work(connection):
                         return
-            except psycopg.Error as error:
-                if not is_transient(error):
-                    raise
-                self._log.warning("the edge monitor lost its database", error=str(error))
-                time.sleep(1)
+            except Exception as error:  # without this thread nobody would ever see a signal again
+                if isinstance(error, psycopg.Error) and is_transient(error):
+                    self._log.warning("the edge monitor lost its database", error=str(error))
+                else:
+                    self._log.error("the edge monitor failed", error=f"{type(error).__name__}: {error}", exc_info=error)
+                time.sleep(_PAUSE_S)
 
     def _work(self, connection: Connection) -> bool:
         reload_at = 0.0
@@ -264,7 +279,10 @@ class _Writer(threading.Thread):
                 continue
             if write is None:
                 return True
-            self._write(connection, write)
+            try:
+                self._write(connection, write)
+            except ROW_REFUSED as error:
+                self._log.error("a signal cannot be written", signal=write.key, error=str(error))
 
     def _write(self, connection: Connection, write: _Write) -> None:
         if write.kind == "open" and write.signal is not None:

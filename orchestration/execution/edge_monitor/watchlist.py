@@ -11,6 +11,7 @@ from orchestration.execution.decide.plan import cash_back_at
 from orchestration.opportunities.bundles import Bundle, find_bundles
 from orchestration.opportunities.outcomes import InvalidSet, parse_outcomes
 from streams.logs import get_logger
+from streams.market.errors import InvalidAmount
 from streams.market.taker_fees import TakerFees, taker_fees
 from streams.market.trading import MarketGroup, MarketInfo
 from streams.storage.database import Connection
@@ -55,7 +56,7 @@ class WatchlistLoader:
 
     def __init__(self) -> None:
         self._bundles: dict[str, tuple[str, list[Bundle]]] = {}
-        self._rules: dict[str, tuple[str, Rules]] = {}
+        self._rules: dict[str, tuple[str, Rules | None]] = {}
 
     def load(self, connection: Connection) -> Watchlist:
         """Read market groups, approvals and terms, and return what is to be watched."""
@@ -78,7 +79,9 @@ class WatchlistLoader:
             if not all(key in markets and markets[key].status == "open" for key, _ in bundle.legs):
                 continue
             legs = [markets[key] for key, _ in bundle.legs]
-            rules = tuple(self._rules_of(market) for market in legs)
+            rules = tuple(rules for market in legs if (rules := self._rules_of(market)) is not None)
+            if len(rules) < len(legs):
+                continue
             ends = cash_back_at(legs) if legs[0].close_time else None
             key = (group.group_id, bundle.leg_set)
             result.append(WatchedBundle(group.group_id, bundle, rules, is_tradable and len(legs) == 2, ends, key))
@@ -98,12 +101,18 @@ class WatchlistLoader:
             self._bundles[group.group_id] = cached
         return cached[1]
 
-    def _rules_of(self, market: MarketInfo) -> Rules:
+    def _rules_of(self, market: MarketInfo) -> Rules | None:
+        """Return how a market takes orders; None where its fees cannot be read: nobody can price it."""
         terms = market.terms
         text = json.dumps([terms.fee_schedule, terms.size_step_e6, terms.min_size_e6, terms.min_notional_e6])
         cached = self._rules.get(market.key)
         if cached is None or cached[0] != text:
-            fees = taker_fees(market.target.schedule)
-            cached = (text, Rules(fees, terms.size_step_e6, terms.min_size_e6, terms.min_notional_e6))
+            rules: Rules | None = None
+            try:
+                fees = taker_fees(market.target.schedule)
+                rules = Rules(fees, terms.size_step_e6, terms.min_size_e6, terms.min_notional_e6)
+            except InvalidAmount as error:
+                get_logger().warning("a market cannot be watched", market=market.key, error=str(error))
+            cached = (text, rules)
             self._rules[market.key] = cached
         return cached[1]

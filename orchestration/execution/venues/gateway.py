@@ -19,6 +19,7 @@ from streams.market.errors import StreamsError
 from streams.market.events import BookSnapshot
 from streams.market.identity import Outcome, Venue
 from streams.market.trading import Action, NewFill, Target
+from streams.venues.common.paging import Items
 
 
 class HeldBack(StreamsError):
@@ -161,5 +162,8 @@ class Gateway(Protocol):
     async def cash_by_shard(self) -> Mapping[int | None, int]:
         """Return the cash that orders can use, by exchange shard; under None where the venue has one pot."""
 
-    async def payouts(self, markets: Mapping[str, int | None], since: datetime) -> Sequence[Payout]:
-        """Return which of the held markets have paid since; values are what one YES pays where we know it already."""
+    async def payouts(self, markets: Mapping[str, int | None], since: datetime) -> Items[Payout]:
+        """Return which of the held markets have paid since; values are what one YES pays where we know it already.
+
+        An entry that cannot be read is among its `unreadable`, and costs the markets that it may be about.
+        """

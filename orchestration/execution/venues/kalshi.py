@@ -10,11 +10,12 @@ from collections.abc import Awaitable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from orchestration.execution.venues.gateway import OpenOrder, OrderKey, OrderReading, OrderSpec, Payout, PreparedOrder
-from streams.market.errors import IncompleteList, NotFound
+from streams.market.errors import IncompleteList, MalformedFrame, NotFound
 from streams.market.events import BookSnapshot
 from streams.market.identity import Venue
 from streams.market.trading import NewFill, Target
 from streams.market.units import PRICE_ONE_E4, cash_e6_of
+from streams.venues.common.paging import Items
 from streams.venues.kalshi.rest.client import KalshiClient
 from streams.venues.kalshi.types.orders import FillState as KalshiFill
 from streams.venues.kalshi.types.orders import OrderState, order_request
@@ -162,15 +163,24 @@ class KalshiGateway:
         shards: dict[int | None, int] = dict(balance.by_shard.items())
         return shards or {None: balance.cash_e6}
 
-    async def payouts(self, markets: Mapping[str, int | None], since: datetime) -> Sequence[Payout]:
-        """Return the settlements of held markets. What was paid is only stated in whole cents, so it is left open."""
-        rows = await self._client.settlements(min_ts=int(since.timestamp()))
+    async def payouts(self, markets: Mapping[str, int | None], since: datetime) -> Items[Payout]:
+        """Return the settlements of held markets. What was paid is only stated in whole cents, so it is left open.
+
+        Each settlement is of one market: one that cannot be read leaves that market open.
+        """
+        unreadable: tuple[MalformedFrame, ...] = ()
+        rows: Sequence[object]
+        try:
+            rows = await self._client.settlements(min_ts=int(since.timestamp()))
+        except IncompleteList as error:
+            rows, unreadable = error.items, error.unreadable
         result: list[Payout] = []
         for row in rows:
-            value = _value_e4(row, markets.get(row.market_id)) if row.market_id in markets else None
-            if value is not None:
-                result.append(Payout(row.market_id, value, None, row.settled_at or datetime.now(UTC), row.payload))
-        return result
+            if isinstance(row, SettlementState) and row.market_id in markets:
+                value = _value_e4(row, markets[row.market_id])
+                if value is not None:
+                    result.append(Payout(row.market_id, value, None, row.settled_at or datetime.now(UTC), row.payload))
+        return Items(result, unreadable)
 
 
 def _is_ours(order: OrderState, key: OrderKey) -> bool:

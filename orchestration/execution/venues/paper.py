@@ -24,6 +24,7 @@ from streams.market.fees import taker_fee_e6
 from streams.market.identity import Venue
 from streams.market.trading import NewFill, Target
 from streams.market.units import PRICE_SCALE, cash_e6_of
+from streams.venues.common.paging import Items
 
 START_CASH_E6 = 10_000_000_000
 """Ten thousand dollars on each venue."""
@@ -87,13 +88,13 @@ class PaperGateway:
         """Return the same: paper has one pot."""
         return {None: await self.cash_e6()}
 
-    async def payouts(self, markets: Mapping[str, int | None], since: datetime) -> Sequence[Payout]:
+    async def payouts(self, markets: Mapping[str, int | None], since: datetime) -> Items[Payout]:
         """Return the markets whose settlement is known; they pay at once."""
-        return [
+        return Items(
             Payout(market_id, value, None, datetime.now(UTC), {"paper": True})
             for market_id, value in markets.items()
             if value is not None
-        ]
+        )
 
 
 def _pieces(spec: OrderSpec, levels: Levels) -> list[tuple[int, tuple[int, int]]]:

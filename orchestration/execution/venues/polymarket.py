@@ -5,6 +5,7 @@ A match is provisional until its trade is CONFIRMED or FAILED.
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -27,16 +28,19 @@ from streams.market.events import BookSnapshot
 from streams.market.fees import maker_fee_e6, taker_fee_e6
 from streams.market.identity import Venue
 from streams.market.trading import FillState, NewFill, Target
+from streams.venues.common.paging import Items
 from streams.venues.credentials.keys import PolymarketCredentials
 from streams.venues.polymarket.amounts import limit_amounts, spend_amounts
 from streams.venues.polymarket.client import PolymarketClient
 from streams.venues.polymarket.clob.account import asset_of
 from streams.venues.polymarket.clob.orders import FillState as TokenFill
 from streams.venues.polymarket.clob.orders import TradeState
+from streams.venues.polymarket.data.portfolio import ActivityState
 from streams.venues.polymarket.gamma.listings import parse_market
 from streams.venues.polymarket.market_frames import TokenRef
 from streams.venues.polymarket.signing import build_order
 
+_CONDITION_ID = re.compile(rb'"condition_?[iI]d"\s*:\s*"(0x[0-9a-fA-F]{64})"')
 _CLOCK_SLACK = timedelta(seconds=30)
 _TRADE_STATES: dict[str, FillState] = {"CONFIRMED": "confirmed", "FAILED": "failed"}
 # UNMATCHED: marketable, found nothing after its delay, and rests since; it is cancelled like a LIVE one.
@@ -164,9 +168,14 @@ class PolymarketGateway:
         """Return the wallet's cash, which is one pot."""
         return {None: await self.cash_e6()}
 
-    async def payouts(self, markets: Mapping[str, int | None], since: datetime) -> Sequence[Payout]:
-        """Return resolved markets with what their redemptions paid; None where none was seen yet."""
-        rows = await self._client.activity(self._credentials.wallet, type="REDEEM", start=int(since.timestamp()))
+    async def payouts(self, markets: Mapping[str, int | None], since: datetime) -> Items[Payout]:
+        """Return resolved markets with what their redemptions paid; None where none was seen yet.
+
+        Raises:
+            IncompleteList: If a redemption cannot be read and does not say of which market it is.
+        """
+        rows, unreadable = await self._redemptions(since)
+        in_doubt = {name for lost in unreadable for name in _markets_named_in(lost.raw)}
         paid: dict[str, int] = {}
         at: dict[str, datetime] = {}
         for row in rows:
@@ -176,11 +185,22 @@ class PolymarketGateway:
                 at[market_id] = max(row.happened_at, at.get(market_id, row.happened_at))
         result: list[Payout] = []
         for market_id, known in markets.items():
+            if market_id in in_doubt:
+                continue
             value = known if known is not None else await self._resolution(market_id, is_likely=market_id in paid)
             if value is not None:
                 when = at.get(market_id, datetime.now(UTC))
                 result.append(Payout(market_id, value, paid.get(market_id), when))
-        return result
+        return Items(result, unreadable)
+
+    async def _redemptions(self, since: datetime) -> tuple[list[ActivityState], tuple[MalformedFrame, ...]]:
+        start = int(since.timestamp())
+        try:
+            return await self._client.activity(self._credentials.wallet, type="REDEEM", start=start), ()
+        except IncompleteList as error:
+            if not all(_markets_named_in(lost.raw) for lost in error.unreadable):
+                raise
+            return [row for row in error.items if isinstance(row, ActivityState)], tuple(error.unreadable)
 
     async def _resolution(self, market_id: str, *, is_likely: bool) -> int | None:
         """Ask the catalogue what one YES pays, where a redemption says that it is decided."""
@@ -200,6 +220,11 @@ class PolymarketGateway:
 def _is_over(status: str) -> bool:
     """Whether no more of an order can fill; a killed one may carry the reason behind CANCELED_."""
     return status in ("MATCHED", "INVALID") or status.startswith("CANCELED")
+
+
+def _markets_named_in(raw: bytes) -> set[str]:
+    """Return the markets that an entry is about, as far as its bytes name any."""
+    return {found.decode().lower() for found in _CONDITION_ID.findall(raw)}
 
 
 def _order_id(key: OrderKey) -> str:

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from datetime import date
+from dataclasses import dataclass, field, fields
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 from streams import documents
 from streams.market.errors import ConfigurationError
-from streams.sandbox.catalogue.truth import Truth
+from streams.sandbox.catalogue.truth import Fact, Truth
 from streams.sandbox.core.model import CatalogueEvent, CatalogueMarket
+
+UNREADABLE = (KeyError, ValueError, TypeError, AttributeError, ArithmeticError, IndexError)
+"""What a line raises that does not fit."""
+_KINDS: dict[str, tuple[type, ...]] = {
+    "str": (str,),
+    "int": (int,),
+    "float": (int, float),
+    "bool": (bool,),
+    "datetime": (datetime,),
+    "dict[str, Any]": (dict,),
+    "tuple[str, str]": (tuple,),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +60,18 @@ def read_lines(path: Path) -> Iterable[tuple[int, dict[str, Any]]]:
             yield line.number, line.value
     except documents.BadDocument as error:
         raise ConfigurationError(f"The catalogue {error}") from None
+
+
+def check_kinds(listed: CatalogueEvent | CatalogueMarket | Fact) -> None:
+    """Refuse what a line says of a field in another kind of value: the exchange would find out later.
+
+    Raises:
+        TypeError: If a value is of another kind.
+        ValueError: If a time does not say where in the world it is.
+    """
+    for part in fields(listed):
+        value, kinds = getattr(listed, part.name), _KINDS.get(str(part.type))
+        if kinds is not None and type(value) not in kinds:
+            raise TypeError(f"{part.name} cannot be {value!r:.60}")
+        if isinstance(value, datetime) and value.tzinfo is None:
+            raise ValueError(f"{part.name} needs a time zone")

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from streams.market.errors import ConfigurationError
+from streams.market.fees import from_json
 from streams.market.identity import MarketRef, Venue
-from streams.sandbox.catalogue.catalogue import Catalogue, read_lines
+from streams.sandbox.catalogue.catalogue import UNREADABLE, Catalogue, check_kinds, read_lines
 from streams.sandbox.catalogue.recorded_lists import load_recorded
 from streams.sandbox.catalogue.truth import NearMiss, Truth, parse_condition, parse_fact
 from streams.sandbox.core.identifiers import polymarket_ids
@@ -50,7 +51,7 @@ def load_catalogue(path: Path | None, now: datetime, truth_path: Path | None = N
 
 def _is_own(path: Path) -> bool:
     for _, row in read_lines(path):
-        return row.get("type") in _OWN_TYPES
+        return isinstance(row.get("type"), str) and row["type"] in _OWN_TYPES
     raise ConfigurationError(f"catalogue {path} is empty")
 
 
@@ -76,10 +77,11 @@ def _assemble(path: Path, anchor: date) -> Catalogue:
     markets: list[CatalogueMarket] = []
     truth = Truth({}, {})
     for number, raw in read_lines(path):
-        row: dict[str, Any] = _rendered(raw, anchor)
         try:
+            row: dict[str, Any] = _rendered(raw, anchor)
             if row["type"] == "fact":
                 fact = parse_fact(row)
+                check_kinds(fact)
                 truth.facts[fact.fact_id] = fact
             elif row["type"] == "event":
                 events.append(_event(row))
@@ -88,8 +90,8 @@ def _assemble(path: Path, anchor: date) -> Catalogue:
             else:
                 condition_id = polymarket_ids(row["slug"]).condition_id
                 truth.near_misses.append(NearMiss(row["kalshi"].upper(), condition_id, row["why"]))
-        except (KeyError, ValueError, TypeError) as error:
-            raise ConfigurationError(f"{path.name} line {number}: {error!r}") from None
+        except UNREADABLE as error:
+            raise ConfigurationError(f"{path.name} line {number}: {error!r}"[:500]) from None
     _check(path, events, markets, truth)
     return Catalogue(tuple(events), tuple(markets), truth, anchor, f"catalogue {path.name}")
 
@@ -107,7 +109,7 @@ def _rendered(value: Any, anchor: date) -> Any:
 def _event(row: Mapping[str, Any]) -> CatalogueEvent:
     venue = Venue(row["venue"])
     is_kalshi = venue is Venue.KALSHI
-    return CatalogueEvent(
+    event = CatalogueEvent(
         venue=venue,
         event_id=row["id"].upper() if is_kalshi else row["id"],
         series_id=row.get("series", "").upper() if is_kalshi else row.get("series", ""),
@@ -117,6 +119,8 @@ def _event(row: Mapping[str, Any]) -> CatalogueEvent:
         is_exclusive=row.get("exclusive", False),
         extra=row.get("extra", {}),
     )
+    check_kinds(event)
+    return event
 
 
 def _add_market(row: Mapping[str, Any], markets: list[CatalogueMarket], truth: Truth) -> None:
@@ -159,6 +163,10 @@ def _add_market(row: Mapping[str, Any], markets: list[CatalogueMarket], truth: T
             **identity,
         )
     )
+    check_kinds(markets[-1])
+    from_json(venue, markets[-1].fee_schedule)
+    if not all(0 <= low < high and step > 0 for low, high, step in markets[-1].price_ranges):
+        raise ValueError("a range of prices is [start, end, step] in 1/10,000 dollar")
 
 
 def _slug(text: str) -> str:

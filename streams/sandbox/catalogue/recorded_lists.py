@@ -19,14 +19,14 @@ import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from streams.documents import parse_document
 from streams.market.errors import ConfigurationError
 from streams.market.identity import MarketRef, Venue
-from streams.sandbox.catalogue.catalogue import Catalogue, read_lines
+from streams.sandbox.catalogue.catalogue import UNREADABLE, Catalogue, check_kinds, read_lines
 from streams.sandbox.catalogue.truth import Condition, Fact, Truth
 from streams.sandbox.core.identifiers import polymarket_ids
 from streams.sandbox.core.model import CatalogueEvent, CatalogueMarket
@@ -44,7 +44,9 @@ class _Listing:
     aliases: dict[str, MarketRef] = field(default_factory=dict)
 
     def add(self, event: CatalogueEvent, market: CatalogueMarket) -> None:
-        """Keep a market once; a later list does not replace an earlier one."""
+        """Keep a market once; a later list does not replace an earlier one. Raises TypeError for odd values."""
+        check_kinds(event)
+        check_kinds(market)
         if market.ref in self.markets:
             return
         self.events.setdefault((event.venue, event.event_id), event)
@@ -68,8 +70,8 @@ def load_recorded(path: Path, anchor: date, truth_path: Path | None) -> Catalogu
         for number, row in _rows(file):
             try:
                 _add(listing, row)
-            except (KeyError, ValueError, TypeError, InvalidOperation) as error:
-                raise ConfigurationError(f"{file.name} row {number}: {error!r}") from None
+            except UNREADABLE as error:
+                raise ConfigurationError(f"{file.name} row {number}: {error!r}"[:500]) from None
     moved = sum("close_time" in market.derived_fields for market in listing.markets.values())
     truth = _truth(listing, truth_path)
     notes = (f"{moved} close dates in the past were moved later by multiples of 52 weeks",)
@@ -100,7 +102,10 @@ def _rows(path: Path) -> Iterable[tuple[int, dict[str, Any]]]:
             yield number, row
             continue
         event = {key: value for key, value in row.items() if key != "markets"}
-        for market in row["markets"] or []:
+        nested = row["markets"] or []
+        if not isinstance(nested, list) or not all(isinstance(market, dict) for market in nested):
+            raise ConfigurationError(f"{path.name} row {number}: markets is no list of objects")
+        for market in nested:
             yield number, {**market, "_event": event}
 
 
@@ -131,11 +136,11 @@ def _add_kalshi(listing: _Listing, row: Mapping[str, Any]) -> None:
     if not event_row:
         derived += ["series_id", "event_title", "is_exclusive_event", "category", "fee_schedule", "price_ranges"]
     event = CatalogueEvent(
-        Venue.KALSHI, event_id, series, event_row.get("title") or row["title"], event_row.get("sub_title", ""),
-        event_row.get("category", ""), bool(event_row.get("mutually_exclusive", False)),
+        Venue.KALSHI, event_id, series, event_row.get("title") or row["title"], event_row.get("sub_title") or "",
+        event_row.get("category") or "", bool(event_row.get("mutually_exclusive", False)),
         {name: event_row[name] for name in ("collateral_return_type",) if name in event_row},
     )  # fmt: skip
-    yes_means = row.get("yes_sub_title") or row.get("subtitle", "")
+    yes_means = row.get("yes_sub_title") or row.get("subtitle") or ""
     strike = {key: str(row[f"{key}_strike"]) for key in ("floor", "cap") if row.get(f"{key}_strike") is not None}
     listing.add(event, CatalogueMarket(
         venue=Venue.KALSHI, market_id=row["ticker"], event_id=event_id, series_id=series,

@@ -294,11 +294,14 @@ def load_series(connection: Connection, venue: Venue) -> dict[str, JsonDocument]
 
 
 def unfinished_markets(connection: Connection, venue: Venue, seen_before: datetime, limit: int) -> list[str]:
-    """Return ids of markets past their close that are not settled and were not seen since `seen_before`."""
+    """Return ids of markets past their close that are not settled and were not seen since `seen_before`.
+
+    Where there are more than `limit`, any of them: those that the venue never shows again must not keep out the others.
+    """
     rows = connection.execute(
         "SELECT s.market_id FROM raw.market_state AS s JOIN raw.market_versions AS v USING (version_id)"
         " WHERE s.venue = %s AND s.last_seen_at < %s AND s.status <> 'settled' AND v.close_time < now()"
-        " ORDER BY s.last_seen_at LIMIT %s",
+        " ORDER BY random() LIMIT %s",
         (venue, seen_before, limit),
     ).fetchall()
     return [row["market_id"] for row in rows]

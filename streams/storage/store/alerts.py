@@ -9,7 +9,7 @@ from datetime import datetime
 from psycopg.types.json import Jsonb
 
 from streams.alerting.kinds import Severity
-from streams.market.documents import JsonDocument
+from streams.market.documents import JsonDocument, storable_text
 from streams.storage.database import Connection, fetch_all, fetch_int
 
 
@@ -47,7 +47,7 @@ def raise_alert(
     row = connection.execute(
         """INSERT INTO trading.alerts (kind, severity, dedup_key, message, detail) VALUES (%s, %s, %s, %s, %s)
            ON CONFLICT (dedup_key) WHERE cleared_at IS NULL DO NOTHING RETURNING alert_id""",
-        (kind, severity, dedup_key, message, Jsonb(detail or {})),
+        (kind, severity, dedup_key, storable_text(message), Jsonb(detail or {})),
     ).fetchone()
     return row is not None
 

@@ -10,10 +10,12 @@ from psycopg.types.json import Jsonb
 from streams.market.documents import JsonDocument
 from streams.storage.database import Connection, fetch_one
 
+_TODAY = "answered_at >= date_trunc('day', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'"
+
 
 @dataclass(frozen=True, slots=True)
 class JudgeAnswerRow:
-    """A row of `trading.judge_answers`; `answer` is the model's JSON."""
+    """A row of `trading.judge_answers`; `answer` is the model's JSON, or {"failed": why} where it gave no verdict."""
 
     content_hash: str
     model: str
@@ -45,10 +47,18 @@ def save_judge_answer(connection: Connection, row: JudgeAnswerRow) -> None:
     )
 
 
+def has_failed_today(connection: Connection, content_hash: str) -> bool:
+    """Return whether the model gave no verdict on a content hash on this UTC day."""
+    row = connection.execute(
+        f"SELECT 1 AS x FROM trading.judge_answers WHERE content_hash = %s AND answer ? 'failed' AND {_TODAY}",
+        (content_hash,),
+    ).fetchone()
+    return row is not None
+
+
 def spent_today_usd(connection: Connection) -> Decimal:
     """Return what responses of this UTC day have cost."""
     row = connection.execute(
-        "SELECT coalesce(sum(cost_usd), 0) AS spent FROM trading.judge_answers"
-        " WHERE answered_at >= date_trunc('day', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'"
+        f"SELECT coalesce(sum(cost_usd), 0) AS spent FROM trading.judge_answers WHERE {_TODAY}"
     ).fetchone()
     return Decimal(row["spent"]) if row else Decimal(0)

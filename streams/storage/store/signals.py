@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from streams.market.documents import storable_text
 from streams.market.identity import Venue
 from streams.market.trading import RefusalReason, Signal, SignalLeg
 from streams.storage.database import Connection, fetch_all, fetch_one
@@ -251,7 +252,7 @@ def write_refusal(connection: Connection, new: NewRefusal) -> None:
     connection.execute(
         """INSERT INTO trading.refusals (signal_id, execution_id, reason, detail, environment)
            VALUES (%s, %s, %s, %s, %s)""",
-        (new.signal_id, new.execution_id, new.reason, new.detail, new.environment),
+        (new.signal_id, new.execution_id, new.reason, storable_text(new.detail), new.environment),
     )
 
 

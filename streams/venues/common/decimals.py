@@ -10,12 +10,13 @@ from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 
 from streams.market.errors import InvalidAmount
-from streams.market.units import PRICE_ONE_E4
+from streams.market.units import PRICE_ONE_E4, scaled_int
 from streams.venues.common.strict_json import has_escaped_nul
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,9})?")
 _POWERS: list[int] = [10**exponent for exponent in range(31)]
 _MAX_E6 = 10**18
+_CENT_E6 = 10_000
 _MAX_MS = 4_102_444_800_000
 
 
@@ -117,6 +118,26 @@ def wire_cash_e6(text: str) -> int:
     value = fixed_point(text, 6)
     if abs(value) > _MAX_E6:
         raise InvalidAmount(f"dollars out of range: {text[:40]!r}")
+    return value
+
+
+def wire_cents_e6(value: object) -> int:
+    """Return cents, as a JSON number or a text, as `cash_e6`; errors as for `wire_cash_e6`."""
+    return _bounded(scaled_int(plain_decimal(value), _CENT_E6, "an amount of cents"))
+
+
+def wire_whole(value: object) -> int:
+    """Return a whole number, as a JSON number or a text.
+
+    Raises:
+        InvalidAmount: If it is none, or beyond a trillion millions.
+    """
+    return _bounded(scaled_int(plain_decimal(value), 1, "a whole number"))
+
+
+def _bounded(value: int) -> int:
+    if abs(value) > _MAX_E6:
+        raise InvalidAmount(f"out of range: {str(value)[:40]}")
     return value
 
 

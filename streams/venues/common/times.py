@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
+from streams.market.errors import InvalidAmount
+from streams.venues.common.decimals import wire_ms, wire_seconds
+
 _TIME = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?"
     r"\s*(?:Z|([+-])(\d\d)(?::?(\d\d))?(?::?(\d\d))?)?)?",
@@ -41,3 +44,22 @@ def parse_time(text: object) -> datetime | None:
         return None
     # Go writes a time that was never set as the first of the year 0001.
     return found if found.year > 1 else None
+
+
+def at_seconds(value: object) -> datetime | None:
+    """Return a time that is only shown and given in seconds since the epoch; None where it cannot be one."""
+    try:
+        return datetime.fromtimestamp(wire_seconds(value), UTC)
+    except InvalidAmount:
+        return None
+
+
+def at_ms(value: object) -> datetime | None:
+    """Return a time that is only shown and given in milliseconds since the epoch; None where it cannot be one."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return None
+    try:
+        at = wire_ms(value)
+    except InvalidAmount:
+        return None
+    return None if at is None else datetime.fromtimestamp(at / 1000, UTC)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from streams.market.errors import InvalidAmount
+from streams.venues.common.decimals import plain_decimal
 from streams.venues.common.token_buckets import Entries, Ledger, MemoryLedger, TokenBucket, acquire_together
 
 Routing = Literal["by_ticker", "unscoped"] | int
@@ -27,6 +28,9 @@ UNSIGNED_READS_PER_S = 3.0
 _IN_FLIGHT_S = 0.5
 # Shards known in November 2026; more of them only make our own counting coarser.
 _SHARDS = (1, 2, 3)
+_LEAST_TOKENS, _MOST_TOKENS = 1.0, 1e12
+"""What a bucket holds, and what it refills in a second. With less of it a call would wait for hours."""
+_MOST_COST = 1_000.0
 _MOST_COSTS = 30
 """So many listed costs have room in the page that all processes share."""
 _TERMS_AGE_S = 3600.0
@@ -51,10 +55,10 @@ class BucketTerms:
 
     @classmethod
     def of(cls, refill: Any, capacity: Any) -> BucketTerms:
-        """Return the terms of two JSON numbers; raises InvalidAmount, TypeError or ValueError where they are none."""
-        terms = cls(float(refill), float(capacity))
-        if not (terms.refill_per_s > 0 and terms.capacity > 0):
-            raise InvalidAmount(f"a bucket that never refills: {refill} a second, {capacity} at most")
+        """Return the terms of two JSON numbers; raises InvalidAmount where they are none, or let nothing through."""
+        terms = cls(float(plain_decimal(refill)), float(plain_decimal(capacity)))
+        if not all(_LEAST_TOKENS <= tokens <= _MOST_TOKENS for tokens in (terms.refill_per_s, terms.capacity)):
+            raise InvalidAmount(f"a bucket of no use: {str(refill)[:40]} a second, {str(capacity)[:40]} at most")
         return terms
 
 
@@ -110,9 +114,9 @@ def parse_costs(document: dict[str, Any], base_path: str = "/trade-api/v2") -> E
 
 
 def _cost(value: Any) -> float:
-    cost = float(value)
-    if cost < 0:
-        raise InvalidAmount(f"a cost below zero: {cost}")
+    cost = float(plain_decimal(value))
+    if not 0 <= cost <= _MOST_COST:
+        raise InvalidAmount(f"no cost of a call: {str(value)[:40]}")
     return cost
 
 

@@ -155,6 +155,21 @@ def test_an_unusable_answer_is_uncertain_and_never_an_approval(server: ModelServ
     assert not verdict.same_contract
 
 
+def test_an_unusable_answer_costs_the_estimate_and_is_not_asked_for_again_that_day(server: ModelServer) -> None:
+    server.texts = ["not json"]
+    cache, budget = MemoryCache(), Budget(Decimal(5))
+    model = LanguageModelJudge(settings_for(server))
+    first = ask(Judge(model, cache, budget, 1))
+    second = ask(Judge(model, cache, budget, 1))
+    assert first is not None
+    assert second is not None
+    assert is_failure(first)
+    assert is_failure(second)
+    assert (first.cost_usd, second.cost_usd) == (model.estimate_usd(A, B), 0)
+    assert budget.spent_usd == model.estimate_usd(A, B)
+    assert len(server.asked) == 1
+
+
 def test_a_refused_call_is_uncertain_and_shows_no_key(server: ModelServer) -> None:
     server.status = 401
     verdict = ask(build_judge(settings_for(server), MemoryCache(), Decimal(0)))

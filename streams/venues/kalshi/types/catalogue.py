@@ -11,8 +11,8 @@ from typing import Any
 
 from streams.market.errors import InvalidAmount
 from streams.market.units import scaled_int
-from streams.venues.common.decimals import plain_decimal, wire_bound_e4, wire_size_e6
-from streams.venues.common.listed_fields import id_of
+from streams.venues.common.decimals import plain_decimal, wire_bound_e4, wire_size_e6, wire_whole
+from streams.venues.common.listed_fields import id_of, shown
 from streams.venues.common.times import parse_time
 from streams.venues.kalshi.types.listings import price_ranges
 
@@ -139,7 +139,7 @@ def parse_series(document: dict[str, Any]) -> Series:
         category=str(document.get("category") or ""),
         frequency=str(document.get("frequency") or ""),
         fee_type=str(document.get("fee_type") or ""),
-        exchange_index=document.get("exchange_index"),
+        exchange_index=shown(document.get("exchange_index"), wire_whole),
         tags=tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else (),
         payload=document,
     )
@@ -162,7 +162,7 @@ def parse_event(document: dict[str, Any], markets: list[dict[str, Any]] | None =
         is_exclusive=bool(document.get("mutually_exclusive")),
         collateral=str(document.get("collateral_return_type") or ""),
         fee_type_override=document.get("fee_type_override") or None,
-        exchange_index=document.get("exchange_index"),
+        exchange_index=shown(document.get("exchange_index"), wire_whole),
         payload=payload,
     )
 
@@ -189,7 +189,7 @@ def parse_market_state(document: dict[str, Any]) -> Market:
         settlement_e4=_bound(document, "settlement_value_dollars"),
         settled_at=parse_time(document.get("settlement_ts")),
         ranges=price_ranges(document.get("price_ranges")),
-        exchange_index=document.get("exchange_index"),
+        exchange_index=shown(document.get("exchange_index"), wire_whole),
         payload=document,
     )
 

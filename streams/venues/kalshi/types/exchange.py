@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from streams.market.errors import InvalidAmount
+from streams.venues.common.decimals import wire_whole
 from streams.venues.common.listed_fields import flag, stated_flag
 from streams.venues.common.responses import items_of, json_of, read_items
 from streams.venues.common.times import parse_time
@@ -102,7 +103,7 @@ def parse_status(document: dict[str, Any]) -> ExchangeStatus:
 
 def _shard_status(entry: dict[str, Any]) -> ShardStatus:
     return ShardStatus(
-        exchange_index=int(entry["exchange_index"]),
+        exchange_index=wire_whole(entry["exchange_index"]),
         description=str(entry.get("description") or ""),
         is_active=stated_flag(entry, "exchange_active"),
         is_trading=stated_flag(entry, "trading_active"),

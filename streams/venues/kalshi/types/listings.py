@@ -11,8 +11,8 @@ from streams.market.errors import InvalidAmount
 from streams.market.identity import Venue
 from streams.market.listing import DiscoveredMarket, Listing, MarketStatus, MarketTerms
 from streams.market.units import PRICE_ONE_E4, PRICE_SCALE, scaled_int
-from streams.venues.common.decimals import plain_decimal
-from streams.venues.common.listed_fields import end_time, flag, lag_s, ornament
+from streams.venues.common.decimals import plain_decimal, wire_whole
+from streams.venues.common.listed_fields import end_time, flag, lag_s, ornament, shown
 from streams.venues.common.listed_fields import text as _text
 from streams.venues.common.responses import read_item
 from streams.venues.common.times import parse_time
@@ -128,7 +128,7 @@ def _terms(
         min_size_e6=10_000,
         fee_schedule=fee_schedule(event, series, readings),
         settle_lag_s=lag_s(payload.get("settlement_timer_seconds") or 0),
-        exchange_index=index if isinstance(index, int) else None,
+        exchange_index=shown(index, wire_whole),
         is_exclusive_event=flag(event, "mutually_exclusive", default=False),
     )
 

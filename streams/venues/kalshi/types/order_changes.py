@@ -8,8 +8,8 @@ from typing import Any, Generic, TypeVar
 
 from streams.market.errors import InvalidAmount, MalformedFrame, OutcomeUnknown, StreamsError
 from streams.market.identity import Side
-from streams.venues.common.decimals import wire_size_e6
-from streams.venues.common.listed_fields import id_of, stated_flag
+from streams.venues.common.decimals import wire_size_e6, wire_whole
+from streams.venues.common.listed_fields import id_of, shown, stated_flag
 from streams.venues.common.responses import items_of, read
 from streams.venues.kalshi.errors import error_for, error_of
 from streams.venues.kalshi.types.orders import (
@@ -202,7 +202,7 @@ def parse_group(document: Mapping[str, Any], group_id: str = "") -> OrderGroup:
         limit_e6=_size(document, "contracts_limit_fp"),
         is_armed=stated_flag(document, "is_auto_cancel_enabled"),
         order_ids=tuple(str(order_id) for order_id in document.get("orders") or ()),
-        exchange_index=document.get("exchange_index"),
+        exchange_index=shown(document.get("exchange_index"), wire_whole),
         payload=dict(document),
     )
 

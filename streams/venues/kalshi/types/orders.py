@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
 
 import orjson
@@ -13,7 +13,7 @@ from streams.market.identity import Outcome, Side
 from streams.market.units import PRICE_ONE_E4, SIZE_SCALE, price_decimal
 from streams.venues.common.decimals import wire_bound_e4, wire_cash_e6, wire_size_e6
 from streams.venues.common.listed_fields import id_of, stated_flag
-from streams.venues.common.times import parse_time
+from streams.venues.common.times import at_ms, parse_time
 from streams.venues.kalshi.types.market_frames import outcome_of
 
 TimeInForce = Literal["immediate_or_cancel", "fill_or_kill", "good_till_canceled"]
@@ -276,13 +276,9 @@ def parse_fill(document: dict[str, Any]) -> FillState:
         size_e6=wire_size_e6(document["count_fp"]),
         fee_e6=cash_of(document, "fee_cost"),
         is_taker=stated_flag(document, "is_taker"),
-        created_at=parse_time(document.get("created_time")) or _at_ms(document.get("ts_ms")),
+        created_at=parse_time(document.get("created_time")) or at_ms(document.get("ts_ms")),
         payload=document,
     )
-
-
-def _at_ms(value: Any) -> datetime | None:
-    return datetime.fromtimestamp(value / 1000, UTC) if isinstance(value, int) else None
 
 
 def cash_of(document: dict[str, Any], name: str) -> int:

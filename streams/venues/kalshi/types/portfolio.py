@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from streams.market.errors import InvalidAmount
 from streams.market.identity import Outcome
-from streams.venues.common.decimals import wire_cash_e6, wire_size_e6
-from streams.venues.common.listed_fields import id_of
-from streams.venues.common.times import parse_time
+from streams.venues.common.decimals import wire_cash_e6, wire_cents_e6, wire_size_e6, wire_whole
+from streams.venues.common.listed_fields import id_of, shown
+from streams.venues.common.times import at_seconds, parse_time
 from streams.venues.kalshi.types.orders import cash_of
 
-_CENT_E6 = 10_000
 _CENTICENT_E6 = 100
 
 
@@ -135,10 +134,10 @@ def parse_balance(document: dict[str, Any]) -> Balance:
     """Return GET /portfolio/balance: the exact string where there is one, else whole cents."""
     exact = document.get("balance_dollars")
     return Balance(
-        cash_e6=wire_cash_e6(exact) if exact else int(document["balance"]) * _CENT_E6,
-        portfolio_value_e6=int(document.get("portfolio_value") or 0) * _CENT_E6,
+        cash_e6=wire_cash_e6(exact) if exact else wire_cents_e6(document["balance"]),
+        portfolio_value_e6=shown(document.get("portfolio_value") or 0, wire_cents_e6) or 0,
         by_shard=_by_shard(document.get("balance_breakdown")),
-        updated_at=_at_s(document.get("updated_ts")),
+        updated_at=at_seconds(document.get("updated_ts")),
         payload=document,
     )
 
@@ -152,7 +151,7 @@ def parse_position(document: dict[str, Any]) -> PositionState:
         traded_e6=cash_of(document, "total_traded_dollars"),
         realised_e6=cash_of(document, "realized_pnl_dollars"),
         fee_e6=cash_of(document, "fees_paid_dollars"),
-        exchange_index=document.get("exchange_index"),
+        exchange_index=shown(document.get("exchange_index"), wire_whole),
         updated_at=parse_time(document.get("last_updated_ts")),
         payload=document,
     )
@@ -182,8 +181,8 @@ def parse_settlement(document: dict[str, Any]) -> SettlementState:
         no_e6=wire_size_e6(document["no_count_fp"]),
         yes_cost_e6=cash_of(document, "yes_total_cost_dollars"),
         no_cost_e6=cash_of(document, "no_total_cost_dollars"),
-        revenue_e6=int(document["revenue"]) * _CENT_E6,
-        value_e4=None if value is None else int(value) * 100,
+        revenue_e6=wire_cents_e6(document["revenue"]),
+        value_e4=None if value is None else wire_cents_e6(value) // 100,
         fee_e6=cash_of(document, "fee_cost"),
         settled_at=parse_time(document.get("settled_time")),
         payload=document,
@@ -200,7 +199,7 @@ def parse_queue_position(document: dict[str, Any]) -> QueuePosition:
 def parse_resting_value(document: dict[str, Any]) -> RestingValue:
     """Return GET /portfolio/summary/total_resting_order_value."""
     return RestingValue(
-        value_e6=int(document["total_resting_order_value"]) * _CENT_E6,
+        value_e6=wire_cents_e6(document["total_resting_order_value"]),
         by_shard=_by_shard(document.get("resting_order_value_breakdown")),
         payload=document,
     )
@@ -210,11 +209,11 @@ def parse_transfer(document: dict[str, Any]) -> ShardTransfer:
     """Return one transfer between shards; its amount is read in dollars, though it was asked for in centicents."""
     return ShardTransfer(
         transfer_id=id_of(document, "transfer_id"),
-        source=int(document["source_exchange_shard"]),
-        destination=int(document["destination_exchange_shard"]),
+        source=wire_whole(document["source_exchange_shard"]),
+        destination=wire_whole(document["destination_exchange_shard"]),
         amount_e6=wire_cash_e6(document["amount"]),
         status=str(document["status"]),
-        created_at=_at_s(document.get("created_ts")),
+        created_at=at_seconds(document.get("created_ts")),
         payload=document,
     )
 
@@ -254,12 +253,8 @@ def allocation_body(percents: dict[int, int]) -> dict[str, Any]:
 
 def parse_allocation(document: dict[str, Any]) -> dict[int, int]:
     """Return percent by exchange_index."""
-    return {int(entry["exchange_index"]): int(entry["percent"]) for entry in document["allocations"]}
+    return {wire_whole(entry["exchange_index"]): wire_whole(entry["percent"]) for entry in document["allocations"]}
 
 
 def _by_shard(entries: Any) -> dict[int, int]:
-    return {int(entry["exchange_index"]): wire_cash_e6(entry["balance"]) for entry in entries or []}
-
-
-def _at_s(value: Any) -> datetime | None:
-    return datetime.fromtimestamp(value, UTC) if isinstance(value, int) and value > 0 else None
+    return {wire_whole(entry["exchange_index"]): wire_cash_e6(entry["balance"]) for entry in entries or []}

@@ -20,6 +20,7 @@ import orjson
 from pydantic import SecretStr
 
 from streams.market.errors import InvalidAmount, NotFound, OutcomeUnknown, Refused, TransientError
+from streams.venues.common.decimals import wire_whole
 from streams.venues.common.endpoints import Endpoints
 from streams.venues.common.listed_fields import id_of
 from streams.venues.common.responses import document_of, json_of, read, read_write
@@ -170,7 +171,7 @@ class Relayer(PolymarketTransport):
         """Return the wallet's next nonce and the address that relays (a proxy signs that too)."""
         path = "/relay-payload" if kind == "PROXY" else "/v1/account/transactions/params"
         raw = await self._relay("GET", path, parameters={"address": self._wallet().address, "type": kind})
-        return read(document_of(raw), lambda answer: (int(answer["nonce"]), str(answer.get("address") or "")))
+        return read(document_of(raw), lambda answer: (wire_whole(answer["nonce"]), str(answer.get("address") or "")))
 
     async def _relay(
         self, method: str, path: str, *, body: bytes | None = None, parameters: dict[str, Any] | None = None

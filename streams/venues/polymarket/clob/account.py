@@ -9,12 +9,14 @@ import orjson
 from pydantic import SecretStr
 
 from streams.market.errors import InvalidAmount, OutcomeUnknown, Refused
-from streams.venues.common.listed_fields import stated_flag
+from streams.venues.common.decimals import wire_whole
+from streams.venues.common.listed_fields import shown, stated_flag
 from streams.venues.common.responses import document_of, read, read_done, read_write
 from streams.venues.credentials.keys import PolymarketCredentials
 from streams.venues.polymarket.signing import is_position_id, l1_headers
 from streams.venues.polymarket.transport import Filter, PolymarketRequest, PolymarketTransport
 
+_LONGEST_UINT256 = 78
 AssetType = Literal["COLLATERAL", "CONDITIONAL", "CONDITIONAL-V2"]
 
 
@@ -147,7 +149,19 @@ def _text(document: dict[str, Any], name: str) -> str:
 
 
 def balance_of(document: dict[str, Any]) -> BalanceState:
-    """Return the answer of GET /balance-allowance; rows of 2024 state one `allowance`."""
-    allowances = document.get("allowances") or {"": document.get("allowance") or 0}
-    stated = {str(spender): int(amount) for spender, amount in allowances.items()}
-    return BalanceState(int(document["balance"]), stated, document)
+    """Return the answer of GET /balance-allowance; rows of 2024 state one `allowance`.
+
+    An allowance that cannot be read is left out: only the balance decides what may be bought.
+    """
+    stated = document.get("allowances") or {"": document.get("allowance") or 0}
+    amounts = stated.items() if isinstance(stated, dict) else ()
+    read_amounts = {str(spender): shown(amount, _uint256) for spender, amount in amounts}
+    allowances = {spender: amount for spender, amount in read_amounts.items() if amount is not None}
+    return BalanceState(wire_whole(document["balance"]), allowances, document)
+
+
+def _uint256(value: Any) -> int:
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(text, str) or not (text.isascii() and text.isdigit()) or len(text) > _LONGEST_UINT256:
+        raise InvalidAmount(f"not an amount of a chain: {str(value)[:40]!r}")
+    return int(text)

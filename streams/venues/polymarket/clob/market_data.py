@@ -14,6 +14,7 @@ from streams.market.events import BookSnapshot
 from streams.market.identity import Outcome, Venue
 from streams.market.units import PRICE_ONE_E4, PRICE_SCALE
 from streams.venues.common.decimals import plain_decimal, wire_ms, wire_price_e4, wire_seconds
+from streams.venues.common.listed_fields import ornament
 from streams.venues.common.paging import Candle
 from streams.venues.polymarket.market_frames import TokenRef, book_levels
 from streams.venues.polymarket.wire import BookLevel
@@ -42,7 +43,7 @@ def book_of(document: dict[str, Any], tokens: Mapping[str, TokenRef] | None = No
         bids=bids,
         asks=asks,
         venue_sent_ms=wire_ms(document.get("timestamp")),
-        venue_hash=document.get("hash"),
+        venue_hash=ornament(document, "hash") or None,
         tick_e4=wire_price_e4(str(tick)) if tick else None,
         payload=document,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, Literal, NamedTuple
 
@@ -11,10 +11,9 @@ from streams.market.errors import InvalidAmount
 from streams.market.units import PRICE_ONE_E4
 from streams.venues.common.decimals import plain_decimal, wire_size_e6
 from streams.venues.common.listed_fields import id_of
-from streams.venues.common.times import parse_time
+from streams.venues.common.times import at_ms, at_seconds, parse_time
 from streams.venues.polymarket.amounts import OrderSide
 
-_LAST_SECOND = 100_000_000_000
 _ONE_E10 = 10**10
 _E4_IN_E10 = _ONE_E10 // PRICE_ONE_E4
 TradeStatus = Literal["MATCHED", "MINED", "CONFIRMED", "RETRYING", "FAILED"]
@@ -288,10 +287,4 @@ def _near_e4(price_e10: int) -> int:
 
 def _seconds(value: Any) -> datetime | None:
     """Return a time given as seconds, milliseconds or text: old and new rows differ, and no fill may be lost for it."""
-    if value in (None, ""):
-        return None
-    text = str(value)
-    if not text.isdigit():
-        return parse_time(text)
-    number = int(text)
-    return datetime.fromtimestamp(number / 1000 if number > _LAST_SECOND else number, UTC)
+    return at_seconds(value) or at_ms(value) or parse_time(value)

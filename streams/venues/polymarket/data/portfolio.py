@@ -15,7 +15,7 @@ from typing import Any
 
 from streams.market.errors import InvalidAmount
 from streams.market.units import PRICE_SCALE, SIZE_SCALE
-from streams.venues.common.decimals import plain_decimal
+from streams.venues.common.decimals import plain_decimal, wire_seconds, wire_whole
 from streams.venues.common.listed_fields import flag, id_of
 
 _NO_OUTCOME = 999
@@ -81,15 +81,17 @@ def parse_position(row: Mapping[str, Any]) -> PositionState:
 
 
 def parse_activity(row: Mapping[str, Any]) -> ActivityState:
-    """Return one row of /v2/activity or /activity."""
+    """Return one row of /v2/activity or /activity; raises KeyError where a redemption does not say what it paid."""
+    kind = str(row["type"])
+    size_name = _name_in(row, "usdc_size", "usdcSize")
     return ActivityState(
-        kind=str(row["type"]),
+        kind=kind,
         market_id=str(row.get("condition_id", row.get("conditionId")) or "").lower(),
         token_id=str(row.get("token_id", row.get("asset")) or ""),
         size_e6=floor_e6(row.get("size") or 0),
-        cash_e6=floor_e6(row.get("usdc_size", row.get("usdcSize")) or 0),
+        cash_e6=floor_e6(row[size_name] if kind == "REDEEM" else row.get(size_name) or 0),
         transaction_hash=str(row.get("transaction_hash", row.get("transactionHash")) or ""),
-        happened_at=_at(row["timestamp"]),
+        happened_at=datetime.fromtimestamp(wire_seconds(row["timestamp"]), UTC),
         payload=dict(row),
     )
 
@@ -109,11 +111,11 @@ def next_cursor_of(document: Mapping[str, Any]) -> str:
 
 def floor_e6(value: Any) -> int:
     """Return a JSON number as 1/1,000,000, digits beyond the sixth dropped."""
-    return int((Decimal(plain_decimal(value)) * SIZE_SCALE).to_integral_value(ROUND_FLOOR))
+    return wire_whole((Decimal(plain_decimal(value)) * SIZE_SCALE).to_integral_value(ROUND_FLOOR))
 
 
 def _near_e4(value: Any) -> int:
-    return int((Decimal(plain_decimal(value)) * PRICE_SCALE).to_integral_value(ROUND_HALF_EVEN))
+    return wire_whole((Decimal(plain_decimal(value)) * PRICE_SCALE).to_integral_value(ROUND_HALF_EVEN))
 
 
 def _name_in(row: Mapping[str, Any], second: str, first: str) -> str:
@@ -121,8 +123,4 @@ def _name_in(row: Mapping[str, Any], second: str, first: str) -> str:
 
 
 def _outcome_index(value: Any) -> int | None:
-    return None if value is None or int(value) == _NO_OUTCOME else int(value)
-
-
-def _at(seconds: Any) -> datetime:
-    return datetime.fromtimestamp(int(seconds), UTC)
+    return None if value is None or wire_whole(value) == _NO_OUTCOME else wire_whole(value)

@@ -35,6 +35,8 @@ _UNRESOLVED_WORDS = frozenset({"", "requested", "proposed", "challenged", "dispu
 _HALF = Decimal("0.5")
 _CONDITION_ID = re.compile(r"0x[0-9a-f]{64}")
 _TOKEN_ID = re.compile(r"[1-9][0-9]{0,77}")
+_LONGEST_ID = 500
+"""A name by which people find a market; one that no index holds is left out."""
 _OF_THE_FIRST = ("yes_bid", "yes_ask", "last_price", "spread")
 # The oracle's usual time in which a proposed answer can be disputed; a market with its own states it.
 _USUAL_LIVENESS_S = 7200
@@ -285,7 +287,7 @@ def _ids(payload: Mapping[str, Any], market_id: str, tokens: tuple[str, ...]) ->
         ("slug", ornament(payload, "slug")),
         *(("token", token) for token in tokens),
     ]
-    return tuple((kind, value) for kind, value in ids if value)
+    return tuple((kind, value) for kind, value in ids if value and len(value) <= _LONGEST_ID)
 
 
 def _id_text(payload: Mapping[str, Any], name: str) -> str:

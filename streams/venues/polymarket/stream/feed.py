@@ -284,6 +284,9 @@ class PolymarketFeed:
                 marks = await probe(due) if due else ()
             except StreamsError:
                 continue  # the next round asks again
+            except Exception as error:  # nobody waits for this task: what ends it would end the watch in silence
+                get_logger(venue=str(self.venue)).error("silent tokens could not be read", error=repr(error)[:300])
+                continue
             now = self._clock_ns()
             for mark in marks:
                 self._silence.read(mark, now)

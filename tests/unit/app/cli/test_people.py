@@ -117,6 +117,8 @@ def test_an_account_through_its_life(home: Path) -> None:
         (["tokens", "add", "", "--scopes", "view"], None, 4),
         (["tokens", "add", "bot", "--scopes", "view", "--for", "nobody"], None, 1),
         (["tokens", "revoke", "7"], None, 4),
+        (["tokens", "revoke", "9" * 30], None, 4),
+        (["tokens", "revoke", "0"], None, 4),
     ],
 )
 def test_what_cannot_be_is_one_sentence_and_changes_nothing(

@@ -42,6 +42,13 @@ def test_a_negative_level_is_refused_and_changes_nothing() -> None:
     assert book.bids == {4_000: 10}
 
 
+def test_a_level_larger_than_any_is_refused_and_changes_nothing() -> None:
+    book = _book([(4_000, 10**18)], [])
+    with pytest.raises(IntegrityError):
+        book.apply(LevelChange(Venue.KALSHI, "M", "bid", 4_000, size_change_e6=1))
+    assert book.bids == {4_000: 10**18}
+
+
 def test_the_best_price_moves_when_its_level_goes() -> None:
     book = _book([(4_000, 10), (3_900, 20)], [(4_500, 5)])
     book.apply(LevelChange(Venue.KALSHI, "M", "bid", 4_000, size_change_e6=-10))

@@ -83,7 +83,8 @@ def test_rows_without_an_id_are_refused_by_name() -> None:
     trade = order | {"taker_order_id": "0xb", "size": "1", "maker_orders": []}
     position = {"condition_id": "0xAb", "token_id": "1", "current_size": 1}
     assert parse_position(position).market_id == "0xab"
-    assert parse_activity({"type": "REDEEM", "condition_id": "0xAb", "timestamp": 1}).market_id == "0xab"
+    redeemed = {"type": "REDEEM", "condition_id": "0xAb", "usdc_size": 1, "timestamp": 1}
+    assert parse_activity(redeemed).market_id == "0xab"
     for bad in NO_IDS:
         for name in ("id", "market", "asset_id"):
             with pytest.raises(ValueError, match=name):

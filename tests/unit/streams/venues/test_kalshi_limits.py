@@ -10,11 +10,19 @@ from typing import Any
 import httpx
 import pytest
 
-from streams.market.errors import InvalidAmount, RateLimited, StreamsError, TransientError
+from streams.market.errors import InvalidAmount, MalformedFrame, RateLimited, StreamsError, TransientError
 from streams.settings import Settings
 from streams.venues.common.endpoints import endpoints
+from streams.venues.common.responses import read
 from streams.venues.common.token_buckets import FileLedger, Ledger, MemoryLedger
-from streams.venues.kalshi.limits import AccountLimits, BucketTerms, EndpointCosts, KalshiLimits, parse_costs
+from streams.venues.kalshi.limits import (
+    AccountLimits,
+    BucketTerms,
+    EndpointCosts,
+    KalshiLimits,
+    parse_costs,
+    parse_limits,
+)
 from streams.venues.kalshi.rest.client import KalshiClient
 from streams.venues.kalshi.types.orders import OrderRequest
 from tests.support.kalshi_stub import CREDENTIALS
@@ -235,3 +243,43 @@ def test_a_cost_below_zero_is_no_cost() -> None:
     entry = {"method": "GET", "path": "/trade-api/v2/markets", "cost": -5}
     with pytest.raises(InvalidAmount):
         parse_costs({"default_cost": 10, "endpoint_costs": [entry]})
+
+
+NO_TOKENS = [
+    None,
+    True,
+    0,
+    -1,
+    1e-9,
+    1e-320,
+    1e300,
+    float("nan"),
+    float("inf"),
+    "NaN",
+    "inf",
+    "1e999",
+    "1_0",
+    "",
+    [],
+    {},
+]
+
+
+@pytest.mark.parametrize("value", NO_TOKENS)
+@pytest.mark.parametrize("name", ["refill_rate", "bucket_capacity"])
+@pytest.mark.parametrize("side", ["read", "write"])
+def test_a_bucket_that_would_let_nothing_through_is_not_taken_over(side: str, name: str, value: object) -> None:
+    usual = {"refill_rate": 200, "bucket_capacity": 600}
+    assert read({"read": usual, "write": usual}, parse_limits).reads == BucketTerms(200.0, 600.0)
+    with pytest.raises(MalformedFrame):
+        read({"read": usual, "write": usual, side: {**usual, name: value}}, parse_limits)
+
+
+@pytest.mark.parametrize("value", [value for value in NO_TOKENS if value not in (0, 1e-9, 1e-320)])
+def test_a_cost_that_is_none_is_not_taken_over(value: object) -> None:
+    listed = {"method": "GET", "path": "/trade-api/v2/markets", "cost": 10}
+    assert read({"default_cost": 10, "endpoint_costs": [listed]}, parse_costs).costs == {"GET /markets": 10.0}
+    with pytest.raises(MalformedFrame):
+        read({"default_cost": value}, parse_costs)
+    with pytest.raises(MalformedFrame):
+        read({"default_cost": 10, "endpoint_costs": [listed | {"cost": value}]}, parse_costs)
