@@ -45,7 +45,6 @@ def send_alerts(connection: Connection, settings: Settings, rests: Rests, *, cou
         courier: Who carries; default: one over the channels of the settings.
     """
     channels = channels_of(settings)
-    delivery.note_look(connection, SENDER, [channel.kind for channel in channels])
     taken = [severity for severity in SEVERITIES if any(channel.takes(severity) for channel in channels)]
     result = Round()
     for alert in delivery.note_no_channel(connection, taken):
@@ -56,6 +55,8 @@ def send_alerts(connection: Connection, settings: Settings, rests: Rests, *, cou
     test = delivery.take_test(connection)
     if test is not None:
         _test(connection, settings, channels, test)
+    # A round that breaks off is no look: where each does, the supervisor tells that nobody sends alerts.
+    delivery.note_look(connection, SENDER, [channel.kind for channel in channels])
     return result
 
 

@@ -129,6 +129,7 @@ class AlarmPost:
                 self.send_due()
             except Exception as error:  # an alarm that cannot be sent ends nobody's thread
                 log.warning("an alarm was not sent", reason=type(error).__name__)
+                time.sleep(_LOOK_S)
 
     def send_due(self) -> bool:
         """Send what is due, of one key; returns whether there was anything."""

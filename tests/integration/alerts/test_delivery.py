@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,18 @@ def test_a_first_channel_that_hangs_holds_neither_the_second_nor_the_round(
     assert (len(first.received), len(second.received)) == (1, 5)
     took = [r.took_ms for alert in load_inbox(connection) for r in alert.receipts if r.error == "timeout"]
     assert len(took) == 1
+
+
+@pytest.mark.parametrize("how", ["hangs", "drips"])
+def test_the_second_channel_has_it_within_thirty_seconds_by_the_clock(
+    connection: Connection, tmp_path: Path, how: How
+) -> None:
+    raised(connection)
+    with local_channel(how) as first, local_channel() as second:
+        started = time.monotonic()
+        assert send_alerts(connection, settings(tmp_path, first.apprise, second.apprise), Rests()).sent == 1
+        assert time.monotonic() - started < 30
+    assert len(second.received) == 1
 
 
 def test_what_no_channel_takes_is_tried_again_later_and_later(connection: Connection, tmp_path: Path) -> None:

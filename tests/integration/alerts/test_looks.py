@@ -20,6 +20,7 @@ from orchestration.resources import PlatformResource
 from streams.alerting.courier import Rests
 from streams.settings import load_settings
 from streams.storage.database import Connection, connect
+from streams.storage.store.alerting import delivery
 from streams.storage.store.alerting.delivery import load_look_ages_s
 from streams.storage.store.alerting.facts import load_table_facts
 from streams.storage.store.alerts import raise_alert
@@ -118,3 +119,16 @@ def test_each_look_is_noted_also_where_nothing_is_wrong(
     ages = load_look_ages_s(connection)
     assert set(ages) == {"watcher", "sender"}
     assert all(0 <= age < 60 for age in ages.values())
+
+
+def test_a_round_that_breaks_off_each_time_is_no_look(
+    connection: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(*_: object) -> None:
+        raise RuntimeError("a row that cannot be read")
+
+    settings = load_settings(home=tmp_path, alert_channels="json://127.0.0.1")
+    monkeypatch.setattr(delivery, "load_due_alerts", refuses)
+    with pytest.raises(RuntimeError):
+        send_alerts(connection, settings, Rests())
+    assert load_look_ages_s(connection) == {}, "else nobody would tell that nothing is sent"

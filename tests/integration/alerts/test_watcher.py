@@ -25,9 +25,10 @@ from orchestration.alerting.sender import send_alerts
 from orchestration.defs.alerting import sensors
 from orchestration.defs.alerting.sensors import alert_watcher
 from orchestration.resources import PlatformResource
-from orchestration.runtime.failures import alert_facts
+from orchestration.runtime.failures import alert_facts, retries
 from orchestration.runtime.orphaned_runs import end_orphaned_runs
 from streams.alerting.courier import Rests
+from streams.market.errors import TransientError
 from streams.settings import load_settings
 from streams.storage.database import Connection, connect
 from tests.support.alert_channels import local_channel, refused_port
@@ -152,6 +153,36 @@ def test_a_job_that_fails_is_told_until_a_later_run_succeeds(
     some_work.execute_in_process(instance=instance)
     watch(instance, platform)
     assert open_kinds(connection) == []
+
+
+def test_a_step_that_is_begun_anew_is_told_once_and_after_the_last_try(
+    instance: dg.DagsterInstance,
+    platform: PlatformResource,
+    connection: Connection,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(retries, "WAITS_S", (0.0, 0.0, 0.0))
+    told_before: list[int] = []
+
+    @dg.op
+    @retries.retried
+    def meets_a_venue_that_is_away() -> None:
+        watch(instance, platform)
+        told_before.append(len(load_inbox(connection)))
+        raise TransientError("no connection")
+
+    @dg.job
+    def some_discovery() -> None:
+        meets_a_venue_that_is_away()
+
+    some_discovery.execute_in_process(instance=instance, raise_on_error=False)
+    assert told_before == [0, 0, 0, 0]
+    watch(instance, platform)
+    watch(instance, platform)
+    (message,) = told(connection, tmp_path)
+    assert message.startswith("run_failed: some_discovery: run ")
+    assert "TransientError: no connection" in message
 
 
 def test_a_run_whose_process_is_gone_is_told(
