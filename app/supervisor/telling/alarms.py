@@ -15,7 +15,8 @@ from streams.storage.database import Connection
 from streams.storage.store.alerting.alarms import Alarm
 from streams.storage.store.alerts import alert_text
 
-_SETTLE_LIMIT_S = 12.0
+_SETTLE_LIMIT_S = 25.0
+"""A first channel that hangs takes ten; a second one that is loaded now takes its time as well."""
 
 log = get_logger(room="supervisor")
 
@@ -79,7 +80,7 @@ class Alarms:
         self._book.take_in(connection)
 
     def settle(self) -> None:
-        """Give what is being told the time to arrive, at most twelve seconds: this process is about to end."""
+        """Give what is being told the time to arrive, at most 25 seconds: this process is about to end."""
         self._post.settle(_SETTLE_LIMIT_S)
 
 

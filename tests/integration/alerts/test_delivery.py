@@ -168,8 +168,11 @@ def test_grave_ones_go_first_and_one_that_is_poison_blocks_nobody(connection: Co
     assert (order, done.sent, done.failed) == (["poison", "c", "a"], 2, 1)
 
 
-def test_two_senders_at_once_send_each_alert_once(database: str, connection: Connection, tmp_path: Path) -> None:
-    for number in range(5):
+@pytest.mark.parametrize("subjects", [5, 8], ids=["a message each", "digests"])
+def test_two_senders_at_once_send_each_alert_once(
+    database: str, connection: Connection, tmp_path: Path, subjects: int
+) -> None:
+    for number in range(subjects):
         for kind in ("kill", "disk", "child", "ledger"):
             raised(connection, f"{kind} {number}", kind=kind)
     with local_channel() as local:
@@ -185,7 +188,7 @@ def test_two_senders_at_once_send_each_alert_once(database: str, connection: Con
         for sender in senders:
             sender.join()
         send_alerts(connection, chosen, Rests())
-    told = [received["alert_id"] for received in local.received]
+    told = [number for received in local.received for number in received.get("alert_ids", [received["alert_id"]])]
     assert sorted(told) == sorted(set(told)) == sorted(alert.alert_id for alert in load_inbox(connection))
 
 
