@@ -75,7 +75,11 @@ class Settings(SignIn, Places):
     full_sweep_hour_utc: int = Field(5, ge=0, le=23, description="Hour of the daily full sweep.")
     discovery_page_retries: int = Field(4, ge=0, le=100, description="Attempts after the first for a page that fails.")
     discovery_dead_letter_share: float = Field(
-        0.01, ge=0, le=1, description="Share of a sweep's entries set aside above which it alerts."
+        0.01,
+        ge=0,
+        le=1,
+        description="Share of a sweep's entries, or of a venue's frames within an hour, that cannot be used, above "
+        "which it alerts.",
     )
     backfill_days: int = Field(7, ge=0, le=90, description="Days of candlesticks loaded at the first pass.")
     backfill_market_limit: int = Field(

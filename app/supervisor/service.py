@@ -279,7 +279,7 @@ class Supervisor:
         watch = Watch(watched, self._alarms, self._report)
         disk = DiskGuard(self._settings, self._alarms, self._end_batch_runs)
         signs = VitalSigns(self._settings, self._alarms)
-        ping = DeadManPing(self._settings, signs.why_ill)
+        ping = DeadManPing(self._settings, signs.why_ill, self._alarms)
         logs_at = disk_at = kills_at = now
         while not self._stop.wait(0.5) and (seconds is None or now - started < seconds):
             now = time.monotonic()

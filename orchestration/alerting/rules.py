@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 
 from orchestration.alerting.facts import DagsterFacts, Facts
 from streams.alerting.facts import LedgerReading, TableFacts, VenueFacts
@@ -64,7 +63,7 @@ def due_alerts(facts: Facts, limits: Limits) -> list[Judged]:
     if facts.dagster is not None:
         judged += _of_dagster(facts.dagster, facts.watched_s)
     if facts.tables is not None:
-        judged += _of_tables(facts.tables, limits)
+        judged += _of_tables(facts.tables, limits, facts.watched_s)
     return judged
 
 
@@ -146,17 +145,23 @@ def _ago(seconds: float) -> str:
 # -- tables ------------------------------------------------------------------------------------------------------------
 
 
-def _of_tables(facts: TableFacts, limits: Limits) -> Iterator[Judged]:
-    yield Judged("silent_venue:", [wanted for venue in facts.venues for wanted in _silent(venue)])
+def _of_tables(facts: TableFacts, limits: Limits, watched_s: float) -> Iterator[Judged]:
+    yield Judged(
+        "silent_venue:",
+        [wanted for venue in facts.venues for wanted in _silent(venue)],
+        [f"silent_venue:{venue.venue}" for venue in facts.venues if not _is_heard(venue) and _is_quiet(venue)],
+    )
     yield Judged(
         "discovery_behind:",
-        [wanted for venue in facts.venues for wanted in _behind(venue, limits.discovery_interval_s)],
+        [wanted for venue in facts.venues for wanted in _behind(venue, limits.discovery_interval_s, watched_s)],
     )
     yield Judged(
         "dead_letters:recorder:",
         [wanted for venue in facts.venues for wanted in _unusable(venue, limits.dead_letter_share)],
     )
-    by_venue = {venue: list(readings) for venue, readings in groupby(facts.ledger, lambda reading: reading.venue)}
+    by_venue: dict[str, list[LedgerReading]] = {venue.venue: [] for venue in facts.venues}
+    for reading in facts.ledger:
+        by_venue.setdefault(reading.venue, []).append(reading)
     yield Judged(
         "ledger:",
         [wanted for readings in by_venue.values() for wanted in _differs(readings)],
@@ -166,19 +171,31 @@ def _of_tables(facts: TableFacts, limits: Limits) -> Iterator[Judged]:
     yield Judged("undelivered", [_wanted("undelivered", "", undelivered)] if facts.undelivered else [])
 
 
+def _is_heard(venue: VenueFacts) -> bool:
+    """Whether somebody has listened for long enough to say that the venue is silent, or that it is not."""
+    return venue.recorded_s is not None and venue.recorded_s > _SILENT_S
+
+
+def _is_quiet(venue: VenueFacts) -> bool:
+    return venue.markets > 0 and venue.quiet_s > _SILENT_S
+
+
 def _silent(venue: VenueFacts) -> list[WantedAlert]:
-    is_recorded = venue.markets > 0 and venue.recorded_s is not None and venue.recorded_s > _SILENT_S
-    if not is_recorded or venue.quiet_s <= _SILENT_S:
+    if not _is_heard(venue) or not _is_quiet(venue):
         return []
     message = f"{venue.venue} has sent nothing for {_ago(venue.quiet_s)}; {venue.markets} of its markets are recorded."
     return [_wanted("silent_venue", venue.venue, message)]
 
 
-def _behind(venue: VenueFacts, interval_s: float) -> list[WantedAlert]:
+def _behind(venue: VenueFacts, interval_s: float, watched_s: float) -> list[WantedAlert]:
     limit_s = max(_SWEEPS_MISSED * interval_s, _BEHIND_AT_LEAST_S)
-    if venue.sweep_age_s is None or venue.sweep_age_s <= limit_s:
+    age_s = watched_s if venue.sweep_age_s is None else venue.sweep_age_s
+    if age_s <= limit_s:
         return []
-    message = f"The last good sweep of {venue.venue} ended {_ago(venue.sweep_age_s)} ago."
+    if venue.sweep_age_s is None:
+        message = f"No sweep of {venue.venue} has ended well in {_ago(age_s)}."
+    else:
+        message = f"The last good sweep of {venue.venue} ended {_ago(age_s)} ago."
     return [_wanted("discovery_behind", venue.venue, message)]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from streams.alerting.channels import Channel, channels_of
 from streams.alerting.courier import Courier, Rests, try_channels
-from streams.alerting.kinds import SEVERITIES
+from streams.alerting.kinds import SEVERITIES, Severity
 from streams.alerting.messages import DueAlert, Message, message_of, plan_messages
 from streams.alerting.sending import Outcome
 from streams.logs import get_logger
@@ -33,7 +33,7 @@ class Round:
 
 
 def send_alerts(connection: Connection, settings: Settings, rests: Rests, *, courier: Courier | None = None) -> Round:
-    """Send every alert that is due; the log has each, whatever becomes of its delivery.
+    """Send every alert that is due, then one test that was asked for; the log has each, whatever becomes of it.
 
     Safe beside another sender, and to be broken off anywhere: an alert is claimed before it is sent, so one that was
     under way when its sender died is sent again after a while.
@@ -45,29 +45,37 @@ def send_alerts(connection: Connection, settings: Settings, rests: Rests, *, cou
         courier: Who carries; default: one over the channels of the settings.
     """
     channels = channels_of(settings)
-    delivery.note_look(connection, SENDER, [channel.kind for channel in channels])
     taken = [severity for severity in SEVERITIES if any(channel.takes(severity) for channel in channels)]
     result = Round()
-    for test in delivery.take_tests(connection):
-        _test(connection, settings, channels, test)
     for alert in delivery.note_no_channel(connection, taken):
         _log(alert)
         result.no_channel += 1
-    due = {alert.alert_id: alert for alert in delivery.load_due_alerts(connection, taken)} if taken else {}
+    if taken:
+        _send_due(connection, settings, courier or Courier(channels, settings.venues, rests), taken, result)
+    test = delivery.take_test(connection)
+    if test is not None:
+        _test(connection, settings, channels, test)
+    # A round that breaks off is no look: where each does, the supervisor tells that nobody sends alerts.
+    delivery.note_look(connection, SENDER, [channel.kind for channel in channels])
+    return result
+
+
+def _send_due(
+    connection: Connection, settings: Settings, courier: Courier, taken: Sequence[Severity], result: Round
+) -> None:
+    cooldown_s = settings.alert_cooldown_s
+    due = {alert.alert_id: alert for alert in delivery.load_due_alerts(connection, taken, cooldown_s)}
     if not due:
-        return result
+        return
     last_sent = delivery.load_last_sent(connection, {alert.dedup_key for alert in due.values()})
     now = delivery.database_now(connection)
-    messages = plan_messages([_due(alert) for alert in due.values()], last_sent, now, settings.alert_cooldown_s)
-    carrier = courier or Courier(channels, settings.venues, rests)
-    for message in messages:
-        if carrier.is_over:
-            break
+    for message in plan_messages([_due(alert) for alert in due.values()], last_sent, now, cooldown_s):
+        if courier.is_over:
+            return
         for told in message.alerts:
             if not due[told.alert_id].attempts:
                 _log(due[told.alert_id])
-        _send(connection, carrier, message, result)
-    return result
+        _send(connection, courier, message, result)
 
 
 def _test(connection: Connection, settings: Settings, channels: Sequence[Channel], test: UnsentAlert) -> None:

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from orchestration.alerting.rules import Judged, Limits
-from streams.inert import one_line
-from streams.redaction import redact_text
 from streams.settings import Settings
 from streams.storage.database import Connection
 from streams.storage.store.alerts import clear_alerts_under, raise_alert
 
 WATCHER = "watcher"
 """Name under which a look is noted."""
-_LENGTH_MAX = 500
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -35,6 +32,5 @@ def apply(connection: Connection, judged: Sequence[Judged]) -> tuple[int, int]:
         keys = [*part.unknown, *(alert.key for alert in part.wanted)]
         closed += clear_alerts_under(connection, part.prefix, keys)
         for alert in part.wanted:
-            message = one_line(redact_text(alert.message), _LENGTH_MAX)
-            opened += raise_alert(connection, alert.kind, alert.severity, alert.key, message, alert.detail)
+            opened += raise_alert(connection, alert.kind, alert.severity, alert.key, alert.message, alert.detail)
     return opened, closed

@@ -21,6 +21,7 @@ from streams.storage.store.alerts import (
     alert_detail,
     clear_alert,
     clear_other_alerts,
+    clear_settled_alerts,
     merge_alert_detail,
     raise_alert,
 )
@@ -61,6 +62,7 @@ async def run_cycle(connection: Connection, context: TradingContext, run_id: str
     commands = await obey(connection, context, run_id)
     settled = await settle(connection, context)
     alarm_overdue(connection, context.mode)
+    clear_settled_alerts(connection)
     compact_totals(connection)
     balances = await compare_balances(connection, context)
     if failure is not None:

@@ -12,7 +12,7 @@ from orchestration.runtime.unfinished_runs import unfinished_runs
 from orchestration.tags import SHARD_TAG
 from streams.recorder.service import lease_name
 from streams.storage.database import Connection
-from streams.storage.store.alerts import clear_alert, raise_alert
+from streams.storage.store.alerts import clear_alert, clear_other_alerts, raise_alert
 from streams.storage.store.leases import LeaseRow, find_lease, is_holder_dead
 
 START_LIMIT_S = 60.0
@@ -95,6 +95,7 @@ def alert_on_silence(connection: Connection, shards: int, limit_s: float, watche
         The seconds since each shard's last sign of life; a shard that was never recorded is missing.
     """
     ages = {}
+    clear_other_alerts(connection, "stale_recorder", [f"stale_recorder:{shard}" for shard in range(shards)])
     for shard in range(shards):
         lease = find_lease(connection, lease_name(shard))
         if lease is None:

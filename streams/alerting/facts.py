@@ -14,12 +14,12 @@ class VenueFacts:
     """What is known of one venue.
 
     Attributes:
-        recorded_s: For how long a recorder that lives has had its shard; None: none lives.
+        recorded_s: For how long the recorder that has lived longest has had its shard; None: none lives.
         markets: Markets of the venue that are recorded and not over.
         quiet_s: Since its newest quote was received, at most `QUIET_WINDOW_S`.
         sweep_age_s: Since its last good sweep ended; None: there was none.
         letters: Input of the last hour's sockets that could not be used.
-        frames: Frames of the last hour, of all venues.
+        frames: Its frames in the segments that were written to within the last hour.
     """
 
     venue: str

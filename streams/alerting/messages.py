@@ -71,17 +71,20 @@ def rank(severity: Severity) -> int:
     return SEVERITIES.index(severity)
 
 
-def plan_messages(
-    due: Sequence[DueAlert], last_sent: Mapping[str, datetime], now: datetime, cooldown_s: float
-) -> list[Message]:
+LastSent = Mapping[tuple[str, Severity], datetime]
+"""When an alert of a key and of a severity was sent last."""
+
+
+def plan_messages(due: Sequence[DueAlert], last_sent: LastSent, now: datetime, cooldown_s: float) -> list[Message]:
     """Return the messages to send now, the gravest first, then the oldest.
 
-    What was sent less than `cooldown_s` seconds ago under the same key waits; then all that happened meanwhile is one
-    message. A last sending that lies in the future, because a clock was put back, holds nothing up.
+    Where an alert of the same key, as grave or graver, was sent less than `cooldown_s` seconds ago, it waits; then all
+    that happened meanwhile is one message. A last sending that lies in the future, because a clock was put back, holds
+    nothing up.
 
     Args:
         due: Alerts that were not sent yet.
-        last_sent: By key, when an alert of it was sent last.
+        last_sent: What was sent before.
         now: By the clock that wrote these times.
         cooldown_s: Seconds.
     """
@@ -90,8 +93,9 @@ def plan_messages(
         by_key[alert.key].append(alert)
     by_kind: defaultdict[str, list[list[DueAlert]]] = defaultdict(list)
     for key, alerts in by_key.items():
-        sent = last_sent.get(key)
-        if sent is None or not timedelta(0) <= now - sent < timedelta(seconds=cooldown_s):
+        as_grave = SEVERITIES[rank(_gravest(alerts)) :]
+        sent = [last_sent[key, severity] for severity in as_grave if (key, severity) in last_sent]
+        if not any(timedelta(0) <= now - at < timedelta(seconds=cooldown_s) for at in sent):
             by_kind[alerts[-1].kind].append(alerts)
     messages = []
     for subjects in by_kind.values():

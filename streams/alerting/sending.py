@@ -6,6 +6,7 @@ import logging
 import re
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -23,6 +24,12 @@ TEXT_MAX = 3000
 """Characters of a message; what is cut is in the inbox."""
 _STATUS = re.compile(r"error=(\d{3})\b")
 _RESERVE_S = 1.0
+_SLOW_MS = 3000
+_TEXT_LEAST = 40
+_SLACK = 16
+"""Characters that apprise may put between title and text."""
+_ABANDONED_MAX = 4
+"""So many attempts through a channel may go on without end before it is asked no more until one of them ends."""
 
 Post = Callable[[Channel, Message, str, float], str]
 """(channel, message, environment, limit in seconds) -> class of the error, empty where it was sent."""
@@ -42,17 +49,18 @@ class Outcome:
 
     @property
     def is_hung(self) -> bool:
-        """Whether the channel did not answer in time."""
-        return self.error == TIMEOUT
+        """Whether the channel did not answer in time, or took long to fail: the next message would wait for it too."""
+        return self.error == TIMEOUT or (bool(self.error) and self.took_ms >= _SLOW_MS)
 
 
 TIMEOUT = "timeout"
+_abandoned: defaultdict[Channel, list[threading.Thread]] = defaultdict(list)
 
 
 def send(channel: Channel, message: Message, environment: str, limit_s: float, post: Post | None = None) -> Outcome:
     """Send a message through a channel; returns within `limit_s` seconds.
 
-    A channel that hangs keeps its thread, a daemon, and nobody else.
+    A channel that hangs keeps its thread, a daemon, and nobody else; one that keeps several is not asked meanwhile.
 
     Args:
         channel: Where to.
@@ -70,9 +78,14 @@ def send(channel: Channel, message: Message, environment: str, limit_s: float, p
         except BaseException as error:  # a message that cannot be written costs itself; its error may hold an address
             found.append(type(error).__name__)
 
+    going_on = _abandoned[channel] = [thread for thread in _abandoned[channel] if thread.is_alive()]
+    if len(going_on) >= _ABANDONED_MAX:
+        return Outcome(TIMEOUT, 0)
     thread = threading.Thread(target=work, name=f"alert-{channel.place}", daemon=True)
     thread.start()
     thread.join(limit_s)
+    if not found:
+        going_on.append(thread)
     return Outcome(found[0] if found else TIMEOUT, round((time.monotonic() - started) * 1000))
 
 
@@ -91,7 +104,7 @@ def body_of(message: Message, environment: str) -> dict[str, Any]:
         "raised_at": newest.raised_at.isoformat(),
         "kind": message.kind,
         "severity": message.shown_severity,
-        "message": one_line(message.text, TEXT_MAX),
+        "message": _within(message.text, TEXT_MAX),
         "remedy": message.remedy,
         "detail": newest.detail,
         "environment": environment,
@@ -99,6 +112,11 @@ def body_of(message: Message, environment: str) -> dict[str, Any]:
     if len(message.alerts) > 1:
         body["alert_ids"] = [alert.alert_id for alert in message.alerts]
     return body
+
+
+def _within(text: str, most: int) -> str:
+    """Return a text as one line of so many characters, those that came by writing signs as their codes too."""
+    return one_line(one_line(text), most)
 
 
 def _post_json(address: str, body: dict[str, Any], limit_s: float) -> str:
@@ -114,15 +132,25 @@ def _post_json(address: str, body: dict[str, Any], limit_s: float) -> str:
 def _notify(address: str, message: Message, environment: str) -> str:
     """Send by apprise. Its log lines, which may name hosts, are read for the class of the error and go nowhere."""
     apprise = _apprise()
-    service = apprise.Apprise.instantiate(address, asset=apprise.AppriseAsset(async_mode=False))
+    # Who is sent elsewhere has told nobody: a page to sign in at answers with 200.
+    asset = apprise.AppriseAsset(async_mode=False, http_redirects=False)
+    service = apprise.Apprise.instantiate(address, asset=asset)
     if service is None:
         return "unusable address"
-    sender = apprise.Apprise(asset=apprise.AppriseAsset(async_mode=False))
+    if service.overflow_mode == apprise.OverflowMode.UPSTREAM:
+        # A service refuses what is longer than it takes, at each attempt: what there is no room for is left out.
+        service.overflow_mode = apprise.OverflowMode.TRUNCATE
+    sender = apprise.Apprise(asset=asset)
     sender.add(service)
+    title = f"Crossbook ({environment}): {message.shown_severity}, {message.kind}"
+    way_out = "" if message.is_end else f"\nWay out: {message.remedy}"
+    room = service.body_maxlen - len(title) - len(way_out) - _SLACK
+    if service.notify_format != apprise.NotifyFormat.TEXT:
+        room = room * 4 // 5  # signs that act in Markdown or HTML are written as several
     kind = {"critical": "failure", "warning": "warning", "notice": "info"}[message.shown_severity]
     result = sender.notify(
-        title=f"Crossbook ({environment}): {message.shown_severity}, {message.kind}",
-        body=one_line(message.text, TEXT_MAX) + ("" if message.is_end else f"\nWay out: {message.remedy}"),
+        title=title,
+        body=_within(message.text, max(_TEXT_LEAST, min(room, TEXT_MAX))) + way_out,
         notify_type="success" if message.is_end else kind,
         body_format="text",
     )

@@ -22,7 +22,7 @@ class ConnectionRows:
         self._venue = venue
         self._run_id = run_id
         self._alert = f"session_failed:{shard}:{venue}"
-        self._has_alerted = False
+        self._may_be_open = True  # the run before may have left it
 
     def open(self, connection_id: str, *, is_polled: bool) -> None:
         """Note an attempt to connect that begins now."""
@@ -42,15 +42,15 @@ class ConnectionRows:
 
     def alert_failure(self, reason: str) -> None:
         """Alert that the session met an error nobody foresaw."""
-        self._has_alerted = True
+        self._may_be_open = True
         message = f"The recorder's session with {self._venue} failed and is started again: {_storable(reason)}"
         key = self._alert
         self._sink.call(lambda connection: raise_alert(connection, "session_failed", "critical", key, message))
 
     def clear_failure(self) -> None:
-        """Close the alert: a connection has lasted."""
-        if self._has_alerted:
-            self._has_alerted = False
+        """Close the alert, whichever run opened it: a connection has lasted."""
+        if self._may_be_open:
+            self._may_be_open = False
             self._sink.call(partial(clear_alert, dedup_key=self._alert))
 
 

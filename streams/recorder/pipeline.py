@@ -204,7 +204,8 @@ class Pipeline:
     # -- frames -----------------------------------------------------------------------------------------------------
 
     def _on_frame(self, record: Record) -> None:
-        self._batch.frames += 1
+        assert record.venue is not None
+        self._batch.venue_frames[record.venue] += 1
         self.counters["frames"] += 1
         connection = self.connections.get(record.connection)
         if connection is None:

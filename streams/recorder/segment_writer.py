@@ -87,9 +87,9 @@ class SegmentWriter:
             self._append(RecordKind.TICK, None, 0, now, b"")
         self.drain()
         self.flush()
-        if self._has_alerted and not self.is_losing and time.monotonic() - self._last_loss > _QUIET_AFTER_S:
+        if not self.is_losing and time.monotonic() - self._last_loss > _QUIET_AFTER_S:
             self._has_alerted = False
-            self._sink.clear_disk()
+            self._sink.clear_disk(_QUIET_AFTER_S)
 
     @property
     def is_full(self) -> bool:

@@ -127,7 +127,6 @@ class Session:
                 return
             if time.monotonic() - begun > _SETTLED_AFTER_S:
                 delay = _FIRST_DELAY_S
-                self._rows.clear_failure()
             pause = _REFUSED_DELAY_S if ended.cause == "authentication" else delay * random.uniform(0.5, 1.0)
             pause = max(pause, ended.wait_s)
             self._log.warning("connection ended", cause=ended.cause, reason=str(ended), next_in_s=round(pause, 2))
@@ -226,9 +225,11 @@ class Session:
                     await asyncio.sleep(0.01)
 
     async def _keep(self, feed: Feed, number: int) -> None:
-        seen = -1
+        seen, begun = -1, time.monotonic()
         while True:
             self._changed.clear()
+            if time.monotonic() - begun > _SETTLED_AFTER_S:
+                self._rows.clear_failure()
             if self._must_reconnect:
                 raise _Ended("channel_error", "the venue ended the subscription")
             await self._reconcile_subscriptions(feed, number)

@@ -94,6 +94,7 @@ class Sink:
         self.failed_syncs = 0
         self._busy_since: float | None = None
         self._give_up_at: float | None = None
+        self._disk_failed_at: float | None = time.monotonic()  # the run before may have left its alert
         self._connection: Connection | None = None
         self._thread = threading.Thread(target=self._run, name="recorder-sink", daemon=True)
 
@@ -133,13 +134,16 @@ class Sink:
 
     def alert_disk(self, reason: str) -> None:
         """Alert that segments cannot be written."""
+        self._disk_failed_at = time.monotonic()
         message = f"Recorder shard {self._shard} cannot write its segments: {reason}"
         key = f"disk_full:shard:{self._shard}"
         self._hand_over(lambda connection: raise_alert(connection, "disk_full", "critical", key, message))
 
-    def clear_disk(self) -> None:
-        """Close that alert."""
-        self._hand_over(partial(clear_alert, dedup_key=f"disk_full:shard:{self._shard}"))
+    def clear_disk(self, quiet_s: float) -> None:
+        """Close that alert, whichever run opened it, once the disk has refused nothing for so many seconds."""
+        if self._disk_failed_at is not None and time.monotonic() - self._disk_failed_at > quiet_s:
+            self._disk_failed_at = None
+            self._hand_over(partial(clear_alert, dedup_key=f"disk_full:shard:{self._shard}"))
 
     def take_segment(self) -> OpenSegment | None:
         """Return the segment kept ready, None when there is none yet; the next one is made in the background."""

@@ -7,6 +7,7 @@ replaced meanwhile, changes nothing.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import astuple, dataclass, field
@@ -14,6 +15,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 import psycopg
+from psycopg.types.json import Jsonb
 
 from streams.market.errors import PermanentError
 from streams.market.identity import Venue
@@ -63,7 +65,7 @@ class RowBatch:
     end_offset: int
     lines: dict[str, list[str]] = field(default_factory=lambda: {table: [] for table in TABLES})
     coverage: list[CoverageChange] = field(default_factory=list)
-    frames: int = 0
+    venue_frames: Counter[Venue] = field(default_factory=Counter)
     is_last: bool = False
     is_in_segment_only: bool = False
 
@@ -72,6 +74,11 @@ class RowBatch:
         self.lines = {table: [] for table in TABLES}
         self.coverage = []
         self.is_in_segment_only = True
+
+    @property
+    def frames(self) -> int:
+        """How many frames of all venues it holds."""
+        return self.venue_frames.total()
 
     @property
     def rows(self) -> int:
@@ -87,7 +94,7 @@ class RowBatch:
         for table, lines in later.lines.items():
             self.lines[table].extend(lines)
         self.coverage.extend(later.coverage)
-        self.frames += later.frames
+        self.venue_frames += later.venue_frames
         self.end_offset = later.end_offset
         self.is_last = later.is_last
 
@@ -179,7 +186,8 @@ def _days(batch: RowBatch) -> set[TableDay]:
 def _commit(connection: Connection, shard: int, run_id: str, batch: RowBatch) -> bool:
     with connection.transaction():
         row = connection.execute(
-            "SELECT committed_offset, closed_at FROM raw.segments WHERE segment_id = %s FOR UPDATE", (batch.segment_id,)
+            "SELECT committed_offset, closed_at, venue_frames FROM raw.segments WHERE segment_id = %s FOR UPDATE",
+            (batch.segment_id,),
         ).fetchone()
         if row is None:
             raise WatermarkMoved(f"segment {batch.segment_id} is not registered")
@@ -191,11 +199,13 @@ def _commit(connection: Connection, shard: int, run_id: str, batch: RowBatch) ->
             raise WatermarkMoved(f"segment {batch.segment_id} was finished by another recorder")
         connection.execute(
             """UPDATE raw.segments SET committed_offset = %s, bytes_written = %s, frames = frames + %s,
-                   deltas = deltas + %s, closed_at = CASE WHEN %s THEN clock_timestamp() END WHERE segment_id = %s""",
+                   venue_frames = %s, deltas = deltas + %s,
+                   closed_at = CASE WHEN %s THEN clock_timestamp() END WHERE segment_id = %s""",
             (
                 batch.end_offset,
                 batch.end_offset,
                 batch.frames,
+                Jsonb(batch.venue_frames + Counter(row["venue_frames"])),
                 len(batch.lines["book_deltas"]),
                 batch.is_last,
                 batch.segment_id,

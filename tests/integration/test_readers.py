@@ -27,6 +27,7 @@ from streams.storage.reader.apply import apply_reader_limits
 from streams.storage.reader.watchdog import ReaderWatchdog, end_readers, insist
 from streams.storage.schema import migrate
 from streams.storage.server.embedded import EmbeddedServer
+from streams.storage.store.alerts import list_alerts, raise_alert
 from streams.storage.store.guards.locks import hold, make_guards
 from streams.storage.store.ledger import lock_market
 from streams.storage.store.risk import current_switch, lock_acting
@@ -272,6 +273,18 @@ def test_nobody_but_readers_is_ended(database: str, reader: str) -> None:
 def _take_acting(connection: Connection) -> None:
     with connection.transaction():
         lock_acting(connection)
+
+
+def test_an_alert_that_a_watchdog_before_left_is_over_in_its_time(database: str) -> None:
+    now = [0.0]
+    dog = ReaderWatchdog(lambda: database, LIMITS, 1.0, lambda: now[0])
+    with connect(database) as connection:
+        raise_alert(connection, "reader_ended", "warning", "reader:ann:locks", "A session of ann was ended.")
+        dog.look(connection)
+        assert len(list_alerts(connection, open_only=True)) == 1
+        now[0] = 61.0
+        dog.look(connection)
+        assert not list_alerts(connection, open_only=True)
 
 
 def test_the_watchdog_comes_back_after_its_own_session_was_ended(database: str, reader: str) -> None:

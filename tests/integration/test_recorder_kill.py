@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -135,7 +136,7 @@ def make_segment(dsn: str, path: Path) -> int:
 
 
 def batch_of(segment: int, start_offset: int, end_offset: int) -> RowBatch:
-    batch = RowBatch(segment, start_offset, end_offset, frames=1)
+    batch = RowBatch(segment, start_offset, end_offset, venue_frames=Counter({Venue.KALSHI: 1}))
     batch.lines["quotes"].append(f"2026-01-01 00:00:00+00\tkalshi\tA\t1\t1\t2\t2\tlive\t{segment}\t{start_offset}\tf\n")
     return batch
 

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from streams.market.identity import Venue
-from streams.recorder import service
+from streams.recorder import service, session
 from streams.recorder.service import RecorderRun, RecorderSummary, record
 from streams.recorder.sink import Sink
 from streams.recorder.sources import FeedSource
@@ -292,6 +292,50 @@ def test_an_error_in_one_session_is_told_and_the_other_venue_goes_on(
     assert fetch(server.dsn(), "SELECT DISTINCT kind, severity FROM trading.alerts") == [("session_failed", "critical")]
     causes = fetch(server.dsn(), "SELECT state, cause FROM raw.coverage WHERE market_id = 'A' ORDER BY coverage_id")
     assert causes == [("gap", "starting"), ("covered", ""), ("gap", "stopped")]
+
+
+@pytest.mark.timeout(200)
+def test_a_session_that_lasts_ends_its_alert_while_it_lasts_also_one_of_the_run_before(
+    server: EmbeddedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "_SETTLED_AFTER_S", 0.1)
+    clear(server.dsn())
+    fetch(server.dsn(), "DELETE FROM trading.alerts RETURNING 1")
+    left = "session_failed:0:kalshi"
+    fetch(
+        server.dsn(),
+        f"""INSERT INTO trading.alerts (kind, severity, dedup_key, message)
+            VALUES ('session_failed', 'critical', '{left}', 'By the run before.') RETURNING 1""",
+    )
+    work, made = Work(server.dsn(), tmp_path), []
+
+    def make() -> Any:
+        made.append(1)
+        if len(made) < 3:
+            raise RuntimeError("a keystore nobody can read")
+        return Broken("nowhere")
+
+    markets = [*wanted("A"), *(m.__class__(Venue.POLYMARKET, "P", "E", "1", "2", "p") for m in wanted("P"))]
+
+    def is_over() -> bool:
+        alerts = fetch(server.dsn(), "SELECT dedup_key FROM trading.alerts WHERE cleared_at IS NOT NULL ORDER BY 1")
+        return alerts == [(left,), ("session_failed:0:polymarket",)]
+
+    async def main() -> None:
+        async with work.venue:
+            sources = [FeedSource(Venue.POLYMARKET, "polymarket", make), line_source(work.venue.port)]
+            stop = asyncio.Event()
+            run = record(
+                work.settings, RecorderRun(0, 1, "run"), [], stop, sources=sources, universe=lambda _connection: markets
+            )
+            recorder = asyncio.create_task(run)
+            try:
+                await until(is_over)
+            finally:
+                stop.set()
+            await recorder
+
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Channels on this machine: HTTP servers that take alerts, refuse them, hang, drip or answer nonsense."""
+"""Channels on this machine: HTTP servers that take alerts, refuse them, hang, drip, answer nonsense or lead away."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 
-How = Literal["takes", "HTTP 500", "hangs", "garbage", "drips"]
+How = Literal["takes", "HTTP 500", "hangs", "garbage", "drips", "sends elsewhere"]
 
 
 @dataclass
@@ -66,6 +66,11 @@ def local_channel(how: How = "takes") -> Iterator[LocalChannel]:
                         self.wfile.write(b"x")
                     except OSError:
                         return
+            elif channel.how == "sends elsewhere" and self.path != "/sign-in":
+                self.send_response(302)
+                self.send_header("Location", "/sign-in")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
             else:
                 self.send_response(500 if channel.how == "HTTP 500" else 200)
                 self.send_header("Content-Length", "0")

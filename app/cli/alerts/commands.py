@@ -131,6 +131,7 @@ def _keep(settings: Settings, text: str, tried: list[tuple[Channel, Outcome]]) -
         state="sent" if is_sent else "failed",
         sent_at=now if is_sent else None,
         receipts=receipts,
+        attempts=len(receipts),
     )
     with suppress(psycopg.Error, typer.Exit), connect(warehouse_dsn(settings, Login.INTERFACE)) as connection:
         save_alarm(connection, alarm)

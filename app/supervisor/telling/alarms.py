@@ -13,8 +13,10 @@ from streams.logs import get_logger
 from streams.settings import Settings
 from streams.storage.database import Connection
 from streams.storage.store.alerting.alarms import Alarm
+from streams.storage.store.alerts import alert_text
 
-_SETTLE_LIMIT_S = 12.0
+_SETTLE_LIMIT_S = 25.0
+"""A first channel that hangs takes ten; a second one that is loaded now takes its time as well."""
 
 log = get_logger(room="supervisor")
 
@@ -33,6 +35,8 @@ class Alarms:
         self._open: dict[str, Alarm] = {}
         self._book = AlarmBook(settings.home_dir)
         self._post = AlarmPost(settings, self._book, send_=send_)
+        if self._post.has_news:  # a start before was ended before it could tell
+            self._post.start()
 
     def open(self, key: str, message: str, kind: str = "", severity: Severity | None = None) -> None:
         """Say what is wrong, unless that was said and is not over.
@@ -45,7 +49,7 @@ class Alarms:
         """
         if key in self._open:
             return
-        of = KINDS[kind or _kind(key)]
+        of, message = KINDS[kind or _kind(key)], alert_text(message)
         alarm = self._book.open(str(uuid4()), key, of.name, severity or of.severity, message)
         self._open[key] = alarm
         log.error("alarm", key=key, message=message)
@@ -76,7 +80,7 @@ class Alarms:
         self._book.take_in(connection)
 
     def settle(self) -> None:
-        """Give what is being told the time to arrive, at most twelve seconds: this process is about to end."""
+        """Give what is being told the time to arrive, at most 25 seconds: this process is about to end."""
         self._post.settle(_SETTLE_LIMIT_S)
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+import psycopg
 
 from streams.alerting.kinds import Severity
 from streams.logs import get_logger
@@ -23,6 +24,8 @@ from streams.storage.store.alerting.inbox import AlertState
 
 NAME = "alarms.json"
 _KEPT_MAX = 500
+_RECEIPTS_MAX = 20
+"""Of one alarm: the newest say what became of it."""
 log = get_logger(room="supervisor")
 
 
@@ -52,10 +55,16 @@ class AlarmBook:
         alarm = Alarm(alarm_id, key, kind, severity, message, datetime.now(UTC))
         with self._lock:
             while len(self._alarms) >= _KEPT_MAX:  # the database has been away for very long
-                del self._alarms[next(iter(self._alarms))]
+                del self._alarms[self._least_missed()]
             self._alarms[alarm_id] = alarm
             self._write()
         return alarm
+
+    def _least_missed(self) -> str:
+        """The oldest that is over and was told; else the oldest that is over; else the oldest."""
+        over = [alarm for alarm in self._alarms.values() if alarm.over_at is not None]
+        told = [alarm for alarm in over if alarm.state == "sent"]
+        return next(alarm.alarm_id for alarm in (*told, *over, *self._alarms.values()))
 
     def close(self, alarm: Alarm) -> None:
         """Note that an alarm is over."""
@@ -68,7 +77,8 @@ class AlarmBook:
         receipt = AlarmReceipt(place, channel, datetime.now(UTC), took_ms, error)
         with self._lock:
             for alarm in alarms:
-                alarm.receipts.append(receipt)
+                alarm.receipts = [*alarm.receipts, receipt][-_RECEIPTS_MAX:]
+                alarm.attempts += 1
             self._write()
 
     def note_state(self, alarms: list[Alarm], state: AlertState) -> None:
@@ -88,7 +98,7 @@ class AlarmBook:
         for alarm in alarms:
             mark = alarm.mark
             if mark != alarm.saved:
-                save_alarm(connection, alarm)
+                self._save(connection, alarm)
             with self._lock:
                 alarm.saved = mark
                 is_told = alarm.state in ("sent", "no channel")
@@ -97,6 +107,12 @@ class AlarmBook:
         if alarms:
             with self._lock:
                 self._write()
+
+    def _save(self, connection: Connection, alarm: Alarm) -> None:
+        try:
+            save_alarm(connection, alarm)
+        except (psycopg.DataError, psycopg.IntegrityError) as error:  # it was told; it keeps no other one away
+            log.warning("an alarm has no row", key=alarm.key, reason=type(error).__name__)
 
     def _write(self) -> None:
         try:
@@ -111,6 +127,12 @@ class AlarmBook:
 
 
 def _read(path: Path) -> list[Alarm]:
-    with suppress(OSError, msgspec.MsgspecError, UnicodeError):
+    try:
         return msgspec.json.decode(path.read_bytes(), type=list[Alarm])
+    except FileNotFoundError:
+        return []
+    except (OSError, msgspec.MsgspecError, UnicodeError) as error:
+        log.warning("the alarms of the start before cannot be read", reason=type(error).__name__)
+    with suppress(OSError):  # whoever looks for what it said still finds it
+        path.replace(path.with_suffix(".unreadable"))
     return []

@@ -20,6 +20,8 @@ from streams.storage.store.alerting.inbox import AlertState
 _FIRST_WAIT_S = 30.0
 _LONGEST_WAIT_S = 900.0
 _LOOK_S = 1.0
+_UNTOLD_MAX = 200
+"""Of one key: where no channel takes anything for days, the newest are told of, and how many they are."""
 log = get_logger(room="supervisor")
 
 
@@ -81,6 +83,12 @@ class AlarmPost:
         for alarm in book.take_untold():
             self.put(alarm)
 
+    @property
+    def has_news(self) -> bool:
+        """Whether there is something to tell."""
+        with self._changed:
+            return any(subject.due_at() is not None for subject in self._subjects.values())
+
     def start(self) -> None:
         """Begin to send in the background."""
         with self._changed:
@@ -92,7 +100,7 @@ class AlarmPost:
         """Tell of an alarm."""
         with self._changed:
             subject = self._subjects.setdefault(alarm.key, _Subject())
-            subject.untold.append(alarm)
+            subject.untold = [*subject.untold, alarm][-_UNTOLD_MAX:]
             subject.told = None
             self._changed.notify()
 
@@ -121,6 +129,7 @@ class AlarmPost:
                 self.send_due()
             except Exception as error:  # an alarm that cannot be sent ends nobody's thread
                 log.warning("an alarm was not sent", reason=type(error).__name__)
+                time.sleep(_LOOK_S)
 
     def send_due(self) -> bool:
         """Send what is due, of one key; returns whether there was anything."""
@@ -154,7 +163,7 @@ class AlarmPost:
             return
         subject.failures = 0
         subject.retry_at = 0.0
-        subject.untold = subject.untold[len(untold) :]
+        subject.untold = [alarm for alarm in subject.untold if alarm not in untold]
         subject.told = None if is_end_told or subject.untold else untold[-1]
         subject.quiet_until = self._clock() + self._settings.alert_cooldown_s
 

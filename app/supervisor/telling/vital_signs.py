@@ -16,7 +16,8 @@ from streams.settings import Settings
 from streams.storage.access.logins import Login
 from streams.storage.database import Connection, connect, database_dsn
 from streams.storage.outages import told
-from streams.storage.store.alerting.delivery import load_look_ages_s
+from streams.storage.store.alerting.delivery import count_undelivered, load_look_ages_s
+from streams.storage.store.alerting.facts import UNDELIVERED_AFTER_S
 from streams.storage.store.leases import recorder_age_s
 
 LOOKERS = ("sender", "watcher")
@@ -39,11 +40,13 @@ class Signs:
         problem: Why the database does not answer; empty where it does.
         recorder_age_s: Since the last sign of life of a recorder; None: there was none yet.
         look_ages_s: Since each of `LOOKERS` looked last; one that never has is missing.
+        undelivered: Open alerts that no channel took for ten minutes.
     """
 
     problem: str
     recorder_age_s: float | None = None
     look_ages_s: dict[str, float] = field(default_factory=dict)
+    undelivered: int = 0
 
 
 class VitalSigns:
@@ -89,7 +92,9 @@ class VitalSigns:
         if signs.recorder_age_s is None or signs.recorder_age_s > self._settings.recorder_stale_after_s:
             return "no recorder gives a sign of life"
         late = [name for name in LOOKERS if signs.look_ages_s.get(name, _FRESH_S + 1) > _FRESH_S]
-        return f"the {late[0]} of alerts has not looked" if late else ""
+        if late:
+            return f"the {late[0]} of alerts has not looked"
+        return "no channel takes the alerts" if signs.undelivered else ""
 
     def _measure(self) -> None:
         try:
@@ -129,4 +134,5 @@ class VitalSigns:
 def measure(connection: Connection) -> Signs:
     """Return what the database says."""
     age = recorder_age_s(connection)
-    return Signs("", None if age is None else float(age), load_look_ages_s(connection))
+    undelivered = count_undelivered(connection, UNDELIVERED_AFTER_S)
+    return Signs("", None if age is None else float(age), load_look_ages_s(connection), undelivered)

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from dagster._core.definitions.freshness import TimeWindowFreshnessPolicy
 from dagster._core.scheduler.instigation import InstigatorStatus, TickStatus
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+from dagster._core.storage.asset_check_execution_record import (
+    AssetCheckExecutionRecord,
+    AssetCheckExecutionRecordStatus,
+)
 
 from orchestration.alerting.facts import CheckResult, DagsterFacts, FailedRun, Instigator, MadeAsset
 from orchestration.tags import SHARD_TAG
@@ -24,11 +27,14 @@ WAREHOUSE = "warehouse"
 """Name of the definition of the dbt models: their data tests have alerts of their own."""
 _FAILED_WITHIN = timedelta(days=1)
 _RUNS_MAX = 300
+_PAGES_MAX = 20
 _LASTING = frozenset({"record_streams", "hedged_trade"})
 """Jobs whose runs last: one that has run for a minute is as good as one that succeeded."""
 _STAYS_S = 60.0
 _TICKS = 3
 _WHY_MAX = 300
+_PASSED = {AssetCheckExecutionRecordStatus.SUCCEEDED: True, AssetCheckExecutionRecordStatus.FAILED: False}
+"""Whether a check passed, by what became of it; of another it is not known."""
 
 
 def look_at_dagster(instance: dg.DagsterInstance, repository: dg.RepositoryDefinition) -> DagsterFacts:
@@ -49,13 +55,24 @@ def _failed_runs(instance: dg.DagsterInstance) -> Iterator[FailedRun]:
     since = datetime.now(UTC) - _FAILED_WITHIN
     failed = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=since)
     seen: set[str] = set()
-    for record in instance.get_run_records(failed, limit=_RUNS_MAX):
+    for record in _records(instance, failed):
         work = _work_of(record.dagster_run)
         if work not in seen and not _is_made_good(instance, record):
             yield FailedRun(
                 work, record.dagster_run.run_id, _ended_at(record), _why(instance, record.dagster_run.run_id)
             )
         seen.add(work)
+
+
+def _records(instance: dg.DagsterInstance, which: dg.RunsFilter) -> Iterator[dg.RunRecord]:
+    """Runs, the newest first: one that fails again and again does not push another one out."""
+    cursor = None
+    for _ in range(_PAGES_MAX):
+        page = instance.get_run_records(which, limit=_RUNS_MAX, cursor=cursor)
+        yield from page
+        if len(page) < _RUNS_MAX:
+            return
+        cursor = page[-1].dagster_run.run_id
 
 
 def _work_of(run: dg.DagsterRun) -> str:
@@ -74,6 +91,9 @@ def _is_made_good(instance: dg.DagsterInstance, record: dg.RunRecord) -> bool:
     if run.job_name.startswith("__") and run.asset_selection:
         made = {found.asset_entry.asset_key: found for found in instance.get_asset_records(list(run.asset_selection))}
         return all(_made_at(made.get(key)) > ended_at.timestamp() for key in run.asset_selection)
+    if run.job_name.startswith("__") and run.asset_check_selection:
+        checked = instance.event_log_storage.get_latest_asset_check_execution_by_key(list(run.asset_check_selection))
+        return all(_checked_at(checked.get(key)) > ended_at.timestamp() for key in run.asset_check_selection)
     tags = {SHARD_TAG: run.tags[SHARD_TAG]} if SHARD_TAG in run.tags else {}
     later = dg.RunsFilter(
         job_name=run.job_name,
@@ -86,6 +106,12 @@ def _is_made_good(instance: dg.DagsterInstance, record: dg.RunRecord) -> bool:
         or (run.job_name in _LASTING and time.time() - (found.start_time or time.time()) > _STAYS_S)
         for found in instance.get_run_records(later, limit=20)
     )
+
+
+def _checked_at(record: AssetCheckExecutionRecord | None) -> float:
+    """When a check was evaluated last (Unix seconds); 0: never, or its last evaluation did not end."""
+    is_evaluated = record is not None and record.status in _PASSED
+    return record.create_timestamp if record is not None and is_evaluated else 0.0
 
 
 def _ended_at(record: dg.RunRecord) -> datetime:
@@ -122,11 +148,7 @@ def _checks(instance: dg.DagsterInstance, repository: dg.RepositoryDefinition) -
         is_error = True
         if event is not None and event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             is_error = event.asset_check_evaluation_data.severity is dg.AssetCheckSeverity.ERROR
-        passed = {
-            AssetCheckExecutionRecordStatus.SUCCEEDED: True,
-            AssetCheckExecutionRecordStatus.FAILED: False,
-        }.get(record.status)
-        results.append(CheckResult(name, passed, is_error))
+        results.append(CheckResult(name, _PASSED.get(record.status), is_error))
     return results
 
 

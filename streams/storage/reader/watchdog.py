@@ -19,7 +19,7 @@ import psycopg
 from streams.logs import get_logger
 from streams.storage.access.reader_limits import ReaderLimits
 from streams.storage.database import Connection, connect
-from streams.storage.store.alerts import clear_alert, raise_alert
+from streams.storage.store.alerts import clear_alert, open_alerts, raise_alert
 from streams.storage.store.guards.locks import limit_lock_waits
 from streams.storage.store.guards.reader_sessions import (
     ReaderSession,
@@ -146,6 +146,7 @@ class ReaderWatchdog(threading.Thread):
         self._clock = clock
         self._ending = threading.Event()
         self._alerts: dict[str, float] = {}
+        self._knows_open_alerts = False
         self._owed: set[str] = set()
         self._is_failing = False
 
@@ -184,6 +185,9 @@ class ReaderWatchdog(threading.Thread):
 
     def _look(self, connection: Connection) -> None:
         now = self._clock()
+        if not self._knows_open_alerts:  # what a watchdog before this one has left open is closed in its time
+            self._alerts |= dict.fromkeys(open_alerts(connection, "reader_ended"), now)
+            self._knows_open_alerts = True
         for login in sorted(self._owed):
             key, why = f"reader:{login}:locks", "the server had no room left for locks"
             get_logger().warning("sessions of a reader ended", login=login, rule="locks", why=why)

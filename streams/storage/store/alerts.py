@@ -1,16 +1,27 @@
-"""Alerts: one open row per dedup key, opened and closed by whoever knows. `alerting` has what becomes of them."""
+"""Alerts: one open row per dedup key, opened and closed by whoever knows. `alerting` has what becomes of them.
+
+What is said may quote a venue, a file or a server: it is written as one inert line without secrets and of a bounded
+length, so that nothing in it keeps its own alert from being written.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from streams.alerting.kinds import Severity
-from streams.market.documents import JsonDocument, storable_text
+from streams.alerting.kinds import SEVERITIES, Severity
+from streams.inert import one_line
+from streams.market.documents import JsonDocument
+from streams.redaction import redact_text
 from streams.storage.database import Connection, fetch_all, fetch_int
+
+_MESSAGE_MAX = 1000
+_QUOTED_MAX = 20_000
+"""Characters of a text that are looked at: what follows is not kept in any case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +54,55 @@ def raise_alert(
     message: str,
     detail: JsonDocument | None = None,
 ) -> bool:
-    """Open an alert; returns False when one with the same key is open already (it is left as it is)."""
+    """Open an alert; returns False when one with the same key is open already.
+
+    That one is left as it is, unless it is less grave: then it ends, and the graver one takes its place, which nobody
+    has seen or was told of yet.
+    """
+    said = (kind, severity, dedup_key, alert_text(message), Jsonb(_storable(detail or {})))
+    while not _open(connection, said):
+        row = connection.execute(
+            "SELECT alert_id, severity FROM trading.alerts WHERE dedup_key = %s AND cleared_at IS NULL", (dedup_key,)
+        ).fetchone()
+        if row is None:
+            continue  # it has ended meanwhile
+        if SEVERITIES.index(row["severity"]) >= SEVERITIES.index(severity):
+            return False
+        with connection.transaction():
+            # Somebody else may end it at this moment for one that is graver still: then look again.
+            if _end(connection, row["alert_id"]) and _open(connection, said):
+                return True
+    return True
+
+
+def _end(connection: Connection, alert_id: int) -> bool:
+    cursor = connection.execute(
+        "UPDATE trading.alerts SET cleared_at = clock_timestamp() WHERE alert_id = %s AND cleared_at IS NULL",
+        (alert_id,),
+    )
+    return cursor.rowcount > 0
+
+
+def _open(connection: Connection, said: tuple[str, Severity, str, str, Jsonb]) -> bool:
     row = connection.execute(
         """INSERT INTO trading.alerts (kind, severity, dedup_key, message, detail) VALUES (%s, %s, %s, %s, %s)
            ON CONFLICT (dedup_key) WHERE cleared_at IS NULL DO NOTHING RETURNING alert_id""",
-        (kind, severity, dedup_key, storable_text(message), Jsonb(detail or {})),
+        said,
     ).fetchone()
     return row is not None
+
+
+def alert_text(text: str) -> str:
+    """Return what an alert says as it is kept and told: one inert line without secrets."""
+    return one_line(one_line(redact_text(text[:_QUOTED_MAX])), _MESSAGE_MAX)
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, str):
+        return alert_text(value)
+    if isinstance(value, dict):
+        return {alert_text(str(key)): _storable(item) for key, item in value.items()}
+    return [_storable(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def clear_alert(connection: Connection, dedup_key: str) -> None:
@@ -76,6 +129,21 @@ def clear_alerts_under(connection: Connection, prefix: str, dedup_keys: Collecti
            WHERE starts_with(dedup_key, %s) AND cleared_at IS NULL AND dedup_key <> ALL(%s)""",
         (prefix, list(dedup_keys)),
     ).rowcount
+
+
+def clear_settled_alerts(connection: Connection) -> None:
+    """Close the open alerts about executions that hold nothing any more: they sold all, or were paid out."""
+    connection.execute(
+        """UPDATE trading.alerts AS a SET cleared_at = clock_timestamp() FROM trading.executions AS e
+           WHERE a.cleared_at IS NULL AND a.kind IN ('escalated', 'late_fill', 'flatten')
+               AND e.execution_id = (a.detail ->> 'execution_id')::bigint AND e.settled_at IS NOT NULL"""
+    )
+
+
+def open_alerts(connection: Connection, kind: str) -> list[str]:
+    """Return the keys of the open alerts of a kind."""
+    rows = connection.execute("SELECT dedup_key FROM trading.alerts WHERE kind = %s AND cleared_at IS NULL", (kind,))
+    return [str(row["dedup_key"]) for row in rows]
 
 
 def alert_detail(connection: Connection, dedup_key: str) -> JsonDocument:

@@ -14,9 +14,10 @@ import pytest
 
 from app.queries.alerts import load_inbox
 from app.supervisor.restarts import IMPORTANT, OPTIONAL, RestartPolicy
+from app.supervisor.telling import book
+from app.supervisor.telling import post as post_of_alarms
 from app.supervisor.telling.alarms import Alarms
 from app.supervisor.telling.book import NAME, AlarmBook
-from app.supervisor.telling.dead_man import DeadManPing
 from app.supervisor.telling.post import AlarmPost
 from app.supervisor.telling.vital_signs import VitalSigns
 from app.supervisor.watch import Watch
@@ -26,7 +27,7 @@ from streams.alerting.courier import Rests
 from streams.alerting.messages import Message
 from streams.alerting.sending import Outcome
 from streams.market.errors import TransientError
-from streams.settings import Settings, load_settings
+from streams.settings import load_settings
 from streams.storage.database import Connection, connect
 from streams.storage.store.alerting.delivery import note_look
 from streams.storage.store.alerts import list_alerts
@@ -160,7 +161,7 @@ def test_without_a_channel_an_alarm_is_in_the_book_all_the_same(tmp_path: Path) 
 def test_a_book_that_cannot_be_read_or_written_stops_nothing(tmp_path: Path) -> None:
     (tmp_path / NAME).write_text("{not json")
     post = Post(tmp_path)
-    (tmp_path / NAME).unlink()
+    (tmp_path / NAME).unlink(missing_ok=True)
     (tmp_path / NAME).mkdir()
     post.open()
     post.send_all()
@@ -319,63 +320,55 @@ def test_a_sender_or_watcher_that_stopped_looking_is_told_by_the_supervisor(
     look_until(signs, lambda: len(second.received) == 2, clock)
 
 
-def healthy(settings: Settings, connection: Connection) -> None:
-    note_look(connection, "watcher")
-    note_look(connection, "sender")
-    connection.execute(
-        """INSERT INTO trading.leases (name, holder, run_id, epoch, acquired_at, heartbeat_at, expires_at)
-           VALUES ('shard:0', 'h', 'r', 1, now(), now(), now() + interval '1 minute')"""
-    )
-
-
-def test_the_ping_goes_out_only_while_all_is_well(
-    database: str, connection: Connection, tmp_path: Path, second: LocalChannel
+def test_an_alarm_that_a_start_could_not_send_is_sent_by_the_next_before_anything_else_is_wrong(
+    tmp_path: Path, second: LocalChannel
 ) -> None:
-    settings = load_settings(home=tmp_path, database_url=database, dead_man_url=second.webhook, dead_man_interval_s=20)
-    signs = VitalSigns(settings, Alarms(settings, lambda _: None), lambda: 0.0)
-    ping, clock = DeadManPing(settings, signs.why_ill), Clock()
-
-    def look() -> None:
-        clock.look(signs)
-        ping.look(clock.now)
-
-    def wait_for_a_look() -> None:
-        seen = signs._last
-        eventually(lambda: (look(), signs._last is not seen)[1])
-
-    for _ in range(3):
-        wait_for_a_look()
-    assert second.gets == [], "no recorder yet, and nobody looks"
-    healthy(settings, connection)
-    wait_for_a_look()
-    eventually(lambda: (look(), second.gets)[1])
-    for ill in (
-        "UPDATE trading.leases SET heartbeat_at = now() - interval '1 hour'",
-        "UPDATE trading.alert_looks SET looked_at = now() - interval '1 hour' WHERE name = 'sender'",
-    ):
-        with connection.transaction(force_rollback=False):
-            connection.execute(ill)
-        wait_for_a_look()
-        wait_for_a_look()
-        count = len(second.gets)
-        for _ in range(3):
-            wait_for_a_look()
-        assert len(second.gets) == count, ill
-        connection.execute("UPDATE trading.leases SET heartbeat_at = now()")
-        connection.execute("UPDATE trading.alert_looks SET looked_at = now()")
-        wait_for_a_look()
-        eventually(lambda before=count: (look(), len(second.gets) > before)[1])
+    settings = load_settings(home=tmp_path, alert_webhook_url=second.webhook)
+    killed = Alarms(settings, lambda _: None, send_=lambda *_: Outcome("ConnectError", 1))
+    killed.open("PostgreSQL", "PostgreSQL keeps ending")
+    killed.settle()
+    Alarms(settings, lambda _: None)
+    eventually(lambda: second.received)
+    assert texts(second) == ["PostgreSQL keeps ending It is over."]
 
 
-def test_a_ping_without_an_address_or_to_a_dead_one_stops_nothing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_book_that_is_torn_is_kept_aside_and_the_next_begins_anew(tmp_path: Path) -> None:
+    (tmp_path / NAME).write_text('[{"alarm_id": "1", "key": "api", "mess')
+    Post(tmp_path).open()
+    assert len(json.loads((tmp_path / NAME).read_bytes())) == 1
+    assert (tmp_path / "alarms.unreadable").read_text().startswith('[{"alarm_id"')
+
+
+def test_what_flaps_for_days_without_database_or_channel_stays_small(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    DeadManPing(load_settings(home=tmp_path), lambda _: "").look(0.0)
-    address = f"http://127.0.0.1:{refused_port()}/sesame-opens-it"
-    ping = DeadManPing(load_settings(home=tmp_path, dead_man_url=address), lambda _: "")
-    ping.look(0.0)
-    assert ping._thread is not None
-    ping._thread.join(10)
-    said = capsys.readouterr()
-    assert "the ping outward failed" in said.out + said.err
-    assert "sesame" not in said.out + said.err
+    monkeypatch.setattr(book, "_KEPT_MAX", 50)
+    monkeypatch.setattr(post_of_alarms, "_UNTOLD_MAX", 20)
+    post = Post(tmp_path, channels=2)
+    post.error = "HTTP 500"
+    kept = post.open(0)
+    for number in range(1, 100):
+        post.close(post.open(number, "api"))
+        post.now += 900
+        post.send_all()
+    alarms = json.loads((tmp_path / NAME).read_bytes())
+    assert len(alarms) == 50
+    assert max(len(alarm["receipts"]) for alarm in alarms) == 20
+    assert alarms[0]["alarm_id"] == kept.alarm_id, "what goes on is not forgotten for what is over"
+    post.error = ""
+    post.now += 900
+    post.send_all()
+    assert [text for _, text in post.sent if "20 times since" in text]
+
+
+def test_an_alarm_the_table_refuses_keeps_no_other_from_it(connection: Connection, tmp_path: Path) -> None:
+    settings = load_settings(home=tmp_path)
+    alarms = Alarms(settings, lambda _: None)
+    alarms.open("api", "api says \x00\x1b[2J postgresql://me:hunter2222@h/d")
+    alarms.settle()
+    torn = json.loads((tmp_path / NAME).read_bytes())
+    torn[:0] = [torn[0] | {"alarm_id": "no uuid", "key": "x"}]
+    (tmp_path / NAME).write_text(json.dumps(torn))
+    Alarms(settings, lambda _: None).take_in(connection)
+    (alert,) = load_inbox(connection, open_only=False)
+    assert alert.message == r"api says \x00\x1b[2J postgresql://[redacted]@h/d"

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from app.alert_actions import acknowledge_alert
 from app.queries.alerts import find_alert, load_banner, load_inbox
 from orchestration.alerting.sender import send_alerts
 from streams.alerting.channels import channels_of
 from streams.alerting.courier import Courier, Rests
+from streams.alerting.kinds import KINDS
 from streams.alerting.sending import Outcome, send
 from streams.settings import Settings, load_settings
 from streams.storage.database import Connection, connect
-from streams.storage.store.alerting.delivery import claim_alerts
+from streams.storage.store.alerting.delivery import ask_test, claim_alerts
 from streams.storage.store.alerts import clear_alert, raise_alert
 from tests.support.alert_channels import How, local_channel, refused_port
 
@@ -93,6 +96,18 @@ def test_a_first_channel_that_hangs_holds_neither_the_second_nor_the_round(
     assert len(took) == 1
 
 
+@pytest.mark.parametrize("how", ["hangs", "drips"])
+def test_the_second_channel_has_it_within_thirty_seconds_by_the_clock(
+    connection: Connection, tmp_path: Path, how: How
+) -> None:
+    raised(connection)
+    with local_channel(how) as first, local_channel() as second:
+        started = time.monotonic()
+        assert send_alerts(connection, settings(tmp_path, first.apprise, second.apprise), Rests()).sent == 1
+        assert time.monotonic() - started < 30
+    assert len(second.received) == 1
+
+
 def test_what_no_channel_takes_is_tried_again_later_and_later(connection: Connection, tmp_path: Path) -> None:
     raised(connection)
     chosen = settings(tmp_path, f"json://127.0.0.1:{refused_port()}/sesame-opens-it")
@@ -153,8 +168,11 @@ def test_grave_ones_go_first_and_one_that_is_poison_blocks_nobody(connection: Co
     assert (order, done.sent, done.failed) == (["poison", "c", "a"], 2, 1)
 
 
-def test_two_senders_at_once_send_each_alert_once(database: str, connection: Connection, tmp_path: Path) -> None:
-    for number in range(5):
+@pytest.mark.parametrize("subjects", [5, 8], ids=["a message each", "digests"])
+def test_two_senders_at_once_send_each_alert_once(
+    database: str, connection: Connection, tmp_path: Path, subjects: int
+) -> None:
+    for number in range(subjects):
         for kind in ("kill", "disk", "child", "ledger"):
             raised(connection, f"{kind} {number}", kind=kind)
     with local_channel() as local:
@@ -170,7 +188,7 @@ def test_two_senders_at_once_send_each_alert_once(database: str, connection: Con
         for sender in senders:
             sender.join()
         send_alerts(connection, chosen, Rests())
-    told = [received["alert_id"] for received in local.received]
+    told = [number for received in local.received for number in received.get("alert_ids", [received["alert_id"]])]
     assert sorted(told) == sorted(set(told)) == sorted(alert.alert_id for alert in load_inbox(connection))
 
 
@@ -201,8 +219,168 @@ def test_a_severity_that_no_channel_takes_has_no_channel(connection: Connection,
     assert all("No channel is set" not in sentence for sentence in load_banner(connection).sentences)
 
 
+def test_every_kind_is_received_with_its_way_out(connection: Connection, tmp_path: Path) -> None:
+    kinds = {name: kind for name, kind in KINDS.items() if name != "test"}
+    for name, kind in kinds.items():
+        raised(connection, f"{name}:x", kind.severity, name)
+    with local_channel() as local:
+        chosen = settings(tmp_path, alert_webhook_url=local.webhook)
+        while send_alerts(connection, chosen, Rests()).sent:
+            pass
+    assert {received["kind"]: (received["severity"], received["remedy"]) for received in local.received} == {
+        name: (kind.severity, kind.remedy) for name, kind in kinds.items()
+    }
+
+
 def test_an_alert_is_opened_again_after_it_was_cleared(connection: Connection) -> None:
     raised(connection)
     assert not raise_alert(connection, "kill", "critical", "kill", "Killed.")
     clear_alert(connection, "kill")
     raised(connection)
+
+
+def test_what_gets_graver_is_told_at_once_and_has_been_seen_by_nobody(connection: Connection, tmp_path: Path) -> None:
+    with local_channel() as local:
+        chosen = settings(tmp_path, local.apprise)
+        raised(connection, "test x", "notice", "data_test")
+        send_alerts(connection, chosen, Rests())
+        (before,) = load_inbox(connection)
+        acknowledge_alert(connection, before.alert_id, who="ann")
+        assert raise_alert(connection, "data_test", "critical", "test x", "test x errs.")
+        assert not raise_alert(connection, "data_test", "warning", "test x", "test x warns.")
+        assert not raise_alert(connection, "data_test", "critical", "test x", "test x errs more.")
+        assert send_alerts(connection, chosen, Rests()).sent == 1
+    (alert,) = load_inbox(connection)
+    assert (alert.severity, alert.message, alert.acknowledged_by) == ("critical", "test x errs.", None)
+    assert [received["title"].split(": ")[1] for received in local.received] == [
+        "notice, data_test", "critical, data_test",
+    ]  # fmt: skip
+
+
+def test_processes_that_raise_the_same_one_at_once_open_one(database: str, connection: Connection) -> None:
+    raised(connection, "x", "notice", "data_test")
+    barrier, opened = threading.Barrier(6), []
+
+    def work(severity: Any) -> None:
+        with connect(database) as own:
+            barrier.wait()
+            opened.append(raise_alert(own, "data_test", severity, "x", f"{severity}."))
+
+    workers = [threading.Thread(target=work, args=(severity,)) for severity in ("warning", "critical") * 3]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert 1 <= sum(opened) <= 2
+    (alert,) = load_inbox(connection)
+    assert alert.severity == "critical"
+
+
+def test_hundreds_that_flap_keep_no_other_alert_away(connection: Connection, tmp_path: Path) -> None:
+    connection.execute(
+        """INSERT INTO trading.alerts (kind, severity, dedup_key, message, state, sent_at, cleared_at)
+           SELECT 'child', 'critical', 'flaps ' || n % 700, 'Ended.', CASE WHEN n < 700 THEN 'sent' ELSE 'waiting' END,
+               CASE WHEN n < 700 THEN clock_timestamp() END, CASE WHEN n < 700 THEN clock_timestamp() END
+           FROM generate_series(0, 1399) AS n"""
+    )
+    raised(connection, "new", "warning", "ledger")
+    with local_channel() as local:
+        assert send_alerts(connection, settings(tmp_path, local.apprise), Rests()).sent == 1
+    assert "new is wrong." in local.received[0]["message"]
+
+
+def test_thousands_at_once_are_a_few_messages_and_none_is_lost(connection: Connection, tmp_path: Path) -> None:
+    connection.execute(
+        """INSERT INTO trading.alerts (kind, severity, dedup_key, message)
+           SELECT 'run_failed', 'warning', 'work ' || n, 'Work ' || n || ' failed.'
+           FROM generate_series(1, 3000) AS n"""
+    )
+    raised(connection)
+    with local_channel() as local:
+        chosen = settings(tmp_path, alert_webhook_url=local.webhook)
+        while send_alerts(connection, chosen, Rests()).sent:
+            pass
+    assert local.received[0]["kind"] == "kill"
+    told = [number for received in local.received for number in received.get("alert_ids", [received["alert_id"]])]
+    assert (len(local.received) <= 8, len(told), len(set(told))) == (True, 3001, 3001)
+
+
+def test_what_an_alert_quotes_is_kept_and_told_inert_short_and_without_secrets(
+    connection: Connection, tmp_path: Path
+) -> None:
+    quoted = "Says \x00\x1b[31m\u202e\ud800<img src=x>\nnext postgresql://me:hunter2222@h/d " + "y" * 100_000
+    assert raise_alert(connection, "session_failed", "critical", "x", quoted, {"why": quoted, "all": [quoted]})
+    with local_channel() as local:
+        assert send_alerts(connection, settings(tmp_path, alert_webhook_url=local.webhook), Rests()).sent == 1
+    (alert,) = load_inbox(connection)
+    for said in (alert.message, alert.detail["why"], alert.detail["all"][0], local.received[0]["message"]):
+        assert said.startswith(r"Says \x00\x1b[31m\u202e\ud800<img src=x>\nnext postgresql://[redacted]@h/d yyy")
+        assert len(said) <= 1000
+
+
+def test_an_alert_that_comes_back_is_told_after_the_cooldown_and_once(connection: Connection, tmp_path: Path) -> None:
+    with local_channel() as local:
+        chosen = settings(tmp_path, local.apprise)
+        raised(connection)
+        send_alerts(connection, chosen, Rests())
+        clear_alert(connection, "kill")
+        raised(connection)
+        for _ in range(3):
+            assert send_alerts(connection, chosen, Rests()).sent == 0
+        connection.execute("UPDATE trading.alerts SET sent_at = sent_at - interval '5 minutes' WHERE state = 'sent'")
+        assert send_alerts(connection, chosen, Rests()).sent == 1
+        assert send_alerts(connection, chosen, Rests()).sent == 0
+    assert len(local.received) == 2
+    assert "It is over." not in local.received[1]["message"]
+
+
+def test_a_sender_that_dies_after_the_channel_took_it_loses_nothing(connection: Connection, tmp_path: Path) -> None:
+    raised(connection)
+    with local_channel() as local:
+        chosen = settings(tmp_path, local.apprise)
+
+        def send_and_die(channel: Any, message: Any) -> Outcome:
+            send(channel, message, "sandbox", 10)
+            raise KeyboardInterrupt
+
+        courier = Courier(channels_of(chosen), "sandbox", Rests(), send_=send_and_die)
+        with pytest.raises(KeyboardInterrupt):
+            send_alerts(connection, chosen, Rests(), courier=courier)
+        assert send_alerts(connection, chosen, Rests()).sent == 0
+        connection.execute("UPDATE trading.alerts SET try_after = try_after - interval '90 seconds'")
+        assert send_alerts(connection, chosen, Rests()).sent == 1
+    assert len(local.received) == 2, "twice rather than never"
+
+
+def test_tests_that_are_asked_for_again_and_again_hold_no_alert_up(connection: Connection, tmp_path: Path) -> None:
+    for _ in range(20):
+        ask_test(connection, "ann")
+    raised(connection)
+    with local_channel() as local:
+        chosen = settings(tmp_path, alert_webhook_url=local.webhook)
+        assert send_alerts(connection, chosen, Rests()).sent == 1
+        assert [received["kind"] for received in local.received] == ["kill", "test"]
+        send_alerts(connection, chosen, Rests())
+    tests = [received["alert_id"] for received in local.received if received["kind"] == "test"]
+    assert len(set(tests)) == len(tests) == 2
+
+
+def test_of_two_who_acknowledge_at_once_one_has_seen_it(database: str, connection: Connection) -> None:
+    raised(connection)
+    (alert,) = load_inbox(connection)
+    barrier, seen = threading.Barrier(2), []
+
+    def work(who: str) -> None:
+        with connect(database) as own:
+            barrier.wait()
+            seen.append(acknowledge_alert(own, alert.alert_id, who=who).acknowledged_by)
+
+    people = [threading.Thread(target=work, args=(who,)) for who in ("ann", "bob")]
+    for person in people:
+        person.start()
+    for person in people:
+        person.join()
+    again = find_alert(connection, alert.alert_id)
+    assert again is not None
+    assert again.acknowledged_by in ("ann", "bob")
+    assert again.acknowledged_by in seen

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 import time
 import warnings
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pytest
@@ -24,24 +22,23 @@ from dagster._core.scheduler.instigation import (
 from dagster._utils.error import SerializableErrorInfo
 
 from app.queries.alerts import load_inbox
-from orchestration.alerting.facts import Facts
-from orchestration.alerting.rules import due_alerts
 from orchestration.alerting.sender import send_alerts
-from orchestration.alerting.watcher import apply, limits_of
 from orchestration.definitions import defs
 from orchestration.defs.alerting import sensors
 from orchestration.defs.alerting.sensors import alert_watcher
 from orchestration.resources import PlatformResource
-from orchestration.runtime.failures import alert_facts
+from orchestration.runtime.failures import alert_facts, retries
 from orchestration.runtime.failures.alert_facts import WAREHOUSE
 from orchestration.runtime.orphaned_runs import end_orphaned_runs
 from streams.alerting.courier import Rests
+from streams.market.errors import TransientError
 from streams.settings import load_settings
 from streams.storage.database import Connection, connect
 from streams.storage.store.alerting.delivery import load_look_ages_s
-from streams.storage.store.alerting.facts import load_table_facts
 from tests.support.alert_channels import local_channel, refused_port
 
+SWEEPS = """INSERT INTO raw.discovery_sweeps (venue, kind, started_at, ended_at)
+    VALUES ('kalshi', 'full', now(), now()), ('polymarket', 'full', now(), now())"""
 HOUR = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=1))
 
 
@@ -138,6 +135,8 @@ def platform(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("DATABASE_URL", database)
     monkeypatch.setenv("CROSSBOOK_HOME", str(tmp_path))
     monkeypatch.setattr(sensors, "_LOOKING_SINCE", time.monotonic() - 1e6)
+    with connect(database) as connection:
+        connection.execute(SWEEPS)
     return PlatformResource()
 
 
@@ -206,6 +205,36 @@ def test_a_job_that_fails_is_told_until_a_later_run_succeeds(
     assert open_kinds(connection) == []
 
 
+def test_a_step_that_is_begun_anew_is_told_once_and_after_the_last_try(
+    instance: dg.DagsterInstance,
+    platform: PlatformResource,
+    connection: Connection,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(retries, "WAITS_S", (0.0, 0.0, 0.0))
+    told_before: list[int] = []
+
+    @dg.op
+    @retries.retried
+    def meets_a_venue_that_is_away() -> None:
+        watch(instance, platform)
+        told_before.append(len(load_inbox(connection)))
+        raise TransientError("no connection")
+
+    @dg.job
+    def some_discovery() -> None:
+        meets_a_venue_that_is_away()
+
+    some_discovery.execute_in_process(instance=instance, raise_on_error=False)
+    assert told_before == [0, 0, 0, 0]
+    watch(instance, platform)
+    watch(instance, platform)
+    (message,) = told(connection, tmp_path)
+    assert message.startswith("run_failed: some_discovery: run ")
+    assert "TransientError: no connection" in message
+
+
 def test_a_run_whose_process_is_gone_is_told(
     instance: dg.DagsterInstance, platform: PlatformResource, connection: Connection, tmp_path: Path
 ) -> None:
@@ -250,6 +279,46 @@ def test_a_check_that_fails_is_told_until_it_passes(
     dg.materialize([thing, is_good], instance=instance)
     watch(instance, platform)
     assert open_kinds(connection) == []
+
+
+def test_a_run_of_checks_alone_is_made_good_by_these_checks_alone(
+    instance: dg.DagsterInstance, platform: PlatformResource, connection: Connection
+) -> None:
+    everything = DEFINITIONS.resolve_implicit_global_asset_job_def()
+    checks = everything.get_subset(asset_selection=set(), asset_check_selection={is_good.check_key})
+    run = dg.DagsterRun(
+        job_name=everything.name,
+        run_id="01234567-89ab-cdef-0123-456789abcdef",
+        status=dg.DagsterRunStatus.STARTED,
+        asset_selection=frozenset(),
+        asset_check_selection=frozenset({is_good.check_key}),
+    )
+    instance.report_run_failed(instance.add_run(run))
+    watch(instance, platform)
+    (alert,) = load_inbox(connection)
+    assert alert.message.startswith("thing: is_good: run 01234567 ")
+    everything.execute_in_process(instance=instance, asset_selection=[figures.key])
+    watch(instance, platform)
+    assert open_kinds(connection) == ["run_failed"], "an asset was made, and nothing was checked"
+    checks.execute_in_process(instance=instance)
+    watch(instance, platform)
+    assert open_kinds(connection) == []
+
+
+def test_work_that_fails_again_and_again_pushes_no_other_out(
+    instance: dg.DagsterInstance,
+    platform: PlatformResource,
+    connection: Connection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(alert_facts, "_RUNS_MAX", 2)
+    Broken.fails = True
+    some_work.execute_in_process(instance=instance, raise_on_error=False)
+    for _ in range(4):
+        everything = DEFINITIONS.resolve_implicit_global_asset_job_def()
+        everything.execute_in_process(instance=instance, asset_selection=[thing.key], raise_on_error=False)
+    watch(instance, platform)
+    assert sorted(alert.subject for alert in load_inbox(connection)) == ["run_failed:some_work", "run_failed:thing"]
 
 
 def test_what_is_not_made_in_time_is_told_until_it_is_made(
@@ -344,11 +413,11 @@ COVERED = """INSERT INTO raw.coverage (shard, venue, market_id, state, cause, st
     VALUES (0, 'kalshi', 'KX', 'covered', '', now() - interval '1 hour', 'r')"""
 QUOTE = """INSERT INTO raw.quotes (received_at, venue, market_id, state)
     VALUES (now() - interval '{}', 'kalshi', 'KX', 'live')"""
-SWEEP = """INSERT INTO raw.discovery_sweeps (venue, kind, started_at, ended_at)
-    VALUES ('kalshi', 'incremental', now() - interval '{0}', now() - interval '{0}')"""
+SWEPT = "UPDATE raw.discovery_sweeps SET ended_at = now() - interval '{}' WHERE venue = 'kalshi'"
 LETTERS = """INSERT INTO raw.dead_letters (received_at, venue, source, reason, raw)
     SELECT now(), 'kalshi', 'socket', 'no JSON', 'x' FROM generate_series(1, 20)"""
-SEGMENT = """INSERT INTO raw.segments (shard, run_id, path, opened_at, frames) VALUES (0, 'r', '{0}', now(), {0})"""
+SEGMENT = """INSERT INTO raw.segments (shard, run_id, path, opened_at, frames, venue_frames)
+    VALUES (0, 'r', '{0}', now(), {0}, '{{"kalshi": {0}, "polymarket": 1000000}}')"""
 BALANCE = """INSERT INTO trading.balances (venue, cash_e6, ledger_cash_e6, environment, detail)
     VALUES ('kalshi', {}, 5000000, 'sandbox', '{{"in_flight": 0}}')"""
 UNTOLD = """INSERT INTO trading.alerts (kind, severity, dedup_key, message, state, raised_at)
@@ -359,7 +428,7 @@ UNTOLD = """INSERT INTO trading.alerts (kind, severity, dedup_key, message, stat
     ("broken", "kind", "mended"),
     [
         ([QUOTE.format("3 minutes"), RECORDER, COVERED], "silent_venue", [QUOTE.format("1 second")]),
-        ([SWEEP.format("11 minutes")], "discovery_behind", [SWEEP.format("1 second")]),
+        ([SWEPT.format("11 minutes")], "discovery_behind", [SWEPT.format("1 second")]),
         ([SEGMENT.format(1000), LETTERS], "dead_letters", [SEGMENT.format(9000)]),
         ([BALANCE.format(5010000), BALANCE.format(5020000)], "ledger", [BALANCE.format(5000000)] * 2),
         ([UNTOLD], "undelivered", ["UPDATE trading.alerts SET state = 'sent' WHERE kind = 'kill'"]),
@@ -387,37 +456,6 @@ def test_what_the_tables_say_is_told_and_is_over_when_they_say_otherwise(
         connection.execute(statement)
     watch(instance, platform)
     assert kind not in open_kinds(connection)
-
-
-def test_two_watchers_at_once_open_each_alert_once(
-    database: str, connection: Connection, instance: dg.DagsterInstance, platform: PlatformResource
-) -> None:
-    for statement in (SWEEP.format("11 minutes"), BALANCE.format(1), BALANCE.format(1)):
-        connection.execute(statement)
-
-    def look() -> None:
-        with connect(database) as own:
-            facts = Facts(1e6, None, load_table_facts(own))
-            for _ in range(20):
-                apply(own, due_alerts(facts, limits_of(load_settings())))
-
-    watchers = [threading.Thread(target=look) for _ in range(4)]
-    for watcher in watchers:
-        watcher.start()
-    for watcher in watchers:
-        watcher.join()
-    assert sorted(open_kinds(connection)) == ["discovery_behind", "ledger"]
-    assert len(load_inbox(connection, open_only=False)) == 2
-
-
-def test_each_look_is_noted_also_where_nothing_is_wrong(
-    platform: PlatformResource, instance: dg.DagsterInstance, connection: Connection, tmp_path: Path
-) -> None:
-    watch(instance, platform)
-    send_alerts(connection, load_settings(home=tmp_path), Rests())
-    ages: dict[str, Any] = load_look_ages_s(connection)
-    assert set(ages) == {"watcher", "sender"}
-    assert all(0 <= age < 60 for age in ages.values())
 
 
 def test_an_error_that_holds_a_secret_is_told_without_it(

@@ -229,6 +229,12 @@ def test_a_leg_that_loses_its_bids_in_the_middle_is_escalated_with_an_alarm(
         assert world.execution()["state"] == "ESCALATED"
         assert world.open_alerts() == {"escalated", "flatten"}
         await world.assert_balanced()
+        world.connection.execute("UPDATE raw.market_state SET status = 'settled', result = 'no', settlement_e4 = 0")
+        for venue, market in ((Venue.KALSHI, KALSHI_MARKET), (Venue.POLYMARKET, POLYMARKET_MARKET)):
+            world.venues[venue].settled[market] = world.venues[venue].paid[market] = 0
+        await world.cycles(2)
+        assert world.execution()["settled_at"] is not None
+        assert world.open_alerts() == set(), "what was paid out exposes nobody"
 
     play(database, story)
 

@@ -30,6 +30,8 @@ class Alarm:
         alarm_id: A UUID; its row has it too, so that it is written once.
         key: What it is about; one alarm of a key is open at a time.
         over_at: When its cause was over; None: it goes on.
+        receipts: The newest ones.
+        attempts: All there were.
         saved: `mark` of what the table has; not changed since where they are equal.
     """
 
@@ -43,12 +45,13 @@ class Alarm:
     state: AlertState = "waiting"
     sent_at: datetime | None = None
     receipts: list[AlarmReceipt] = field(default_factory=list)
+    attempts: int = 0
     saved: str = ""
 
     @property
     def mark(self) -> str:
         """What differs between two states of this alarm."""
-        return f"{self.state} {len(self.receipts)} {self.over_at is not None}"
+        return f"{self.state} {self.attempts} {self.over_at is not None}"
 
 
 def save_alarm(connection: Connection, alarm: Alarm) -> None:
@@ -74,7 +77,7 @@ def save_alarm(connection: Connection, alarm: Alarm) -> None:
                 "sent": alarm.sent_at,
                 "over": alarm.over_at,
                 "error": "" if alarm.state == "sent" or not alarm.receipts else alarm.receipts[-1].error,
-                "attempts": len(alarm.receipts),
+                "attempts": alarm.attempts,
             },
         ).fetchone()
         assert row is not None

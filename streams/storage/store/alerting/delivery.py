@@ -47,9 +47,10 @@ class UnsentAlert:
 
 @dataclass(frozen=True, slots=True)
 class SentKey:
-    """When an alert of a key was sent last."""
+    """When an alert of a key and of a severity was sent last."""
 
     dedup_key: str
+    severity: Severity
     sent_at: datetime
 
 
@@ -65,29 +66,38 @@ def database_now(connection: Connection) -> datetime:
     return row.now
 
 
-def load_due_alerts(connection: Connection, severities: Collection[Severity], limit: int = 500) -> list[UnsentAlert]:
-    """Return alerts that are to be sent and that some channel takes, grave ones first, then the oldest."""
+def load_due_alerts(
+    connection: Connection, severities: Collection[Severity], cooldown_s: float, limit: int = 500
+) -> list[UnsentAlert]:
+    """Return alerts that are to be sent and that some channel takes, grave ones first, then the oldest.
+
+    Those of whose key one was sent less than `cooldown_s` seconds ago come last: however many they are, they keep no
+    other one away.
+    """
     return fetch_all(
         connection,
         UnsentAlert,
         f"""SELECT alert_id, raised_at, kind, severity, dedup_key, message, detail, attempts,
                 cleared_at IS NOT NULL AS is_over
-            FROM trading.alerts WHERE {_IS_DUE} AND severity = ANY(%s)
-            ORDER BY array_position(ARRAY['critical', 'warning', 'notice'], severity), alert_id LIMIT %s""",
-        (list(severities), limit),
+            FROM trading.alerts AS a WHERE {_IS_DUE} AND severity = ANY(%(severities)s)
+            ORDER BY EXISTS (SELECT FROM trading.alerts AS s
+                    WHERE s.dedup_key = a.dedup_key AND s.severity = a.severity
+                        AND s.sent_at > clock_timestamp() - make_interval(secs => %(cooldown)s)),
+                array_position(ARRAY['critical', 'warning', 'notice'], severity), alert_id LIMIT %(limit)s""",
+        {"severities": list(severities), "cooldown": cooldown_s, "limit": limit},
     )
 
 
-def load_last_sent(connection: Connection, keys: Collection[str]) -> dict[str, datetime]:
-    """Return when an alert of each key was sent last; a key of which none was is missing."""
+def load_last_sent(connection: Connection, keys: Collection[str]) -> dict[tuple[str, Severity], datetime]:
+    """Return when an alert of each key and severity was sent last; where none was it is missing."""
     rows = fetch_all(
         connection,
         SentKey,
-        """SELECT dedup_key, max(sent_at) AS sent_at FROM trading.alerts
-           WHERE dedup_key = ANY(%s) AND sent_at IS NOT NULL GROUP BY dedup_key""",
+        """SELECT dedup_key, severity, max(sent_at) AS sent_at FROM trading.alerts
+           WHERE dedup_key = ANY(%s) AND sent_at IS NOT NULL GROUP BY dedup_key, severity""",
         (list(keys),),
     )
-    return {row.dedup_key: row.sent_at for row in rows}
+    return {(row.dedup_key, row.severity): row.sent_at for row in rows}
 
 
 def note_no_channel(connection: Connection, severities: Collection[Severity]) -> list[UnsentAlert]:
@@ -164,13 +174,15 @@ def ask_test(connection: Connection, who: str) -> int:
     return int(row["alert_id"])
 
 
-def take_tests(connection: Connection) -> list[UnsentAlert]:
-    """Return the tests that were asked for, each to one sender and once."""
-    return fetch_all(
+def take_test(connection: Connection) -> UnsentAlert | None:
+    """Return the oldest test that was asked for and nobody has taken, to one sender and once."""
+    return fetch_one(
         connection,
         UnsentAlert,
-        """UPDATE trading.alerts SET attempts = 1 WHERE kind = 'test' AND state = 'waiting' AND attempts = 0
-               AND raised_at > clock_timestamp() - interval '1 hour'
+        """UPDATE trading.alerts SET attempts = 1 WHERE alert_id = (
+               SELECT alert_id FROM trading.alerts WHERE kind = 'test' AND state = 'waiting' AND attempts = 0
+                   AND raised_at > clock_timestamp() - interval '1 hour'
+               ORDER BY alert_id LIMIT 1 FOR UPDATE SKIP LOCKED)
            RETURNING alert_id, raised_at, kind, severity, dedup_key, message, detail, attempts, true AS is_over""",
     )
 

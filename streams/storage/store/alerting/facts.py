@@ -15,7 +15,7 @@ def load_table_facts(connection: Connection) -> TableFacts:
         connection,
         VenueFacts,
         """SELECT v.venue,
-               (SELECT extract(epoch FROM clock_timestamp() - max(acquired_at))::float8 FROM trading.leases
+               (SELECT extract(epoch FROM clock_timestamp() - min(acquired_at))::float8 FROM trading.leases
                    WHERE name LIKE 'shard:%%' AND released_at IS NULL AND expires_at > clock_timestamp()) AS recorded_s,
                (SELECT count(*) FROM raw.coverage AS c WHERE c.venue = v.venue AND c.ended_at IS NULL
                    AND c.cause NOT IN ('deactivated', 'determined', 'settled')) AS markets,
@@ -28,8 +28,8 @@ def load_table_facts(connection: Connection) -> TableFacts:
                    WHERE s.venue = v.venue AND s.error IS NULL) AS sweep_age_s,
                (SELECT count(*) FROM raw.dead_letters AS d WHERE d.venue = v.venue AND d.source = 'socket'
                    AND d.received_at > clock_timestamp() - interval '1 hour') AS letters,
-               (SELECT coalesce(sum(frames), 0)::bigint FROM raw.segments
-                   WHERE opened_at > clock_timestamp() - interval '1 hour') AS frames
+               (SELECT coalesce(sum((venue_frames ->> v.venue)::bigint), 0)::bigint FROM raw.segments
+                   WHERE closed_at IS NULL OR closed_at > clock_timestamp() - interval '1 hour') AS frames
            FROM (VALUES ('kalshi'), ('polymarket')) AS v (venue)""",
         {"window": QUIET_WINDOW_S},
     )

@@ -38,7 +38,7 @@ def unknown(parts: list[Judged]) -> list[str]:
 
 def test_where_all_is_well_nothing_is_wanted_and_everything_is_judged() -> None:
     parts = judged()
-    assert (wanted(parts), unknown(parts)) == ([], [])
+    assert (wanted(parts), unknown(parts)) == ([], ["ledger:kalshi"])
     assert {part.prefix for part in parts} == {
         "run_failed:", "check_failed:", "stale_asset:", "stale_mart:", "sensor_stopped:", "sensor_failed:",
         "silent_venue:", "discovery_behind:", "dead_letters:recorder:", "ledger:", "undelivered",
@@ -59,7 +59,7 @@ def test_what_could_not_be_looked_at_is_not_judged() -> None:
         ({"quiet_s": 900.0, "markets": 0}, ""),
         ({"sweep_age_s": 601.0}, "discovery_behind:kalshi"),
         ({"sweep_age_s": 599.0}, ""),
-        ({"sweep_age_s": None}, ""),
+        ({"sweep_age_s": None}, "discovery_behind:kalshi"),
         ({"letters": 1001}, "dead_letters:recorder:kalshi"),
         ({"letters": 1000}, ""),
         ({"letters": 9, "frames": 9}, ""),
@@ -81,14 +81,36 @@ def readings(*differences: int) -> tuple[LedgerReading, ...]:
         ((0, 10_000), False, True),
         ((10_000,), False, True),
         ((9_999, 0), False, False),
-        ((), False, False),
+        ((), False, True),
     ],
 )
 def test_a_ledger_alarms_and_clears_after_two_readings_that_agree(
     differences: tuple[int, ...], is_wanted: bool, is_unknown: bool
 ) -> None:
     parts = judged(ledger=readings(*differences))
-    assert (bool(wanted(parts)), bool(unknown(parts))) == (is_wanted, is_unknown)
+    assert (bool(wanted(parts)), bool(unknown(parts))) == (is_wanted, is_unknown), "without a reading nothing is known"
+
+
+def test_discovery_that_never_ended_well_gets_its_time_after_a_start() -> None:
+    never = replace(WELL, sweep_age_s=None)
+    assert wanted(judged(watched_s=599.0, venue=never)) == []
+    assert wanted(judged(watched_s=601.0, venue=never)) == ["discovery_behind:kalshi"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "is_unknown"),
+    [
+        ({"quiet_s": 900.0, "recorded_s": None}, True),
+        ({"quiet_s": 900.0, "recorded_s": 60.0}, True),
+        ({"quiet_s": 900.0, "recorded_s": 60.0, "markets": 0}, False),
+        ({"quiet_s": 3.0, "recorded_s": 60.0}, False),
+    ],
+)
+def test_that_nobody_listens_does_not_mean_that_a_silent_venue_speaks(
+    changed: dict[str, float | None], is_unknown: bool
+) -> None:
+    parts = judged(venue=replace(WELL, **changed))  # type: ignore[arg-type]
+    assert (wanted(parts), unknown(parts)) == ([], ["silent_venue:kalshi", "ledger:kalshi"][not is_unknown :])
 
 
 def test_what_no_channel_took_is_one_alert() -> None:
@@ -112,7 +134,7 @@ def test_each_failed_run_check_asset_and_sensor_has_its_alert() -> None:
         "stale_mart:analytics/quotes_1m", "sensor_stopped:pairs_refresh", "sensor_stopped:both",
         "sensor_failed:spread_sensor",
     ]  # fmt: skip
-    assert unknown(parts) == ["check_failed:pairs: d"]
+    assert unknown(parts) == ["check_failed:pairs: d", "ledger:kalshi"]
     by_key = {alert.key: alert for part in parts for alert in part.wanted}
     assert by_key["check_failed:pairs: b"].severity == "notice"
     assert by_key["run_failed:refresh_pairs"].message == (
@@ -124,7 +146,7 @@ def test_each_failed_run_check_asset_and_sensor_has_its_alert() -> None:
 def test_after_a_start_an_asset_gets_its_time_and_an_open_alert_stays() -> None:
     late = DagsterFacts((), (), [MadeAsset("listings", False, 7200.0, 1800.0)], ())
     parts = judged(watched_s=1700.0, dagster=late)
-    assert (wanted(parts), unknown(parts)) == ([], ["stale_asset:listings"])
+    assert (wanted(parts), unknown(parts)) == ([], ["stale_asset:listings", "ledger:kalshi"])
     assert wanted(judged(watched_s=1801.0, dagster=late)) == ["stale_asset:listings"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -166,10 +167,18 @@ def test_no_op_that_sends_orders_is_ever_begun_anew(jobs: list[dg.JobDefinition]
     assert {job.name for job in sending} == {"hedged_trade", "settle_trades"}
     for job in sending:
         assert not any("retr" in name for name in (*job.tags, *job.run_tags)), job.name
+        assert not job.hook_defs, f"{job.name}: a hook may ask for a new beginning"
         for node in job.nodes:
             assert job.get_retry_policy_for_handle(NodeHandle(node.name, None)) is None
             assert node.definition.retry_policy is None  # type: ignore[attr-defined]
             assert not hasattr(function_of(node.definition), "__wrapped__"), f"{node.name} is retried"
+
+
+def test_nobody_asks_for_a_new_beginning_beside_the_one_way() -> None:
+    asking = re.compile("RetryRequested|RetryPolicy|allow_retries|success_hook|failure_hook|reexecut")
+    paths = [path for room in ("orchestration", "app") for path in (PROJECT_ROOT / room).rglob("*.py")]
+    found = {str(path.relative_to(PROJECT_ROOT)) for path in paths if asking.search(path.read_text())}
+    assert found == {"orchestration/runtime/failures/retries.py"}
 
 
 def test_no_run_as_a_whole_is_begun_anew() -> None:

@@ -25,19 +25,26 @@ def test_critical_ones_go_first_then_the_oldest() -> None:
 def test_what_was_sent_a_moment_ago_waits_and_is_told_at_once_later() -> None:
     flaps = [due(number, key="api") for number in range(1, 101)]
     sent = NOW - timedelta(seconds=299)
-    assert plan_messages(flaps, {"api": sent}, NOW, 300) == []
-    (message,) = plan_messages(flaps, {"api": sent}, NOW + timedelta(seconds=1), 300)
+    assert plan_messages(flaps, {("api", "warning"): sent}, NOW, 300) == []
+    (message,) = plan_messages(flaps, {("api", "warning"): sent}, NOW + timedelta(seconds=1), 300)
     assert len(message.alerts) == 100
     assert message.text == "Number 100 is wrong. (100 times since 2026-05-01 11:30 UTC)"
 
 
 @pytest.mark.parametrize("jump", [timedelta(days=-400), timedelta(hours=-1), timedelta(microseconds=-1)])
 def test_a_clock_that_was_put_back_holds_nothing_up(jump: timedelta) -> None:
-    assert len(plan_messages([due(1, key="api")], {"api": NOW}, NOW + jump, 300)) == 1
+    assert len(plan_messages([due(1, key="api")], {("api", "warning"): NOW}, NOW + jump, 300)) == 1
+
+
+def test_what_has_become_graver_since_it_was_sent_does_not_wait() -> None:
+    sent = {("disk", "notice"): NOW, ("pairs", "critical"): NOW, ("late", "warning"): NOW}
+    alerts = [due(1, "notice", "disk"), due(2, "critical", "disk"), due(3, "warning", "pairs"), due(4, key="late")]
+    (message,) = plan_messages(alerts, sent, NOW + timedelta(seconds=1), 300)
+    assert (message.severity, [alert.alert_id for alert in message.alerts]) == ("critical", [1, 2])
 
 
 def test_another_subject_of_the_same_kind_does_not_wait() -> None:
-    (message,) = plan_messages([due(1, key="api"), due(2, key="daemon")], {"api": NOW}, NOW, 300)
+    (message,) = plan_messages([due(1, key="api"), due(2, key="daemon")], {("api", "warning"): NOW}, NOW, 300)
     assert message.newest.key == "daemon"
 
 

@@ -17,7 +17,7 @@ from streams.recorder import segment_writer as writers
 from streams.recorder.pipeline import Pipeline
 from streams.recorder.replay import rows_again
 from streams.recorder.segment_writer import SegmentWriter
-from streams.recorder.sink import OpenSegment
+from streams.recorder.sink import OpenSegment, Sink
 from streams.recorder.sources import PARSERS
 from streams.storage.coverage import CoverageChange
 from streams.storage.recording import RowBatch
@@ -59,6 +59,7 @@ class Warehouse:
         self.batches: list[RowBatch] = []
         self.alerts: list[str] = []
         self.cleared = 0
+        self.is_alerted = False
         self.spares: list[OpenSegment] = []
         self.made = 0
         self.is_full = False
@@ -78,9 +79,11 @@ class Warehouse:
 
     def alert_disk(self, reason: str) -> None:
         self.alerts.append(reason)
+        self.is_alerted = True
 
-    def clear_disk(self) -> None:
-        self.cleared += 1
+    def clear_disk(self, _quiet_s: float) -> None:
+        self.cleared += self.is_alerted
+        self.is_alerted = False
 
     @property
     def coverage(self) -> list[CoverageChange]:
@@ -304,3 +307,22 @@ def test_rows_made_anew_from_a_segment_are_those_that_were_forgotten(recording: 
     made = list(rows_again(tmp_path / "1.seg", kept, PARSERS))
     assert orjson.dumps([part.lines for part in made]) == orjson.dumps([batch.lines])
     assert (made[-1].end_offset, made[-1].frames) == (batch.end_offset, 5)
+
+
+def test_the_alert_is_over_when_the_disk_has_refused_nothing_for_a_while_whoever_met_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, handed = [1000.0], []
+    monkeypatch.setattr("streams.recorder.sink.time.monotonic", lambda: now[0])
+    sink = Sink("", 0, "run", tmp_path, PARSERS)
+    monkeypatch.setattr(sink, "_hand_over", handed.append)
+
+    def clears_after(seconds: float) -> bool:
+        before = len(handed)
+        now[0] += seconds
+        sink.clear_disk(10.0)
+        return len(handed) > before
+
+    assert [clears_after(9.0), clears_after(2.0), clears_after(60.0)] == [False, True, False], "the run before left it"
+    sink.alert_disk("no space: a segment could not be made ready")
+    assert [clears_after(9.0), clears_after(2.0), clears_after(60.0)] == [False, True, False]
