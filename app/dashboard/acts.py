@@ -244,9 +244,7 @@ def _permitted(place: str, act: Act, lifts_kill: bool) -> Identity:
 
 
 def _check(identity: Identity, act: Act, *, lifts_kill: bool) -> None:
-    current = settings()
-    is_live = current.venues == "live" and current.trading_mode == "live"
-    check(identity, act, now=time.time(), is_live=is_live, lifts_kill=lifts_kill)
+    check(identity, act, now=time.time(), is_live=settings().is_live, lifts_kill=lifts_kill)
 
 
 def _confirm(place: str, identity: Identity) -> None:

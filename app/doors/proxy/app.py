@@ -42,6 +42,19 @@ class Limits:
     unknown: Buckets
 
 
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where the doors stand.
+
+    Attributes:
+        others: Names of this machine besides those of loopback.
+        is_live: Whether orders go to live venues.
+    """
+
+    others: Collection[str]
+    is_live: bool
+
+
 class Proxy:
     """The application. Requests are told apart by the port they came to.
 
@@ -51,7 +64,7 @@ class Proxy:
         identities: Who is who.
         pages: The proxy's own pages.
         limits: How often somebody may ask.
-        others: Names of this machine besides those of loopback.
+        site: Where they stand.
     """
 
     def __init__(
@@ -61,7 +74,7 @@ class Proxy:
         identities: Identities,
         pages: ASGIApp,
         limits: Limits,
-        others: Collection[str] = (),
+        site: Site,
     ) -> None:
         self._doors = doors
         self._behind = behind
@@ -69,7 +82,7 @@ class Proxy:
         self._exchanges = Exchanges(identities)
         self._pages = pages
         self._limits = limits
-        self._others = others
+        self._site = site
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, one WebSocket, or the life of the application."""
@@ -106,7 +119,7 @@ class Proxy:
     async def _serve(self, asked: Asked, scope: Scope, receive: Receive, send: Send) -> None:
         credential = credential_of(asked)
         is_bearer = credential is not None and credential.kind == "bearer"
-        refusal = malformed(asked) or foreign(asked, self._others, has_bearer=is_bearer)
+        refusal = malformed(asked) or foreign(asked, self._site.others, has_bearer=is_bearer)
         if refusal is None and asked.path == READY_PATH:
             await answer(scope, send, 200, [(b"content-type", b"text/plain")], b"ready\n")
             return
@@ -134,7 +147,8 @@ class Proxy:
             return Refusal(429, "too_many_requests", "Too many requests; wait a moment.", waits)
         if caller is None and credential is not None and credential.kind == "bearer":
             return Refusal(401, "unauthorised", "This token is not in force.")
-        refusal = None if rules.is_own(asked) else rules.refused_for(asked, None if caller is None else caller.identity)
+        identity = None if caller is None else caller.identity
+        refusal = None if rules.is_own(asked) else rules.refused_for(asked, identity, is_live=self._site.is_live)
         if refusal is None and asked.declared_length > rules.BODY_MAX:
             return _TOO_LONG
         if refusal is None and asked.is_socket and caller is not None and self._exchanges.has_many(caller):
@@ -164,7 +178,7 @@ class Proxy:
         if identity is not None and rules.has_checked_body(asked):
             assert isinstance(content, Body)
             content = await content.whole()
-            refusal = rules.refused_body(asked, identity, content)
+            refusal = rules.refused_body(identity, content, is_live=self._site.is_live)
             if refusal is not None:
                 await refuse(scope, send, refusal)
                 return
@@ -180,7 +194,7 @@ class Proxy:
         def check(message: str | bytes | None) -> Refusal | None:
             if identity is None or not rules.has_checked_messages(asked):
                 return None
-            return rules.refused_message(identity, message)
+            return rules.refused_message(identity, message, is_live=self._site.is_live)
 
         path = self._behind[asked.door.name].path
         await pass_socket(scope, receive, send, path, inward(asked, identity), check)

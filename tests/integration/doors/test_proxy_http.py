@@ -102,6 +102,20 @@ def test_the_session_never_reaches_what_stands_behind(doors: OpenDoors, behind: 
     assert behind[door].header("cookie") == ["a=1; b=2"]
 
 
+def test_on_live_venues_a_link_changes_nothing_in_dagster(tmp_path: Path) -> None:
+    dagster = Recorded()
+    live = {"venues": "live", "trading": "live", "i_understand": True}
+    with open_doors(tmp_path / "home", {"dagster": dagster}, **live) as doors:
+        doors.person("ann", Role.OWNER)
+
+        def ask(document: str) -> int:
+            page = doors.page("dagster", "ann")
+            return httpx.post(doors.url("dagster", "/graphql"), json={"query": document}, headers=page).status_code
+
+        assert (ask("mutation { a }"), ask("{ a }")) == (403, 200)
+        assert len(dagster.requests) == 1
+
+
 def test_two_different_sessions_are_none(doors: OpenDoors, behind: dict[str, Recorded]) -> None:
     doors.person("ann", Role.OWNER)
     cookie = f"{doors.cookie('ann')['Cookie']}; {doors.cookie('ann')['Cookie']}"
