@@ -127,7 +127,9 @@ class OidcPages:
             person = await run_in_threadpool(self._account_of, vouched)
             if waiting.session:
                 return await self._confirmed(waiting, person)
-            session = await run_in_threadpool(self._accounts.open_session, person.name, "oidc")
+            session = await run_in_threadpool(
+                self._accounts.open_session, person.name, "oidc", asked_at=vouched.asked_at
+            )
         except OidcRefused as error:
             return _refused(str(error), status=503 if isinstance(error, ProviderAway) else 403)
         except (AccountRefused, UnusableName) as error:

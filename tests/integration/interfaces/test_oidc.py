@@ -89,7 +89,6 @@ def test_a_person_signs_in_and_arrives_signed_in_where_they_wanted(
     identity = who(browser, accounts)
     assert identity is not None
     assert (identity.name, identity.role, identity.how) == ("Ada", Role.TRADER, "oidc")
-    assert identity.is_confirmed(time.time())
     assert provider.forms[0]["redirect_uri"] == f"{BASE}/-/oidc/callback"
 
 
@@ -290,6 +289,20 @@ def test_confirming_asks_again_there_and_counts_for_the_same_person_only(
     assert 'content="0;url=/risk"' in back.text
     assert accounts.find_session(session).is_confirmed(time.time())  # type: ignore[union-attr]
     assert browse().get(start).headers["location"] == "/-/sign-in?next=/risk"
+
+
+@pytest.mark.parametrize(
+    ("asked_s_ago", "is_confirmed"), [(None, False), (3_600, False), (1, True), (-30, True)], ids=str
+)
+def test_signing_in_counts_as_being_asked_only_when_the_provider_has_just_asked(
+    browse: Browse, provider: OidcProvider, accounts: Accounts, asked_s_ago: float | None, *, is_confirmed: bool
+) -> None:
+    provider.claims = {} if asked_s_ago is None else {"auth_time": time.time() - asked_s_ago}
+    browser = browse()
+    sign_in(browser, provider)
+    identity = who(browser, accounts)
+    assert identity is not None
+    assert identity.is_confirmed(time.time()) == is_confirmed
 
 
 # -- the provider is away
