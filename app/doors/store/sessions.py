@@ -83,13 +83,18 @@ class Sessions:
             )
         return text
 
-    def find_session(self, text: str) -> Identity | None:
-        """Return whose session a text is; None where it is over, or the account is closed."""
+    def find_session(self, text: str, *, is_use: bool = True) -> Identity | None:
+        """Return whose session a text is; None where it is over, or the account is closed.
+
+        Args:
+            text: Of the session.
+            is_use: Whether its person does something; a look at what they left open keeps no session alive.
+        """
         row = self._find("s.hash = ?", hash_of(text))
         if row is None:
             return None
         now = self._clock()
-        if now - row["seen_at"] > _SEEN_EVERY_S:
+        if is_use and now - row["seen_at"] > _SEEN_EVERY_S:
             self._file.note("UPDATE sessions SET seen_at = ? WHERE hash = ?", now, row["hash"])
         return _identity(row)
 
