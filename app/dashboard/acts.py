@@ -256,7 +256,7 @@ def _confirm(place: str, identity: Identity) -> None:
     if not typed:
         raise _NotAsked(_SAY_IT_AGAIN)
     accounts = open_accounts(settings().home_dir)
-    if accounts.check_password(identity.name, typed) is None:
+    if accounts.check_password(identity.name, typed, session=identity.session) is None:
         raise _NotAsked(_WRONG_PASSWORD)
     accounts.confirm_session(identity.session)
 

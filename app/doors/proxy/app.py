@@ -16,7 +16,7 @@ from app.doors.proxy.bodies import Body, BodyTooLong, ClientGone
 from app.doors.proxy.decisions import rules
 from app.doors.proxy.decisions.asked import Asked, Credential, Door, Refusal, credential_of, malformed, path_of
 from app.doors.proxy.decisions.buckets import Buckets
-from app.doors.proxy.decisions.headers import inward, protected
+from app.doors.proxy.decisions.headers import inward, protected, to_own_page
 from app.doors.proxy.decisions.origin import foreign
 from app.doors.proxy.exchanges import Exchanges, NotTheirs
 from app.doors.proxy.http import Behind, BehindRefused, pass_back
@@ -126,7 +126,8 @@ class Proxy:
         try:
             caller = None if refusal or credential is None else await self._identities.find(credential)
         except AccountsUnusable:
-            caller, refusal = None, UNUSABLE if rules.needs_identity(asked) and not rules.is_own(asked) else None
+            is_known_by_accounts = (is_bearer or rules.needs_identity(asked)) and not rules.is_own(asked)
+            caller, refusal = None, UNUSABLE if is_known_by_accounts else None
         refusal = refusal or self._refused(asked, caller, credential)
         if refusal is None:
             await self._pass(asked, caller, scope, receive, send)
@@ -158,7 +159,7 @@ class Proxy:
     async def _pass(self, asked: Asked, caller: Caller | None, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             if rules.is_own(asked):
-                await self._own_page(asked, caller, scope, receive, send)
+                await self._own_page(asked, scope, receive, send)
                 return
             with self._exchanges.under_way(caller):
                 if asked.is_socket:
@@ -199,14 +200,11 @@ class Proxy:
         path = self._behind[asked.door.name].path
         await pass_socket(scope, receive, send, path, inward(asked, identity), check)
 
-    async def _own_page(self, asked: Asked, caller: Caller | None, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a page of the proxy's own: it gets the cookies and the identity, and no identity from outside."""
+    async def _own_page(self, asked: Asked, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a page of the proxy's own, which knows people by their cookies."""
         if asked.is_socket:
             await refuse(scope, send, _NO_SOCKET)
             return
-        identity = None if caller is None else caller.identity
-        kept = [pair for pair in inward(asked, identity) if pair[0] != b"cookie"]
-        kept += [pair for pair in asked.headers if pair[0] in (b"cookie", b"content-length")]
         passed = 0
 
         async def counting() -> Message:
@@ -224,7 +222,7 @@ class Proxy:
 
         # Behind a proxy that speaks TLS, the page's own origin says so.
         scheme = "https" if (asked.one(b"origin") or "").startswith("https:") else scope["scheme"]
-        await self._pages({**scope, "headers": kept, "scheme": scheme}, counting, protecting)
+        await self._pages({**scope, "headers": to_own_page(asked.headers), "scheme": scheme}, counting, protecting)
 
 
 class _Noted:

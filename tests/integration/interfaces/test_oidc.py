@@ -17,6 +17,7 @@ from app.doors import oidc
 from app.doors.accounts import Accounts
 from app.doors.pages import sign_in_routes
 from app.doors.roles import Identity, Role
+from app.doors.shell import shell_name
 from app.doors.signed_in import COOKIE
 from app.doors.subjects import subject_of, subject_of_email
 from streams.market.errors import ConfigurationError
@@ -244,7 +245,7 @@ def test_with_a_default_role_an_account_is_made_under_a_name_nobody_looks_like(
     identity = who(browser, accounts)
     assert identity is not None
     assert (identity.name, identity.role) == ("bob@example.com", Role.VIEWER)
-    for name in ("Ada", "аda", "supervisor", "a\u202eb"):
+    for name in ("Ada", "аda", "supervisor", "a\u202eb", shell_name(), shell_name().upper()):
         provider.who = {"sub": f"x-{name}", "preferred_username": name}
         assert sign_in(browse(oidc_default_role="viewer"), provider).status_code == 403
     assert len(accounts.list_people()) == 2
