@@ -143,18 +143,37 @@ def set_switch(
     person, why = _person(who), _reason(reason, is_kill=state == "kill")
     if state != "kill" and home is not None and is_kill_on_disk(home):
         _record_kills(connection, home)
-    if state == "kill" or seen is None:
+    if state == "kill":
+        return _kill(connection, person, why)
+    if seen is None:
         return insist(connection, lambda c: risk.set_switch(c, state, person, why))
 
-    def write() -> int:
+    def write() -> tuple[int, int]:
         now = risk.last_switch(connection)
         if now is not None and now.seen != seen:
             if now.state == state and now.set_by == person:
-                return now.switch_id
+                return now.switch_id, now.switch_id
             raise ItChanged(f"It changed: the switch is {now.state}, set by {now.set_by}; look again.")
-        return risk.set_switch(connection, state, person, why)
+        return 0 if now is None else now.switch_id, risk.set_switch(connection, state, person, why)
 
-    return _alone(connection, write)
+    seen_id, switch_id = _alone(connection, write)
+    missed = risk.renew_missed_kill(connection, seen_id, switch_id)
+    if missed is not None:
+        raise ItChanged(f"It changed: the switch is kill, set by {missed.set_by}; look again.")
+    return switch_id
+
+
+def _kill(connection: Connection, person: str, why: str) -> int:
+    """Write a kill, and once more where somebody who could not see it wrote another switch at the same moment."""
+
+    def write(connection: Connection) -> int:
+        return risk.set_switch(connection, "kill", person, why)
+
+    switch_id = insist(connection, write)
+    with suppress(psycopg.Error):  # it is written, whatever becomes of this look
+        if risk.current_switch(connection) != "kill":
+            switch_id = insist(connection, write)
+    return switch_id
 
 
 def _record_kills(connection: Connection, home: Path) -> NoReturn:

@@ -347,6 +347,11 @@ class Settings(SignIn, Places):
         return "live" if self.venues == "sandbox" else "paper"
 
     @property
+    def is_live(self) -> bool:
+        """Whether orders go to live venues."""
+        return self.venues == "live" and self.trading_mode == "live"
+
+    @property
     def home_dir(self) -> Path:
         """`home` as an absolute path."""
         return self.home.absolute()
@@ -360,7 +365,7 @@ def check_intent(settings: Settings) -> None:
     Raises:
         ConfigurationError: If it was not said.
     """
-    if settings.venues == "live" and settings.trading_mode == "live" and not settings.i_understand:
+    if settings.is_live and not settings.i_understand:
         raise ConfigurationError("CROSSBOOK_TRADING: live orders on live venues need --i-understand.")
 
 

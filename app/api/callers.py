@@ -12,7 +12,7 @@ import anyio
 import anyio.to_thread
 from starlette.datastructures import Headers
 
-from app.doors.accounts import Accounts
+from app.doors.accounts import Accounts, accounts_stamp
 from app.doors.roles import IDENTITY_HEADER, Identity, Role, from_header
 from app.doors.shell import shell_name
 from streams.market.errors import ConfigurationError
@@ -55,6 +55,7 @@ class Callers:
         self._token = token.encode()
         self._is_behind_doors = is_behind_doors
         self._accounts: Accounts | None = None
+        self._opened = (0, 0)
         self._limiter = anyio.CapacityLimiter(_LOOKS_MAX)
 
     async def find(self, headers: Headers) -> Caller | None:
@@ -89,8 +90,11 @@ class Callers:
 
     def _look_up(self, text: str) -> Identity | None:
         try:
+            if self._opened != accounts_stamp(self._home):
+                self.close()
             if self._accounts is None:
                 self._accounts = Accounts(self._home)
+                self._opened = accounts_stamp(self._home)
             return self._accounts.find_token(text)
         except ConfigurationError:
             self.close()  # it may be another file by the next time

@@ -68,7 +68,7 @@ def rules_of(settings: Settings, acts: ActTable, callers: Callers, *, checks_hos
         rate(settings.api_open_requests_per_s),
         checks_host,
         settings.api_reads_without_token,
-        settings.venues == "live" and settings.trading_mode == "live",
+        settings.is_live,
     )
 
 

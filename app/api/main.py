@@ -65,6 +65,7 @@ def create_app(settings: Settings, *, behind_doors: bool = False) -> FastAPI:
     app.state.settings = settings
     app.state.pool = _LazyPool(settings, _POOL_SIZE, "crossbook api")
     app.state.acts_pool = _LazyPool(settings, _ACTS_MAX, "crossbook api acts")
+    app.state.health_look = health.HealthLook(settings)
     app.state.acts_limiter = anyio.CapacityLimiter(_ACTS_MAX)
     app.state.kills_limiter = anyio.CapacityLimiter(_KILLS_MAX)
     for router in _ROUTERS:

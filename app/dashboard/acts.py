@@ -244,9 +244,7 @@ def _permitted(place: str, act: Act, lifts_kill: bool) -> Identity:
 
 
 def _check(identity: Identity, act: Act, *, lifts_kill: bool) -> None:
-    current = settings()
-    is_live = current.venues == "live" and current.trading_mode == "live"
-    check(identity, act, now=time.time(), is_live=is_live, lifts_kill=lifts_kill)
+    check(identity, act, now=time.time(), is_live=settings().is_live, lifts_kill=lifts_kill)
 
 
 def _confirm(place: str, identity: Identity) -> None:
@@ -258,7 +256,7 @@ def _confirm(place: str, identity: Identity) -> None:
     if not typed:
         raise _NotAsked(_SAY_IT_AGAIN)
     accounts = open_accounts(settings().home_dir)
-    if accounts.check_password(identity.name, typed) is None:
+    if accounts.check_password(identity.name, typed, session=identity.session) is None:
         raise _NotAsked(_WRONG_PASSWORD)
     accounts.confirm_session(identity.session)
 

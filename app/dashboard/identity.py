@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.doors.accounts import Accounts
+from app.doors.accounts import Accounts, accounts_stamp
 from app.doors.roles import IDENTITY_HEADER, Identity, Role, from_header
 from streams.market.errors import ConfigurationError
 from streams.settings import load_settings
@@ -63,11 +63,16 @@ def carried_identity() -> Identity | None:
     return from_header(st.context.headers.get(IDENTITY_HEADER) or "") if _is_behind_proxy else None
 
 
-@st.cache_resource(show_spinner=False, on_release=lambda accounts: accounts.close())
 def open_accounts(home: Path) -> Accounts:
-    """Return the accounts of a home.
+    """Return the accounts of a home; another file in their place, as after a restore, is opened anew.
 
     Raises:
         ConfigurationError: If they cannot be used.
     """
+    return _opened(home, accounts_stamp(home))
+
+
+@st.cache_resource(show_spinner=False, max_entries=1, on_release=lambda accounts: accounts.close())
+def _opened(home: Path, stamp: tuple[int, int]) -> Accounts:
+    del stamp  # it names the file in the cache
     return Accounts(home)

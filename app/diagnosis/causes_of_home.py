@@ -172,6 +172,9 @@ CAUSES: tuple[Cause, ...] = (
     Cause("accounts", "The accounts cannot be used: nobody can sign in.",
           "Give it back to its user, or put the people.sqlite of a backup in its place; or move it away and begin anew "
           "with `crossbook login`.", _of_files(lambda files: files.accounts)),
+    Cause("people", "Orders go to live venues, and nobody who may trade could prove who they are.",
+          "Give a trader or owner a password with `crossbook users password NAME`, or an account at the provider with "
+          "`crossbook users oidc NAME`; `crossbook trade pause` until then.", _of_files(lambda files: files.people)),
     Cause("passphrase", "The keystore's passphrase is short.", "Give it a longer one with `crossbook keys passphrase`.",
           _of_files(lambda files: "it is shorter than 12 characters" if files.short_passphrase else ""),
           is_notice=True),

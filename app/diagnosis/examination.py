@@ -59,7 +59,7 @@ def examine(settings: Settings, bad_settings: tuple[str, ...] = ()) -> list[Find
 def examine_live(settings: Settings) -> list[Finding]:
     """Look at what tells whether the system lives, on this machine and in the database only, and return what is wrong.
 
-    Quick enough for a page that is drawn every few seconds.
+    Quick enough for a page that is drawn every few seconds, and without a look at the keys of the venues.
     """
     facts = gather_facts(settings, only_live=True)
     findings = (cause.judge(facts) for cause in causes.CAUSES if cause.check in causes.LIVENESS)
@@ -73,7 +73,7 @@ def gather_facts(settings: Settings, bad_settings: tuple[str, ...] = (), *, only
         running = read_state(settings.home_dir)
         pid = None if running is None else running.pid
     looks: dict[str, Callable[[], object]] = {
-        "files": lambda: look_at_files(settings),
+        "files": lambda: look_at_files(settings, opens_keys=not only_live),
         "processes": lambda: look_at_processes(settings, pid),
         "database": lambda: look_at_database(settings),
     }

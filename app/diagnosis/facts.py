@@ -31,6 +31,7 @@ class FileFacts:
         late_segments: Closed segment files that are kept much longer than the retention says.
         kill_on_disk: A kill lies on disk that is not recorded yet.
         accounts: Why the accounts cannot be used.
+        people: Why nobody may trade live, where orders go to live venues.
     """
 
     platform: str
@@ -50,6 +51,7 @@ class FileFacts:
     kill_on_disk: bool
     free_inodes: float = float("inf")
     accounts: str = ""
+    people: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from app.api_token import is_token, token_path
 from app.diagnosis.facts import FileFacts
+from app.doors.accounts import accounts_path
 from app.doors.store.whole_file import accounts_trouble
-from app.supervisor.checks.preflight import check_home, check_platform
+from app.supervisor.checks.preflight import check_home, check_people, check_platform
 from app.supervisor.last_start import read_last_start
 from streams.disk import free_inodes
 from streams.env_files import values_in_file
@@ -30,11 +31,17 @@ _KEPT_LONGER_S = 6 * 3600
 _OTHERS = 0o077
 
 
-def look_at_files(settings: Settings) -> FileFacts:
-    """Return what there is to say of the home and the files beside it."""
+def look_at_files(settings: Settings, *, opens_keys: bool) -> FileFacts:
+    """Return what there is to say of the home and the files beside it.
+
+    Args:
+        settings: Of the whole system.
+        opens_keys: Whether the keys may be opened: never in a process that only serves pages.
+    """
     home = settings.home_dir
     token, is_open = _token(settings)
-    names, keystore = _keystore(settings)
+    names, keystore = _keystore(settings) if opens_keys else ((), "")
+    accounts = accounts_trouble(home)
     return FileFacts(
         platform=_said(check_platform),
         # Whether there is room is asked of its own.
@@ -53,7 +60,8 @@ def look_at_files(settings: Settings) -> FileFacts:
         late_segments=_late_segments(home / "segments", settings.segment_retention_hours),
         last_start=read_last_start(home),
         kill_on_disk=is_kill_on_disk(home),
-        accounts=accounts_trouble(home),
+        accounts=accounts,
+        people="" if accounts or not accounts_path(home).exists() else _said(lambda: check_people(settings)),
     )
 
 

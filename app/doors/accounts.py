@@ -12,14 +12,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from app.doors.store.clock import StoredClock
-from app.doors.store.file import AccountFile, accounts_path
+from app.doors.store.file import AccountFile, accounts_path, accounts_stamp
 from app.doors.store.people import AccountRefused, People, Person, TooManyTries, UnknownAccount
 from app.doors.store.sessions import LINK_FOR_S, SESSION_FOR_S, SESSION_IDLE_S, Sessions
 from app.doors.store.tokens import TOKEN_START, Token, Tokens
 
 __all__ = [
     "LINK_FOR_S", "SESSION_FOR_S", "SESSION_IDLE_S", "TOKEN_START", "AccountRefused", "Accounts", "Person", "Token",
-    "TooManyTries", "UnknownAccount", "accounts_path",
+    "TooManyTries", "UnknownAccount", "accounts_path", "accounts_stamp",
 ]  # fmt: skip
 
 

@@ -75,11 +75,13 @@ class Vouched:
         subject: As an account keeps it.
         email: As an account keeps it; None where the provider has not verified one.
         name: What they may be called here.
+        asked_at: When the provider asked them who they are (Unix seconds); None: it does not say.
     """
 
     subject: str
     email: str | None
     name: str
+    asked_at: float | None
 
 
 class _Discovery(msgspec.Struct):
@@ -176,7 +178,7 @@ class Provider:
         claims = self._check(await self._decode(found, token), started)
         email = subject_of_email(self._issuer, claims.email) if claims.email and claims.email_verified else None
         name = claims.email if email else claims.preferred_username or claims.sub
-        return Vouched(subject_of(self._issuer, claims.sub), email, name)
+        return Vouched(subject_of(self._issuer, claims.sub), email, name, claims.auth_time)
 
     async def _exchange(self, found: _Discovery, started: Started, code: str, redirect_uri: str) -> str:
         form = {

@@ -23,7 +23,7 @@ from app.doors.site.forms import (
     BadForm,
     is_from_elsewhere,
     is_on_loopback,
-    is_prefetch,
+    is_opened_by_a_person,
     next_path,
     read_form,
 )
@@ -88,6 +88,7 @@ class _Pages:
         self._accounts = accounts
         self._provider = provider
         self._checks = asyncio.Semaphore(_CHECKS_AT_ONCE)
+        self._checks_again = asyncio.Semaphore(1)
         self._waiting = 0
 
     async def show_sign_in(self, request: Request) -> Response:
@@ -115,7 +116,7 @@ class _Pages:
         code = request.query_params.get("code", "")
         if not is_on_loopback(request):
             return _not_on_loopback()
-        if is_from_elsewhere(request) or is_prefetch(request):
+        if not is_opened_by_a_person(request):
             form = f'<form method="post" action="{LINK}">{hidden("code", code)}<button>Sign in</button></form>'
             return page("Sign in by a link", f'<p class="muted">The link is used up by it.</p>{form}')
         return await self._use_link(request, code)
@@ -160,10 +161,16 @@ class _Pages:
         if identity is None:
             return _redirect(sign_in_address(next_))
         try:
-            person = await self._check_password(identity.name, form.get("password", ""))
+            async with self._checks_again:  # strangers who sign in keep nobody waiting who is signed in
+                person = await run_in_threadpool(
+                    self._accounts.check_password,
+                    identity.name,
+                    form.get("password", ""),
+                    session=identity.session,
+                )
         except TooManyTries as error:
             return _wait(await self._confirm_page(identity, next_, str(error), status=429), error)
-        if person != identity.name:
+        if person is None:
             return await self._confirm_page(identity, next_, "The password is wrong.", status=403)
         await run_in_threadpool(self._accounts.confirm_session, identity.session)
         return _redirect(next_)
@@ -202,7 +209,7 @@ class _Pages:
         if before:
             await run_in_threadpool(self._accounts.end_session, before)
         response = passing_page(next_) if passing else _redirect(next_)
-        keep_session(response, session)
+        keep_session(request, response, session)
         return response
 
     def _sign_in_page(self, next_: str, name: str = "", wrong: str = "", *, status: int = 200) -> Response:

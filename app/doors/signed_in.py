@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
 from app.doors.accounts import SESSION_FOR_S, Accounts
@@ -44,9 +44,15 @@ def bearer_of(request: HTTPConnection, accounts: Accounts, home_token: str) -> I
     return accounts.find_token(text)
 
 
-def keep_session(response: Response, text: str) -> None:
-    """Have the browser keep a session. It sends it to this host only, and with nothing that another site began."""
-    response.set_cookie(COOKIE, text, max_age=SESSION_FOR_S, path="/", httponly=True, samesite="strict")
+def keep_session(request: Request, response: Response, text: str) -> None:
+    """Have the browser keep a session. It sends it to this host only, and with nothing that another site began.
+
+    Where it speaks TLS with a server in front of the doors, it sends it in no other way.
+    """
+    is_secure = request.url.scheme == "https"
+    response.set_cookie(
+        COOKIE, text, max_age=SESSION_FOR_S, path="/", httponly=True, samesite="strict", secure=is_secure
+    )
 
 
 def drop_session(response: Response) -> None:

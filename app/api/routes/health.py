@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import psycopg
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from app.api.acts import permit
 from app.api.deps import CurrentSettings
@@ -29,13 +30,35 @@ router = APIRouter(tags=["health"], route_class=StrictRoute, dependencies=[permi
 _LIMIT_S = 8.0
 
 
+class HealthLook:
+    """A look at the system, which all who ask while it is under way share: each takes five of the server's connections.
+
+    Args:
+        settings: Of the whole system.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._under_way: asyncio.Task[dict[str, object]] | None = None
+
+    async def __call__(self) -> dict[str, object]:
+        """Return what is wrong ("findings") and how much there is of what ("counts"), as far as it was found."""
+        if self._under_way is None or self._under_way.done():
+            self._under_way = asyncio.create_task(asyncio.to_thread(self._look))
+        return await asyncio.shield(self._under_way)
+
+    def _look(self) -> dict[str, object]:
+        settings = self._settings
+        return gather({"findings": lambda: examine_live(settings), "counts": lambda: _counts(settings)}, _LIMIT_S)
+
+
 @router.get("/health", responses={503: {"model": Health}})
-def get_health(settings: CurrentSettings, response: Response) -> Health:
+async def get_health(request: Request, settings: CurrentSettings, response: Response) -> Health:
     """Return counts, ages and what is wrong, within ten seconds whatever hangs.
 
     The status is 200 also when degraded, 503 when the database does not answer.
     """
-    looked = gather({"findings": lambda: examine_live(settings), "counts": lambda: _counts(settings)}, _LIMIT_S)
+    looked: dict[str, object] = await request.app.state.health_look()
     found = looked.get("counts", Trouble.AWAY)
     counts: dict[str, Any] = found if isinstance(found, dict) else {}
     findings: list[Finding] = looked.get("findings") or []  # type: ignore[assignment]

@@ -212,8 +212,7 @@ def _switch(
         raise ItChanged(f"It changed: the switch is {current.state}, set by {current.set_by}; look again.")
     in_force = "kill" if current is None or is_kill_on_disk(settings.home_dir) else current.state
     act, lifts_kill = act_of_switch(wanted, in_force)
-    is_live = settings.venues == "live" and settings.trading_mode == "live"
-    check(person, act, now=time.time(), is_live=is_live, lifts_kill=lifts_kill)
+    check(person, act, now=time.time(), is_live=settings.is_live, lifts_kill=lifts_kill)
     seen = None if current is None else current.seen
     switch_id, under_way = switch_trading(
         connection, wanted, who=person.name, reason=reason, seen=seen, home=settings.home_dir

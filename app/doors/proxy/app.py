@@ -16,7 +16,7 @@ from app.doors.proxy.bodies import Body, BodyTooLong, ClientGone
 from app.doors.proxy.decisions import rules
 from app.doors.proxy.decisions.asked import Asked, Credential, Door, Refusal, credential_of, malformed, path_of
 from app.doors.proxy.decisions.buckets import Buckets
-from app.doors.proxy.decisions.headers import inward, protected
+from app.doors.proxy.decisions.headers import inward, protected, to_own_page
 from app.doors.proxy.decisions.origin import foreign
 from app.doors.proxy.exchanges import Exchanges, NotTheirs
 from app.doors.proxy.http import Behind, BehindRefused, pass_back
@@ -42,6 +42,19 @@ class Limits:
     unknown: Buckets
 
 
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where the doors stand.
+
+    Attributes:
+        others: Names of this machine besides those of loopback.
+        is_live: Whether orders go to live venues.
+    """
+
+    others: Collection[str]
+    is_live: bool
+
+
 class Proxy:
     """The application. Requests are told apart by the port they came to.
 
@@ -51,7 +64,7 @@ class Proxy:
         identities: Who is who.
         pages: The proxy's own pages.
         limits: How often somebody may ask.
-        others: Names of this machine besides those of loopback.
+        site: Where they stand.
     """
 
     def __init__(
@@ -61,7 +74,7 @@ class Proxy:
         identities: Identities,
         pages: ASGIApp,
         limits: Limits,
-        others: Collection[str] = (),
+        site: Site,
     ) -> None:
         self._doors = doors
         self._behind = behind
@@ -69,7 +82,7 @@ class Proxy:
         self._exchanges = Exchanges(identities)
         self._pages = pages
         self._limits = limits
-        self._others = others
+        self._site = site
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, one WebSocket, or the life of the application."""
@@ -106,14 +119,15 @@ class Proxy:
     async def _serve(self, asked: Asked, scope: Scope, receive: Receive, send: Send) -> None:
         credential = credential_of(asked)
         is_bearer = credential is not None and credential.kind == "bearer"
-        refusal = malformed(asked) or foreign(asked, self._others, has_bearer=is_bearer)
+        refusal = malformed(asked) or foreign(asked, self._site.others, has_bearer=is_bearer)
         if refusal is None and asked.path == READY_PATH:
             await answer(scope, send, 200, [(b"content-type", b"text/plain")], b"ready\n")
             return
         try:
             caller = None if refusal or credential is None else await self._identities.find(credential)
         except AccountsUnusable:
-            caller, refusal = None, UNUSABLE if rules.needs_identity(asked) and not rules.is_own(asked) else None
+            is_known_by_accounts = (is_bearer or rules.needs_identity(asked)) and not rules.is_own(asked)
+            caller, refusal = None, UNUSABLE if is_known_by_accounts else None
         refusal = refusal or self._refused(asked, caller, credential)
         if refusal is None:
             await self._pass(asked, caller, scope, receive, send)
@@ -134,7 +148,8 @@ class Proxy:
             return Refusal(429, "too_many_requests", "Too many requests; wait a moment.", waits)
         if caller is None and credential is not None and credential.kind == "bearer":
             return Refusal(401, "unauthorised", "This token is not in force.")
-        refusal = None if rules.is_own(asked) else rules.refused_for(asked, None if caller is None else caller.identity)
+        identity = None if caller is None else caller.identity
+        refusal = None if rules.is_own(asked) else rules.refused_for(asked, identity, is_live=self._site.is_live)
         if refusal is None and asked.declared_length > rules.BODY_MAX:
             return _TOO_LONG
         if refusal is None and asked.is_socket and caller is not None and self._exchanges.has_many(caller):
@@ -144,7 +159,7 @@ class Proxy:
     async def _pass(self, asked: Asked, caller: Caller | None, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             if rules.is_own(asked):
-                await self._own_page(asked, caller, scope, receive, send)
+                await self._own_page(asked, scope, receive, send)
                 return
             with self._exchanges.under_way(caller):
                 if asked.is_socket:
@@ -164,7 +179,7 @@ class Proxy:
         if identity is not None and rules.has_checked_body(asked):
             assert isinstance(content, Body)
             content = await content.whole()
-            refusal = rules.refused_body(asked, identity, content)
+            refusal = rules.refused_body(identity, content, is_live=self._site.is_live)
             if refusal is not None:
                 await refuse(scope, send, refusal)
                 return
@@ -180,19 +195,16 @@ class Proxy:
         def check(message: str | bytes | None) -> Refusal | None:
             if identity is None or not rules.has_checked_messages(asked):
                 return None
-            return rules.refused_message(identity, message)
+            return rules.refused_message(identity, message, is_live=self._site.is_live)
 
         path = self._behind[asked.door.name].path
         await pass_socket(scope, receive, send, path, inward(asked, identity), check)
 
-    async def _own_page(self, asked: Asked, caller: Caller | None, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a page of the proxy's own: it gets the cookies and the identity, and no identity from outside."""
+    async def _own_page(self, asked: Asked, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a page of the proxy's own, which knows people by their cookies."""
         if asked.is_socket:
             await refuse(scope, send, _NO_SOCKET)
             return
-        identity = None if caller is None else caller.identity
-        kept = [pair for pair in inward(asked, identity) if pair[0] != b"cookie"]
-        kept += [pair for pair in asked.headers if pair[0] in (b"cookie", b"content-length")]
         passed = 0
 
         async def counting() -> Message:
@@ -210,7 +222,7 @@ class Proxy:
 
         # Behind a proxy that speaks TLS, the page's own origin says so.
         scheme = "https" if (asked.one(b"origin") or "").startswith("https:") else scope["scheme"]
-        await self._pages({**scope, "headers": kept, "scheme": scheme}, counting, protecting)
+        await self._pages({**scope, "headers": to_own_page(asked.headers), "scheme": scheme}, counting, protecting)
 
 
 class _Noted:

@@ -83,7 +83,7 @@ class Exchanges:
             credential = exchange.caller.credential
             try:
                 if credential not in found:
-                    found[credential] = await self._identities.ask(credential)
+                    found[credential] = await self._identities.look(credential)
             except AccountsUnusable:
                 return  # whoever was signed in goes on, to stop trading above all; it is looked at again
             exchange.version = version

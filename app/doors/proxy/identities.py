@@ -9,10 +9,11 @@ import sqlite3
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from app.api_token import ensure_token, token_path
-from app.doors.accounts import Accounts, accounts_path
+from app.doors.accounts import Accounts, accounts_path, accounts_stamp
 from app.doors.proxy.decisions.asked import Credential, Refusal
 from app.doors.roles import Identity, Role
 from app.doors.shell import shell_name
@@ -52,10 +53,9 @@ class Identities:
         self._settings = settings
         self._home = settings.home_dir
         self._remembered: dict[Credential, tuple[float, Version, Identity | None]] = {}
-        self._path = accounts_path(self._home)
         self._accounts: Accounts | None = None
         self._opened: Version = ()
-        self._changes = _Changes(self._path)
+        self._changes = _Changes(self._home)
         self._tried_at = float("-inf")
         self._token = ""
         self._token_version: Version = ()
@@ -71,18 +71,21 @@ class Identities:
         if known is not None and version and known[1] == version and now - known[0] < _REMEMBERED_S:
             found = known[2]
         else:
-            found = await self.ask(credential)
+            found = await self._ask(credential, is_use=True)
             if len(self._remembered) >= _REMEMBERED_MAX:
                 self._remembered.clear()
             self._remembered[credential] = (now, version, found)
         return None if found is None else Caller(credential, found, version)
 
-    async def ask(self, credential: Credential) -> Identity | None:
-        """As `find`, from the accounts themselves."""
+    async def look(self, credential: Credential) -> Identity | None:
+        """As `find`, from the accounts themselves. It is no use of a session: one that is only left open ends."""
+        return await self._ask(credential, is_use=False)
+
+    async def _ask(self, credential: Credential, *, is_use: bool) -> Identity | None:
         if credential.kind == "bearer" and self._is_home_token(credential.text):
             return Identity(shell_name(), Role.OWNER, "token")
         accounts = self.accounts()
-        look = accounts.find_session if credential.kind == "session" else accounts.find_token
+        look = partial(accounts.find_session, is_use=is_use) if credential.kind == "session" else accounts.find_token
         try:
             return await asyncio.to_thread(look, credential.text)
         except (ConfigurationError, sqlite3.Error) as error:
@@ -106,7 +109,7 @@ class Identities:
         Raises:
             AccountsUnusable: If they cannot be opened.
         """
-        if self._accounts is not None and _stamp(self._path) != self._opened:
+        if self._accounts is not None and accounts_stamp(self._home) != self._opened:
             self._drop("the file is another one")
         if self._accounts is None:
             now = time.monotonic()
@@ -115,7 +118,7 @@ class Identities:
             self._tried_at = now
             try:
                 self._accounts = Accounts(self._home)
-                self._opened = _stamp(self._path)
+                self._opened = accounts_stamp(self._home)
             except ConfigurationError as error:
                 log.warning("the accounts cannot be used", reason=str(error))
                 raise AccountsUnusable from None
@@ -152,19 +155,19 @@ class Identities:
 class _Changes:
     """Sees every commit to an SQLite file, over a connection of its own that never writes."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, home: Path) -> None:
+        self._home = home
         self._connection: sqlite3.Connection | None = None
         self._file: Version = ()
 
     def version(self) -> Version:
         """Return the number of the last commit and the file's own; empty where they cannot be read."""
         try:
-            stamp = _stamp(self._path)
+            stamp = accounts_stamp(self._home)
             if self._connection is None or stamp != self._file:
                 self.close()
                 self._file = stamp
-                address = f"{self._path.as_uri()}?mode=ro"
+                address = f"{accounts_path(self._home).as_uri()}?mode=ro"
                 self._connection = sqlite3.connect(address, uri=True, isolation_level=None, timeout=0)
             return (*stamp, self._connection.execute("PRAGMA data_version").fetchone()[0])
         except (sqlite3.Error, OSError):
@@ -175,12 +178,3 @@ class _Changes:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-
-
-def _stamp(path: Path) -> Version:
-    """Return what tells a file from another one of its name; zeros where there is none."""
-    try:
-        found = os.stat(path)
-    except OSError:
-        return (0, 0)
-    return found.st_dev, found.st_ino

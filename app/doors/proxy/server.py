@@ -11,7 +11,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from app.doors.proxy.app import Limits, Proxy
+from app.doors.proxy.app import Limits, Proxy, Site
 from app.doors.proxy.decisions.buckets import Buckets
 from app.doors.proxy.decisions.origin import parse_names
 from app.doors.proxy.http import Behind
@@ -52,7 +52,7 @@ def create_proxy(settings: Settings) -> Proxy:
         identities,
         OwnPages(identities, settings),
         Limits(Buckets(known, known * _BURST_S), Buckets(unknown, unknown * _BURST_S)),
-        others,
+        Site(others, settings.is_live),
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from starlette.types import Receive, Scope, Send
 from websockets.asyncio.client import ClientConnection, unix_connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.typing import Subprotocol
 
 from app.doors.proxy.answers import answer
@@ -51,6 +51,8 @@ async def pass_socket(
         kept = [pair for pair in outward(given) if pair[0] != b"content-length"]
         await answer(scope, send, response.status_code, kept, bytes(response.body or b""))
         return
+    except InvalidURI:
+        raise BehindRefused(Refusal(400, "malformed", "The address is not one of a WebSocket.")) from None
     except (OSError, TimeoutError, InvalidHandshake, EOFError):
         raise BehindRefused(
             Refusal(503, "not_running", "What stands behind this port is not up. Try again soon.", 2)

@@ -14,7 +14,8 @@ _NEXT_MAX = 2_000
 _SCHEMES = ("http", "https")
 """The same host, whichever way a server in front of the doors is spoken to."""
 _LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
-_PASSED_ON = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+_PASSED_ON = ("forwarded", "via", "x-real-ip", "x-forwarded-")
+"""How the headers begin by which a server says that it passes a request on."""
 _UNSAFE = re.compile(r"[\x00-\x20\x7f\\]|//")
 _OWN = re.compile(r"/(-|%2d)(/|%2f|$)", re.IGNORECASE)
 
@@ -71,6 +72,13 @@ def is_prefetch(request: Request) -> bool:
     return request.method == "HEAD" or "prefetch" in purpose
 
 
+def is_opened_by_a_person(request: Request) -> bool:
+    """Whether a browser says that somebody opens the page in a tab; a program that previews it says nothing."""
+    said = request.headers
+    is_tab = said.get("sec-fetch-mode") == "navigate" and said.get("sec-fetch-dest") == "document"
+    return is_tab and not is_from_elsewhere(request) and not is_prefetch(request)
+
+
 def is_on_loopback(request: Request) -> bool:
     """Whether a request was made on this machine and passed on by nobody."""
     host = urlsplit(f"//{request.headers.get('host', '')}").hostname
@@ -78,7 +86,7 @@ def is_on_loopback(request: Request) -> bool:
     return (
         host in _LOOPBACK_NAMES
         and client in _LOOPBACK_NAMES
-        and not any(name in request.headers for name in _PASSED_ON)
+        and not any(name.startswith(_PASSED_ON) for name in request.headers)
     )
 
 

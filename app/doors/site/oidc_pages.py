@@ -19,9 +19,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from app.doors.accounts import AccountRefused, Accounts, Person
-from app.doors.names import UnusableName
+from app.doors.names import UnusableName, looks_alike
 from app.doors.oidc import OidcRefused, Provider, ProviderAway, Started, Vouched
 from app.doors.roles import Role
+from app.doors.shell import shell_name
 from app.doors.signed_in import keep_session, session_of
 from app.doors.site.forms import is_on_loopback, is_prefetch, next_path
 from app.doors.site.html import error_page, passing_page
@@ -127,13 +128,15 @@ class OidcPages:
             person = await run_in_threadpool(self._account_of, vouched)
             if waiting.session:
                 return await self._confirmed(waiting, person)
-            session = await run_in_threadpool(self._accounts.open_session, person.name, "oidc")
+            session = await run_in_threadpool(
+                self._accounts.open_session, person.name, "oidc", asked_at=vouched.asked_at
+            )
         except OidcRefused as error:
             return _refused(str(error), status=503 if isinstance(error, ProviderAway) else 403)
         except (AccountRefused, UnusableName) as error:
             return _refused(str(error))
         response = passing_page(waiting.leads_to)
-        keep_session(response, session)
+        keep_session(request, response, session)
         return response
 
     # -- below ------------------------------------------------------------------------------------------------------
@@ -166,6 +169,8 @@ class OidcPages:
             if person is not None and person.is_active:
                 self._accounts.set_subject(person.name, vouched.subject)
         if person is None and self._default_role is not None:
+            if looks_alike(vouched.name, shell_name()):  # who acts at the command line, with an account or without
+                raise AccountRefused(f"The name {vouched.name} is taken, or looks like one that is.")
             return self._accounts.add_person(
                 vouched.name, Role(self._default_role), by=f"OIDC {self.provider_name}"[:80], subject=vouched.subject
             )

@@ -12,7 +12,7 @@ from pathlib import Path
 from streams.market.errors import ConfigurationError
 from streams.private_folders import make_private_folder
 
-_BUSY_S = 5.0
+_BUSY_MS = 5_000
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS people (
     name TEXT PRIMARY KEY,
@@ -59,6 +59,15 @@ def accounts_path(home: Path) -> Path:
     return home / "doors" / "accounts.sqlite"
 
 
+def accounts_stamp(home: Path) -> tuple[int, int]:
+    """Return what tells the file of a home's accounts from another one in its place; zeros where there is none."""
+    try:
+        found = accounts_path(home).stat()
+    except OSError:
+        return 0, 0
+    return found.st_dev, found.st_ino
+
+
 class AccountFile:
     """The file of a home's accounts, for any number of processes and threads at once.
 
@@ -75,7 +84,7 @@ class AccountFile:
         make_private_folder(self._path.parent)
         try:
             self._connection = sqlite3.connect(
-                self._path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
+                self._path, timeout=_BUSY_MS / 1_000, isolation_level=None, check_same_thread=False
             )
             self._path.chmod(0o600)
             self._connection.row_factory = sqlite3.Row
@@ -105,9 +114,14 @@ class AccountFile:
         return rows[0] if rows else None
 
     def note(self, statement: str, *values: object) -> None:
-        """Write down what a look found; a full disk or a busy file keeps nobody out."""
-        with suppress(ConfigurationError), self.writing() as write:
-            write.execute(statement, values)
+        """Write down what a look found; a full disk or a busy file keeps nobody out, and nobody waiting."""
+        with self._lock, suppress(ConfigurationError, sqlite3.Error):
+            self._connection.execute("PRAGMA busy_timeout = 0")
+            try:
+                with self.writing() as write:
+                    write.execute(statement, values)
+            finally:
+                self._connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:

@@ -167,30 +167,37 @@ class People:
                     (now, folded_name(name)),
                 )
 
-    def check_password(self, name: str, password: str) -> Person | None:
+    def check_password(self, name: str, password: str, *, session: str = "") -> Person | None:
         """Return the person whose name and password these are; None where they are nobody's.
 
         A name nobody has takes as long as a wrong password.
 
+        Args:
+            name: Of the person.
+            password: Theirs.
+            session: Of who is asked again (`Identity.session`). Their tries are counted apart: who tries their name
+                without being signed in does not keep them from it.
+
         Raises:
-            TooManyTries: If this name was tried too often of late.
+            TooManyTries: If this name, or this session, was tried too often of late.
         """
         folded = folded_name(name)
+        counted = f"session {session}" if session else folded
         now = self._clock()
         with self._file.writing() as write:
             write.execute("DELETE FROM wrong_passwords WHERE at < ? OR at > ?", (now - _TRIES_WITHIN_S, now))
             tries = write.execute(
-                "SELECT count(*) AS n, min(at) AS first FROM wrong_passwords WHERE folded = ?", (folded,)
+                "SELECT count(*) AS n, min(at) AS first FROM wrong_passwords WHERE folded = ?", (counted,)
             ).fetchone()
             if tries["n"] >= _TRIES:
                 raise TooManyTries(tries["first"] + _TRIES_WITHIN_S - now)
-            write.execute("INSERT INTO wrong_passwords (folded, at) VALUES (?, ?)", (folded, now))
+            write.execute("INSERT INTO wrong_passwords (folded, at) VALUES (?, ?)", (counted, now))
         row = self._file.row("SELECT * FROM people WHERE folded = ? AND is_active", (folded,))
         stored = None if row is None else row["password"]
         if not is_password(password, stored or _nobody()) or row is None or stored is None:
             return None
         with self._file.writing() as write:
-            write.execute("DELETE FROM wrong_passwords WHERE folded = ?", (folded,))
+            write.execute("DELETE FROM wrong_passwords WHERE folded = ?", (counted,))
             row = write.execute("SELECT * FROM people WHERE folded = ? AND password = ?", (folded, stored)).fetchone()
         # Changed meanwhile, or closed: the old one opens nothing any more.
         person = None if row is None else _person(row)

@@ -59,30 +59,42 @@ class Sessions:
             person = self._people.find_person(row["name"])
             return self.open_session(person.name, "link") if person is not None and person.is_active else None
 
-    def open_session(self, name: str, how: How) -> str:
+    def open_session(self, name: str, how: How, *, asked_at: float | None = None) -> str:
         """Return the text of a new session of a person; the browser keeps it as a cookie.
+
+        Args:
+            name: Of the person.
+            how: They proved who they are; whoever gave a password was asked just now.
+            asked_at: When an OIDC provider asked them (Unix seconds); None: it does not say. It need not have asked
+                whoever is signed in there.
 
         Raises:
             AccountRefused: If there is no such person.
         """
         text, now = secrets.token_urlsafe(32), self._clock()
+        confirmed_at = now if how == "password" else None if asked_at is None else min(asked_at, now)
         with self._file.writing() as write:
             person = self._people.need_person(name)
             write.execute("DELETE FROM sessions WHERE opened_at < ?", (now - SESSION_FOR_S,))
             write.execute(
                 "INSERT INTO sessions (hash, session, name, how, opened_at, seen_at, confirmed_at)"
                 " VALUES (?,?,?,?,?,?,?)",
-                (hash_of(text), secrets.token_hex(8), person.name, how, now, now, None if how == "link" else now),
+                (hash_of(text), secrets.token_hex(8), person.name, how, now, now, confirmed_at),
             )
         return text
 
-    def find_session(self, text: str) -> Identity | None:
-        """Return whose session a text is; None where it is over, or the account is closed."""
+    def find_session(self, text: str, *, is_use: bool = True) -> Identity | None:
+        """Return whose session a text is; None where it is over, or the account is closed.
+
+        Args:
+            text: Of the session.
+            is_use: Whether its person does something; a look at what they left open keeps no session alive.
+        """
         row = self._find("s.hash = ?", hash_of(text))
         if row is None:
             return None
         now = self._clock()
-        if now - row["seen_at"] > _SEEN_EVERY_S:
+        if is_use and now - row["seen_at"] > _SEEN_EVERY_S:
             self._file.note("UPDATE sessions SET seen_at = ? WHERE hash = ?", now, row["hash"])
         return _identity(row)
 

@@ -100,7 +100,7 @@ def check_restored(home: Path) -> None:
 
 def check_people(settings: Settings) -> None:
     """Refuse live orders on live venues where nobody could prove who they are; a link proves too little for that."""
-    if settings.venues != "live" or settings.trading_mode != "live":
+    if not settings.is_live:
         return
     with closing(Accounts(settings.home_dir)) as accounts:
         people = accounts.list_people()

@@ -118,7 +118,30 @@ def replace_switch(connection: Connection, seen: SwitchRow, state: SwitchState, 
            WHERE (SELECT max(switch_id) FROM trading.switches) = %s RETURNING switch_id""",
         (state, set_by, reason, seen.switch_id),
     ).fetchone()
-    return row is not None
+    return row is not None and renew_missed_kill(connection, seen.switch_id, int(row["switch_id"])) is None
+
+
+def renew_missed_kill(connection: Connection, seen_id: int, switch_id: int) -> SwitchRow | None:
+    """Kill anew where a kill came between the switch that was seen and the one written on it; return that kill.
+
+    A kill takes no lock, so that whoever writes another switch may not see it: they look once more afterwards.
+
+    Args:
+        connection: After the commit.
+        seen_id: Of the switch that was seen.
+        switch_id: Of the one that was written.
+    """
+    missed = fetch_all(
+        connection,
+        SwitchRow,
+        """SELECT state, set_by, set_at, reason, switch_id FROM trading.switches
+           WHERE state = 'kill' AND switch_id > %s AND switch_id < %s ORDER BY switch_id DESC LIMIT 1""",
+        (seen_id, switch_id),
+    )
+    if not missed:
+        return None
+    set_switch(connection, "kill", missed[0].set_by, missed[0].reason)
+    return missed[0]
 
 
 def set_limit(connection: Connection, name: str, value: Decimal, set_by: str, reason: str = "") -> int:

@@ -14,6 +14,7 @@ from app.doors.roles import IDENTITY_HEADER, Act, Identity, Role, to_header
 from app.doors.shell import shell_name
 from tests.support.doors import DOORS, OpenDoors, Recorded, open_doors
 
+OPENED = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Sec-Fetch-Site": "none"}
 OWNER = to_header(Identity("mallory", Role.OWNER, "token"))
 
 
@@ -68,12 +69,34 @@ def test_a_link_signs_in_once(doors: OpenDoors, behind: dict[str, Recorded]) -> 
     doors.person("ann", Role.TRADER)
     code = doors.accounts.make_link("ann")
     with httpx.Client(follow_redirects=True) as browser:
-        assert browser.get(doors.url("dashboard", f"/-/link?code={code}")).status_code == 200
+        browser.get(doors.url("dashboard", f"/-/link?code={code}"), headers=OPENED)
         assert browser.get(doors.url("dashboard")).text == "behind"
     identity = behind["dashboard"].identity()
     assert identity is not None
     assert (identity.name, identity.role, identity.how) == ("ann", Role.TRADER, "link")
-    assert httpx.get(doors.url("dashboard", f"/-/link?code={code}")).status_code == 403
+    assert httpx.get(doors.url("dashboard", f"/-/link?code={code}"), headers=OPENED).status_code == 403
+
+
+@pytest.mark.parametrize(("scheme", "is_secure"), [("https", True), ("http", False)])
+def test_a_session_under_a_name_reached_by_tls_stays_on_tls(tmp_path: Path, scheme: str, *, is_secure: bool) -> None:
+    with open_doors(tmp_path / "home", {}, other_hosts="desk.example") as doors:
+        doors.accounts.add_person("ann", Role.OWNER, by="test", password="correct horse battery")
+        answer = httpx.post(
+            doors.url("dashboard", "/-/sign-in"),
+            headers={"Host": "desk.example", "Origin": f"{scheme}://desk.example"},
+            data={"name": "ann", "password": "correct horse battery"},
+        )
+        assert answer.status_code == 303
+        assert ("Secure" in answer.headers["set-cookie"]) == is_secure
+
+
+@pytest.mark.parametrize("name", ["X-Forwarded-For", "X-Forwarded-Proto", "Forwarded", "X-Real-IP", "Via"])
+def test_a_link_that_a_server_in_front_passes_on_opens_nothing(doors: OpenDoors, name: str) -> None:
+    doors.person("ann", Role.OWNER)
+    address = doors.url("dashboard", f"/-/link?code={doors.accounts.make_link('ann')}")
+    answer = httpx.get(address, headers={**OPENED, name: "10.0.0.1", "Connection": name})
+    assert (answer.status_code, answer.headers.get("set-cookie")) == (403, None)
+    assert "set-cookie" in httpx.get(address, headers=OPENED).headers
 
 
 @pytest.mark.parametrize(
@@ -100,6 +123,20 @@ def test_the_session_never_reaches_what_stands_behind(doors: OpenDoors, behind: 
     answer = httpx.get(doors.url(door), headers={"Cookie": f"a=1; {cookie}; b=2"})
     assert answer.status_code == 200
     assert behind[door].header("cookie") == ["a=1; b=2"]
+
+
+def test_on_live_venues_a_link_changes_nothing_in_dagster(tmp_path: Path) -> None:
+    dagster = Recorded()
+    live = {"venues": "live", "trading": "live", "i_understand": True}
+    with open_doors(tmp_path / "home", {"dagster": dagster}, **live) as doors:
+        doors.person("ann", Role.OWNER)
+
+        def ask(document: str) -> int:
+            page = doors.page("dagster", "ann")
+            return httpx.post(doors.url("dagster", "/graphql"), json={"query": document}, headers=page).status_code
+
+        assert (ask("mutation { a }"), ask("{ a }")) == (403, 200)
+        assert len(dagster.requests) == 1
 
 
 def test_two_different_sessions_are_none(doors: OpenDoors, behind: dict[str, Recorded]) -> None:

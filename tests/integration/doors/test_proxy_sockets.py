@@ -248,6 +248,17 @@ def test_a_revoked_token_closes_its_socket(doors: OpenDoors) -> None:
             program.recv(10)
 
 
+def test_a_handshake_whose_address_no_socket_can_have_is_refused(doors: OpenDoors) -> None:
+    lines = [
+        "GET /s#a HTTP/1.1", f"Host: 127.0.0.1:{doors.port('dashboard')}", "Connection: Upgrade", "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: " + "A" * 22 + "==", f"Origin: {doors.url('dashboard', '')}",
+        f"Cookie: {doors.cookie('viewer')['Cookie']}",
+    ]  # fmt: skip
+    with socket.create_connection(("127.0.0.1", doors.port("dashboard")), 20) as raw:
+        raw.sendall("\r\n".join([*lines, "", ""]).encode())
+        assert raw.recv(12) == b"HTTP/1.1 400"
+
+
 def test_without_a_server_behind_a_socket_is_refused_and_the_doors_stay(tmp_path: Path) -> None:
     with open_doors(tmp_path / "home", {}) as doors:
         doors.person("owner", Role.OWNER)

@@ -186,6 +186,8 @@ def test_the_home_token_stops_trading_while_the_login_is_broken(tmp_path: Path) 
         assert httpx.get(doors.url("dashboard"), headers=doors.bearer()).status_code == 200
         refused = httpx.post(doors.url("api", "/api/trading/pause"), headers=cookie)
         assert (refused.status_code, refused.json()["code"]) == (503, "sign_in_unavailable")
+        token = {"Authorization": "Bearer cbk_of_somebody"}
+        assert httpx.get(doors.url("api"), headers=token).status_code == 503, "it may well be in force"
         shutil.rmtree(path.parent)
         away.rename(path.parent)
         assert wait_for(

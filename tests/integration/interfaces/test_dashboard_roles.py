@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import time
 from pathlib import Path
@@ -15,7 +16,7 @@ from streamlit.testing.v1 import AppTest
 from app import alert_actions, operator_actions
 from app.dashboard import acts, identity
 from app.dashboard.acts import Outcome
-from app.doors.accounts import accounts_path
+from app.doors.accounts import Accounts, accounts_path
 from app.doors.roles import CONFIRMED_FOR_S, IDENTITY_HEADER, Identity, Role, to_header
 from app.operator_actions import set_switch
 from streams.storage.database import connect
@@ -259,6 +260,19 @@ def test_who_signed_out_elsewhere_acts_no_more(pages: Pages, seeded: str) -> Non
     shown.button(key=f"approve-{PAIR}").click().run()
     assert "Nobody is signed in" in _words(shown)
     assert _written(seeded) == before
+
+
+def test_accounts_that_were_put_in_place_anew_are_found_without_a_new_start(pages: Pages, seeded: str) -> None:
+    pages.sign_in("Tom", Role.TRADER)
+    assert not pages.open(seeded, "risk").button(key="switch-kill").disabled
+    folder = accounts_path(pages.home).parent
+    folder.rename(folder.with_name("away"))
+    dataclasses.replace(pages, accounts=Accounts(pages.home)).sign_in("Tess", Role.TRADER)
+    shown = pages.open(seeded, "risk")
+    shown.button(key="switch-kill").click().run()
+    shown.button(key="switch-confirm").click().run()
+    row = _last(seeded, "trading.switches", "switch_id")
+    assert (row["state"], row["set_by"]) == ("kill", "Tess")
 
 
 def test_while_the_accounts_cannot_be_read_an_open_page_stops_and_does_nothing_else(

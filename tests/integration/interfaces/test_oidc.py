@@ -17,6 +17,7 @@ from app.doors import oidc
 from app.doors.accounts import Accounts
 from app.doors.pages import sign_in_routes
 from app.doors.roles import Identity, Role
+from app.doors.shell import shell_name
 from app.doors.signed_in import COOKIE
 from app.doors.subjects import subject_of, subject_of_email
 from streams.market.errors import ConfigurationError
@@ -89,7 +90,6 @@ def test_a_person_signs_in_and_arrives_signed_in_where_they_wanted(
     identity = who(browser, accounts)
     assert identity is not None
     assert (identity.name, identity.role, identity.how) == ("Ada", Role.TRADER, "oidc")
-    assert identity.is_confirmed(time.time())
     assert provider.forms[0]["redirect_uri"] == f"{BASE}/-/oidc/callback"
 
 
@@ -245,7 +245,7 @@ def test_with_a_default_role_an_account_is_made_under_a_name_nobody_looks_like(
     identity = who(browser, accounts)
     assert identity is not None
     assert (identity.name, identity.role) == ("bob@example.com", Role.VIEWER)
-    for name in ("Ada", "аda", "supervisor", "a\u202eb"):
+    for name in ("Ada", "аda", "supervisor", "a\u202eb", shell_name(), shell_name().upper()):
         provider.who = {"sub": f"x-{name}", "preferred_username": name}
         assert sign_in(browse(oidc_default_role="viewer"), provider).status_code == 403
     assert len(accounts.list_people()) == 2
@@ -290,6 +290,20 @@ def test_confirming_asks_again_there_and_counts_for_the_same_person_only(
     assert 'content="0;url=/risk"' in back.text
     assert accounts.find_session(session).is_confirmed(time.time())  # type: ignore[union-attr]
     assert browse().get(start).headers["location"] == "/-/sign-in?next=/risk"
+
+
+@pytest.mark.parametrize(
+    ("asked_s_ago", "is_confirmed"), [(None, False), (3_600, False), (1, True), (-30, True)], ids=str
+)
+def test_signing_in_counts_as_being_asked_only_when_the_provider_has_just_asked(
+    browse: Browse, provider: OidcProvider, accounts: Accounts, asked_s_ago: float | None, *, is_confirmed: bool
+) -> None:
+    provider.claims = {} if asked_s_ago is None else {"auth_time": time.time() - asked_s_ago}
+    browser = browse()
+    sign_in(browser, provider)
+    identity = who(browser, accounts)
+    assert identity is not None
+    assert identity.is_confirmed(time.time()) == is_confirmed
 
 
 # -- the provider is away

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
@@ -11,7 +12,9 @@ from app import operator_actions as acts
 from app.queries.markets import MarketFilter, load_markets
 from app.queries.pairs import load_pairs
 from streams.market.identity import Venue
+from streams.market.trading import SwitchState
 from streams.storage.database import Connection, connect
+from streams.storage.store import risk
 from streams.storage.store.pairs import find_subject
 from streams.storage.store.risk import last_switch, load_limits
 from tests.fixtures.seed_warehouse import PAIR_IDS
@@ -190,6 +193,52 @@ def test_a_kill_that_came_meanwhile_is_not_lifted_unseen(connection: Connection)
     current = last_switch(connection)
     assert current is not None
     assert acts.set_switch(connection, "run", who="Ada", seen=current.seen) > 0
+
+
+def _at_the_moment_of(
+    monkeypatch: pytest.MonkeyPatch, state: str, event: Callable[[], object], *, before: bool
+) -> None:
+    """Let something happen once, just before or after a switch of this state is written."""
+    write, happened = risk.set_switch, []
+
+    def write_with(connection: Connection, wanted: SwitchState, *arguments: str) -> int:
+        is_moment = wanted == state and not happened
+        if is_moment and before:
+            happened.append(event())
+        switch_id = write(connection, wanted, *arguments)
+        if is_moment and not before:
+            happened.append(event())
+        return switch_id
+
+    monkeypatch.setattr(risk, "set_switch", write_with)
+
+
+@pytest.mark.parametrize("state", ["run", "pause", "reduce"])
+def test_a_kill_between_the_look_and_the_row_is_not_lifted(
+    connection: Connection, seeded: str, monkeypatch: pytest.MonkeyPatch, state: SwitchState
+) -> None:
+    shown = last_switch(connection)
+    assert shown is not None
+    with connect(seeded) as other:
+        _at_the_moment_of(
+            monkeypatch, state, lambda: acts.set_switch(other, "kill", who="Bob", reason="drill"), before=True
+        )
+        with pytest.raises(acts.ItChanged, match="the switch is kill, set by Bob"):
+            acts.set_switch(connection, state, who="Ada", seen=shown.seen)
+    current = last_switch(connection)
+    assert current is not None
+    assert (current.state, current.set_by, current.reason) == ("kill", "Bob", "drill")
+
+
+def test_a_switch_that_could_not_see_a_kill_does_not_outlast_it(
+    connection: Connection, seeded: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with connect(seeded) as other:
+        _at_the_moment_of(monkeypatch, "kill", lambda: acts.set_switch(other, "run", who="Bob"), before=False)
+        switch_id = acts.set_switch(connection, "kill", who="Ada")
+    current = last_switch(connection)
+    assert current is not None
+    assert (current.state, current.set_by, current.switch_id) == ("kill", "Ada", switch_id)
 
 
 def test_a_kill_goes_through_whatever_was_seen(connection: Connection) -> None:

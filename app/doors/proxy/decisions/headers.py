@@ -50,6 +50,11 @@ def inward(asked: Asked, identity: Identity | None) -> RawHeaders:
     return kept
 
 
+def to_own_page(headers: Headers) -> RawHeaders:
+    """Return the headers for a page of the proxy's own: all that came, also who passed it on, but no identity."""
+    return [(name, value) for name, value in headers if not _is_identity(name)]
+
+
 def outward(headers: Headers) -> RawHeaders:
     """Return the headers of an answer for the browser: those of the server behind, and our protection."""
     dropped = _HOP_BY_HOP | _REPLACED | _named_by_connection(headers)
@@ -72,8 +77,11 @@ def _named_by_connection(headers: Headers) -> frozenset[bytes]:
 
 
 def _is_claim(name: bytes) -> bool:
-    plain = name.replace(b"_", b"-")
-    return plain == _IDENTITY or plain.startswith(b"x-forwarded-")
+    return _is_identity(name) or name.replace(b"_", b"-").startswith(b"x-forwarded-")
+
+
+def _is_identity(name: bytes) -> bool:
+    return name.replace(b"_", b"-") == _IDENTITY
 
 
 def _without_session(headers: Headers) -> bytes:

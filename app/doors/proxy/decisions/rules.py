@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from urllib.parse import quote
 
+from app.doors.permission import PermissionRefused, check
 from app.doors.proxy.decisions import graphql
 from app.doors.proxy.decisions.asked import Asked, Refusal
 from app.doors.roles import Act, Identity
@@ -45,43 +48,34 @@ def sign_in_address(asked: Asked) -> str | None:
     return f"{SIGN_IN}?next={quote(wanted, safe='')}"
 
 
-def refused_for(asked: Asked, identity: Identity | None) -> Refusal | None:
+def refused_for(asked: Asked, identity: Identity | None, *, is_live: bool) -> Refusal | None:
     """Return why a request may not pass its door, as far as its head says; None where it may.
 
     At the API an identity passes whatever it asks: the API knows the act of each route.
+
+    Args:
+        asked: The request.
+        identity: Whose it is; None: nobody's.
+        is_live: Whether orders go to live venues.
     """
     if identity is None:
         return _UNKNOWN if needs_identity(asked) else None
     if asked.door.name == "api":
         return None
-    act = _act(asked)
-    if not identity.may(Act.VIEW) or not identity.may(act):
-        return _forbidden(identity, act)
-    if asked.door.name == "dagster" and asked.path == _GRAPHQL:
-        return _refused_graphql(asked, identity)
-    return None
+    refusal = _refused(identity, Act.VIEW, is_live=is_live) or _refused(identity, _act(asked), is_live=is_live)
+    if refusal is None and asked.door.name == "dagster" and asked.path == _GRAPHQL:
+        return _refused_graphql(asked)
+    return refusal
 
 
-def refused_body(asked: Asked, identity: Identity, body: bytes) -> Refusal | None:
+def refused_body(identity: Identity, body: bytes, *, is_live: bool) -> Refusal | None:
     """Return why a whole body may not pass: to Dagster's GraphQL, from whoever may not change anything there."""
-    if identity.may(Act.RUNS):
-        return None
-    try:
-        graphql.check_body(body)
-    except graphql.Ambiguous as error:
-        return _unclear(identity, error)
-    return None
+    return _refused_unless_read(identity, partial(graphql.check_body, body), is_live=is_live)
 
 
-def refused_message(identity: Identity, message: str | bytes | None) -> Refusal | None:
+def refused_message(identity: Identity, message: str | bytes | None, *, is_live: bool) -> Refusal | None:
     """Return why a message may not pass to Dagster's GraphQL over its WebSocket."""
-    if identity.may(Act.RUNS):
-        return None
-    try:
-        graphql.check_message(message)
-    except graphql.Ambiguous as error:
-        return _unclear(identity, error)
-    return None
+    return _refused_unless_read(identity, partial(graphql.check_message, message), is_live=is_live)
 
 
 def has_checked_body(asked: Asked) -> bool:
@@ -104,7 +98,7 @@ def _act(asked: Asked) -> Act:
     return Act.VIEW
 
 
-def _refused_graphql(asked: Asked, identity: Identity) -> Refusal | None:
+def _refused_graphql(asked: Asked) -> Refusal | None:
     try:
         if asked.method != "POST":
             graphql.check_address(asked.query)  # nobody changes anything by an address
@@ -118,11 +112,22 @@ def _refused_graphql(asked: Asked, identity: Identity) -> Refusal | None:
     return None
 
 
-def _unclear(identity: Identity, error: graphql.Ambiguous) -> Refusal:
-    return Refusal(403, "forbidden", f"As {identity.role} you may read in Dagster, and this may not pass: {error}.")
+def _refused_unless_read(identity: Identity, check_read: Callable[[], None], *, is_live: bool) -> Refusal | None:
+    """Return why what reached GraphQL may not pass: its person may not change anything there, and it may do so."""
+    refusal = _refused(identity, Act.RUNS, is_live=is_live)
+    if refusal is None:
+        return None
+    try:
+        check_read()
+    except graphql.Ambiguous as error:
+        return refusal._replace(message=f"{refusal.message} This may not pass: {error}.")
+    return None
 
 
-def _forbidden(identity: Identity, act: Act) -> Refusal:
-    if identity.scopes is not None:
-        return Refusal(403, "forbidden", f"This token may not {act}.")
-    return Refusal(403, "forbidden", f"As {identity.role} you may not do this ({act}).")
+def _refused(identity: Identity, act: Act, *, is_live: bool) -> Refusal | None:
+    """Return why somebody may not do one of the acts of these doors, none of which asks again."""
+    try:
+        check(identity, act, now=0.0, is_live=is_live)
+    except PermissionRefused as refused:
+        return Refusal(403, "forbidden", str(refused))
+    return None

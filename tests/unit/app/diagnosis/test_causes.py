@@ -40,6 +40,7 @@ BROKEN: dict[str, dict[str, Any]] = {
     "secret files": {"files__open_files": ("keystore.key",)},
     "keystore": {"files__keystore": "keystore.json is not a keystore"},
     "accounts": {"files__accounts": "doors/accounts.sqlite cannot be used: it is damaged"},
+    "people": {"files__people": "Live trading needs a trader or owner who signs in with a password or OIDC."},
     "passphrase": {"files__short_passphrase": True},
     "keys": {**LIVE, "files__key_names": ("kalshi-live", "kalshi-read-live")},
     "book streams": {"settings": {"venues": "live"}, "trading__environment": "live"},

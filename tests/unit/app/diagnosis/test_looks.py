@@ -21,17 +21,18 @@ import pytest
 from app.api_token import ensure_token
 from app.diagnosis.cause import Finding
 from app.diagnosis.causes import CAUSES
-from app.diagnosis.examination import examine, gather_facts, settings_and_problems
+from app.diagnosis.examination import examine, examine_live, gather_facts, settings_and_problems
 from app.diagnosis.files import look_at_files
 from app.diagnosis.gathering import gather
 from app.diagnosis.outside import look_outside, skew_of
 from app.diagnosis.processes import look_at_processes, name_of
 from app.diagnosis.software import look_at_software
 from app.doors.accounts import Accounts, accounts_path
+from app.doors.roles import Role
 from app.supervisor import plan
 from app.supervisor.last_start import note_start, read_last_start
 from streams.settings import Settings, load_settings
-from streams.venues.credentials.keystore import Keystore
+from streams.venues.credentials.keystore import Keystore, ensure_sandbox_credentials
 from tests.support.ports import free_port
 
 PORTS = ("dagster", "dashboard", "api", "code_server", "kalshi_sandbox", "polymarket_sandbox", "postgres")
@@ -165,9 +166,33 @@ def test_what_is_broken_in_the_home_is_found(home: Path, check: str, break_it: C
     assert kept == {check}
 
 
+def test_live_orders_without_anybody_who_could_prove_who_they_are_are_found(home: Path) -> None:
+    live = load_settings(venues="live", trading="live", i_understand=True)
+    assert look_at_files(live, opens_keys=False).people == ""
+    assert not accounts_path(home).exists()
+    with closing(Accounts(home)) as accounts:
+        accounts.add_person("Olga", Role.OWNER, by="test")
+        accounts.add_person("Tom", Role.TRADER, by="test", password="correct horse battery")
+        assert look_at_files(live, opens_keys=False).people == ""
+        accounts.set_active("Tom", is_active=False)
+    assert "Live trading needs" in look_at_files(live, opens_keys=False).people
+    assert look_at_files(load_settings(), opens_keys=False).people == ""
+
+
+def test_what_serves_pages_opens_no_key(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load_settings()
+    ensure_sandbox_credentials(settings)
+    opened: list[str] = []
+    monkeypatch.setattr(Keystore, "_open", lambda _self, name, _entry: opened.append(name))
+    examine_live(settings)
+    assert opened == []
+    examine(settings)
+    assert sorted(opened) == ["kalshi-sandbox", "polymarket-sandbox"]
+
+
 def test_looking_makes_no_key_file(home: Path) -> None:
     _lost_key_file(home)
-    look_at_files(load_settings())
+    look_at_files(load_settings(), opens_keys=True)
     assert not (home / "keystore.key").exists()
 
 

@@ -56,6 +56,14 @@ def test_a_session_ends_when_idle_signed_out_closed_or_with_a_new_password(accou
         accounts.open_session("Ada", "password")
 
 
+def test_a_look_at_what_was_left_open_keeps_no_session_alive(accounts: Accounts, clock: Clock) -> None:
+    session = accounts.open_session("Ada", "password")
+    clock.now += SESSION_IDLE_S - 10
+    assert accounts.find_session(session, is_use=False) is not None
+    clock.now += 20
+    assert accounts.find_session(session) is None
+
+
 def test_a_changed_role_is_in_force_at_the_next_look_of_another_process(accounts: Accounts, tmp_path: Path) -> None:
     session = accounts.open_session("Ada", "password")
     Accounts(tmp_path).set_role("Ada", Role.VIEWER)

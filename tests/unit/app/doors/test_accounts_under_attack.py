@@ -6,13 +6,22 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from app.doors.accounts import LINK_FOR_S, SESSION_FOR_S, SESSION_IDLE_S, AccountRefused, Accounts, accounts_path
+from app.doors.accounts import (
+    LINK_FOR_S,
+    SESSION_FOR_S,
+    SESSION_IDLE_S,
+    AccountRefused,
+    Accounts,
+    TooManyTries,
+    accounts_path,
+)
 from app.doors.roles import Act, Role
 from app.doors.store import people
 from streams.market.errors import ConfigurationError
@@ -99,6 +108,20 @@ def test_a_small_step_back_is_overlooked_and_revives_nothing(accounts: Accounts,
     clock.now -= 3
     assert accounts.use_link(code) is None
     assert accounts.find_session(session) is not None
+
+
+def test_who_tries_a_name_keeps_nobody_from_being_asked_again(accounts: Accounts) -> None:
+    identity = accounts.find_session(accounts.open_session("Ada", "password"))
+    assert identity is not None
+    for _ in range(people._TRIES):
+        assert accounts.check_password("Ada", "a guess of a stranger") is None
+    with pytest.raises(TooManyTries):
+        accounts.check_password("Ada", PASSWORD)
+    assert accounts.check_password("Ada", PASSWORD, session=identity.session) is not None
+    for _ in range(people._TRIES):
+        assert accounts.check_password("Ada", "a guess at a machine left open", session=identity.session) is None
+    with pytest.raises(TooManyTries):
+        accounts.check_password("Ada", PASSWORD, session=identity.session)
 
 
 def test_wrong_passwords_count_on_when_the_clock_is_set_back(accounts: Accounts, clock: Clock) -> None:
@@ -241,6 +264,23 @@ def test_a_folder_in_the_place_of_the_file_is_one_sentence(tmp_path: Path) -> No
     accounts_path(tmp_path).mkdir(parents=True, mode=0o700)
     with pytest.raises(ConfigurationError, match="cannot be used"):
         Accounts(tmp_path)
+
+
+def test_a_file_that_somebody_else_writes_keeps_nobody_waiting_who_is_signed_in(
+    accounts: Accounts, clock: Clock, tmp_path: Path
+) -> None:
+    session = accounts.open_session("Ada", "password")
+    _, token = accounts.add_token("bot", "Ada", [Act.STOP])
+    clock.now += 100.0  # the clock and the use of the session are to be noted
+    with closing(sqlite3.connect(accounts_path(tmp_path), isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        assert accounts.find_session(session) is not None
+        assert accounts.find_token(token) is not None
+        assert time.monotonic() - began < 4.0, "a look waits for no lock; an act on the accounts does, five seconds"
+        other.execute("ROLLBACK")
+    assert accounts.find_session(session) is not None
+    assert accounts.make_link("Ada")
 
 
 _ON_A_FULL_DISK = """

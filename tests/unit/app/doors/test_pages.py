@@ -26,6 +26,7 @@ from tests.support.clock import Clock
 
 BASE = "http://127.0.0.1:8501"
 ORIGIN = {"Origin": BASE}
+OPENED = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Sec-Fetch-Site": "none"}
 PASSWORD = "correct horse battery"
 HOME_TOKEN = "h" * 43
 
@@ -62,19 +63,24 @@ def leads_to(answer: Response) -> str:
 
 def test_a_link_signs_in_once_and_moves_on_by_a_page_of_ours(browser: TestClient, accounts: Accounts) -> None:
     code = accounts.make_link("Bob")
-    answer = browser.get("/-/link", params={"code": code})
+    answer = browser.get("/-/link", params={"code": code}, headers=OPENED)
     assert (answer.status_code, leads_to(answer)) == (200, "/")
     kept = answer.headers["set-cookie"]
     assert re.search(r"HttpOnly.*Path=/;.*SameSite=strict", kept)
     assert "Domain" not in kept
     assert browser.get("/who").json() == ["Bob", "link", True]
-    assert browser.get("/-/link", params={"code": code}).status_code == 403
+    assert browser.get("/-/link", params={"code": code}, headers=OPENED).status_code == 403
 
 
 @pytest.mark.parametrize(
-    "headers", [{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Sec-Purpose": "prefetch"}]
-)
-def test_a_link_that_another_site_opens_waits_for_a_person(
+    "headers",
+    [
+        {**OPENED, "Sec-Fetch-Site": "cross-site"}, {**OPENED, "Sec-Fetch-Site": "same-site"},
+        {**OPENED, "Sec-Purpose": "prefetch"}, {**OPENED, "Sec-Fetch-Dest": "image"},
+        {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "empty"}, {},
+    ],
+)  # fmt: skip
+def test_a_link_that_another_site_or_a_preview_opens_waits_for_a_person(
     browser: TestClient, accounts: Accounts, headers: dict[str, str]
 ) -> None:
     code = accounts.make_link("Bob")
@@ -195,7 +201,7 @@ def test_who_comes_from_another_site_is_led_through_a_page_of_ours(browser: Test
 
 def test_every_page_forbids_scripts_frames_and_anything_from_elsewhere(browser: TestClient) -> None:
     for path in ("/-/sign-in", "/-/link?code=x", "/-/sign-in?next=//evil.test"):
-        answer = browser.get(path)
+        answer = browser.get(path, headers=OPENED)
         policy = answer.headers["content-security-policy"]
         assert policy.startswith("default-src 'none'; style-src 'sha256-")
         assert "form-action 'self'" in policy
@@ -256,6 +262,6 @@ def test_the_paths_of_this_site_stay_as_they_are() -> None:
 
 
 def test_an_identity_without_a_password_has_nothing_to_confirm_with(browser: TestClient, accounts: Accounts) -> None:
-    browser.get("/-/link", params={"code": accounts.make_link("Bob")})
+    browser.get("/-/link", params={"code": accounts.make_link("Bob")}, headers=OPENED)
     assert "no password" in browser.get("/-/confirm").text
     assert isinstance(accounts.find_session(browser.cookies[COOKIE]), Identity)

@@ -7,7 +7,7 @@ import pytest
 from app.doors.proxy.decisions import rules
 from app.doors.proxy.decisions.asked import Asked, Door, DoorName, credential_of, malformed, path_of
 from app.doors.proxy.decisions.buckets import Buckets
-from app.doors.roles import Act, Identity, Role
+from app.doors.roles import Act, How, Identity, Role
 
 PORTS: dict[DoorName, int] = {"dagster": 3000, "dashboard": 8501, "api": 8000, "sandbox": 8603}
 JSON = [(b"content-type", b"application/json")]
@@ -46,15 +46,17 @@ def asked(door: DoorName, method: str, path: str, query: bytes = b"", headers: o
 def test_each_role_passes_what_it_may(door: DoorName, method: str, path: str, lowest: Role) -> None:
     roles = list(Role)
     request = asked(door, method, path, headers=JSON)
-    passing = [who.role for who in (VIEWER, REVIEWER, TRADER, OWNER) if rules.refused_for(request, who) is None]
+    passing = [
+        who.role for who in (VIEWER, REVIEWER, TRADER, OWNER) if rules.refused_for(request, who, is_live=False) is None
+    ]
     assert passing == roles[roles.index(lowest) :]
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_nobody_changes_anything_by_an_address(method: str) -> None:
     for who in (VIEWER, OWNER):
-        assert rules.refused_for(asked("dagster", method, "/graphql", b"query=%7Ba%7D"), who) is None
-        refusal = rules.refused_for(asked("dagster", method, "/graphql", b"query=mutation%7Ba%7D"), who)
+        assert rules.refused_for(asked("dagster", method, "/graphql", b"query=%7Ba%7D"), who, is_live=False) is None
+        refusal = rules.refused_for(asked("dagster", method, "/graphql", b"query=mutation%7Ba%7D"), who, is_live=False)
         assert refusal is not None
         assert refusal.status == 403
 
@@ -78,31 +80,51 @@ def test_nobody_changes_anything_by_an_address(method: str) -> None:
 def test_a_document_is_taken_as_json_in_the_body_and_nowhere_else(
     who: Identity, headers: list[tuple[bytes, bytes]], query: bytes, status: int
 ) -> None:
-    refusal = rules.refused_for(asked("dagster", "POST", "/graphql", query, headers), who)
+    refusal = rules.refused_for(asked("dagster", "POST", "/graphql", query, headers), who, is_live=False)
     assert (0 if refusal is None else refusal.status) == status
 
 
 def test_only_who_may_run_sends_a_mutation() -> None:
-    request, body = asked("dagster", "POST", "/graphql", headers=JSON), b'{"query": "mutation { a }"}'
-    refused = [rules.refused_body(request, who, body) is not None for who in (VIEWER, REVIEWER, TRADER, OWNER)]
+    body = b'{"query": "mutation { a }"}'
+    refused = [rules.refused_body(who, body, is_live=False) is not None for who in (VIEWER, REVIEWER, TRADER, OWNER)]
     assert refused == [True, True, False, False]
     message = '{"type": "start", "payload": {"query": "mutation { a }"}}'
-    refused = [rules.refused_message(who, message) is not None for who in (VIEWER, REVIEWER, TRADER, OWNER)]
+    refused = [
+        rules.refused_message(who, message, is_live=False) is not None for who in (VIEWER, REVIEWER, TRADER, OWNER)
+    ]
     assert refused == [True, True, False, False]
+
+
+@pytest.mark.parametrize(("how", "may"), [("link", False), ("password", True), ("oidc", True), ("token", True)])
+def test_on_live_venues_a_link_changes_nothing_in_dagster(how: How, *, may: bool) -> None:
+    who = Identity("ann", Role.OWNER, how)
+    mutation = '{"query": "mutation { a }"}'
+    message = f'{{"type": "start", "payload": {mutation}}}'
+    for is_live, passes in ((True, may), (False, True)):
+        report = asked("dagster", "POST", "/report_asset_materialization/a")
+        refusals = [
+            rules.refused_for(report, who, is_live=is_live),
+            rules.refused_body(who, mutation.encode(), is_live=is_live),
+            rules.refused_message(who, message, is_live=is_live),
+        ]
+        assert [refusal is None for refusal in refusals] == [passes] * 3
+        assert all("password or OIDC" in refusal.message for refusal in refusals if refusal is not None)
+    assert rules.refused_for(asked("dagster", "GET", "/"), who, is_live=True) is None
+    assert rules.refused_body(who, b'{"query": "{ a }"}', is_live=True) is None
 
 
 def test_a_token_passes_for_its_scopes_alone() -> None:
     def may(scopes: set[Act], request: Asked) -> bool:
-        return rules.refused_for(request, Identity("bot", Role.OWNER, "token", frozenset(scopes))) is None
+        bot = Identity("bot", Role.OWNER, "token", frozenset(scopes))
+        return rules.refused_for(request, bot, is_live=False) is None
 
     assert not may({Act.STOP}, asked("dashboard", "GET", "/"))
     assert may({Act.VIEW}, asked("dashboard", "GET", "/"))
     assert not may({Act.VIEW}, asked("sandbox", "POST", "/flow"))
     assert may({Act.VIEW, Act.SANDBOX}, asked("sandbox", "POST", "/flow"))
     assert not may({Act.SANDBOX}, asked("sandbox", "POST", "/flow"))
-    request = asked("dagster", "POST", "/graphql", headers=JSON)
     viewing = Identity("bot", Role.OWNER, "token", frozenset({Act.VIEW}))
-    assert rules.refused_body(request, viewing, b'{"query": "mutation { a }"}') is not None
+    assert rules.refused_body(viewing, b'{"query": "mutation { a }"}', is_live=False) is not None
 
 
 @pytest.mark.parametrize(
@@ -123,7 +145,7 @@ def test_only_reads_of_the_api_need_nobody(
 ) -> None:
     request = asked(door, method, "/", headers=headers)
     assert rules.needs_identity(request) == needs
-    refusal = rules.refused_for(request, None)
+    refusal = rules.refused_for(request, None, is_live=False)
     assert (refusal is not None and refusal.status == 401) == needs
 
 
