@@ -31,6 +31,7 @@ class FileFacts:
         late_segments: Closed segment files that are kept much longer than the retention says.
         kill_on_disk: A kill lies on disk that is not recorded yet.
         accounts: Why the accounts cannot be used.
+        restore: That a restore into this home was broken off.
     """
 
     platform: str
@@ -50,6 +51,7 @@ class FileFacts:
     kill_on_disk: bool
     free_inodes: float = float("inf")
     accounts: str = ""
+    restore: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,7 @@ class OutsideFacts:
 
     webhook: str = ""
     judge: str = ""
+    channels: str = ""
     venues: Mapping[str, str] = field(default_factory=dict)
     skews_s: Mapping[str, float] = field(default_factory=dict)
 
@@ -158,6 +161,9 @@ class Facts:
     warehouse: WarehouseFacts | None = None
     outside: OutsideFacts | None = None
     not_looked_at: tuple[str, ...] = ()
+    """What did not answer in time."""
+    failed_looks: tuple[str, ...] = ()
+    """What could not be looked at, each with the class of the error."""
     is_served: bool = False
     """An interface of a running system asks, so that the rest of it should live too."""
 
