@@ -102,8 +102,6 @@ class Supervisor:
             if ended:
                 self._report(f"ended {ended} processes that an earlier start left")
             check_all(self._settings)
-            with suppress(OSError, ConfigurationError):
-                prepare_kills(self._settings.home_dir)
             try:
                 self._start_all()
                 self._watch(seconds)
@@ -334,6 +332,8 @@ class Supervisor:
         return paths if self._settings.database_url else [*paths, embedded_server(self._settings).log_path]
 
     def _record_kills(self) -> None:
+        with suppress(OSError, ConfigurationError):
+            prepare_kills(self._settings.home_dir)
         recorded = record_kills_on_disk(self._settings)
         if recorded:
             self._report(f"a kill that lay on disk is recorded; trading is killed ({recorded})")

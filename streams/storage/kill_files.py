@@ -22,7 +22,6 @@ from pathlib import Path
 import msgspec
 
 from streams.market.documents import storable_text
-from streams.market.errors import ConfigurationError
 from streams.market.trading import SwitchState
 from streams.private_folders import make_private_folder, sync_folder
 from streams.storage.database import Connection
@@ -103,7 +102,7 @@ def switch_in_force(connection: Connection, home: Path) -> SwitchState:
 
 
 def prepare_kills(home: Path) -> None:
-    """Make the folder and a spare file in it, so that a kill needs no room on the disk; called again after each.
+    """Make the folder and a spare file in it, so that a kill needs no room on the disk; called again and again.
 
     Raises:
         OSError: If the disk takes neither.
@@ -182,8 +181,6 @@ def record_kills(connection: Connection, home: Path) -> int:
             raise
         kill.remove()
         count += 1
-    with suppress(OSError, ConfigurationError):
-        prepare_kills(home)
     return count
 
 

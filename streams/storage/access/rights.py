@@ -57,13 +57,10 @@ def give_rights(connection: AnyConnection) -> None:
     _drop_unused(connection)
     with connection.transaction():
         connection.execute(_text("rights"))
-    for name in ("ownership", "query"):
+    for name in ("ownership", "opening", "query"):
         # What may not be done is found by the start's checks, where somebody needs it.
         with suppress(psycopg.errors.InsufficientPrivilege):
             _run_patiently(connection, _text(name))
-    with suppress(psycopg.errors.InsufficientPrivilege):
-        # What a restore brought, or an earlier version made, can be read before dbt makes anything.
-        _run_patiently(connection, "SELECT trading.open_analytics() WHERE to_regnamespace('analytics') IS NOT NULL")
 
 
 def make_login(connection: AnyConnection, name: str, login: Login, password: str) -> None:

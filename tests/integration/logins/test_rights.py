@@ -192,6 +192,9 @@ def test_an_upgrade_hands_over_what_the_owner_made_before(postgres_dsn: str) -> 
             assert allowed(addresses[Login.DAGSTER], "INSERT INTO dagster.runs DEFAULT VALUES; DROP TABLE dagster.runs")
             for login in (Login.BATCH, Login.INTERFACE, Login.READER):
                 assert allowed(addresses[login], "SELECT one FROM analytics.old_view")
+            with psycopg.connect(addresses[Login.DBT], autocommit=True) as connection:
+                connection.execute("CREATE TABLE analytics.new AS SELECT 1 AS one")
+            assert allowed(addresses[Login.READER], "SELECT one FROM analytics.new")
             with psycopg.connect(owner) as connection:
                 assert connection.execute("SELECT to_regrole('crossbook_face')").fetchone() == (None,)
 
