@@ -41,7 +41,6 @@ from streams.addresses import shown_database_address
 from streams.log_files import trim_log
 from streams.logs import get_logger
 from streams.market.errors import ConfigurationError, StreamsError, TransientError
-from streams.patience import Patience
 from streams.private_folders import home_socket
 from streams.process_id import private_memory_mb, session_cpu_s
 from streams.processes.handover import SecretsDesk
@@ -53,6 +52,7 @@ from streams.storage.database import database_dsn, embedded_server
 from streams.storage.kill_files import prepare_kills
 from streams.storage.reader.watchdog import ReaderWatchdog
 from streams.storage.schema import migrate
+from streams.storage.server.patience import Patience
 
 _EFFORT_INTERVAL_S = 2.0
 _READY_INTERVAL_S = 0.3

@@ -11,7 +11,7 @@ from app.supervisor.restarts import RestartPolicy, Restarts
 from app.supervisor.telling.alarms import Alarms
 from streams.logs import get_logger
 from streams.market.errors import StreamsError, TransientError
-from streams.patience import Patience
+from streams.storage.server.patience import Patience
 
 log = get_logger(room="supervisor")
 

@@ -9,7 +9,7 @@ from typing import Protocol
 import psycopg
 
 from streams.market.errors import ConfigurationError, TransientError
-from streams.patience import Patience
+from streams.storage.server.patience import Patience
 
 _LAUNCH_S = 3.0
 """How long a server may take to write down its process id."""

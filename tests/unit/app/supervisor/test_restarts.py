@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.supervisor.restarts import IMPORTANT, OPTIONAL, RestartPolicy, Restarts
-from streams.patience import Patience
+from streams.storage.server.patience import Patience
 
 
 def deaths(policy: RestartPolicy, times: list[float], *, is_ready: bool) -> list[str]:
