@@ -70,7 +70,7 @@ class Watch:
                 trouble = ""
             except ChildLost:
                 raise
-            except (StreamsError, OSError) as error:  # it costs nobody but this one, which is looked at again
+            except Exception as error:  # whatever it is, it costs nobody but this one, which is looked at again
                 trouble = f"{type(error).__name__}: {error}"
                 if trouble != watched.trouble:
                     log.warning("a child cannot be seen to", child=watched.child.name, reason=trouble)
