@@ -27,7 +27,7 @@ from streams.market.trading import SignalLeg
 from streams.market.units import CASH_SCALE, PRICE_SCALE
 from streams.settings import Settings
 from streams.storage.database import Connection, connect
-from streams.storage.outages import is_transient
+from streams.storage.outages import may_be_repeated
 from streams.storage.store import signals
 from streams.storage.store.signals import NewSignal
 
@@ -247,7 +247,7 @@ class _Writer(threading.Thread):
                     if self._work(connection):
                         return
             except psycopg.Error as error:
-                if not is_transient(error):
+                if not may_be_repeated(error):
                     raise
                 self._log.warning("the edge monitor lost its database", error=str(error))
                 time.sleep(1)
