@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import TypeVar
 
 import psycopg
-from psycopg.conninfo import make_conninfo
 
-from streams.market.errors import ConfigurationError, StreamsError
+from app.brief_warehouse import brief_connection
+from streams.market.errors import ConfigurationError, StreamsError, TransientError
 from streams.settings import Settings
-from streams.storage.access.logins import Login
-from streams.storage.database import connect, database_dsn
 from streams.storage.kill_files import KillFile, is_kill_on_disk, keep_kill, record_kills
 
 T = TypeVar("T")
@@ -27,7 +25,16 @@ ON_DISK = (
     " left; it is recorded as soon as the warehouse is there. Machines that share the database stop only then."
 )
 """What people are told of a kill that has no row yet."""
-_CONNECT_S = 2
+
+
+class KillNotTaken(TransientError):
+    """Neither disk nor warehouse has taken a kill in time."""
+
+    def __str__(self) -> str:
+        return (
+            "Neither the disk of CROSSBOOK_HOME nor the warehouse has taken the kill: orders may still be sent. Stop "
+            "the system (`crossbook down`)."
+        )
 
 
 def kill_first(
@@ -45,6 +52,7 @@ def kill_first(
         within_s: How long the row is waited for.
 
     Raises:
+        KillNotTaken: If the disk did not take the kill and its row is not written in time.
         Exception: What `write_row` raised, if the disk did not take the kill either.
     """
     kept = _keep(home, who, reason)
@@ -64,11 +72,13 @@ def kill_first(
 
     threading.Thread(target=work, name="kill", daemon=True).start()
     try:
-        return written.result(None if kept is None else within_s)
+        return written.result(within_s)
     except Exception:
-        if kept is None:
-            raise
-        return None
+        if kept is not None:
+            return None
+        if not written.done():
+            raise KillNotTaken from None
+        raise
 
 
 def record_kills_on_disk(settings: Settings) -> int:
@@ -76,18 +86,15 @@ def record_kills_on_disk(settings: Settings) -> int:
     if not is_kill_on_disk(settings.home_dir):
         return 0
     with suppress(StreamsError, psycopg.Error, OSError):
-        dsn = make_conninfo(database_dsn(settings, Login.INTERFACE), connect_timeout=_CONNECT_S)
-        with connect(dsn, application="crossbook kills") as connection:
+        with brief_connection(settings, "crossbook kills") as connection:
             return record_kills(connection, settings.home_dir)
     return 0
 
 
 def _keep(home: Path, who: str, reason: str) -> KillFile | None:
     """Put it on disk; None where there is no home, or the disk does not take it: then only the row counts."""
-    if not home.is_dir():
-        return None
     try:
-        return keep_kill(home, who, reason)
+        return keep_kill(home, who, reason) if home.is_dir() else None
     except (OSError, ConfigurationError):
         return None
 

@@ -72,7 +72,7 @@ def sync_folder(folder: Path) -> None:
 
 def temporary_folder(purpose: str, home: Path) -> Path:
     """Return the folder under /tmp for what a home's own path is too long for; its user must check it."""
-    digest = sha256(os.fsencode(home)).hexdigest()[:10]
+    digest = sha256(os.fsencode(home.resolve())).hexdigest()[:10]
     return Path("/tmp") / f"crossbook-{purpose}-{digest}"  # noqa: S108 - checked by whoever makes or enters it
 
 
@@ -83,8 +83,11 @@ def drop_socket_folder(home: Path) -> None:
 
 
 def home_socket(home: Path, name: str) -> Path:
-    """Return the path of a socket of a home: in it, or under /tmp where that path is too long for a socket."""
-    path = home / "run" / name
+    """Return the path of a socket of a home: in it, or under /tmp where that path is too long for a socket.
+
+    It is the same by whatever links somebody comes to the home.
+    """
+    path = home.resolve() / "run" / name
     if len(os.fsencode(path)) <= _SOCKET_PATH_MAX:
         return path
     return temporary_folder("run", home) / path.name

@@ -131,9 +131,46 @@ def stat_fields(pid: int) -> list[str] | None:
     return fields if len(fields) > 19 else None
 
 
+def private_memory_mb(pid: int) -> float:
+    """Return the memory (MB) that a process has by itself, without what it shares; 0 if it is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines()
+        return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("RssAnon:"))
+    except (OSError, StopIteration, ValueError, IndexError):
+        return 0.0
+
+
 def all_pids() -> list[int]:
     """Return the ids of all processes that can be seen from here."""
     return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
+
+
+def session_cpu_s(session: int) -> float:
+    """Return the processor time (seconds) that a session's processes have used so far, their dead children's too."""
+    ticks = 0
+    for pid in all_pids():
+        fields = stat_fields(pid)
+        if fields is not None and int(fields[3]) == session:
+            ticks += sum(int(part) for part in fields[11:15])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def pid_with_arguments(*arguments: bytes) -> int | None:
+    """Return a process whose first arguments behind its program are these; None where there is none."""
+    for pid in all_pids():
+        with suppress(OSError):
+            found = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            if found[1 : 1 + len(arguments)] == list(arguments):
+                return pid
+    return None
+
+
+def works_in(pid: int, folder: Path) -> bool:
+    """Whether a folder is a process's working directory; False where that may not be seen."""
+    try:
+        return os.readlink(f"/proc/{pid}/cwd") == str(folder)
+    except OSError:
+        return False
 
 
 def environment_value(pid: int, name: str) -> str | None:

@@ -190,6 +190,12 @@ class Settings(SignIn, Places):
     reader_temp_mb: int = Field(
         1024, ge=1, le=1_000_000, description="Most temporary files of one process of a reader (MB)."
     )
+    reader_memory_mb: int = Field(
+        1024,
+        ge=64,
+        le=1_000_000,
+        description="Most memory of all readers of the embedded server together (MB); the largest is ended beyond it.",
+    )
     reader_look_ms: int = Field(
         250, ge=50, le=1000, description="Time between two looks for readers who keep others waiting (ms)."
     )

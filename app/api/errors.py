@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from app.api.schemas import Problem, ProblemBody
 from app.doors.names import UnusableName
 from app.doors.permission import ConfirmationNeeded, PermissionRefused
+from app.kill import KillNotTaken
 from app.operator_actions import ActRefused, ItChanged, TextsChanged, UnknownSubject
 from app.queries.rows import InvalidCursor
 from streams.market.errors import ConfigurationError
@@ -52,6 +53,7 @@ def install_handlers(app: FastAPI) -> None:
         (ItChanged, 409, "it_changed"),
         (ActRefused, 422, "refused"),
         (UnusableName, 422, "refused"),
+        (KillNotTaken, 503, "kill_not_taken"),
     ):
         app.add_exception_handler(kind, _answer_with(status, code))
     app.add_exception_handler(PermissionRefused, _on_permission)

@@ -152,6 +152,8 @@ def _copy_databases(settings: Settings, dsn: str, folder: Path, *, is_running: b
     with connect(dsn, application="crossbook-backup") as connection:
         schema = newest_migration(connection)
         with _at_rest(dsn) if is_running and settings.venues == "sandbox" else nullcontext():
+            # It is idle for as long as the dump takes, and its snapshot ends with it.
+            connection.execute("SET idle_in_transaction_session_timeout = 0")
             connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             row = connection.execute("SELECT pg_export_snapshot() AS snapshot").fetchone()
             assert row is not None

@@ -11,6 +11,7 @@ from pathlib import Path
 from app.backup.archive import ACCOUNTS, KEY_FILES, PEOPLE, SANDBOX, SETTINGS, WAREHOUSE, Manifest, read_archive
 from app.backup.tools import explained_database, is_empty, run_tool
 from app.doors.store.file import accounts_path
+from app.doors.store.whole_file import has_people
 from app.supervisor.checks.preflight import UNFINISHED_RESTORE
 from app.supervisor.state import HomeLock, read_state
 from streams.documents import load_document
@@ -78,9 +79,9 @@ def _check_target(settings: Settings, manifest: Manifest) -> None:
         )
     if (settings.home_dir / UNFINISHED_RESTORE).exists():
         _clear(settings)
-    there = [
-        name for name in ("postgres", "sandbox", "segments", _DOORS, *KEY_FILES) if (settings.home_dir / name).exists()
-    ]
+    there = [name for name in ("postgres", "sandbox", "segments", *KEY_FILES) if (settings.home_dir / name).exists()]
+    # A command that looked for somebody has made accounts of nobody.
+    there += [_DOORS] if has_people(settings.home_dir) else []
     if there:
         raise ConfigurationError(
             f"{settings.home_dir} has data already ({', '.join(there)}); restore into a new CROSSBOOK_HOME."
@@ -124,6 +125,7 @@ def _fill(settings: Settings, folder: Path, manifest: Manifest) -> None:
         (home / "sandbox").mkdir(mode=0o700, exist_ok=True)
         shutil.move(folder / ACCOUNTS, home / "sandbox" / ACCOUNTS)
     if PEOPLE in manifest.members:
+        shutil.rmtree(home / _DOORS, ignore_errors=True)  # accounts of nobody
         make_private_folder(accounts_path(home).parent)
         shutil.move(folder / PEOPLE, accounts_path(home))
         accounts_path(home).chmod(0o600)

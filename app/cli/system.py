@@ -17,9 +17,11 @@ from app.supervisor.state import HomeLock, read_state
 from streams.documents import plain_decimal
 from streams.market.errors import ConfigurationError, StreamsError
 from streams.outermost import say
-from streams.settings import load_settings
+from streams.settings import Settings, load_settings
 
 _SECONDS_MAX = 1_000_000_000
+_LEFT_OVER_LIMIT_S = 30.0
+"""How long what a killed start has left may take to end by itself: recorders write out what they hold."""
 
 
 def register(cli: typer.Typer) -> None:
@@ -74,11 +76,14 @@ def up(
 
 
 def down(as_json: JsonOption = False) -> None:
-    """Stop what runs in this home and wait until it is gone."""
+    """Stop what runs in this home and wait until it is gone; also what a killed `up` has left running."""
     settings = load_settings()
     state = read_state(settings.home_dir)
     if state is None:
-        fail(f"Nothing runs in {settings.home_dir}.", ExitCode.NOT_RUNNING)
+        if not _end_left_over(settings):
+            fail(f"Nothing runs in {settings.home_dir}.", ExitCode.NOT_RUNNING)
+        emit_document({"stopped": True}, as_json=as_json)
+        return
     if not state.signal(signal.SIGTERM) and state.is_same(read_state(settings.home_dir)):
         fail("Crossbook runs there as a process that cannot be signalled from here (another user's or container's).")
     deadline = time.monotonic() + 180
@@ -89,12 +94,32 @@ def down(as_json: JsonOption = False) -> None:
     emit_document({"stopped": True}, as_json=as_json)
 
 
+def _end_left_over(settings: Settings) -> bool:
+    """End the processes of a start that was killed, which would go on trading; return whether there were any."""
+    from app.supervisor.children import end_leftovers, leftovers
+    from streams.storage.database import embedded_server
+
+    server = embedded_server(settings) if settings.database_url is None else None
+    if not leftovers(settings.home_dir) and (server is None or server.running_pid() is None):
+        return False
+    lock = HomeLock(settings.home_dir)  # nothing starts meanwhile
+    lock.acquire()
+    try:
+        end_leftovers(settings.home_dir, _LEFT_OVER_LIMIT_S)
+        if server is not None:
+            server.stop()
+    finally:
+        lock.release()
+    return True
+
+
 def reset(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Delete everything the sandbox has made: exchanges, database, recordings, runs. Only in the sandbox."""
     from app.supervisor.checks.preflight import UNFINISHED_RESTORE
+    from app.supervisor.children import end_leftovers
     from streams.storage.database import embedded_server
 
     settings = load_settings()
@@ -109,14 +134,15 @@ def reset(
     lock = HomeLock(settings.home_dir)  # nothing starts meanwhile
     lock.acquire()
     try:
+        end_leftovers(settings.home_dir, term_limit_s=10)  # of a start that was killed; they would write on
         embedded_server(settings).destroy()
         for name in ("sandbox", "segments", "dagster", "dbt", "logs", "postgres", "kill"):
             shutil.rmtree(settings.home_dir / name, ignore_errors=True)
         (settings.home_dir / UNFINISHED_RESTORE).unlink(missing_ok=True)
         forget_last_start(settings.home_dir)
+        shutil.rmtree(settings.home_dir / "run", ignore_errors=True)
     finally:
         lock.release()
-    shutil.rmtree(settings.home_dir / "run", ignore_errors=True)
     emit_document({"reset": True}, as_json=as_json)
 
 

@@ -19,7 +19,7 @@ from app.dashboard.identity import find_signed_in, open_accounts
 from app.doors.accounts import AccountRefused
 from app.doors.permission import ConfirmationNeeded, PermissionRefused, act_of_switch, check
 from app.doors.roles import Act, Identity
-from app.kill import ON_DISK, kill_first
+from app.kill import ON_DISK, KillNotTaken, kill_first
 from app.operator_actions import (
     ActRefused,
     UnderWay,
@@ -188,7 +188,7 @@ def _carry_out(
             identity = _permitted(place, *_act_of(connection, function, arguments))
             named = {} if function in _NAMELESS else {"who": identity.name}
             result = function(connection, *arguments, **options, **named)
-    except (ActRefused, AccountRefused, ConfigurationError, PermissionRefused, _NotAsked) as error:
+    except (ActRefused, AccountRefused, ConfigurationError, KillNotTaken, PermissionRefused, _NotAsked) as error:
         return Outcome(False, str(error), ":material/block:")
     except PoolTimeout as error:
         return Outcome(False, f"{notice_of(error)} Nothing was written.", ":material/cloud_off:")

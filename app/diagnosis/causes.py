@@ -12,7 +12,7 @@ LIVENESS = frozenset(
         "database", "database address", "schema", "schema is there", "environment", "disk space", "recorder",
         "trading", "sandbox", "runner", "code server", "webserver", "daemon", "dashboard", "postgres", "marts",
         "marts are built", "data tests", "switch", "kill on disk", "alerts reach people", "open alerts", "discovery",
-        "people",
+        "people", "looks",
     }
 )  # fmt: skip
 """Checks whose findings make the API say that the system is degraded."""

@@ -125,6 +125,10 @@ def _not_looked_at(facts: Facts) -> str:
     return f"no answer in time about {', '.join(facts.not_looked_at)}" if facts.not_looked_at else ""
 
 
+def _failed_looks(facts: Facts) -> str:
+    return f"could not be looked at: {', '.join(facts.failed_looks)}" if facts.failed_looks else ""
+
+
 def _of_outside(look: Callable[[OutsideFacts], str]) -> Callable[[Facts], str]:
     return lambda facts: "" if facts.outside is None else look(facts.outside)
 
@@ -186,10 +190,13 @@ CAUSES: tuple[Cause, ...] = (
           "Make a key of scope read at Kalshi and store it under a name of its own.", _one_kalshi_key, is_notice=True),
     Cause("postgresql binaries", "The embedded PostgreSQL is not installed.", "Run `make up` again, or set "
           "DATABASE_URL.", _of_files(lambda files: files.binaries)),
+    Cause("restore", "A restore into this home was broken off.",
+          "Run `crossbook restore` again, or `crossbook reset` to begin empty.",
+          _of_files(lambda files: files.restore)),
     Cause("last start", "The last start failed.", "Mend what it names, then `make up`; logs: CROSSBOOK_HOME/logs.",
           _last_start_of),
-    Cause("supervisor", "The supervisor was killed.", "Start again with `make up`: it ends what was left over.",
-          _abandoned),
+    Cause("supervisor", "The supervisor was killed.",
+          "Start again with `make up`, or end what was left over with `crossbook down`.", _abandoned),
     Cause("ports", "A port is taken by another program.", "Free the port, or set another one.",
           lambda facts: "" if facts.processes is None else facts.processes.ports),
     *(_process(name) for name in ("postgres", "sandbox", "runner", "code server", "webserver", "daemon", "dashboard",
@@ -201,6 +208,9 @@ CAUSES: tuple[Cause, ...] = (
           _event_log),
     Cause("webhook", "Alerts cannot be posted to the webhook.", "Mend CROSSBOOK_ALERT_WEBHOOK_URL, or its server.",
           _of_outside(lambda outside: outside.webhook)),
+    Cause("alert channels", "An address of CROSSBOOK_ALERT_CHANNELS is none.",
+          "Mend it: docs/how-to/alerts.md names the services; `crossbook alerts test` tries each.",
+          _of_outside(lambda outside: outside.channels)),
     Cause("judge address", "The language model's address does not answer, or refuses the key.",
           "Mend CROSSBOOK_OPENAI_BASE_URL or OPENAI_API_KEY; until then the rules judge alone.",
           _of_outside(lambda outside: outside.judge)),
@@ -208,6 +218,8 @@ CAUSES: tuple[Cause, ...] = (
           _of_outside(lambda outside: "; ".join(outside.venues.values()))),
     Cause("venue clock", "Our clock and a venue's differ.", "Set the clock by NTP: signed calls are refused otherwise.",
           _of_outside(_venue_clock)),
+    Cause("looks", "Something could not be looked at.", "Run it again. If it stays and the error is of the database, a "
+          "right or a table is missing: start anew with `make up`, or see `crossbook database sql`.", _failed_looks),
     Cause("looked at", "Something did not answer the doctor in time.", "Run it again; look at the load of the machine.",
           _not_looked_at, is_notice=True),
 )  # fmt: skip

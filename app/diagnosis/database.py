@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypeVar
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from app.brief_warehouse import brief_connection
 from app.diagnosis.facts import DagsterFacts, DatabaseFacts, WarehouseFacts
 from app.queries.health import load_ages, load_marts, load_sweeps, load_views
 from app.queries.rows import scalar
@@ -18,7 +18,7 @@ from app.supervisor.checks.database_check import SESSIONS
 from streams.market.errors import ConfigurationError
 from streams.settings import Settings
 from streams.storage.access.logins import Login
-from streams.storage.database import Connection, connect, database_dsn
+from streams.storage.database import Connection, database_dsn
 from streams.storage.recording_status import dead_letters, recording_gaps
 from streams.storage.store.alerts import list_failed_tests
 from streams.storage.store.settlement import balance_differences_e6
@@ -26,24 +26,9 @@ from streams.storage.store.warehouse import TradingPulse, has_schema, trading_pu
 
 T = TypeVar("T")
 
-_CONNECT_LIMIT_S = 3
-_QUERY_LIMIT = "4s"
+_APPLICATION = "crossbook doctor"
 OPEN_GAP_LIMIT_S = 120.0
 _STUCK_TIMES = 4
-
-
-@contextmanager
-def brief_connection(settings: Settings) -> Iterator[Connection]:
-    """Lend a connection that gives up: three seconds to connect, four seconds a query.
-
-    Raises:
-        psycopg.Error, ConfigurationError: If there is none to be had.
-    """
-    dsn = psycopg.conninfo.make_conninfo(database_dsn(settings, Login.INTERFACE), connect_timeout=_CONNECT_LIMIT_S)
-    with connect(dsn, application="crossbook doctor") as connection:
-        connection.execute(f"SET statement_timeout = '{_QUERY_LIMIT}'")
-        connection.execute(f"SET lock_timeout = '{_QUERY_LIMIT}'")
-        yield connection
 
 
 def look_at_database(settings: Settings) -> DatabaseFacts:
@@ -55,7 +40,7 @@ def look_at_database(settings: Settings) -> DatabaseFacts:
         except psycopg.Error:
             return DatabaseFacts("DATABASE_URL is not an address of a PostgreSQL database", is_malformed=True)
     try:
-        with brief_connection(settings) as connection:
+        with brief_connection(settings, _APPLICATION) as connection:
             return _server(connection)
     except ConfigurationError as error:
         return DatabaseFacts(str(error))
@@ -64,10 +49,16 @@ def look_at_database(settings: Settings) -> DatabaseFacts:
 
 
 def look_with(settings: Settings, look: Callable[[Connection], T]) -> Callable[[], T]:
-    """Return a look that has a connection of its own."""
+    """Return a look that has a connection of its own; one that met a table being replaced looks a second time."""
 
     def run() -> T:
-        with brief_connection(settings) as connection:
+        try:
+            return once()
+        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
+            return once()
+
+    def once() -> T:
+        with brief_connection(settings, _APPLICATION) as connection:
             return look(connection)
 
     return run
@@ -91,7 +82,7 @@ def look_at_warehouse(connection: Connection) -> WarehouseFacts:
     """
     return WarehouseFacts(
         marts=tuple(load_marts(connection)),
-        views=tuple(load_views(connection)),
+        views=tuple(load_views(connection)) if _has_views(connection) else (),
         failed_tests=tuple(list_failed_tests(connection)),
         gaps=recording_gaps(connection, OPEN_GAP_LIMIT_S),
         dead_letters=dead_letters(connection),
@@ -101,6 +92,11 @@ def look_at_warehouse(connection: Connection) -> WarehouseFacts:
         failed_sweeps=tuple(f"{row.venue}: {row.error[:200]}" for row in load_sweeps(connection) if row.error),
         ledger_differences_e6=balance_differences_e6(connection),
     )
+
+
+def _has_views(connection: Connection) -> bool:
+    """Whether the views of the warehouse were made: a recorder alone makes none."""
+    return bool(scalar(connection, "SELECT to_regclass('analytics.freshness') IS NOT NULL"))
 
 
 def look_at_dagster(connection: Connection) -> DagsterFacts:

@@ -29,7 +29,7 @@ from app.diagnosis.facts import (
     WarehouseFacts,
 )
 from app.diagnosis.files import look_at_files
-from app.diagnosis.gathering import gather
+from app.diagnosis.gathering import Failed, gather
 from app.diagnosis.outside import look_outside
 from app.diagnosis.processes import look_at_processes
 from app.diagnosis.software import look_at_software
@@ -88,12 +88,9 @@ def gather_facts(settings: Settings, bad_settings: tuple[str, ...] = (), *, only
         looks["outside"] = lambda: look_outside(settings, ask_venues=asks)
     has_database = pid is not None or settings.database_url is not None
     found = gather(looks | (tables if has_database else {}), _LIVE_LIMIT_S if only_live else _LIMIT_S)
-    database = _as(DatabaseFacts, found.get("database"))
-    if database is None:
-        database = DatabaseFacts("it did not answer in time")
-    missing = [name for name in looks if name not in found]
-    if has_database and not database.problem and database.has_schema:
-        missing += [name for name in tables if name not in found]
+    database = _database(found.get("database"))
+    # Without a database or its tables nothing of theirs can be seen, which is said by causes of their own.
+    asked = [*looks, *(tables if has_database and not database.problem and database.has_schema else ())]
     return Facts(
         settings=settings,
         bad_settings=bad_settings,
@@ -106,9 +103,16 @@ def gather_facts(settings: Settings, bad_settings: tuple[str, ...] = (), *, only
         trading=_as(TradingPulse, found.get("trading")),
         warehouse=_as(WarehouseFacts, found.get("warehouse")),
         outside=_as(OutsideFacts, found.get("outside")),
-        not_looked_at=tuple(missing),
+        not_looked_at=tuple(name for name in asked if name not in found),
+        failed_looks=tuple(f"{name} ({look.error})" for name in asked if isinstance(look := found.get(name), Failed)),
         is_served=only_live,
     )
+
+
+def _database(found: object) -> DatabaseFacts:
+    if isinstance(found, Failed):
+        return DatabaseFacts(f"it could not be looked at ({found.error})")
+    return found if isinstance(found, DatabaseFacts) else DatabaseFacts("it did not answer in time")
 
 
 def _as(kind: type[T], value: object) -> T | None:

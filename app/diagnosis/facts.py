@@ -32,6 +32,7 @@ class FileFacts:
         kill_on_disk: A kill lies on disk that is not recorded yet.
         accounts: Why the accounts cannot be used.
         people: Why nobody may trade live, where orders go to live venues.
+        restore: That a restore into this home was broken off.
     """
 
     platform: str
@@ -52,6 +53,7 @@ class FileFacts:
     free_inodes: float = float("inf")
     accounts: str = ""
     people: str = ""
+    restore: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,7 @@ class OutsideFacts:
 
     webhook: str = ""
     judge: str = ""
+    channels: str = ""
     venues: Mapping[str, str] = field(default_factory=dict)
     skews_s: Mapping[str, float] = field(default_factory=dict)
 
@@ -160,6 +163,9 @@ class Facts:
     warehouse: WarehouseFacts | None = None
     outside: OutsideFacts | None = None
     not_looked_at: tuple[str, ...] = ()
+    """What did not answer in time."""
+    failed_looks: tuple[str, ...] = ()
+    """What could not be looked at, each with the class of the error."""
     is_served: bool = False
     """An interface of a running system asks, so that the rest of it should live too."""
 

@@ -12,20 +12,21 @@ from app.api_token import is_token, token_path
 from app.diagnosis.facts import FileFacts
 from app.doors.accounts import accounts_path
 from app.doors.store.whole_file import accounts_trouble
-from app.supervisor.checks.preflight import check_home, check_people, check_platform
+from app.supervisor.checks.preflight import check_home, check_people, check_platform, check_restored
 from app.supervisor.last_start import read_last_start
 from streams.disk import free_inodes
 from streams.env_files import values_in_file
 from streams.market.errors import ConfigurationError
 from streams.settings import Settings, is_secret, setting_name
+from streams.storage.access.logins import GROUPS
 from streams.storage.kill_files import is_kill_on_disk
 from streams.storage.server.embedded import binaries_dir
 from streams.venues.credentials.keystore import Keystore
 from streams.venues.credentials.private_files import read_private
 
 _SECRET_FILES = (
-    "keystore.json", "keystore.key", "postgres/pg_password", "postgres/reader_password", "sandbox/accounts.json",
-    "doors/accounts.sqlite",
+    "keystore.json", "keystore.key", "sandbox/accounts.json", "doors/accounts.sqlite", "postgres/pg_password",
+    *(f"postgres/{login}_password" for login in GROUPS),
 )  # fmt: skip
 _KEPT_LONGER_S = 6 * 3600
 _OTHERS = 0o077
@@ -62,6 +63,7 @@ def look_at_files(settings: Settings, *, opens_keys: bool) -> FileFacts:
         kill_on_disk=is_kill_on_disk(home),
         accounts=accounts,
         people="" if accounts or not accounts_path(home).exists() else _said(lambda: check_people(settings)),
+        restore=_said(lambda: check_restored(home)),
     )
 
 

@@ -5,12 +5,22 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from streams.market.errors import StreamsError
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A look that failed, and why: a sentence of ours, else the class of the error, whose words may hold an address."""
+
+    error: str
 
 
 def gather(looks: Mapping[str, Callable[[], object]], limit_s: float) -> dict[str, object]:
     """Run every look in a thread of its own and return what those brought that ended within `limit_s` seconds.
 
-    A look that fails, or is late, is missing in the result; its thread ends with the process.
+    One that fails is `Failed` there; one that is late is missing, and its thread ends with the process.
     """
     found: dict[str, object] = {}
     lock = threading.Lock()
@@ -18,8 +28,8 @@ def gather(looks: Mapping[str, Callable[[], object]], limit_s: float) -> dict[st
     def run(name: str, look: Callable[[], object]) -> None:
         try:
             value = look()
-        except Exception:  # whatever it is, the other looks go on, and the caller sees that this one is missing
-            return
+        except Exception as error:  # whatever it is, the other looks go on, and the caller sees that this one failed
+            value = Failed(str(error).rstrip(".") if isinstance(error, StreamsError) else type(error).__name__)
         with lock:
             found[name] = value
 

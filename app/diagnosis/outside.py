@@ -10,7 +10,9 @@ from urllib.parse import urlsplit
 import httpx
 
 from app.diagnosis.facts import OutsideFacts
-from app.diagnosis.gathering import gather
+from app.diagnosis.gathering import Failed, gather
+from streams.alerting.channels import channels_of
+from streams.alerting.sending import is_usable
 from streams.market.errors import ConfigurationError
 from streams.settings import Settings
 from streams.venues.common.endpoints import endpoints
@@ -28,16 +30,15 @@ def look_outside(settings: Settings, *, ask_venues: bool) -> OutsideFacts:
         settings: Which addresses.
         ask_venues: Also ask the venues; the sandbox's only answer while they run.
     """
-    looks: dict[str, object] = {}
-    found = gather(
+    looks = gather(
         {
             "webhook": lambda: _webhook(settings),
             "judge": lambda: _judge(settings),
+            "channels": lambda: _channels(settings),
             **({venue: _asker(settings, venue) for venue in ("kalshi", "polymarket")} if ask_venues else {}),
         },
         _LIMIT_S + 1,
     )
-    looks |= found
     venues, skews = {}, {}
     for venue in ("kalshi", "polymarket"):
         answer = looks.get(venue)
@@ -45,14 +46,22 @@ def look_outside(settings: Settings, *, ask_venues: bool) -> OutsideFacts:
             venues[venue] = answer
         elif isinstance(answer, float):
             skews[venue] = answer
-        elif ask_venues and venue not in looks:
-            venues[venue] = "no answer in time"
+        elif ask_venues:
+            venues[venue] = f"{venue}: {_said(answer)}"
     return OutsideFacts(
-        webhook=str(looks.get("webhook", "no answer in time")),
-        judge=str(looks.get("judge", "no answer in time")),
+        webhook=_said(looks.get("webhook")),
+        judge=_said(looks.get("judge")),
+        channels=_said(looks.get("channels")),
         venues=venues,
         skews_s=skews,
     )
+
+
+def _said(found: object) -> str:
+    """Return what a look said, or why it said nothing."""
+    if isinstance(found, Failed):
+        return f"it could not be asked ({found.error})"
+    return found if isinstance(found, str) else "no answer in time"
 
 
 def _webhook(settings: Settings) -> str:
@@ -69,6 +78,12 @@ def _webhook(settings: Settings) -> str:
     if status in _BROKEN:
         return f"the webhook is broken (HTTP {status})"
     return f"the webhook is not there (HTTP {status})" if status in _GONE else ""
+
+
+def _channels(settings: Settings) -> str:
+    """Return which channels no alert can go through. Nothing is sent to find out."""
+    places = [str(channel.place) for channel in channels_of(settings) if not is_usable(channel)]
+    return f"the address of channel {', '.join(places)} names no service" if places else ""
 
 
 def _judge(settings: Settings) -> str:

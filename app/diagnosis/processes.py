@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import psutil
 
 from app.diagnosis.facts import ProcessFacts
@@ -41,15 +43,22 @@ def wanted_processes(settings: Settings) -> frozenset[str]:
 
 def look_at_processes(settings: Settings, supervisor_pid: int | None) -> ProcessFacts:
     """Return what lives of a home whose supervisor is `supervisor_pid` (None: nothing runs)."""
-    state_file = settings.home_dir / "run" / "state.json"
     alive = frozenset() if supervisor_pid is None else _children(supervisor_pid)
     if settings.database_url is None and embedded_server(settings).running_pid() is not None:
         alive |= {"postgres"}
     return ProcessFacts(
         alive=alive,
         ports=_taken_ports(settings, alive),
-        is_abandoned=supervisor_pid is None and state_file.exists(),
+        is_abandoned=supervisor_pid is None and _is_left_behind(settings.home_dir),
     )
+
+
+def _is_left_behind(home: Path) -> bool:
+    """Whether a supervisor says it runs: one that ends empties its line."""
+    try:
+        return (home / "supervisor.json").stat().st_size > 0
+    except OSError:
+        return (home / "run" / "state.json").exists()
 
 
 def name_of(command: list[str]) -> str | None:

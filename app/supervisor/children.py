@@ -15,7 +15,7 @@ from pathlib import Path
 from app.supervisor.causes import cause_in
 from app.supervisor.restarts import IMPORTANT, RestartPolicy
 from streams.log_files import begin_log
-from streams.process_id import ProcessId, all_pids, environment_value, stat_fields
+from streams.process_id import ProcessId, all_pids, environment_value, session_cpu_s, stat_fields
 from streams.settings import SUPERVISED
 
 _TAIL_BYTES = 100_000
@@ -114,16 +114,6 @@ class Child:
         except OSError:
             said = ""
         return cause_in(said)
-
-
-def session_cpu_s(session: int) -> float:
-    """Return the processor time (seconds) that a session's processes have used so far, their dead children's too."""
-    ticks = 0
-    for pid in all_pids():
-        fields = stat_fields(pid)
-        if fields is not None and int(fields[3]) == session:
-            ticks += sum(int(part) for part in fields[11:15])
-    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def leftovers(home: Path) -> list[ProcessId]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from app.supervisor.children import session_cpu_s
 from app.supervisor.restarts import IMPORTANT, RestartPolicy
 from streams.market.errors import ConfigurationError
 from streams.storage.server.embedded import EmbeddedServer
@@ -51,9 +50,7 @@ class DatabaseChild:
 
     def effort(self) -> tuple[float, int]:
         """Return its processor time (seconds) and the size of its log (bytes)."""
-        pid = self._server.running_pid()
-        log_path = self._server.log_path
-        return 0.0 if pid is None else session_cpu_s(pid), log_path.stat().st_size if log_path.exists() else 0
+        return self._server.effort()
 
     def last_words(self) -> str:
         """Return the last line of its log."""

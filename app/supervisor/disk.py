@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import psycopg
 
+from app.brief_warehouse import brief_connection
 from app.supervisor.telling.alarms import Alarms
 from streams.disk import INODE_MARKS, DiskLevel, data_folders, free_inodes, free_mb, watermarks
 from streams.market.errors import StreamsError
 from streams.settings import Settings
-from streams.storage.access.logins import Login
-from streams.storage.database import Connection, connect, database_dsn
+from streams.storage.database import Connection
 from streams.storage.store.alerts import clear_alert
 from streams.storage.store.risk import last_switch, replace_switch
 
@@ -56,20 +56,23 @@ class DiskGuard:
         self._room = Room()
 
     def look(self) -> None:
-        """Measure, tell, and set or clear what the level asks for."""
+        """Measure and tell; asks nobody but the disks."""
         folders = data_folders(self._settings)
         free, inodes, before = free_mb(folders), free_inodes(folders), self._room
         self._room = Room(
             free, self._marks.level(free, before.by_space), inodes, INODE_MARKS.level(inodes, before.by_inodes)
         )
-        level = self._room.level
-        if level is not before.level:
+        if self._room.level is not before.level:
             self._tell()
+
+    def follow(self) -> None:
+        """Set or clear what the level that was measured last asks for."""
+        level = self._room.level
         if level is DiskLevel.ONLY_RECORDING:
             self._end_batch_runs()
         with (
             suppress(psycopg.Error, StreamsError, OSError),
-            connect(database_dsn(self._settings, Login.INTERFACE)) as connection,
+            brief_connection(self._settings, "crossbook supervisor") as connection,
         ):
             hold_trading(connection, is_held=level >= DiskLevel.NO_NEW_TRADES)
             clear_alert(connection, _KEY)  # of a version before the alarms of the supervisor became rows by themselves

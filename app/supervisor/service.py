@@ -10,45 +10,49 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 import psycopg
 
+from app.brief_warehouse import brief_connection
 from app.doors.links import first_link
 from app.kill import record_kills_on_disk
 from app.queries.status import system_status
 from app.stop_request import STOP_WANTED, hear_stop
 from app.supervisor import plan
-from app.supervisor.backup_pause import end_dead_pause, is_paused_for_backup
+from app.supervisor.backup_pause import end_dead_pause
 from app.supervisor.causes import cause_in
 from app.supervisor.checks.logins import check_logins
 from app.supervisor.checks.preflight import check_all
-from app.supervisor.children import Child, end_leftovers, session_cpu_s, wait_until
+from app.supervisor.children import Child, end_leftovers, wait_until
 from app.supervisor.dagster_api import DagsterApi
 from app.supervisor.database import DatabaseChild
-from app.supervisor.disk import KEPT_JOBS, DiskGuard, is_paused_by_disk
-from app.supervisor.restarts import Patience
+from app.supervisor.disk import KEPT_JOBS, DiskGuard
+from app.supervisor.errands import Errand, within
 from app.supervisor.state import HomeLock
 from app.supervisor.telling.alarms import Alarms
 from app.supervisor.telling.dead_man import DeadManPing
 from app.supervisor.telling.vital_signs import VitalSigns
-from app.supervisor.watch import FirstPass, Supervised, Watch
+from app.supervisor.trading_switch import reduce_for_stop, resume_after_stop
+from app.supervisor.watch import ChildLost, FirstPass, Supervised, Watch
 from streams.addresses import shown_database_address
 from streams.log_files import trim_log
 from streams.logs import get_logger
 from streams.market.errors import ConfigurationError, StreamsError, TransientError
-from streams.market.trading import SwitchState
 from streams.private_folders import home_socket
+from streams.process_id import private_memory_mb, session_cpu_s
 from streams.processes.handover import SecretsDesk
 from streams.processes.parts import RUNS, Process, environment_of, secrets_of
 from streams.settings import PROJECT_ROOT, Settings
 from streams.storage.access.logins import Login
 from streams.storage.access.reader_limits import reader_limits
-from streams.storage.database import connect, database_dsn, embedded_server
+from streams.storage.database import database_dsn, embedded_server
+from streams.storage.kill_files import prepare_kills
 from streams.storage.reader.watchdog import ReaderWatchdog
 from streams.storage.schema import migrate
-from streams.storage.store.risk import last_switch, replace_switch
+from streams.storage.server.patience import Patience
 
 _EFFORT_INTERVAL_S = 2.0
 _READY_INTERVAL_S = 0.3
@@ -57,8 +61,9 @@ _DISK_INTERVAL_S = 5.0
 _KILLS_INTERVAL_S = 1.0
 _TRADES_END_LIMIT_S = 20.0
 _RUNS_END_LIMIT_S = 30.0
-_SWITCH_ATTEMPTS = 3
-_STOPPED_BY = "supervisor"
+_WAREHOUSE_LIMIT_S = 15.0
+"""How long a stop waits for the warehouse to take the switch, and for its closing summary."""
+_APPLICATION = "crossbook supervisor"
 
 log = get_logger(room="supervisor")
 
@@ -77,6 +82,7 @@ class Supervisor:
         self._dagster = DagsterApi(home_socket(settings.home_dir, "dagster.sock"))
         self._watchdog: ReaderWatchdog | None = None
         self._alarms = Alarms(settings, report)
+        self._said: set[str] = set()
         self._first_pass = FirstPass(self._dagster, self._alarms, report)
 
     def run(self, seconds: float | None) -> dict[str, Any]:
@@ -157,7 +163,9 @@ class Supervisor:
         limits = reader_limits(self._settings)
         if self._settings.database_url is None:
             server = embedded_server(self._settings)
-            server.start()
+            server.start(self._stop.is_set)
+            if self._stop.is_set():
+                raise _Interrupted
             server.create_logins(limits)
         try:
             refused = migrate(database_dsn(self._settings, Login.OWNER), self._settings.venues, limits)
@@ -168,7 +176,10 @@ class Supervisor:
         if refused:
             log.warning("readers are not held to all limits; an administrator may run the rest", sql="; ".join(refused))
         self._watchdog = ReaderWatchdog(
-            lambda: database_dsn(self._settings, Login.INTERFACE), limits, self._settings.reader_look_ms / 1000
+            lambda: database_dsn(self._settings, Login.INTERFACE),
+            limits,
+            self._settings.reader_look_ms / 1000,
+            memory_of=private_memory_mb if self._settings.database_url is None else None,
         )
         self._watchdog.start()
 
@@ -280,24 +291,39 @@ class Supervisor:
         disk = DiskGuard(self._settings, self._alarms, self._end_batch_runs)
         signs = VitalSigns(self._settings, self._alarms)
         ping = DeadManPing(self._settings, signs.why_ill, self._alarms)
-        logs_at = disk_at = kills_at = now
+        errands = (
+            Errand("logs", self._trim_logs, _LOG_TRIM_INTERVAL_S),
+            Errand("kills on disk", self._record_kills, _KILLS_INTERVAL_S),
+            Errand("disk", disk.look, _DISK_INTERVAL_S),
+            Errand("our pauses", partial(self._see_to_pauses, disk), _DISK_INTERVAL_S),
+        )
+        looks = (watch.look, self._first_pass.look, signs.look, ping.look, *(errand.look for errand in errands))
         while not self._stop.wait(0.5) and (seconds is None or now - started < seconds):
             now = time.monotonic()
-            watch.look(now)
-            self._first_pass.look(now)
-            signs.look(now)
-            ping.look(now)
-            if now >= logs_at:
-                logs_at = now + _LOG_TRIM_INTERVAL_S
-                for path in self._log_paths():
-                    trim_log(path)
-            if now >= kills_at:
-                kills_at = now + _KILLS_INTERVAL_S
-                self._record_kills()
-            if now >= disk_at:
-                disk_at = now + _DISK_INTERVAL_S
-                disk.look()
-                self._end_dead_pause()
+            self._lock.check()
+            for look in looks:
+                self._looked(look, now)
+
+    def _looked(self, look: Callable[[float], object], now: float) -> None:
+        """Look once. What goes wrong with that, but for the loss of a child, ends nothing; it is said once."""
+        try:
+            look(now)
+        except ChildLost:
+            raise
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            if reason not in self._said:
+                self._said.add(reason)
+                log.warning("a look failed", reason=reason)
+
+    def _see_to_pauses(self, disk: DiskGuard) -> None:
+        """One after the other: each opens a connection."""
+        self._end_dead_pause()
+        disk.follow()
+
+    def _trim_logs(self) -> None:
+        for path in self._log_paths():
+            trim_log(path)
 
     def _log_paths(self) -> list[Path]:
         outputs = (self._settings.home_dir / "dagster" / "storage").glob("*/compute_logs/*")
@@ -306,6 +332,8 @@ class Supervisor:
         return paths if self._settings.database_url else [*paths, embedded_server(self._settings).log_path]
 
     def _record_kills(self) -> None:
+        with suppress(OSError, ConfigurationError):
+            prepare_kills(self._settings.home_dir)
         recorded = record_kills_on_disk(self._settings)
         if recorded:
             self._report(f"a kill that lay on disk is recorded; trading is killed ({recorded})")
@@ -313,7 +341,7 @@ class Supervisor:
     def _end_dead_pause(self) -> None:
         with (
             suppress(StreamsError, psycopg.Error, OSError),
-            connect(database_dsn(self._settings, Login.INTERFACE)) as connection,
+            brief_connection(self._settings, _APPLICATION) as connection,
         ):
             if end_dead_pause(connection, self._settings.home_dir):
                 self._report("a backup was broken off; trading goes on")
@@ -330,8 +358,8 @@ class Supervisor:
     def _stop_all(self) -> dict[str, Any]:
         """Stop in order; every step is tried even when an earlier one failed."""
         self._report("stopping")
-        with suppress(StreamsError, psycopg.Error, OSError):  # there may be no database yet
-            self._reduce_trading()
+        with suppress(StreamsError, psycopg.Error, OSError):  # there may be no database yet, or it hangs
+            within(_WAREHOUSE_LIMIT_S, self._reduce_trading)
         self._stop_children(["daemon"])
         if any(child.name == "webserver" for child in self._children):
             if not wait_until(self._trades_have_ended, _TRADES_END_LIMIT_S, 0.3):
@@ -386,35 +414,26 @@ class Supervisor:
         return all(run["status"] == "QUEUED" for run in self._dagster.unfinished_runs())
 
     def _reduce_trading(self) -> None:
-        """Switch to `reduce` for the stop, remembering in the row what was in force."""
-        with connect(database_dsn(self._settings, Login.INTERFACE)) as connection:
-            for _ in range(_SWITCH_ATTEMPTS):
-                last = last_switch(connection)
-                if last is None or last.state not in ("run", "pause"):
-                    return
-                is_ours = is_paused_by_disk(connection) or is_paused_for_backup(connection)
-                before = "run" if is_ours else last.state
-                if replace_switch(connection, last, "reduce", _STOPPED_BY, f"stop; was {before}"):
-                    return
+        with brief_connection(self._settings, _APPLICATION) as connection:
+            reduce_for_stop(connection)
 
     def _resume_trading(self) -> None:
-        """Set the switch back to what it was before our own last stop; a switch that a person set stays."""
         self._record_kills()
-        with connect(database_dsn(self._settings, Login.INTERFACE)) as connection:
-            last = last_switch(connection)
-            if last is not None and last.set_by == _STOPPED_BY and last.state == "reduce":
-                before: SwitchState = "pause" if last.reason.endswith(" pause") else "run"
-                replace_switch(connection, last, before, _STOPPED_BY, "start")
+        with brief_connection(self._settings, _APPLICATION) as connection:
+            resume_after_stop(connection)
 
     def _summary(self) -> dict[str, Any]:
         if self._watchdog is None:  # the database was not ready yet
             return {}
         try:
-            with connect(database_dsn(self._settings, Login.INTERFACE)) as connection:
-                return system_status(connection, trading_mode=self._settings.trading_mode)
+            return within(_WAREHOUSE_LIMIT_S, self._status)
         except (StreamsError, psycopg.Error, OSError) as error:
             log.warning("no closing summary", reason=str(error))
             return {}
+
+    def _status(self) -> dict[str, Any]:
+        with brief_connection(self._settings, _APPLICATION) as connection:
+            return system_status(connection, trading_mode=self._settings.trading_mode)
 
 
 class _Interrupted(StreamsError):

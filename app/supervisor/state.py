@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from streams.market.errors import ConfigurationError
+from streams.market.errors import ConfigurationError, TransientError
 from streams.private_folders import make_private_folder
 from streams.process_id import ProcessId
 
@@ -94,6 +94,25 @@ class HomeLock:
         for name in ("state.json", "supervisor.lock"):
             (self._home / "run" / name).unlink(missing_ok=True)
         self.publish({}, is_ready=False)
+
+    def check(self) -> None:
+        """See that the file we hold is still the one of this home.
+
+        Raises:
+            TransientError: If the home was removed, moved or replaced: whoever comes next holds another file, and what
+                we start again would begin there with nothing.
+        """
+        assert self._descriptor is not None
+        try:
+            found, held = os.stat(self.state_path), os.fstat(self._descriptor)
+        except (FileNotFoundError, NotADirectoryError):
+            is_ours = False
+        except OSError:  # a disk or a folder that cannot be looked at now says nothing
+            return
+        else:
+            is_ours = (found.st_dev, found.st_ino) == (held.st_dev, held.st_ino)
+        if not is_ours:
+            raise TransientError(f"CROSSBOOK_HOME ({self._home}) was removed or replaced while Crossbook ran in it")
 
     def publish(self, addresses: dict[str, str], *, is_ready: bool) -> None:
         """Write the running state in place.

@@ -7,15 +7,20 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from app.supervisor.dagster_api import DagsterApi
-from app.supervisor.restarts import Patience, RestartPolicy, Restarts
+from app.supervisor.restarts import RestartPolicy, Restarts
 from app.supervisor.telling.alarms import Alarms
 from streams.logs import get_logger
 from streams.market.errors import StreamsError, TransientError
+from streams.storage.server.patience import Patience
 
 log = get_logger(room="supervisor")
 
 _FIRST_PASS_WAITS_S = (10.0, 30.0, 60.0, 120.0)
 _FIRST_PASS_LOOK_S = 5.0
+
+
+class ChildLost(TransientError):
+    """What the system cannot do without keeps ending."""
 
 
 class Supervised(Protocol):
@@ -42,6 +47,7 @@ class _Watched:
     restarts: Restarts
     is_ready: bool = True
     patience: Patience = field(default_factory=lambda: Patience(0.0))
+    trouble: str = ""
 
 
 class Watch:
@@ -56,18 +62,30 @@ class Watch:
         """See to every process once; `now` is in seconds of a steady clock.
 
         Raises:
-            TransientError: If one that is needed keeps ending.
+            ChildLost: If one that is needed keeps ending.
         """
         for watched in self._watched:
-            if watched.restarts.due_at is not None:
-                if watched.restarts.is_due(now):
-                    self._start(watched, now)
-            elif not watched.child.is_running:
-                self._on_death(watched, now)
-            elif not watched.is_ready:
-                self._await(watched, now)
-            elif watched.restarts.on_stay(now):
-                self._alarms.close(watched.child.name, f"{watched.child.name} runs again")
+            try:
+                self._see_to(watched, now)
+                trouble = ""
+            except ChildLost:
+                raise
+            except Exception as error:  # whatever it is, it costs nobody but this one, which is looked at again
+                trouble = f"{type(error).__name__}: {error}"
+                if trouble != watched.trouble:
+                    log.warning("a child cannot be seen to", child=watched.child.name, reason=trouble)
+            watched.trouble = trouble
+
+    def _see_to(self, watched: _Watched, now: float) -> None:
+        if watched.restarts.due_at is not None:
+            if watched.restarts.is_due(now):
+                self._start(watched, now)
+        elif not watched.child.is_running:
+            self._on_death(watched, now)
+        elif not watched.is_ready:
+            self._await(watched, now)
+        elif watched.restarts.on_stay(now):
+            self._alarms.close(watched.child.name, f"{watched.child.name} runs again")
 
     def _start(self, watched: _Watched, now: float) -> None:
         child = watched.child
@@ -92,7 +110,7 @@ class Watch:
         if verdict == "lost":
             message = f"{child.name} keeps ending ({why})"
             self._alarms.open(f"{child.name} lost", message, "child", "critical")
-            raise TransientError(message)
+            raise ChildLost(message)
         log.warning("child ended", child=child.name, why=why, verdict=verdict)
         if verdict == "given_up":
             wait = f"{watched.restarts.policy.slow_wait_s:.0f} s"

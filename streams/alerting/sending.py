@@ -89,6 +89,11 @@ def send(channel: Channel, message: Message, environment: str, limit_s: float, p
     return Outcome(found[0] if found else TIMEOUT, round((time.monotonic() - started) * 1000))
 
 
+def is_usable(channel: Channel) -> bool:
+    """Whether the address of a channel names a service that is known; nothing is sent."""
+    return channel.kind == WEBHOOK or _apprise().Apprise.instantiate(channel.address.get_secret_value()) is not None
+
+
 def _post(channel: Channel, message: Message, environment: str, limit_s: float) -> str:
     address = channel.address.get_secret_value()
     if channel.kind == WEBHOOK:

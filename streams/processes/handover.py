@@ -26,6 +26,7 @@ _NAME = "secrets.sock"
 _DAGSTER_ADDRESS = setting_name("dagster_pg_url")
 _MESSAGE_MAX = 65_536
 _LIMIT_S = 5.0
+_PAUSE_S = 0.1
 
 
 def listen_at(path: Path) -> socket.socket:
@@ -50,11 +51,13 @@ class SecretsDesk:
         self._path = home_socket(self._home, _NAME)
         self._answers = {str(process): dict(values) for process, values in secrets.items()}
         self._listener = listen_at(self._path)
+        self._is_closed = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="secrets", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         """Stop answering and remove the socket; the last use of the folder that sockets of a long home stand in."""
+        self._is_closed.set()
         self._path.unlink(missing_ok=True)
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
@@ -63,12 +66,13 @@ class SecretsDesk:
         drop_socket_folder(self._home)
 
     def _serve(self) -> None:
-        while True:
+        while not self._is_closed.is_set():
             try:
                 connection, _ = self._listener.accept()
-            except OSError:
-                return
-            with connection, suppress(OSError, ValueError):
+            except OSError:  # closed, or for now there is no descriptor left
+                self._is_closed.wait(_PAUSE_S)
+                continue
+            with connection, suppress(OSError, ValueError, RecursionError):
                 connection.settimeout(_LIMIT_S)
                 self._answer(connection)
 

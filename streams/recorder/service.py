@@ -31,7 +31,7 @@ from streams.storage.access.logins import Login
 from streams.storage.coverage import end_foreign_shards, end_unsubscribed
 from streams.storage.database import Connection, connect, database_dsn
 from streams.storage.hints import Hints
-from streams.storage.outages import is_transient
+from streams.storage.outages import may_be_repeated
 from streams.storage.partitions import ensure_partitions
 from streams.storage.recording import end_killed_connections, unfinished_shards
 from streams.storage.store.leases import Lease, LeaseLost, acquire, heartbeat, process_holder, release, release_dead
@@ -156,7 +156,7 @@ class _Recorder:
                 with connect(self.dsn, application="crossbook-recorder") as connection:
                     return work(connection)
             except psycopg.Error as error:
-                if not is_transient(error) or time.monotonic() > deadline:
+                if not may_be_repeated(error) or time.monotonic() > deadline:
                     raise
                 self.log.warning("warehouse unreachable", error=str(error)[:300])
             time.sleep(_HEARTBEAT_INTERVAL_S)

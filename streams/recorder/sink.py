@@ -20,7 +20,7 @@ from streams.market.errors import TransientError
 from streams.recorder.books import Parser
 from streams.recorder.replay import rows_again
 from streams.storage.database import Connection, connect
-from streams.storage.outages import is_transient
+from streams.storage.outages import may_be_repeated
 from streams.storage.recording import RowBatch, commit_batch, open_segment
 from streams.storage.segments import MAGIC, SegmentFile, segment_path
 from streams.storage.store.alerts import clear_alert, raise_alert
@@ -276,7 +276,7 @@ class Sink:
                 return
             except (psycopg.Error, TransientError) as error:
                 self._drop_connection()
-                if isinstance(error, psycopg.Error) and not is_transient(error):
+                if isinstance(error, psycopg.Error) and not may_be_repeated(error):
                     raise
                 if self._give_up_at is not None and time.monotonic() > self._give_up_at:
                     raise TransientError("the warehouse did not come back; the segments keep what it misses") from error

@@ -30,6 +30,8 @@ from streams.storage.store.risk import current_switch, set_switch, set_switch_on
 _UNREADABLE = ("crossbook", "a kill whose file cannot be read")
 """Name and reason of a kill whose file says nothing: its being there is enough."""
 _SIZE_MAX = 1_000_000
+_SPARE = ".spare"
+"""An empty file that becomes a kill by its name alone."""
 
 
 class _Content(msgspec.Struct, forbid_unknown_fields=True):
@@ -99,8 +101,25 @@ def switch_in_force(connection: Connection, home: Path) -> SwitchState:
     return "kill" if is_kill_on_disk(home) else switch
 
 
+def prepare_kills(home: Path) -> None:
+    """Make the folder and a spare file in it, so that a kill needs no room on the disk; called again and again.
+
+    Raises:
+        OSError: If the disk takes neither.
+        ConfigurationError: If the folder is not only ours.
+    """
+    owner = _owner(home)
+    make_private_folder(kill_folder(home), owner)
+    spare = kill_folder(home) / _SPARE
+    if not os.path.lexists(spare):
+        os.close(_make_file(spare, owner))
+
+
 def keep_kill(home: Path, who: str, reason: str) -> KillFile:
-    """Put a kill on disk, synced; it is in force when this returns, and held until it is closed or removed.
+    """Put a kill on disk; it is in force when this returns, and held until it is closed or removed.
+
+    It is synced where the disk does that. Where the disk takes no more its file says nothing; where it makes no more
+    files, the spare one is taken.
 
     Raises:
         OSError: If it cannot be written.
@@ -112,13 +131,20 @@ def keep_kill(home: Path, who: str, reason: str) -> KillFile:
     since = datetime.now(UTC).isoformat(sep=" ")
     name = f"{since.replace(' ', 'T')}-{secrets.token_hex(4)}"
     draft = folder / f".{name}"
-    lock = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        lock = _make_file(draft, owner)
+    except OSError:
+        (folder / _SPARE).rename(draft)  # of two kills at once one gets it
+        lock = os.open(draft, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if owner is not None:
-            os.fchown(lock, *owner)
-        _write_whole(lock, msgspec.json.encode(_Content(storable_text(who), storable_text(reason), since)))
-        os.fsync(lock)
+        content = msgspec.json.encode(_Content(storable_text(who), storable_text(reason), since))
+        try:
+            _write_whole(lock, content)
+            os.fsync(lock)
+        except OSError:  # its being there is enough; the file's time is that of the kill
+            with suppress(OSError):
+                os.utime(lock)
         draft.rename(folder / name)
     except BaseException:
         os.close(lock)
@@ -126,8 +152,9 @@ def keep_kill(home: Path, who: str, reason: str) -> KillFile:
             draft.unlink()
         raise
     kept = KillFile(folder / name, who, reason, since, lock)
-    sync_folder(folder)
-    sync_folder(home)
+    for place in (folder, home):
+        with suppress(OSError):
+            sync_folder(place)
     return kept
 
 
@@ -193,6 +220,14 @@ def _content(descriptor: int) -> _Content:
     except (msgspec.MsgspecError, ValueError, OSError, RecursionError):
         written = datetime.fromtimestamp(os.fstat(descriptor).st_mtime, UTC)
         return _Content(*_UNREADABLE, written.isoformat(sep=" "))
+
+
+def _make_file(path: Path, owner: tuple[int, int] | None) -> int:
+    """Make an empty file that only we may read, and return its open descriptor."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    if owner is not None:
+        os.fchown(descriptor, *owner)
+    return descriptor
 
 
 def _owner(home: Path) -> tuple[int, int] | None:

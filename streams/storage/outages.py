@@ -104,6 +104,11 @@ def is_transient(error: BaseException) -> bool:
     return trouble_of(error) is not Trouble.PERMANENT and sqlstate_of(error) != _CANCELED
 
 
+def may_be_repeated(error: BaseException) -> bool:
+    """Whether what must be done in the end is done again: also where a person cancelled it, or it took too long."""
+    return is_transient(error) or sqlstate_of(error) == _CANCELED
+
+
 def is_lock_refused(error: BaseException) -> bool:
     """Whether a lock was not to be had: it was waited for too long, or two waited for each other."""
     return sqlstate_of(error) in _LOCK_STATES

@@ -17,6 +17,7 @@ import pytest
 from app.operator_actions import set_switch, switch_trading
 from orchestration.execution.trade_signal import SignalTrader
 from streams.market.trading import ExecutionState
+from streams.process_id import private_memory_mb
 from streams.settings import PROJECT_ROOT
 from streams.storage.access.logins import Login
 from streams.storage.access.reader_limits import ReaderLimits
@@ -252,6 +253,27 @@ def test_a_reader_who_sets_its_own_limits_is_ended(
             pass
         until(lambda: any(said in message for message in alerts(database)))
         until(lambda: is_ended(session))
+
+
+def test_a_reader_who_takes_the_machine_s_memory_is_ended(database: str, reader: str) -> None:
+    failed: list[psycopg.Error] = []
+
+    def take() -> None:
+        try:
+            with psycopg.connect(reader, autocommit=True) as session:
+                session.execute(
+                    "DO $$ DECLARE held text := repeat('x', 200000000); BEGIN PERFORM pg_sleep(600); END $$"
+                )
+        except psycopg.Error as error:
+            failed.append(error)
+
+    taker = threading.Thread(target=take)
+    taker.start()
+    with connect(database) as connection:
+        until(lambda: bool(end_readers(connection, ReaderLimits(memory_mb=100), private_memory_mb)))
+    taker.join()
+    assert isinstance(failed[0], psycopg.errors.AdminShutdown)
+    assert "of memory" in alerts(database)[0]
 
 
 def test_nobody_but_readers_is_ended(database: str, reader: str) -> None:

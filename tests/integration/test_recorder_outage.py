@@ -139,6 +139,28 @@ def test_a_stopped_database_costs_nothing_that_was_received(
 
 
 @pytest.mark.timeout(200)
+def test_a_statement_that_a_person_cancels_costs_nothing(server: EmbeddedServer, tmp_path: Path) -> None:
+    clear(server.dsn())
+    work = Work(server.dsn(), tmp_path)
+    cancel = """SELECT count(*) FILTER (WHERE pg_cancel_backend(pid)) FROM pg_stat_activity
+        WHERE application_name = 'crossbook-recorder' AND wait_event_type = 'Lock'"""
+
+    async def act() -> None:
+        await until(lambda: bool(work.frames))
+        work.send(30)
+        await until(lambda: work.rows == 30)
+        with psycopg.connect(server.dsn()) as holder:
+            holder.execute("LOCK TABLE raw.book_deltas IN EXCLUSIVE MODE")
+            work.send(30)
+            for _ in range(2):
+                await until(lambda: fetch(server.dsn(), cancel)[0][0] > 0)
+        await until(lambda: work.rows == work.sent)
+
+    asyncio.run(work.run(act))
+    work.check()
+
+
+@pytest.mark.timeout(200)
 def test_ended_sessions_and_a_server_that_takes_no_writes_cost_nothing(server: EmbeddedServer, tmp_path: Path) -> None:
     clear(server.dsn())
     work = Work(server.dsn(), tmp_path)

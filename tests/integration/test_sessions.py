@@ -36,6 +36,7 @@ _STRANGE = {
     "bytea_output": "escape",
     "client_encoding": "LATIN1",
     "default_transaction_isolation": "serializable",
+    "synchronous_commit": "off",
 }
 
 
@@ -286,6 +287,10 @@ def test_the_connections_that_are_free_are_counted_by_a_plain_owner_too(database
         assert row is not None
         desk = make_conninfo(database, user="c_desk", password="of-a-test")
         settings = load_settings(database_url=desk, home=tmp_path)
+        connection.execute("ALTER ROLE c_desk SET statement_timeout = '30s'")
+        with pytest.raises(ConfigurationError, match="longer than 30 s"):
+            check_database(settings, needed=1)
+        connection.execute("ALTER ROLE c_desk RESET ALL")
         for _ in range(5):
             opened.enter_context(psycopg.connect(database))
         check_database(settings, needed=row[0] - 30)

@@ -13,8 +13,8 @@ from app.api.deps import CurrentSettings
 from app.api.errors import TROUBLES
 from app.api.schemas import Health, HealthFinding, Mode
 from app.api.strict_body import StrictRoute
+from app.brief_warehouse import brief_connection
 from app.diagnosis.cause import Finding
-from app.diagnosis.database import brief_connection
 from app.diagnosis.examination import examine_live
 from app.diagnosis.gathering import gather
 from app.doors.roles import Act
@@ -59,16 +59,20 @@ async def get_health(request: Request, settings: CurrentSettings, response: Resp
     The status is 200 also when degraded, 503 when the database does not answer.
     """
     looked: dict[str, object] = await request.app.state.health_look()
-    found = looked.get("counts", Trouble.AWAY)
+    found = looked.get("counts")
     counts: dict[str, Any] = found if isinstance(found, dict) else {}
-    findings: list[Finding] = looked.get("findings") or []  # type: ignore[assignment]
+    seen = looked.get("findings")
+    findings: list[Finding] = seen if isinstance(seen, list) else []
     problems = _problems(counts, findings)
+    if not isinstance(seen, list):
+        problems.append("looks: the system could not be looked at in time")
     shown: dict[str, Any] = {"mode": Mode(venues=settings.venues, trading=settings.trading_mode)} | counts
-    if isinstance(found, Trouble):
-        _, retry_after_s, sentence = TROUBLES[found]
+    if not counts:
+        trouble = found if isinstance(found, Trouble) else Trouble.AWAY
+        _, retry_after_s, sentence = TROUBLES[trouble]
         response.status_code = 503
         response.headers["Retry-After"] = str(retry_after_s)
-        if found is not Trouble.AWAY or not problems:
+        if trouble is not Trouble.AWAY or not problems:
             problems.insert(0, sentence)
     return Health(
         status="down" if not counts else "degraded" if problems else "ok",
@@ -81,7 +85,7 @@ async def get_health(request: Request, settings: CurrentSettings, response: Resp
 def _counts(settings: Settings) -> dict[str, Any] | Trouble:
     """Return the counts of the system, or what is the matter: AWAY also where there is no schema."""
     try:
-        with brief_connection(settings) as connection:
+        with brief_connection(settings, "crossbook health") as connection:
             return _status(connection, settings)
     except psycopg.Error as error:
         trouble = trouble_of(error)

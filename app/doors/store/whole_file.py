@@ -56,6 +56,18 @@ def accounts_trouble(home: Path) -> str:
     return f"{path} cannot be used: {trouble}" if trouble else ""
 
 
+def has_people(home: Path) -> bool:
+    """Whether a home's accounts hold anybody; where they cannot be read, somebody may be in them."""
+    path = accounts_path(home)
+    if not os.path.lexists(path):
+        return False
+    try:
+        with closing(_open_to_read(path)) as source:
+            return source.execute("SELECT 1 FROM people LIMIT 1").fetchone() is not None
+    except (sqlite3.Error, OSError):
+        return True
+
+
 def _open_to_read(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=5.0)
 

@@ -22,6 +22,8 @@ CONNECTIONS_NEEDED = 16
 """Connections a start needs: the most that `make proof-connections` has seen open. What is beyond waits."""
 _OLDEST_VERSION = 150_000
 _POOLER_PROBES = 3
+_STATEMENT_S = 600.0
+"""What a migration of a large table or a model after a long outage may take (seconds)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class ServerFacts:
         has_schemas: Whether our schemas are there already.
         max_connections: Of the server.
         free: Connections that our login could still open.
+        longest_statement_s: How long a statement or transaction of our login may take; 0: as long as it takes.
     """
 
     version: int
@@ -47,6 +50,7 @@ class ServerFacts:
     has_schemas: bool
     max_connections: int
     free: int
+    longest_statement_s: float = 0.0
 
 
 SESSIONS = """coalesce(a.backend_type, 'client backend') = 'client backend'
@@ -69,7 +73,10 @@ SELECT current_setting('server_version_num')::int AS version, pg_encoding_to_cha
             - (SELECT count(*) FROM pg_stat_activity AS a WHERE a.datid = d.oid AND a.pid <> pg_backend_pid()) END,
         CASE WHEN r.rolconnlimit < 0 OR r.rolsuper THEN 2147483647 ELSE r.rolconnlimit
             - (SELECT count(*) FROM pg_stat_activity AS a WHERE a.usesysid = r.oid AND a.pid <> pg_backend_pid()) END
-    )::int AS free
+    )::int AS free,
+    coalesce((SELECT min(s.setting::bigint) FROM pg_settings AS s
+        WHERE s.name IN ('statement_timeout', 'transaction_timeout') AND s.setting::bigint > 0), 0)::float8 / 1000
+        AS longest_statement_s
 FROM pg_database AS d, pg_roles AS r WHERE d.datname = current_database() AND r.rolname = current_user
 """
 
@@ -126,6 +133,11 @@ def problem_of(
         return "the user may not create schemas in the database; GRANT CREATE ON DATABASE to it, or make it the owner."
     if not facts.may_use_temp:
         return "the user may not make temporary tables, which dbt does; GRANT TEMPORARY ON DATABASE to it."
+    if 0 < facts.longest_statement_s < _STATEMENT_S:
+        return (
+            f"the server ends what takes longer than {facts.longest_statement_s:g} s (statement_timeout or "
+            "transaction_timeout), and migrations and models do; ALTER ROLE the user SET both to 0."
+        )
     if is_pooled:
         return (
             "it leads through a pooler in transaction mode, where locks, settings and notices of a session do not "

@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 import socket
+import tempfile
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
@@ -69,9 +70,8 @@ def check_home(home: Path, min_free_mb: int) -> None:
     """Refuse a home that cannot be written or has too little room; how much is not asked where 0 MB are needed."""
     try:
         home.mkdir(parents=True, exist_ok=True)
-        probe = home / ".probe"
-        probe.write_bytes(b"x" * 4096)
-        probe.unlink()
+        with tempfile.TemporaryFile(dir=home) as probe:  # of no name: several may look at once
+            probe.write(b"x" * 4096)
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise ConfigurationError(f"The disk of CROSSBOOK_HOME ({home}) is full; free some space.") from None

@@ -27,7 +27,7 @@ from streams.market.trading import SignalLeg
 from streams.market.units import CASH_SCALE, PRICE_SCALE
 from streams.settings import Settings
 from streams.storage.database import ROW_REFUSED, Connection, connect
-from streams.storage.outages import is_transient
+from streams.storage.outages import may_be_repeated
 from streams.storage.store import signals
 from streams.storage.store.signals import NewSignal
 
@@ -261,7 +261,7 @@ class _Writer(threading.Thread):
                     if self._work(connection):
                         return
             except Exception as error:  # without this thread nobody would ever see a signal again
-                if isinstance(error, psycopg.Error) and is_transient(error):
+                if isinstance(error, psycopg.Error) and may_be_repeated(error):
                     self._log.warning("the edge monitor lost its database", error=str(error))
                 else:
                     self._log.error("the edge monitor failed", error=f"{type(error).__name__}: {error}", exc_info=error)

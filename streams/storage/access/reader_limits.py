@@ -41,6 +41,7 @@ class ReaderLimits:
         connections: Most at the same time.
         statement_s, idle_s, transaction_s: Longest statement, idle time in a transaction, and transaction (seconds).
         temp_mb: Most space of temporary files per process (MB).
+        memory_mb: Most memory of all readers' processes together (MB).
     """
 
     connections: int = 10
@@ -48,6 +49,7 @@ class ReaderLimits:
     idle_s: float = 30.0
     transaction_s: float = 900.0
     temp_mb: int = 1024
+    memory_mb: int = 1024
 
 
 def reader_limits(settings: Settings) -> ReaderLimits:
@@ -58,6 +60,7 @@ def reader_limits(settings: Settings) -> ReaderLimits:
         idle_s=settings.reader_idle_max_s,
         transaction_s=settings.reader_transaction_max_s,
         temp_mb=settings.reader_temp_mb,
+        memory_mb=settings.reader_memory_mb,
     )
 
 

@@ -57,7 +57,7 @@ def give_rights(connection: AnyConnection) -> None:
     _drop_unused(connection)
     with connection.transaction():
         connection.execute(_text("rights"))
-    for name in ("ownership", "query"):
+    for name in ("ownership", "opening", "query"):
         # What may not be done is found by the start's checks, where somebody needs it.
         with suppress(psycopg.errors.InsufficientPrivilege):
             _run_patiently(connection, _text(name))

@@ -20,6 +20,7 @@ PINNED = {
     "bytea_output": "hex",
     "standard_conforming_strings": "on",
     "default_transaction_isolation": "read committed",
+    "synchronous_commit": "on",  # an order that was confirmed is there after a crash, before it is at a venue
 }
 """What every session has, whatever the server, the database or the role has as its default."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,7 +31,9 @@ from streams.storage.store.guards.reader_sessions import (
 )
 
 T = TypeVar("T")
-Rule = Literal["keeps_waiting", "statement", "idle", "transaction", "locks", "queue"]
+Rule = Literal["keeps_waiting", "statement", "idle", "transaction", "locks", "queue", "memory"]
+MemoryOf = Callable[[int], float]
+"""Tells the memory of a server process (MB); only whoever is on the server's machine can."""
 
 ADVISORY_LOCKS_MAX = 100
 """More advisory locks than a person needs fill the table of locks that all sessions share."""
@@ -53,7 +55,10 @@ class Ending:
 
 
 def sessions_to_end(
-    sessions: Sequence[ReaderSession], moment: ServerMoment, limits: ReaderLimits | None
+    sessions: Sequence[ReaderSession],
+    moment: ServerMoment,
+    limits: ReaderLimits | None,
+    memory_mb: Mapping[int, float] | None = None,
 ) -> list[Ending]:
     """Return the sessions that must end now, each with the first rule that it breaks. PURE.
 
@@ -61,9 +66,16 @@ def sessions_to_end(
         sessions: Those of readers.
         moment: The server's clock and queue at the same time.
         limits: What readers are held to; None ends only those that somebody waits for.
+        memory_mb: Of their processes (MB), by process id, where that is known.
     """
     found = ((session, _broken_rule(session, moment, limits)) for session in sessions)
-    return [Ending(session, *broken) for session, broken in found if broken is not None]
+    ended = [Ending(session, *broken) for session, broken in found if broken is not None]
+    used = memory_mb or {}
+    if limits is None or ended or sum(used.values()) <= limits.memory_mb:
+        return ended
+    largest = max(sessions, key=lambda session: used.get(session.pid, 0.0))
+    why = f"readers had {sum(used.values()):.0f} MB of memory, it {used.get(largest.pid, 0.0):.0f} MB"
+    return [Ending(largest, "memory", why)]
 
 
 def _broken_rule(session: ReaderSession, moment: ServerMoment, limits: ReaderLimits | None) -> tuple[Rule, str] | None:
@@ -92,12 +104,13 @@ def _age_s(since: datetime | None, moment: ServerMoment) -> float:
     return 0.0 if since is None else (moment.now - since).total_seconds()
 
 
-def end_readers(connection: Connection, limits: ReaderLimits | None) -> list[Ending]:
+def end_readers(connection: Connection, limits: ReaderLimits | None, memory_of: MemoryOf | None = None) -> list[Ending]:
     """End the sessions that must end now; each is a line of the log and, per login and rule, an alert.
 
     Args:
         connection: Of any login of ours.
         limits: What readers are held to; None ends only those that somebody waits for.
+        memory_of: Tells the memory of their processes; None where that cannot be known.
 
     Returns:
         Those that were told to end.
@@ -108,7 +121,8 @@ def end_readers(connection: Connection, limits: ReaderLimits | None) -> list[End
     sessions = load_reader_sessions(connection)
     if not sessions:
         return []
-    wanted = sessions_to_end(sessions, load_server_moment(connection), limits)
+    memory_mb = {} if memory_of is None else {session.pid: memory_of(session.pid) for session in sessions}
+    wanted = sessions_to_end(sessions, load_server_moment(connection), limits, memory_mb)
     ended = [one for one in wanted if end_reader_session(connection, one.session, one.rule, one.why)]
     for ending in ended:
         login, rule = ending.session.login, ending.rule
@@ -130,6 +144,7 @@ class ReaderWatchdog(threading.Thread):
         limits: What readers are held to.
         interval_s: Time between two looks (seconds).
         clock: Monotonic seconds, for the end of alerts.
+        memory_of: Tells the memory of their processes; None where the server is on another machine.
     """
 
     def __init__(
@@ -138,12 +153,15 @@ class ReaderWatchdog(threading.Thread):
         limits: ReaderLimits,
         interval_s: float,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        memory_of: MemoryOf | None = None,
     ) -> None:
         super().__init__(name="reader-watchdog", daemon=True)
         self._dsn = dsn
         self._limits = limits
         self._interval_s = interval_s
         self._clock = clock
+        self._memory_of = memory_of
         self._ending = threading.Event()
         self._alerts: dict[str, float] = {}
         self._knows_open_alerts = False
@@ -195,7 +213,7 @@ class ReaderWatchdog(threading.Thread):
             raise_alert(connection, "reader_ended", "warning", key, message, {"login": login, "rule": "locks"})
             self._owed.remove(login)
             self._alerts[key] = now
-        self._alerts |= {_alert_key(ending): now for ending in end_readers(connection, self._limits)}
+        self._alerts |= {_alert_key(ending): now for ending in end_readers(connection, self._limits, self._memory_of)}
         for key in [key for key, at in self._alerts.items() if now - at > _QUIET_S]:
             clear_alert(connection, key)
             del self._alerts[key]

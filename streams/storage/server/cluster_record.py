@@ -105,6 +105,12 @@ def is_cluster(data_dir: Path) -> bool:
     return (data_dir / "PG_VERSION").exists()
 
 
+def last_written(data_dir: Path) -> float:
+    """Return when a cluster was last written: of two, the one that was used last is this home's."""
+    control = data_dir / "global" / "pg_control"
+    return control.stat().st_mtime if control.exists() else 0.0
+
+
 def system_identifier(data_dir: Path) -> int:
     """Return PostgreSQL's number of the cluster: the first eight bytes of its control file; 0 where it has none."""
     try:

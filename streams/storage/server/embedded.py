@@ -17,6 +17,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,9 +27,9 @@ import psycopg
 from psycopg import sql
 
 from streams.log_files import trim_log
-from streams.market.errors import ConfigurationError, TransientError
+from streams.market.errors import ConfigurationError
 from streams.private_folders import make_private_folder
-from streams.process_id import ProcessId, all_pids, stat_fields
+from streams.process_id import ProcessId, all_pids, pid_with_arguments, session_cpu_s, stat_fields, works_in
 from streams.redaction import register_secret
 from streams.storage.access.logins import GROUPS, Login
 from streams.storage.access.reader_limits import ReaderLimits, other_database_statements
@@ -40,14 +41,15 @@ from streams.storage.server.cluster_record import (
     ClusterRecord,
     forget_record,
     is_cluster,
+    last_written,
     names_home,
     other_home_of,
     read_record,
     system_identifier,
     write_record,
 )
+from streams.storage.server.readiness import wait_until_ready
 
-_START_LIMIT_S = 120.0
 # Passwords here are generated, 96 random bits or more: stretching them would protect nothing, and would cost each of
 # Dagster's many connections 2 ms.
 INITDB_SETTINGS: tuple[str, ...] = ("--set=scram_iterations=1",)
@@ -100,7 +102,7 @@ class EmbeddedServer:
         places = [self._inside, self._outside]
         found = [folder for folder in places if is_cluster(folder) and other_home_of(folder, self.home) is None]
         if found:
-            return max(found, key=_last_written)
+            return max(found, key=last_written)
         is_reachable = server_user() is None or closed_folder(self.home) is None
         return self._inside if is_reachable else self._free_outside()
 
@@ -180,8 +182,13 @@ class EmbeddedServer:
     def _password_file(self, login: Login) -> Path:
         return self.home / f"{login}_password"
 
-    def start(self) -> None:
+    def start(self, is_unwanted: Callable[[], bool] = lambda: False) -> None:
         """Create the cluster if this home never had one, start the server unless it runs, and wait until it answers.
+
+        It is waited for as long as it gets on: after a crash it reads the log of all that it had not written yet.
+
+        Args:
+            is_unwanted: Asked while it is waited for; True ends the wait.
 
         Raises:
             ConfigurationError: If the port is taken, the data of this home is missing or another's, or the server
@@ -193,8 +200,8 @@ class EmbeddedServer:
                 "begin with an empty one after `crossbook reset`."
             )
         self.launch()
-        self._wait_until_ready()
-        self._ensure_database("crossbook")
+        if wait_until_ready(self, is_unwanted):
+            self._ensure_database("crossbook")
 
     def launch(self) -> None:
         """`start` without waiting for an answer."""
@@ -212,14 +219,24 @@ class EmbeddedServer:
     def answers(self) -> bool:
         """Return whether it takes connections."""
         try:
-            with WarehouseConnection.connect(self.dsn("postgres"), connect_timeout=2):
-                return True
+            self.greet()
         except (psycopg.Error, OSError):
             return False
+        return True
+
+    def greet(self) -> None:
+        """Open a connection and close it.
+
+        Raises:
+            psycopg.Error, OSError: Why there is none to be had within two seconds.
+        """
+        WarehouseConnection.connect(self.dsn("postgres"), connect_timeout=2).close()
 
     def stop(self, limit_s: float = 60.0) -> None:
         """Shut down fast and wait; kill after `limit_s`. Removes the socket folder."""
         pid = self.running_pid()
+        if pid is None:  # its folder may have been removed or moved
+            pid = pid_with_arguments(b"-D", os.fsencode(self.data_dir))
         process = None if pid is None else ProcessId.of(pid)
         if process is not None:
             process.signal(signal.SIGINT)
@@ -270,7 +287,7 @@ class EmbeddedServer:
                 os.waitpid(pid, os.WNOHANG)  # it may be our own child
             fields = stat_fields(pid)
             is_dead = fields is not None and fields[0] == "Z"
-            if not is_dead and not any(_works_in(other, self.data_dir) for other in all_pids()):
+            if not is_dead and not any(works_in(other, self.data_dir) for other in all_pids()):
                 return
             time.sleep(0.05)
 
@@ -281,7 +298,7 @@ class EmbeddedServer:
         works on the folder, the file stays, and the new server refuses by itself.
         """
         pid = self._noted_pid()
-        if pid is None or stat_fields(pid) is None or any(_works_in(other, self.data_dir) for other in all_pids()):
+        if pid is None or stat_fields(pid) is None or any(works_in(other, self.data_dir) for other in all_pids()):
             return
         (self.data_dir / "postmaster.pid").unlink(missing_ok=True)
 
@@ -392,20 +409,11 @@ class EmbeddedServer:
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, **self._identity()
             )
 
-    def _wait_until_ready(self) -> None:
-        deadline = time.monotonic() + _START_LIMIT_S
-        while True:
-            try:
-                with WarehouseConnection.connect(self.dsn("postgres"), connect_timeout=3):
-                    return
-            except psycopg.OperationalError as error:
-                if self.running_pid() is None and time.monotonic() > deadline - _START_LIMIT_S + 3:
-                    raise ConfigurationError(
-                        f"The embedded PostgreSQL did not start: {_last_line(self._log_tail())}"
-                    ) from None
-                if time.monotonic() > deadline:
-                    raise TransientError(f"PostgreSQL does not answer: {_last_line(str(error))}") from None
-            time.sleep(0.05)
+    def effort(self) -> tuple[float, int]:
+        """Return its processor time (seconds) and the size of its log (bytes), to see it get on."""
+        pid = self.running_pid()
+        size = self.log_path.stat().st_size if self.log_path.exists() else 0
+        return 0.0 if pid is None else session_cpu_s(pid), size
 
     def _log_tail(self) -> str:
         return self.log_path.read_text(errors="replace")[-2000:] if self.log_path.exists() else ""
@@ -432,19 +440,6 @@ class EmbeddedServer:
         if owner is None:
             return {"env": environment, "cwd": "/"}
         return {"env": environment, "cwd": "/", "user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
-
-
-def _last_written(data_dir: Path) -> float:
-    """Return when a cluster was last written: of two, the one that was used last is this home's."""
-    control = data_dir / "global" / "pg_control"
-    return control.stat().st_mtime if control.exists() else 0.0
-
-
-def _works_in(pid: int, folder: Path) -> bool:
-    try:
-        return os.readlink(f"/proc/{pid}/cwd") == str(folder)
-    except OSError:
-        return False
 
 
 def _last_line(text: str) -> str:

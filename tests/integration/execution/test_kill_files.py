@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from app.kill import kill_first, record_kills_on_disk
+from app.kill import KillNotTaken, kill_first, record_kills_on_disk
 from app.operator_actions import ItChanged, set_switch
 from app.supervisor.service import Supervisor
 from orchestration.execution.send_orders import LastCheck
@@ -28,6 +28,7 @@ from streams.storage.kill_files import (
     is_kill_on_disk,
     keep_kill,
     kill_folder,
+    prepare_kills,
     record_kills,
     switch_in_force,
 )
@@ -235,10 +236,62 @@ def test_a_warehouse_that_hangs_is_not_waited_for(tmp_path: Path) -> None:
     go_on.set()
 
 
+def _no_space(*_arguments: object, **_options: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def _no_inodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no file be made any more; what is there can be opened and renamed."""
+    real = os.open
+
+    def refuse(path: str | Path, flags: int, *arguments: int) -> int:
+        if flags & os.O_CREAT:
+            _no_space()
+        return real(path, flags, *arguments)
+
+    monkeypatch.setattr(os, "open", refuse)
+
+
+@pytest.mark.parametrize("takes_bytes", [True, False])
+def test_a_full_disk_without_a_warehouse_keeps_a_kill(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, takes_bytes: bool
+) -> None:
+    """A full disk is what takes the embedded warehouse away, so both come together."""
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", _no_space)
+        if not takes_bytes:
+            patch.setattr(kill_files, "_write_whole", _no_space)
+        assert kill_first(tmp_path, _refuse, who="Ada", reason="drill") is None
+    assert is_kill_on_disk(tmp_path)
+    with connect(database) as connection:
+        assert switch_in_force(connection, tmp_path) == "kill"
+        assert record_kills(connection, tmp_path) == 1
+        assert _switches(connection)[1][1] == ("Ada" if takes_bytes else "crossbook")
+
+
+def test_a_disk_that_makes_no_more_files_keeps_a_kill(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare_kills(tmp_path)
+    assert not is_kill_on_disk(tmp_path)
+    with monkeypatch.context() as patch:
+        _no_inodes(patch)
+        assert kill_first(tmp_path, _refuse, who="Ada", reason="drill") is None
+        with pytest.raises(psycopg.OperationalError):  # there was one spare
+            kill_first(tmp_path, _refuse, who="Bob", reason="drill")
+    with connect(database) as connection:
+        assert record_kills(connection, tmp_path) == 1
+        assert _switches(connection)[1][1] == "Ada"
+    assert _names(tmp_path) == []
+    prepare_kills(tmp_path)
+    assert _names(tmp_path) == [".spare"]
+
+
 def test_a_disk_that_takes_nothing_keeps_no_kill_back(
     database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(os, "fsync", _no_space)
+    kill_folder(tmp_path).mkdir(mode=0o700)
+    _no_inodes(monkeypatch)
     with connect(database) as connection:
         assert kill_first(tmp_path, lambda: risk.set_switch(connection, "kill", "Ada"), who="Ada", reason="") == 2
     assert not is_kill_on_disk(tmp_path)
@@ -246,8 +299,13 @@ def test_a_disk_that_takes_nothing_keeps_no_kill_back(
         kill_first(tmp_path, _refuse, who="Ada", reason="")
 
 
-def _no_space(_descriptor: int) -> None:
-    raise OSError(28, "No space left on device")
+def test_who_kills_without_disk_and_warehouse_is_told_in_time(tmp_path: Path) -> None:
+    from threading import Event
+
+    go_on = Event()
+    with pytest.raises(KillNotTaken, match="orders may still be sent"):
+        kill_first(tmp_path / "none", go_on.wait, who="Ada", reason="drill", within_s=0.05)
+    go_on.set()
 
 
 def test_where_there_is_no_home_none_is_made(tmp_path: Path) -> None:

@@ -107,6 +107,24 @@ def test_a_home_with_data_is_left_alone(made: Path, stopped: Settings) -> None:
     assert (stopped.home_dir / "keystore.key").read_text() == "key"
 
 
+def test_accounts_of_nobody_keep_no_restore_back_and_those_of_somebody_do(made: Path, fresh: Settings) -> None:
+    with closing(Accounts(fresh.home_dir)) as accounts:
+        assert accounts.list_people() == []
+    restore(fresh, made)
+    with closing(Accounts(fresh.home_dir)) as accounts:
+        assert [person.name for person in accounts.list_people()] == ["Ann"]
+
+
+@pytest.mark.parametrize("is_readable", [True, False])
+def test_accounts_of_somebody_are_never_replaced(made: Path, fresh: Settings, is_readable: bool) -> None:
+    with closing(Accounts(fresh.home_dir)) as accounts:
+        accounts.add_person("Bob", Role.OWNER, by="test", password="correct horse battery")
+    if not is_readable:
+        accounts_path(fresh.home_dir).write_bytes(b"x" * 5_000)
+    with pytest.raises(ConfigurationError, match=r"has data already \(doors\)"):
+        restore(fresh, made)
+
+
 def test_a_backup_of_other_venues_is_refused(made: Path, fresh: Settings) -> None:
     with pytest.raises(ConfigurationError, match="CROSSBOOK_VENUES=sandbox"):
         restore(fresh.model_copy(update={"venues": "live"}), made)

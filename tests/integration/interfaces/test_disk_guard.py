@@ -58,6 +58,7 @@ def test_each_level_is_said_done_and_undone(
         ("run", 0, 0), ("run", 1, 0), ("pause", 2, 0), ("pause", 3, 1), ("pause", 2, 1), ("run", 0, 1),
     ):  # fmt: skip
         guard.look()
+        guard.follow()
         alarms.take_in(connection)
         assert (current_switch(connection), len(list_alerts(connection, open_only=True)), len(ended)) == (
             switch, alerts, ends,
@@ -84,13 +85,16 @@ def test_a_disk_without_inodes_stops_the_same_and_says_why(
     alarms = Alarms(settings, said.append)
     guard = DiskGuard(settings, alarms, lambda: ended.append(1))
     guard.look()
+    guard.follow()
     alarms.take_in(connection)
     assert (current_switch(connection), len(ended), len(said)) == ("pause", 1, 3)
     assert all("50 inodes" in line and "90000 MB" in line for line in said)
     assert "50 inodes" in list_alerts(connection, open_only=True)[0].message
     guard.look()
+    guard.follow()
     alarms.take_in(connection)
     assert (current_switch(connection), len(list_alerts(connection, open_only=True))) == ("run", 1)
     guard.look()
+    guard.follow()
     alarms.take_in(connection)
     assert not list_alerts(connection, open_only=True)

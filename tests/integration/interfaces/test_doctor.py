@@ -82,6 +82,31 @@ def test_health_names_what_is_wrong_with_a_remedy(seeded: str, tmp_path: Path) -
     assert finding["remedy"]
 
 
+def test_health_is_not_well_of_what_could_not_be_looked_at(
+    seeded: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: object) -> None:
+        raise RuntimeError("x")
+
+    with TestClient(create_app(_settings(seeded, tmp_path)), base_url=BASE) as client:
+        monkeypatch.setattr("app.diagnosis.database.dead_letters", fail)
+        answer = client.get("/api/health").json()
+        assert answer["status"] == "degraded"
+        assert "looks: could not be looked at: warehouse (RuntimeError)" in answer["problems"]
+        monkeypatch.setattr("app.api.routes.health.examine_live", fail)
+        answer = client.get("/api/health").json()
+        assert answer["status"] == "degraded"
+        assert "looks: the system could not be looked at in time" in answer["problems"]
+
+
+def test_a_database_without_the_warehouses_views_can_be_looked_at(database: str, tmp_path: Path) -> None:
+    with connect(database) as connection:
+        connection.execute("DROP VIEW analytics.freshness CASCADE")
+    facts = gather_facts(_settings(database, tmp_path))
+    assert facts.warehouse is not None
+    assert (facts.warehouse.views, facts.failed_looks) == ((), ())
+
+
 @pytest.mark.parametrize("state", ["proposed", "rejected"])
 def test_the_api_takes_what_the_caller_saw(seeded: str, tmp_path: Path, state: str) -> None:
     with TestClient(create_app(_settings(seeded, tmp_path)), base_url=BASE) as client:

@@ -190,9 +190,11 @@ def test_an_upgrade_hands_over_what_the_owner_made_before(postgres_dsn: str) -> 
             migrate(owner, "sandbox")
             assert allowed(addresses[Login.DBT], "DROP VIEW analytics.old_view; DROP TABLE analytics.old")
             assert allowed(addresses[Login.DAGSTER], "INSERT INTO dagster.runs DEFAULT VALUES; DROP TABLE dagster.runs")
+            for login in (Login.BATCH, Login.INTERFACE, Login.READER):
+                assert allowed(addresses[login], "SELECT one FROM analytics.old_view")
             with psycopg.connect(addresses[Login.DBT], autocommit=True) as connection:
-                connection.execute("SELECT trading.open_analytics()")
-            assert allowed(addresses[Login.READER], "SELECT one FROM analytics.old_view")
+                connection.execute("CREATE TABLE analytics.new AS SELECT 1 AS one")
+            assert allowed(addresses[Login.READER], "SELECT one FROM analytics.new")
             with psycopg.connect(owner) as connection:
                 assert connection.execute("SELECT to_regrole('crossbook_face')").fetchone() == (None,)
 
@@ -225,6 +227,24 @@ def test_rights_that_somebody_gave_or_took_are_put_right_at_the_next_start(postg
             give_rights(connection)
         assert not allowed(addresses[Login.RECORDER], SWITCH)
         assert allowed(addresses[Login.INTERFACE], SWITCH)
+
+
+@pytest.mark.parametrize("is_restored", [True, False])
+def test_no_function_of_ours_that_changes_anything_is_open_to_everybody(postgres_dsn: str, is_restored: bool) -> None:
+    """A restore brings functions without their rights, and what nobody says of a function opens it to everybody."""
+    with new_database(postgres_dsn) as owner, psycopg.connect(owner, autocommit=True) as connection:
+        migrate(owner, "sandbox")
+        if is_restored:
+            connection.execute("GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA raw, trading TO PUBLIC")
+            migrate(owner, "sandbox")
+        found = connection.execute(
+            """SELECT DISTINCT p.oid::regproc::text
+               FROM pg_proc AS p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner)))
+               WHERE p.pronamespace IN ('raw'::regnamespace, 'trading'::regnamespace) AND grantee = 0
+                   AND p.prorettype <> 'trigger'::regtype ORDER BY 1"""
+        ).fetchall()
+        harmless = {"raw.search_for", "raw.signs_of", "raw.words_of", "trading.is_reader", "trading.utc_day"}
+        assert {name for (name,) in found} == harmless
 
 
 def test_the_administrator_s_sql_can_be_run_before_the_first_start_and_again(postgres_dsn: str, tmp_path: Path) -> None:

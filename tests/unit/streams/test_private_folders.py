@@ -77,4 +77,13 @@ def test_the_length_of_a_socket_path_is_counted_in_bytes(letter: str) -> None:
     for length in (10, 60, 200):
         path = home_socket(Path("/home") / (letter * length), "warm.sock")
         assert len(os.fsencode(path)) <= 100
-    assert home_socket(Path("/home/é"), "warm.sock") == Path("/home/é/run/warm.sock")
+    assert home_socket(Path("/home/é"), "warm.sock") == Path("/home/é").resolve() / "run" / "warm.sock"
+
+
+def test_a_socket_is_the_same_by_a_link_to_the_home(tmp_path: Path) -> None:
+    for length in (1, 150):
+        home = tmp_path / ("a" * length)
+        home.mkdir()
+        link = tmp_path / f"{length}"
+        link.symlink_to(home)
+        assert home_socket(link, "warm.sock") == home_socket(home, "warm.sock")

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from streams.process_id import ProcessId, environment_value, start_ticks
+from streams.process_id import ProcessId, environment_value, private_memory_mb, start_ticks
 
 
 @pytest.fixture
@@ -72,3 +72,8 @@ def test_a_variable_is_read_from_a_process(sleeper: subprocess.Popen[bytes]) -> 
     assert environment_value(sleeper.pid, "PROBE_OF_TEST") == "a b=c"
     assert environment_value(sleeper.pid, "PROBE_OF_TES") is None
     assert environment_value(2**22 + 1, "PATH") is None
+
+
+def test_the_memory_of_a_process_is_known_and_that_of_none_is_nothing(sleeper: subprocess.Popen[bytes]) -> None:
+    assert 0 < private_memory_mb(sleeper.pid) < 1000
+    assert private_memory_mb(2**22 + 1) == 0

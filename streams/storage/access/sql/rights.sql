@@ -55,7 +55,9 @@ BEGIN
         EXECUTE format('GRANT %s ON %s TO %I', entry.privileges, entry.tables, 'crossbook_' || entry.login);
     END LOOP;
 
-    -- Functions that act as the owner, or that make what the schemas of the warehouse hold.
+    -- Functions that act as the owner, or that make what the schemas of the warehouse hold. A restore leaves them open to
+    -- everybody, as every new function is.
+    REVOKE ALL ON FUNCTION trading.fold_entries(trading.ledger[]), raw.look_up(text, text) FROM PUBLIC;
     FOR entry IN SELECT * FROM (VALUES
         ('crossbook_batch, crossbook_recorder', 'raw.ensure_day(text, date)'),
         ('crossbook_batch, crossbook_recorder', 'raw.make_day(text, date)'),
@@ -64,7 +66,7 @@ BEGIN
         ('crossbook_dbt', 'trading.open_analytics()'),
         ('crossbook_trading', 'trading.compact_totals()')
     ) AS x (callers, signature) LOOP
-        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM %s', entry.signature, groups);
+        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC, %s', entry.signature, groups);
         EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', entry.signature, entry.callers);
     END LOOP;
 END $rights$;

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -13,9 +15,11 @@ import pytest
 
 from app.cli.main import main
 from app.supervisor.checks.preflight import check_home
+from app.supervisor.children import leftovers
 from app.supervisor.state import HomeLock, read_state
 from streams.market.errors import ConfigurationError
-from streams.settings import load_settings
+from streams.settings import SUPERVISED, load_settings
+from tests.support.waiting import eventually
 
 Run = Callable[[str, object], tuple[int, str]]
 NAMES = ["relative/x", "with space", "é日本", "💹'\"%s%d", "x" * 200]
@@ -104,3 +108,15 @@ def test_a_read_only_home_is_one_sentence(closed_folder: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot be written"):
         HomeLock(closed_folder / "x").acquire()
     assert list(closed_folder.iterdir()) == []
+
+
+def test_down_ends_what_a_killed_start_has_left(tmp_path: Path, crossbook: Run) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    command = [sys.executable, "-c", "import time; time.sleep(600)"]
+    with subprocess.Popen(command, env={**os.environ, SUPERVISED: str(home)}) as left:
+        eventually(lambda: leftovers(home))
+        assert crossbook("down", home)[0] == 0
+        assert left.wait(60) == -signal.SIGTERM
+    assert crossbook("down", home)[0] == 3
+    assert read_state(home) is None

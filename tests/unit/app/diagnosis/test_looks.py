@@ -23,15 +23,18 @@ from app.diagnosis.cause import Finding
 from app.diagnosis.causes import CAUSES
 from app.diagnosis.examination import examine, examine_live, gather_facts, settings_and_problems
 from app.diagnosis.files import look_at_files
-from app.diagnosis.gathering import gather
+from app.diagnosis.gathering import Failed, gather
 from app.diagnosis.outside import look_outside, skew_of
 from app.diagnosis.processes import look_at_processes, name_of
 from app.diagnosis.software import look_at_software
 from app.doors.accounts import Accounts, accounts_path
 from app.doors.roles import Role
 from app.supervisor import plan
+from app.supervisor.checks.preflight import UNFINISHED_RESTORE
 from app.supervisor.last_start import note_start, read_last_start
+from app.supervisor.state import HomeLock
 from streams.settings import Settings, load_settings
+from streams.storage.access.logins import GROUPS
 from streams.venues.credentials.keystore import Keystore, ensure_sandbox_credentials
 from tests.support.ports import free_port
 
@@ -141,6 +144,18 @@ def _killed_supervisor(home: Path) -> None:
     (home / "run" / "state.json").write_text('{"pid": 1, "addresses": {}, "is_ready": true}')
 
 
+def _killed_start(home: Path) -> None:
+    lock = HomeLock(home)
+    lock.acquire()
+    line = lock.state_path.read_bytes()
+    lock.release()
+    lock.state_path.write_bytes(line)
+
+
+def _killed_restore(home: Path) -> None:
+    (home / UNFINISHED_RESTORE).touch()
+
+
 def _old_segments(home: Path) -> None:
     path = home / "segments" / "shard=0" / "date=2020-01-01" / "000000-ab.seg"
     path.parent.mkdir(parents=True)
@@ -155,7 +170,8 @@ def _old_segments(home: Path) -> None:
         ("accounts", _accounts_of_another_program), ("secret files", _open_accounts), ("keystore", _corrupt_keystore),
         ("keystore", _keystore_of_another_shape), ("keystore", _lost_key_file), ("keystore", _sealed_by_another_key),
         ("secret files", _open_key_file), ("home rights", _open_home), ("env file", _env_with_a_secret),
-        ("last start", _failed_start), ("supervisor", _killed_supervisor), ("segment retention", _old_segments),
+        ("last start", _failed_start), ("supervisor", _killed_supervisor),
+        ("supervisor", _killed_start), ("restore", _killed_restore), ("segment retention", _old_segments),
     ],
     ids=lambda value: value if isinstance(value, str) else value.__name__,
 )  # fmt: skip
@@ -334,6 +350,14 @@ def test_a_malformed_webhook_is_found(home: Path, address: str) -> None:
     assert "not an http address" in look_outside(load_settings(alert_webhook_url=address), ask_venues=False).webhook
 
 
+def test_a_channel_without_a_service_is_found_and_its_address_not_shown(home: Path) -> None:
+    channels = "json://127.0.0.1:1/hook nosuch://hunter2 hunter3"
+    webhook = f"http://127.0.0.1:{free_port()}/"
+    found = look_outside(load_settings(alert_channels=channels, alert_webhook_url=webhook), ask_venues=False)
+    assert found.channels == "the address of channel 3, 4 names no service"
+    assert look_outside(load_settings(alert_channels="json://127.0.0.1:1/hook"), ask_venues=False).channels == ""
+
+
 def test_a_dead_webhook_and_a_dead_judge_are_found(home: Path) -> None:
     dead = f"http://127.0.0.1:{free_port()}"
     found = look_outside(
@@ -381,8 +405,44 @@ def test_what_hangs_or_fails_costs_its_own_part() -> None:
     started = time.monotonic()
     found = gather({"slow": release.wait, "bad": fail, "good": lambda: 7}, 0.2)
     release.set()
-    assert found == {"good": 7}
+    assert found == {"good": 7, "bad": Failed("RuntimeError")}
     assert time.monotonic() - started < 30
+
+
+@pytest.mark.parametrize("look", ["files", "processes", "software"])
+def test_what_could_not_be_looked_at_is_wrong(home: Path, monkeypatch: pytest.MonkeyPatch, look: str) -> None:
+    def fail(*_arguments: object) -> None:
+        raise RuntimeError("x")
+
+    monkeypatch.setattr(f"app.diagnosis.examination.look_at_{look}", fail)
+    assert wrong() == {"looks": f"could not be looked at: {look} (RuntimeError)"}
+
+
+def test_a_record_of_the_database_that_cannot_be_read_is_named(home: Path) -> None:
+    (home / "postgres").mkdir()
+    (home / "postgres" / "cluster.json").write_text("{")
+    assert "cluster.json cannot be read" in wrong()["looks"]
+
+
+def test_what_could_not_be_asked_outside_is_wrong(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_arguments: object, **_options: object) -> None:
+        raise RuntimeError("x")
+
+    monkeypatch.setattr("app.diagnosis.outside._webhook", fail)
+    monkeypatch.setattr("app.diagnosis.outside._judge", fail)
+    monkeypatch.setattr("app.diagnosis.outside.endpoints", fail)
+    found = look_outside(load_settings(), ask_venues=True)
+    said = "it could not be asked (RuntimeError)"
+    assert (found.webhook, found.judge) == (said, said)
+    assert found.venues == {"kalshi": f"kalshi: {said}", "polymarket": f"polymarket: {said}"}
+
+
+@pytest.mark.parametrize("name", ["pg_password", *(f"{login}_password" for login in GROUPS)])
+def test_a_password_of_the_database_that_others_can_read_is_found(home: Path, name: str) -> None:
+    (home / "postgres").mkdir()
+    (home / "postgres" / name).write_text("x")
+    (home / "postgres" / name).chmod(0o644)
+    assert name in look_at_files(load_settings()).open_files[0]
 
 
 def test_a_database_that_accepts_and_says_nothing_ends_in_time(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

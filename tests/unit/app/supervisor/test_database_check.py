@@ -32,6 +32,7 @@ GOOD = ServerFacts(
 def test_a_server_of_twenty_connections_is_enough() -> None:
     assert problem_of(GOOD, is_pooled=False) is None
     assert problem_of(replace(GOOD, free=20 - 3 - 1), is_pooled=False) is None
+    assert problem_of(replace(GOOD, longest_statement_s=3600.0), is_pooled=False) is None
     assert problem_of(replace(GOOD, may_create=False, has_schemas=True), is_pooled=False) is None
 
 
@@ -46,6 +47,7 @@ def test_a_server_of_twenty_connections_is_enough() -> None:
         ({"may_use_temp": False}, "GRANT TEMPORARY"),
         ({"max_connections": 12, "free": 8}, "max_connections (it is 12)"),
         ({"free": -2}, "0 more connections"),
+        ({"longest_statement_s": 30.0}, "longer than 30 s"),
     ],
 )
 def test_what_is_missing_is_named(changes: dict[str, object], word: str) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -35,12 +36,22 @@ def test_too_little_disk_names_the_setting(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_one_clear_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(_path: Path, _data: bytes) -> int:
+    def full(**_options: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(preflight.tempfile, "TemporaryFile", full)
     with pytest.raises(ConfigurationError, match="is full"):
         preflight.check_home(tmp_path, min_free_mb=0)
+
+
+def test_a_home_can_be_looked_at_by_several_at_once(tmp_path: Path) -> None:
+    def look(_: int) -> None:
+        for _ in range(200):
+            preflight.check_home(tmp_path, min_free_mb=0)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(look, range(8)))
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(("libc", "is_refused"), [(("glibc", "2.27"), True), (("glibc", "2.36"), False)])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from app.supervisor.restarts import IMPORTANT, OPTIONAL, Patience, RestartPolicy, Restarts
+from app.supervisor.restarts import IMPORTANT, OPTIONAL, RestartPolicy, Restarts
+from streams.storage.server.patience import Patience
 
 
 def deaths(policy: RestartPolicy, times: list[float], *, is_ready: bool) -> list[str]:

@@ -6,6 +6,7 @@ import errno
 import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from app.supervisor.state import HomeLock, RunningState, read_state
-from streams.market.errors import ConfigurationError
+from streams.market.errors import ConfigurationError, TransientError
 from streams.process_id import ProcessId
 
 _HOLDER = """
@@ -75,6 +76,44 @@ def test_only_the_one_file_is_left_after_a_release_and_it_stays_the_same(tmp_pat
     assert read_state(tmp_path) is None
     lock.acquire()
     assert lock.state_path.stat().st_ino == before
+    lock.release()
+
+
+def _moved(home: Path) -> None:
+    home.rename(home.with_name("elsewhere"))
+
+
+def _made_anew(home: Path) -> None:
+    shutil.rmtree(home)
+    other = HomeLock(home)
+    other.acquire()
+    other.release()
+
+
+@pytest.mark.parametrize("lose", [shutil.rmtree, _moved, _made_anew], ids=["removed", "moved", "made anew"])
+def test_a_home_that_is_gone_is_noticed_by_who_runs_in_it(tmp_path: Path, lose: Callable[[Path], None]) -> None:
+    home = tmp_path / "home"
+    lock = HomeLock(home)
+    lock.acquire()
+    lock.check()
+    lose(home)
+    with pytest.raises(TransientError, match="was removed or replaced"):
+        lock.check()
+    lock.release()
+
+
+def test_a_home_that_cannot_be_looked_at_is_not_taken_for_one_that_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = HomeLock(tmp_path)
+    lock.acquire()
+
+    def fail(_path: Path) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "stat", fail)
+        lock.check()
     lock.release()
 
 

@@ -13,7 +13,7 @@ from app.supervisor.plan import _DaemonBeats
 from app.supervisor.restarts import IMPORTANT, OPTIONAL, RestartPolicy
 from app.supervisor.telling.alarms import Alarms
 from app.supervisor.watch import FirstPass, Watch
-from streams.market.errors import TransientError
+from streams.market.errors import ConfigurationError, TransientError
 from streams.settings import load_settings
 
 
@@ -184,3 +184,16 @@ def test_a_webhook_address_that_makes_no_sense_silences_nothing(tmp_path: Path, 
     alarms.close("x", "over")
     alarms.close("x", "over")
     assert said == ["ALARM: first", "over"]
+
+
+def test_what_cannot_be_seen_to_costs_nobody_else(alarms: Alarms, said: list[str]) -> None:
+    class Unreadable(Fake):
+        def stop(self) -> None:
+            raise ConfigurationError("cluster.json cannot be read")
+
+    broken, other = Unreadable("PostgreSQL", IMPORTANT), Fake("daemon", IMPORTANT)
+    watch = Watch([broken, other], alarms, said.append)
+    broken.is_running = other.is_running = False
+    for second in range(5):
+        watch.look(float(second))
+    assert other.is_running

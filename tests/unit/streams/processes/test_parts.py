@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import socket
@@ -159,12 +160,38 @@ def test_without_a_supervisor_a_process_keeps_what_it_has(
 def test_the_desk_goes_on_after_a_stranger_s_words(desk_settings: Settings) -> None:
     desk = SecretsDesk(desk_settings, {Process.BATCH_RUN: {"OPENAI_API_KEY": "a-key"}})
     try:
-        for words in (b"", b"\n", b"[]\n", b"\xff\n", b'{"process": 7}\n', b"x" * 70_000 + b"\n"):
+        strange = (b"", b"\n", b"[]\n", b"\xff\n", b'{"process": 7}\n', b"x" * 70_000 + b"\n", b"[" * 60_000 + b"\n")
+        for words in strange:
             with socket.socket(socket.AF_UNIX) as connection:
                 connection.connect(str(home_socket(desk_settings.home_dir, "secrets.sock")))
                 connection.sendall(words)
         take_secrets(desk_settings, Process.BATCH_RUN)
         assert known() == {"openai_api_key": "a-key"}
+    finally:
+        desk.close()
+
+
+def test_the_desk_goes_on_after_there_was_no_descriptor_left(desk_settings: Settings) -> None:
+    class Listener:
+        def __init__(self, listener: socket.socket) -> None:
+            self._listener = listener
+            self.refusals = 3
+
+        def accept(self) -> tuple[socket.socket, object]:
+            if self.refusals:
+                self.refusals -= 1
+                raise OSError(errno.EMFILE, "Too many open files")
+            return self._listener.accept()
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._listener, name)
+
+    desk = SecretsDesk(desk_settings, {Process.BATCH_RUN: {"OPENAI_API_KEY": "a-key"}})
+    try:
+        desk._listener = Listener(desk._listener)  # type: ignore[assignment]
+        for _ in range(2):  # the first is taken by the accept that waits already
+            take_secrets(desk_settings, Process.BATCH_RUN)
+            assert known() == {"openai_api_key": "a-key"}
     finally:
         desk.close()
 

@@ -11,7 +11,16 @@ import sqlalchemy.exc
 from psycopg import errors
 from psycopg_pool import PoolClosed, PoolTimeout
 
-from streams.storage.outages import Trouble, is_transient, ride_out, sqlstate_of, told, trouble_in, trouble_of
+from streams.storage.outages import (
+    Trouble,
+    is_transient,
+    may_be_repeated,
+    ride_out,
+    sqlstate_of,
+    told,
+    trouble_in,
+    trouble_of,
+)
 
 
 class Time:
@@ -100,6 +109,9 @@ def test_a_refused_connection_is_told_by_its_words(message: str, trouble: Troubl
 
 def test_a_statement_that_took_too_long_is_busy_and_not_repeated() -> None:
     assert not is_transient(errors.QueryCanceled("x"))
+    assert may_be_repeated(errors.QueryCanceled("x"))
+    assert may_be_repeated(errors.AdminShutdown("x"))
+    assert not may_be_repeated(errors.UndefinedTable("x"))
     assert "busy" in told(errors.QueryCanceled("x"))
     assert "does not answer" in told(psycopg.OperationalError("the connection is lost"))
 

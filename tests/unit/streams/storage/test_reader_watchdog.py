@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -73,6 +74,16 @@ def test_every_reader_is_ended_while_the_queue_of_notifications_fills() -> None:
     sessions = [session("idle"), session()]
     assert [ending.rule for ending in sessions_to_end(sessions, ServerMoment(NOW, 0.051), LIMITS)] == ["queue"] * 2
     assert sessions_to_end(sessions, ServerMoment(NOW, 0.049), LIMITS) == []
+
+
+def test_of_readers_that_take_too_much_memory_the_largest_is_ended_first() -> None:
+    small, large = session(), dataclasses.replace(session(), pid=8)
+    moment = ServerMoment(NOW, 0.0)
+    (ending,) = sessions_to_end([small, large], moment, LIMITS, {7: 400.0, 8: 700.0})
+    assert (ending.session.pid, ending.rule) == (8, "memory")
+    assert "1100 MB" in ending.why
+    assert sessions_to_end([small, large], moment, LIMITS, {7: 400.0, 8: 600.0}) == []
+    assert sessions_to_end([small, large], moment, None, {7: 4000.0, 8: 600.0}) == []
 
 
 def test_who_waited_is_named() -> None:
