@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -20,15 +20,21 @@ def fee(
     size: Annotated[str, typer.Option(help="Contracts filled.")],
     role: Annotated[str, typer.Option(help="taker or maker.")] = "taker",
     schedule: Annotated[
-        str, typer.Option(help='JSON: {"fee_type","fee_multiplier","account"} or {"rate","exponent","taker_only"}.')
-    ] = "{}",
+        str | None,
+        typer.Option(
+            help='JSON: {"fee_type","fee_multiplier","account"} or {"rate","exponent","taker_only"}; see the reference '
+            "of documents. Without one Kalshi's usual curve holds; Polymarket needs one."
+        ),
+    ] = None,
     json_output: JsonOption = False,
 ) -> None:
     """Print the fee of one fill, bought in an order of its own, in dollars."""
-    from streams.documents import plain_decimal
-    from streams.market.errors import InvalidAmount
-    from streams.market.fees import from_json, maker_fee_e6, taker_fee_e6
-    from streams.market.units import cash_decimal, price_e4, size_e6
+    from orchestration.opportunities.document_schema import PRICE, SIZE, read_fee_schedule
+    from orchestration.opportunities.outcomes import InvalidSet
+    from streams.documents import BadDocument, parse_document, plain_decimal
+    from streams.market.fees import maker_fee_e6, taker_fee_e6
+    from streams.market.identity import Venue
+    from streams.market.units import cash_decimal
 
     if venue not in ("kalshi", "polymarket"):
         fail(f"--venue must be kalshi or polymarket, not {venue!r}.", ExitCode.USAGE)
@@ -40,25 +46,11 @@ def fee(
         except ValueError as error:
             fail(f"{option} cannot be used: {error}.", ExitCode.USAGE)
     try:
-        charged = from_json(venue, _object(schedule, venue))
+        charged = read_fee_schedule(Venue(venue), None if schedule is None else parse_document(schedule), ("schedule",))
         fee_of = taker_fee_e6 if role == "taker" else maker_fee_e6
-        fee_e6 = fee_of(price_e4(price), size_e6(size), charged)
-    except InvalidAmount as error:
-        fail(f"{str(error)[:1].upper()}{str(error)[1:]}.", ExitCode.USAGE)
-    emit_document({"fee_usd": cash_decimal(fee_e6)}, as_json=json_output)
-
-
-def _object(text: str, venue: str) -> dict[str, Any]:
-    from streams.documents import BadDocument, check_keys, parse_document
-    from streams.market.fees import FEE_KEYS
-    from streams.market.identity import Venue
-
-    try:
-        document = parse_document(text)
-        if isinstance(document, dict):
-            check_keys(document, FEE_KEYS[Venue(venue)], "")
+        fee_e6 = fee_of(PRICE.read(price, ("price",)), SIZE.read(size, ("size",)), charged)
     except BadDocument as error:
         fail(f"--schedule is not JSON that can be used: {error}.", ExitCode.USAGE)
-    if not isinstance(document, dict):
-        fail("--schedule must be a JSON object.", ExitCode.USAGE)
-    return {name: repr(value) if isinstance(value, float) else value for name, value in document.items()}
+    except InvalidSet as error:
+        fail(f"--{error}", ExitCode.USAGE)
+    emit_document({"fee_usd": cash_decimal(fee_e6)}, as_json=json_output)

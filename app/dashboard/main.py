@@ -22,6 +22,7 @@ from app.dashboard.identity import SignedIn, find_signed_in  # noqa: E402
 from app.dashboard.sidebar import show_person, show_sign_in, show_trouble  # noqa: E402
 from app.dashboard.views import (  # noqa: E402
     alerts,
+    calculator,
     depth,
     health,
     markets,
@@ -55,6 +56,7 @@ SECTIONS = {
         (trades.page, "Trades", "receipt_long", "trades"),
         (portfolio.page, "Portfolio", "account_balance_wallet", "portfolio"),
         (risk.page, "Risk", "shield", "risk"),
+        (calculator.page, "Calculator", "calculate", "calculator"),
     ],
 }
 

@@ -5,7 +5,8 @@ ladder, more for sums of NO). The walk stops at the last level that earns more t
 
 The rounding of a fee moves what a slice of levels earns by a bounded amount. Nearly every slice lies further from the
 threshold than that and is decided by its unrounded fees, one multiplication; only the rest is computed to the last
-digit. The answer is the same.
+digit. The answer is the same. A slice so small that rounding alone eats what it earns is walked over when a deeper one
+earns: a hundredth of a contract at the top of a book hides nothing.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class Taken:
 class Edge:
     """The profitable part of a bundle: `legs` in the order of the offers, all of the same size.
 
-    `best_edge_e10` is the net edge of the best level per contract in 1e-10 dollar.
+    `best_edge_e10` is the net edge of the best level that earns, per contract in 1e-10 dollar.
     """
 
     size_e6: int
@@ -128,17 +129,16 @@ def walk(
     if not all(offer.levels for offer in offers):
         return None
     depth = _depth_of_two if len(offers) == 2 else _depth_of_many
-    total, part = depth(offers, payoff_e4, threshold_e4, max_size_e6)
+    total, part, prices = depth(offers, payoff_e4, threshold_e4, max_size_e6)
     if not part:
         return None
-    first = [offer.levels[0][0] for offer in offers]
-    best_e10 = _slice_gain_e10(offers, first, payoff_e4, part) * SIZE_SCALE // part
+    best_e10 = _slice_gain_e10(offers, prices, payoff_e4, part) * SIZE_SCALE // part
     return _settle(offers, payoff_e4, total, best_e10)
 
 
 def _depth_of_two(
     offers: Sequence[Offer], payoff_e4: int, threshold_e4: int, max_size_e6: int | None
-) -> tuple[int, int]:
+) -> tuple[int, int, Sequence[int]]:
     """`_depth_of_many` for two legs, written out: pairs and ladders are asked on every quote."""
     one, two = offers
     ones, twos = iter(one.levels), iter(two.levels)
@@ -149,19 +149,25 @@ def _depth_of_two(
     price_one, left_one = next(ones)
     price_two, left_two = next(twos)
     cost_one, cost_two = costs_one[price_one], costs_two[price_two]
-    total = first = 0
-    while max_size_e6 is None or total < max_size_e6:
+    total = first = over_dust = 0
+    best: Sequence[int] = ()
+    while max_size_e6 is None or total + over_dust < max_size_e6:
         part = left_one if left_one < left_two else left_two
-        if max_size_e6 is not None and part > max_size_e6 - total:
-            part = max_size_e6 - total
+        if max_size_e6 is not None and part > max_size_e6 - total - over_dust:
+            part = max_size_e6 - total - over_dust
         margin = (asked_e12 - cost_one - cost_two) * part
-        if margin <= over and (
-            margin + 2 * part + under <= 0
-            or _slice_gain_e10(offers, (price_one, price_two), payoff_e4, part) <= threshold_e4 * part
+        if margin > over or (
+            margin + 2 * part + under > 0
+            and _slice_gain_e10(offers, (price_one, price_two), payoff_e4, part) > threshold_e4 * part
         ):
+            if not first:
+                first, best = part, (price_one, price_two)
+            total += over_dust + part
+            over_dust = 0
+        elif margin > 0:
+            over_dust += part
+        else:
             break
-        first = first or part
-        total += part
         left_one -= part
         left_two -= part
         if not left_one:
@@ -174,40 +180,46 @@ def _depth_of_two(
             if not left_two:
                 break
             cost_two = costs_two[price_two]
-    return total, first
+    return total, first, best
 
 
 def _depth_of_many(
     offers: Sequence[Offer], payoff_e4: int, threshold_e4: int, max_size_e6: int | None
-) -> tuple[int, int]:
-    """Return the size down to the last level that earns more than the threshold, and the size of the first slice."""
+) -> tuple[int, int, Sequence[int]]:
+    """Return the size down to the last level that earns more than the threshold, and size and prices of the first."""
     ladders = [iter(offer.levels) for offer in offers]
     over = _E6_TO_E18 * sum(offer.fees.over_e6 for offer in offers)
     under = _E6_TO_E18 * sum(offer.fees.under_e6 for offer in offers)
     asked_e12 = (payoff_e4 - threshold_e4) * _E4_TO_E12
     levels = [next(ladder) for ladder in ladders]
-    total = first = 0
-    while max_size_e6 is None or total < max_size_e6:
+    total = first = over_dust = 0
+    best: Sequence[int] = ()
+    while max_size_e6 is None or total + over_dust < max_size_e6:
         part = min(size for _, size in levels)
         if max_size_e6 is not None:
-            part = min(part, max_size_e6 - total)
+            part = min(part, max_size_e6 - total - over_dust)
         spent_e12 = sum(offer.fees.costs_e12[price] for offer, (price, _) in zip(offers, levels, strict=True))
         margin = (asked_e12 - spent_e12) * part
         # costs_e12 are rounded up, by less than 1e-12 dollar a contract and leg
-        if margin <= over and (
-            margin + len(offers) * part + under <= 0
-            or _slice_gain_e10(offers, [price for price, _ in levels], payoff_e4, part) <= threshold_e4 * part
+        if margin > over or (
+            margin + len(offers) * part + under > 0
+            and _slice_gain_e10(offers, [price for price, _ in levels], payoff_e4, part) > threshold_e4 * part
         ):
+            if not first:
+                first, best = part, [price for price, _ in levels]
+            total += over_dust + part
+            over_dust = 0
+        elif margin > 0:
+            over_dust += part
+        else:
             break
-        first = first or part
-        total += part
         levels = [
             (price, size - part) if size > part else next(ladder, (0, 0))
             for ladder, (price, size) in zip(ladders, levels, strict=True)
         ]
         if not all(size for _, size in levels):
             break
-    return total, first
+    return total, first, best
 
 
 def may_earn(tops: Sequence[tuple[int, int, TakerFees]], payoff_e4: int, threshold_e4: int) -> bool:

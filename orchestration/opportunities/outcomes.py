@@ -15,6 +15,7 @@ from streams.market.identity import Outcome
 from streams.market.units import PRICE_ONE_E4, price_e4
 
 MAX_OUTCOMES = 4_096
+NO_OUTCOME = "The set has no outcome; list every way its markets can settle."
 
 
 class InvalidSet(ValueError):
@@ -42,7 +43,7 @@ def parse_outcomes(raw: object, known: Collection[str]) -> tuple[OutcomeCase, ..
         InvalidSet: If there is none (or no normal one), more than 4,096, or one names an unknown id.
     """
     if not isinstance(raw, Sequence) or isinstance(raw, str) or not raw:
-        raise InvalidSet("The set has no outcome; list every way its markets can settle.")
+        raise InvalidSet(NO_OUTCOME)
     if len(raw) > MAX_OUTCOMES:
         raise InvalidSet(f"The set has {len(raw)} outcomes; at most {MAX_OUTCOMES} can be handled.")
     cases = tuple(_parse_case(number, item) for number, item in enumerate(raw, start=1))

@@ -1,8 +1,8 @@
 """The best portfolio over the books of a market group: the quantities of all asks with the largest certain profit.
 
-A linear program (HiGHS) proposes quantities: maximise the smallest payoff over the normal outcomes less cost and fees.
-Where minimum sizes, notionals or a number of legs bind, legs get an on/off switch (mixed integer). What it proposes is
-then rounded to each leg's step and computed again in exact integers; only those figures are reported.
+A linear program (`program`) proposes quantities: maximise the smallest payoff over the normal outcomes less cost and
+fees. A proposal below a market's smallest order is repaired upwards to it. What is proposed is then rounded to each
+leg's step and computed again in exact integers; only those figures are reported.
 Pairs, strike ladders and sum-to-one events are all the same mathematics.
 """
 
@@ -10,18 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import lcm
 from typing import Any
 
 import numpy as np
-from scipy import sparse
-from scipy.optimize import Bounds, LinearConstraint, milp
 
 from orchestration.opportunities.edges import Offer, Taken, take
-from orchestration.opportunities.outcomes import OutcomeCase, normal_cases
+from orchestration.opportunities.outcomes import OutcomeCase
+from orchestration.opportunities.program import Question, Switches, propose, propose_switched
 from streams.market.identity import Outcome
-from streams.market.units import CASH_SCALE, PRICE_SCALE, SIZE_SCALE, cash_e6_of
+from streams.market.units import PRICE_ONE_E4, PRICE_SCALE
 
-_SOLVER_LIMIT_S = 10.0
+_SWITCHED_MAX = 40
+"""The most legs that are switched by a mixed integer program; of more, repairs are tried instead."""
+_WIDE = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,253 +88,268 @@ class Portfolio:
 
 
 def best_portfolio(legs: Sequence[Leg], cases: Sequence[OutcomeCase], limits: Limits) -> Portfolio:
-    """Return the portfolio with the largest certain profit within the limits; empty when no profit is certain."""
+    """Return the portfolio with the largest certain profit within the limits; empty when no profit is certain.
+
+    `binding` names what decided, also where nothing that would earn something fits.
+    """
     usable = [leg for leg in legs if leg.offer.levels]
-    best = evaluate([], cases)
     if not usable:
-        return best
-    proposal = _solve(usable, cases, limits, switched=False)
-    options = _roundings(usable, cases, limits, proposal)
-    if not options or any(_violates(usable, option, limits) for option in options):
-        options += _roundings(usable, cases, limits, _solve(usable, cases, limits, switched=True))
-    for sizes in options:
-        taken = _take_all(usable, sizes)
-        if taken is None or _violates(usable, sizes, limits) or not _within(taken, limits):
-            continue
-        found = evaluate(taken, cases)
-        if found.locked_e6 > best.locked_e6:
-            best = found
-    return _with_binding(best, usable, limits)
+        return evaluate([], cases)
+    return _Search(usable, cases, limits).best()
 
 
 def evaluate(taken: Sequence[tuple[Leg, Taken]], cases: Sequence[OutcomeCase]) -> Portfolio:
     """Return the exact figures of given legs."""
-    payoffs = tuple(
-        sum(cash_e6_of(case.pays(leg.market, leg.outcome), t.size_e6, paying=False) for leg, t in taken)
-        for case in cases
-    )
+    payoffs = _paid_e6(payoffs_e4([leg for leg, _ in taken], cases), [t.size_e6 for _, t in taken])
     spent = sum(t.spent_e6 for _, t in taken)
     normal = min(payoff for payoff, case in zip(payoffs, cases, strict=True) if case.kind == "normal")
     stress = [payoff for payoff, case in zip(payoffs, cases, strict=True) if case.kind == "stress"]
     return Portfolio(tuple(taken), payoffs, normal - spent, max(0, spent - min(stress)) if stress else 0)
 
 
-def _take_all(legs: Sequence[Leg], sizes: Sequence[int]) -> list[tuple[Leg, Taken]] | None:
-    result: list[tuple[Leg, Taken]] = []
-    for leg, size in zip(legs, sizes, strict=True):
-        if not size:
-            continue
-        taken = take(leg.offer, size)
-        if taken is None:
-            return None
-        cost = -(-taken.cost_e6 // leg.cost_step_e6) * leg.cost_step_e6
-        result.append((leg, Taken(size, cost, taken.fee_e6, taken.fee_bound_e6, taken.limit_price_e4)))
-    return result
+def payoffs_e4(legs: Sequence[Leg], cases: Sequence[OutcomeCase]) -> Any:
+    """Return what one contract of each leg (columns) pays in each case (rows), as `price_e4`."""
+    found = np.zeros((len(cases), len(legs)), dtype=np.int64)
+    columns: dict[str, list[tuple[int, bool]]] = {}
+    for number, leg in enumerate(legs):
+        columns.setdefault(leg.market, []).append((number, leg.outcome == "yes"))
+        if leg.outcome == "no":
+            found[:, number] = PRICE_ONE_E4
+    for row, case in enumerate(cases):
+        for market, settlement in case.settles.items():
+            for number, is_yes in columns.get(market, ()):
+                found[row, number] = settlement if is_yes else PRICE_ONE_E4 - settlement
+    return found
 
 
-def _within(taken: Sequence[tuple[Leg, Taken]], limits: Limits) -> bool:
-    spent = sum(t.spent_e6 for _, t in taken)
-    if limits.max_cost_e6 is not None and spent > limits.max_cost_e6:
-        return False
-    for account, most in limits.cost_by_account_e6.items():
-        if sum(t.spent_e6 for leg, t in taken if leg.account == account) > most:
-            return False
-    return True
+def _paid_e6(payoffs: Any, sizes: Sequence[int]) -> tuple[int, ...]:
+    """Return what sizes pay in each case; each leg is rounded down, as `cash_e6_of` does where we receive."""
+    is_wide = sum(sizes) * PRICE_ONE_E4 >= _WIDE
+    of = payoffs.astype(object) if is_wide else payoffs
+    found = (of * np.array(sizes, dtype=object if is_wide else np.int64)) // PRICE_SCALE
+    return tuple(int(paid) for paid in found.sum(axis=1))
 
 
-def _violates(legs: Sequence[Leg], sizes: Sequence[int], limits: Limits) -> bool:
-    used = [(leg, size) for leg, size in zip(legs, sizes, strict=True) if size]
-    if limits.max_legs is not None and len(used) > limits.max_legs:
-        return True
-    for leg, size in used:
-        taken = take(leg.offer, size)
-        if taken is None or size < leg.offer.min_size_e6 or taken.cost_e6 < leg.offer.min_notional_e6:
+class _Search:
+    """The search over one set: proposals, their roundings, and the best of them in exact figures."""
+
+    def __init__(self, legs: Sequence[Leg], cases: Sequence[OutcomeCase], limits: Limits) -> None:
+        self._legs, self._cases, self._limits = legs, cases, limits
+        table = payoffs_e4(legs, cases)
+        self._payoffs = table[[number for number, case in enumerate(cases) if case.kind == "normal"]]
+        self._depths = [_depth(leg.offer) for leg in legs]
+        self._least = [smallest_order_e6(leg.offer) for leg in legs]
+        self._takes: dict[tuple[int, int], Taken | None] = {}
+        self._question = Question(
+            [leg.offer for leg in legs],
+            self._payoffs,
+            _budgets(legs, limits),
+            limits.min_edge_e6,
+            limits.min_return_e6,
+        )
+
+    def best(self) -> Portfolio:
+        """Return the best portfolio of all proposals."""
+        best = evaluate([], self._cases)
+        free = propose(self._question)
+        options = self._roundings(free)
+        if not options or self._violates(free):
+            options += [option for sizes in self._repaired(free) for option in self._roundings(sizes)]
+        for sizes in options:
+            taken = None if self._violates(sizes) else self._taken(sizes)
+            if taken is None or not self._is_within(taken):
+                continue
+            found = evaluate(taken, self._cases)
+            if found.locked_e6 > best.locked_e6:
+                best = found
+        return self._with_binding(best, free)
+
+    # -- proposals -----------------------------------------------------------------------------------------------------
+
+    def _repaired(self, free: Sequence[int]) -> list[list[int]]:
+        """Return proposals that keep to the smallest orders and the number of legs."""
+        limits = self._limits
+        out = {number: 0 for number, least in enumerate(self._least) if least > self._depths[number]}
+        if len(self._legs) <= _SWITCHED_MAX or limits.max_legs is not None:
+            return [propose_switched(self._question, Switches(self._least, limits.max_legs))]
+        small = {number for number, size in enumerate(free) if 0 < size < self._least[number]}
+        raised = {number: self._least[number] for number in small if number not in out}
+        split = {number: least if 2 * free[number] >= least else 0 for number, least in raised.items()}
+        return [propose(self._question, out | floors) for floors in (raised, split)]
+
+    def _roundings(self, proposal: Sequence[int]) -> list[list[int]]:
+        """Return the roundings worth computing exactly, to each leg's step and to the common one.
+
+        A size is never rounded below the market's smallest order, but up to it.
+        """
+        if not any(proposal):
+            return []
+        steps = [leg.offer.size_step_e6 for leg in self._legs]
+        common = lcm(*steps)
+        options: list[list[int]] = []
+        for grid in (steps, [common] * len(steps)):
+            down = [size - size % step for size, step in zip(proposal, grid, strict=True)]
+            nearest = [(size + step // 2) // step * step for size, step in zip(proposal, grid, strict=True)]
+            less = [max(0, size - step) for size, step in zip(nearest, grid, strict=True)]
+            for sizes in (nearest, down, less):
+                capped = [self._fitted(number, size) for number, size in enumerate(sizes)]
+                options += [capped, self._trim(capped)]
+        return [list(sizes) for sizes in dict.fromkeys(tuple(sizes) for sizes in options)]
+
+    def _fitted(self, number: int, size: int) -> int:
+        """Return a size raised to the smallest order, within the depth."""
+        raised = max(size, self._least[number]) if size else 0
+        return min(raised, self._depths[number])
+
+    def _trim(self, sizes: Sequence[int]) -> list[int]:
+        """Take away from each leg what no outcome's smallest payoff needs, dearest leg first."""
+        result = list(sizes)
+        is_wide = sum(sizes) * PRICE_ONE_E4 >= _WIDE
+        payoffs = self._payoffs.astype(object) if is_wide else self._payoffs
+        totals = payoffs @ np.array(result, dtype=object if is_wide else np.int64)
+        floor = totals.min()
+        spare = totals - floor
+        for number in sorted(range(len(result)), key=lambda index: -self._legs[index].offer.levels[0][0]):
+            if not result[number]:
+                continue
+            pays = payoffs[:, number]
+            paying = pays > 0
+            slack = min(result[number], int((spare[paying] // pays[paying]).min())) if paying.any() else result[number]
+            cut = self._cut(number, result[number], slack)
+            if cut:
+                result[number] -= cut
+                spare = spare - pays * cut
+        return result
+
+    def _cut(self, number: int, size: int, slack: int) -> int:
+        """Return how much of a leg goes of what may go: all of it, or no more than leaves the smallest order."""
+        step = self._legs[number].offer.size_step_e6
+        cut = slack - slack % step
+        if 0 < size - cut < self._least[number]:
+            cut = max(0, size - self._least[number])
+        return cut
+
+    # -- exact figures -------------------------------------------------------------------------------------------------
+
+    def _violates(self, sizes: Sequence[int]) -> bool:
+        most = self._limits.max_legs
+        if most is not None and sum(1 for size in sizes if size) > most:
             return True
-    return False
+        return any(0 < size < least for size, least in zip(sizes, self._least, strict=True))
+
+    def _taken(self, sizes: Sequence[int]) -> list[tuple[Leg, Taken]] | None:
+        """Return what buying the sizes costs, None where a book does not hold one."""
+        result: list[tuple[Leg, Taken]] = []
+        for number, (leg, size) in enumerate(zip(self._legs, sizes, strict=True)):
+            if not size:
+                continue
+            if (number, size) not in self._takes:
+                self._takes[number, size] = _take(leg, size)
+            taken = self._takes[number, size]
+            if taken is None:
+                return None
+            result.append((leg, taken))
+        return result
+
+    def _is_within(self, taken: Sequence[tuple[Leg, Taken]]) -> bool:
+        limits = self._limits
+        if limits.max_cost_e6 is not None and sum(t.spent_e6 for _, t in taken) > limits.max_cost_e6:
+            return False
+        return all(
+            sum(t.spent_e6 for leg, t in taken if leg.account == account) <= most
+            for account, most in limits.cost_by_account_e6.items()
+        )
+
+    # -- what decided --------------------------------------------------------------------------------------------------
+
+    def _with_binding(self, found: Portfolio, free: Sequence[int]) -> Portfolio:
+        """Name the limits that are used up to within the dearest single step, and the minimums that decided."""
+        limits = self._limits
+        used = found if found.legs else self._unfitting(free)
+        binding: list[str] = []
+        if used.legs:
+            steps = [leg.offer.levels[-1][0] * leg.offer.size_step_e6 // PRICE_SCALE for leg in self._legs]
+            slack = max(steps) + 10_000
+            if limits.max_cost_e6 is not None and used.cost_e6 + used.fee_e6 + slack >= limits.max_cost_e6:
+                binding.append("max_cost_usd")
+            for account, most in limits.cost_by_account_e6.items():
+                if sum(t.spent_e6 for leg, t in used.legs if leg.account == account) + slack >= most:
+                    binding.append(f"cost_by_account.{account}")
+        if limits.max_legs is not None and len(used.legs) >= limits.max_legs:
+            binding.append("max_legs")
+        if any(t.size_e6 >= _depth(leg.offer) for leg, t in found.legs):
+            binding.append("depth")
+        binding += self._minimums(used, free)
+        return Portfolio(found.legs, found.payoffs_e6, found.locked_e6, found.stress_loss_e6, tuple(binding))
+
+    def _unfitting(self, free: Sequence[int]) -> Portfolio:
+        """Return what would earn something if orders could be as small as one likes; empty where nothing would."""
+        nothing = evaluate([], self._cases)
+        taken = self._taken(free)
+        if taken is None:
+            return nothing
+        found = evaluate(taken, self._cases)
+        return found if found.locked_e6 > 0 else nothing
+
+    def _minimums(self, used: Portfolio, free: Sequence[int]) -> list[str]:
+        """Return which rules for the smallest order are above what would be bought without them."""
+        if not used.legs:
+            return []
+        names = [
+            _rule_of_smallest(leg.offer)
+            for leg, size, least in zip(self._legs, free, self._least, strict=True)
+            if 0 < size < least
+        ]
+        return list(dict.fromkeys(names))
 
 
-# -- proposal by linear programming; floats never leave this part ------------------------------------------------------
+def smallest_order_e6(offer: Offer) -> int:
+    """Return the fewest contracts that an order may have: more than the depth where the depth holds no order.
+
+    A cost only grows with the size, so a least cost is a least size.
+    """
+    step = offer.size_step_e6
+    fewest = _up(max(offer.min_size_e6, 1), step)
+    cost_e10, size = 0, 0
+    wanted_e10 = offer.min_notional_e6 * PRICE_SCALE
+    for price, offered in offer.levels:
+        if cost_e10 + price * offered >= wanted_e10:
+            return max(fewest, _up(size + -(-(wanted_e10 - cost_e10) // price), step))
+        cost_e10 += price * offered
+        size += offered
+    return max(fewest, _up(size + 1, step))
 
 
-def _solve(legs: Sequence[Leg], cases: Sequence[OutcomeCase], limits: Limits, *, switched: bool) -> list[int]:
-    """Return proposed sizes per leg (size_e6). Columns: levels, leg quantities, the locked payoff, then switches."""
-    levels = [(number, price, size) for number, leg in enumerate(legs) for price, size in leg.offer.levels]
-    count, columns = len(legs), len(levels)
-    width = columns + count + 1 + (count if switched else 0)
-    unit_costs = np.array([_unit_cost(legs[number], price) for number, price, _ in levels])
-    objective = np.zeros(width)
-    objective[:columns] = unit_costs * (1 + limits.min_return_e6 / CASH_SCALE)
-    objective[columns + count] = -(1 - limits.min_edge_e6 / CASH_SCALE)
-    upper = np.full(width, np.inf)
-    upper[:columns] = [size / SIZE_SCALE for _, _, size in levels]
-    lower = np.zeros(width)
-    integrality = np.zeros(width, dtype=np.int64)
-    if switched:
-        upper[columns + count + 1 :] = 1
-        integrality[columns + count + 1 :] = 1
-    constraints = _constraints(legs, cases, limits, _Columns(levels, unit_costs, width, switched))
-    answer = milp(
-        objective,
-        constraints=constraints,
-        bounds=Bounds(lower, upper),
-        integrality=integrality,
-        options={"time_limit": _SOLVER_LIMIT_S, "presolve": True},
-    )
-    if answer.x is None:
-        return [0] * count
-    return [round(float(value) * SIZE_SCALE) for value in answer.x[columns : columns + count]]
+def _rule_of_smallest(offer: Offer) -> str:
+    """Return the rule that decides the smallest order."""
+    smallest = smallest_order_e6(offer)
+    if smallest > _up(max(offer.min_size_e6, 1), offer.size_step_e6):
+        return "min_notional"
+    return "min_size" if offer.min_size_e6 > offer.size_step_e6 else "size_step"
 
 
-def _unit_cost(leg: Leg, price: int) -> float:
-    probe = 1_000 * SIZE_SCALE
-    return price / PRICE_SCALE + leg.offer.fees.of(price, probe) / CASH_SCALE / 1_000
+def _up(size: int, step: int) -> int:
+    return -(-size // step) * step
 
 
-@dataclass(frozen=True, slots=True)
-class _Columns:
-    """The variables of the program: levels as (leg, price, size) with their costs, `width` in all."""
-
-    levels: Sequence[tuple[int, int, int]]
-    unit_costs: Any
-    width: int
-    are_switched: bool
+def _depth(offer: Offer) -> int:
+    depth = sum(size for _, size in offer.levels)
+    return depth - depth % offer.size_step_e6
 
 
-def _constraints(
-    legs: Sequence[Leg], cases: Sequence[OutcomeCase], limits: Limits, variables: _Columns
-) -> list[LinearConstraint]:
-    levels, width = variables.levels, variables.width
-    columns, count = len(levels), len(legs)
-    sums = sparse.lil_matrix((count, width))
-    for column, (number, _, _) in enumerate(levels):
-        sums[number, column] = 1.0
-    for number in range(count):
-        sums[number, columns + number] = -1.0
-    rows = [LinearConstraint(sums.tocsr(), 0, 0)]
-    rows.append(_payoff_rows(legs, cases, columns, width))
-    for most, chosen in _budgets(legs, limits):
-        budget = np.zeros((1, width))
-        for column, (number, _, _) in enumerate(levels):
-            if number in chosen:
-                budget[0, column] = variables.unit_costs[column]
-        rows.append(LinearConstraint(budget, -np.inf, most / CASH_SCALE))
-    if variables.are_switched:
-        rows += _switch_rows(legs, limits, levels, width)
-    return rows
+def _take(leg: Leg, size: int) -> Taken | None:
+    taken = take(leg.offer, size)
+    if taken is None:
+        return None
+    cost = _up(taken.cost_e6, leg.cost_step_e6)
+    return Taken(size, cost, taken.fee_e6, taken.fee_bound_e6, taken.limit_price_e4)
 
 
-def _payoff_rows(legs: Sequence[Leg], cases: Sequence[OutcomeCase], columns: int, width: int) -> LinearConstraint:
-    """Payoff in each normal outcome less the locked payoff is at least 0; equal rows are kept once."""
-    rows = {
-        tuple(case.pays(leg.market, leg.outcome) / PRICE_SCALE for leg in legs): None for case in normal_cases(cases)
-    }
-    count = len(legs)
-    payoffs = sparse.csr_matrix(np.array(list(rows)))
-    left = sparse.csr_matrix((len(rows), columns))
-    right = sparse.csr_matrix(np.full((len(rows), 1), -1.0))
-    rest = sparse.csr_matrix((len(rows), width - columns - count - 1))
-    return LinearConstraint(sparse.hstack([left, payoffs, right, rest], format="csr"), 0, np.inf)
-
-
-def _budgets(legs: Sequence[Leg], limits: Limits) -> list[tuple[int, set[int]]]:
+def _budgets(legs: Sequence[Leg], limits: Limits) -> list[tuple[int, frozenset[int]]]:
     budgets = [
-        (most, {number for number, leg in enumerate(legs) if leg.account == account})
+        (most, frozenset(number for number, leg in enumerate(legs) if leg.account == account))
         for account, most in limits.cost_by_account_e6.items()
     ]
     if limits.max_cost_e6 is not None:
-        budgets.append((limits.max_cost_e6, set(range(len(legs)))))
+        budgets.append((limits.max_cost_e6, frozenset(range(len(legs)))))
     return budgets
-
-
-def _switch_rows(
-    legs: Sequence[Leg], limits: Limits, levels: Sequence[tuple[int, int, int]], width: int
-) -> list[LinearConstraint]:
-    columns, count = len(levels), len(legs)
-    first = columns + count + 1
-    rows: list[LinearConstraint] = []
-    for number, leg in enumerate(legs):
-        depth = sum(size for _, size in leg.offer.levels) / SIZE_SCALE
-        most, least, notional = np.zeros((1, width)), np.zeros((1, width)), np.zeros((1, width))
-        most[0, columns + number], most[0, first + number] = 1.0, -depth
-        least[0, columns + number], least[0, first + number] = 1.0, -leg.offer.min_size_e6 / SIZE_SCALE
-        for column, (owner, price, _) in enumerate(levels):
-            if owner == number:
-                notional[0, column] = price / PRICE_SCALE
-        notional[0, first + number] = -leg.offer.min_notional_e6 / CASH_SCALE
-        rows += [LinearConstraint(most, -np.inf, 0), LinearConstraint(least, 0, np.inf)]
-        rows.append(LinearConstraint(notional, 0, np.inf))
-    if limits.max_legs is not None:
-        every = np.zeros((1, width))
-        every[0, first:] = 1.0
-        rows.append(LinearConstraint(every, 0, limits.max_legs))
-    return rows
-
-
-# -- exact rounding ----------------------------------------------------------------------------------------------------
-
-
-def _roundings(
-    legs: Sequence[Leg], cases: Sequence[OutcomeCase], limits: Limits, proposal: Sequence[int]
-) -> list[list[int]]:
-    """Return the roundings worth computing exactly: up, nearest and down to each leg's step and to the common one."""
-    if not any(proposal):
-        return []
-    steps = [leg.offer.size_step_e6 for leg in legs]
-    common = [int(np.lcm.reduce(steps))] * len(legs)
-    options: list[list[int]] = []
-    for grid in (steps, common):
-        down = [size - size % step for size, step in zip(proposal, grid, strict=True)]
-        nearest = [(size + step // 2) // step * step for size, step in zip(proposal, grid, strict=True)]
-        less = [max(0, size - step) for size, step in zip(nearest, grid, strict=True)]
-        for sizes in (nearest, down, less):
-            capped = [min(size, _depth(leg)) for size, leg in zip(sizes, legs, strict=True)]
-            options += [capped, _trim(legs, cases, capped)]
-    return [list(sizes) for sizes in dict.fromkeys(tuple(sizes) for sizes in options)]
-
-
-def _depth(leg: Leg) -> int:
-    depth = sum(size for _, size in leg.offer.levels)
-    return depth - depth % leg.offer.size_step_e6
-
-
-def _trim(legs: Sequence[Leg], cases: Sequence[OutcomeCase], sizes: Sequence[int]) -> list[int]:
-    """Take away from each leg what no outcome's smallest payoff needs, dearest leg first."""
-    normal = normal_cases(cases)
-    result = list(sizes)
-    totals = [
-        sum(case.pays(leg.market, leg.outcome) * size for leg, size in zip(legs, result, strict=True))
-        for case in normal
-    ]
-    floor = min(totals)
-    for number in sorted(range(len(legs)), key=lambda index: -legs[index].offer.levels[0][0]):
-        leg = legs[number]
-        slack = result[number]
-        for case, total in zip(normal, totals, strict=True):
-            pays = case.pays(leg.market, leg.outcome)
-            if pays:
-                slack = min(slack, (total - floor) // pays)
-        cut = slack - slack % leg.offer.size_step_e6
-        if cut:
-            result[number] -= cut
-            totals = [
-                total - case.pays(leg.market, leg.outcome) * cut for case, total in zip(normal, totals, strict=True)
-            ]
-    return result
-
-
-def _with_binding(found: Portfolio, legs: Sequence[Leg], limits: Limits) -> Portfolio:
-    """Name the limits that are used up to within the dearest single step."""
-    binding: list[str] = []
-    slack = max((leg.offer.levels[-1][0] * leg.offer.size_step_e6 // PRICE_SCALE for leg in legs), default=0) + 10_000
-    spent = found.cost_e6 + found.fee_e6
-    if found.legs and limits.max_cost_e6 is not None and spent + slack >= limits.max_cost_e6:
-        binding.append("max_cost_usd")
-    for account, most in limits.cost_by_account_e6.items():
-        used = sum(taken.spent_e6 for leg, taken in found.legs if leg.account == account)
-        if found.legs and used + slack >= most:
-            binding.append(f"cost_by_account.{account}")
-    if limits.max_legs is not None and len(found.legs) >= limits.max_legs:
-        binding.append("max_legs")
-    if any(taken.size_e6 >= _depth(leg) for leg, taken in found.legs):
-        binding.append("depth")
-    return Portfolio(found.legs, found.payoffs_e6, found.locked_e6, found.stress_loss_e6, tuple(binding))

@@ -119,15 +119,6 @@ def kalshi_readings(
     return {name: value for name, value in form.items() if usual.get(name) != value}
 
 
-FEE_KEYS: dict[Venue, frozenset[str]] = {
-    Venue.KALSHI: frozenset({"fee_type", "fee_multiplier", "account", "scales_makers", "rebate_when"}),
-    Venue.POLYMARKET: frozenset(
-        {"rate", "r", "exponent", "e", "taker_only", "takerOnly", "to", "rounding", "rebateRate", "rebate_rate"}
-    ),
-}
-"""What a schedule in a person's document may hold; venues send more."""
-
-
 def from_json(venue: Venue | str, data: Mapping[str, Any]) -> FeeSchedule:
     """Return the schedule a JSON object states; the venues' own spellings are understood too.
 

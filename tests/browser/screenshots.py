@@ -19,7 +19,7 @@ from tests.browser.chromium import launch
 
 PAGES = (
     "overview", "alerts", "markets", "pairs", "spreads", "depth", "opportunities", "trades", "portfolio", "risk",
-    "health",
+    "health", "calculator",
 )  # fmt: skip
 _DAGSTER_DRAWS_MS = 10_000
 _LINEAGE = "assets/analytics/pair_spreads_1m?view=lineage&lineageScope=upstream&lineageDepth=3"

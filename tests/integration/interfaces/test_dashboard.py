@@ -22,7 +22,7 @@ from tests.support.dashboard_pages import Pages
 MAIN = Path(__file__).resolve().parents[3] / "app" / "dashboard" / "main.py"
 PAGES = [
     "overview", "alerts", "health", "markets", "pairs", "spreads", "depth", "opportunities", "trades", "portfolio",
-    "risk",
+    "risk", "calculator",
 ]  # fmt: skip
 Opener = Callable[[str, str], AppTest]
 

@@ -17,7 +17,7 @@ NOW = datetime(2026, 11, 20, tzinfo=UTC)
 
 
 def market(name: str, venue: str = "kalshi", **more: object) -> dict[str, object]:
-    fee = {"fee_type": "quadratic", "fee_multiplier": "0"} if venue == "kalshi" else {}
+    fee = {"fee_type": "quadratic", "fee_multiplier": "0"} if venue == "kalshi" else {"rate": "0"}
     return {"id": name, "venue": venue, "fee": fee, "size_step": "0.01", "min_size": "0.01", **more}
 
 

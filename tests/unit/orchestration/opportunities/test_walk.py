@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -55,19 +56,34 @@ def plain_take(leg: Leg, size: int) -> Taken | None:
     return Taken(size, cost, fee, max(fee, highest) + (100 * pieces if highest else 0), limit)
 
 
+def earns_unrounded(prices: Sequence[int], found: Sequence[Leg], payoff: int, threshold: int) -> bool:
+    spent = 0
+    for price, (_, schedule, _, _) in zip(prices, found, strict=True):
+        curve = Fraction(price * (10_000 - price), 10**8)
+        if isinstance(schedule, KalshiFeeSchedule):
+            fee = Fraction(schedule.rate_e4(is_taker=True) * schedule.multiplier_e6, 10**10) * curve
+        else:
+            fee = Fraction(schedule.rate_e6, 10**6) * curve**schedule.exponent
+        spent += price * 10**8 + math.ceil(fee * 10**12)
+    return (payoff - threshold) * 10**8 > spent
+
+
 def plain_walk(found: Sequence[Leg], payoff: int, threshold: int, most: int | None) -> Edge | None:
     books = [list(leg[0]) for leg in found]
-    total, best = 0, None
-    while all(books) and (most is None or total < most):
+    total, over_dust, best = 0, 0, None
+    while all(books) and (most is None or total + over_dust < most):
         part = min(book[0][1] for book in books)
-        part = part if most is None else min(part, most - total)
+        part = part if most is None else min(part, most - total - over_dust)
         gain = payoff * part
         for book, leg in zip(books, found, strict=True):
             gain -= book[0][0] * part + taker_fee_e6(book[0][0], part, leg[1]) * 10_000
-        if gain <= threshold * part:
+        if gain > threshold * part:
+            best = gain * 1_000_000 // part if best is None else best
+            total, over_dust = total + over_dust + part, 0
+        elif earns_unrounded([book[0][0] for book in books], found, payoff, threshold):
+            over_dust += part
+        else:
             break
-        best = gain * 1_000_000 // part if best is None else best
-        total += part
         for book in books:
             price, size = book.pop(0)
             if size > part:
@@ -105,3 +121,20 @@ def test_the_test_on_best_prices_never_hides_an_edge(found: list[Leg], slack: in
     tops = [(*(leg[0][0] if leg[0] else (10_000, 0)), taker_fees(leg[1])) for leg in found]
     if not may_earn(tops, payoff, threshold):
         assert walk(offers, payoff, threshold_e4=threshold) is None
+
+
+def test_a_hundredth_of_a_contract_at_the_top_of_a_book_hides_nothing() -> None:
+    # a broker's account pays whole cents: the dust alone would cost more than it earns
+    kalshi, polymarket = (taker_fees(schedule) for schedule in (SCHEDULES[1], SCHEDULES[3]))
+    second = Offer("b", [(5_650, 100_000_000)], polymarket)
+    for dust in ([], [(4_000, 10_000)]):
+        edge = walk([Offer("a", [*dust, (4_100, 100_000_000)], kalshi), second], 10_000)
+        # 100 x (1 - 0.975) - 0.035 x 100 x 0.41 x 0.59 = 1.653
+        assert edge is not None
+        assert edge.profit_e6 > 1_600_000
+        assert edge.best_edge_e10 > 160_000_000
+
+
+def test_dust_alone_is_no_edge() -> None:
+    kalshi = taker_fees(SCHEDULES[0])
+    assert walk([Offer("a", [(4_900, 10_000)], kalshi), Offer("b", [(4_700, 10_000)], kalshi)], 10_000) is None
