@@ -47,6 +47,8 @@ _TRADING = (
               "None rests, or the switch is another one."),
     AlertKind("unsettled", "warning", "A market that is held has no final value long after its time.",
               "See docs/runbooks/unsettled-market.md.", "The market has its value."),
+    AlertKind("unredeemed", "warning", "A market is resolved and what it owes us was not redeemed within an hour.",
+              "See docs/runbooks/unsettled-market.md: who redeems, and how a person does.", "It has paid."),
     AlertKind("ledger", "critical", "A venue's cash is not what our ledger says.",
               "See docs/runbooks/reconciliation.md; the pair of numbers is in `crossbook doctor`.",
               "Two readings of the account agree with the ledger."),

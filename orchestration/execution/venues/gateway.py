@@ -109,14 +109,42 @@ class OpenOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class AwaitedMarket:
+    """A market whose payout is looked for.
+
+    Attributes:
+        known_e4: What one YES pays finally as the catalogue has it, None where it does not say.
+        is_over: It may have paid as far as the catalogue knows; one that is not may have closed early.
+    """
+
+    market_id: str
+    known_e4: int | None
+    is_over: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Payout:
-    """A market that paid: what one YES was worth, what the venue says it paid us now (None: it does not say)."""
+    """A market that paid.
+
+    Attributes:
+        settlement_e4: What one YES was worth.
+        paid_e6: What the venue says it has paid us for all we held at the result; None: it does not say.
+        settled_at: When it paid, None where the venue does not say.
+    """
 
     market_id: str
     settlement_e4: int
     paid_e6: int | None
-    settled_at: datetime
+    settled_at: datetime | None
     payload: JsonDocument = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Payouts:
+    """What a venue says about payouts; a market whose answer could not be had or read stands under `failed`."""
+
+    found: list[Payout] = field(default_factory=list)
+    failed: dict[str, StreamsError] = field(default_factory=dict)
 
 
 class Gateway(Protocol):
@@ -161,5 +189,15 @@ class Gateway(Protocol):
     async def cash_by_shard(self) -> Mapping[int | None, int]:
         """Return the cash that orders can use, by exchange shard; under None where the venue has one pot."""
 
-    async def payouts(self, markets: Mapping[str, int | None], since: datetime) -> Sequence[Payout]:
-        """Return which of the held markets have paid since; values are what one YES pays where we know it already."""
+    async def payouts(self, markets: Sequence[AwaitedMarket]) -> Payouts:
+        """Return which of these markets have paid, however long ago. What a venue does not list is left out."""
+
+    async def redeem(self, target: Target) -> str:
+        """Ask for what a resolved market owes the account, where that does not come by itself.
+
+        All that is held of the market is paid; asked again, nothing happens. Returns the name of the transaction.
+
+        Raises:
+            Refused: Nobody who could be asked is known, or the answer is no.
+            OutcomeUnknown: It may happen.
+        """

@@ -8,9 +8,19 @@ from __future__ import annotations
 import uuid
 from collections.abc import Awaitable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from orchestration.execution.venues.gateway import OpenOrder, OrderKey, OrderReading, OrderSpec, Payout, PreparedOrder
-from streams.market.errors import IncompleteList, NotFound
+from orchestration.execution.venues.gateway import (
+    AwaitedMarket,
+    OpenOrder,
+    OrderKey,
+    OrderReading,
+    OrderSpec,
+    Payout,
+    Payouts,
+    PreparedOrder,
+)
+from streams.market.errors import IncompleteList, NotFound, Refused, StreamsError
 from streams.market.events import BookSnapshot
 from streams.market.identity import Venue
 from streams.market.trading import NewFill, Target
@@ -23,6 +33,8 @@ from streams.venues.kalshi.types.portfolio import SettlementState
 _CLOCK_SLACK = timedelta(seconds=30)
 # Ended orders stay in Kalshi's live list for two weeks, fills for two months or more; younger ones are never archived.
 _ARCHIVED_AFTER = timedelta(days=1)
+_LATELY = timedelta(days=1)
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _ENDED = frozenset({"executed", "canceled"})
 
 
@@ -162,19 +174,53 @@ class KalshiGateway:
         shards: dict[int | None, int] = dict(balance.by_shard.items())
         return shards or {None: balance.cash_e6}
 
-    async def payouts(self, markets: Mapping[str, int | None], since: datetime) -> Sequence[Payout]:
-        """Return the settlements of held markets. What was paid is only stated in whole cents, so it is left open."""
-        rows = await self._client.settlements(min_ts=int(since.timestamp()))
-        result: list[Payout] = []
-        for row in rows:
-            value = _value_e4(row, markets.get(row.market_id)) if row.market_id in markets else None
-            if value is not None:
-                result.append(Payout(row.market_id, value, None, row.settled_at or datetime.now(UTC), row.payload))
+    async def payouts(self, markets: Sequence[AwaitedMarket]) -> Payouts:
+        """Return the settlements of markets. What was paid is only stated in whole cents, so it is left open.
+
+        One call reads what settled lately, which is where nearly all of them stand, also those that closed early; a
+        market that is over and not among them is asked for by its name, so that its age does not matter.
+        """
+        known = {market.market_id: market.known_e4 for market in markets}
+        result, newest = Payouts(), dict[str, Payout]()
+        since = int((datetime.now(UTC) - _LATELY).timestamp())
+        _keep_newest(newest, await self._listed(result, "", min_ts=since), known)
+        for market in markets:
+            if market.is_over and market.market_id not in newest:
+                rows = await self._listed(result, market.market_id, market_id=market.market_id)
+                _keep_newest(newest, rows, known)
+        result.found += newest.values()
         return result
+
+    async def _listed(self, result: Payouts, name: str, **filters: Any) -> Sequence[object]:
+        """Return what can be read of a list; an error is noted under a name."""
+        try:
+            return await self._client.settlements(**filters)
+        except IncompleteList as error:
+            result.failed[name] = error
+            return error.items
+        except StreamsError as error:
+            result.failed[name] = error
+            return []
+
+    async def redeem(self, target: Target) -> str:
+        """Nothing is owed: Kalshi pays by itself."""
+        raise Refused("nothing_owed", "Kalshi pays by itself")
 
 
 def _is_ours(order: OrderState, key: OrderKey) -> bool:
     return order.client_order_id == key.client_order_id and order.market_id == key.target.market_id
+
+
+def _keep_newest(newest: dict[str, Payout], rows: Sequence[object], known: Mapping[str, int | None]) -> None:
+    """Add the payouts of rows; of several rows of a market the one that settled last counts, as a correction would."""
+    for row in rows:
+        if not isinstance(row, SettlementState) or row.market_id not in known:
+            continue
+        value, before = _value_e4(row, known[row.market_id]), newest.get(row.market_id)
+        if value is None:
+            continue
+        if before is None or (row.settled_at or _LONG_AGO) > (before.settled_at or _LONG_AGO):
+            newest[row.market_id] = Payout(row.market_id, value, None, row.settled_at, row.payload)
 
 
 def _may_be_archived(key: OrderKey) -> bool:
