@@ -8,7 +8,8 @@ OutcomeUnknown (only reads may follow); and HeldBack, when our own last check ke
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import random
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -19,6 +20,8 @@ from streams.market.errors import StreamsError
 from streams.market.events import BookSnapshot
 from streams.market.identity import Outcome, Venue
 from streams.market.trading import Action, NewFill, Target
+
+_ASKED_BY_LOT = 20
 
 
 class HeldBack(StreamsError):
@@ -120,6 +123,17 @@ class AwaitedMarket:
     market_id: str
     known_e4: int | None
     is_over: bool
+
+
+def to_ask_by_name(markets: Sequence[AwaitedMarket], seen: Collection[str]) -> list[AwaitedMarket]:
+    """Return the markets beyond those seen that a venue is asked for one by one.
+
+    All whose final value is known; of those that are over and wait for one, which may be many for long, some by lot.
+    """
+    rest = [market for market in markets if market.market_id not in seen]
+    known = [market for market in rest if market.known_e4 is not None]
+    waiting = [market for market in rest if market.known_e4 is None and market.is_over]
+    return [*known, *random.sample(waiting, min(len(waiting), _ASKED_BY_LOT))]
 
 
 @dataclass(frozen=True, slots=True)

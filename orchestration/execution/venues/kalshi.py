@@ -19,6 +19,7 @@ from orchestration.execution.venues.gateway import (
     Payout,
     Payouts,
     PreparedOrder,
+    to_ask_by_name,
 )
 from streams.market.errors import IncompleteList, NotFound, Refused, StreamsError
 from streams.market.events import BookSnapshot
@@ -177,17 +178,15 @@ class KalshiGateway:
     async def payouts(self, markets: Sequence[AwaitedMarket]) -> Payouts:
         """Return the settlements of markets. What was paid is only stated in whole cents, so it is left open.
 
-        One call reads what settled lately, which is where nearly all of them stand, also those that closed early; a
-        market that is over and not among them is asked for by its name, so that its age does not matter.
+        One call reads what settled lately, which is where nearly all of them stand, also those that closed early; what
+        is over and not among them is asked for by its name, so that its age does not matter.
         """
         known = {market.market_id: market.known_e4 for market in markets}
         result, newest = Payouts(), dict[str, Payout]()
         since = int((datetime.now(UTC) - _LATELY).timestamp())
         _keep_newest(newest, await self._listed(result, "", min_ts=since), known)
-        for market in markets:
-            if market.is_over and market.market_id not in newest:
-                rows = await self._listed(result, market.market_id, market_id=market.market_id)
-                _keep_newest(newest, rows, known)
+        for market in to_ask_by_name(markets, newest.keys()):
+            _keep_newest(newest, await self._listed(result, market.market_id, market_id=market.market_id), known)
         result.found += newest.values()
         return result
 

@@ -23,6 +23,7 @@ from orchestration.execution.venues.gateway import (
     Payout,
     Payouts,
     PreparedOrder,
+    to_ask_by_name,
 )
 from streams.market.errors import (
     AuthenticationFailed,
@@ -39,12 +40,18 @@ from streams.market.identity import Venue
 from streams.market.trading import FillState, NewFill, Target
 from streams.venues.credentials.keys import PolymarketCredentials
 from streams.venues.polymarket.amounts import limit_amounts, spend_amounts
-from streams.venues.polymarket.chain.calldata import is_position_condition, redeem_call, redeem_v2_call
+from streams.venues.polymarket.chain.calldata import (
+    approve_all_call,
+    is_position_condition,
+    redeem_call,
+    redeem_v2_call,
+)
 from streams.venues.polymarket.chain.relayer import Relayer
 from streams.venues.polymarket.client import PolymarketClient
 from streams.venues.polymarket.clob.account import asset_of
 from streams.venues.polymarket.clob.orders import FillState as TokenFill
 from streams.venues.polymarket.clob.orders import TradeState
+from streams.venues.polymarket.contracts import COLLATERAL_ADAPTER, CONDITIONAL_TOKENS, NEG_RISK_COLLATERAL_ADAPTER
 from streams.venues.polymarket.data.portfolio import ActivityState
 from streams.venues.polymarket.gamma.listings import parse_market
 from streams.venues.polymarket.market_frames import TokenRef
@@ -184,16 +191,15 @@ class PolymarketGateway:
     async def payouts(self, markets: Sequence[AwaitedMarket]) -> Payouts:
         """Return resolved markets with what their redemptions paid, all of them together; None where none was seen yet.
 
-        One call reads what was redeemed lately, which names those that closed early; then each market that is over is
-        asked for by its name, so that its age does not matter.
+        One call reads what was redeemed lately, which names those that closed early; they and what is over are asked
+        for by name, so that their age does not matter.
         """
         result = Payouts()
         since = int((datetime.now(UTC) - _LATELY).timestamp())
         recent = {row.market_id for row in await self._redemptions(result, "", start=since)}
-        for market in markets:
+        lately = [market for market in markets if market.market_id in recent]
+        for market in [*lately, *to_ask_by_name(markets, recent)]:
             name = market.market_id
-            if not market.is_over and name not in recent:
-                continue
             rows = [row for row in await self._redemptions(result, name, condition=name) if row.market_id == name]
             if name in result.failed:
                 continue  # one that cannot be read may be a part of the sum
@@ -225,7 +231,10 @@ class PolymarketGateway:
             raise Refused("no_relayer", "the wallet has no key for the relayer: its owner redeems at the venue")
         is_neg_risk = target.terms.is_neg_risk
         if not is_position_condition(target.market_id):
-            calls = [redeem_call(target.market_id, is_neg_risk=is_neg_risk)]
+            # The adapter takes the tokens, which a wallet that only trades has not allowed it.
+            adapter = NEG_RISK_COLLATERAL_ADAPTER if is_neg_risk else COLLATERAL_ADAPTER
+            allowed = approve_all_call(CONDITIONAL_TOKENS, adapter)
+            calls = [allowed, redeem_call(target.market_id, is_neg_risk=is_neg_risk)]
         else:
             tokens = (target.terms.yes_token, target.terms.no_token)
             held = [await self._client.token_balance(token) for token in tokens]

@@ -1,4 +1,4 @@
-"""What the venues' lists say of payouts: however old, listed twice, corrected, or with something that cannot be read."""
+"""What the venues' lists say of payouts: however old, listed twice, corrected, or partly unreadable."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from streams.market.listing import MarketTerms
 from streams.market.trading import Target
 from streams.venues.credentials.keys import PolymarketCredentials
 from streams.venues.kalshi.types.portfolio import SettlementState
-from streams.venues.polymarket.chain.calldata import ContractCall, redeem_call, redeem_v2_call
+from streams.venues.polymarket.chain.calldata import ContractCall, approve_all_call, redeem_call, redeem_v2_call
 from streams.venues.polymarket.chain.relayer import RelayedTransaction
+from streams.venues.polymarket.contracts import COLLATERAL_ADAPTER, CONDITIONAL_TOKENS, NEG_RISK_COLLATERAL_ADAPTER
 from streams.venues.polymarket.data.portfolio import ActivityState
 
 NOW = datetime.now(UTC)
@@ -50,10 +51,9 @@ class Client:
     async def settlements(self, *, market_id: str | None = None, min_ts: int | None = None) -> list[Any]:
         return self._answer(market_id, [row for row in self.rows if _fits(row, market_id, row.settled_at, min_ts)])
 
-    async def activity(
-        self, user: str, *, type: str, condition: str | None = None, start: int | None = None
-    ) -> list[Any]:
-        assert (user, type) == ("0xme", "REDEEM")
+    async def activity(self, user: str, **filters: Any) -> list[Any]:
+        assert (user, filters.pop("type")) == ("0xme", "REDEEM")
+        condition, start = filters.pop("condition", None), filters.pop("start", None)
         return self._answer(condition, [row for row in self.rows if _fits(row, condition, row.happened_at, start)])
 
     async def token_balance(self, token_id: str) -> int:
@@ -86,7 +86,8 @@ def test_kalshi_is_asked_by_name_for_what_is_over_and_not_among_what_settled_lat
     markets = [AwaitedMarket(name, None, is_over=name != "OPEN") for name in ("NEW", "OLD", "OPEN", "WAITS")]
     found = of_kalshi(client, *markets)
     assert {(payout.market_id, payout.settlement_e4) for payout in found.found} == {("NEW", 10_000), ("OLD", 0)}
-    assert client.asked == [None, "OLD", "WAITS"]
+    assert client.asked[0] is None
+    assert sorted(map(str, client.asked[1:])) == ["OLD", "WAITS"]
 
 
 def test_kalshi_closes_early_and_is_found_though_the_catalogue_does_not_know() -> None:
@@ -144,6 +145,17 @@ def test_what_is_held_and_open_costs_one_call_however_much_it_is() -> None:
         assert client.asked == [None]
 
 
+def test_what_waits_for_its_result_for_long_is_asked_for_by_lot_and_all_of_it_in_time() -> None:
+    for ask in (of_kalshi, of_polymarket):
+        waiting = [AwaitedMarket(f"0x{n}", None, is_over=True) for n in range(60)]
+        client = Client([])
+        for _ in range(100):
+            before = len(client.asked)
+            ask(client, *waiting, AwaitedMarket("0xknown", 0, is_over=True))
+            assert len(client.asked) - before == 22
+        assert set(client.asked) == {None, "0xknown", *(market.market_id for market in waiting)}
+
+
 class Relayer:
     """A relayer that takes what it is given."""
 
@@ -165,7 +177,9 @@ def test_a_smart_wallet_redeems_through_the_relayer(is_neg_risk: bool) -> None:
     relayer = Relayer()
     gateway = PolymarketGateway(Client([]), KEY, relayer)  # type: ignore[arg-type]
     assert asyncio.run(gateway.redeem(target(CONDITION, is_neg_risk=is_neg_risk))) == "t-1"
-    assert relayer.calls == [redeem_call(CONDITION, is_neg_risk=is_neg_risk)]
+    adapter = NEG_RISK_COLLATERAL_ADAPTER if is_neg_risk else COLLATERAL_ADAPTER
+    allowed = approve_all_call(CONDITIONAL_TOKENS, adapter)
+    assert relayer.calls == [allowed, redeem_call(CONDITION, is_neg_risk=is_neg_risk)]
 
 
 def test_a_position_of_protocol_v2_is_redeemed_by_outcome_and_what_is_held() -> None:
