@@ -14,6 +14,7 @@ from streams.market.listing import MarketTerms
 from streams.market.trading import Target
 from streams.sandbox.core.model import DetermineMarket, SettleMarket
 from streams.sandbox.core.profile import ZERO
+from streams.sandbox.polymarket.auth import account_of
 from streams.sandbox.polymarket.wallets import owned_wallets
 from streams.venues.polymarket.chain import calldata
 from streams.venues.polymarket.chain.relayer import Relayer, RelayerKey
@@ -33,7 +34,7 @@ def test_the_gateway_redeems_and_finds_what_was_paid(open_world: Any) -> None:
             deposit = owned_wallets(credentials.address).deposit
             wallet = replace(credentials, signature_type=3, funder=deposit)
             exchange = world.exchanges[Venue.POLYMARKET]
-            account = exchange.state.accounts.open_account(deposit.lower(), 100 * SHARE)
+            account = exchange.state.accounts.open_account(account_of(deposit), 100 * SHARE)
             account.redeems_itself = False
             relayer = Relayer(world.endpoints, wallet, RelayerKey("mine", credentials.address), http=world.http)
             client = PolymarketClient(world.endpoints, wallet, http=world.http)
