@@ -169,22 +169,24 @@ class StoredSettlement:
     is_due: bool
 
 
+MARKETS_TO_SETTLE = """
+SELECT market_id FROM trading.position_totals
+WHERE mode = %(mode)s AND venue = %(venue)s AND contracts_e6 <> 0
+UNION SELECT market_id FROM (
+    SELECT l.market_id FROM trading.executions AS e JOIN trading.ledger AS l USING (execution_id)
+    WHERE e.mode = %(mode)s AND e.settled_at IS NULL AND l.venue = %(venue)s AND l.market_id IS NOT NULL
+    GROUP BY l.execution_id, l.market_id, l.outcome HAVING sum(l.contracts_e6) <> 0) AS held
+UNION SELECT market_id FROM trading.settlements
+WHERE mode = %(mode)s AND venue = %(venue)s AND is_due
+ORDER BY market_id"""
+"""Each part has an index of its own: of open positions, of executions not settled, of results to be read again."""
+
+
 def markets_to_settle(connection: Connection, mode: str, venue: Venue) -> list[str]:
     """Return the markets of which contracts stand in the ledger, of all trades together or of one that is not settled,
     and those that have paid and are to be read again.
     """
-    rows = connection.execute(
-        """SELECT market_id FROM trading.position_totals
-           WHERE mode = %(mode)s AND venue = %(venue)s AND contracts_e6 <> 0
-           UNION SELECT market_id FROM (
-               SELECT l.market_id FROM trading.executions AS e JOIN trading.ledger AS l USING (execution_id)
-               WHERE e.mode = %(mode)s AND e.settled_at IS NULL AND l.venue = %(venue)s AND l.market_id IS NOT NULL
-               GROUP BY l.execution_id, l.market_id, l.outcome HAVING sum(l.contracts_e6) <> 0) AS held
-           UNION SELECT market_id FROM trading.settlements
-           WHERE mode = %(mode)s AND venue = %(venue)s AND is_due
-           ORDER BY market_id""",
-        {"mode": mode, "venue": venue.value},
-    ).fetchall()
+    rows = connection.execute(MARKETS_TO_SETTLE, {"mode": mode, "venue": venue.value}).fetchall()
     return [row["market_id"] for row in rows]
 
 

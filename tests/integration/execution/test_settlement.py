@@ -25,6 +25,7 @@ from streams.market.trading import ABSENT, NewFill, OrderRow, Target
 from streams.storage.database import Connection, connect
 from streams.storage.store.orders import load_orders
 from streams.storage.store.risk import set_switch
+from streams.storage.store.settlement import MARKETS_TO_SETTLE, markets_to_settle
 from streams.venues.kalshi.types.portfolio import SettlementState
 from tests.support.fake_venue import (
     KALSHI_MARKET,
@@ -176,6 +177,23 @@ def test_a_corrected_result_is_booked_anew(database: str) -> None:
             for _ in range(2):
                 await settle(connection, context)
                 await assert_balanced(connection, context)
+
+    asyncio.run(main())
+
+
+def test_a_late_fill_on_a_market_that_paid_before_results_were_kept_is_booked_by_the_next_cycle(database: str) -> None:
+    async def main() -> None:
+        with connect(database) as connection:
+            context, venues = await hedged(connection)
+            order, fill = kalshi_order(connection), late_fill()
+            buy_unseen(venues[Venue.KALSHI], order, fill)
+            pay(venues, 10_000)
+            await settle(connection, context)
+            connection.execute("DELETE FROM trading.settlements")
+            find(connection, context, order, fill)
+            assert [row["contracts_e6"] for row in rows(connection, HELD)] == [fill.contracts_e6]
+            await settle(connection, context)
+            await assert_balanced(connection, context)
 
     asyncio.run(main())
 
@@ -433,5 +451,46 @@ def test_nothing_is_redeemed_under_a_kill(database: str) -> None:
             set_switch(connection, "run", "mara", "a test")
             await settle(connection, context)
             assert venues[Venue.POLYMARKET].redeemed == [POLYMARKET_MARKET]
+
+    asyncio.run(main())
+
+
+PAST = """
+ALTER TABLE trading.ledger DISABLE TRIGGER USER; ALTER TABLE trading.executions DISABLE TRIGGER USER;
+INSERT INTO trading.executions (signal_id, attempt, group_id, environment, mode, state, epoch, edge_usd, contracts_e6,
+    settled_at, realised_pnl_e6)
+SELECT signal_id, 1000 + n, group_id, environment, mode, 'SETTLED', 1, 0, 1, now(), 0
+FROM trading.executions, generate_series(1, 20000) AS n WHERE execution_id = 1;
+INSERT INTO trading.ledger (entry_key, kind, venue, market_id, outcome, execution_id, contracts_e6, mode, environment,
+    happened_at)
+SELECT 'past:' || execution_id || kind, kind, 'kalshi', 'PAST-' || execution_id, 'yes', execution_id,
+    CASE kind WHEN 'fill' THEN 1 ELSE -1 END, mode, environment, now()
+FROM trading.executions, (VALUES ('fill'), ('settlement')) AS x (kind) WHERE attempt > 1000;
+INSERT INTO trading.position_totals
+SELECT environment, mode, venue, market_id, outcome, 0, 0, 0, 0, false, now() FROM trading.ledger
+WHERE kind = 'settlement' AND market_id LIKE 'PAST-%';
+INSERT INTO trading.settlements (mode, venue, market_id, settlement_e4, read_at)
+SELECT mode, venue, market_id, 10000, now() FROM trading.ledger WHERE kind = 'settlement' AND market_id LIKE 'PAST-%';
+ANALYZE trading.ledger, trading.executions, trading.position_totals, trading.settlements;
+"""
+
+
+def rows_read(node: dict[str, Any]) -> float:
+    """How many rows the scans of a plan have looked at."""
+    own = 0.0
+    if "Scan" in node["Node Type"]:
+        own = (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
+    return own + sum(rows_read(part) for part in node.get("Plans", []))
+
+
+def test_what_a_cycle_looks_at_does_not_grow_with_what_has_settled(database: str) -> None:
+    async def main() -> None:
+        with connect(database) as connection:
+            context, _ = await hedged(connection)
+            connection.execute(PAST)
+            assert markets_to_settle(connection, context.mode, Venue.KALSHI) == [KALSHI_MARKET]
+            explained = "EXPLAIN (ANALYZE, FORMAT JSON) " + MARKETS_TO_SETTLE
+            [found] = connection.execute(explained, {"mode": context.mode, "venue": "kalshi"}).fetchall()
+            assert rows_read(found["QUERY PLAN"][0]["Plan"]) < 200, found
 
     asyncio.run(main())
