@@ -14,7 +14,7 @@ from orchestration.execution.venues.gateway import Gateway
 from streams.logs import get_logger
 from streams.market.errors import IncompleteList, StreamsError
 from streams.market.identity import Venue
-from streams.market.units import CASH_SCALE
+from streams.market.units import CASH_SCALE, PRICE_SCALE
 from streams.settings import Settings
 from streams.storage.database import Connection
 from streams.storage.discovered.sweeps import keep_unreadable
@@ -27,7 +27,7 @@ from streams.storage.store.alerts import (
     raise_alert,
 )
 from streams.storage.store.ledger import compact_totals
-from streams.storage.store.settlement import awaited_redemptions, due_work, overdue_markets
+from streams.storage.store.settlement import awaited_redemptions, due_work, overdue_markets, restated_results
 
 _BALANCE_EVERY_S = 30
 _OVERDUE = timedelta(days=1)
@@ -56,6 +56,7 @@ async def run_cycle(connection: Connection, context: TradingContext, run_id: str
     commands = await obey(connection, context, run_id)
     settled = await settle(connection, context)
     alarm_overdue(connection, context.mode)
+    alarm_restated(connection, context.mode)
     alarm_unredeemed(connection, context.mode)
     compact_totals(connection)
     return CycleResult(reconciled, commands, settled, await compare_balances(connection, context))
@@ -84,6 +85,20 @@ def alarm_overdue(connection: Connection, mode: str) -> None:
         detail = {"venue": market.venue, "market_id": market.market_id}
         raise_alert(connection, "unsettled", "warning", keys[-1], message, detail)
     clear_other_alerts(connection, "unsettled", keys)
+
+
+def alarm_restated(connection: Connection, mode: str) -> None:
+    """Open an alert for each market that has paid by one result and states another; close those that paid by it."""
+    keys: list[str] = []
+    for market in restated_results(connection, mode):
+        keys.append(f"restated:{market.venue}:{market.market_id}")
+        paid, stated = (Decimal(value) / PRICE_SCALE for value in (market.paid_e4, market.stated_e4))
+        message = (
+            f"{market.market_id} of {market.venue} paid {paid:f} USD for one YES and is stated as {stated:f} now. It is"
+            " booked anew when the venue pays by it. See docs/runbooks/unsettled-market.md."
+        )
+        raise_alert(connection, "restated", "warning", keys[-1], message, {"market_id": market.market_id})
+    clear_other_alerts(connection, "restated", keys)
 
 
 def alarm_unredeemed(connection: Connection, mode: str) -> None:

@@ -230,6 +230,29 @@ def mark_due(connection: Connection, mode: str, venue: Venue, market_id: str) ->
     )
 
 
+@dataclass(frozen=True, slots=True)
+class RestatedResult:
+    """A market that has paid by one result and states another one since."""
+
+    venue: Venue
+    market_id: str
+    paid_e4: int
+    stated_e4: int
+
+
+def restated_results(connection: Connection, mode: str) -> list[RestatedResult]:
+    """Return the markets whose catalogue states another final value than the one that is booked."""
+    return fetch_all(
+        connection,
+        RestatedResult,
+        """SELECT p.venue, p.market_id, p.settlement_e4 AS paid_e4, s.settlement_e4 AS stated_e4
+           FROM trading.settlements AS p JOIN raw.market_state AS s USING (venue, market_id)
+           WHERE p.mode = %s AND p.is_due AND s.settlement_e4 <> p.settlement_e4
+             AND s.status NOT IN ('determined', 'unknown') ORDER BY p.venue, p.market_id""",
+        (mode,),
+    )
+
+
 # -- redemptions -------------------------------------------------------------------------------------------------------
 
 

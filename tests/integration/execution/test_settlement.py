@@ -14,7 +14,7 @@ import pytest
 from orchestration.execution.follow_orders import OrderFollower
 from orchestration.execution.reconcile import reconcile
 from orchestration.execution.settlement import compare_balances, ensure_deposits, settle
-from orchestration.execution.settlement_cycle import alarm_unredeemed
+from orchestration.execution.settlement_cycle import alarm_restated, alarm_unredeemed
 from orchestration.execution.trade_signal import SignalTrader
 from orchestration.execution.trading_context import TradingContext
 from orchestration.execution.venues.gateway import AwaitedMarket, OrderReading, Payout, Payouts
@@ -40,6 +40,7 @@ from tests.support.fake_venue import (
 )
 
 HELD = "SELECT venue, outcome, contracts_e6 FROM trading.positions WHERE contracts_e6 <> 0"
+RESTATED = "SELECT 1 FROM trading.alerts WHERE kind = 'restated' AND cleared_at IS NULL"
 UNREDEEMED = "SELECT 1 FROM trading.alerts WHERE kind = 'unredeemed' AND cleared_at IS NULL"
 MARKETS = {Venue.KALSHI: KALSHI_MARKET, Venue.POLYMARKET: POLYMARKET_MARKET}
 
@@ -337,9 +338,13 @@ def test_a_correction_that_is_stated_and_not_paid_yet_is_asked_for_until_it_is(d
             for _ in range(2):
                 await settle(connection, settling)
                 assert rows(connection, due) == [{"is_due": True}]
+                alarm_restated(connection, context.mode)
+                assert len(rows(connection, RESTATED)) == 1
             listed.listed.insert(0, settlement(loses, timedelta(seconds=0)))
             await settle(connection, settling)
             assert rows(connection, due) == [{"is_due": False}]
+            alarm_restated(connection, context.mode)
+            assert rows(connection, RESTATED) == []
             paid = "SELECT sum(cash_e6)::bigint AS n FROM trading.ledger WHERE venue = 'kalshi' AND kind = 'settlement'"
             assert rows(connection, paid)[0]["n"] == 0
 
