@@ -20,6 +20,7 @@ from streams.storage.database import Connection
 from streams.storage.discovered.sweeps import keep_unreadable
 from streams.storage.kill_files import switch_in_force
 from streams.storage.store import executions
+from streams.storage.store.alerts import clear_alert
 from streams.storage.store.ledger import has_entry, ledger_cash_e6, lock_market
 from streams.storage.store.market_groups import load_market_infos
 from streams.storage.store.settlement import (
@@ -232,6 +233,8 @@ def _realise(connection: Connection, mode: str) -> int:
             closed += 1
             if ended.settlements and ended.state is not ExecutionState.FLAT:
                 executions.change_state(connection, ended.execution_id, ExecutionState.SETTLED, "all legs are paid")
+                for kind in ("execution", "late_fill", "flatten"):
+                    clear_alert(connection, f"{kind}:{ended.execution_id}")
     return closed
 
 

@@ -23,6 +23,7 @@ from streams.market.errors import OutcomeUnknown, Refused
 from streams.market.identity import Venue
 from streams.market.trading import ABSENT, NewFill, OrderRow, Target
 from streams.storage.database import Connection, connect
+from streams.storage.store.alerts import raise_alert
 from streams.storage.store.orders import load_orders
 from streams.storage.store.risk import set_switch
 from streams.storage.store.settlement import MARKETS_TO_SETTLE, markets_to_settle
@@ -178,6 +179,23 @@ def test_a_corrected_result_is_booked_anew(database: str) -> None:
             for _ in range(2):
                 await settle(connection, context)
                 await assert_balanced(connection, context)
+
+    asyncio.run(main())
+
+
+def test_an_escalated_trade_that_is_paid_needs_nobody_any_more(database: str) -> None:
+    async def main() -> None:
+        with connect(database) as connection:
+            context, venues = await hedged(connection)
+            connection.execute("UPDATE trading.executions SET state = 'ESCALATED'")
+            for kind, key in (("escalated", "execution:1"), ("flatten", "flatten:1"), ("escalated", "execution:2")):
+                raise_alert(connection, kind, "critical", key, "A person must look at it.")
+            pay(venues, 10_000)
+            await settle(connection, context)
+            await assert_balanced(connection, context)
+            assert rows(connection, "SELECT state FROM trading.executions") == [{"state": "SETTLED"}]
+            still_open = "SELECT dedup_key FROM trading.alerts WHERE cleared_at IS NULL"
+            assert rows(connection, still_open) == [{"dedup_key": "execution:2"}]
 
     asyncio.run(main())
 
