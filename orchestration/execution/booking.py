@@ -8,11 +8,16 @@ from datetime import datetime
 from orchestration.execution.decide.ledger import Entry, FillFact
 from orchestration.execution.decide.market_account import Lot, MarketAccount, Result, missing_entries
 from orchestration.execution.trading_context import TradingContext
+from streams.market.errors import StreamsError
 from streams.market.identity import Venue
 from streams.storage.database import Connection
 from streams.storage.store import executions
 from streams.storage.store.ledger import NewEntry, market_sums, write_entries
 from streams.storage.store.settlement import load_settlement, mark_due
+
+
+class LedgerConflict(StreamsError):
+    """An entry of that key stands in the ledger already: what was read of a market is not what stands there."""
 
 
 def book_entries(connection: Connection, context: TradingContext, entries: Sequence[Entry], at: datetime) -> int:
@@ -66,11 +71,12 @@ def book_missing(
     A trade that was realised before has brought what its entries bring now.
 
     Raises:
-        RuntimeError: If an entry of that key is there already: what was read is not what stands there.
+        LedgerConflict: If an entry of that key is there already.
     """
     entries = missing_entries(account, result, cause)
     if book_entries(connection, context, entries, at) != len(entries):
-        raise RuntimeError(f"entries of {account.market_id} stand in the ledger already: {entries}")
+        keys = [entry.key for entry in entries]
+        raise LedgerConflict(f"one of these entries of {account.market_id} stands in the ledger already: {keys}")
     executions.realise_anew(connection, {entry.execution_id for entry in entries if entry.execution_id is not None})
     return entries
 

@@ -111,19 +111,25 @@ class _Settling:
         now = datetime.now(UTC)
         answer = await self._gateway.payouts([_awaited(name, info, now) for name, info in infos.items()])
         for name, error in answer.failed.items():
-            self._result.errors += 1
-            get_logger().warning("payouts could not be read", venue=self._venue.value, market_id=name, error=str(error))
+            self._note("payouts could not be read", name, error)
             keep_unreadable(self._connection, self._venue, error)
         found = {payout.market_id: payout for payout in answer.found}
         for name, info in infos.items():
             payout, final_e4 = found.get(name), None if info is None else info.final_e4
-            if payout is not None:
-                self._book(payout, final_e4, now)
-            elif final_e4 is not None and name not in answer.failed:
-                # What a venue has netted away entirely it does not list as settled.
-                self._book(Payout(name, final_e4, None, None), final_e4, now, only_if_nothing_is_due=True)
-            if info is not None and final_e4 is not None and self._awaits_redemption:
-                await self._redeem(info, final_e4)
+            try:
+                if payout is not None:
+                    self._book(payout, final_e4, now)
+                elif final_e4 is not None and name not in answer.failed:
+                    # What a venue has netted away entirely it does not list as settled.
+                    self._book(Payout(name, final_e4, None, None), final_e4, now, only_if_nothing_is_due=True)
+                if info is not None and final_e4 is not None and self._awaits_redemption:
+                    await self._redeem(info, final_e4)
+            except StreamsError as error:
+                self._note("a market could not be settled", name, error)
+
+    def _note(self, what: str, market_id: str, error: StreamsError) -> None:
+        self._result.errors += 1
+        get_logger().warning(what, venue=self._venue.value, market_id=market_id, error=str(error))
 
     def _book(
         self, payout: Payout, final_e4: int | None, read_at: datetime, *, only_if_nothing_is_due: bool = False

@@ -183,6 +183,26 @@ def test_a_corrected_result_is_booked_anew(database: str) -> None:
     asyncio.run(main())
 
 
+def test_a_market_whose_entry_stands_there_already_costs_itself_alone(database: str) -> None:
+    async def main() -> None:
+        with connect(database) as connection:
+            context, venues = await hedged(connection)
+            order = kalshi_order(connection)
+            key = f"live:settlement:kalshi:{KALSHI_MARKET}:{order.outcome}:1"
+            connection.execute(
+                """INSERT INTO trading.ledger (entry_key, kind, venue, mode, environment, happened_at)
+                   VALUES (%s, 'adjustment', 'kalshi', 'live', 'sandbox', now())""",
+                (key,),
+            )
+            pay(venues, 10_000)
+            result = await settle(connection, context)
+            assert result.errors == 1
+            assert [row["venue"] for row in rows(connection, HELD)] == ["kalshi"]
+            assert rows(connection, "SELECT venue FROM trading.settlements") == [{"venue": "polymarket"}]
+
+    asyncio.run(main())
+
+
 def test_an_escalated_trade_that_is_paid_needs_nobody_any_more(database: str) -> None:
     async def main() -> None:
         with connect(database) as connection:
