@@ -90,7 +90,7 @@ def ledger_cash_e6(connection: Connection, venue: str, mode: str) -> int:
     """Return the cash our ledger says the account at a venue holds."""
     return fetch_int(
         connection,
-        "SELECT coalesce(sum(cash_e6), 0)::bigint FROM trading.ledger WHERE venue = %s AND mode = %s",
+        "SELECT coalesce(sum(cash_e6), 0)::bigint FROM trading.cash_totals WHERE venue = %s AND mode = %s",
         (venue, mode),
     )
 

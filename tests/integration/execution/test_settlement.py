@@ -24,6 +24,7 @@ from streams.market.identity import Venue
 from streams.market.trading import ABSENT, NewFill, OrderRow, Target
 from streams.storage.database import Connection, connect
 from streams.storage.store.alerts import raise_alert
+from streams.storage.store.ledger import compact_totals
 from streams.storage.store.orders import load_orders
 from streams.storage.store.risk import set_switch
 from streams.storage.store.settlement import MARKETS_TO_SETTLE, markets_to_settle
@@ -68,6 +69,10 @@ async def assert_balanced(connection: Connection, context: TradingContext) -> No
     """Nothing is held, the ledger's cash is the venues', and a realised trade has its cash in the ledger."""
     assert rows(connection, HELD) == []
     assert [balance.difference_e6 for balance in await compare_balances(connection, context)] == [0, 0]
+    cash = "SELECT mode, venue, sum(cash_e6)::bigint AS cash_e6 FROM trading.{} GROUP BY mode, venue ORDER BY 1, 2"
+    assert rows(connection, cash.format("cash_totals")) == rows(connection, cash.format("ledger"))
+    compact_totals(connection)
+    assert rows(connection, cash.format("cash_totals")) == rows(connection, cash.format("ledger"))
     wrong = """SELECT e.execution_id, e.realised_pnl_e6, sum(l.cash_e6) FROM trading.executions AS e
         JOIN trading.ledger AS l USING (execution_id) WHERE e.settled_at IS NOT NULL
         GROUP BY e.execution_id HAVING e.realised_pnl_e6 <> sum(l.cash_e6)"""

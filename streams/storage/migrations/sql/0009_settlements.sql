@@ -46,6 +46,50 @@ CREATE TRIGGER results AFTER UPDATE OF settlement_e4, status ON raw.market_state
         AND (NEW.settlement_e4, NEW.status) IS DISTINCT FROM (OLD.settlement_e4, OLD.status))
     EXECUTE FUNCTION trading.follow_results();
 
+-- The cash of an account as the ledger has it: one row per mode and venue, and besides it the changes that nobody has
+-- added up yet.
+CREATE TABLE trading.cash_totals (
+    mode text NOT NULL,
+    venue text NOT NULL,
+    cash_e6 bigint NOT NULL
+);
+CREATE OR REPLACE FUNCTION trading.follow_ledger() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM trading.fold_entries(entries) FROM (
+        SELECT array_agg(f::trading.ledger ORDER BY f.entry_id) AS entries FROM fresh AS f
+        WHERE f.market_id IS NOT NULL AND f.outcome IS NOT NULL
+        GROUP BY f.environment, f.mode, f.venue, f.market_id, f.outcome
+        ORDER BY f.environment, f.mode, f.venue, f.market_id, f.outcome
+    ) AS positions;
+    INSERT INTO trading.day_totals (day, mode, fee_e6, cash_e6, kalshi_cash_e6, polymarket_cash_e6)
+    SELECT trading.utc_day(happened_at), mode,
+        -coalesce(sum(cash_e6) FILTER (WHERE kind IN ('fee', 'rebate') OR kind = 'reversal' AND contracts_e6 = 0), 0),
+        sum(cash_e6), coalesce(sum(cash_e6) FILTER (WHERE venue = 'kalshi'), 0),
+        coalesce(sum(cash_e6) FILTER (WHERE venue = 'polymarket'), 0)
+    FROM fresh WHERE kind NOT IN ('deposit', 'adjustment') GROUP BY 1, 2;
+    INSERT INTO trading.cash_totals SELECT mode, venue, sum(cash_e6) FROM fresh GROUP BY mode, venue;
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE FUNCTION trading.compact_totals() RETURNS void LANGUAGE sql
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    WITH gone AS (DELETE FROM trading.day_totals RETURNING *)
+    INSERT INTO trading.day_totals
+    SELECT day, mode, sum(trades), sum(settled_trades), sum(winning_trades), sum(losing_trades), sum(realised_e6),
+        sum(fee_e6), sum(cash_e6), sum(kalshi_cash_e6), sum(polymarket_cash_e6)
+    FROM gone GROUP BY day, mode;
+    WITH gone AS (DELETE FROM trading.state_totals RETURNING *)
+    INSERT INTO trading.state_totals
+    SELECT mode, state, sum(trades) FROM gone GROUP BY mode, state HAVING sum(trades) <> 0;
+    WITH gone AS (DELETE FROM trading.refusal_totals RETURNING *)
+    INSERT INTO trading.refusal_totals
+    SELECT day, reason, environment, sum(refusals), sum(signals), max(last_refused_at)
+    FROM gone GROUP BY day, reason, environment;
+    WITH gone AS (DELETE FROM trading.cash_totals RETURNING *)
+    INSERT INTO trading.cash_totals SELECT mode, venue, sum(cash_e6) FROM gone GROUP BY mode, venue;
+$$;
+INSERT INTO trading.cash_totals SELECT mode, venue, sum(cash_e6) FROM trading.ledger GROUP BY mode, venue;
+
 -- What was paid before this migration, where the catalogue still says at which value. Where a venue pays matched
 -- contracts early its payouts are computed; elsewhere they are what the entries together brought.
 INSERT INTO trading.settlements (mode, venue, market_id, settlement_e4, paid_e6, settled_at, read_at)
