@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 
 from streams.market.documents import JsonDocument
 from streams.market.identity import Venue
-from streams.market.trading import ABSENT, OPEN_STATES, UNRESOLVED
+from streams.market.trading import ABSENT, OPEN_STATES, UNRESOLVED, RedemptionState
 from streams.storage.database import Connection, fetch_all, fetch_int, fetch_one
 
 _YOUNG_S = 5
@@ -288,7 +288,7 @@ def begin_redemption(connection: Connection, new: NewRedemption, *, not_within: 
 
 
 def end_redemption(
-    connection: Connection, redemption_id: int, state: str, *, transaction_id: str = "", reason: str = ""
+    connection: Connection, redemption_id: int, state: RedemptionState, *, transaction_id: str = "", reason: str = ""
 ) -> None:
     """Write what the one who was asked to redeem answered: `taken`, `unknown` or `refused`."""
     connection.execute(
@@ -309,7 +309,7 @@ class AwaitedRedemption:
     venue: Venue
     market_id: str
     due_e6: int
-    state: str
+    state: RedemptionState
     reason: str
 
 
