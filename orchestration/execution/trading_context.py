@@ -19,7 +19,7 @@ from streams.storage.database import Connection
 from streams.storage.store.ledger import ledger_cash_e6
 from streams.venues.common.http import http_client
 from streams.venues.credentials.keystore import Keystore
-from streams.venues.factory import kalshi_client, polymarket_client
+from streams.venues.factory import kalshi_client, polymarket_client, polymarket_relayer
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,9 @@ async def open_trading_context(settings: Settings, connection: Connection) -> As
     async with http_client(settings) as http:
         gateways: dict[Venue, Gateway] = {
             Venue.KALSHI: KalshiGateway(kalshi_client(settings, http)),
-            Venue.POLYMARKET: PolymarketGateway(polymarket_client(settings, http), polymarket),
+            Venue.POLYMARKET: PolymarketGateway(
+                polymarket_client(settings, http), polymarket, polymarket_relayer(settings, http)
+            ),
         }
         for venue in simulated:
             gateways[venue] = _simulated(gateways[venue], connection, mode)
