@@ -40,9 +40,9 @@ def book_entries(connection: Connection, context: TradingContext, entries: Seque
     return write_entries(connection, rows, context.mode, context.environment)
 
 
-def load_market_account(connection: Connection, mode: str, venue: Venue, market_id: str) -> MarketAccount:
+def load_market_account(connection: Connection, context: TradingContext, venue: Venue, market_id: str) -> MarketAccount:
     """Return what stands in the ledger for one market; the caller holds the market's lock."""
-    sums = market_sums(connection, mode, venue, market_id)
+    sums = market_sums(connection, context.mode, venue, market_id)
     shared = [row for row in sums if row.outcome is None]
     return MarketAccount(
         venue,
@@ -55,6 +55,7 @@ def load_market_account(connection: Connection, mode: str, venue: Venue, market_
         shared_e6=sum(row.paid_e6 for row in shared),
         shared_entries=sum(row.payouts for row in shared),
         is_ended=any(row.has_result for row in sums),
+        payout_step_e6=context.payout_step_e6(venue),
     )
 
 
@@ -85,7 +86,7 @@ def book_after_fill(
     connection: Connection, context: TradingContext, fact: FillFact, at: datetime, *, has_failed: bool = False
 ) -> None:
     """Book what a fill, or one that failed, changes for its market: what is paid early, or was paid at the result."""
-    account = load_market_account(connection, context.mode, fact.venue, fact.market_id)
+    account = load_market_account(connection, context, fact.venue, fact.market_id)
     paid = load_settlement(connection, context.mode, fact.venue, fact.market_id)
     result = None if paid is None else Result(paid.settlement_e4, paid.paid_e6)
     if paid is not None and paid.settled_at is not None:

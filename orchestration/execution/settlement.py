@@ -177,7 +177,7 @@ class _Settling:
             lock_market(connection, self._venue, market_id)
             before = load_settlement(connection, mode, self._venue, market_id)
             payout = _newer(self._venue, before, payout, read_at)
-            account = load_market_account(connection, mode, self._venue, market_id)
+            account = load_market_account(connection, self._context, self._venue, market_id)
             due = account.due_e6(payout.settlement_e4)
             if due and only_if_nothing_is_due:
                 return
@@ -224,7 +224,7 @@ class _Settling:
         with connection.transaction():
             lock_market(connection, self._venue, info.market_id)
             paid = load_settlement(connection, mode, self._venue, info.market_id)
-            account = load_market_account(connection, mode, self._venue, info.market_id)
+            account = load_market_account(connection, self._context, self._venue, info.market_id)
             due = account.due_e6(final_e4) - (0 if paid is None else paid.paid_e6 or 0)
             if due < _CENT_E6:
                 return

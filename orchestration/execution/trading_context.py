@@ -14,6 +14,7 @@ from orchestration.execution.venues.polymarket import PolymarketGateway
 from streams.market.errors import ConfigurationError
 from streams.market.identity import Venue
 from streams.market.units import CASH_SCALE, PRICE_SCALE
+from streams.market.venue_traits import TRAITS
 from streams.settings import Settings, check_intent
 from streams.storage.database import Connection
 from streams.storage.store.ledger import ledger_cash_e6
@@ -34,6 +35,10 @@ class TradingContext:
     def environment(self) -> str:
         """Which exchanges these are."""
         return self.settings.venues
+
+    def payout_step_e6(self, venue: Venue) -> int:
+        """Return the step to which a venue rounds down what it pays for a market; 1 where it pays exactly."""
+        return int(self.settings.kalshi_payout_step * CASH_SCALE) if TRAITS[venue].rounds_payouts else 1
 
     @property
     def policy(self) -> PlanPolicy:

@@ -5,13 +5,14 @@ or in any order, and after each of them the same function gives what is missing.
 
     of each trade and outcome   contracts traded are taken off at what they pay (kind `settlement`)
     of the market as a whole    what the venue has paid less what the trades were given (kind `adjustment`): before the
-                                result the dollars of matched contracts that were paid early, after it the rounding
+                                result the dollars of matched contracts that were paid early, after it the rounding:
+                                what the venue keeps because it pays the account's net position in whole steps
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from orchestration.execution.decide.ledger import Entry, netting_target_e6, payout_e6
 from streams.market.identity import Outcome, Venue
@@ -50,6 +51,7 @@ class MarketAccount:
         shared_e6: Cash of the entries that belong to no trade.
         shared_entries: How many of them there are.
         is_ended: Entries of a result stand there.
+        payout_step_e6: The venue pays the account for the market in whole steps of this and keeps the rest.
     """
 
     venue: Venue
@@ -58,6 +60,7 @@ class MarketAccount:
     shared_e6: int = 0
     shared_entries: int = 0
     is_ended: bool = False
+    payout_step_e6: int = 1
 
     @property
     def traded_e6(self) -> tuple[int, int]:
@@ -71,9 +74,13 @@ class MarketAccount:
         return netting_target_e6(self.venue, *self.traded_e6)
 
     def due_e6(self, settlement_e4: int) -> int:
-        """Return what the venue pays at the result where one YES pays that much, rounded once for each outcome."""
+        """Return what the venue pays at the result where one YES pays that much.
+
+        It is rounded down once for each outcome, and their sum to a whole step; so is a debt, which becomes larger.
+        """
         (yes, no), early = self.traded_e6, self.early_e6
-        return payout_e6("yes", yes - early, settlement_e4) + payout_e6("no", no - early, settlement_e4)
+        due = payout_e6("yes", yes - early, settlement_e4) + payout_e6("no", no - early, settlement_e4)
+        return due - due % self.payout_step_e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,4 +164,4 @@ def after(account: MarketAccount, entries: Iterable[Entry]) -> MarketAccount:
             lot.paid_e6 + entry.cash_e6,
             lot.payouts + 1,
         )
-    return MarketAccount(account.venue, account.market_id, tuple(lots.values()), shared, number, is_ended)
+    return replace(account, lots=tuple(lots.values()), shared_e6=shared, shared_entries=number, is_ended=is_ended)
