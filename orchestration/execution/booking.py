@@ -93,5 +93,5 @@ def book_after_fill(
         at = max(at, paid.settled_at)
     cause = f"{fact.fill_key}:{fact.order_id}" + (":failed" if has_failed else "")
     book_missing(connection, context, account, result, at, cause)
-    if paid is not None:
+    if paid is not None and paid.paid_e6 is not None:
         mark_due(connection, context.mode, fact.venue, fact.market_id)

@@ -13,7 +13,7 @@ from orchestration.execution.decide.market_account import Result
 from orchestration.execution.trading_context import TradingContext
 from orchestration.execution.venues.gateway import AwaitedMarket, Gateway, Payout
 from streams.logs import get_logger
-from streams.market.errors import OutcomeUnknown, StreamsError
+from streams.market.errors import OutcomeUnknown, Refused, StreamsError
 from streams.market.identity import Venue, market_key
 from streams.market.trading import ExecutionState, MarketInfo
 from streams.market.venue_traits import TRAITS
@@ -38,6 +38,7 @@ from streams.storage.store.settlement import (
 
 _CENT_E6 = 10_000
 _OVER = ("closed", "determined", "settled")
+_BUSY = ("wallet_busy", "nonce_mismatch")
 _REDEEM_AGAIN = timedelta(minutes=15)
 """What was signed for the relayer can be carried out for ten minutes; whatever became of it, it is over by then."""
 
@@ -136,6 +137,7 @@ class _Settling:
         self._result = result
         self._venue = gateway.venue
         self._awaits_redemption = TRAITS[gateway.venue].pays_on_redemption and not gateway.is_simulated
+        self._is_wallet_busy = False
 
     async def run(self) -> None:
         """Read what has paid and book it, market by market; one that fails costs itself."""
@@ -155,10 +157,10 @@ class _Settling:
             payout, final_e4 = found.get(name), None if info is None else info.final_e4
             try:
                 if payout is not None:
-                    self._book(payout, final_e4, now)
+                    self._book(payout, now)
                 elif final_e4 is not None and name not in answer.failed:
                     # What a venue has netted away entirely it does not list as settled.
-                    self._book(Payout(name, final_e4, None, None), final_e4, now, only_if_nothing_is_due=True)
+                    self._book(Payout(name, final_e4, None, None), now, only_if_nothing_is_due=True)
                 if info is not None and final_e4 is not None and self._awaits_redemption:
                     await self._redeem(info, final_e4)
             except StreamsError as error:
@@ -168,9 +170,7 @@ class _Settling:
         self._result.errors += 1
         get_logger().warning(what, venue=self._venue.value, market_id=market_id, error=str(error))
 
-    def _book(
-        self, payout: Payout, final_e4: int | None, read_at: datetime, *, only_if_nothing_is_due: bool = False
-    ) -> None:
+    def _book(self, payout: Payout, read_at: datetime, *, only_if_nothing_is_due: bool = False) -> None:
         """Book what a market's payout changes. One of unknown amount is booked as computed, once it has arrived."""
         connection, mode, market_id = self._connection, self._context.mode, payout.market_id
         with connection.transaction():
@@ -182,27 +182,21 @@ class _Settling:
             if due and only_if_nothing_is_due:
                 return
             if self._awaits_redemption and payout.paid_e6 is None:
-                if due and before is None:
+                if abs(due) >= _CENT_E6 and before is None:
                     return
                 payout = replace(payout, paid_e6=0)
             result = Result(payout.settlement_e4, payout.paid_e6)
             at = payout.settled_at or read_at
             entries = book_missing(connection, self._context, account, result, at)
-            is_short = self._awaits_redemption and due - (payout.paid_e6 or 0) >= _CENT_E6
-            is_stated_otherwise = final_e4 not in (None, payout.settlement_e4)
-            save_settlement(
-                connection,
-                mode,
-                self._venue,
-                StoredSettlement(
-                    market_id,
-                    payout.settlement_e4,
-                    payout.paid_e6,
-                    payout.settled_at,
-                    read_at if before is None else max(read_at, before.read_at),
-                    is_due=is_short or is_stated_otherwise,
-                ),
+            booked = StoredSettlement(
+                market_id,
+                payout.settlement_e4,
+                payout.paid_e6,
+                payout.settled_at,
+                read_at if before is None else max(read_at, before.read_at),
+                is_due=self._awaits_redemption and due - (payout.paid_e6 or 0) >= _CENT_E6,
             )
+            save_settlement(connection, mode, self._venue, booked)
             if before is not None and before.settlement_e4 != payout.settlement_e4:
                 self._note_correction(before.settlement_e4, payout, entries)
         self._result.markets += bool(entries)
@@ -219,7 +213,7 @@ class _Settling:
     async def _redeem(self, info: MarketInfo, final_e4: int) -> None:
         """Ask for what a resolved market owes and has not paid; at most once within the life of a transaction."""
         connection, mode = self._connection, self._context.mode
-        if switch_in_force(connection, self._context.settings.home_dir) == "kill":
+        if self._is_wallet_busy or switch_in_force(connection, self._context.settings.home_dir) == "kill":
             return
         with connection.transaction():
             lock_market(connection, self._venue, info.market_id)
@@ -237,7 +231,9 @@ class _Settling:
         except OutcomeUnknown as error:
             end_redemption(connection, asked, "unknown", reason=str(error))
         except StreamsError as error:
-            end_redemption(connection, asked, "refused", reason=str(error))
+            # A wallet carries out one transaction after the other; the next cycle asks again.
+            self._is_wallet_busy = isinstance(error, Refused) and error.code in _BUSY
+            end_redemption(connection, asked, "busy" if self._is_wallet_busy else "refused", reason=str(error))
 
 
 def _awaited(market_id: str, info: MarketInfo | None, now: datetime) -> AwaitedMarket:

@@ -191,34 +191,43 @@ def markets_to_settle(connection: Connection, mode: str, venue: Venue) -> list[s
 
 
 def load_settlement(connection: Connection, mode: str, venue: Venue, market_id: str) -> StoredSettlement | None:
-    """Return what a market has paid as the ledger has it, None before it has."""
+    """Return what a market has paid as the ledger has it, None before it has; its row is held until the end of the
+    transaction.
+    """
     return fetch_one(
         connection,
         StoredSettlement,
         """SELECT market_id, settlement_e4, paid_e6, settled_at, read_at, is_due FROM trading.settlements
-           WHERE mode = %s AND venue = %s AND market_id = %s""",
+           WHERE mode = %s AND venue = %s AND market_id = %s FOR UPDATE""",
         (mode, venue.value, market_id),
     )
 
 
 def save_settlement(connection: Connection, mode: str, venue: Venue, paid: StoredSettlement) -> None:
-    """Write what a market has paid, in the transaction that books it."""
+    """Write what a market has paid, in the transaction that books it; it is read again while another result is stated.
+
+    What the catalogue states is read here, with the row held since `load_settlement`: a result that changes meanwhile
+    is either seen, or its trigger waits for this transaction.
+    """
     connection.execute(
         """INSERT INTO trading.settlements (mode, venue, market_id, settlement_e4, paid_e6, settled_at, read_at, is_due)
-           VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
+           SELECT %(mode)s, %(venue)s, %(market)s, %(value)s, %(paid)s::bigint, %(settled_at)s::timestamptz,
+               %(read_at)s, %(is_due)s OR EXISTS (
+                   SELECT 1 FROM raw.market_state WHERE venue = %(venue)s AND market_id = %(market)s
+                       AND settlement_e4 <> %(value)s AND status NOT IN ('determined', 'unknown'))
            ON CONFLICT (mode, venue, market_id) DO UPDATE SET settlement_e4 = excluded.settlement_e4,
                paid_e6 = excluded.paid_e6, settled_at = excluded.settled_at, read_at = excluded.read_at,
                is_due = excluded.is_due""",
-        (
-            mode,
-            venue.value,
-            paid.market_id,
-            paid.settlement_e4,
-            paid.paid_e6,
-            paid.settled_at,
-            paid.read_at,
-            paid.is_due,
-        ),
+        {
+            "mode": mode,
+            "venue": venue.value,
+            "market": paid.market_id,
+            "value": paid.settlement_e4,
+            "paid": paid.paid_e6,
+            "settled_at": paid.settled_at,
+            "read_at": paid.read_at,
+            "is_due": paid.is_due,
+        },
     )
 
 
@@ -268,12 +277,12 @@ class NewRedemption:
 
 
 def begin_redemption(connection: Connection, new: NewRedemption, *, not_within: timedelta) -> int | None:
-    """Write that a wallet is asked to redeem a market; None when it was asked within that time."""
+    """Write that a wallet is asked to redeem a market; None when it was asked within that time and was not busy."""
     row = connection.execute(
         """INSERT INTO trading.redemptions (mode, venue, market_id, due_e6, environment)
            SELECT %(mode)s, %(venue)s, %(market)s, %(due)s, %(environment)s WHERE NOT EXISTS (
                SELECT 1 FROM trading.redemptions WHERE mode = %(mode)s AND venue = %(venue)s AND market_id = %(market)s
-                   AND asked_at > clock_timestamp() - %(within)s)
+                   AND state <> 'busy' AND asked_at > clock_timestamp() - %(within)s)
            RETURNING redemption_id""",
         {
             "mode": new.mode,

@@ -488,6 +488,76 @@ def test_what_is_resolved_and_not_paid_is_redeemed_once_and_alarmed_while_it_is_
     asyncio.run(main())
 
 
+def test_a_wallet_that_is_busy_is_asked_again_by_the_next_cycle(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        with connect(database) as connection:
+            context, venues = await hedged(connection)
+            order = next(o for o in load_orders(connection, 1) if o.venue is Venue.POLYMARKET)
+            wins = 10_000 if order.outcome == "yes" else 0
+            connection.execute("UPDATE raw.market_state SET status = 'settled', settlement_e4 = %s", (wins,))
+            asked: list[str] = []
+
+            async def redeem(target: Target) -> str:
+                asked.append(target.market_id)
+                if len(asked) < 3:
+                    raise Refused("wallet_busy", "another transaction runs")
+                return "transaction-1"
+
+            monkeypatch.setattr(venues[Venue.POLYMARKET], "redeem", redeem)
+            for _ in range(5):
+                await settle(connection, context)
+            states = rows(connection, "SELECT state FROM trading.redemptions ORDER BY redemption_id")
+            assert [row["state"] for row in states] == ["busy", "busy", "taken"]
+
+    asyncio.run(main())
+
+
+def test_less_than_a_cent_is_not_waited_for(database: str) -> None:
+    async def main() -> None:
+        with connect(database) as connection:
+            context, venues = await hedged(connection)
+            order = next(o for o in load_orders(connection, 1) if o.venue is Venue.POLYMARKET)
+            connection.execute(
+                """INSERT INTO trading.ledger (entry_key, kind, venue, market_id, outcome, execution_id, contracts_e6,
+                       mode, environment, happened_at)
+                   VALUES ('live:fill:dust', 'fill', 'polymarket', %s, %s, 1, %s, 'live', 'sandbox', now())""",
+                (POLYMARKET_MARKET, order.outcome, 9_000 - order.filled_e6),
+            )
+            wins = 10_000 if order.outcome == "yes" else 0
+            connection.execute("UPDATE raw.market_state SET status = 'settled', settlement_e4 = %s", (wins,))
+            await settle(connection, context)
+            assert venues[Venue.POLYMARKET].redeemed == []
+            assert rows(connection, HELD) == []
+            kept = "SELECT sum(cash_e6)::bigint AS n FROM trading.ledger WHERE kind IN ('settlement', 'adjustment')"
+            assert rows(connection, kept) == [{"n": 0}]
+
+    asyncio.run(main())
+
+
+def test_a_result_that_changes_while_it_is_read_is_read_again(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = FakeVenue.payouts
+
+    async def main() -> None:
+        with connect(database) as connection:
+            context, venues = await hedged(connection)
+            pay(venues, 10_000)
+            await settle(connection, context)
+
+            async def meanwhile(self: FakeVenue, markets: Sequence[AwaitedMarket]) -> Payouts:
+                answer = await read(self, markets)
+                connection.execute("UPDATE raw.market_state SET status = 'settled', settlement_e4 = 0")
+                return answer
+
+            with monkeypatch.context() as patch:
+                patch.setattr(FakeVenue, "payouts", meanwhile)
+                connection.execute("UPDATE trading.settlements SET is_due = true")
+                await settle(connection, context)
+            due = "SELECT is_due, settlement_e4 FROM trading.settlements"
+            assert rows(connection, due) == [{"is_due": True, "settlement_e4": 10_000}] * 2
+
+    asyncio.run(main())
+
+
 def test_nothing_is_redeemed_under_a_kill(database: str) -> None:
     async def main() -> None:
         with connect(database) as connection:

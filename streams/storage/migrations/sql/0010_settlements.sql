@@ -24,7 +24,7 @@ CREATE TABLE trading.redemptions (
     market_id text NOT NULL,
     due_e6 bigint NOT NULL,            -- what it should bring
     asked_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    state text NOT NULL DEFAULT 'asked' CHECK (state IN ('asked', 'taken', 'unknown', 'refused')),
+    state text NOT NULL DEFAULT 'asked' CHECK (state IN ('asked', 'taken', 'unknown', 'busy', 'refused')),
     transaction_id text NOT NULL DEFAULT '',
     reason text NOT NULL DEFAULT '',
     environment text NOT NULL
