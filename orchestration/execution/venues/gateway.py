@@ -16,12 +16,13 @@ from typing import Protocol
 
 from orchestration.execution.decide.risk_checks import Refusal
 from streams.market.documents import JsonDocument
-from streams.market.errors import StreamsError
+from streams.market.errors import StreamsError, TransientError
 from streams.market.events import BookSnapshot
 from streams.market.identity import Outcome, Venue
 from streams.market.trading import Action, NewFill, Target
 
 _ASKED_BY_LOT = 20
+_UNANSWERED_MAX = 3
 
 
 class HeldBack(StreamsError):
@@ -129,11 +130,12 @@ def to_ask_by_name(markets: Sequence[AwaitedMarket], seen: Collection[str]) -> l
     """Return the markets beyond those seen that a venue is asked for one by one.
 
     All whose final value is known; of those that are over and wait for one, which may be many for long, some by lot.
+    None stands always before the others: a venue that stops answering is asked for no more.
     """
     rest = [market for market in markets if market.market_id not in seen]
     known = [market for market in rest if market.known_e4 is not None]
     waiting = [market for market in rest if market.known_e4 is None and market.is_over]
-    return [*known, *random.sample(waiting, min(len(waiting), _ASKED_BY_LOT))]
+    return [*random.sample(known, len(known)), *random.sample(waiting, min(len(waiting), _ASKED_BY_LOT))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +161,11 @@ class Payouts:
 
     found: list[Payout] = field(default_factory=list)
     failed: dict[str, StreamsError] = field(default_factory=dict)
+
+    @property
+    def is_away(self) -> bool:
+        """Whether so many calls went unanswered that the rest waits for the next cycle."""
+        return sum(isinstance(error, TransientError) for error in self.failed.values()) >= _UNANSWERED_MAX
 
 
 class Gateway(Protocol):

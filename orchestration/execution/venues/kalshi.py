@@ -186,6 +186,8 @@ class KalshiGateway:
         since = int((datetime.now(UTC) - _LATELY).timestamp())
         _keep_newest(newest, await self._listed(result, "", min_ts=since), known)
         for market in to_ask_by_name(markets, newest.keys()):
+            if result.is_away:
+                break
             _keep_newest(newest, await self._listed(result, market.market_id, market_id=market.market_id), known)
         result.found += newest.values()
         return result

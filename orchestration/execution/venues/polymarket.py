@@ -199,6 +199,8 @@ class PolymarketGateway:
         recent = {row.market_id for row in await self._redemptions(result, "", start=since)}
         lately = [market for market in markets if market.market_id in recent]
         for market in [*lately, *to_ask_by_name(markets, recent)]:
+            if result.is_away:
+                break
             name = market.market_id
             rows = [row for row in await self._redemptions(result, name, condition=name) if row.market_id == name]
             if name in result.failed:

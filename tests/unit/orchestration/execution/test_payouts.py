@@ -112,6 +112,21 @@ def test_a_list_with_something_unreadable_costs_no_market_that_can_be_read() -> 
     assert set(found.failed) == {"", "LOST"}
 
 
+def test_a_venue_that_does_not_answer_is_asked_for_no_more_and_nobody_stands_in_front() -> None:
+    """Each unanswered call takes a time-out, and the other venue waits for the cycle."""
+    markets = [AwaitedMarket(f"0x{n}", 10_000, is_over=True) for n in range(50)]
+    for ask in (of_kalshi, of_polymarket):
+        away = dict.fromkeys([None, *(market.market_id for market in markets)], TransientError("timeout"))
+        client = Client([], away)
+        found = ask(client, *markets)
+        assert len(client.asked) == len(found.failed) == 3
+        # Where some never answer, the others are asked in time.
+        client = Client([], {f"0x{n}": TransientError("502") for n in range(5)})
+        for _ in range(200):
+            ask(client, *markets)
+        assert {market.market_id for market in markets} <= set(client.asked)
+
+
 def test_a_void_takes_the_finer_value_of_the_catalogue() -> None:
     client = Client([settled("M", "scalar", OLD, 3_300)])
     for known, value in ((3_333, 3_333), (None, 3_300)):
