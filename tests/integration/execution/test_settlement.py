@@ -228,6 +228,29 @@ def test_an_escalated_trade_that_is_paid_needs_nobody_any_more(database: str) ->
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("is_paid_first", [True, False])
+def test_what_kalshi_keeps_of_a_void_by_paying_whole_cents_is_in_the_ledger(database: str, is_paid_first: bool) -> None:
+    async def main() -> None:
+        with connect(database) as connection:
+            context, venues = await hedged(connection)
+            order, fake = kalshi_order(connection), venues[Venue.KALSHI]
+            hundredth = NewFill("late-1", 10_000, 4_500, 0, "confirmed", datetime.now(UTC), {})
+            buy_unseen(fake, order, hundredth)
+            if not is_paid_first:
+                find(connection, context, order, hundredth)
+            pay(venues, 7_200)
+            # The list does not say what was paid; the balance does.
+            kept = fake.paid.pop(KALSHI_MARKET) % 10_000
+            fake.cash -= kept
+            assert kept
+            await settle(connection, context)
+            if is_paid_first:
+                find(connection, context, order, hundredth)
+            await assert_balanced(connection, context)
+
+    asyncio.run(main())
+
+
 def test_a_late_fill_on_a_market_that_paid_before_results_were_kept_is_booked_by_the_next_cycle(database: str) -> None:
     async def main() -> None:
         with connect(database) as connection:
