@@ -535,10 +535,11 @@ def test_a_wallet_that_is_busy_is_asked_again_by_the_next_cycle(database: str, m
     asyncio.run(main())
 
 
-def test_less_than_a_cent_is_not_waited_for(database: str) -> None:
+def test_less_than_a_cent_is_not_waited_for(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         with connect(database) as connection:
             context, venues = await hedged(connection)
+            monkeypatch.setattr(FakeVenue, "payouts", Unredeemed.payouts)
             order = next(o for o in load_orders(connection, 1) if o.venue is Venue.POLYMARKET)
             connection.execute(
                 """INSERT INTO trading.ledger (entry_key, kind, venue, market_id, outcome, execution_id, contracts_e6,
