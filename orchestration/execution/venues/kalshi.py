@@ -184,11 +184,12 @@ class KalshiGateway:
         known = {market.market_id: market.known_e4 for market in markets}
         result, newest = Payouts(), dict[str, Payout]()
         since = int((datetime.now(UTC) - _LATELY).timestamp())
-        _keep_newest(newest, await self._listed(result, "", min_ts=since), known)
+        await self._keep_newest(result, newest, await self._listed(result, "", min_ts=since), known)
         for market in to_ask_by_name(markets, newest.keys()):
             if result.is_away:
                 break
-            _keep_newest(newest, await self._listed(result, market.market_id, market_id=market.market_id), known)
+            rows = await self._listed(result, market.market_id, market_id=market.market_id)
+            await self._keep_newest(result, newest, rows, known)
         result.found += newest.values()
         return result
 
@@ -203,6 +204,28 @@ class KalshiGateway:
             result.failed[name] = error
             return []
 
+    async def _keep_newest(
+        self, result: Payouts, newest: dict[str, Payout], rows: Sequence[object], known: dict[str, int | None]
+    ) -> None:
+        """Add the payouts of rows; of several rows of a market the one that settled last counts, as a correction would.
+
+        What a scalar result pays the list says in whole cents only: where we do not know it, the market is asked.
+        """
+        for row in rows:
+            if not isinstance(row, SettlementState) or row.market_id not in known:
+                continue
+            if row.result == "scalar" and known[row.market_id] is None:
+                try:
+                    known[row.market_id] = (await self._client.market(row.market_id)).settlement_e4
+                except StreamsError as error:
+                    result.failed[row.market_id] = error
+                    continue
+            value, before = _value_e4(row, known[row.market_id]), newest.get(row.market_id)
+            if value is None:
+                continue
+            if before is None or (row.settled_at or _LONG_AGO) > (before.settled_at or _LONG_AGO):
+                newest[row.market_id] = Payout(row.market_id, value, None, row.settled_at, row.payload)
+
     async def redeem(self, target: Target) -> str:
         """Nothing is owed: Kalshi pays by itself."""
         raise Refused("nothing_owed", "Kalshi pays by itself")
@@ -210,18 +233,6 @@ class KalshiGateway:
 
 def _is_ours(order: OrderState, key: OrderKey) -> bool:
     return order.client_order_id == key.client_order_id and order.market_id == key.target.market_id
-
-
-def _keep_newest(newest: dict[str, Payout], rows: Sequence[object], known: Mapping[str, int | None]) -> None:
-    """Add the payouts of rows; of several rows of a market the one that settled last counts, as a correction would."""
-    for row in rows:
-        if not isinstance(row, SettlementState) or row.market_id not in known:
-            continue
-        value, before = _value_e4(row, known[row.market_id]), newest.get(row.market_id)
-        if value is None:
-            continue
-        if before is None or (row.settled_at or _LONG_AGO) > (before.settled_at or _LONG_AGO):
-            newest[row.market_id] = Payout(row.market_id, value, None, row.settled_at, row.payload)
 
 
 def _may_be_archived(key: OrderKey) -> bool:

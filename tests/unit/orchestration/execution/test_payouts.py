@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -47,6 +48,7 @@ class Client:
         self.rows = list(rows)
         self.broken = broken or {}
         self.asked: list[str | None] = []
+        self.stated: dict[str, int | None] = {}
 
     async def settlements(self, *, market_id: str | None = None, min_ts: int | None = None) -> list[Any]:
         return self._answer(market_id, [row for row in self.rows if _fits(row, market_id, row.settled_at, min_ts)])
@@ -55,6 +57,11 @@ class Client:
         assert (user, filters.pop("type")) == ("0xme", "REDEEM")
         condition, start = filters.pop("condition", None), filters.pop("start", None)
         return self._answer(condition, [row for row in self.rows if _fits(row, condition, row.happened_at, start)])
+
+    async def market(self, market_id: str) -> Any:
+        if market_id not in self.stated:
+            raise TransientError("timeout")
+        return SimpleNamespace(settlement_e4=self.stated[market_id])
 
     async def token_balance(self, token_id: str) -> int:
         return {"1": 5_000_000, "2": 0}[token_id]
@@ -127,10 +134,23 @@ def test_a_venue_that_does_not_answer_is_asked_for_no_more_and_nobody_stands_in_
         assert {market.market_id for market in markets} <= set(client.asked)
 
 
-def test_a_void_takes_the_finer_value_of_the_catalogue() -> None:
+@pytest.mark.parametrize(
+    ("known", "stated", "value"), [(3_333, None, 3_333), (None, 3_333, 3_333), (None, None, 3_300)]
+)
+def test_a_void_takes_the_finer_value_of_the_catalogue_or_of_the_market(
+    known: int | None, stated: int | None, value: int
+) -> None:
     client = Client([settled("M", "scalar", OLD, 3_300)])
-    for known, value in ((3_333, 3_333), (None, 3_300)):
-        assert of_kalshi(client, AwaitedMarket("M", known, is_over=True)).found[0].settlement_e4 == value
+    client.stated["M"] = stated
+    assert of_kalshi(client, AwaitedMarket("M", known, is_over=True)).found[0].settlement_e4 == value
+
+
+def test_a_void_whose_market_does_not_answer_waits_and_costs_no_other() -> None:
+    client = Client([settled(name, "scalar", timedelta(hours=1), 3_300) for name in ("AWAY", "M")])
+    client.stated["M"] = 3_333
+    found = of_kalshi(client, *(AwaitedMarket(name, None, is_over=True) for name in ("AWAY", "M")))
+    assert [(payout.market_id, payout.settlement_e4) for payout in found.found] == [("M", 3_333)]
+    assert set(found.failed) == {"AWAY"}
 
 
 def test_polymarket_sums_all_redemptions_of_a_market_however_old() -> None:
