@@ -138,7 +138,7 @@ class PaperGateway:
         Raises:
             Refused: As the venue would, or when the order was given up while it was on its way.
         """
-        spec = self._specs[order.client_order_id]
+        spec = self._specs.pop(order.client_order_id)
         delay_ms = await self._sources.delay_ms(spec.target)
         order.check()
         arrives_at = self._sources.clock() + timedelta(milliseconds=order.request["latency_ms"] + delay_ms)
@@ -149,7 +149,6 @@ class PaperGateway:
             return match_order(spec, snapshot, state, self._profile, fade_draw)
 
         result = self._account.fill(order.client_order_id, spec, self._sources.clock(), match)
-        del self._specs[order.client_order_id]
         if result is None:
             raise Refused("order_not_open", "it was given up before it arrived")
         if isinstance(result, PaperReject):

@@ -123,7 +123,7 @@ def test_the_last_check_is_made_before_it_is_on_its_way() -> None:
     with pytest.raises(HeldBack):
         send(world, PreparedOrder(prepared.client_order_id, prepared.request, keep_back))
     assert (world.now, world.taken, world.arrived) == (START, [], [])
-    send(world, prepared)
+    send(world)
     assert len(world.taken) == 1
 
 
