@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -26,6 +28,7 @@ from streams.market.errors import Refused
 from streams.market.identity import Venue
 from streams.market.trading import ExecutionState, Target
 from streams.storage.database import Connection, connect
+from streams.storage.partitions import ensure_partitions
 from streams.storage.store import executions, orders
 from streams.storage.store.ledger import ledger_cash_e6
 from streams.storage.store.market_groups import load_market_infos
@@ -34,8 +37,7 @@ from tests.support.fake_venue import KALSHI_MARKET, FakeVenue, fake_settings, ro
 
 ONE = 1_000_000
 KALSHI, POLYMARKET = Venue.KALSHI, Venue.POLYMARKET
-PLAN: dict[str, Any] = {"legs": [], "size_e6": 1, "slippage_e4": 1, "exposure_budget_e6": 1, "exposure_budget_e6_s": 1,
-                        "dust_e6": 1}  # fmt: skip
+_seeds = itertools.count(1)
 
 
 def now() -> datetime:
@@ -53,7 +55,7 @@ class Run:
     connection: Connection
     venues: dict[Venue, FakeVenue]
     cash_e6: int = 10_000 * ONE
-    seed: int = 1
+    seed: int = field(default_factory=lambda: next(_seeds))
     context: TradingContext = field(init=False)
 
     def __post_init__(self) -> None:
@@ -108,9 +110,20 @@ class Run:
         signal = seed_signal(self.connection, 1 + len(rows(self.connection, "SELECT 1 FROM trading.signals")))
         number = executions.create_execution(
             self.connection,
-            executions.NewExecution(signal, 1, "g1", "sandbox", "paper", ExecutionState.PLANNED, "run", 1, 0, 1,
-                                    {"plan": PLAN}),  # type: ignore[arg-type]
-        )  # fmt: skip
+            executions.NewExecution(
+                signal_id=signal,
+                attempt=1,
+                group_id="g1",
+                environment="sandbox",
+                mode="paper",
+                state=ExecutionState.PLANNED,
+                run_id="run",
+                epoch=1,
+                edge_usd=Decimal(0),
+                contracts_e6=1,
+                detail={},
+            ),
+        )
         assert number is not None
         return number
 
@@ -160,17 +173,21 @@ def test_of_ten_offered_five_processes_buy_ten(connection: Connection) -> None:
     books_balance(connection)
 
 
+@pytest.mark.parametrize(
+    ("there", "dollars", "gets", "codes"), [(7, 40_000, 7, set()), (100, 16, 6, {"insufficient_balance"})]
+)
 def test_two_runs_at_once_never_take_the_same_contracts_nor_spend_the_same_cash(
-    connection: Connection, database: str
+    connection: Connection, database: str, there: int, dollars: int, gets: int, codes: set[str]
 ) -> None:
-    first = Run(connection, venues(connection), cash_e6=4 * 4 * ONE)
+    """Eight orders of two contracts at 1.035 dollars each; a fourth of the dollars is on the market's shard."""
+    first = Run(connection, venues(connection), cash_e6=dollars * ONE)
     numbers = [first.execution() for _ in range(8)]
     barrier = threading.Barrier(2, timeout=60)
     refused: list[str] = []
 
-    def work(mine: list[int], seed: int) -> None:
+    def work(mine: list[int]) -> None:
         with connect(database) as own:
-            run = Run(own, venues(own, 7 * ONE), cash_e6=4 * 4 * ONE, seed=seed)
+            run = Run(own, venues(own, there * ONE), cash_e6=dollars * ONE)
             barrier.wait()
             for number in mine:
                 try:
@@ -178,21 +195,21 @@ def test_two_runs_at_once_never_take_the_same_contracts_nor_spend_the_same_cash(
                 except Refused as error:
                     refused.append(error.code)
 
-    threads = [threading.Thread(target=work, args=(numbers[half::2], 10 + half)) for half in range(2)]
+    threads = [threading.Thread(target=work, args=(numbers[half::2],)) for half in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    # 4 dollars on the shard, 1.035 for each order of two contracts: three are paid for, and seven contracts are there
-    assert bought(connection) == 6 * ONE
-    assert set(refused) == {"insufficient_balance"}
-    assert first.cash()[0] == 4 * ONE - 3 * 1_035_000
+    assert bought(connection) == gets * ONE
+    assert set(refused) == codes
+    assert first.cash()[0] == dollars * ONE // 4 - gets * 517_500
     books_balance(connection)
 
 
 def test_a_level_that_changed_and_changed_back_is_new_once_the_recorder_saw_it(connection: Connection) -> None:
     run = Run(connection, venues(connection))
     run.buy(run.execution(), 10 * ONE)
+    ensure_partitions(connection, now().date(), days_ahead=1)
     filled_at = rows(connection, "SELECT max(filled_at) AS at FROM trading.fills")[0]["at"]
 
     def delta(after_s: float, price: int, size_after: int) -> None:
