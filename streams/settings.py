@@ -285,6 +285,26 @@ class Settings(SignIn, Places):
         description="A person's flatten sells down to this much below the best bid it found.",
     )
 
+    # -- paper ------------------------------------------------------------------------------------------------------
+    paper_fidelity: Literal["pessimistic", "realistic", "optimistic"] = Field(
+        "realistic", description="What paper assumes where real books cannot tell; see docs/how-to/go-live.md."
+    )
+    paper_cash_usd: Amount = Field(
+        Decimal("10000"),
+        ge=0,
+        le=100_000_000,
+        description="Cash paid into the paper account of each venue, on Kalshi in equal parts to its exchange shards.",
+    )
+    paper_fade_probability: Amount = Field(
+        Decimal("0.25"),
+        ge=0,
+        le=1,
+        description="Realistic paper: chance that makers step back before an order that follows a first fill.",
+    )
+    paper_fade_usd: Amount = Field(
+        Decimal("0.01"), ge=0, le=1, description="How far makers step back on paper, per contract."
+    )
+
     # -- alerts -----------------------------------------------------------------------------------------------------
     recorder_stale_after_s: float = Field(
         60.0, gt=0, le=3_600, description="A recorder without heartbeat this long alarms."

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from orchestration.execution.booking import book_after_fill, book_entries
-from orchestration.execution.decide.ledger import FillFact, fill_entries, reversal_entries
-from orchestration.execution.late_fills import reopen_failed, reopen_late
+from orchestration.execution.booking import record_fill
+from orchestration.execution.late_fills import reopen_late
 from orchestration.execution.trading_context import TradingContext
 from orchestration.execution.venues.gateway import OrderKey, OrderReading
 from streams.logs import get_logger
 from streams.market.errors import StreamsError
-from streams.market.trading import ABSENT, NewFill, OrderRow, OrderState, Target
+from streams.market.trading import ABSENT, OrderRow, OrderState, Target
 from streams.storage.database import Connection
 from streams.storage.discovered.sweeps import keep_unreadable
 from streams.storage.store import orders
@@ -72,7 +71,7 @@ class OrderFollower:
         with self._connection.transaction():
             lock_market(self._connection, order.venue, order.market_id)
             for fill in reading.fills:
-                self._record_fill(order, fill)
+                record_fill(self._connection, self._context, order, fill)
             seen = sum(fill.contracts_e6 for fill in reading.fills)
             is_final = reading.is_final and (reading.filled_e6 is None or seen >= reading.filled_e6)
             orders.update_order(
@@ -96,40 +95,10 @@ class OrderFollower:
         elif order.state != "unknown":
             orders.update_order(self._connection, order_id, "unknown", reason="the venue does not show it yet")
 
-    def _record_fill(self, order: OrderRow, fill: NewFill) -> None:
-        before = orders.upsert_fill(self._connection, order, fill)
-        fact = fill_fact(order, fill)
-        has_failed = fill.state == "failed"
-        if before is None and not has_failed:
-            entries = fill_entries(fact)
-        elif before == "provisional" and has_failed:
-            entries = reversal_entries(fact)
-            reopen_failed(self._connection, order.execution_id)
-        else:
-            return
-        book_entries(self._connection, self._context, entries, fill.filled_at)
-        book_after_fill(self._connection, self._context, fact, fill.filled_at, has_failed=has_failed)
-
 
 def order_key(order: OrderRow, target: Target) -> OrderKey:
     """Return how the venue knows an order."""
     return OrderKey(order.client_order_id, order.venue_order_id, target, order.outcome, order.action, order.left_at)
-
-
-def fill_fact(order: OrderRow, fill: NewFill) -> FillFact:
-    """Return the ledger's view of a fill of an order."""
-    return FillFact(
-        fill_key=fill.venue_fill_id,
-        venue=order.venue,
-        market_id=order.market_id,
-        outcome=order.outcome,
-        action=order.action,
-        contracts_e6=fill.contracts_e6,
-        cash_e6=fill.cash_e6,
-        fee_e6=fill.fee_e6,
-        execution_id=order.execution_id,
-        order_id=order.order_id,
-    )
 
 
 def _open_state(reading: OrderReading) -> OrderState:

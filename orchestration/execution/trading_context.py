@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+import random
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
 
 from orchestration.execution.decide.plan import PlanPolicy
+from orchestration.execution.paper_account import PaperLedger
 from orchestration.execution.venues.gateway import Gateway
 from orchestration.execution.venues.kalshi import KalshiGateway
-from orchestration.execution.venues.paper import PaperGateway
+from orchestration.execution.venues.paper import ASSUMED_ROUND_TRIPS_MS, PaperGateway, PaperSources, books_read_at
+from orchestration.execution.venues.paper_matching import DRAW_SCALE, paper_profile
 from orchestration.execution.venues.polymarket import PolymarketGateway
 from streams.market.errors import ConfigurationError
 from streams.market.identity import Venue
+from streams.market.trading import Target
 from streams.market.units import CASH_SCALE, PRICE_SCALE
 from streams.market.venue_traits import TRAITS
 from streams.settings import Settings, check_intent
 from streams.storage.database import Connection
-from streams.storage.store.ledger import ledger_cash_e6
+from streams.storage.store.orders import round_trips_ms
 from streams.venues.common.http import http_client
 from streams.venues.credentials.keystore import Keystore
 from streams.venues.factory import kalshi_client, polymarket_client, polymarket_relayer
+
+_MEASURED = 200
+_FEWEST_MEASURED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +93,42 @@ async def open_trading_context(settings: Settings, connection: Connection) -> As
                 polymarket_client(settings, http), polymarket, polymarket_relayer(settings, http)
             ),
         }
+        context = TradingContext(settings, mode, gateways)
         for venue in simulated:
-            gateways[venue] = _simulated(gateways[venue], connection, mode)
-        yield TradingContext(settings, mode, gateways)
+            gateways[venue] = _on_paper(gateways[venue], connection, context)
+        yield context
 
 
-def _simulated(gateway: Gateway, connection: Connection, mode: str) -> Gateway:
-    return PaperGateway(gateway, lambda: ledger_cash_e6(connection, gateway.venue.value, mode))
+def _on_paper(gateway: Gateway, connection: Connection, context: TradingContext) -> PaperGateway:
+    """Return a gateway whose orders are simulated on the books of another."""
+    settings = context.settings
+    profile = paper_profile(
+        settings.paper_fidelity,
+        fade_probability_e6=int(settings.paper_fade_probability * DRAW_SCALE),
+        fade_e4=int(settings.paper_fade_usd * PRICE_SCALE),
+    )
+    account = PaperLedger(
+        connection,
+        gateway.venue,
+        context,
+        start_cash_e6=int(settings.paper_cash_usd * CASH_SCALE),
+        clock=_now,
+    )
+
+    async def delay_ms(target: Target) -> int:
+        if isinstance(gateway, PolymarketGateway):
+            return await gateway.taker_delay_ms(target, profile.taker_delay_ms)
+        return 0
+
+    @cache
+    def sampled_ms() -> Sequence[int]:
+        measured = round_trips_ms(connection, gateway.venue, _MEASURED)
+        return measured if len(measured) >= _FEWEST_MEASURED else ASSUMED_ROUND_TRIPS_MS[gateway.venue]
+
+    book_at = books_read_at(gateway, _now, asyncio.sleep)
+    sources = PaperSources(book_at, delay_ms, sampled_ms, random.Random(), _now)
+    return PaperGateway(gateway, account, profile, sources)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

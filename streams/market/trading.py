@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from streams.market.documents import JsonDocument
 from streams.market.fees import FeeSchedule, from_json
-from streams.market.identity import MarketRef, Outcome, Venue, market_key
+from streams.market.identity import MarketRef, Outcome, Side, Venue, market_key
 from streams.market.listing import MarketTerms
 from streams.market.units import cash_e6_of
 
@@ -335,3 +335,13 @@ class NewFill:
     state: FillState
     filled_at: datetime
     payload: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class LevelTaken:
+    """What a paper fill took of a level of a real book, YES terms, and the size which that level showed."""
+
+    side: Side
+    price_e4: int
+    shown_e6: int
+    taken_e6: int

@@ -20,6 +20,7 @@ class VenueTraits:
         pays_on_redemption: A market's result does not move cash by itself; the payout arrives with a redemption.
         rounds_payouts: What a market pays an account is rounded down to a step that a setting states; elsewhere it is
             exact.
+        exchange_shards: Whose cash is kept apart, each paying for its own markets; empty: one pot pays for all.
     """
 
     buys_spend_dollars: bool
@@ -27,6 +28,7 @@ class VenueTraits:
     pays_matched_early: bool
     pays_on_redemption: bool
     rounds_payouts: bool
+    exchange_shards: tuple[int, ...]
 
 
 TRAITS: Mapping[Venue, VenueTraits] = MappingProxyType(
@@ -37,6 +39,7 @@ TRAITS: Mapping[Venue, VenueTraits] = MappingProxyType(
             pays_matched_early=True,
             pays_on_redemption=False,
             rounds_payouts=True,
+            exchange_shards=(0, 1, 2, 3),
         ),
         Venue.POLYMARKET: VenueTraits(
             buys_spend_dollars=True,
@@ -44,6 +47,7 @@ TRAITS: Mapping[Venue, VenueTraits] = MappingProxyType(
             pays_matched_early=False,
             pays_on_redemption=True,
             rounds_payouts=False,
+            exchange_shards=(),
         ),
     }
 )

@@ -26,7 +26,7 @@ from streams.venues.common.responses import read
 from streams.venues.credentials.keys import PolymarketCredentials
 from streams.venues.polymarket.amounts import Amounts
 from streams.venues.polymarket.client import PolymarketClient
-from streams.venues.polymarket.clob.market_data import book_of
+from streams.venues.polymarket.clob.market_data import book_of, taker_delay_of
 from streams.venues.polymarket.clob.orders import parse_trade
 from streams.venues.polymarket.data import portfolio
 from streams.venues.polymarket.errors import HeartbeatMismatch
@@ -36,7 +36,7 @@ from streams.venues.polymarket.signing import SignedOrder, build_order
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "venues" / "polymarket-samples.md"
 KINDS = ("gamma_", "clob_", "data_", "geoblock")
 UNREAD = (
-    "gamma_event", "gamma_tags", "gamma_series", "gamma_public_search", "clob_clob_market_info", "clob_market",
+    "gamma_event", "gamma_tags", "gamma_series", "gamma_public_search", "clob_market",
     "clob_simplified_markets_page", "data_v1_trades", "data_v2_trades", "data_v2_value", "data_v2_holders",
 )  # fmt: skip
 """Responses to requests that the client does not make."""
@@ -101,6 +101,7 @@ SCALARS: dict[str, Call] = {
 ROWS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "gamma_market": ("a row of GET /markets/keyset", parse_market),
     "clob_book": ("a row of POST /books", book_of),
+    "clob_clob_market_info": ("GET /clob-markets/{id}", lambda answer: taker_delay_of(answer, answer["c"])),
     "clob_trade_2024": ("a row of GET /data/trades", lambda row: parse_trade(row, WALLET.api_key, WALLET.wallet)),
     "data_v1_positions": ("GET /positions", lambda rows: [portfolio.parse_position(row) for row in rows]),
 }

@@ -1,15 +1,19 @@
-"""Simulated fills against real books: what the venue's book holds at the moment of sending is what is filled.
+"""A venue whose books are real and whose orders are not: fills are computed from the book at an order's arrival.
 
-The books are not changed by it, so the same contracts can be bought again; figures of paper trading are upper bounds.
+An order leaves, is on its way for half of a sampled round trip, is held back where its market does so, and then meets
+the real book less what the account has taken of it. What is computed stands in `paper_matching`; what the account
+holds is in the warehouse's rows (`PaperAccount`). Clock, chance, times and books come from outside (`PaperSources`).
 """
 
 from __future__ import annotations
 
+import random
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
 
-from orchestration.execution.decide.plan import leg_book
 from orchestration.execution.venues.gateway import (
     AwaitedMarket,
     Gateway,
@@ -21,56 +25,141 @@ from orchestration.execution.venues.gateway import (
     Payouts,
     PreparedOrder,
 )
+from orchestration.execution.venues.paper_matching import (
+    DRAW_SCALE,
+    LevelKey,
+    PaperMatch,
+    PaperProfile,
+    PaperReject,
+    PaperState,
+    book_left,
+    match_order,
+    way_ms,
+)
 from streams.market.errors import Refused
-from streams.market.events import BookSnapshot, Levels
-from streams.market.fees import taker_fee_e6
+from streams.market.events import BookSnapshot
 from streams.market.identity import Venue
-from streams.market.trading import NewFill, Target
-from streams.market.units import PRICE_SCALE, cash_e6_of
+from streams.market.trading import LevelTaken, Target
 
-START_CASH_E6 = 10_000_000_000
-"""Ten thousand dollars on each venue."""
+BookAt = Callable[[Target, datetime], Awaitable[BookSnapshot | None]]
+"""Returns a market's book at an instant that may lie ahead; None when there is none."""
+Matching = Callable[[PaperState], PaperMatch | PaperReject]
+ASSUMED_ROUND_TRIPS_MS: Mapping[Venue, Sequence[int]] = {
+    Venue.KALSHI: (20, 35, 50, 65, 80),
+    Venue.POLYMARKET: (60, 107, 155, 202, 250),
+}
+"""What is drawn from until enough orders of our own were measured: an even spread over what was reported."""
+
+
+class PaperAccount(Protocol):
+    """What the paper orders of a venue hold and have taken, by whichever process they were sent."""
+
+    def gone(self, market_id: str) -> Mapping[LevelKey, LevelTaken]:
+        """Return what is gone of a market's levels."""
+
+    def cash_by_shard(self) -> Mapping[int | None, int]:
+        """Return the cash by exchange shard; under None where the venue has one pot."""
+
+    def fill(
+        self, client_order_id: str, spec: OrderSpec, arrived_at: datetime, match: Matching
+    ) -> PaperMatch | PaperReject | None:
+        """Match an order with nobody else doing so, and keep its fills; None when it is not under way any more."""
+
+    def reading(self, client_order_id: str) -> OrderReading:
+        """Return what became of an order."""
+
+
+@dataclass(frozen=True, slots=True)
+class PaperSources:
+    """All in which two runs of the same orders may differ.
+
+    Attributes:
+        book_at: Where the book at an order's arrival comes from.
+        delay_ms: How long a market holds an order back that takes what is there.
+        round_trips_ms: Sampled times from sending an order to its answer.
+        random: Throws the draws of an order; they are kept in its request.
+        clock: What time it is.
+    """
+
+    book_at: BookAt
+    delay_ms: Callable[[Target], Awaitable[int]]
+    round_trips_ms: Callable[[], Sequence[int]]
+    random: random.Random
+    clock: Callable[[], datetime]
+
+
+def books_read_at(venue: Gateway, clock: Callable[[], datetime], sleep: Callable[[float], Awaitable[None]]) -> BookAt:
+    """Return a source of books that waits for the instant and then asks the venue."""
+
+    async def read(target: Target, at: datetime) -> BookSnapshot | None:
+        await sleep(max(0.0, (at - clock()).total_seconds()))
+        return (await venue.books([target])).get(target.market_id)
+
+    return read
 
 
 class PaperGateway:
-    """A venue whose books are real and whose orders are not. `ledger_cash` says what the account has left."""
+    """A venue account on paper.
+
+    Args:
+        venue: Whose books are used.
+        account: What it holds.
+        profile: What is assumed of that which the books cannot show.
+        sources: Clock, chance, times and the book at arrival.
+    """
 
     is_simulated = True
 
-    def __init__(self, venue: Gateway, ledger_cash: Callable[[], int]) -> None:
+    def __init__(self, venue: Gateway, account: PaperAccount, profile: PaperProfile, sources: PaperSources) -> None:
         self.venue: Venue = venue.venue
         self.buys_spend_dollars = venue.buys_spend_dollars
         self._venue = venue
-        self._ledger_cash = ledger_cash
+        self._account = account
+        self._profile = profile
+        self._sources = sources
         self._specs: dict[str, OrderSpec] = {}
-        self._readings: dict[str, OrderReading] = {}
 
     async def books(self, targets: Sequence[Target]) -> Mapping[str, BookSnapshot]:
-        """Return the venue's real books."""
-        return await self._venue.books(targets)
+        """Return the venue's real books, less what the account has taken of them."""
+        books = await self._venue.books(targets)
+        return {market_id: book_left(book, self._account.gone(market_id)) for market_id, book in books.items()}
 
     def prepare(self, spec: OrderSpec) -> PreparedOrder:
-        """Note the order under a new id."""
-        client_order_id = f"paper-{uuid.uuid4()}"
+        """Note the order under a new id, with its draws."""
+        chance = self._sources.random
+        client_order_id = f"paper-{uuid.UUID(int=chance.getrandbits(128), version=4)}"
+        latency = way_ms(self._sources.round_trips_ms(), self._profile, chance.randrange(DRAW_SCALE))
         self._specs[client_order_id] = spec
-        return PreparedOrder(client_order_id, {"paper": True})
+        return PreparedOrder(
+            client_order_id, {"paper": True, "latency_ms": latency, "fade_draw": chance.randrange(DRAW_SCALE)}
+        )
 
     async def send(self, order: PreparedOrder) -> str | None:
-        """Fill the order from the book as it is now."""
-        spec = self._specs[order.client_order_id]
-        snapshot = (await self._venue.books([spec.target])).get(spec.target.market_id)
-        book = None if snapshot is None else leg_book(snapshot, spec.outcome, 0)
-        levels: Levels = [] if book is None else (book.asks if spec.action == "buy" else book.bids)
+        """Let the order arrive, and fill it from the book as it is then.
+
+        Raises:
+            Refused: As the venue would, or when the order was given up while it was on its way.
+        """
+        spec = self._specs.pop(order.client_order_id)
+        delay_ms = await self._sources.delay_ms(spec.target)
         order.check()
-        fills = tuple(_fill(order.client_order_id, number, *piece, spec) for number, piece in _pieces(spec, levels))
-        self._readings[order.client_order_id] = OrderReading(
-            True, is_final=True, venue_order_id=order.client_order_id, fills=fills, status="paper"
-        )
+        arrives_at = self._sources.clock() + timedelta(milliseconds=order.request["latency_ms"] + delay_ms)
+        snapshot = await self._sources.book_at(spec.target, arrives_at)
+        fade_draw = order.request["fade_draw"]
+
+        def match(state: PaperState) -> PaperMatch | PaperReject:
+            return match_order(spec, snapshot, state, self._profile, fade_draw)
+
+        result = self._account.fill(order.client_order_id, spec, self._sources.clock(), match)
+        if result is None:
+            raise Refused("order_not_open", "it was given up before it arrived")
+        if isinstance(result, PaperReject):
+            raise Refused(result.code, result.detail)
         return order.client_order_id
 
     async def read(self, key: OrderKey) -> OrderReading:
-        """Return what was filled; an order of a former process is not known any more."""
-        return self._readings.get(key.client_order_id, OrderReading(is_found=False))
+        """Return what was filled, whichever process has sent it; an order that has not arrived is not known."""
+        return self._account.reading(key.client_order_id)
 
     async def cancel(self, key: OrderKey) -> None:
         """Nothing rests."""
@@ -83,12 +172,12 @@ class PaperGateway:
         return []
 
     async def cash_e6(self) -> int:
-        """Return what the ledger leaves of the start cash."""
-        return self._ledger_cash() or START_CASH_E6
+        """Return the account's cash."""
+        return sum(self._account.cash_by_shard().values())
 
     async def cash_by_shard(self) -> Mapping[int | None, int]:
-        """Return the same: paper has one pot."""
-        return {None: await self.cash_e6()}
+        """Return the cash that orders can use."""
+        return self._account.cash_by_shard()
 
     async def payouts(self, markets: Sequence[AwaitedMarket]) -> Payouts:
         """Return the markets whose settlement is known; they pay at once."""
@@ -98,30 +187,3 @@ class PaperGateway:
     async def redeem(self, target: Target) -> str:
         """Nothing is owed: what a market pays is taken as paid at once."""
         raise Refused("nothing_owed", "paper is paid at once")
-
-
-def _pieces(spec: OrderSpec, levels: Levels) -> list[tuple[int, tuple[int, int]]]:
-    left, dollars = spec.size_e6, spec.spend_e6
-    pieces: list[tuple[int, int]] = []
-    for price, size in levels:
-        is_acceptable = price <= spec.limit_price_e4 if spec.action == "buy" else price >= spec.limit_price_e4
-        part = min(size, left if dollars is None else dollars * PRICE_SCALE // price)
-        if not is_acceptable or part <= 0:
-            break
-        pieces.append((price, part))
-        left -= part
-        dollars = None if dollars is None else dollars - cash_e6_of(price, part, paying=True)
-    return list(enumerate(pieces))
-
-
-def _fill(client_order_id: str, number: int, price: int, size: int, spec: OrderSpec) -> NewFill:
-    is_buy = spec.action == "buy"
-    return NewFill(
-        venue_fill_id=f"{client_order_id}:{number}",
-        contracts_e6=size,
-        cash_e6=cash_e6_of(price, size, paying=is_buy),
-        fee_e6=taker_fee_e6(price, size, spec.target.schedule, is_buy=is_buy),
-        state="confirmed",
-        filled_at=datetime.now(UTC),
-        payload={"paper": True, "price_e4": price},
-    )

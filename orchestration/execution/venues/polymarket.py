@@ -49,6 +49,7 @@ from streams.venues.polymarket.chain.calldata import (
 from streams.venues.polymarket.chain.relayer import Relayer
 from streams.venues.polymarket.client import PolymarketClient
 from streams.venues.polymarket.clob.account import asset_of
+from streams.venues.polymarket.clob.market_data import TakerDelay
 from streams.venues.polymarket.clob.orders import FillState as TokenFill
 from streams.venues.polymarket.clob.orders import TradeState
 from streams.venues.polymarket.contracts import COLLATERAL_ADAPTER, CONDITIONAL_TOKENS, NEG_RISK_COLLATERAL_ADAPTER
@@ -78,6 +79,7 @@ class PolymarketGateway:
         self._key = credentials
         self._relayer = relayer
         self._ticks: dict[str, int] = {}
+        self._delays: dict[str, TakerDelay] = {}
 
     @property
     def _credentials(self) -> PolymarketCredentials:
@@ -91,6 +93,18 @@ class PolymarketGateway:
         books = await self._client.books(list(tokens), tokens)
         self._ticks |= {book.market_id: book.tick_e4 for book in books if book.tick_e4}
         return {book.market_id: book for book in books}
+
+    async def taker_delay_ms(self, target: Target, held_ms: int) -> int:
+        """Return how long a market holds back an order that takes; asked for once, as it is a market's own.
+
+        Args:
+            target: Which market.
+            held_ms: The venue's usual time, of which a market only says whether it applies.
+        """
+        if target.market_id not in self._delays:
+            self._delays[target.market_id] = await self._client.taker_delay(target.market_id)
+        delay = self._delays[target.market_id]
+        return delay.sports_s * 1_000 if delay.sports_s else held_ms if delay.is_held else 0
 
     def prepare(self, spec: OrderSpec) -> PreparedOrder:
         """Build and sign a fill-and-kill order; its id is the hash of what was signed."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from streams.market.identity import Outcome, Venue
-from streams.storage.database import Connection, fetch_all, fetch_int
-from streams.storage.store.guards.locks import hold_market
+from streams.storage.database import Connection, fetch_all, fetch_int, fetch_one
+from streams.storage.store.guards.locks import hold_account, hold_market
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,27 @@ class MarketSum:
     paid_e6: int
     payouts: int
     has_result: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Deposits:
+    """What was paid into an account, and in how many entries."""
+
+    number: int
+    cash_e6: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShardCash:
+    """What the markets of one exchange shard have moved; None for those whose shard is not known."""
+
+    shard: int | None
+    cash_e6: int
+
+
+def lock_account(connection: Connection, venue: str, mode: str) -> None:
+    """Keep others from trading with a simulated account until the end of the transaction."""
+    hold_account(connection, venue, mode)
 
 
 def lock_market(connection: Connection, venue: str, market_id: str) -> None:
@@ -91,6 +112,33 @@ def ledger_cash_e6(connection: Connection, venue: str, mode: str) -> int:
     return fetch_int(
         connection,
         "SELECT coalesce(sum(cash_e6), 0)::bigint FROM trading.cash_totals WHERE venue = %s AND mode = %s",
+        (venue, mode),
+    )
+
+
+def deposits(connection: Connection, venue: str, mode: str) -> Deposits:
+    """Return what was paid into the account at a venue."""
+    found = fetch_one(
+        connection,
+        Deposits,
+        """SELECT count(*) AS number, coalesce(sum(cash_e6), 0)::bigint AS cash_e6 FROM trading.ledger
+           WHERE venue = %s AND mode = %s AND kind = 'deposit'""",
+        (venue, mode),
+    )
+    assert found is not None
+    return found
+
+
+def shard_cash(connection: Connection, venue: str, mode: str) -> list[ShardCash]:
+    """Return the cash that the markets of a venue have moved, by their exchange shard."""
+    return fetch_all(
+        connection,
+        ShardCash,
+        """SELECT (v.terms ->> 'exchange_index')::int AS shard, sum(l.cash_e6)::bigint AS cash_e6
+           FROM trading.ledger AS l
+           LEFT JOIN raw.market_state AS s ON s.venue = l.venue AND s.market_id = l.market_id
+           LEFT JOIN raw.market_versions AS v USING (version_id)
+           WHERE l.venue = %s AND l.mode = %s AND l.market_id IS NOT NULL GROUP BY 1""",
         (venue, mode),
     )
 

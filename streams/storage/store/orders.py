@@ -11,8 +11,8 @@ from psycopg.types.json import Jsonb
 
 from streams.market.documents import JsonDocument
 from streams.market.identity import Venue
-from streams.market.trading import ABSENT, UNRESOLVED, FillState, NewFill, OrderRow, OrderState
-from streams.storage.database import Connection, fetch_all, fetch_int
+from streams.market.trading import ABSENT, UNRESOLVED, FillState, LevelTaken, NewFill, OrderRow, OrderState
+from streams.storage.database import Connection, fetch_all, fetch_int, fetch_one
 
 _SELECT = """SELECT o.order_id, i.execution_id, i.leg_no, i.purpose, o.venue, i.market_id, i.outcome, i.action,
     i.limit_price_e4, i.size_e6, i.spend_e6, i.reserved_e6, o.client_order_id, o.venue_order_id, o.state, o.reason,
@@ -123,6 +123,13 @@ def order_state(connection: Connection, order_id: int) -> str:
     return str(row["state"])
 
 
+def load_named(connection: Connection, venue: Venue, client_order_id: str) -> OrderRow | None:
+    """Return the order that we sent to a venue under an id; None if there is none."""
+    return fetch_one(
+        connection, _order, f"{_SELECT} WHERE o.venue = %s AND o.client_order_id = %s", (venue.value, client_order_id)
+    )
+
+
 def load_orders(connection: Connection, execution_id: int) -> list[OrderRow]:
     """Return the orders of an execution, in the order they were written."""
     return fetch_all(connection, _order, f"{_SELECT} WHERE i.execution_id = %s ORDER BY o.order_id", (execution_id,))
@@ -228,6 +235,70 @@ def upsert_fill(connection: Connection, order: OrderRow, fill: NewFill) -> FillS
         ),
     )
     return None
+
+
+def load_fills(connection: Connection, order_id: int) -> list[NewFill]:
+    """Return the fills of an order, in the order they were written."""
+    return fetch_all(
+        connection,
+        NewFill,
+        """SELECT venue_fill_id, contracts_e6, cash_e6, fee_e6, state, filled_at, payload
+           FROM trading.fills WHERE order_id = %s ORDER BY fill_id""",
+        (order_id,),
+    )
+
+
+def has_fills(connection: Connection, execution_id: int) -> bool:
+    """Whether any order of an execution has filled."""
+    row = connection.execute(
+        """SELECT 1 AS x FROM trading.intents AS i JOIN trading.orders AS o USING (intent_id)
+           JOIN trading.fills AS f USING (order_id)
+           WHERE i.execution_id = %s AND f.state <> 'failed' LIMIT 1""",
+        (execution_id,),
+    ).fetchone()
+    return row is not None
+
+
+def load_taken(connection: Connection, mode: str, venue: Venue, market_id: str) -> list[LevelTaken]:
+    """Return what simulated fills took of a market's levels, oldest first.
+
+    A level whose recorded changes show another size since is a new one, even where it shows the same size again; what
+    is received within a second of a fill may have happened before it and does not count.
+    """
+    return fetch_all(
+        connection,
+        LevelTaken,
+        """SELECT t.side, t.price_e4, t.shown_e6, t.taken_e6 FROM (
+               SELECT f.fill_id, f.filled_at, f.payload ->> 'side' AS side, (f.payload ->> 'level_e4')::int AS price_e4,
+                   (f.payload ->> 'shown_e6')::bigint AS shown_e6, f.contracts_e6 AS taken_e6
+               FROM trading.fills AS f JOIN trading.orders AS o USING (order_id)
+               JOIN trading.intents AS i USING (intent_id) JOIN trading.executions AS e USING (execution_id)
+               WHERE f.venue = %(venue)s AND f.market_id = %(market_id)s AND f.state <> 'failed'
+                 AND f.payload ? 'shown_e6' AND e.mode = %(mode)s
+           ) AS t
+           WHERE NOT EXISTS (
+               SELECT FROM raw.book_deltas_v1 AS d
+               WHERE d.venue = %(venue)s AND d.market_id = %(market_id)s AND d.side = t.side
+                 AND d.price_e4 = t.price_e4 AND d.size_after_e6 <> t.shown_e6
+                 AND d.received_at > t.filled_at + interval '1 second')
+           ORDER BY t.fill_id""",
+        {"venue": venue.value, "market_id": market_id, "mode": mode},
+    )
+
+
+def round_trips_ms(connection: Connection, venue: Venue, limit: int) -> list[int]:
+    """Return how long the last orders that really left took to be answered, in milliseconds.
+
+    An answer that took a second or more was given by a read or a market's delay.
+    """
+    rows = connection.execute(
+        """SELECT (extract(epoch FROM answered_at - sent_at) * 1000)::int AS ms FROM trading.orders
+           WHERE venue = %s AND answered_at > sent_at AND answered_at < sent_at + interval '1 second'
+             AND NOT request ? 'paper'
+           ORDER BY order_id DESC LIMIT %s""",
+        (venue.value, limit),
+    ).fetchall()
+    return [row["ms"] for row in rows]
 
 
 def unconfirmed_bought_e6(connection: Connection, execution_id: int) -> dict[int, int]:

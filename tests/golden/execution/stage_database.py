@@ -20,17 +20,19 @@ from psycopg import sql
 
 from app import operator_actions as acts
 from orchestration.execution.edge_monitor.monitor import EdgeMonitor
+from orchestration.execution.paper_account import PaperLedger
 from orchestration.execution.settlement_cycle import run_cycle
 from orchestration.execution.trade_signal import SignalTrader
 from orchestration.execution.trading_context import TradingContext
 from orchestration.execution.venues.gateway import Gateway, OrderSpec, PreparedOrder
-from orchestration.execution.venues.paper import PaperGateway
+from orchestration.execution.venues.paper import PaperGateway, PaperSources, books_read_at
+from orchestration.execution.venues.paper_matching import paper_profile
 from streams.market.book import Book
 from streams.market.events import BookSnapshot, Quote
 from streams.market.identity import Venue
+from streams.market.trading import Target
 from streams.storage.database import Connection, connect
 from streams.storage.recording import commit_batch, open_segment
-from streams.storage.store.ledger import ledger_cash_e6
 from streams.storage.store.signals import load_actionable
 from tests.golden.execution.stage import Plain, RecordedBatch, settings_of
 from tests.support.fake_venue import (
@@ -130,13 +132,24 @@ class Life:
         self._settings = given.model_copy(update=slow)
         self.venues = {venue: ScriptedVenue(venue, connection, faults.get(venue.value, {})) for venue in Venue}
         gateways: dict[Venue, Gateway] = dict(self.venues)
-        if is_paper:
-            gateways = {venue: PaperGateway(fake, self._paper_cash(venue)) for venue, fake in self.venues.items()}
         self._accounts = TradingContext(self._settings, "paper" if is_paper else "live", gateways)
+        if is_paper:
+            gateways.update({venue: self._on_paper(fake) for venue, fake in self.venues.items()})
         self._signals = 0
 
-    def _paper_cash(self, venue: Venue) -> Callable[[], int]:
-        return lambda: ledger_cash_e6(self.connection, venue.value, "paper")
+    def _on_paper(self, fake: ScriptedVenue) -> PaperGateway:
+        async def at_once(_: float) -> None:
+            return None
+
+        async def without_delay(_: Target) -> int:
+            return 0
+
+        account = PaperLedger(self.connection, fake.venue, self._accounts, start_cash_e6=10_000_000_000, clock=_now)
+        sources = PaperSources(
+            books_read_at(fake, _now, at_once), without_delay, lambda: (60,), random.Random(fake.venue), _now
+        )
+        profile = paper_profile("realistic", fade_probability_e6=250_000, fade_e4=100)
+        return PaperGateway(fake, account, profile, sources)
 
     def quote(self, edge_e4: int = 400, depth_e6: int | None = None, seed: int = 5) -> None:
         """Quote both markets anew."""
@@ -203,6 +216,10 @@ class Life:
         """Return the rows of all trading tables, and what would be taken up next."""
         actionable = [found.signal_id for found in load_actionable(self.connection, 0, 9, 9)]
         return [*dump(self.connection, "trading", TRADING), {"actionable": actionable}]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 Story = Callable[[Life], Coroutine[Any, Any, None]]

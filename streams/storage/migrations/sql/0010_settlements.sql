@@ -1,6 +1,8 @@
 -- What each market paid: settlement is what should stand in the ledger less what does, whenever either of them changes.
 
 CREATE INDEX ledger_market ON trading.ledger (venue, market_id) WHERE market_id IS NOT NULL;
+-- What simulated orders took of a market's levels is read before each of them.
+CREATE INDEX fills_taken ON trading.fills (venue, market_id) WHERE payload ? 'shown_e6';
 
 -- One row per market of an account that has paid: the result its ledger entries were computed with.
 CREATE TABLE trading.settlements (

@@ -60,7 +60,15 @@ def hold(connection: psycopg.Connection[Any], lock: Lock, within_s: float | None
 
 def hold_market(connection: Connection, venue: str, market_id: str) -> None:
     """Take the lock of a market until the end of the transaction; its row is made by the first who needs it."""
-    name = f"market:{market_key(venue, market_id)}"
+    _hold_named(connection, f"market:{market_key(venue, market_id)}")
+
+
+def hold_account(connection: Connection, venue: str, mode: str) -> None:
+    """Take the lock of a simulated account until the end of the transaction; before that of a market."""
+    _hold_named(connection, f"account:{mode}:{venue}")
+
+
+def _hold_named(connection: Connection, name: str) -> None:
     if connection.execute("SELECT name FROM trading.locks WHERE name = %s FOR UPDATE", (name,)).fetchone() is None:
         connection.execute("INSERT INTO trading.locks (name) VALUES (%s) ON CONFLICT DO NOTHING", (name,))
         connection.execute("SELECT FROM trading.locks WHERE name = %s FOR UPDATE", (name,))

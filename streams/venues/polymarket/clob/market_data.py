@@ -14,10 +14,13 @@ from streams.market.events import BookSnapshot
 from streams.market.identity import Outcome, Venue
 from streams.market.units import PRICE_ONE_E4, PRICE_SCALE
 from streams.venues.common.decimals import plain_decimal, wire_ms, wire_price_e4, wire_seconds
-from streams.venues.common.listed_fields import ornament
+from streams.venues.common.listed_fields import flag, id_as_asked, lag_s, ornament
 from streams.venues.common.paging import Candle
 from streams.venues.polymarket.market_frames import TokenRef, book_levels
 from streams.venues.polymarket.wire import BookLevel
+
+_LONGEST_DELAY_S = 10
+"""Known are 1 and 3."""
 
 
 def book_of(document: dict[str, Any], tokens: Mapping[str, TokenRef] | None = None) -> BookSnapshot:
@@ -58,6 +61,26 @@ def _id_of(document: dict[str, Any], name: str) -> str:
     if not isinstance(value, str) or not value:
         raise InvalidAmount(f"{name} is no id")
     return value
+
+
+class TakerDelay(NamedTuple):
+    """How a market holds back orders that take: seconds of a sports market, and whether for the venue's usual time."""
+
+    sports_s: int
+    is_held: bool
+
+
+def taker_delay_of(document: dict[str, Any], market_id: str) -> TakerDelay:
+    """Return the delays in an answer of GET /clob-markets.
+
+    Raises:
+        KeyError, InvalidAmount: If it is of another market, or a delay that no order is held back for.
+    """
+    id_as_asked(document, "c", market_id)
+    sports_s = lag_s(document.get("sd") or 0)
+    if sports_s > _LONGEST_DELAY_S:
+        raise InvalidAmount(f"a delay of {sports_s} s")
+    return TakerDelay(sports_s, flag(document, "itode", default=False))
 
 
 class HistoryPoint(NamedTuple):

@@ -1,4 +1,4 @@
-"""The CLOB's public data: books and price histories."""
+"""The CLOB's public data: books, delays and price histories."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from streams.market.errors import InvalidAmount, MalformedFrame
 from streams.market.events import BookSnapshot
 from streams.market.identity import Outcome
 from streams.venues.common.paging import Candle, Items
-from streams.venues.common.responses import read_page
-from streams.venues.polymarket.clob.market_data import book_of, history_of, history_point
+from streams.venues.common.responses import document_of, read, read_page
+from streams.venues.polymarket.clob.market_data import TakerDelay, book_of, history_of, history_point, taker_delay_of
 from streams.venues.polymarket.market_frames import TokenRef
 from streams.venues.polymarket.transport import PolymarketTransport
 
@@ -35,6 +35,11 @@ class PublicReads(PolymarketTransport):
             found += books
             unreadable += books.unreadable
         return Items(found, unreadable)
+
+    async def taker_delay(self, market_id: str) -> TakerDelay:
+        """Return how a market holds back orders that take."""
+        raw = await self._get("clob", f"/clob-markets/{market_id}")
+        return read(document_of(raw), lambda document: taker_delay_of(document, market_id))
 
     async def prices_history(
         self,

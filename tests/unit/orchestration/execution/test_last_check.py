@@ -12,16 +12,12 @@ import pytest
 from pydantic import SecretStr
 
 from orchestration.execution.decide.risk_checks import Refusal
-from orchestration.execution.venues.gateway import Gateway, HeldBack, OrderSpec, PreparedOrder
+from orchestration.execution.venues.gateway import Gateway, HeldBack, PreparedOrder
 from orchestration.execution.venues.kalshi import KalshiGateway
-from orchestration.execution.venues.paper import PaperGateway
 from orchestration.execution.venues.polymarket import PolymarketGateway
 from streams.market.errors import StreamsError
-from streams.market.events import BookSnapshot
-from streams.market.fees import KalshiFeeSchedule
 from streams.market.identity import Venue
-from streams.market.listing import MarketTerms
-from streams.market.trading import RefusalReason, Target
+from streams.market.trading import RefusalReason
 from streams.settings import Settings
 from streams.venues.common.endpoints import endpoints
 from streams.venues.common.http import HttpRequest, call
@@ -130,24 +126,3 @@ def test_a_check_on_a_connection_that_stands_already_comes_before_the_second_req
     assert b"first" in wire.received
     assert b"second" not in wire.received
     assert wire.received.count(b"POST") == 1
-
-
-def test_paper_fills_nothing_that_is_kept_back() -> None:
-    class Books:
-        venue = Venue.KALSHI
-        buys_spend_dollars = False
-
-        async def books(self, targets: list[Target]) -> dict[str, BookSnapshot]:
-            return {"KXA-1": BookSnapshot(Venue.KALSHI, "KXA-1", bids=[], asks=[(5_000, 9_000_000)])}
-
-    async def main() -> None:
-        paper = PaperGateway(Books(), lambda: 1)  # type: ignore[arg-type]
-        target = Target(Venue.KALSHI, "KXA-1", MarketTerms(), KalshiFeeSchedule())
-        prepared = paper.prepare(OrderSpec(target, "yes", "buy", 6_000, 1_000_000))
-        with pytest.raises(HeldBack):
-            await paper.send(PreparedOrder(prepared.client_order_id, prepared.request, keep_back))
-        assert paper._readings == {}
-        assert await paper.send(prepared) == prepared.client_order_id
-        assert len(paper._readings) == 1
-
-    asyncio.run(main())

@@ -164,3 +164,13 @@ def reading(status: str) -> OrderReading:
 def test_only_an_order_that_cannot_fill_any_more_is_final(status: str, is_final: bool, told: str) -> None:
     found = reading(status)
     assert (found.is_found, found.is_final, found.status) == (True, is_final, told)
+
+
+@pytest.mark.parametrize(("body", "ms"), [({}, 0), ({"itode": True}, 150), ({"sd": 3, "itode": True}, 3_000)])
+def test_a_markets_delay_is_asked_for_once(body: dict[str, Any], ms: int) -> None:
+    async def twice(gateway: PolymarketGateway) -> list[int]:
+        return [await gateway.taker_delay_ms(target(), 150) for _ in range(2)]
+
+    found, requests = asked((200, {"c": "M", **body}), use=twice)
+    assert found == [ms, ms]
+    assert len(requests) == 1

@@ -158,6 +158,22 @@ def test_books_are_asked_for_by_post_and_read_in_yes_terms() -> None:
     assert (book.bids, book.asks, book.venue_sent_ms) == ([(6_000, 5_000_000)], [(7_000, 7_000_000)], 1786904243902)
 
 
+@pytest.mark.parametrize(
+    ("body", "delay"),
+    [({}, (0, False)), ({"sd": 3}, (3, False)), ({"itode": True}, (0, True)), ({"sd": 0, "itode": False}, (0, False))],
+)
+def test_a_market_says_how_it_holds_back_takers(body: dict[str, Any], delay: tuple[int, bool]) -> None:
+    stub = Stub((200, {"c": "0xAB", **body}))
+    assert ask(stub, lambda client: client.taker_delay("0xab"), signed=False) == delay
+    assert stub.requests[0].url.path.endswith("/clob-markets/0xab")
+
+
+@pytest.mark.parametrize("body", [{"c": "0xcd"}, {"sd": 3}, {"c": "0xab", "sd": 11}, {"c": "0xab", "sd": "soon"}])
+def test_a_delay_of_another_market_or_beyond_all_known_ones_is_unreadable(body: dict[str, Any]) -> None:
+    with pytest.raises(TransientError):
+        ask(Stub((200, body)), lambda client: client.taker_delay("0xab"), signed=False)
+
+
 def test_a_history_is_in_yes_terms_without_the_extra_present_point() -> None:
     body = {"history": [{"t": 120, "p": 0.25}, {"t": 150, "p": 0.3}, {"t": 999, "p": 0.9}]}
     stub = Stub((200, body))
