@@ -17,7 +17,7 @@ from psycopg.types.json import Jsonb
 
 from orchestration.execution.follow_orders import OrderFollower
 from orchestration.execution.paper_account import PaperLedger
-from orchestration.execution.settlement import ensure_deposits
+from orchestration.execution.settlement import ensure_deposits, settle
 from orchestration.execution.settlement_cycle import run_cycle
 from orchestration.execution.trade_signal import SignalTrader
 from orchestration.execution.trading_context import TradingContext
@@ -313,6 +313,31 @@ def test_a_signal_is_traded_once_from_what_is_there_and_its_books_balance(connec
     balances = rows(connection, "SELECT cash_e6 - ledger_cash_e6 AS difference FROM trading.balances")
     assert [row["difference"] for row in balances] == [0, 0]
     books_balance(connection)
+
+
+def test_a_scalar_result_pays_paper_in_the_venues_whole_steps_once_and_a_corrected_one_anew(
+    connection: Connection,
+) -> None:
+    """Three and a third contracts at 0.3333: the account gets whole cents, and what the step leaves is booked too."""
+    run = Run(connection, venues(connection), cash_e6=40 * ONE)
+    number = run.execution()
+    run.buy(number, 3_330_000)
+    run.follow(number)
+    executions.change_state(connection, number, ExecutionState.HEDGED, "it is held")
+    before = run.cash()[0]
+    for result_e4, paid_e6 in ((3_333, 1_100_000), (3_333, 1_100_000), (6_667, 2_220_000)):
+        connection.execute(
+            """UPDATE raw.market_state SET status = 'settled', settlement_e4 = %s
+               WHERE venue = 'kalshi' AND market_id = %s""",
+            (result_e4, KALSHI_MARKET),
+        )
+        asyncio.run(settle(connection, run.context))
+        assert run.cash()[0] == before + paid_e6
+        assert sum(run.cash().values()) == ledger_cash_e6(connection, "kalshi", "paper")
+    (held,) = rows(connection, "SELECT sum(contracts_e6) AS n FROM trading.ledger")
+    assert held["n"] == 0
+    with pytest.raises(Refused, match="insufficient_balance"):
+        run.arrive(run.intend(number, ONE, 4_000, "sell"))
 
 
 def test_measured_round_trips_leave_out_paper_and_late_answers(connection: Connection) -> None:
