@@ -214,7 +214,7 @@ class Provider:
                     raise
                 decoded = jwt.decode(token, await self._key_set(found, refresh=True), algorithms=_ALGORITHMS)
             return msgspec.convert(decoded.claims, _Claims)
-        except (JoseError, ValueError, TypeError, KeyError) as error:
+        except (JoseError, ValueError, TypeError, KeyError, RecursionError) as error:
             log.warning("oidc_token_refused", error=type(error).__name__)
             raise OidcRefused("The provider's ID token cannot be trusted; sign in again.") from None
 
@@ -297,7 +297,7 @@ class Provider:
             raise ProviderAway(self._is_away("it does not answer")) from None
         try:
             document = None if is_error else msgspec.json.decode(bytes(body))
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             document = None
         if not isinstance(document, dict):
             raise ProviderAway(self._is_away("it does not answer as a provider does"))
