@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.disk import INODE_MARKS, DiskLevel, Watermarks, free_inodes, free_mb, is_only_recording
+from streams.disk import INODE_MARKS, DiskLevel, Watermarks, free_inodes, free_mb, is_full, is_only_recording,
 from streams.market.errors import ConfigurationError
 from streams.settings import load_settings
 
@@ -84,3 +84,11 @@ def test_a_disk_without_inodes_is_a_full_one(tmp_path: Path, monkeypatch: pytest
 def test_a_disk_that_makes_inodes_as_needed_has_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streams.disk.os.statvfs", lambda _: _statvfs(0, 0))
     assert free_inodes([tmp_path, tmp_path / "missing"]) == float("inf")
+
+
+def test_a_disk_is_full_without_room_for_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load_settings(home=tmp_path)
+    for room_mb, inodes, expected in ((63.0, 1e6, True), (65.0, 99.0, True), (65.0, 101.0, False)):
+        monkeypatch.setattr("streams.disk.free_mb", lambda _, room_mb=room_mb: room_mb)
+        monkeypatch.setattr("streams.disk.free_inodes", lambda _, inodes=inodes: inodes)
+        assert is_full(settings) is expected
