@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.disk import INODE_MARKS, DiskLevel, Watermarks, free_inodes, free_mb, is_full, is_only_recording,
+from streams.disk import INODE_MARKS, DiskLevel, Watermarks, free_inodes, free_mb, is_full, is_only_recording
 from streams.market.errors import ConfigurationError
 from streams.settings import load_settings
 
