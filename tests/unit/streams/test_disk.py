@@ -74,10 +74,10 @@ def _statvfs(free: int, total: int) -> os.statvfs_result:
 
 def test_a_disk_without_inodes_is_a_full_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load_settings(home=tmp_path, disk_only_recording_mb=0)
-    for free, is_full in ((0, True), (999, True), (1000, False), (10**6, False)):
+    for free, is_only in ((0, True), (999, True), (1000, False), (10**6, False)):
         monkeypatch.setattr("streams.disk.os.statvfs", lambda _, free=free: _statvfs(free, 10**6))
         assert free_inodes([tmp_path]) == free
-        assert is_only_recording(settings) is is_full
+        assert is_only_recording(settings) is is_only
     assert [INODE_MARKS.level(free) for free in (9_999, 2_999)] == [DiskLevel.LOW, DiskLevel.NO_NEW_TRADES]
 
 
