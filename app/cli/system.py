@@ -6,6 +6,7 @@ import shutil
 import signal
 import sys
 import time
+from contextlib import suppress
 from typing import Annotated, Any, TextIO, cast
 
 import typer
@@ -100,7 +101,10 @@ def _end_left_over(settings: Settings) -> bool:
     from streams.storage.database import embedded_server
 
     server = embedded_server(settings) if settings.database_url is None else None
-    if not leftovers(settings.home_dir) and (server is None or server.running_pid() is None):
+    serves = False
+    with suppress(ConfigurationError):  # its record cannot be read, which the next start says
+        serves = server is not None and server.running_pid() is not None
+    if not serves and not leftovers(settings.home_dir):
         return False
     lock = HomeLock(settings.home_dir)  # nothing starts meanwhile
     lock.acquire()

@@ -118,5 +118,7 @@ def test_down_ends_what_a_killed_start_has_left(tmp_path: Path, crossbook: Run) 
         eventually(lambda: leftovers(home))
         assert crossbook("down", home)[0] == 0
         assert left.wait(60) == -signal.SIGTERM
+    (home / "postgres").mkdir()
+    (home / "postgres" / "cluster.json").write_text("{")
     assert crossbook("down", home)[0] == 3
     assert read_state(home) is None
