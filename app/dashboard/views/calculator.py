@@ -33,8 +33,12 @@ from streams.documents import BadDocument, parse_document
 _LEGS, _SET = "Given legs", "Best portfolio of a set"
 _FIELDS, _DOCUMENT = "Fields", "Document"
 _MARKETS_MAX, _LEGS_MAX, _DOCUMENT_MAX = 20, 40, 200_000
+_PASTED_MARKETS_MAX = 200
+"""A larger set would keep the process of all pages busy."""
+
 _FEE_TYPES = ("quadratic", "quadratic_with_maker_fees", "quadratic_with_combo_maker_fees", "flat")
 _FIELD_KEYS = ("calc-market-", "calc-leg-", "calc-limit-", "calc-date-")
+_KEPT_KEYS = (*_FIELD_KEYS, "calc-markets", "calc-legs", "calc-relation", "calc-written", "calc-void", "calc-document")
 _RULES = (
     ("size_step", "Size step", "contracts"),
     ("min_size", "Least size", "contracts"),
@@ -104,6 +108,7 @@ def page() -> None:
     example_column.selectbox("Begin with", list(_EXAMPLES), key="calc-example", on_change=_begin)
     if "calc-market-0-id" not in st.session_state:
         _begin()
+    _keep_fields()
     has_legs = question == _LEGS
     if given_as == _DOCUMENT:
         asked = _pasted(has_legs=has_legs)
@@ -112,6 +117,12 @@ def page() -> None:
     if st.button("Compute", type="primary", icon=":material/calculate:", key="calc-compute"):
         st.session_state["calc-answer"] = (asked, has_legs, *_computed(asked, has_legs=has_legs))
     _show_answer(asked, has_legs=has_legs)
+
+
+def _keep_fields() -> None:
+    """Keep what was typed in fields that are not drawn this time; Streamlit would forget it."""
+    for key in [key for key in st.session_state if str(key).startswith(_KEPT_KEYS)]:
+        st.session_state[key] = st.session_state[key]
 
 
 def _begin() -> None:
@@ -252,11 +263,19 @@ def _computed(asked: str, *, has_legs: bool) -> tuple[dict[str, Any] | None, str
 
     compute = calc_answer if has_legs else edges_answer
     try:
-        return compute(parse_document(asked), datetime.now(UTC)), ""
+        document = parse_document(asked)
+        if _is_large(document):
+            return None, f"A page answers at most {_PASTED_MARKETS_MAX} markets; the command answers larger sets."
+        return compute(document, datetime.now(UTC)), ""
     except BadDocument as error:
         return None, f"The document is not JSON that can be used: {error}."
     except InvalidSet as error:
         return None, str(error)
+
+
+def _is_large(document: Any) -> bool:
+    markets = document.get("markets") if isinstance(document, dict) else None
+    return isinstance(markets, list) and len(markets) > _PASTED_MARKETS_MAX
 
 
 def _show_answer(asked: str, *, has_legs: bool) -> None:

@@ -171,6 +171,7 @@ def test_a_pasted_document_is_answered_or_refused_with_its_place(opened: AppTest
         ("[" * 99, "deeper than 64"),
         ("[]", "The document must be a JSON object"),
         (json.dumps({**document, "unheard_of": 1}), "unheard_of is not known"),
+        (json.dumps({**document, "markets": document["markets"] * 101}), "at most 200 markets"),
         (json.dumps({**document, "outcomes": [{"name": None, "kind": None, "settles": {}}]}), ""),
     ):
         opened.text_area(key="calc-document").set_value(text).run()
@@ -194,3 +195,15 @@ def test_a_set_that_nothing_fits_says_what_decides(opened: AppTest) -> None:
     html = _html(_compute(shown))
     assert "Nothing earns something for certain" in html
     assert "the least cost of an order" in _words(shown)
+
+
+def test_what_was_typed_is_kept_while_another_question_or_the_document_is_shown(opened: AppTest) -> None:
+    shown = _type(opened, **{"calc-market-0__yes_asks": "0.33 x 7", "calc-limit__max_legs": "2"})
+    shown.segmented_control(key="calc-question").set_value("Given legs").run()
+    shown.segmented_control(key="calc-input").set_value("Document").run()
+    shown.run()
+    shown.segmented_control(key="calc-input").set_value("Fields").run()
+    shown.segmented_control(key="calc-question").set_value("Best portfolio of a set").run()
+    document = _document(_compute(shown))
+    assert document["markets"][0]["yes_asks"] == [["0.33", "7"]]
+    assert document["limits"] == {"max_legs": "2"}
