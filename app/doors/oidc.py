@@ -16,6 +16,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 import msgspec
+import orjson
 from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from joserfc import jwt
@@ -296,8 +297,8 @@ class Provider:
             log.warning("oidc_provider_away", error=type(error).__name__)
             raise ProviderAway(self._is_away("it does not answer")) from None
         try:
-            document = None if is_error else msgspec.json.decode(bytes(body))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            document = None if is_error else orjson.loads(body)  # which refuses what nests too deep for the stack
+        except orjson.JSONDecodeError:
             document = None
         if not isinstance(document, dict):
             raise ProviderAway(self._is_away("it does not answer as a provider does"))

@@ -28,6 +28,7 @@ from streams.documents import parse_document
 from streams.logs import get_logger
 from streams.market.errors import ConfigurationError
 from streams.market.identity import Environment
+from streams.recursion_limit import kept_recursion_limit
 from streams.redaction import register_secret
 from streams.settings import Settings
 from streams.venues.credentials.keys import KalshiCredentials, PolymarketCredentials
@@ -365,7 +366,8 @@ def _new_kalshi_key() -> dict[str, str]:
 
 
 def _new_polymarket_key() -> dict[str, str]:
-    from eth_account import Account  # takes half a second to import and is needed once in a home's life
+    with kept_recursion_limit():
+        from eth_account import Account  # takes half a second to import and is needed once in a home's life
 
     private_key = "0x" + secrets.token_hex(32)
     return {
