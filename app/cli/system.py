@@ -18,6 +18,7 @@ from app.supervisor.state import HomeLock, read_state
 from streams.documents import plain_decimal
 from streams.market.errors import ConfigurationError, StreamsError
 from streams.outermost import say
+from streams.private_folders import drop_socket_folder, home_socket
 from streams.settings import Settings, load_settings
 
 _SECONDS_MAX = 1_000_000_000
@@ -112,6 +113,9 @@ def _end_left_over(settings: Settings) -> bool:
         end_leftovers(settings.home_dir, _LEFT_OVER_LIMIT_S)
         if server is not None:
             server.stop()
+        for path in home_socket(settings.home_dir, "any").parent.glob("*.sock"):
+            path.unlink(missing_ok=True)
+        drop_socket_folder(settings.home_dir)
     finally:
         lock.release()
     return True
