@@ -136,9 +136,9 @@ def _begin() -> None:
         place = f"calc-market-{number}"
         state[f"{place}-id"], state[f"{place}-venue"], state[f"{place}-fee"] = market, venue, fee
         state[f"{place}-yes_asks"], state[f"{place}-no_asks"] = yes_asks, no_asks
-    for number, (market, side, size, price) in enumerate(example.legs):
+    for number, (position, side, size, price) in enumerate(example.legs):
         place = f"calc-leg-{number}"
-        state[f"{place}-market"] = example.markets[market][0]
+        state[f"{place}-market"] = example.markets[position][0]
         state[f"{place}-side"], state[f"{place}-size"], state[f"{place}-price"] = side, size, price
     state["calc-relation"] = example.relation
     state.pop("calc-answer", None)
