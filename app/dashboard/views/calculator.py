@@ -38,6 +38,8 @@ _PASTED_MARKETS_MAX = 200
 
 _FEE_TYPES = ("quadratic", "quadratic_with_maker_fees", "quadratic_with_combo_maker_fees", "flat")
 _FIELD_KEYS = ("calc-market-", "calc-leg-", "calc-limit-", "calc-date-")
+_FIRST = {"venue": "kalshi", "side": "yes", "fee_type": _FEE_TYPES[0], "account": "direct"}
+"""What stands in a field at the beginning that is not empty then."""
 _KEPT_KEYS = (*_FIELD_KEYS, "calc-markets", "calc-legs", "calc-relation", "calc-written", "calc-void", "calc-document")
 _RULES = (
     ("size_step", "Size step", "contracts"),
@@ -129,8 +131,8 @@ def _begin() -> None:
     """Fill the fields with the chosen example."""
     example = _EXAMPLES[st.session_state.get("calc-example", next(iter(_EXAMPLES)))]
     state = st.session_state
-    for key in [key for key in state if str(key).startswith(_FIELD_KEYS)]:
-        del state[key]
+    for key in [str(key) for key in state if str(key).startswith(_FIELD_KEYS)]:
+        state[key] = _FIRST.get(key.rpartition("-")[2], "")
     state["calc-markets"], state["calc-legs"] = len(example.markets), len(example.legs)
     for number, (market, venue, fee, yes_asks, no_asks) in enumerate(example.markets):
         place = f"calc-market-{number}"
@@ -140,7 +142,7 @@ def _begin() -> None:
         place = f"calc-leg-{number}"
         state[f"{place}-market"] = example.markets[position][0]
         state[f"{place}-side"], state[f"{place}-size"], state[f"{place}-price"] = side, size, price
-    state["calc-relation"] = example.relation
+    state["calc-relation"], state["calc-written"], state["calc-void"] = example.relation, "", True
     state.pop("calc-answer", None)
 
 
@@ -162,7 +164,7 @@ def _typed(*, has_legs: bool) -> dict[str, Any]:
             "The ids that settle yes, with commas; `-` for none of them; `NAME: A=0.5, B=1` for what each YES pays, "
             "and `stress NAME: ...` for an outcome that is only reported. One that is missing invents profit."
         )
-    has_void = st.checkbox("Report also a void that pays half", value=True, key="calc-void")
+    has_void = st.checkbox("Report also a void that pays half", key="calc-void")
     with st.expander("Limits and dates"):
         limits, dates = _limits()
     return document_of(TypedSet(markets, relation, written, has_void, limits, dates), legs)
