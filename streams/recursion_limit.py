@@ -1,7 +1,7 @@
 """Python's limit of recursion, kept while a library is imported that lifts it.
 
-`py_ecc`, which `eth_account` imports, lifts it for the whole process. Deeply nested JSON then overflows the stack and ends
-the process instead of raising RecursionError.
+`py_ecc`, which `eth_account` imports, lifts it for the whole process. Deeply nested JSON then overflows the stack and
+ends the process instead of raising RecursionError.
 """
 
 from __future__ import annotations
