@@ -24,11 +24,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from pydantic import SecretStr
 
-from streams.documents import parse_document
+from streams.documents import kept_recursion_limit, parse_document
 from streams.logs import get_logger
 from streams.market.errors import ConfigurationError
 from streams.market.identity import Environment
-from streams.recursion_limit import kept_recursion_limit
 from streams.redaction import register_secret
 from streams.settings import Settings
 from streams.venues.credentials.keys import KalshiCredentials, PolymarketCredentials
