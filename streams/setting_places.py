@@ -5,6 +5,7 @@ Part of `streams.settings`.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -12,7 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_settings import BaseSettings
 
-from streams.setting_types import Channels, DatabaseAddress, Secret, WebAddress, Webhook
+from streams.setting_types import Amount, Channels, DatabaseAddress, Secret, WebAddress, Webhook
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -191,6 +192,13 @@ class Places(BaseSettings):
     kalshi_rebate_when: Literal["reached", "passed"] = Field(
         "reached",
         description="When Kalshi pays rounding fees back: once a whole step is reached, or passed (not published).",
+    )
+    kalshi_payout_step: Amount = Field(
+        Decimal("0.01"),
+        gt=0,
+        le=1,
+        description="Dollars in whole steps of which Kalshi pays an account for a market; it keeps the rest of what a"
+        " scalar result (a void) is worth. Its docs say a cent; 0.0001 for direct members is another reading.",
     )
     kalshi_unsigned_reads_per_s: float = Field(
         3.0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from orchestration.execution.booking import book_entries, book_netting
+from orchestration.execution.booking import book_after_fill, book_entries
 from orchestration.execution.decide.ledger import FillFact, fill_entries, reversal_entries
 from orchestration.execution.late_fills import reopen_failed, reopen_late
 from orchestration.execution.trading_context import TradingContext
@@ -17,6 +17,7 @@ from streams.storage.database import Connection
 from streams.storage.discovered.sweeps import keep_unreadable
 from streams.storage.store import orders
 from streams.storage.store.ledger import lock_market
+from streams.storage.store.settlement import load_settlement
 
 _CENT_E6 = 10_000
 
@@ -82,7 +83,8 @@ class OrderFollower:
                 reason=reading.status if is_final and not seen else "",
             )
             if order.was_abandoned and orders.order_state(self._connection, order.order_id) != "canceled":
-                reopen_late(self._connection, order.execution_id)
+                paid = load_settlement(self._connection, self._context.mode, order.venue, order.market_id)
+                reopen_late(self._connection, order.execution_id, is_paid=paid is not None)
 
     def _record_absence(self, order: OrderRow) -> None:
         """An order that the venue does not know, long after it was sent and asked for twice, never arrived."""
@@ -97,15 +99,16 @@ class OrderFollower:
     def _record_fill(self, order: OrderRow, fill: NewFill) -> None:
         before = orders.upsert_fill(self._connection, order, fill)
         fact = fill_fact(order, fill)
-        if before is None and fill.state != "failed":
+        has_failed = fill.state == "failed"
+        if before is None and not has_failed:
             entries = fill_entries(fact)
-        elif before == "provisional" and fill.state == "failed":
+        elif before == "provisional" and has_failed:
             entries = reversal_entries(fact)
             reopen_failed(self._connection, order.execution_id)
         else:
             return
         book_entries(self._connection, self._context, entries, fill.filled_at)
-        book_netting(self._connection, self._context, fact, fill.filled_at)
+        book_after_fill(self._connection, self._context, fact, fill.filled_at, has_failed=has_failed)
 
 
 def order_key(order: OrderRow, target: Target) -> OrderKey:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 
 from orchestration.execution.operator_commands import obey
 from orchestration.execution.reconcile import Reconciled, reconcile
@@ -13,6 +14,7 @@ from orchestration.execution.venues.gateway import Gateway
 from streams.logs import get_logger
 from streams.market.errors import IncompleteList, StreamsError
 from streams.market.identity import Venue
+from streams.market.units import CASH_SCALE, PRICE_SCALE
 from streams.settings import Settings
 from streams.storage.database import Connection
 from streams.storage.discovered.sweeps import keep_unreadable
@@ -26,10 +28,11 @@ from streams.storage.store.alerts import (
     raise_alert,
 )
 from streams.storage.store.ledger import compact_totals
-from streams.storage.store.settlement import due_work, overdue_markets
+from streams.storage.store.settlement import awaited_redemptions, due_work, overdue_markets, restated_results
 
 _BALANCE_EVERY_S = 30
 _OVERDUE = timedelta(days=1)
+_UNREDEEMED = timedelta(hours=1)
 _KILL = "kill"
 """Key of the alarm that is open while trading is killed."""
 
@@ -62,6 +65,8 @@ async def run_cycle(connection: Connection, context: TradingContext, run_id: str
     commands = await obey(connection, context, run_id)
     settled = await settle(connection, context)
     alarm_overdue(connection, context.mode)
+    alarm_restated(connection, context.mode)
+    alarm_unredeemed(connection, context.mode)
     clear_settled_alerts(connection)
     compact_totals(connection)
     balances = await compare_balances(connection, context)
@@ -93,6 +98,34 @@ def alarm_overdue(connection: Connection, mode: str) -> None:
         detail = {"venue": market.venue, "market_id": market.market_id}
         raise_alert(connection, "unsettled", "warning", keys[-1], message, detail)
     clear_other_alerts(connection, "unsettled", keys)
+
+
+def alarm_restated(connection: Connection, mode: str) -> None:
+    """Open an alert for each market that has paid by one result and states another; close those that paid by it."""
+    keys: list[str] = []
+    for market in restated_results(connection, mode):
+        keys.append(f"restated:{market.venue}:{market.market_id}")
+        paid, stated = (Decimal(value) / PRICE_SCALE for value in (market.paid_e4, market.stated_e4))
+        message = (
+            f"{market.market_id} of {market.venue} paid {paid:f} USD for one YES and is stated as {stated:f} now. It is"
+            " booked anew when the venue pays by it. See docs/runbooks/unsettled-market.md."
+        )
+        raise_alert(connection, "restated", "warning", keys[-1], message, {"market_id": market.market_id})
+    clear_other_alerts(connection, "restated", keys)
+
+
+def alarm_unredeemed(connection: Connection, mode: str) -> None:
+    """Open an alert for each resolved market whose payout does not arrive; close those that have paid."""
+    keys: list[str] = []
+    for market in awaited_redemptions(connection, mode, after=_UNREDEEMED):
+        keys.append(f"unredeemed:{market.venue}:{market.market_id}")
+        why = f": {market.reason}" if market.reason else ""
+        message = (
+            f"{market.market_id} of {market.venue} is resolved and owes {Decimal(market.due_e6) / CASH_SCALE:f} USD"
+            f" that were not redeemed (the last attempt: {market.state}{why}). See docs/runbooks/unsettled-market.md."
+        )
+        raise_alert(connection, "unredeemed", "warning", keys[-1], message, {"market_id": market.market_id})
+    clear_other_alerts(connection, "unredeemed", keys)
 
 
 async def cancel_resting(connection: Connection, context: TradingContext) -> None:

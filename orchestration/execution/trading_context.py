@@ -14,12 +14,13 @@ from orchestration.execution.venues.polymarket import PolymarketGateway
 from streams.market.errors import ConfigurationError
 from streams.market.identity import Venue
 from streams.market.units import CASH_SCALE, PRICE_SCALE
+from streams.market.venue_traits import TRAITS
 from streams.settings import Settings, check_intent
 from streams.storage.database import Connection
 from streams.storage.store.ledger import ledger_cash_e6
 from streams.venues.common.http import http_client
 from streams.venues.credentials.keystore import Keystore
-from streams.venues.factory import kalshi_client, polymarket_client
+from streams.venues.factory import kalshi_client, polymarket_client, polymarket_relayer
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,10 @@ class TradingContext:
     def environment(self) -> str:
         """Which exchanges these are."""
         return self.settings.venues
+
+    def payout_step_e6(self, venue: Venue) -> int:
+        """Return the step to which a venue rounds down what it pays for a market; 1 where it pays exactly."""
+        return int(self.settings.kalshi_payout_step * CASH_SCALE) if TRAITS[venue].rounds_payouts else 1
 
     @property
     def policy(self) -> PlanPolicy:
@@ -74,7 +79,9 @@ async def open_trading_context(settings: Settings, connection: Connection) -> As
     async with http_client(settings) as http:
         gateways: dict[Venue, Gateway] = {
             Venue.KALSHI: KalshiGateway(kalshi_client(settings, http)),
-            Venue.POLYMARKET: PolymarketGateway(polymarket_client(settings, http), polymarket),
+            Venue.POLYMARKET: PolymarketGateway(
+                polymarket_client(settings, http), polymarket, polymarket_relayer(settings, http)
+            ),
         }
         for venue in simulated:
             gateways[venue] = _simulated(gateways[venue], connection, mode)

@@ -25,6 +25,7 @@ SwitchState = Literal["run", "pause", "reduce", "kill"]
 PairState = Literal["approved", "proposed", "rejected", "paused", "lapsed"]
 OrderState = Literal["prepared", "sent", "unknown", "resting", "filled", "partial", "canceled", "rejected", "expired"]
 FillState = Literal["provisional", "confirmed", "failed"]
+RedemptionState = Literal["asked", "taken", "unknown", "busy", "refused"]
 
 UNRESOLVED: tuple[OrderState, ...] = ("prepared", "sent", "unknown", "resting")
 """States of an order on which its venue has not said its last word."""

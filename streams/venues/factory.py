@@ -10,12 +10,15 @@ from streams.settings import Settings
 from streams.venues.common.endpoints import endpoints
 from streams.venues.common.feed import UserFeed
 from streams.venues.common.token_buckets import FileLedger
+from streams.venues.credentials.keys import PolymarketCredentials
 from streams.venues.credentials.keystore import Keystore
 from streams.venues.kalshi.limits import KalshiLimits
 from streams.venues.kalshi.rest.client import KalshiClient
 from streams.venues.kalshi.stream.feed import KalshiFeed
 from streams.venues.kalshi.stream.polling import KalshiPollingFeed
 from streams.venues.kalshi.stream.user_feed import KalshiUserFeed
+from streams.venues.polymarket.chain.envelopes import WALLET_KINDS
+from streams.venues.polymarket.chain.relayer import Relayer, RelayerKey
 from streams.venues.polymarket.client import PolymarketClient
 from streams.venues.polymarket.limits import PolymarketLimits
 from streams.venues.polymarket.stream.feed import PolymarketFeed
@@ -40,19 +43,41 @@ def kalshi_client(settings: Settings, http: httpx.AsyncClient) -> KalshiClient:
 
 
 def polymarket_client(settings: Settings, http: httpx.AsyncClient) -> PolymarketClient:
-    """Return Polymarket's REST client with the environment's key, or without one where none is stored.
+    """Return Polymarket's REST client with the environment's key, or without one where none is stored."""
+    credentials = Keystore(settings).polymarket(settings.venues)
+    return PolymarketClient(
+        endpoints(settings), credentials, http=http, limits=_polymarket_limits(settings, credentials)
+    )
 
-    Its request budgets are those of this machine's address and of the signing account, shared with every process of
-    this home.
+
+def polymarket_relayer(settings: Settings, http: httpx.AsyncClient) -> Relayer | None:
+    """Return the relayer of the environment's smart wallet; None for a plain account, and where it has no relayer key.
+
+    A plain account sends its own transactions, which nothing here does.
     """
     credentials = Keystore(settings).polymarket(settings.venues)
+    if credentials is None or credentials.signature_type not in WALLET_KINDS or credentials.relayer_key is None:
+        return None
+    key = RelayerKey(
+        credentials.relayer_key.get_secret_value(),
+        credentials.address,
+        credentials.relayer_secret,
+        credentials.relayer_passphrase,
+    )
+    limits = _polymarket_limits(settings, credentials)
+    return Relayer(endpoints(settings), credentials, key, http=http, limits=limits)
+
+
+def _polymarket_limits(settings: Settings, credentials: PolymarketCredentials | None) -> PolymarketLimits:
+    """Return the request budgets of this machine's address and of the signing account, shared with every process of
+    this home.
+    """
     who = "unsigned" if credentials is None else credentials.address.lower()
     folder = settings.home_dir / "limits"
-    limits = PolymarketLimits(
+    return PolymarketLimits(
         address_ledger=FileLedger(folder / f"polymarket-{settings.venues}.json"),
         signer_ledger=FileLedger(folder / f"polymarket-{settings.venues}-{who}.json"),
     )
-    return PolymarketClient(endpoints(settings), credentials, http=http, limits=limits)
 
 
 def kalshi_feed(settings: Settings, http: httpx.AsyncClient) -> KalshiFeed | KalshiPollingFeed:

@@ -11,7 +11,16 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from orchestration.execution.trading_context import TradingContext
-from orchestration.execution.venues.gateway import OpenOrder, OrderKey, OrderReading, OrderSpec, Payout, PreparedOrder
+from orchestration.execution.venues.gateway import (
+    AwaitedMarket,
+    OpenOrder,
+    OrderKey,
+    OrderReading,
+    OrderSpec,
+    Payout,
+    Payouts,
+    PreparedOrder,
+)
 from streams.market.errors import OutcomeUnknown, Refused
 from streams.market.events import BookSnapshot
 from streams.market.fees import KalshiFeeSchedule, KalshiOrderFees, taker_fee_e6
@@ -20,7 +29,6 @@ from streams.market.trading import NewFill, Target
 from streams.market.units import cash_e6_of
 from streams.settings import Settings
 from streams.storage.database import Connection
-from streams.venues.common.paging import Items
 
 KALSHI_MARKET, POLYMARKET_MARKET = "KXTEST-1", "0xtest1"
 
@@ -40,6 +48,7 @@ class FakeVenue:
         self.bids: dict[tuple[str, str], list[list[int]]] = {}
         self.settled: dict[str, int] = {}
         self.paid: dict[str, int] = {}
+        self.redeemed: list[str] = []
         self.prepared: dict[str, OrderSpec] = {}
         self.sent: list[str] = []
         self._connection = connection
@@ -183,12 +192,14 @@ class FakeVenue:
         self.settled[market_id] = settlement_e4
         self.paid[market_id] = paid
 
-    async def payouts(self, markets: Mapping[str, int | None], since: datetime) -> Items[Payout]:
-        return Items(
-            Payout(market, self.settled[market], self.paid[market], datetime.now(UTC))
-            for market in markets
-            if market in self.settled
-        )
+    async def payouts(self, markets: Sequence[AwaitedMarket]) -> Payouts:
+        ended = [market.market_id for market in markets if market.market_id in self.settled]
+        now = datetime.now(UTC)
+        return Payouts([Payout(name, self.settled[name], self.paid.get(name), now) for name in ended])
+
+    async def redeem(self, target: Target) -> str:
+        self.redeemed.append(target.market_id)
+        return f"transaction-{len(self.redeemed)}"
 
 
 def fake_settings(**more: Any) -> Settings:

@@ -101,45 +101,6 @@ def payout_e6(outcome: Outcome, contracts_e6: int, settlement_e4: int) -> int:
     return pays * contracts_e6 // PRICE_SCALE
 
 
-@dataclass(frozen=True, slots=True)
-class Lot:
-    """Contracts of one outcome that one execution holds."""
-
-    execution_id: int | None
-    outcome: Outcome
-    contracts_e6: int
-
-
-def settlement_entries(
-    venue: Venue, market_id: str, settlement_e4: int, lots: Iterable[Lot], *, advance_e6: int, paid_e6: int | None
-) -> list[Entry]:
-    """Return the entries that end a market: every lot is paid, the advance is taken back, the rest is rounding.
-
-    Args:
-        venue: Whose market.
-        market_id: Which.
-        settlement_e4: What one YES pays.
-        lots: What is held.
-        advance_e6: What netting has paid early so far.
-        paid_e6: What the venue says it paid now; None when it does not say. A difference becomes an adjustment.
-    """
-    entries: list[Entry] = []
-    for lot in lots:
-        if lot.contracts_e6:
-            cash = payout_e6(lot.outcome, lot.contracts_e6, settlement_e4)
-            key = f"settlement:{venue}:{market_id}:{lot.outcome}:{lot.execution_id}"
-            entries.append(
-                Entry(key, "settlement", venue, market_id, lot.outcome, cash, -lot.contracts_e6, lot.execution_id)
-            )
-    if advance_e6:
-        entries.append(Entry(f"netting-end:{venue}:{market_id}", "adjustment", venue, market_id, None, -advance_e6))
-    expected = sum(entry.cash_e6 for entry in entries)
-    if paid_e6 is not None and paid_e6 != expected:
-        key = f"rounding:{venue}:{market_id}"
-        entries.append(Entry(key, "adjustment", venue, market_id, None, paid_e6 - expected))
-    return entries
-
-
 def cash_of(entries: Iterable[Entry]) -> int:
     """Return the sum of the entries' cash."""
     return sum(entry.cash_e6 for entry in entries)

@@ -8,18 +8,21 @@ OutcomeUnknown (only reads may follow); and HeldBack, when our own last check ke
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import random
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 from orchestration.execution.decide.risk_checks import Refusal
 from streams.market.documents import JsonDocument
-from streams.market.errors import StreamsError
+from streams.market.errors import StreamsError, TransientError
 from streams.market.events import BookSnapshot
 from streams.market.identity import Outcome, Venue
 from streams.market.trading import Action, NewFill, Target
-from streams.venues.common.paging import Items
+
+_ASKED_BY_LOT = 20
+_UNANSWERED_MAX = 3
 
 
 class HeldBack(StreamsError):
@@ -110,14 +113,59 @@ class OpenOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class AwaitedMarket:
+    """A market whose payout is looked for.
+
+    Attributes:
+        known_e4: What one YES pays finally as the catalogue has it, None where it does not say.
+        is_over: It may have paid as far as the catalogue knows; one that is not may have closed early.
+    """
+
+    market_id: str
+    known_e4: int | None
+    is_over: bool
+
+
+def to_ask_by_name(markets: Sequence[AwaitedMarket], seen: Collection[str]) -> list[AwaitedMarket]:
+    """Return the markets beyond those seen that a venue is asked for one by one.
+
+    All whose final value is known; of those that are over and wait for one, which may be many for long, some by lot.
+    None stands always before the others: a venue that stops answering is asked for no more.
+    """
+    rest = [market for market in markets if market.market_id not in seen]
+    known = [market for market in rest if market.known_e4 is not None]
+    waiting = [market for market in rest if market.known_e4 is None and market.is_over]
+    return [*random.sample(known, len(known)), *random.sample(waiting, min(len(waiting), _ASKED_BY_LOT))]
+
+
+@dataclass(frozen=True, slots=True)
 class Payout:
-    """A market that paid: what one YES was worth, what the venue says it paid us now (None: it does not say)."""
+    """A market that paid.
+
+    Attributes:
+        settlement_e4: What one YES was worth.
+        paid_e6: What the venue says it has paid us for all we held at the result; None: it does not say.
+        settled_at: When it paid, None where the venue does not say.
+    """
 
     market_id: str
     settlement_e4: int
     paid_e6: int | None
-    settled_at: datetime
+    settled_at: datetime | None
     payload: JsonDocument = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Payouts:
+    """What a venue says about payouts; a market whose answer could not be had or read stands under `failed`."""
+
+    found: list[Payout] = field(default_factory=list)
+    failed: dict[str, StreamsError] = field(default_factory=dict)
+
+    @property
+    def is_away(self) -> bool:
+        """Whether so many calls went unanswered that the rest waits for the next cycle."""
+        return sum(isinstance(error, TransientError) for error in self.failed.values()) >= _UNANSWERED_MAX
 
 
 class Gateway(Protocol):
@@ -162,8 +210,15 @@ class Gateway(Protocol):
     async def cash_by_shard(self) -> Mapping[int | None, int]:
         """Return the cash that orders can use, by exchange shard; under None where the venue has one pot."""
 
-    async def payouts(self, markets: Mapping[str, int | None], since: datetime) -> Items[Payout]:
-        """Return which of the held markets have paid since; values are what one YES pays where we know it already.
+    async def payouts(self, markets: Sequence[AwaitedMarket]) -> Payouts:
+        """Return which of these markets have paid, however long ago. What a venue does not list is left out."""
 
-        An entry that cannot be read is among its `unreadable`, and costs the markets that it may be about.
+    async def redeem(self, target: Target) -> str:
+        """Ask for what a resolved market owes the account, where that does not come by itself.
+
+        All that is held of the market is paid; asked again, nothing happens. Returns the name of the transaction.
+
+        Raises:
+            Refused: Nobody who could be asked is known, or the answer is no.
+            OutcomeUnknown: It may happen.
         """

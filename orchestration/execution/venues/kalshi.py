@@ -8,14 +8,24 @@ from __future__ import annotations
 import uuid
 from collections.abc import Awaitable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from orchestration.execution.venues.gateway import OpenOrder, OrderKey, OrderReading, OrderSpec, Payout, PreparedOrder
-from streams.market.errors import IncompleteList, MalformedFrame, NotFound
+from orchestration.execution.venues.gateway import (
+    AwaitedMarket,
+    OpenOrder,
+    OrderKey,
+    OrderReading,
+    OrderSpec,
+    Payout,
+    Payouts,
+    PreparedOrder,
+    to_ask_by_name,
+)
+from streams.market.errors import IncompleteList, NotFound, Refused, StreamsError
 from streams.market.events import BookSnapshot
 from streams.market.identity import Venue
 from streams.market.trading import NewFill, Target
 from streams.market.units import PRICE_ONE_E4, cash_e6_of
-from streams.venues.common.paging import Items
 from streams.venues.kalshi.rest.client import KalshiClient
 from streams.venues.kalshi.types.orders import FillState as KalshiFill
 from streams.venues.kalshi.types.orders import OrderState, order_request
@@ -24,6 +34,8 @@ from streams.venues.kalshi.types.portfolio import SettlementState
 _CLOCK_SLACK = timedelta(seconds=30)
 # Ended orders stay in Kalshi's live list for two weeks, fills for two months or more; younger ones are never archived.
 _ARCHIVED_AFTER = timedelta(days=1)
+_LATELY = timedelta(days=1)
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _ENDED = frozenset({"executed", "canceled"})
 
 
@@ -163,24 +175,60 @@ class KalshiGateway:
         shards: dict[int | None, int] = dict(balance.by_shard.items())
         return shards or {None: balance.cash_e6}
 
-    async def payouts(self, markets: Mapping[str, int | None], since: datetime) -> Items[Payout]:
-        """Return the settlements of held markets. What was paid is only stated in whole cents, so it is left open.
+    async def payouts(self, markets: Sequence[AwaitedMarket]) -> Payouts:
+        """Return the settlements of markets. What was paid is only stated in whole cents, so it is left open.
 
-        Each settlement is of one market: one that cannot be read leaves that market open.
+        One call reads what settled lately, which is where nearly all of them stand, also those that closed early; what
+        is over and not among them is asked for by its name, so that its age does not matter.
         """
-        unreadable: tuple[MalformedFrame, ...] = ()
-        rows: Sequence[object]
+        known = {market.market_id: market.known_e4 for market in markets}
+        result, newest = Payouts(), dict[str, Payout]()
+        since = int((datetime.now(UTC) - _LATELY).timestamp())
+        await self._keep_newest(result, newest, await self._listed(result, "", min_ts=since), known)
+        for market in to_ask_by_name(markets, newest.keys()):
+            if result.is_away:
+                break
+            rows = await self._listed(result, market.market_id, market_id=market.market_id)
+            await self._keep_newest(result, newest, rows, known)
+        result.found += newest.values()
+        return result
+
+    async def _listed(self, result: Payouts, name: str, **filters: Any) -> Sequence[object]:
+        """Return what can be read of a list; an error is noted under a name."""
         try:
-            rows = await self._client.settlements(min_ts=int(since.timestamp()))
+            return await self._client.settlements(**filters)
         except IncompleteList as error:
-            rows, unreadable = error.items, error.unreadable
-        result: list[Payout] = []
+            result.failed[name] = error
+            return error.items
+        except StreamsError as error:
+            result.failed[name] = error
+            return []
+
+    async def _keep_newest(
+        self, result: Payouts, newest: dict[str, Payout], rows: Sequence[object], known: dict[str, int | None]
+    ) -> None:
+        """Add the payouts of rows; of several rows of a market the one that settled last counts, as a correction would.
+
+        What a scalar result pays the list says in whole cents only: where we do not know it, the market is asked.
+        """
         for row in rows:
-            if isinstance(row, SettlementState) and row.market_id in markets:
-                value = _value_e4(row, markets[row.market_id])
-                if value is not None:
-                    result.append(Payout(row.market_id, value, None, row.settled_at or datetime.now(UTC), row.payload))
-        return Items(result, unreadable)
+            if not isinstance(row, SettlementState) or row.market_id not in known:
+                continue
+            if row.result == "scalar" and known[row.market_id] is None:
+                try:
+                    known[row.market_id] = (await self._client.market(row.market_id)).settlement_e4
+                except StreamsError as error:
+                    result.failed[row.market_id] = error
+                    continue
+            value, before = _value_e4(row, known[row.market_id]), newest.get(row.market_id)
+            if value is None:
+                continue
+            if before is None or (row.settled_at or _LONG_AGO) > (before.settled_at or _LONG_AGO):
+                newest[row.market_id] = Payout(row.market_id, value, None, row.settled_at, row.payload)
+
+    async def redeem(self, target: Target) -> str:
+        """Nothing is owed: Kalshi pays by itself."""
+        raise Refused("nothing_owed", "Kalshi pays by itself")
 
 
 def _is_ours(order: OrderState, key: OrderKey) -> bool:

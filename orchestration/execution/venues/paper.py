@@ -11,20 +11,22 @@ from datetime import UTC, datetime
 
 from orchestration.execution.decide.plan import leg_book
 from orchestration.execution.venues.gateway import (
+    AwaitedMarket,
     Gateway,
     OpenOrder,
     OrderKey,
     OrderReading,
     OrderSpec,
     Payout,
+    Payouts,
     PreparedOrder,
 )
+from streams.market.errors import Refused
 from streams.market.events import BookSnapshot, Levels
 from streams.market.fees import taker_fee_e6
 from streams.market.identity import Venue
 from streams.market.trading import NewFill, Target
 from streams.market.units import PRICE_SCALE, cash_e6_of
-from streams.venues.common.paging import Items
 
 START_CASH_E6 = 10_000_000_000
 """Ten thousand dollars on each venue."""
@@ -88,13 +90,14 @@ class PaperGateway:
         """Return the same: paper has one pot."""
         return {None: await self.cash_e6()}
 
-    async def payouts(self, markets: Mapping[str, int | None], since: datetime) -> Items[Payout]:
+    async def payouts(self, markets: Sequence[AwaitedMarket]) -> Payouts:
         """Return the markets whose settlement is known; they pay at once."""
-        return Items(
-            Payout(market_id, value, None, datetime.now(UTC), {"paper": True})
-            for market_id, value in markets.items()
-            if value is not None
-        )
+        known = [(market.market_id, market.known_e4) for market in markets]
+        return Payouts([Payout(name, value, None, None, {"paper": True}) for name, value in known if value is not None])
+
+    async def redeem(self, target: Target) -> str:
+        """Nothing is owed: what a market pays is taken as paid at once."""
+        raise Refused("nothing_owed", "paper is paid at once")
 
 
 def _pieces(spec: OrderSpec, levels: Levels) -> list[tuple[int, tuple[int, int]]]:

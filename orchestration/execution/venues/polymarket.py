@@ -5,16 +5,26 @@ A match is provisional until its trade is CONFIRMED or FAILED.
 
 from __future__ import annotations
 
-import re
 import secrets
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import orjson
 
-from orchestration.execution.venues.gateway import OpenOrder, OrderKey, OrderReading, OrderSpec, Payout, PreparedOrder
+from orchestration.execution.venues.gateway import (
+    AwaitedMarket,
+    OpenOrder,
+    OrderKey,
+    OrderReading,
+    OrderSpec,
+    Payout,
+    Payouts,
+    PreparedOrder,
+    to_ask_by_name,
+)
 from streams.market.errors import (
     AuthenticationFailed,
     IncompleteList,
@@ -28,35 +38,45 @@ from streams.market.events import BookSnapshot
 from streams.market.fees import maker_fee_e6, taker_fee_e6
 from streams.market.identity import Venue
 from streams.market.trading import FillState, NewFill, Target
-from streams.venues.common.paging import Items
 from streams.venues.credentials.keys import PolymarketCredentials
 from streams.venues.polymarket.amounts import limit_amounts, spend_amounts
+from streams.venues.polymarket.chain.calldata import (
+    approve_all_call,
+    is_position_condition,
+    redeem_call,
+    redeem_v2_call,
+)
+from streams.venues.polymarket.chain.relayer import Relayer
 from streams.venues.polymarket.client import PolymarketClient
 from streams.venues.polymarket.clob.account import asset_of
 from streams.venues.polymarket.clob.orders import FillState as TokenFill
 from streams.venues.polymarket.clob.orders import TradeState
+from streams.venues.polymarket.contracts import COLLATERAL_ADAPTER, CONDITIONAL_TOKENS, NEG_RISK_COLLATERAL_ADAPTER
 from streams.venues.polymarket.data.portfolio import ActivityState
 from streams.venues.polymarket.gamma.listings import parse_market
 from streams.venues.polymarket.market_frames import TokenRef
 from streams.venues.polymarket.signing import build_order
 
-_CONDITION_ID = re.compile(rb'"condition_?[iI]d"\s*:\s*"(0x[0-9a-fA-F]{64})"')
 _CLOCK_SLACK = timedelta(seconds=30)
+_LATELY = timedelta(days=1)
 _TRADE_STATES: dict[str, FillState] = {"CONFIRMED": "confirmed", "FAILED": "failed"}
 # UNMATCHED: marketable, found nothing after its delay, and rests since; it is cancelled like a LIVE one.
 _RESTING = frozenset({"LIVE", "UNMATCHED"})
 
 
 class PolymarketGateway:
-    """Polymarket through its REST client and the account's signing key."""
+    """Polymarket through its REST client and the account's signing key; the relayer redeems for a smart wallet."""
 
     venue = Venue.POLYMARKET
     buys_spend_dollars = True
     is_simulated = False
 
-    def __init__(self, client: PolymarketClient, credentials: PolymarketCredentials | None) -> None:
+    def __init__(
+        self, client: PolymarketClient, credentials: PolymarketCredentials | None, relayer: Relayer | None = None
+    ) -> None:
         self._client = client
         self._key = credentials
+        self._relayer = relayer
         self._ticks: dict[str, int] = {}
 
     @property
@@ -168,43 +188,66 @@ class PolymarketGateway:
         """Return the wallet's cash, which is one pot."""
         return {None: await self.cash_e6()}
 
-    async def payouts(self, markets: Mapping[str, int | None], since: datetime) -> Items[Payout]:
-        """Return resolved markets with what their redemptions paid; None where none was seen yet.
+    async def payouts(self, markets: Sequence[AwaitedMarket]) -> Payouts:
+        """Return resolved markets with what their redemptions paid, all of them together; None where none was seen yet.
 
-        Raises:
-            IncompleteList: If a redemption cannot be read and does not say of which market it is.
+        One call reads what was redeemed lately, which names those that closed early; they and what is over are asked
+        for by name, so that their age does not matter.
         """
-        rows, unreadable = await self._redemptions(since)
-        in_doubt = {name for lost in unreadable for name in _markets_named_in(lost.raw)}
-        paid: dict[str, int] = {}
-        at: dict[str, datetime] = {}
-        for row in rows:
-            market_id = row.market_id.lower()
-            if row.kind == "REDEEM" and market_id in markets:
-                paid[market_id] = paid.get(market_id, 0) + row.cash_e6
-                at[market_id] = max(row.happened_at, at.get(market_id, row.happened_at))
-        result: list[Payout] = []
-        for market_id, known in markets.items():
-            if market_id in in_doubt:
+        result = Payouts()
+        since = int((datetime.now(UTC) - _LATELY).timestamp())
+        recent = {row.market_id for row in await self._redemptions(result, "", start=since)}
+        lately = [market for market in markets if market.market_id in recent]
+        for market in [*lately, *to_ask_by_name(markets, recent)]:
+            if result.is_away:
+                break
+            name = market.market_id
+            rows = [row for row in await self._redemptions(result, name, condition=name) if row.market_id == name]
+            if name in result.failed:
+                continue  # one that cannot be read may be a part of the sum
+            try:
+                value = market.known_e4 if market.known_e4 is not None else await self._resolution(name, rows)
+            except StreamsError as error:
+                result.failed[name] = error
                 continue
-            value = known if known is not None else await self._resolution(market_id, is_likely=market_id in paid)
             if value is not None:
-                when = at.get(market_id, datetime.now(UTC))
-                result.append(Payout(market_id, value, paid.get(market_id), when))
-        return Items(result, unreadable)
+                paid = sum(row.cash_e6 for row in rows) if rows else None
+                at = max((row.happened_at for row in rows), default=None)
+                result.found.append(Payout(name, value, paid, at))
+        return result
 
-    async def _redemptions(self, since: datetime) -> tuple[list[ActivityState], tuple[MalformedFrame, ...]]:
-        start = int(since.timestamp())
+    async def _redemptions(self, result: Payouts, name: str, **filters: Any) -> list[ActivityState]:
+        """Return the redemptions of the wallet that can be read; an error is noted under a name."""
+        rows: Sequence[object] = []
         try:
-            return await self._client.activity(self._credentials.wallet, type="REDEEM", start=start), ()
+            rows = await self._client.activity(self._credentials.wallet, type="REDEEM", **filters)
         except IncompleteList as error:
-            if not all(_markets_named_in(lost.raw) for lost in error.unreadable):
-                raise
-            return [row for row in error.items if isinstance(row, ActivityState)], tuple(error.unreadable)
+            result.failed[name], rows = error, error.items
+        except StreamsError as error:
+            result.failed[name] = error
+        return [row for row in rows if isinstance(row, ActivityState) and row.kind == "REDEEM"]
 
-    async def _resolution(self, market_id: str, *, is_likely: bool) -> int | None:
+    async def redeem(self, target: Target) -> str:
+        """Have the relayer redeem all that the wallet holds of a market; it is asked once and not waited for."""
+        if self._relayer is None:
+            raise Refused("no_relayer", "the wallet has no key for the relayer: its owner redeems at the venue")
+        is_neg_risk = target.terms.is_neg_risk
+        if not is_position_condition(target.market_id):
+            # The adapter takes the tokens, which a wallet that only trades has not allowed it.
+            adapter = NEG_RISK_COLLATERAL_ADAPTER if is_neg_risk else COLLATERAL_ADAPTER
+            allowed = approve_all_call(CONDITIONAL_TOKENS, adapter)
+            calls = [allowed, redeem_call(target.market_id, is_neg_risk=is_neg_risk)]
+        else:
+            tokens = (target.terms.yes_token, target.terms.no_token)
+            held = [await self._client.token_balance(token) for token in tokens]
+            calls = [redeem_v2_call(target.market_id, n, size) for n, size in enumerate(held) if size]
+            if not calls:
+                raise Refused("nothing_held", "the wallet holds nothing of the market")
+        return (await self._relayer.submit(calls, metadata="redeem")).transaction_id
+
+    async def _resolution(self, market_id: str, redemptions: Sequence[ActivityState]) -> int | None:
         """Ask the catalogue what one YES pays, where a redemption says that it is decided."""
-        if not is_likely:
+        if not redemptions:
             return None
         page = await self._client.gamma_markets_page(condition_ids=market_id, closed=True)
         for payload in page.items:
@@ -220,11 +263,6 @@ class PolymarketGateway:
 def _is_over(status: str) -> bool:
     """Whether no more of an order can fill; a killed one may carry the reason behind CANCELED_."""
     return status in ("MATCHED", "INVALID") or status.startswith("CANCELED")
-
-
-def _markets_named_in(raw: bytes) -> set[str]:
-    """Return the markets that an entry is about, as far as its bytes name any."""
-    return {found.decode().lower() for found in _CONDITION_ID.findall(raw)}
 
 
 def _order_id(key: OrderKey) -> str:

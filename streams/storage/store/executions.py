@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -278,14 +278,24 @@ def close_if_empty(connection: Connection, execution_id: int) -> bool:
     return cursor.rowcount > 0
 
 
-def add_late_payments(connection: Connection, mode: str) -> None:
-    """Bring realised PnL up to the ledger where remains too small to sell were paid out after all."""
+def realise_anew(connection: Connection, execution_ids: Collection[int]) -> None:
+    """Bring the realised PnL of executions up to the ledger where something was booked after they were settled."""
     connection.execute(
         """UPDATE trading.executions AS e SET realised_pnl_e6 = l.cash_e6, updated_at = clock_timestamp()
-           FROM (SELECT execution_id, sum(cash_e6)::bigint AS cash_e6 FROM trading.ledger GROUP BY execution_id) AS l
-           WHERE l.execution_id = e.execution_id AND e.mode = %s AND e.settled_at IS NOT NULL
+           FROM (SELECT execution_id, sum(cash_e6)::bigint AS cash_e6 FROM trading.ledger
+                 WHERE execution_id = ANY(%(ids)s) GROUP BY execution_id) AS l
+           WHERE l.execution_id = e.execution_id AND e.execution_id = ANY(%(ids)s) AND e.settled_at IS NOT NULL
              AND e.realised_pnl_e6 <> l.cash_e6""",
-        (mode,),
+        {"ids": list(execution_ids)},
+    )
+
+
+def note_event(connection: Connection, execution_id: int, what: str, detail: JsonDocument | None = None) -> None:
+    """Write an event of an execution whose state stays."""
+    connection.execute(
+        """INSERT INTO trading.execution_events (execution_id, state, what, detail)
+           SELECT execution_id, state, %s, %s FROM trading.executions WHERE execution_id = %s""",
+        (what, Jsonb(dict(detail or {})), execution_id),
     )
 
 

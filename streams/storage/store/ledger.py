@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from streams.market.identity import Outcome, Venue
-from streams.market.trading import UNRESOLVED
 from streams.storage.database import Connection, fetch_all, fetch_int
 from streams.storage.store.guards.locks import hold_market
 
@@ -29,13 +28,24 @@ class NewEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Holding:
-    """The entries of one market summed up: by execution and outcome, None for what belongs to none of them."""
+class MarketSum:
+    """The entries of one market summed up: by execution and outcome, None for what belongs to none of them.
+
+    Attributes:
+        traded_e6: Contracts moved by fills and by what took them back.
+        settled_e6: Contracts moved by payouts.
+        paid_e6: Cash of payouts; where there is no outcome, of everything.
+        payouts: How many entries of payouts there are; where there is no outcome, of any kind.
+        has_result: Entries of a result are among them.
+    """
 
     execution_id: int | None
     outcome: Outcome | None
-    contracts_e6: int
-    cash_e6: int
+    traded_e6: int
+    settled_e6: int
+    paid_e6: int
+    payouts: int
+    has_result: bool
 
 
 def lock_market(connection: Connection, venue: str, market_id: str) -> None:
@@ -80,37 +90,27 @@ def ledger_cash_e6(connection: Connection, venue: str, mode: str) -> int:
     """Return the cash our ledger says the account at a venue holds."""
     return fetch_int(
         connection,
-        "SELECT coalesce(sum(cash_e6), 0)::bigint FROM trading.ledger WHERE venue = %s AND mode = %s",
+        "SELECT coalesce(sum(cash_e6), 0)::bigint FROM trading.cash_totals WHERE venue = %s AND mode = %s",
         (venue, mode),
     )
 
 
-def market_holdings(connection: Connection, mode: str, venue: Venue, market_id: str) -> list[Holding]:
-    """Return what the ledger says of one market, by execution and outcome."""
+def market_sums(connection: Connection, mode: str, venue: Venue, market_id: str) -> list[MarketSum]:
+    """Return what stands in the ledger for one market, by execution and outcome."""
     return fetch_all(
         connection,
-        Holding,
-        """SELECT execution_id, outcome, sum(contracts_e6)::bigint AS contracts_e6, sum(cash_e6)::bigint AS cash_e6
-           FROM trading.ledger WHERE mode = %s AND venue = %s AND market_id = %s GROUP BY execution_id, outcome""",
+        MarketSum,
+        """SELECT execution_id, outcome,
+               coalesce(sum(contracts_e6) FILTER (WHERE kind <> 'settlement'), 0)::bigint AS traded_e6,
+               coalesce(sum(contracts_e6) FILTER (WHERE kind = 'settlement'), 0)::bigint AS settled_e6,
+               coalesce(sum(cash_e6) FILTER (WHERE kind = 'settlement' OR outcome IS NULL), 0)::bigint AS paid_e6,
+               count(*) FILTER (WHERE kind = 'settlement' OR outcome IS NULL) AS payouts,
+               bool_or(kind = 'settlement' OR split_part(entry_key, ':', 2) IN ('netting-end', 'rounding'))
+                   AS has_result
+           FROM trading.ledger WHERE mode = %s AND venue = %s AND market_id = %s
+           GROUP BY execution_id, outcome ORDER BY execution_id, outcome""",
         (mode, venue.value, market_id),
     )
-
-
-def held_markets(connection: Connection, mode: str, venue: Venue) -> list[str]:
-    """Return the ids of markets with contracts in the ledger and nothing in flight."""
-    rows = connection.execute(
-        """SELECT DISTINCT l.market_id FROM (
-               SELECT market_id, outcome FROM trading.ledger
-               WHERE mode = %(mode)s AND venue = %(venue)s AND market_id IS NOT NULL
-               GROUP BY market_id, outcome, execution_id HAVING sum(contracts_e6) <> 0) AS l
-           WHERE NOT EXISTS (
-               SELECT 1 FROM trading.intents AS i JOIN trading.orders AS o USING (intent_id)
-               LEFT JOIN trading.fills AS f ON f.order_id = o.order_id AND f.state = 'provisional'
-               WHERE i.venue = %(venue)s AND i.market_id = l.market_id
-                 AND (o.state = ANY(%(unresolved)s) OR f.fill_id IS NOT NULL))""",
-        {"mode": mode, "venue": venue.value, "unresolved": list(UNRESOLVED)},
-    ).fetchall()
-    return [row["market_id"] for row in rows]
 
 
 def compact_totals(connection: Connection) -> None:

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from streams.market.errors import ConfigurationError
 
 KALSHI_FIELDS = ("key_id", "private_key_pem")
+_BUILDER_FIELDS = ("relayer_secret", "relayer_passphrase")
 POLYMARKET_FIELDS = ("private_key", "address", "api_key", "secret", "passphrase")
 
 
@@ -41,6 +42,8 @@ class PolymarketCredentials:
         api_key / secret / passphrase: The L2 key made by that account.
         signature_type: 0 plain account, 1 proxy, 2 Safe, 3 deposit wallet.
         funder: The wallet that holds the funds; empty: the address itself.
+        relayer_key: Of a relayer key that carries out a smart wallet's transactions; None: there is none.
+        relayer_secret / relayer_passphrase: Where that is a builder's key, which signs each request.
     """
 
     private_key: SecretStr
@@ -50,6 +53,9 @@ class PolymarketCredentials:
     passphrase: SecretStr
     signature_type: int = 0
     funder: str = ""
+    relayer_key: SecretStr | None = None
+    relayer_secret: SecretStr | None = None
+    relayer_passphrase: SecretStr | None = None
 
     @property
     def wallet(self) -> str:
@@ -61,7 +67,8 @@ class PolymarketCredentials:
         """Build from a keystore entry.
 
         Raises:
-            ConfigurationError: If a field is missing (a smart wallet's funder too) or the signature type is not 0 to 3.
+            ConfigurationError: If a field is missing (a smart wallet's funder too, and half of a builder's secret and
+                passphrase) or the signature type is not 0 to 3.
         """
         _require(fields, POLYMARKET_FIELDS, "Polymarket")
         signature_type = fields.get("signature_type", "0")
@@ -69,6 +76,8 @@ class PolymarketCredentials:
             raise ConfigurationError("The Polymarket key's signature_type must be 0, 1, 2 or 3.")
         if signature_type != "0":
             _require(fields, ("funder",), "Polymarket")
+        if any(fields.get(name) for name in _BUILDER_FIELDS):
+            _require(fields, ("relayer_key", *_BUILDER_FIELDS), "Polymarket")
         return cls(
             SecretStr(fields["private_key"]),
             fields["address"],
@@ -77,6 +86,7 @@ class PolymarketCredentials:
             SecretStr(fields["passphrase"]),
             int(signature_type),
             fields.get("funder", ""),
+            *(SecretStr(fields[name]) if fields.get(name) else None for name in ("relayer_key", *_BUILDER_FIELDS)),
         )
 
 

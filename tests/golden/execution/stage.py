@@ -30,14 +30,13 @@ from orchestration.execution.decide.hedge import (
 from orchestration.execution.decide.ledger import (
     Entry,
     FillFact,
-    Lot,
     cash_of,
     fill_entries,
     netting_target_e6,
     payout_e6,
     reversal_entries,
-    settlement_entries,
 )
+from orchestration.execution.decide.market_account import Lot, MarketAccount, Result, missing_entries
 from orchestration.execution.decide.plan import Headroom, decide, plan_from_json, plan_to_json, trade_request
 from orchestration.execution.decide.risk_checks import OpeningFacts, Refusal, may_open, may_send
 from orchestration.execution.trading_context import TradingContext
@@ -318,9 +317,8 @@ def settlement_rows(
 ) -> list[Plain]:
     """Return the ledger rows that end a market."""
     held = [Lot(lot["execution_id"], lot["outcome"], lot["contracts_e6"]) for lot in lots]
-    return _entries(
-        settlement_entries(Venue(venue), market, settlement_e4, held, advance_e6=advance_e6, paid_e6=paid_e6)
-    )
+    account = MarketAccount(Venue(venue), market, tuple(held), advance_e6, int(advance_e6 != 0))
+    return _entries(missing_entries(account, Result(settlement_e4, paid_e6)))
 
 
 def paid_early_e6(venue: str, yes_e6: int, no_e6: int) -> int:

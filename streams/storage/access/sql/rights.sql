@@ -42,6 +42,7 @@ BEGIN
         ('trading', 'INSERT, UPDATE', 'trading.alerts, trading.executions, trading.fills, trading.leases, trading.orders'),
         ('trading', 'INSERT', 'trading.balances, trading.execution_events, trading.intents, trading.ledger'),
         ('trading', 'INSERT', 'trading.refusals'),
+        ('trading', 'INSERT, UPDATE', 'trading.redemptions, trading.settlements'),
         ('trading', 'UPDATE', 'trading.commands'),
         ('interface', 'INSERT', 'trading.commands, trading.limits, trading.pair_decisions, trading.switches'),
         ('interface', 'INSERT, DELETE', 'trading.watch_list'),

@@ -38,6 +38,11 @@ class ContractCall:
     value: int = 0
 
 
+def is_position_condition(condition_id: str) -> bool:
+    """Whether a market is one of protocol v2, by the length of its id."""
+    return len(_condition(condition_id)) == _CONDITION_V2_BYTES
+
+
 def split_call(condition_id: str, amount_e6: int, *, is_neg_risk: bool) -> ContractCall:
     """Return the call that makes pUSD into as many contracts of each outcome."""
     return _whole_set_call("split", "splitPosition", condition_id, amount_e6, is_neg_risk=is_neg_risk)

@@ -79,7 +79,14 @@ def test_a_cycle_does_everything_else_first(booked: dict[str, Any], monkeypatch:
 
     for name in ("reconcile", "obey", "settle"):
         monkeypatch.setattr(settlement_cycle, name, step(name))
-    for name in ("alarm_kill", "alarm_overdue", "compact_totals"):
+    for name in (
+        "alarm_kill",
+        "alarm_overdue",
+        "alarm_restated",
+        "alarm_unredeemed",
+        "clear_settled_alerts",
+        "compact_totals",
+    ):
         monkeypatch.setattr(settlement_cycle, name, lambda *_args: None)
     monkeypatch.setattr(settlement_cycle, "switch_in_force", lambda *_args: "run")
     with pytest.raises(TransientError, match="away"):

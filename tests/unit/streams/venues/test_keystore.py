@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
@@ -17,6 +18,7 @@ from streams.settings import Settings
 from streams.venues.common.endpoints import endpoints
 from streams.venues.credentials.keys import PolymarketCredentials
 from streams.venues.credentials.keystore import Keystore, ensure_sandbox_credentials, shares_kalshi_key
+from streams.venues.factory import polymarket_relayer
 
 KALSHI = {"key_id": "key-1", "private_key_pem": "pem-text-that-is-secret"}
 
@@ -345,6 +347,8 @@ def test_the_sandbox_is_reached_on_loopback_and_overrides_win(tmp_path: Path) ->
         ({"secret": ""}, "secret"),
         ({"signature_type": "4"}, "signature_type"),
         ({"signature_type": "3"}, "funder"),
+        ({"relayer_secret": "s"}, "relayer_key, relayer_passphrase"),
+        ({"relayer_key": "k", "relayer_passphrase": "p"}, "relayer_secret"),
     ],
 )
 def test_a_wallet_that_could_not_sign_is_refused_by_the_name_of_what_it_lacks(
@@ -356,6 +360,30 @@ def test_a_wallet_that_could_not_sign_is_refused_by_the_name_of_what_it_lacks(
     assert PolymarketCredentials.from_fields(wallet).wallet == "0x3"
     with pytest.raises(ConfigurationError, match=named):
         PolymarketCredentials.from_fields(fields | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "headers"),
+    [
+        ({}, None),
+        ({"signature_type": "0"}, None),
+        ({"relayer_key": ""}, None),
+        ({"relayer_key": "mine"}, {"RELAYER_API_KEY": "mine", "RELAYER_API_KEY_ADDRESS": "0x2"}),
+    ],
+)
+def test_a_smart_wallet_with_a_relayer_key_has_a_relayer_and_nobody_else(
+    tmp_path: Path, changes: dict[str, str], headers: dict[str, str] | None
+) -> None:
+    fields = {"private_key": "0x1", "address": "0x2", "api_key": "k", "secret": "s", "passphrase": "p"}
+    smart = {"signature_type": "3", "funder": "0x3", **({"relayer_key": "mine"} if "signature_type" in changes else {})}
+    where = settings(tmp_path, venues="sandbox")
+    Keystore(where).set("polymarket-sandbox", fields | smart | changes)
+    relayer = polymarket_relayer(where, httpx.AsyncClient())
+    assert (relayer is None) == (headers is None)
+    if relayer is not None:
+        assert relayer._key.headers("GET", "/", 1, b"") == headers
+        assert "mine" not in repr(relayer._key)
+        assert "mine" not in repr(Keystore(where).polymarket("sandbox"))
 
 
 def test_a_mistyped_passphrase_seals_nothing_beside_what_it_does_not_open(tmp_path: Path) -> None:
