@@ -17,6 +17,8 @@ from streams.market.errors import ConfigurationError
 from streams.settings import Settings
 
 _MARGIN = 1.1
+_ROOM_MB = 64
+_ROOM_INODES = 100
 
 
 class DiskLevel(IntEnum):
@@ -86,6 +88,12 @@ def is_only_recording(settings: Settings) -> bool:
     folders = data_folders(settings)
     levels = (watermarks(settings).level(free_mb(folders)), INODE_MARKS.level(free_inodes(folders)))
     return max(levels) is DiskLevel.ONLY_RECORDING
+
+
+def is_full(settings: Settings) -> bool:
+    """Return whether a disk is so full that whoever must write ends; the database's smallest file has 16 MB."""
+    folders = data_folders(settings)
+    return free_mb(folders) < _ROOM_MB or free_inodes(folders) < _ROOM_INODES
 
 
 def data_folders(settings: Settings) -> list[Path]:

@@ -16,6 +16,7 @@ import stat
 import sys
 import zlib
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -43,6 +44,20 @@ class Line:
     number: int
     value: Any = None
     problem: str = ""
+
+
+@contextmanager
+def kept_recursion_limit() -> Iterator[None]:
+    """Put Python's limit of recursion back to what it was before the block, in which libraries are imported.
+
+    `py_ecc`, which `eth_account` imports, lifts it for the whole process. Deeply nested JSON then overflows the stack
+    and ends the process instead of raising RecursionError.
+    """
+    limit = sys.getrecursionlimit()
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 def read_text(path: Path, *, most: int = DOCUMENT_MAX, holds: str = "a JSON document") -> str:

@@ -6,6 +6,7 @@ import shutil
 import signal
 import sys
 import time
+from contextlib import suppress
 from typing import Annotated, Any, TextIO, cast
 
 import typer
@@ -17,6 +18,7 @@ from app.supervisor.state import HomeLock, read_state
 from streams.documents import plain_decimal
 from streams.market.errors import ConfigurationError, StreamsError
 from streams.outermost import say
+from streams.private_folders import drop_socket_folder, home_socket
 from streams.settings import Settings, load_settings
 
 _SECONDS_MAX = 1_000_000_000
@@ -100,7 +102,10 @@ def _end_left_over(settings: Settings) -> bool:
     from streams.storage.database import embedded_server
 
     server = embedded_server(settings) if settings.database_url is None else None
-    if not leftovers(settings.home_dir) and (server is None or server.running_pid() is None):
+    serves = False
+    with suppress(ConfigurationError):  # its record cannot be read, which the next start says
+        serves = server is not None and server.running_pid() is not None
+    if not serves and not leftovers(settings.home_dir):
         return False
     lock = HomeLock(settings.home_dir)  # nothing starts meanwhile
     lock.acquire()
@@ -108,6 +113,9 @@ def _end_left_over(settings: Settings) -> bool:
         end_leftovers(settings.home_dir, _LEFT_OVER_LIMIT_S)
         if server is not None:
             server.stop()
+        for path in home_socket(settings.home_dir, "any").parent.glob("*.sock"):
+            path.unlink(missing_ok=True)
+        drop_socket_folder(settings.home_dir)
     finally:
         lock.release()
     return True

@@ -39,12 +39,12 @@ def register(cli: typer.Typer) -> None:
 
 
 def pause(reason: ReasonOption = "", by: ByOption = "", json_: JsonOption = False) -> None:
-    """Open nothing new; open executions finish."""
+    """Open nothing new; open executions finish. Lifts no kill."""
     _set("pause", reason, by, as_json=json_)
 
 
 def reduce(reason: ReasonOption = "", by: ByOption = "", json_: JsonOption = False) -> None:
-    """Send only orders that lower exposure."""
+    """Send only orders that lower exposure. Lifts no kill."""
     _set("reduce", reason, by, as_json=json_)
 
 
@@ -167,6 +167,12 @@ def _set(state: SwitchState, reason: str, by: str, *, as_json: bool) -> None:
     with refusals_as_exit_codes(), open_warehouse(settings, patience_s=_PATIENCE_S) as connection:
         who, why = acting(by, reason)
         before = last_switch(connection)
+        if state != "run" and before is not None and before.state == "kill":
+            fail(
+                f"Trading is killed, which stops more than {state}: nothing was changed. `crossbook trade resume` "
+                "lifts a kill.",
+                ExitCode.REFUSED,
+            )
         switch_id, _ = switch_trading(
             connection,
             state,

@@ -17,8 +17,9 @@ from app.dashboard import theme
 from app.dashboard.data import acts_pool, notice_of, settings, show_html
 from app.dashboard.identity import find_signed_in, open_accounts
 from app.doors.accounts import AccountRefused
-from app.doors.permission import ConfirmationNeeded, PermissionRefused, act_of_switch, check
+from app.doors.permission import ConfirmationNeeded, PermissionRefused, check
 from app.doors.roles import Act, Identity
+from app.doors.switch_act import act_of_switch
 from app.kill import ON_DISK, KillNotTaken, kill_first
 from app.operator_actions import (
     ActRefused,

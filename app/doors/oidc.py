@@ -16,6 +16,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 import msgspec
+import orjson
 from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from joserfc import jwt
@@ -214,7 +215,7 @@ class Provider:
                     raise
                 decoded = jwt.decode(token, await self._key_set(found, refresh=True), algorithms=_ALGORITHMS)
             return msgspec.convert(decoded.claims, _Claims)
-        except (JoseError, ValueError, TypeError, KeyError) as error:
+        except (JoseError, ValueError, TypeError, KeyError, RecursionError) as error:
             log.warning("oidc_token_refused", error=type(error).__name__)
             raise OidcRefused("The provider's ID token cannot be trusted; sign in again.") from None
 
@@ -296,8 +297,8 @@ class Provider:
             log.warning("oidc_provider_away", error=type(error).__name__)
             raise ProviderAway(self._is_away("it does not answer")) from None
         try:
-            document = None if is_error else msgspec.json.decode(bytes(body))
-        except (msgspec.DecodeError, UnicodeDecodeError):
+            document = None if is_error else orjson.loads(body)  # which refuses what nests too deep for the stack
+        except orjson.JSONDecodeError:
             document = None
         if not isinstance(document, dict):
             raise ProviderAway(self._is_away("it does not answer as a provider does"))

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from app.doors.roles import ASKS_AGAIN, Act, Identity, Role, lowest_role, may_trade_live
-from streams.market.trading import SwitchState
 
 _DOING: Mapping[Act, str] = {
     Act.VIEW: "Looking",
@@ -65,21 +64,6 @@ def check(identity: Identity, act: Act, *, now: float, is_live: bool = False, li
             f"{'Lifting a kill' if lifts_kill else _DOING[act]} is for {_roles(act)} who confirmed who they are within "
             "the last five minutes; confirm it and try again."
         )
-
-
-def act_of_switch(state: SwitchState, current: SwitchState | None) -> tuple[Act, bool]:
-    """Return the act that setting the trading switch is, and whether it lifts a kill.
-
-    A kill that gives way to `pause` or `reduce` is lifted: a `run` after it would lift nothing any more.
-
-    Args:
-        state: The new one.
-        current: The one in force; None where it is not known.
-    """
-    if state == "kill":
-        return Act.STOP, False
-    lifts_kill = current == "kill"
-    return (Act.RESUME if state == "run" or lifts_kill else Act.STOP), lifts_kill
 
 
 def _refusal(identity: Identity, act: Act) -> str:

@@ -49,9 +49,15 @@ class Restarts:
         """It does its work: what kept it from starting is over."""
         self._unready = 0
 
-    def on_death(self, now: float) -> Verdict:
-        """Count a death; say what follows, and set `due_at` unless it is lost."""
+    def on_death(self, now: float, *, is_excused: bool = False) -> Verdict:
+        """Count a death; say what follows, and set `due_at` unless it is lost.
+
+        One that is excused, as on a full disk, says nothing of the process: it is not counted and tried again slowly.
+        """
         policy = self.policy
+        if is_excused:
+            self.due_at = now + policy.longest_wait_s
+            return "restart"
         self._deaths = [at for at in self._deaths if now - at < policy.window_s] + [now]
         self._unready += 1
         if len(self._deaths) > policy.deaths_max or self._unready > policy.unready_max:

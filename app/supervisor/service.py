@@ -38,6 +38,7 @@ from app.supervisor.telling.vital_signs import VitalSigns
 from app.supervisor.trading_switch import reduce_for_stop, resume_after_stop
 from app.supervisor.watch import ChildLost, FirstPass, Supervised, Watch
 from streams.addresses import shown_database_address
+from streams.disk import is_full
 from streams.log_files import trim_log
 from streams.logs import get_logger
 from streams.market.errors import ConfigurationError, StreamsError, TransientError
@@ -287,7 +288,7 @@ class Supervisor:
         watched: list[Supervised] = [*self._children]
         if self._settings.database_url is None:
             watched.insert(0, DatabaseChild(embedded_server(self._settings)))
-        watch = Watch(watched, self._alarms, self._report)
+        watch = Watch(watched, self._alarms, self._report, partial(is_full, self._settings))
         disk = DiskGuard(self._settings, self._alarms, self._end_batch_runs)
         signs = VitalSigns(self._settings, self._alarms)
         ping = DeadManPing(self._settings, signs.why_ill, self._alarms)

@@ -51,12 +51,26 @@ class _Watched:
 
 
 class Watch:
-    """Looks after processes that have been started and were ready."""
+    """Looks after processes that have been started and were ready.
 
-    def __init__(self, children: Sequence[Supervised], alarms: Alarms, report: Callable[[str], None]) -> None:
+    Args:
+        children: The processes.
+        alarms: Told of what keeps ending.
+        report: Says a line at the terminal.
+        is_disk_full: Whether a death now says nothing of the process that died.
+    """
+
+    def __init__(
+        self,
+        children: Sequence[Supervised],
+        alarms: Alarms,
+        report: Callable[[str], None],
+        is_disk_full: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._watched = [_Watched(child, Restarts(child.policy)) for child in children]
         self._alarms = alarms
         self._report = report
+        self._is_disk_full = is_disk_full
 
     def look(self, now: float) -> None:
         """See to every process once; `now` is in seconds of a steady clock.
@@ -106,7 +120,7 @@ class Watch:
             self._judge(watched, now, f"{code}: {child.last_words()}" if code else child.last_words())
 
     def _judge(self, watched: _Watched, now: float, why: str) -> None:
-        child, verdict = watched.child, watched.restarts.on_death(now)
+        child, verdict = watched.child, watched.restarts.on_death(now, is_excused=self._is_disk_full())
         if verdict == "lost":
             message = f"{child.name} keeps ending ({why})"
             self._alarms.open(f"{child.name} lost", message, "child", "critical")

@@ -65,6 +65,7 @@ class SweepSummary:
         malformed: Entries that could not be stored; each is a dead letter.
         repeated_cursors: Lists that broke off because the venue gave the same cursor again.
         unreadable_cursors: Lists that broke off because the venue's cursor could not be read.
+        lost_pages: Pages that could not be read, not even item by item; the lists went on behind them.
     """
 
     kind: SweepKind
@@ -75,6 +76,7 @@ class SweepSummary:
     gone: int = 0
     repeated_cursors: int = 0
     unreadable_cursors: int = 0
+    lost_pages: int = 0
 
     @property
     def broken_lists(self) -> int:
@@ -118,7 +120,13 @@ async def sweep(
         _store(connection, source, await _prepared(source, summary.kind, retries, wait), now, summary)
         seen_cursors = {""}
         while True:
-            fetched = await _whole_page(partial(source.page, cursor, since), retries, wait)
+            try:
+                fetched = await _whole_page(partial(source.page, cursor, since), retries, wait)
+            except UnreadableAnswer as error:
+                if error.next_cursor is None:
+                    raise
+                fetched = source.beyond(cursor, since, error)
+                summary.lost_pages += 1
             _store(connection, source, fetched, now, summary)
             summary.pages += 1
             cursor = fetched.cursor
@@ -151,7 +159,7 @@ async def sweep(
         end_sweep(connection, sweep_id, summary.counts, ended_at=now, high_watermark=None, error=str(failed))
         raise failed from error
     is_whole = not summary.broken_lists
-    if summary.kind == "full" and is_whole:
+    if summary.kind == "full" and is_whole and not summary.lost_pages:
         summary.gone = count_gone(connection, source.venue, now)
     # A list that broke off is read again from where the last whole one began.
     end_sweep(connection, sweep_id, summary.counts, ended_at=now, high_watermark=now if is_whole else None)

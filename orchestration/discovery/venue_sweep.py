@@ -36,10 +36,11 @@ async def sweep_venue(settings: Settings, connection: Connection, venue: Venue, 
 
 
 def alarm_dead_letters(connection: Connection, venue: Venue, summary: SweepSummary, most_share: float) -> None:
-    """Open the alert of a sweep that set more than a share of its entries aside or lost a list's end, or close it."""
+    """Open the alert of a sweep that set more than a share of its entries aside or lost part of a list, or close it."""
     key = f"dead_letters:{venue}"
-    if summary.malformed_share > most_share or summary.broken_lists:
+    if summary.malformed_share > most_share or summary.broken_lists or summary.lost_pages:
         broken = f", and {summary.broken_lists} of its lists broke off" if summary.broken_lists else ""
+        broken += f", and {summary.lost_pages} of its pages cannot be read" if summary.lost_pages else ""
         message = (
             f"Discovery of {venue} set {summary.malformed} of {summary.malformed + summary.counts.seen} entries aside"
             f"{broken}; raw.dead_letters has their bytes and reasons."

@@ -17,7 +17,7 @@ import numpy as np
 
 from orchestration.opportunities.edges import Offer, Taken, take
 from orchestration.opportunities.outcomes import OutcomeCase
-from orchestration.opportunities.program import Question, Switches, propose, propose_switched
+from orchestration.opportunities.program import Program, Switches
 from streams.market.identity import Outcome
 from streams.market.units import PRICE_ONE_E4, PRICE_SCALE
 
@@ -140,18 +140,18 @@ class _Search:
         self._depths = [_depth(leg.offer) for leg in legs]
         self._least = [smallest_order_e6(leg.offer) for leg in legs]
         self._takes: dict[tuple[int, int], Taken | None] = {}
-        self._question = Question(
+        self._program = Program(
             [leg.offer for leg in legs],
             self._payoffs,
             _budgets(legs, limits),
-            limits.min_edge_e6,
-            limits.min_return_e6,
+            min_edge_e6=limits.min_edge_e6,
+            min_return_e6=limits.min_return_e6,
         )
 
     def best(self) -> Portfolio:
         """Return the best portfolio of all proposals."""
         best = evaluate([], self._cases)
-        free = propose(self._question)
+        free = self._program.propose()
         options = self._roundings(free)
         if not options or self._violates(free):
             options += [option for sizes in self._repaired(free) for option in self._roundings(sizes)]
@@ -168,14 +168,24 @@ class _Search:
 
     def _repaired(self, free: Sequence[int]) -> list[list[int]]:
         """Return proposals that keep to the smallest orders and the number of legs."""
-        limits = self._limits
+        switches = Switches(self._least, self._limits.max_legs)
+        if len(self._legs) <= _SWITCHED_MAX:
+            return [self._program.propose_switched(switches)]
+        if switches.max_legs is not None and sum(1 for size in free if size) > switches.max_legs:
+            return [self._program.propose_switched(switches, self._few(switches.max_legs))]
         out = {number: 0 for number, least in enumerate(self._least) if least > self._depths[number]}
-        if len(self._legs) <= _SWITCHED_MAX or limits.max_legs is not None:
-            return [propose_switched(self._question, Switches(self._least, limits.max_legs))]
+
         small = {number for number, size in enumerate(free) if 0 < size < self._least[number]}
         raised = {number: self._least[number] for number in small if number not in out}
         split = {number: least if 2 * free[number] >= least else 0 for number, least in raised.items()}
-        return [propose(self._question, out | floors) for floors in (raised, split)]
+        return [self._program.propose(out | floors) for floors in ([raised, split] if split != raised else [raised])]
+
+    def _few(self, max_legs: int) -> set[int]:
+        """Return the legs that are worth switching where only a few of many may be bought."""
+        few = self._program.propose_few(max_legs)
+        shares = [size / max(depth, 1) for size, depth in zip(few, self._depths, strict=True)]
+        ranked = sorted((number for number, share in enumerate(shares) if share), key=lambda number: -shares[number])
+        return set(ranked[:_SWITCHED_MAX])
 
     def _roundings(self, proposal: Sequence[int]) -> list[list[int]]:
         """Return the roundings worth computing exactly, to each leg's step and to the common one.
@@ -187,7 +197,7 @@ class _Search:
         steps = [leg.offer.size_step_e6 for leg in self._legs]
         common = lcm(*steps)
         options: list[list[int]] = []
-        for grid in (steps, [common] * len(steps)):
+        for grid in dict.fromkeys((tuple(steps), (common,) * len(steps))):
             down = [size - size % step for size, step in zip(proposal, grid, strict=True)]
             nearest = [(size + step // 2) // step * step for size, step in zip(proposal, grid, strict=True)]
             less = [max(0, size - step) for size, step in zip(nearest, grid, strict=True)]
@@ -207,10 +217,11 @@ class _Search:
         is_wide = sum(sizes) * PRICE_ONE_E4 >= _WIDE
         payoffs = self._payoffs.astype(object) if is_wide else self._payoffs
         totals = payoffs @ np.array(result, dtype=object if is_wide else np.int64)
-        floor = totals.min()
-        spare = totals - floor
+        spare = totals - totals.min()
+        # a leg that can spare no step now can spare none later
+        most = np.where(payoffs > 0, spare[:, np.newaxis] // np.maximum(payoffs, 1), _WIDE).min(axis=0)
         for number in sorted(range(len(result)), key=lambda index: -self._legs[index].offer.levels[0][0]):
-            if not result[number]:
+            if not result[number] or most[number] < self._legs[number].offer.size_step_e6:
                 continue
             pays = payoffs[:, number]
             paying = pays > 0

@@ -110,7 +110,15 @@ class UnreadableAnswer(TransientError, MalformedFrame):
     """The answer of a read that came whole and is not what the call gives: a page, nothing, an error, another thing.
 
     A later attempt may find the venue behind its proxy again, so it is tried again like a failure of the venue.
+
+    Attributes:
+        next_cursor: Where the list goes on, if it is a page of one and says so all the same, empty on the last; None
+            where it does not say.
     """
+
+    def __init__(self, raw: bytes, reason: str, next_cursor: str | None = None) -> None:
+        super().__init__(raw, reason)
+        self.next_cursor = next_cursor
 
 
 class IncompleteList(UnreadableAnswer):

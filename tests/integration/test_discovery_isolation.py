@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from orchestration.discovery.sources.kalshi import KalshiSource
 from orchestration.discovery.sources.polymarket import PolymarketSource
-from orchestration.discovery.sweep import SweepSummary, sweep
+from orchestration.discovery.sweep import PageFailed, SweepSummary, sweep
 from orchestration.discovery.venue_sweep import alarm_dead_letters
 from streams.market.errors import MalformedFrame, NotFound, StreamsError, TransientError, UnreadableAnswer
 from streams.market.identity import Venue
@@ -181,6 +181,47 @@ def test_a_list_of_series_that_cannot_be_had_costs_itself(
     assert [market.listing.market_id for market in load_markets(connection)] == ["KXE-1"]
     assert summary.malformed == 1
     assert "the list of series" in letters(connection)[0][1]
+
+
+class Spoiled(Gamma):
+    """A list whose page of a number comes as nonsense, with or without a word on where the list goes on."""
+
+    def __init__(self, *pages: list[Any], page: int, told: str | None) -> None:
+        super().__init__(*pages)
+        self.page, self.told = page, told
+
+    async def gamma_markets_page(self, cursor: str = "", *, limit: int = 100, **filters: Any) -> Page[Any]:
+        if "condition_ids" not in filters and int(cursor or 0) == self.page:
+            raise UnreadableAnswer(b"{nonsense", "answer is not JSON", self.told)
+        return await super().gamma_markets_page(cursor, limit=limit, **filters)
+
+
+def test_a_page_that_cannot_even_be_taken_apart_costs_itself(connection: Connection) -> None:
+    summary = take(connection, Spoiled([gamma(1)], [gamma(2)], [gamma(3)], page=1, told="2"))
+    assert {market.listing.market_id for market in load_markets(connection)} == {f"0x{n:064x}" for n in (1, 3)}
+    assert (summary.lost_pages, summary.malformed, summary.gone) == (1, 1, 0)
+    alarm_dead_letters(connection, Venue.POLYMARKET, summary, 1.0)
+    row = connection.execute("SELECT message FROM trading.alerts WHERE cleared_at IS NULL").fetchone()
+    assert row is not None
+    assert "1 of its pages cannot be read" in row["message"]
+    with pytest.raises(PageFailed):
+        take(connection, Spoiled([gamma(1)], [gamma(2)], page=0, told=None))
+
+
+@pytest.mark.parametrize("told", ["1", ""])
+def test_kalshi_goes_on_behind_such_a_page(connection: Connection, told: str) -> None:
+    class Lists(Kalshi):
+        async def events_page(self, cursor: str = "", *, status: str | None = None) -> Page[Any]:
+            if status == "open" and not cursor:
+                raise UnreadableAnswer(b"{nonsense", "answer is not JSON", told)
+            ticker = f"KX{status or ''}{cursor}".upper()
+            return Page([{"event_ticker": ticker, "title": "T", "markets": [kalshi("M", event_ticker=ticker)]}], "")
+
+    summary = take(connection, Lists())
+    assert summary.lost_pages == 1
+    rows = connection.execute("SELECT event_id FROM raw.events ORDER BY 1").fetchall()
+    expected = ["KXOPEN1", "KXUNOPENED"] if told else ["KXUNOPENED"]
+    assert [row["event_id"] for row in rows] == expected
 
 
 def test_markets_that_are_never_shown_again_do_not_keep_out_the_others(connection: Connection) -> None:

@@ -25,8 +25,9 @@ from app.api.schemas import (
 )
 from app.api.strict_body import StrictRoute
 from app.doors.names import UnusableName, reason_for
-from app.doors.permission import act_of_switch, check
+from app.doors.permission import check
 from app.doors.roles import Act, Identity
+from app.doors.switch_act import act_of_switch
 from app.kill import kill_first
 from app.operator_actions import ItChanged, UnderWay, ask_flatten, decide_pair, offer_flatten, switch_trading
 from app.queries.pairs import load_pairs

@@ -33,8 +33,14 @@ from streams.documents import BadDocument, parse_document
 _LEGS, _SET = "Given legs", "Best portfolio of a set"
 _FIELDS, _DOCUMENT = "Fields", "Document"
 _MARKETS_MAX, _LEGS_MAX, _DOCUMENT_MAX = 20, 40, 200_000
+_PASTED_MARKETS_MAX = 200
+"""A larger set would keep the process of all pages busy."""
+
 _FEE_TYPES = ("quadratic", "quadratic_with_maker_fees", "quadratic_with_combo_maker_fees", "flat")
 _FIELD_KEYS = ("calc-market-", "calc-leg-", "calc-limit-", "calc-date-")
+_FIRST = {"venue": "kalshi", "side": "yes", "fee_type": _FEE_TYPES[0], "account": "direct"}
+"""What stands in a field at the beginning that is not empty then."""
+_KEPT_KEYS = (*_FIELD_KEYS, "calc-markets", "calc-legs", "calc-relation", "calc-written", "calc-void", "calc-document")
 _RULES = (
     ("size_step", "Size step", "contracts"),
     ("min_size", "Least size", "contracts"),
@@ -104,6 +110,7 @@ def page() -> None:
     example_column.selectbox("Begin with", list(_EXAMPLES), key="calc-example", on_change=_begin)
     if "calc-market-0-id" not in st.session_state:
         _begin()
+    _keep_fields()
     has_legs = question == _LEGS
     if given_as == _DOCUMENT:
         asked = _pasted(has_legs=has_legs)
@@ -114,22 +121,28 @@ def page() -> None:
     _show_answer(asked, has_legs=has_legs)
 
 
+def _keep_fields() -> None:
+    """Keep what was typed in fields that are not drawn this time; Streamlit would forget it."""
+    for key in [key for key in st.session_state if str(key).startswith(_KEPT_KEYS)]:
+        st.session_state[key] = st.session_state[key]
+
+
 def _begin() -> None:
     """Fill the fields with the chosen example."""
     example = _EXAMPLES[st.session_state.get("calc-example", next(iter(_EXAMPLES)))]
     state = st.session_state
-    for key in [key for key in state if str(key).startswith(_FIELD_KEYS)]:
-        del state[key]
+    for key in [str(key) for key in state if str(key).startswith(_FIELD_KEYS)]:
+        state[key] = _FIRST.get(key.rpartition("-")[2], "")
     state["calc-markets"], state["calc-legs"] = len(example.markets), len(example.legs)
     for number, (market, venue, fee, yes_asks, no_asks) in enumerate(example.markets):
         place = f"calc-market-{number}"
         state[f"{place}-id"], state[f"{place}-venue"], state[f"{place}-fee"] = market, venue, fee
         state[f"{place}-yes_asks"], state[f"{place}-no_asks"] = yes_asks, no_asks
-    for number, (market, side, size, price) in enumerate(example.legs):
+    for number, (position, side, size, price) in enumerate(example.legs):
         place = f"calc-leg-{number}"
-        state[f"{place}-market"] = example.markets[market][0]
+        state[f"{place}-market"] = example.markets[position][0]
         state[f"{place}-side"], state[f"{place}-size"], state[f"{place}-price"] = side, size, price
-    state["calc-relation"] = example.relation
+    state["calc-relation"], state["calc-written"], state["calc-void"] = example.relation, "", True
     state.pop("calc-answer", None)
 
 
@@ -151,7 +164,7 @@ def _typed(*, has_legs: bool) -> dict[str, Any]:
             "The ids that settle yes, with commas; `-` for none of them; `NAME: A=0.5, B=1` for what each YES pays, "
             "and `stress NAME: ...` for an outcome that is only reported. One that is missing invents profit."
         )
-    has_void = st.checkbox("Report also a void that pays half", value=True, key="calc-void")
+    has_void = st.checkbox("Report also a void that pays half", key="calc-void")
     with st.expander("Limits and dates"):
         limits, dates = _limits()
     return document_of(TypedSet(markets, relation, written, has_void, limits, dates), legs)
@@ -252,11 +265,19 @@ def _computed(asked: str, *, has_legs: bool) -> tuple[dict[str, Any] | None, str
 
     compute = calc_answer if has_legs else edges_answer
     try:
-        return compute(parse_document(asked), datetime.now(UTC)), ""
+        document = parse_document(asked)
+        if _is_large(document):
+            return None, f"A page answers at most {_PASTED_MARKETS_MAX} markets; the command answers larger sets."
+        return compute(document, datetime.now(UTC)), ""
     except BadDocument as error:
         return None, f"The document is not JSON that can be used: {error}."
     except InvalidSet as error:
         return None, str(error)
+
+
+def _is_large(document: Any) -> bool:
+    markets = document.get("markets") if isinstance(document, dict) else None
+    return isinstance(markets, list) and len(markets) > _PASTED_MARKETS_MAX
 
 
 def _show_answer(asked: str, *, has_legs: bool) -> None:

@@ -10,8 +10,8 @@ import streamlit as st
 from app.dashboard import theme
 from app.dashboard.acts import act_on_click, ask_again, barred, show_notice, show_outcome
 from app.dashboard.data import REFRESH, is_away, read, read_now, settings, show_failed_tests, show_html
-from app.doors.permission import act_of_switch
 from app.doors.roles import Act
+from app.doors.switch_act import act_of_switch
 from app.operator_actions import LIMIT_NAMES, set_limits, switch_trading
 from app.queries.risk import Exposure, load_exposure
 from streams.documents import plain_decimal

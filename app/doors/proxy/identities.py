@@ -7,6 +7,7 @@ import hmac
 import os
 import sqlite3
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -85,7 +86,9 @@ class Identities:
         if credential.kind == "bearer" and self._is_home_token(credential.text):
             return Identity(shell_name(), Role.OWNER, "token")
         accounts = self.accounts()
-        look = partial(accounts.find_session, is_use=is_use) if credential.kind == "session" else accounts.find_token
+        look: Callable[[str], Identity | None] = accounts.find_token
+        if credential.kind == "session":
+            look = partial(accounts.find_session, is_use=is_use)
         try:
             return await asyncio.to_thread(look, credential.text)
         except (ConfigurationError, sqlite3.Error) as error:

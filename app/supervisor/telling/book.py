@@ -72,6 +72,12 @@ class AlarmBook:
             alarm.over_at = datetime.now(UTC)
             self._write()
 
+    def forget(self, alarms: list[Alarm]) -> None:
+        """Forget alarms that nobody will be told of any more: later ones of their keys stand for them."""
+        with self._lock:
+            if [alarm for alarm in alarms if self._alarms.pop(alarm.alarm_id, None) is not None]:
+                self._write()
+
     def note_receipt(self, alarms: list[Alarm], place: int, channel: str, error: str, took_ms: int) -> None:
         """Note what became of one attempt to tell of alarms."""
         receipt = AlarmReceipt(place, channel, datetime.now(UTC), took_ms, error)

@@ -100,9 +100,11 @@ class AlarmPost:
         """Tell of an alarm."""
         with self._changed:
             subject = self._subjects.setdefault(alarm.key, _Subject())
-            subject.untold = [*subject.untold, alarm][-_UNTOLD_MAX:]
+            untold = [*subject.untold, alarm]
+            subject.untold = untold[-_UNTOLD_MAX:]
             subject.told = None
             self._changed.notify()
+        self._book.forget(untold[:-_UNTOLD_MAX])
 
     def put_end(self, alarm: Alarm, message: str) -> None:
         """Tell that an alarm is over: by itself where it was told, else the message about it says so."""

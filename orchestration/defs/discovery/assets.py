@@ -157,5 +157,6 @@ def _describe(summary: SweepSummary) -> dict[str, dg.MetadataValue | int | float
         "malformed_share": round(summary.malformed_share, 4),
         "repeated_cursors": summary.repeated_cursors,
         "unreadable_cursors": summary.unreadable_cursors,
+        "lost_pages": summary.lost_pages,
         "life_cycle": dg.MetadataValue.md(f"| status | markets |\n|---|---|\n{states}"),
     }

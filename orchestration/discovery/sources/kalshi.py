@@ -20,6 +20,7 @@ from streams.market.errors import (
     Refused,
     TransientError,
     Unavailable,
+    UnreadableAnswer,
 )
 from streams.market.identity import Venue
 from streams.storage.discovered.listings import EventRow
@@ -127,10 +128,19 @@ class KalshiSource:
         fetched.set_aside(events.unreadable)
         for event in events.items:
             await self._add(fetched, event)
-        later = _PHASES[_PHASES.index(phase) + 1 :]
-        fetched.next_list = f"{later[0]}:" if later else ""
+        fetched.next_list = _after(phase)
         fetched.cursor = f"{phase}:{events.cursor}" if events.cursor else fetched.next_list
         return fetched
+
+    def beyond(self, cursor: str, since: datetime | None, lost: UnreadableAnswer) -> FetchedPage:
+        """Return an empty page in the place of one that cannot be read."""
+        letters = [(lost.raw, lost.reason)]
+        if since is not None:
+            return FetchedPage(cursor=lost.next_cursor or _FEES, next_list=_FEES, dead_letters=letters)
+        phase = cursor.partition(":")[0] or _PHASES[0]
+        after = _after(phase)
+        further = f"{phase}:{lost.next_cursor}" if lost.next_cursor else after
+        return FetchedPage(cursor=further, next_list=after, dead_letters=letters)
 
     async def by_id(self, market_ids: Sequence[str]) -> FetchedPage:
         """Return markets by ticker; those the live tier has forgotten are missing."""
@@ -257,6 +267,12 @@ class KalshiSource:
                 return None
             self._series[ticker] = series
         return self._series.get(ticker, {})
+
+
+def _after(phase: str) -> str:
+    """Return the cursor of the list after a phase's, empty where it is the last."""
+    later = _PHASES[_PHASES.index(phase) + 1 :]
+    return f"{later[0]}:" if later else ""
 
 
 def _event_ticker(market: JsonDocument) -> str:

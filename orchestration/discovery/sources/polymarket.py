@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from orchestration.discovery.sources.protocol import FetchedPage
 from streams.market.documents import JsonDocument
+from streams.market.errors import UnreadableAnswer
 from streams.market.identity import Venue
 from streams.market.listing import DiscoveredMarket
 from streams.storage.discovered.listings import EventRow
@@ -46,6 +47,10 @@ class PolymarketSource:
             filters["start_date_min"] = since.strftime("%Y-%m-%dT%H:%M:%SZ")
         page = await self._client.gamma_markets_page(cursor, **filters)
         return self._parsed(page)
+
+    def beyond(self, cursor: str, since: datetime | None, lost: UnreadableAnswer) -> FetchedPage:
+        """Return an empty page in the place of one that cannot be read."""
+        return FetchedPage(cursor=lost.next_cursor or "", dead_letters=[(lost.raw, lost.reason)])
 
     async def by_id(self, market_ids: Sequence[str]) -> FetchedPage:
         """Return markets by condition id, open and closed ones."""

@@ -73,6 +73,9 @@ class ListingSource(Protocol):
     async def page(self, cursor: str, since: datetime | None) -> FetchedPage:
         """Return one page: of everything, or of what changed since."""
 
+    def beyond(self, cursor: str, since: datetime | None, lost: UnreadableAnswer) -> FetchedPage:
+        """Return an empty page in the place of one that cannot be read and that says where the list goes on."""
+
     async def by_id(self, market_ids: Sequence[str]) -> FetchedPage:
         """Return the named markets, whatever their state."""
 

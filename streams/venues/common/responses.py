@@ -8,6 +8,7 @@ the `MalformedFrame` that says why.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -23,6 +24,7 @@ Document = TypeVar("Document")
 Result = TypeVar("Result")
 _KEPT = 1_000_000
 _LONGEST_CURSOR = 4_096
+_NEAR = 8_192
 # The last two are what a time beyond the calendar or the platform raises.
 _UNREADABLE = (InvalidAmount, KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, OSError)
 
@@ -142,7 +144,7 @@ def as_sent(item: JsonDocument) -> JsonDocument:
 
 
 def read_page(
-    raw: bytes, name: str, parse: Callable[[JsonDocument], Result], *, nested: str = ""
+    raw: bytes, name: str, parse: Callable[[JsonDocument], Result], *, nested: str = "", cursor: str = ""
 ) -> tuple[JsonDocument, Items[Result]]:
     """Return an answer that is a list of objects, or has one, and what `parse` makes of each.
 
@@ -153,6 +155,7 @@ def read_page(
         name: The key of the list; empty where the answer is the list.
         parse: What to make of an item.
         nested: The key of a list in each item whose own items are to be read one by one too.
+        cursor: The key of the next page's cursor; empty where the list has no pages.
 
     Returns:
         The answer ({} where it is a list) and its items. Items that could not be read are not in it; a field that could
@@ -168,12 +171,22 @@ def read_page(
         try:
             answer, unreadable = _taken_apart(raw, name, nested, is_outermost=True)
         except (ValueError, MalformedFrame):
-            raise UnreadableAnswer(raw[:_KEPT], f"answer is not JSON: {error}") from None
+            told = _told_cursor(raw, name, cursor)
+            raise UnreadableAnswer(raw[:_KEPT], f"answer is not JSON: {error}", told) from None
     if not isinstance(answer, dict if name else list):
         raise UnreadableAnswer(raw[:_KEPT], "answer is not an object" if name else "answer is not a list")
     rows = read(answer, lambda found: items_of(found, name), raw) if name else answer
     items = read_items(rows, parse)
     return answer if name else {}, Items(items, [*unreadable, *items.unreadable])
+
+
+def _told_cursor(raw: bytes, name: str, cursor: str) -> str | None:
+    """Return the cursor before or behind a list that cannot even be taken apart; None where none can be seen."""
+    if not cursor or b'"%s"' % name.encode() not in raw:
+        return None
+    pattern = re.compile(rb'"%s"\s*:\s*"([!#-\[\]-~]{0,%d})"' % (re.escape(cursor.encode()), _LONGEST_CURSOR))
+    found = pattern.findall(raw[:_NEAR])[:1] + pattern.findall(raw[-_NEAR:])[-1:]
+    return found[0].decode("ascii") if found else None
 
 
 def cursor_of(document: Mapping[str, Any], name: str) -> str:

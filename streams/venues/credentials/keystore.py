@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from pydantic import SecretStr
 
-from streams.documents import parse_document
+from streams.documents import kept_recursion_limit, parse_document
 from streams.logs import get_logger
 from streams.market.errors import ConfigurationError
 from streams.market.identity import Environment
@@ -365,7 +365,8 @@ def _new_kalshi_key() -> dict[str, str]:
 
 
 def _new_polymarket_key() -> dict[str, str]:
-    from eth_account import Account  # takes half a second to import and is needed once in a home's life
+    with kept_recursion_limit():
+        from eth_account import Account  # takes half a second to import and is needed once in a home's life
 
     private_key = "0x" + secrets.token_hex(32)
     return {

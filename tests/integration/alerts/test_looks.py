@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
+import psycopg
 import pytest
 
 from app.queries.alerts import load_inbox
@@ -20,7 +23,8 @@ from orchestration.resources import PlatformResource
 from streams.alerting.courier import Rests
 from streams.settings import load_settings
 from streams.storage.database import Connection, connect
-from streams.storage.store.alerting import delivery
+from streams.storage.partitions import create_partitions
+from streams.storage.store.alerting import delivery, facts
 from streams.storage.store.alerting.delivery import load_look_ages_s
 from streams.storage.store.alerting.facts import load_table_facts
 from streams.storage.store.alerts import raise_alert
@@ -98,9 +102,9 @@ def test_two_watchers_at_once_open_each_alert_once(
 
     def look() -> None:
         with connect(database) as own:
-            facts = Facts(1e6, None, load_table_facts(own))
+            found = Facts(1e6, None, load_table_facts(own))
             for _ in range(20):
-                apply(own, due_alerts(facts, limits_of(load_settings())))
+                apply(own, due_alerts(found, limits_of(load_settings())))
 
     watchers = [threading.Thread(target=look) for _ in range(4)]
     for watcher in watchers:
@@ -132,3 +136,38 @@ def test_a_round_that_breaks_off_each_time_is_no_look(
     with pytest.raises(RuntimeError):
         send_alerts(connection, settings, Rests())
     assert load_look_ages_s(connection) == {}, "else nobody would tell that nothing is sent"
+
+
+def visited(plan: dict[str, Any]) -> Iterator[tuple[str, float]]:
+    """How many rows of which table each part of a plan has read."""
+    if "Relation Name" in plan:
+        read = sum(
+            plan.get(what, 0) for what in ("Actual Rows", "Rows Removed by Filter", "Rows Removed by Index Recheck")
+        )
+        yield plan["Relation Name"], read * plan["Actual Loops"]
+    for part in plan.get("Plans", ()):
+        yield from visited(part)
+
+
+def test_a_look_does_not_read_what_is_old_however_silent_a_venue_is(connection: Connection) -> None:
+    create_partitions(connection, datetime.now(UTC).date() - timedelta(days=1), 2)
+    for statement in (
+        """INSERT INTO raw.quotes (received_at, venue, market_id, state)
+           SELECT now() - interval '1 hour' - n * interval '1 second', 'kalshi', 'KX', 'live'
+           FROM generate_series(1, 20000) AS n""",
+        """INSERT INTO raw.dead_letters (received_at, venue, source, reason, raw)
+           SELECT now() - interval '2 hours' - n * interval '1 second', 'kalshi', 'socket', 'no JSON', 'x'
+           FROM generate_series(1, 20000) AS n""",
+        """INSERT INTO raw.segments (shard, run_id, path, opened_at, closed_at, frames)
+           SELECT 0, 'r', n, now() - interval '3 hours', now() - interval '2 hours', 1
+           FROM generate_series(1, 20000) AS n""",
+        """INSERT INTO raw.discovery_sweeps (venue, kind, started_at, ended_at)
+           SELECT 'kalshi', 'full', now() - n * interval '1 minute', now() - n * interval '1 minute'
+           FROM generate_series(1, 20000) AS n""",
+        "ANALYZE raw.quotes, raw.dead_letters, raw.segments, raw.discovery_sweeps",
+    ):
+        connection.execute(statement)
+    cursor = psycopg.ClientCursor(connection)
+    row = cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {facts.VENUES}", {"window": 900}).fetchone()
+    assert row is not None
+    assert {table: rows for table, rows in visited(row["QUERY PLAN"][0]["Plan"]) if rows > 100} == {}

@@ -85,6 +85,7 @@ def test_a_session_under_a_name_reached_by_tls_stays_on_tls(tmp_path: Path, sche
             doors.url("dashboard", "/-/sign-in"),
             headers={"Host": "desk.example", "Origin": f"{scheme}://desk.example"},
             data={"name": "ann", "password": "correct horse battery"},
+            timeout=60,
         )
         assert answer.status_code == 303
         assert ("Secure" in answer.headers["set-cookie"]) == is_secure

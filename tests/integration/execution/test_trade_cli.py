@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from app.cli import trade
 from app.cli.main import cli as crossbook
+from app.cli.output import ExitCode
 from app.doors.shell import shell_name
 from app.kill import record_kills_on_disk
 from streams.settings import Settings
@@ -49,6 +50,23 @@ def test_each_command_writes_its_switch_with_who_and_why(
     assert json.loads(shown.stdout)["reason"] == "drill (for mara)"
     assert json.loads(shown.stdout)["set_by"] == shell_name()
     assert not is_kill_on_disk(tmp_path)
+
+
+@pytest.mark.parametrize("command", ["pause", "reduce"])
+def test_a_command_that_stops_less_lifts_no_kill(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database)
+    monkeypatch.setenv("CROSSBOOK_HOME", str(tmp_path))
+    cli = typer.Typer()
+    trade.register(cli)
+    assert CliRunner().invoke(cli, ["trade", "kill", "--json"]).exit_code == 0
+    refused = CliRunner().invoke(cli, ["trade", command])
+    assert refused.exit_code == ExitCode.REFUSED
+    assert "Trading is killed" in refused.stderr
+    with connect(database) as connection:
+        assert current_switch(connection) == "kill"
+    assert CliRunner().invoke(cli, ["trade", "resume"]).exit_code == 0
 
 
 def test_the_shells_own_name_is_not_said_twice(database: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -183,10 +183,10 @@ def test_a_kill_is_lifted_after_the_password_alone(pages: Pages, seeded: str) ->
 
 
 def test_too_many_passwords_are_said_to_be_too_many(pages: Pages, seeded: str) -> None:
-    pages.sign_in("Tom", Role.TRADER, "password")
+    session = pages.sign_in("Tom", Role.TRADER, "password").session
     _age_confirmation(pages, CONFIRMED_FOR_S + 60)
     for _ in range(5):
-        assert pages.accounts.check_password("Tom", "wrong horse battery") is None
+        assert pages.accounts.check_password("Tom", "wrong horse battery", session=session) is None
     before = _written(seeded)
     shown = pages.open(seeded, "trades")
     shown.session_state["chosen-trade"] = "4"

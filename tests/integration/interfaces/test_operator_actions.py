@@ -199,7 +199,8 @@ def _at_the_moment_of(
     monkeypatch: pytest.MonkeyPatch, state: str, event: Callable[[], object], *, before: bool
 ) -> None:
     """Let something happen once, just before or after a switch of this state is written."""
-    write, happened = risk.set_switch, []
+    happened: list[object] = []
+    write = risk.set_switch
 
     def write_with(connection: Connection, wanted: SwitchState, *arguments: str) -> int:
         is_moment = wanted == state and not happened

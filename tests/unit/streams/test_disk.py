@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from streams.disk import INODE_MARKS, DiskLevel, Watermarks, free_inodes, free_mb, is_only_recording
+from streams.disk import INODE_MARKS, DiskLevel, Watermarks, free_inodes, free_mb, is_full, is_only_recording
 from streams.market.errors import ConfigurationError
 from streams.settings import load_settings
 
@@ -74,13 +74,21 @@ def _statvfs(free: int, total: int) -> os.statvfs_result:
 
 def test_a_disk_without_inodes_is_a_full_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load_settings(home=tmp_path, disk_only_recording_mb=0)
-    for free, is_full in ((0, True), (999, True), (1000, False), (10**6, False)):
+    for free, is_only in ((0, True), (999, True), (1000, False), (10**6, False)):
         monkeypatch.setattr("streams.disk.os.statvfs", lambda _, free=free: _statvfs(free, 10**6))
         assert free_inodes([tmp_path]) == free
-        assert is_only_recording(settings) is is_full
+        assert is_only_recording(settings) is is_only
     assert [INODE_MARKS.level(free) for free in (9_999, 2_999)] == [DiskLevel.LOW, DiskLevel.NO_NEW_TRADES]
 
 
 def test_a_disk_that_makes_inodes_as_needed_has_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streams.disk.os.statvfs", lambda _: _statvfs(0, 0))
     assert free_inodes([tmp_path, tmp_path / "missing"]) == float("inf")
+
+
+def test_a_disk_is_full_without_room_for_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load_settings(home=tmp_path)
+    for room_mb, inodes, expected in ((63.0, 1e6, True), (65.0, 99.0, True), (65.0, 101.0, False)):
+        monkeypatch.setattr("streams.disk.free_mb", lambda _, room_mb=room_mb: room_mb)
+        monkeypatch.setattr("streams.disk.free_inodes", lambda _, inodes=inodes: inodes)
+        assert is_full(settings) is expected

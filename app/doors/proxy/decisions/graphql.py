@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
+import orjson
 from graphql import GraphQLError, OperationType, parse
 from graphql.language import OperationDefinitionNode
 
@@ -126,6 +127,7 @@ def _check_request(document: dict[str, Any]) -> None:
 def _object(body: bytes) -> dict[str, Any]:
     try:
         text = body.decode("utf-8")
+        orjson.loads(body)  # refuses what nests too deep for the stack, whatever Python's limit of recursion is
         document = json.loads(text, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
         raise error if isinstance(error, Ambiguous) else Ambiguous("it is no JSON") from None

@@ -11,5 +11,5 @@ _SQL = Path(__file__).parent.parent / "sql"
 
 
 def upgrade() -> None:
-    """Add the column and the index that finds the segments of the last hour."""
+    """Add the column and the indexes by which the watcher of alerts finds what is new."""
     op.get_bind().connection.cursor().execute((_SQL / "0009_venue_frames.sql").read_text())

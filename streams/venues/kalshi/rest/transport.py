@@ -139,7 +139,7 @@ class KalshiTransport:
         nested: str = "",
     ) -> Page[Result]:
         raw = await self._send(KalshiRequest("GET", path, {**parameters, "cursor": cursor or None}))
-        answer, items = read_page(raw, key, parse, nested=nested)
+        answer, items = read_page(raw, key, parse, nested=nested, cursor="cursor")
         return page_of(items, lambda: cursor_of(answer, "cursor"))
 
     async def _all(

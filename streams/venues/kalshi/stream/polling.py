@@ -9,19 +9,23 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 
 import orjson
 
-from streams.market.errors import MalformedFrame, TransientError
+from streams.market.errors import MalformedFrame, NotFound, Refused, TransientError, UnreadableAnswer
 from streams.market.events import BookSnapshot, MarketEvent
 from streams.market.identity import Venue
 from streams.venues.common.feed import NamedMarket, RawFrame
+from streams.venues.common.paging import Items
 from streams.venues.kalshi.rest.client import KalshiClient
 from streams.venues.kalshi.types import wire
 from streams.venues.kalshi.types.market_frames import parse_frame, stale_frame
 
 _FAILURES_BEFORE_LOSS = 3
 _MOST_UNREADABLE = 1_000
+_MOST_REFUSED = 16
+"""So many markets for which calls are refused: it is not for the markets."""
 
 
 class KalshiPollingFeed:
@@ -42,13 +46,15 @@ class KalshiPollingFeed:
         self._last: dict[str, bytes] = {}
         self._given: set[str] = set()
         self._unreadable: set[bytes] = set()
+        self._refused: set[str] = set()
         self._wake = asyncio.Event()
         self._is_open = False
 
     async def connect(self) -> None:
         """Ask whether the exchange answers; see `Feed.connect`."""
-        self._subscribed, self._last, self._given = {}, {}, set()
-        await self._client.exchange_status()
+        self._subscribed, self._last, self._given, self._refused = {}, {}, set(), set()
+        with suppress(UnreadableAnswer):  # it answers, and what it says is not needed here
+            await self._client.exchange_status()
         self._is_open = True
 
     async def subscribe(self, markets: Sequence[NamedMarket]) -> None:
@@ -62,11 +68,13 @@ class KalshiPollingFeed:
             self._subscribed.pop(market.market_id, None)
             self._last.pop(market.market_id, None)
             self._given.discard(market.market_id)
+            self._refused.discard(market.market_id)
 
     async def resync(self, market_ids: Sequence[str]) -> None:
-        """Have the next poll give these books whether they changed or not."""
+        """Have the next poll give these books whether they changed or not, and those that were refused too."""
         for market_id in market_ids:
             self._last.pop(market_id, None)
+        self._refused.difference_update(market_ids)
         self._wake.set()
 
     async def frames(self) -> AsyncIterator[RawFrame]:
@@ -82,8 +90,8 @@ class KalshiPollingFeed:
             self._wake.clear()
             batch: list[RawFrame] = []
             try:
-                asked = list(self._subscribed)
-                books = await self._client.order_books(asked)
+                asked = [name for name in self._subscribed if name not in self._refused]
+                books = await self._books(asked)
                 failures = 0
                 batch = self._changed(books) + self._lost(asked, books)
                 batch += [
@@ -99,6 +107,21 @@ class KalshiPollingFeed:
                 yield batch
             await self._pause()
         raise TransientError("the polling feed is closed")
+
+    async def _books(self, asked: list[str]) -> Items[BookSnapshot]:
+        """Read books; a market for which the venue refuses the call is left out until it is asked for by `resync`."""
+        try:
+            return await self._client.order_books(asked)
+        except (Refused, NotFound) as error:
+            if len(self._refused) >= _MOST_REFUSED:
+                self._refused.clear()
+                raise TransientError(f"the venue refuses books of any market: {error}") from error
+            if len(asked) < 2:
+                self._refused.update(asked)
+                return Items(unreadable=[MalformedFrame(orjson.dumps({"ticker": name}), str(error)) for name in asked])
+        middle = len(asked) // 2
+        first, second = await self._books(asked[:middle]), await self._books(asked[middle:])
+        return Items([*first, *second], [*first.unreadable, *second.unreadable])
 
     def parse(self, raw: bytes) -> list[MarketEvent]:
         """See `Feed.parse`."""

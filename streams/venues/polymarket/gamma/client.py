@@ -19,6 +19,6 @@ class GammaReads(PolymarketTransport):
     ) -> Page[dict[str, Any]]:
         """Return one page of markets as Gamma's JSON, at most 100; `parse_market` reads them."""
         raw = await self._get("gamma", "/markets/keyset", limit=limit, after_cursor=cursor or None, **filters)
-        document, items = read_page(raw, "markets", as_sent)
+        document, items = read_page(raw, "markets", as_sent, cursor="next_cursor")
         # The last page omits the cursor.
         return page_of(items, lambda: cursor_of(document, "next_cursor"))

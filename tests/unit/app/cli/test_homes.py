@@ -116,7 +116,12 @@ def test_down_ends_what_a_killed_start_has_left(tmp_path: Path, crossbook: Run) 
     command = [sys.executable, "-c", "import time; time.sleep(600)"]
     with subprocess.Popen(command, env={**os.environ, SUPERVISED: str(home)}) as left:
         eventually(lambda: leftovers(home))
+        (home / "run").mkdir(mode=0o700)
+        (home / "run" / "warm.sock").touch()
         assert crossbook("down", home)[0] == 0
         assert left.wait(60) == -signal.SIGTERM
+    assert list((home / "run").iterdir()) == []
+    (home / "postgres").mkdir()
+    (home / "postgres" / "cluster.json").write_text("{")
     assert crossbook("down", home)[0] == 3
     assert read_state(home) is None

@@ -411,7 +411,7 @@ def test_what_hangs_or_fails_costs_its_own_part() -> None:
 
 @pytest.mark.parametrize("look", ["files", "processes", "software"])
 def test_what_could_not_be_looked_at_is_wrong(home: Path, monkeypatch: pytest.MonkeyPatch, look: str) -> None:
-    def fail(*_arguments: object) -> None:
+    def fail(*_arguments: object, **_options: object) -> None:
         raise RuntimeError("x")
 
     monkeypatch.setattr(f"app.diagnosis.examination.look_at_{look}", fail)
@@ -442,7 +442,7 @@ def test_a_password_of_the_database_that_others_can_read_is_found(home: Path, na
     (home / "postgres").mkdir()
     (home / "postgres" / name).write_text("x")
     (home / "postgres" / name).chmod(0o644)
-    assert name in look_at_files(load_settings()).open_files[0]
+    assert name in look_at_files(load_settings(), opens_keys=False).open_files[0]
 
 
 def test_a_database_that_accepts_and_says_nothing_ends_in_time(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

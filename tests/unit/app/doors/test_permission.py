@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from app.doors.permission import ConfirmationNeeded, PermissionRefused, act_of_switch, check
+from app.doors.permission import ConfirmationNeeded, PermissionRefused, check
 from app.doors.roles import ASKS_AGAIN, CONFIRMED_FOR_S, Act, How, Identity, Role, lowest_role, may_trade_live
+from app.doors.switch_act import act_of_switch
 
 NOW = 1_000_000.0
 

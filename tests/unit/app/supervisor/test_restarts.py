@@ -25,6 +25,15 @@ def test_what_never_gets_ready_is_lost_after_a_few_attempts() -> None:
     assert deaths(IMPORTANT, [float(at) for at in range(6)], is_ready=False) == ["restart"] * 5 + ["lost"]
 
 
+def test_deaths_on_a_full_disk_say_nothing_and_are_tried_again_slowly() -> None:
+    restarts = Restarts(IMPORTANT)
+    for at in range(0, 6000, 30):
+        assert restarts.on_death(float(at), is_excused=True) == "restart"
+        assert restarts.due_at == at + IMPORTANT.longest_wait_s
+        restarts.on_start()
+    assert [restarts.on_death(6000.0 + at) for at in range(6)] == ["restart"] * 5 + ["lost"]
+
+
 def test_what_works_may_die_more_often_but_not_without_end() -> None:
     said = deaths(IMPORTANT, [float(at) for at in range(13)], is_ready=True)
     assert said == ["restart"] * 12 + ["lost"]

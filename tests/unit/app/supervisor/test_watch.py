@@ -186,6 +186,20 @@ def test_a_webhook_address_that_makes_no_sense_silences_nothing(tmp_path: Path, 
     assert said == ["ALARM: first", "over"]
 
 
+def test_nothing_is_lost_to_a_full_disk(alarms: Alarms, said: list[str]) -> None:
+    child = Fake("PostgreSQL", IMPORTANT)
+    child.is_running = child.lives = False
+    is_full = [True]
+    watch = Watch([child], alarms, said.append, lambda: is_full[0])
+    for second in range(3600):
+        watch.look(float(second))
+    is_full[0], child.lives = False, True
+    for second in range(3600, 3700):
+        watch.look(float(second))
+    assert child.is_running
+    assert not alarms.is_open("PostgreSQL")
+
+
 def test_what_cannot_be_seen_to_costs_nobody_else(alarms: Alarms, said: list[str]) -> None:
     class Unreadable(Fake):
         def stop(self) -> None:

@@ -115,18 +115,12 @@ def test_a_sample_itself_is_accepted(name: str) -> None:
 def test_a_spoiled_document_ends_in_a_result_or_in_one_sentence_that_names_the_place(name: str) -> None:
     for mutation, ask in spoiled(name):
         said = refusal(ask, mutation)
-        if not said:
-            continue
-        assert SENTENCE.fullmatch(said), f"{mutation}: {said}"
-        assert PLACE.match(said), f"{mutation}: {said}"
-
-
-@pytest.mark.parametrize("name", SAMPLES)
-def test_what_the_reader_accepts_the_published_schema_accepts(name: str) -> None:
-    for mutation, ask in spoiled(name):
-        if refusal(ask, mutation) == "":
+        if said:
+            assert SENTENCE.fullmatch(said), f"{mutation}: {said}"
+            assert PLACE.match(said), f"{mutation}: {said}"
+        else:
             wrong = [error.message for error in validator(name).iter_errors(mutation.document)]
-            assert not wrong, f"{mutation}: {wrong}"
+            assert not wrong, f"the reader accepts, the published schema does not: {mutation}: {wrong}"
 
 
 @pytest.mark.parametrize("venue", list(Venue))

@@ -15,7 +15,7 @@ from orchestration.opportunities.documents import edges_answer
 from orchestration.opportunities.edges import Offer
 from orchestration.opportunities.outcomes import OutcomeCase, parse_outcomes
 from orchestration.opportunities.portfolio import Leg, Limits, Portfolio, best_portfolio, evaluate, smallest_order_e6
-from orchestration.opportunities.program import Question
+from orchestration.opportunities.program import Program
 from streams.market.fees import KalshiFeeSchedule, PolymarketFeeSchedule
 from streams.market.taker_fees import taker_fees
 
@@ -156,15 +156,15 @@ def test_small_sets_are_answered_as_by_trying_every_combination(first: int) -> N
 
 
 def test_a_large_set_is_answered_by_a_few_sparse_programs(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[Question] = []
-    original = portfolio.propose
+    asked: list[Any] = []
+    original = Program.propose
 
-    def counting(question: Question, floors: Any = None) -> list[int]:
-        asked.append(question)
-        return original(question, floors)
+    def counting(program: Program, floors: Any = None) -> list[int]:
+        asked.append(floors)
+        return original(program, floors)
 
-    monkeypatch.setattr(portfolio, "propose", counting)
-    monkeypatch.setattr(portfolio, "propose_switched", lambda *_: pytest.fail("200 markets are not switched"))
+    monkeypatch.setattr(Program, "propose", counting)
+    monkeypatch.setattr(Program, "propose_switched", lambda *_: pytest.fail("200 markets are not switched"))
     fees = taker_fees(PolymarketFeeSchedule(rate_e6=40_000))
     names = [f"m{number}" for number in range(200)]
     # one offer holds 53 contracts, worth 0.2544; the cheapest need 63 to be worth a quarter

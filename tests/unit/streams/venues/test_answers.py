@@ -378,3 +378,25 @@ def test_errors_of_the_tree_stay_what_they_are() -> None:
 def test_an_address_that_only_the_socket_finds_out_to_be_none_is_a_failed_connection(address: str) -> None:
     with pytest.raises(httpx.ConnectError, match="cannot be used"):
         whole_exchange(HttpRequest("GET", address), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("raw", "told"),
+    [
+        (b'{"cursor":"abc","markets":[{"title":"5" screen"},{"ticker":"B"}]}', "abc"),
+        (b'{"cursor": "", "markets":[{"title":"5" screen"}]}', ""),
+        (b'{"markets":[{"title":"5" screen"},{"ticker":"B"}],"cursor":"e+/=_-9"}', "e+/=_-9"),
+        (b'{"markets":[{"title":"5" screen"}],"cursor":"a\\u0000b"}', None),
+        (b'{"markets":[{"title":"5" screen"}],"cursor":5}', None),
+        (b'{"markets":[{"title":"5" screen"}]}', None),
+        (b'<html>"cursor":"abc"</html>', None),
+        (b'{"cursor":"%s","markets":[{"title":"5" screen"}]}' % (b"x" * 5_000), None),
+    ],
+)
+def test_a_page_that_cannot_be_taken_apart_says_where_the_list_goes_on(raw: bytes, told: str | None) -> None:
+    with pytest.raises(UnreadableAnswer) as caught:
+        read_page(raw, "markets", as_sent, cursor="cursor")
+    assert caught.value.next_cursor == told
+    with pytest.raises(UnreadableAnswer) as caught:
+        read_page(raw, "markets", as_sent)
+    assert caught.value.next_cursor is None
