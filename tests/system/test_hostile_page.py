@@ -71,7 +71,8 @@ def test_a_page_of_somebody_else_changes_nothing_and_the_owners_own_page_does(vi
     assert victim.evaluate(_POST, ["/graphql", stops]) == 200, "nobody signed the owner out"
     assert sensor_states(home) != before["sensors"]
     for name, (path, body) in (("API_PORT", targets[2]), ("SANDBOX_ADMIN_PORT", targets[3])):
-        answer = httpx.post(home.address(name, path), content=body, headers=home.bearer(), timeout=60)
+        headers = home.bearer() | {"Content-Type": "application/json"}
+        answer = httpx.post(home.address(name, path), content=body, headers=headers, timeout=60)
         assert answer.is_success, answer.text
     assert _facts(home)["switch"] == "kill"
     started.terminate()
