@@ -110,8 +110,9 @@ def _is_made_good(instance: dg.DagsterInstance, record: dg.RunRecord) -> bool:
 
 def _checked_at(record: AssetCheckExecutionRecord | None) -> float:
     """When a check was evaluated last (Unix seconds); 0: never, or its last evaluation did not end."""
-    is_evaluated = record is not None and record.status in _PASSED
-    return record.create_timestamp if record is not None and is_evaluated else 0.0
+    if record is None or record.event is None or record.status not in _PASSED:
+        return 0.0
+    return record.event.timestamp  # not the row's own time: SQLite cuts that to whole seconds
 
 
 def _ended_at(record: dg.RunRecord) -> datetime:
