@@ -53,7 +53,8 @@ TABLES = (
     Table("trading.pair_candidates", ("candidate_id",), ("last_seen_at",), "false"),
     Table("trading.pair_verdicts", ("verdict_id",)),
     Table("trading.judge_answers", ("content_hash",)),
-    Table("trading.pairs", ("pair_id",), ("updated_at",), "false"),
+    # A newer version of the rules judge judges each pair again; what the pair is, and its decisions, must stay.
+    Table("trading.pairs", ("pair_id",), ("verdict_id", "updated_at"), "false"),
     Table("trading.pair_decisions", ("decision_id",)),
     Table("trading.groups", ("group_id",), ("is_tradable", "reason", "updated_at", "ended_at"), "ended_at IS NOT NULL"),
     Table("trading.watch_list", ("venue", "market_id")),
