@@ -219,4 +219,16 @@ class Places(BaseSettings):
     sandbox_profile: Literal["zero", "realistic"] = Field(
         "realistic", description="Latencies and failures of the sandbox exchanges."
     )
-    sandbox_behaviour: Path | None = Field(None, description="Figures that differ from the profile's (JSON file).")
+    sandbox_scenario: Literal["calm", "mild", "harsh"] | None = Field(
+        None,
+        description="How often makers step back from us and rivals come first. Default: mild with the profile "
+        "realistic, calm with zero.",
+    )
+    sandbox_behaviour: Path | None = Field(
+        None, description="Figures that differ from the profile's and the scenario's (JSON file)."
+    )
+
+    @property
+    def sandbox_scenario_in_force(self) -> Literal["calm", "mild", "harsh"]:
+        """The scenario: as set, else what its profile begins with."""
+        return self.sandbox_scenario or ("mild" if self.sandbox_profile == "realistic" else "calm")

@@ -36,6 +36,7 @@ def sandbox(  # noqa: PLR0913 - typer reads each option from an argument
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the flow.", parser=plain_whole)] = None,
     profile: Annotated[str | None, typer.Option(help="Latencies and failures: zero or realistic.")] = None,
+    scenario: Annotated[str | None, typer.Option(help="How makers and rivals react: calm, mild or harsh.")] = None,
     flow: Annotated[str, typer.Option(help="Flow: usual, quiet or busy.")] = "",
     load: Annotated[
         int | None,
@@ -59,6 +60,7 @@ def sandbox(  # noqa: PLR0913 - typer reads each option from an argument
         "sandbox_admin_port": admin_port,
         "sandbox_seed": seed,
         "sandbox_profile": profile,
+        "sandbox_scenario": scenario,
         "sandbox_behaviour": behaviour,
         "sandbox_catalogue": catalogue,
         "sandbox_truth": truth,

@@ -30,6 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--admin-port", type=plain_whole)
     parser.add_argument("--admin-socket", action="store_true", help="admin interface on the home's Unix socket")
     parser.add_argument("--profile", help="latencies and failures: zero or realistic")
+    parser.add_argument("--scenario", help="how makers and rivals react: calm, mild or harsh")
     parser.add_argument("--load", type=plain_whole, help="load mode: frames a second for every subscriber")
     parser.add_argument("--flow", default="", help="usual, quiet or busy")
     for name in ("catalogue", "truth", "replay", "faults", "behaviour", "home"):

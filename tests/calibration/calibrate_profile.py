@@ -1,9 +1,9 @@
 """Measures the profile `realistic` in a running sandbox's parts and writes what came out into the documentation.
 
 `python -m tests.calibration.calibrate_profile [--seconds 45] [--hours 0.5] [--docs docs]` rewrites the tables between
-the marks `profile` and `behaviour` in `docs/sandbox.md` and the plots beside it. Answers and frames are timed on
-loopback connections to the real emulators; settlements are those of the real exchange on a clock of their own; gaps
-those of the real flow.
+the marks `profile`, `scenarios` and `behaviour` in `docs/sandbox.md` and the plots beside it. Answers and frames are
+timed on loopback connections to the real emulators; settlements are those of the real exchange on a clock of their own;
+gaps those of the real flow in the scenario `mild`.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from streams.sandbox.core.faults import FaultPlan
 from streams.sandbox.core.model import CancelOrder, CatalogueEvent, CatalogueMarket, ListMarket, PlaceOrder
 from streams.sandbox.core.profile import REALISTIC, ZERO, Profile
 from streams.sandbox.core.records import OrderRequest
+from streams.sandbox.core.scenario import MILD, SCENARIOS, Scenario
 from streams.sandbox.exchange.exchange import Exchange
 from streams.sandbox.http.server import Server
 from streams.sandbox.kalshi.app import KalshiApp
@@ -157,8 +158,8 @@ def measure_settlements(measured: Measured) -> None:
 
 
 def measure_gaps(measured: Measured, hours: float, seed: int) -> None:
-    """Run the flow of the profile and watch every displaced book."""
-    parameters = replace(FlowParameters(), **REALISTIC_FLOW, coins=()).under(REALISTIC)
+    """Run the flow of the profile in the scenario `mild` and watch every displaced book."""
+    parameters = replace(FlowParameters(), **REALISTIC_FLOW, coins=()).in_scenario(MILD).under(MILD.applied(REALISTIC))
     flow, books = Flow(load_catalogue(None, _START), seed, parameters), OfflineExchange()
     start, fills = int(_START.timestamp() * 1000), books.apply([])
     since: dict[MarketRef, tuple[int, bool, int]] = {}
@@ -215,7 +216,7 @@ def rows(measured: Measured) -> list[tuple[str, str, str]]:
         (
             "gaps taken by rivals",
             f"{100 * found.opened.get('taken', 0) / max(opened, 1):.0f} %",
-            f"{100 * REALISTIC.rival_share:.0f} %",
+            f"{100 * MILD.rival_share:.0f} %",
         ),
         (
             "life of a gap that a rival takes, median",
@@ -242,6 +243,15 @@ def behaviour_rows() -> list[tuple[str, str, str, str]]:
     return [
         (f"`{item.name}`", _shown(getattr(ZERO, item.name)), _shown(getattr(REALISTIC, item.name)), meanings[item.name])
         for item in fields(Profile)
+        if item.name != "name"
+    ]
+
+
+def scenario_rows() -> list[tuple[str, ...]]:
+    """(field, value in each scenario) of every figure of the scenarios."""
+    return [
+        (f"`{item.name}`", *(_shown(getattr(scenario, item.name)) for scenario in SCENARIOS))
+        for item in fields(Scenario)
         if item.name != "name"
     ]
 
@@ -284,6 +294,7 @@ def write_documents(measured: Measured, folder: Path) -> None:
     text = page.read_text(encoding="utf-8")
     shown = table(("figure", "measured", "setting"), rows(measured))
     text = between(text, "profile", shown)
+    text = between(text, "scenarios", table(("field", *(scenario.name for scenario in SCENARIOS)), scenario_rows()))
     text = between(text, "behaviour", table(("field", "zero", "realistic", "meaning"), behaviour_rows()))
     page.write_text(text, encoding="utf-8")
 

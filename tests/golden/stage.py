@@ -26,6 +26,7 @@ from streams.sandbox.catalogue.load import Catalogue, load_catalogue
 from streams.sandbox.core.faults import FaultPlan
 from streams.sandbox.core.model import PlaceOrder
 from streams.sandbox.core.profile import named_profile
+from streams.sandbox.core.scenario import HARSH
 from streams.sandbox.exchange.persistence import old_journal
 from streams.sandbox.exchange.persistence.journal import Journal
 from streams.sandbox.exchange.persistence.snapshot import exchange_state
@@ -233,7 +234,7 @@ def stage(
     Args:
         home: An empty folder.
         kalshi / polymarket: Settings of a venue by name, instead of the usual.
-        profile: `zero` (everything at once) or `realistic`.
+        profile: `zero` (everything at once) or `realistic`, in the scenario `harsh`.
         seed: Of the simulated market; None for still markets.
         recording: A file of recorded books that is played.
     """
@@ -241,6 +242,8 @@ def stage(
     (home / "accounts.json").write_text(json.dumps(accounts()))
     loop, ids, disk = HandLoop(), random.Random(f"ids {seed}"), _Disk()
     behaviour = named_profile(profile)
+    if profile == "realistic":
+        behaviour = HARSH.applied(behaviour)
     flow: Any
     if recording is not None:
         flow = ReplayFlow(recording)
@@ -248,7 +251,7 @@ def stage(
         parameters = FlowParameters()
         if profile == "realistic":
             parameters = replace(parameters, **REALISTIC_FLOW)
-        flow = Flow(_bundled(), seed, parameters.under(behaviour))
+        flow = Flow(_bundled(), seed, parameters.in_scenario(HARSH).under(behaviour))
     else:
         flow = StillFlow()
     truth = _bundled().truth if seed is not None else None

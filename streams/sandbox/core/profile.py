@@ -38,8 +38,8 @@ class Profile:
         failed_share: Share of Polymarket's matches that fail to settle.
         failed_after_move: Factor on that share for each cent the price has moved in the taker's favour meanwhile.
         sellable: From when on bought tokens can be sold.
-        fades: Whether makers step back on the other venue's move and after a first fill of ours.
-        rival_share: Share of dislocations that rival takers take.
+        fades: Whether makers step back on the other venue's move and after a first fill of ours; set by the scenario.
+        rival_share: Share of dislocations that rival takers take; set by the scenario.
         rival_reaction_ms: How fast they are.
         clock_window_ms: How far a Kalshi signature's time may be off; known to lie between 5 and 30 s.
         kalshi_tier: Rate-limit tier of every Kalshi key, None for no limits.
@@ -88,8 +88,6 @@ REALISTIC = replace(
     failed_share=Decimal("0.005"),
     failed_after_move=Decimal(2),
     sellable="mined",
-    fades=True,
-    rival_share=Decimal("0.5"),
     kalshi_tier="advanced",
     polymarket_tier="standard",
 )

@@ -12,7 +12,7 @@ from typing import Any, Protocol, get_args
 
 import orjson
 
-from streams.market.errors import Refused
+from streams.market.errors import ConfigurationError, Refused
 from streams.market.fees import KalshiFeeSchedule, from_json
 from streams.market.identity import MarketRef, Side, Venue
 from streams.market.units import PRICE_ONE_E4
@@ -27,6 +27,7 @@ from streams.sandbox.core.model import (
 )
 from streams.sandbox.core.profile import Profile, adjusted, profile_state
 from streams.sandbox.core.records import ExchangeMode
+from streams.sandbox.core.scenario import Scenario, named_scenario, scenario_state
 from streams.sandbox.exchange.exchange import Exchange, participant_order_id
 from streams.sandbox.http.routes import Router
 from streams.sandbox.http.server import Request, Response, Session
@@ -53,6 +54,8 @@ class Controls:
         drop_orders: Tells the flow that its orders are gone.
         set_profile: Makes exchanges and flow act by another profile.
         copy_state: Commits, and returns a copy of the sandbox's database.
+        set_scenario: Lets makers and rival takers act in another scenario.
+        scenario: The one in force.
         is_flow_running: Whether the flow acts.
     """
 
@@ -64,6 +67,8 @@ class Controls:
     drop_orders: Callable[[], None]
     set_profile: Callable[[Profile], None]
     copy_state: Callable[[], bytes]
+    set_scenario: Callable[[Scenario], None]
+    scenario: Scenario
     is_flow_running: bool = True
 
 
@@ -82,6 +87,8 @@ class AdminApp:
         router.add("POST", "/clock", self._set_clock)
         router.add("GET", "/behaviour", self._show_profile)
         router.add("PATCH", "/behaviour", self._change_profile)
+        router.add("GET", "/scenario", self._show_scenario)
+        router.add("PUT", "/scenario", self._change_scenario)
         router.add("POST", "/flow", self._run_flow)
         router.add("GET", "/markets/{venue}/{market_id}", self._show_market)
         router.add("POST", "/markets/{venue}/{market_id}/{action}", self._move_market)
@@ -166,6 +173,21 @@ class AdminApp:
         profile = adjusted(self._controls.exchanges[Venue.KALSHI].state.profile, _object(request))
         self._controls.set_profile(profile)
         return self._show_profile(request)
+
+    def _show_scenario(self, request: Request) -> Response:
+        return Response(200, scenario_state(self._controls.scenario))
+
+    def _change_scenario(self, request: Request) -> Response:
+        document = _object(request)
+        if set(document) != {"name"} or not isinstance(document["name"], str):
+            raise ValueError("a scenario is set by its name alone")
+        try:
+            scenario = named_scenario(document["name"])
+        except ConfigurationError as error:
+            raise ValueError(str(error)) from None
+        self._controls.set_scenario(scenario)
+        self._controls.scenario = scenario
+        return self._show_scenario(request)
 
     def _run_flow(self, request: Request) -> Response:
         """Stop or go. `clear` takes the makers' orders off every book."""

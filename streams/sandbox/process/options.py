@@ -15,6 +15,7 @@ from streams.private_folders import home_socket
 from streams.sandbox.catalogue.truth import Truth
 from streams.sandbox.core.faults import FaultPlan, load_plan
 from streams.sandbox.core.profile import Profile, adjusted, named_profile
+from streams.sandbox.core.scenario import named_scenario
 from streams.sandbox.kalshi.settings import KalshiVenueSettings
 from streams.sandbox.polymarket.settings import PolymarketVenueSettings
 from streams.sandbox.process.process import FlowSource, SandboxOptions
@@ -31,7 +32,7 @@ def options_from(
     """Build the options from the settings.
 
     Args:
-        settings: Ports, seed, profile and files.
+        settings: Ports, seed, profile, scenario and files.
         flow: The flow's parameters by name (`named_flow`), empty for the usual ones.
         load: Frames a second for every subscriber in load mode.
         has_admin_socket: Whether the admin interface stands on the home's Unix socket, behind the doors.
@@ -44,6 +45,8 @@ def options_from(
     profile = named_profile(settings.sandbox_profile)
     if profile.name == "realistic":
         parameters = replace(parameters, **REALISTIC_FLOW)
+    scenario = named_scenario(settings.sandbox_scenario_in_force)
+    profile, parameters = scenario.applied(profile), parameters.in_scenario(scenario)
     if settings.sandbox_behaviour is not None:
         profile, parameters = load_profile(settings.sandbox_behaviour, profile, parameters)
         kalshi = emulator_settings(settings.sandbox_behaviour, "kalshi", KalshiVenueSettings)
@@ -65,6 +68,7 @@ def options_from(
         seed=settings.sandbox_seed,
         source=f"{moved_by} {settings.sandbox_seed} {flow or 'usual'}{' load' if load else ''}",
         profile=profile,
+        scenario=scenario,
         admin_port=settings.sandbox_admin_port,
         admin_socket=home_socket(settings.home_dir, ADMIN_SOCKET) if has_admin_socket else None,
         load_frames_per_s=load,

@@ -23,6 +23,7 @@ from streams.sandbox.core.candles import PastKey
 from streams.sandbox.core.faults import FaultPlan
 from streams.sandbox.core.model import MarketAction, ParticipantFill
 from streams.sandbox.core.profile import ZERO, Profile
+from streams.sandbox.core.scenario import CALM, Scenario
 from streams.sandbox.exchange.exchange import Exchange
 from streams.sandbox.exchange.persistence.journal import Recovered, understood
 from streams.sandbox.exchange.persistence.saved_state import SavedState
@@ -59,8 +60,8 @@ class FlowSource(Protocol):
     def drop_orders(self) -> None:
         """Take all simulated orders for gone."""
 
-    def follow(self, profile: Profile) -> None:
-        """Let makers and rival takers act by another profile."""
+    def follow(self, profile: Profile, scenario: Scenario | None = None) -> None:
+        """Let makers and rival takers act by another profile, and in another scenario if one is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,8 @@ class SandboxOptions:
         home: Folder of journal and accounts (`accounts.json`).
         make_flow: Builds the flow and its truth for the anchor moment; it is asked again at every start.
         source: What the flow is made from, in words; a journal is only resumed with the same.
-        behaviour: Times and chances of the exchanges.
+        profile: Times and chances of the exchanges, those of the scenario in it.
+        scenario: How makers and rival takers act.
         load_frames_per_s: Frames a second for every market-data subscriber in load mode, None for the ordinary mode.
         admin_port: Port of the admin interface, 0 for any free one, None for none.
         admin_socket: Unix socket of the admin interface, in place of the port.
@@ -85,6 +87,7 @@ class SandboxOptions:
     seed: int = 0
     source: str = ""
     profile: Profile = ZERO
+    scenario: Scenario = CALM
     admin_port: int | None = None
     admin_socket: Path | None = None
     load_frames_per_s: int | None = None
@@ -122,6 +125,8 @@ class Sandbox:
             lambda: self._flow.drop_orders(),
             self.set_profile,
             self.copy_state,
+            self.set_scenario,
+            options.scenario,
         )
         self._accounts = accounts
         self._journal = SavedState(options.home / "journal", self.exchanges)
@@ -187,6 +192,12 @@ class Sandbox:
         for exchange in self.exchanges.values():
             exchange.state.profile = profile
         self._flow.follow(profile)
+
+    def set_scenario(self, scenario: Scenario) -> None:
+        """Let makers and rival takers act in another scenario from now on."""
+        for exchange in self.exchanges.values():
+            exchange.state.profile = profile = scenario.applied(exchange.state.profile)
+        self._flow.follow(profile, scenario)
 
     def stop(self) -> None:
         """Ask `run` to finish."""
@@ -294,6 +305,7 @@ class Sandbox:
             "polymarket": f"http://127.0.0.1:{polymarket}",
             **({} if admin is None else {"admin": f"http://127.0.0.1:{admin}"}),
             "profile": self.options.profile.name,
+            "scenario": self.options.scenario.name,
             "markets": {venue.value: len(exchange.state.markets) for venue, exchange in self.exchanges.items()},
             "anchor": datetime.fromtimestamp(self._anchor_ms / 1000, UTC).isoformat(),
             "is_new": is_new,

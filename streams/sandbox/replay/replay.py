@@ -30,6 +30,7 @@ from streams.sandbox.core.model import (
     PlaceOrder,
 )
 from streams.sandbox.core.profile import Profile
+from streams.sandbox.core.scenario import Scenario
 from streams.sandbox.replay.recorded_books import Level, RecordedFrame, RecordedMarket, read_recording
 
 REPLAY = "house-replay"
@@ -242,8 +243,8 @@ class ReplayFlow:
         """Whether some recorded level of the market waits because it would cross."""
         return bool(self._held.get(ref))
 
-    def follow(self, profile: Profile) -> None:
-        """What was recorded does not depend on any profile."""
+    def follow(self, profile: Profile, scenario: Scenario | None = None) -> None:
+        """What was recorded does not depend on any profile or scenario."""
 
     def drop_orders(self) -> None:
         """Drop what is believed to rest: for an exchange that came back without simulated orders."""

@@ -25,6 +25,7 @@ from streams.sandbox.core.model import (
     SettleMarket,
 )
 from streams.sandbox.core.profile import Profile
+from streams.sandbox.core.scenario import Scenario
 from streams.sandbox.simulation.dislocations import Dislocations, mean_dislocation_s
 from streams.sandbox.simulation.parameters import FlowParameters
 from streams.sandbox.simulation.quoting import wanted_contracts
@@ -229,9 +230,10 @@ class Flow(Dislocations):
             if quotes.gap:
                 yield ref, quotes.few > 0, wanted_contracts(quotes)
 
-    def follow(self, profile: Profile) -> None:
-        """Let makers and rival takers act by another profile from now on."""
-        self.parameters = self.parameters.under(profile)
+    def follow(self, profile: Profile, scenario: Scenario | None = None) -> None:
+        """Let makers and rival takers act by another profile, and in another scenario if one is given, from now on."""
+        parameters = self.parameters if scenario is None else self.parameters.in_scenario(scenario)
+        self.parameters = parameters.under(profile)
 
     def drop_orders(self) -> None:
         """Drop the makers' view of their resting orders: for an exchange that came back without them."""

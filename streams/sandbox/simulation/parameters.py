@@ -8,6 +8,7 @@ from typing import Any, get_type_hints
 
 from streams.market.identity import Venue
 from streams.sandbox.core.profile import Profile
+from streams.sandbox.core.scenario import Scenario
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +100,12 @@ class FlowParameters:
     """Standard deviation of the logarithm of that edge."""
     rival_probability: float = 0.6
     """Chance that a rival takes the stale quotes at the end of a dislocation; else the makers move by themselves."""
-    fade_probability: float = 0.55
-    """Chance that makers on the other venue react when someone from outside has hit a maker."""
+    fade_probability: float = 0.25
+    """Chance that makers on the other venue react when someone from outside has hit a maker; set by the scenario."""
     fade_delay_ms: tuple[int, int] = (5, 350)
     """Time until they do: sometimes before the second leg arrives, mostly after it."""
-    fade_e4: tuple[int, int] = (100, 300)
-    """How far they step back."""
+    fade_e4: tuple[int, int] = (100, 100)
+    """How far they step back; set by the scenario."""
     fade_s: tuple[float, float] = (4.0, 20.0)
     """How long they stay away."""
     fade_residue: float = 0.5
@@ -113,9 +114,9 @@ class FlowParameters:
     """Chance at each refresh of a displaced book that its makers pull the quotes others want for a moment."""
     flicker_s: tuple[float, float] = (0.4, 2.5)
     """How long that moment is."""
-    # -- rival takers, brief dislocations and watchful makers: without effect in the profile `zero`
+    # -- rival takers, brief dislocations and watchful makers
     rival_share: float = 0.0
-    """Share of dislocations that a rival taker takes soon after they open; set by the profile."""
+    """Share of dislocations that a rival taker takes soon after they open; set by the scenario."""
     rival_reaction_ms: float = 150.0
     """How soon (median); set by the profile."""
     rival_reaction_spread: float = 0.25
@@ -130,8 +131,8 @@ class FlowParameters:
     """Their net edge."""
     move_fade_e4: float = 100.0
     """A venue's makers moving by so much is news to those of the same contract on the other venue."""
-    move_fade_probability: float = 0.5
-    """Chance that these step back then, in the time and way of other fades."""
+    move_fade_probability: float = 0.25
+    """Chance that these step back then, in the time and way of other fades; set by the scenario."""
     ladder_violations_per_min: float = 1.0
     """How often a Kalshi ladder offers a higher strike dearer than a lower one."""
     ladder_violation_s: tuple[float, float] = (20.0, 75.0)
@@ -161,7 +162,7 @@ class FlowParameters:
     opening_s: float = 3.0
     """Time over which the first quotes appear (longer in proportion above 1,000 markets)."""
     fades: bool = False
-    """Whether makers step back on the other venue's move; set by the profile."""
+    """Whether makers step back on the other venue's move; set by the scenario."""
     coins: tuple[Coin, ...] = COINS
     """Assets of the short series; none: no short series."""
 
@@ -182,6 +183,18 @@ class FlowParameters:
     def payment_s(self, venue: Venue) -> tuple[float, float]:
         """Determination of a market to its payment: shortest and longest, seconds."""
         return self.kalshi_pay_s if venue is Venue.KALSHI else self.polymarket_pay_s
+
+    def in_scenario(self, scenario: Scenario) -> FlowParameters:
+        """Return these parameters with how often and how far makers step back in a scenario.
+
+        That they do at all, and the share of rival takers, are fields of the profile: `under`.
+        """
+        return replace(
+            self,
+            fade_probability=float(scenario.fade_probability),
+            move_fade_probability=float(scenario.move_fade_probability),
+            fade_e4=scenario.fade_e4,
+        )
 
     def under(self, profile: Profile) -> FlowParameters:
         """Return these parameters with what a profile says about makers and rival takers."""

@@ -41,6 +41,7 @@ _ADMIN: list[Step] = [
          {"odd": 1}, {"taker_delay_ms": -1}, {"kalshi_ack_ms": [9, 5]}, {"fades": 5}, {"sellable": "odd"},
          {"kalshi_tier": 5}, {"failed_share": "x"},
          {"feed_lag_ms": [0, 0], "fades": False, "failed_share": "0", "kalshi_tier": None}),
+    *ask("GET /scenario"), *ask("PUT /scenario", {"name": "harsh"}, {"name": "odd"}, {}, {"name": "calm"}),
     *ask("POST /orders", {**_HOUSE, "side": "ask"}, {**_HOUSE, "is_immediate": True}, {**_HOUSE, "side": "odd"},
          {**_HOUSE, "market_id": "odd"}, {**_HOUSE, "price_e4": "x"}, {**_HOUSE, "price_e4": 0}),
     ("admin", "", "POST /orders", {**_HOUSE, "price_e4": 4_500}, "h=order_key"),

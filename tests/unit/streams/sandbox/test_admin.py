@@ -13,6 +13,7 @@ from streams.market.identity import Venue
 from streams.sandbox.core.faults import FaultPlan
 from streams.sandbox.core.model import CatalogueEvent, CatalogueMarket, ListMarket
 from streams.sandbox.core.profile import Profile
+from streams.sandbox.core.scenario import CALM, HARSH, Scenario
 from streams.sandbox.exchange.exchange import Exchange
 from streams.sandbox.http.server import Request, Response
 from streams.sandbox.process.admin import AdminApp, Controls
@@ -31,6 +32,7 @@ class Port:
     controls: Controls
     commits: list[int]
     evicted: list[int]
+    scenarios: list[Scenario]
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         response = self.refused(method, path, body)
@@ -57,6 +59,7 @@ def port() -> Port:
             exchange.apply(ListMarket(CatalogueEvent(venue, "E", "S", "Rain"), market), NOW_MS)
     commits: list[int] = []
     evicted: list[int] = []
+    scenarios: list[Scenario] = []
 
     def set_profile(profile: Profile) -> None:
         for exchange in exchanges.values():
@@ -72,8 +75,10 @@ def port() -> Port:
         lambda: evicted.append(1),
         set_profile,
         lambda: b"a database",
+        scenarios.append,
+        CALM,
     )
-    return Port(AdminApp(controls), app, controls, commits, evicted)
+    return Port(AdminApp(controls), app, controls, commits, evicted, scenarios)
 
 
 def test_a_copy_of_the_sandbox_is_its_bytes(port: Port) -> None:
@@ -135,6 +140,17 @@ def test_behaviour_is_shown_and_changed_field_by_field(port: Port) -> None:
     assert port.controls.exchanges[Venue.POLYMARKET].state.profile.kalshi_tier == "basic"
     for body in ({"speed": 1}, {"read_lag_ms": -1}, {"kalshi_ack_ms": [80, 20]}, {"fades": 1}, {"sellable": "never"}):
         assert port.refused("PATCH", "/behaviour", body).status == 400, body
+
+
+def test_the_scenario_is_shown_and_changed_by_its_name(port: Port) -> None:
+    assert port.ask("GET", "/scenario")["name"] == "calm"
+    changed = port.ask("PUT", "/scenario", {"name": "harsh"})
+    assert (changed["fade_probability"], changed["rival_share"], changed["fade_e4"]) == ("0.55", "0.5", (100, 300))
+    assert port.ask("GET", "/scenario") == changed
+    assert port.scenarios == [HARSH]
+    for body in ({"name": "wild"}, {"name": "mild", "fade_e4": 1}, {}, {"name": 1}):
+        assert port.refused("PUT", "/scenario", body).status == 400, body
+    assert port.scenarios == [HARSH]
 
 
 def test_house_orders_make_a_book_and_a_market_lives_to_its_end(port: Port) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from streams.market.identity import Venue
 from streams.sandbox.core.faults import FaultPlan
+from streams.sandbox.core.scenario import CALM
 from streams.sandbox.exchange.persistence.snapshot import apply_state, exchange_state, reopen_books
 from streams.sandbox.http.server import Request, Response
 from streams.sandbox.process.admin import AdminApp, Controls
@@ -21,7 +22,7 @@ _IOC = {"time_in_force": "immediate_or_cancel", "price": "0.5100"}
 def ask(venue: OfflineKalshi, body: dict[str, Any]) -> Response:
     controls = Controls(
         {Venue.KALSHI: venue.exchange}, {Venue.KALSHI: venue.app}, FaultPlan(), lambda _: venue.now_ms,
-        lambda: None, lambda: None, lambda _: None, lambda: b"",
+        lambda: None, lambda: None, lambda _: None, lambda: b"", lambda _: None, CALM,
     )  # fmt: skip
     request = Request("POST", "/fees", [], {}, orjson.dumps({"venue": "kalshi", **body}))
     return AdminApp(controls).handle(request)

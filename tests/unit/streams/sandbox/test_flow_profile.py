@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -16,11 +17,13 @@ from streams.sandbox.catalogue.catalogue import Catalogue
 from streams.sandbox.catalogue.load import load_catalogue
 from streams.sandbox.core.model import CancelOrder, PlaceOrder
 from streams.sandbox.core.profile import REALISTIC, ZERO
-from streams.sandbox.process.options import load_profile
+from streams.sandbox.core.scenario import CALM, HARSH, MILD, Scenario, named_scenario
+from streams.sandbox.process.options import load_profile, options_from
 from streams.sandbox.simulation.dislocations import catalogue_dislocation
 from streams.sandbox.simulation.flow import Flow
 from streams.sandbox.simulation.parameters import REALISTIC_FLOW, FlowParameters, adjusted_parameters
 from streams.sandbox.simulation.quoting import RIVAL
+from streams.settings import load_settings
 from tests.calibration.offline import OfflineExchange
 
 NOW = datetime(2026, 11, 21, 12, 0, 7, tzinfo=UTC)
@@ -76,7 +79,7 @@ def test_long_gaps_of_the_profile_last_minutes_and_leave_one_to_four_cents() -> 
 
 
 def test_rivals_take_half_of_the_gaps_within_their_reaction(bundled: Catalogue) -> None:
-    flow = Flow(bundled, 1, BRIEF.under(REALISTIC))
+    flow = Flow(bundled, 1, BRIEF.in_scenario(HARSH).under(HARSH.applied(REALISTIC)))
     ended, rivals = watch(flow, 90)
     quick = [seconds for seconds, _ in ended if seconds <= 0.5]
     assert 0.35 < len(quick) / len(ended) < 0.65
@@ -86,7 +89,9 @@ def test_rivals_take_half_of_the_gaps_within_their_reaction(bundled: Catalogue) 
 
 
 def test_a_rival_takes_all_that_is_stale_in_one_order(bundled: Catalogue) -> None:
-    parameters = replace(BRIEF, brief_gaps_per_h=0.0, gap_share=0.4).under(replace(REALISTIC, rival_share=Decimal(1)))
+    parameters = replace(BRIEF, brief_gaps_per_h=0.0, gap_share=0.4).under(
+        replace(REALISTIC, fades=True, rival_share=Decimal(1))
+    )
     flow = Flow(bundled, 2, parameters)
     _, rivals = watch(flow, 30)
     assert flow.gaps["taken"] > 20
@@ -106,7 +111,7 @@ def test_makers_step_back_when_the_other_venue_moves(bundled: Catalogue) -> None
 
 
 def test_a_flow_with_all_of_it_is_the_same_every_time_and_resumes_exactly(bundled: Catalogue) -> None:
-    parameters = replace(BRIEF, gap_share=0.1).under(REALISTIC)
+    parameters = replace(BRIEF, gap_share=0.1).in_scenario(HARSH).under(HARSH.applied(REALISTIC))
     flows = [Flow(bundled, 6, parameters) for _ in range(2)]
     runs = [[flow.step(START_MS + number * 250, []) for number in range(200)] for flow in flows]
     assert runs[0] == runs[1]
@@ -142,3 +147,65 @@ def test_a_behaviour_file_changes_single_figures_of_both_halves(tmp_path: Path) 
             load_profile(path, REALISTIC, FlowParameters())
     with pytest.raises(ValueError, match="rival_share"):
         adjusted_parameters(FlowParameters(), {"rival_share": 1})
+
+
+FIGURES = ("fades", "fade_probability", "move_fade_probability", "fade_e4", "rival_share")
+
+
+@pytest.mark.parametrize(
+    ("scenario", "expected"),
+    [
+        ("calm", (False, 0.0, 0.0, (100, 100), 0.0)),
+        ("mild", (True, 0.25, 0.25, (100, 100), 0.25)),
+        ("harsh", (True, 0.55, 0.5, (100, 300), 0.5)),
+    ],
+)
+def test_each_scenario_sets_how_makers_and_rivals_act_and_nothing_of_the_exchange(
+    tmp_path: Path, scenario: str, expected: tuple[object, ...]
+) -> None:
+    options = options_from(load_settings(home=tmp_path, sandbox_scenario=scenario))
+    flow, _ = options.make_flow(NOW)
+    assert isinstance(flow, Flow)
+    assert tuple(getattr(flow.parameters, name) for name in FIGURES) == expected
+    assert options.scenario.name == scenario
+    assert replace(options.profile, fades=False, rival_share=Decimal(0)) == REALISTIC
+
+
+@pytest.mark.parametrize(("profile", "scenario"), [("realistic", MILD), ("zero", CALM)])
+def test_a_profile_begins_with_a_scenario_of_its_own(tmp_path: Path, profile: str, scenario: Scenario) -> None:
+    assert options_from(load_settings(home=tmp_path, sandbox_profile=profile)).scenario == scenario
+
+
+def test_a_behaviour_file_goes_before_the_scenario(tmp_path: Path) -> None:
+    path = tmp_path / "behaviour.json"
+    path.write_text(json.dumps({"rival_share": "0.1", "flow": {"fade_probability": 0.9}}))
+    options = options_from(load_settings(home=tmp_path, sandbox_scenario="harsh", sandbox_behaviour=path))
+    flow, _ = options.make_flow(NOW)
+    assert isinstance(flow, Flow)
+    assert tuple(getattr(flow.parameters, name) for name in FIGURES) == (True, 0.9, 0.5, (100, 300), 0.1)
+
+
+def test_a_running_flow_goes_on_in_another_scenario(bundled: Catalogue) -> None:
+    flow = Flow(bundled, 1, BRIEF.in_scenario(HARSH).under(HARSH.applied(REALISTIC)))
+    flow.follow(CALM.applied(REALISTIC), CALM)
+    assert tuple(getattr(flow.parameters, name) for name in FIGURES) == (False, 0.0, 0.0, (100, 100), 0.0)
+    assert flow.parameters.brief_gaps_per_h == BRIEF.brief_gaps_per_h
+
+
+def test_an_unknown_scenario_is_refused_by_name() -> None:
+    with pytest.raises(ConfigurationError, match=r"no sandbox scenario 'wild'; known are calm, mild, harsh\."):
+        named_scenario("wild")
+
+
+def test_nothing_on_the_trading_side_reads_the_scenario() -> None:
+    """Whoever decides about money must not know how its counterparts are drawn."""
+    root = Path(__file__).parents[4]
+    words = re.compile(r"sandbox_scenario|core\.scenario|move_fade_probability|rival_share|SANDBOX_SCENARIO")
+    readers = {
+        str(path.relative_to(root))
+        for folder in ("orchestration", "streams", "app", "dbt_project")
+        for path in (root / folder).rglob("*")
+        if path.suffix in (".py", ".sql", ".yml") and words.search(path.read_text(encoding="utf-8"))
+    }
+    allowed = {"app/cli/sandbox.py", "streams/setting_places.py"}
+    assert {reader for reader in readers if not reader.startswith("streams/sandbox/")} == allowed
