@@ -73,7 +73,8 @@ class OrderFollower:
             for fill in reading.fills:
                 record_fill(self._connection, self._context, order, fill)
             seen = sum(fill.contracts_e6 for fill in reading.fills)
-            is_final = reading.is_final and (reading.filled_e6 is None or seen >= reading.filled_e6)
+            stated = max(reading.filled_e6 or 0, order.answered_e6)
+            is_final = reading.is_final and seen >= stated
             orders.update_order(
                 self._connection,
                 order.order_id,
@@ -86,8 +87,13 @@ class OrderFollower:
                 reopen_late(self._connection, order.execution_id, is_paid=paid is not None)
 
     def _record_absence(self, order: OrderRow) -> None:
-        """An order that the venue does not know, long after it was sent and asked for twice, never arrived."""
+        """An order that the venue does not know, long after it was sent and asked for twice, never arrived.
+
+        One that the venue has answered with its id has arrived, however long its reads do not show it.
+        """
         order_id = order.order_id
+        if order.venue_order_id is not None:
+            return
         self._absent[order_id] = self._absent.get(order_id, 0) + 1
         is_old = datetime.now(UTC) - order.left_at > timedelta(seconds=self._context.settings.unknown_absent_after_s)
         if is_old and self._absent[order_id] > 1:

@@ -35,8 +35,9 @@ from streams.logs import get_logger
 from streams.market.errors import StreamsError
 from streams.market.events import BookSnapshot
 from streams.market.identity import Venue, market_key
-from streams.market.trading import ExecutionRow, ExecutionState, Target
+from streams.market.trading import ExecutionRow, ExecutionState, OrderRow, Target
 from streams.market.units import PRICE_SCALE
+from streams.market.venue_traits import TRAITS
 from streams.storage.database import Connection
 from streams.storage.kill_files import switch_in_force
 from streams.storage.store import executions, orders
@@ -91,6 +92,8 @@ class ExecutionRun:
         self._floors = dict(asked.floors_e4) if is_same else {}
         self._command = asked.command_id if flatten is None else flatten
         self._sales = 0
+        self._is_answered = False
+        """The order sent last has ended by its answer: what is next is decided on that, before anything is read."""
 
     async def until_finished(self, decided_at: datetime | None) -> Finish | Refusal:
         """Work until the execution ends; returns the end, or the gate's refusal of its first order.
@@ -110,23 +113,33 @@ class ExecutionRun:
         """Take one step; returns the end when it was the last one."""
         self._beat()
         self._read_from = time.monotonic()
-        await self._follower.resolve(orders.load_to_follow(self._connection, self._id), self._targets)
-        facts = order_facts(orders.load_orders(self._connection, self._id))
+        is_answered, self._is_answered = self._is_answered, False
+        if not is_answered:
+            await self._follower.resolve(orders.load_to_follow(self._connection, self._id), self._targets)
+        rows = orders.load_orders(self._connection, self._id)
+        facts = order_facts(rows)
         self._measure_exposure(facts)
         books_at = datetime.now(UTC)
-        books = await self._books(facts) if facts and all(fact.is_resolved for fact in facts) else {}
+        books = await self._books(rows) if facts and all(fact.is_resolved for fact in facts) else {}
         step = self._step(facts, books)
         if not facts and decided_at is None:
             step = Finish(ExecutionState.FLAT, "nothing was sent")
-        if isinstance(step, Finish):
+        if isinstance(step, Finish) and not self._awaits_readings(rows):
             self._finish(step, facts)
             return step
-        if isinstance(step, Wait):
-            await asyncio.sleep(self._context.settings.order_poll_ms / 1000)
+        if isinstance(step, Wait | Finish):
+            # What an answer says is booked by what is read: the end waits for the fills, not for their proof.
+            await asyncio.sleep(0 if is_answered else self._context.settings.order_poll_ms / 1000)
             return None
         # only the first order acts on the books of the plan; every later one on the books just read
         refusal = await self._place(step, facts, books_at if facts or decided_at is None else decided_at)
         return None if refusal is None else await self._refused(refusal, facts)
+
+    def _awaits_readings(self, rows: Sequence[OrderRow]) -> bool:
+        """Whether all orders have ended and the fills of some were not read yet, while there is time to."""
+        if self._conditions().is_overdue or not all(order.has_ended for order in rows):
+            return False
+        return not all(order.is_resolved for order in rows)
 
     async def _refused(self, refusal: Refusal, facts: Sequence[OrderFact]) -> Finish | Refusal | None:
         """End an execution whose order may not leave, or wait before it is tried again."""
@@ -164,7 +177,8 @@ class ExecutionRun:
                 before = ExecutionState.UNWINDING
         refusal = await self._sender.place(self._id, leg, self._targets[leg.market_key], step, decided_at)
         if refusal is None:
-            after = state_of(order_facts(orders.load_orders(self._connection, self._id)))
+            rows = orders.load_orders(self._connection, self._id)
+            after, self._is_answered = state_of(order_facts(rows)), rows[-1].has_ended
             if after is not before:
                 self._move(after, f"{step.purpose} {step.action} leg {step.leg_no}")
         return refusal
@@ -190,7 +204,8 @@ class ExecutionRun:
             may_complete=self._may_complete,
         )
 
-    async def _books(self, facts: Sequence[OrderFact]) -> dict[int, LegBook | None]:
+    async def _books(self, rows: Sequence[OrderRow]) -> dict[int, LegBook | None]:
+        facts = order_facts(rows)
         is_flattening = self._is_flattening(facts)
         if unmatched_e6(self._plan, facts) == 0 and not is_flattening:
             return {}
@@ -203,6 +218,9 @@ class ExecutionRun:
         self._targets = self._targets | {key: on_grid(self._targets[key], book) for key, book in books.items()}
         held = holdings(self._plan, facts)
         unconfirmed = orders.unconfirmed_bought_e6(self._connection, self._id)
+        for order in rows:
+            if order.is_buy and TRAITS[order.venue].fills_are_provisional:
+                unconfirmed[order.leg_no] = unconfirmed.get(order.leg_no, 0) + order.unread_e6
         result: dict[int, LegBook | None] = {}
         for leg in self._plan.legs:
             snapshot = books.get(leg.market_key)

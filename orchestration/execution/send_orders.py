@@ -133,7 +133,7 @@ class OrderSender:
         while True:
             try:
                 prepared.check()
-                venue_order_id = await gateway.send(prepared)
+                answer = await gateway.send(prepared)
             except HeldBack as held:
                 return self._held_back(order_id, held.refusal, was_sent=not first)
             except OutcomeUnknown as error:
@@ -147,7 +147,10 @@ class OrderSender:
                 # After a first sending of unknown outcome a refusal says nothing about that one: only reads do.
                 orders.update_order(self._connection, order_id, "rejected" if first else "unknown", reason=str(error))
                 return _unavailable(error) if first else None
-            orders.update_order(self._connection, order_id, "sent", venue_order_id=venue_order_id)
+            stated = orders.StatedAnswer(
+                answer.venue_order_id, answer.is_final, answer.filled_e6, answer.cash_e6, answer.fee_e6
+            )
+            orders.note_answer(self._connection, order_id, stated, datetime.now(UTC))
             return None
 
     def _held_back(self, order_id: int, refusal: Refusal, *, was_sent: bool) -> Refusal | None:

@@ -253,7 +253,11 @@ class OrderRow:
     Attributes:
         spend_e6: Dollars of a buy that is given in dollars, None elsewhere.
         reserved_e6: Most cash it can take, fees included; of a sale only the fees.
+        filled_e6: Contracts of its fills that were read and have not failed; `cash_e6`, `fee_e6`: their amounts.
         cash_e6: Paid (buy) or received (sell) for what filled, without fees, at least 0.
+        answered_e6: Contracts that have filled at least by the venue's answer, with their cash and our own figure of
+            their fee; `is_answered_final`: the answer is proof that no more of it can fill.
+        seen_e6: Contracts of all its fills that were read, of those that failed too.
     """
 
     order_id: int
@@ -275,6 +279,11 @@ class OrderRow:
     filled_e6: int
     cash_e6: int
     fee_e6: int
+    answered_e6: int
+    answered_cash_e6: int
+    answered_fee_e6: int
+    is_answered_final: bool
+    seen_e6: int
     prepared_at: datetime
     sent_at: datetime | None
     environment: str
@@ -295,6 +304,21 @@ class OrderRow:
         return self.state not in UNRESOLVED
 
     @property
+    def has_ended(self) -> bool:
+        """Whether no more of it can fill: the venue's answer or a reading is proof."""
+        return self.is_resolved or self.is_answered_final
+
+    @property
+    def unread_e6(self) -> int:
+        """Contracts that have filled by the venue's answer and whose fills were not read yet."""
+        return max(0, self.answered_e6 - self.seen_e6)
+
+    @property
+    def known_e6(self) -> int:
+        """Contracts that have filled, by the fills that were read and by the answer for the rest."""
+        return self.filled_e6 + self.unread_e6
+
+    @property
     def was_abandoned(self) -> bool:
         """Whether it counts as never seen by its venue."""
         return self.state == "expired" and self.reason == ABSENT
@@ -306,13 +330,17 @@ class OrderRow:
 
     @property
     def spent_e6(self) -> int:
-        """Cash that left for what filled, fees included; negative for a sale."""
-        return self.cash_e6 + self.fee_e6 if self.is_buy else self.fee_e6 - self.cash_e6
+        """Cash that left for `known_e6`, fees included; negative for a sale. What was not read counts by its part."""
+        spent = self.cash_e6 + self.fee_e6 if self.is_buy else self.fee_e6 - self.cash_e6
+        if not self.unread_e6:
+            return spent
+        answered = self.answered_fee_e6 + (self.answered_cash_e6 if self.is_buy else -self.answered_cash_e6)
+        return spent - (-answered * self.unread_e6 // self.answered_e6)
 
     @property
     def rest_e6(self) -> int:
         """Contracts that may still fill."""
-        return 0 if self.is_resolved else max(0, self.size_e6 - self.filled_e6)
+        return 0 if self.has_ended else max(0, self.size_e6 - self.known_e6)
 
     @property
     def rest_spent_e6(self) -> int:

@@ -30,7 +30,7 @@ from orchestration.dbt.project import prepare, views_path
 from orchestration.execution.decide.hedge import next_step
 from orchestration.execution.settlement import ensure_deposits
 from orchestration.execution.trade_signal import SignalTrader
-from orchestration.execution.venues.gateway import OrderSpec, PreparedOrder
+from orchestration.execution.venues.gateway import OrderAnswer, OrderSpec, PreparedOrder
 from orchestration.execution.venues.kalshi import KalshiGateway
 from streams.logs import configure_logs
 from streams.market.identity import Venue
@@ -230,7 +230,7 @@ class _Leaving(FakeVenue):
         """Let the gateway build it."""
         return self.gateway.prepare(spec)
 
-    async def send(self, order: PreparedOrder) -> str | None:
+    async def send(self, order: PreparedOrder) -> OrderAnswer:
         """Let the gateway send it."""
         return await self.gateway.send(order)
 

@@ -14,6 +14,7 @@ from orchestration.execution.trading_context import TradingContext
 from orchestration.execution.venues.gateway import (
     AwaitedMarket,
     OpenOrder,
+    OrderAnswer,
     OrderKey,
     OrderReading,
     OrderSpec,
@@ -79,7 +80,7 @@ class FakeVenue:
         self.prepared[client_id] = spec
         return PreparedOrder(client_id, {"id": client_id})
 
-    async def send(self, order: PreparedOrder) -> str | None:
+    async def send(self, order: PreparedOrder) -> OrderAnswer:
         row = self._connection.execute(
             "SELECT state FROM trading.orders WHERE client_order_id = %s", (order.client_order_id,)
         ).fetchone()
@@ -95,7 +96,11 @@ class FakeVenue:
         self._match(order.client_order_id, self.prepared[order.client_order_id])
         if self._is("lost_response"):
             raise OutcomeUnknown("timeout")
-        return order.client_order_id
+        if self._faults.get("no_counts") and self._is("no_counts"):
+            return OrderAnswer(order.client_order_id)
+        fills = self._orders[order.client_order_id]["fills"]
+        amounts = (sum(fill[name] for fill in fills) for name in ("size", "cash", "fee"))
+        return OrderAnswer(order.client_order_id, True, *amounts)
 
     def _match(self, client_id: str, spec: OrderSpec) -> None:
         key = (spec.target.market_id, spec.outcome)

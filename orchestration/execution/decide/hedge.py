@@ -75,7 +75,8 @@ class OrderFact:
 
     Attributes:
         spent_e6: Cash that left for what filled, fees included; negative for a sale.
-        is_resolved: The venue has said its last word on it.
+        filled_e6: Contracts by the fills that were read, and by the venue's answer for the rest.
+        is_resolved: No more of it can fill: a reading or the answer is proof.
         rest_e6 / rest_spent_e6: If not resolved: contracts that may still fill and the worst cash they take.
     """
 
@@ -150,9 +151,9 @@ def order_facts(orders: Sequence[OrderRow]) -> list[OrderFact]:
             leg_no=order.leg_no,
             purpose=order.purpose,
             action=order.action,
-            filled_e6=order.filled_e6,
+            filled_e6=order.known_e6,
             spent_e6=order.spent_e6,
-            is_resolved=order.is_resolved,
+            is_resolved=order.has_ended,
             rest_e6=order.rest_e6,
             rest_spent_e6=order.rest_spent_e6,
         )

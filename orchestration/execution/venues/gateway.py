@@ -53,12 +53,14 @@ class OrderSpec:
 class PreparedOrder:
     """An order ready to be sent: the id that makes a second sending recognisable, and the exact request (JSON).
 
-    `last_check` raises `HeldBack` when the order must not leave; it is called as the last act before bytes do.
+    `last_check` raises `HeldBack` when the order must not leave; it is called as the last act before bytes do. `spec`
+    is what the venue's answer is read against; without it the answer's amounts are not read.
     """
 
     client_order_id: str
     request: JsonDocument
     last_check: Callable[[], None] | None = field(default=None, repr=False, compare=False)
+    spec: OrderSpec | None = field(default=None, repr=False, compare=False)
 
     def check(self) -> None:
         """Make the last check, if there is one.
@@ -68,6 +70,25 @@ class PreparedOrder:
         """
         if self.last_check is not None:
             self.last_check()
+
+
+@dataclass(frozen=True, slots=True)
+class OrderAnswer:
+    """What a venue answered to an order, as far as it can be meant.
+
+    Attributes:
+        venue_order_id: The venue's id, None where the answer has none.
+        is_final: The answer is proof of the end: no more of the order can fill, and the amounts are all that did.
+        filled_e6: Contracts that have filled at least.
+        cash_e6: What they cost (buy) or brought (sell) without fees; a rounded price counts against us.
+        fee_e6: Their fee by the market's schedule; what the venue really took stands in the fills, read later.
+    """
+
+    venue_order_id: str | None
+    is_final: bool = False
+    filled_e6: int = 0
+    cash_e6: int = 0
+    fee_e6: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,13 +204,15 @@ class Gateway(Protocol):
     def prepare(self, spec: OrderSpec) -> PreparedOrder:
         """Build (and sign) an order. Called once per intent, before anything is written or sent."""
 
-    async def send(self, order: PreparedOrder) -> str | None:
-        """Send it once; returns the venue's id where the answer has one.
+    async def send(self, order: PreparedOrder) -> OrderAnswer:
+        """Send it once; returns what the answer says of it.
 
         Its check is made when everything but the sending is done: after waits for budget, signature and connection.
 
         Raises:
             HeldBack: If the check says so; nothing has left then.
+            Refused: It was refused, or killed because there was nothing to take: the end, and nothing filled.
+            OutcomeUnknown: It may have filled; also where the venue says that it has such an order already.
         """
 
     async def read(self, key: OrderKey) -> OrderReading:

@@ -10,9 +10,11 @@ from collections.abc import Awaitable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from orchestration.execution.venues.answers import of_kalshi
 from orchestration.execution.venues.gateway import (
     AwaitedMarket,
     OpenOrder,
+    OrderAnswer,
     OrderKey,
     OrderReading,
     OrderSpec,
@@ -21,7 +23,7 @@ from orchestration.execution.venues.gateway import (
     PreparedOrder,
     to_ask_by_name,
 )
-from streams.market.errors import IncompleteList, NotFound, Refused, StreamsError
+from streams.market.errors import IncompleteList, NotFound, OutcomeUnknown, Refused, StreamsError
 from streams.market.events import BookSnapshot
 from streams.market.identity import Venue
 from streams.market.trading import NewFill, Target
@@ -66,12 +68,17 @@ class KalshiGateway:
             size_e6=spec.size_e6,
             client_order_id=client_order_id,
         )
-        return PreparedOrder(client_order_id, {"body": request.body().decode()})
+        return PreparedOrder(client_order_id, {"body": request.body().decode()}, spec=spec)
 
-    async def send(self, order: PreparedOrder) -> str | None:
-        """Send the stored bytes once."""
-        answer = await self._client.send_order(str(order.request["body"]).encode(), order.last_check)
-        return answer.order_id
+    async def send(self, order: PreparedOrder) -> OrderAnswer:
+        """Send the stored bytes once. That the id is taken is no refusal: an order of ours may be there under it."""
+        try:
+            answer = await self._client.send_order(str(order.request["body"]).encode(), order.last_check)
+        except Refused as refused:
+            if refused.code == "order_already_exists":
+                raise OutcomeUnknown(str(refused), (order.client_order_id,)) from refused
+            raise
+        return of_kalshi(answer, order.spec)
 
     async def read(self, key: OrderKey) -> OrderReading:
         """Find the order by its client id among those of its market, and its fills by its id.

@@ -18,6 +18,7 @@ from orchestration.execution.venues.gateway import (
     AwaitedMarket,
     Gateway,
     OpenOrder,
+    OrderAnswer,
     OrderKey,
     OrderReading,
     OrderSpec,
@@ -134,7 +135,7 @@ class PaperGateway:
             client_order_id, {"paper": True, "latency_ms": latency, "fade_draw": chance.randrange(DRAW_SCALE)}
         )
 
-    async def send(self, order: PreparedOrder) -> str | None:
+    async def send(self, order: PreparedOrder) -> OrderAnswer:
         """Let the order arrive, and fill it from the book as it is then.
 
         Raises:
@@ -155,7 +156,13 @@ class PaperGateway:
             raise Refused("order_not_open", "it was given up before it arrived")
         if isinstance(result, PaperReject):
             raise Refused(result.code, result.detail)
-        return order.client_order_id
+        return OrderAnswer(
+            order.client_order_id,
+            is_final=True,
+            filled_e6=sum(fill.contracts_e6 for fill in result.fills),
+            cash_e6=sum(fill.cash_e6 for fill in result.fills),
+            fee_e6=sum(fill.fee_e6 for fill in result.fills),
+        )
 
     async def read(self, key: OrderKey) -> OrderReading:
         """Return what was filled, whichever process has sent it; an order that has not arrived is not known."""

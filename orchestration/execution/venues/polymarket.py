@@ -14,9 +14,11 @@ from typing import Any
 
 import orjson
 
+from orchestration.execution.venues.answers import of_polymarket
 from orchestration.execution.venues.gateway import (
     AwaitedMarket,
     OpenOrder,
+    OrderAnswer,
     OrderKey,
     OrderReading,
     OrderSpec,
@@ -125,20 +127,20 @@ class PolymarketGateway:
             salt=secrets.randbits(52),
             timestamp_ms=time.time_ns() // 1_000_000,
         )
-        return PreparedOrder(signed.order_id, {"body": signed.content().decode()})
+        return PreparedOrder(signed.order_id, {"body": signed.content().decode()}, spec=spec)
 
-    async def send(self, order: PreparedOrder) -> str | None:
+    async def send(self, order: PreparedOrder) -> OrderAnswer:
         """Send the stored bytes once. That they are there already is no refusal: reads tell what became of them."""
         content = str(order.request["body"]).encode()
         try:
             answer = await self._client.send_order(content, order.last_check)
         except Refused as refused:
             if refused.code == "duplicate_order":
-                return order.client_order_id
+                return OrderAnswer(order.client_order_id)
             if refused.code == "insufficient_balance":
                 await self._renew_balance(content)
             raise
-        return answer.order_id or order.client_order_id
+        return of_polymarket(answer, order.client_order_id, order.spec)
 
     async def _renew_balance(self, content: bytes) -> None:
         """Have the venue read the chain: its checks go by a cache that a settlement does not empty."""

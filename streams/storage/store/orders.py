@@ -16,7 +16,8 @@ from streams.storage.database import Connection, fetch_all, fetch_int, fetch_one
 
 _SELECT = """SELECT o.order_id, i.execution_id, i.leg_no, i.purpose, o.venue, i.market_id, i.outcome, i.action,
     i.limit_price_e4, i.size_e6, i.spend_e6, i.reserved_e6, o.client_order_id, o.venue_order_id, o.state, o.reason,
-    o.filled_e6, o.cash_e6, o.fee_e6, o.prepared_at, o.sent_at, o.environment
+    o.filled_e6, o.cash_e6, o.fee_e6, o.answered_e6, o.answered_cash_e6, o.answered_fee_e6, o.is_answered_final,
+    o.seen_e6, o.prepared_at, o.sent_at, o.environment
     FROM trading.orders AS o JOIN trading.intents AS i USING (intent_id)"""
 
 
@@ -102,12 +103,44 @@ def update_order(
                answered_at = coalesce(o.answered_at, clock_timestamp()),
                closed_at = CASE WHEN %(state)s IN ('sent', 'unknown', 'resting') THEN NULL
                    ELSE coalesce(o.closed_at, clock_timestamp()) END,
-               filled_e6 = f.contracts_e6, cash_e6 = f.cash_e6, fee_e6 = f.fee_e6
-           FROM (SELECT coalesce(sum(contracts_e6), 0)::bigint AS contracts_e6,
-                     coalesce(sum(cash_e6), 0)::bigint AS cash_e6, coalesce(sum(fee_e6), 0)::bigint AS fee_e6
-                 FROM trading.fills WHERE order_id = %(order)s AND state <> 'failed') AS f
+               filled_e6 = f.contracts_e6, cash_e6 = f.cash_e6, fee_e6 = f.fee_e6, seen_e6 = f.seen_e6
+           FROM (SELECT coalesce(sum(contracts_e6) FILTER (WHERE state <> 'failed'), 0)::bigint AS contracts_e6,
+                     coalesce(sum(cash_e6) FILTER (WHERE state <> 'failed'), 0)::bigint AS cash_e6,
+                     coalesce(sum(fee_e6) FILTER (WHERE state <> 'failed'), 0)::bigint AS fee_e6,
+                     coalesce(sum(contracts_e6), 0)::bigint AS seen_e6
+                 FROM trading.fills WHERE order_id = %(order)s) AS f
            WHERE o.order_id = %(order)s""",
         {"state": state, "venue_id": venue_order_id, "reason": reason, "order": order_id},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class StatedAnswer:
+    """What a venue's answer to an order says of it; amounts in 1e-6, what has filled at least."""
+
+    venue_order_id: str | None
+    is_final: bool
+    filled_e6: int
+    cash_e6: int
+    fee_e6: int
+
+
+def note_answer(connection: Connection, order_id: int, answer: StatedAnswer, at: datetime) -> None:
+    """Write the venue's answer to an order that is on its way; its state stays until its fills are read."""
+    connection.execute(
+        """UPDATE trading.orders SET venue_order_id = coalesce(%(venue_id)s, venue_order_id),
+               answered_at = coalesce(answered_at, %(at)s), is_answered_final = %(is_final)s,
+               answered_e6 = %(filled)s, answered_cash_e6 = %(cash)s, answered_fee_e6 = %(fee)s
+           WHERE order_id = %(order)s""",
+        {
+            "venue_id": answer.venue_order_id,
+            "at": at,
+            "is_final": answer.is_final,
+            "filled": answer.filled_e6,
+            "cash": answer.cash_e6,
+            "fee": answer.fee_e6,
+            "order": order_id,
+        },
     )
 
 

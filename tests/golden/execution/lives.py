@@ -157,7 +157,7 @@ STORIES: dict[str, tuple[Story, Faults]] = {
     "flattened_under_a_kill_and_again": (flattened_under_a_kill_and_again, {}),
     "killed_midway": (killed_midway, {}),
     "reduced_midway": (reduced_midway, {}),
-    "given_up_and_filled_after_all": (given_up_and_filled_after_all, {"kalshi": {"late": [1]}}),
+    "given_up_and_filled_after_all": (given_up_and_filled_after_all, {"kalshi": {"late": [1], "lost_response": [1]}}),
     "refused": (refused, {}),
     "on_paper": (on_paper, {}),
 }

@@ -24,7 +24,7 @@ from orchestration.execution.paper_account import PaperLedger
 from orchestration.execution.settlement_cycle import run_cycle
 from orchestration.execution.trade_signal import SignalTrader
 from orchestration.execution.trading_context import TradingContext
-from orchestration.execution.venues.gateway import Gateway, OrderSpec, PreparedOrder
+from orchestration.execution.venues.gateway import Gateway, OrderAnswer, OrderSpec, PreparedOrder
 from orchestration.execution.venues.paper import PaperGateway, PaperSources, books_read_at
 from orchestration.execution.venues.paper_matching import paper_profile
 from streams.market.book import Book
@@ -113,7 +113,7 @@ class ScriptedVenue(FakeVenue):
         self.prepared[client_id] = spec
         return PreparedOrder(client_id, {"id": client_id})
 
-    async def send(self, order: PreparedOrder) -> str | None:
+    async def send(self, order: PreparedOrder) -> OrderAnswer:
         self._number = int(order.client_order_id.rsplit("-", 1)[1])
         found = await super().send(order)
         if self.after_send is not None:

@@ -22,7 +22,7 @@ from app.operator_actions import UnderWay, await_orders, switch_trading
 from orchestration.execution.reconcile import reconcile
 from orchestration.execution.send_orders import LastCheck, deadline_of
 from orchestration.execution.trade_signal import SignalTrader, TradeResult
-from orchestration.execution.venues.gateway import HeldBack, PreparedOrder
+from orchestration.execution.venues.gateway import HeldBack, OrderAnswer, PreparedOrder
 from streams.market.identity import Venue
 from streams.market.trading import ExecutionState, SwitchState
 from streams.storage import kill_files
@@ -151,7 +151,7 @@ def test_an_order_whose_run_loses_the_database_ends_as_never_sent(
 class KilledWhileLost(FakeVenue):
     """The answer to the first sending is lost, and a kill comes before the second."""
 
-    async def send(self, order: PreparedOrder) -> str | None:
+    async def send(self, order: PreparedOrder) -> OrderAnswer:
         set_switch(self._connection, "kill", "ada")
         return await super().send(order)
 

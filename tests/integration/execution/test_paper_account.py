@@ -21,7 +21,7 @@ from orchestration.execution.settlement import ensure_deposits, settle
 from orchestration.execution.settlement_cycle import run_cycle
 from orchestration.execution.trade_signal import SignalTrader
 from orchestration.execution.trading_context import TradingContext
-from orchestration.execution.venues.gateway import Gateway, OrderSpec, PreparedOrder
+from orchestration.execution.venues.gateway import Gateway, OrderAnswer, OrderSpec, PreparedOrder
 from orchestration.execution.venues.paper import PaperGateway, PaperSources, books_read_at
 from orchestration.execution.venues.paper_matching import paper_profile
 from streams.market.errors import Refused
@@ -92,7 +92,7 @@ class Run:
         assert mark_sent(self.connection, order_id)
         return prepared
 
-    def arrive(self, prepared: PreparedOrder) -> str | None:
+    def arrive(self, prepared: PreparedOrder) -> OrderAnswer:
         return asyncio.run(self.context.gateways[KALSHI].send(prepared))
 
     def buy(self, execution_id: int, size_e6: int, limit_e4: int = 5_000) -> None:

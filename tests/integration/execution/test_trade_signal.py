@@ -111,6 +111,7 @@ FAULTS: dict[str, dict[str, float]] = {
     "partials": {"vanish": 0.8},
     "lost": {"lost_response": 0.4, "lost_request": 0.3},
     "late": {"late": 0.7, "lost_response": 0.3},
+    "late answers": {"late": 0.7, "no_counts": 0.5, "vanish": 0.3},
     "failed": {"failed_settlement": 0.5},
     "everything": {
         "reject": 0.15,

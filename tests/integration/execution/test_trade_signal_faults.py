@@ -18,8 +18,8 @@ from orchestration.execution.send_orders import OrderSender
 from orchestration.execution.settlement import ensure_deposits
 from orchestration.execution.trade_signal import SignalTrader
 from orchestration.execution.trading_context import TradingContext
-from orchestration.execution.venues.gateway import OpenOrder, OrderKey, OrderReading, PreparedOrder
-from streams.market.errors import TransientError, Unavailable
+from orchestration.execution.venues.gateway import OpenOrder, OrderAnswer, OrderKey, OrderReading, PreparedOrder
+from streams.market.errors import OutcomeUnknown, TransientError, Unavailable
 from streams.market.events import BookSnapshot
 from streams.market.identity import Venue
 from streams.market.trading import ExecutionState, Target
@@ -95,9 +95,15 @@ class Never(random.Random):
 
 
 class Forgetful(FakeVenue):
-    """Shows no order until told to."""
+    """Answers no order and shows none until told to."""
 
     is_silent = True
+
+    async def send(self, order: PreparedOrder) -> OrderAnswer:
+        answer = await super().send(order)
+        if self.is_silent:
+            raise OutcomeUnknown("timeout")
+        return answer
 
     async def read(self, key: OrderKey) -> OrderReading:
         return OrderReading(is_found=False) if self.is_silent else await super().read(key)
@@ -298,7 +304,7 @@ class Pausing(FakeVenue):
     pauses = 0
     silences = 0
 
-    async def send(self, order: PreparedOrder) -> str | None:
+    async def send(self, order: PreparedOrder) -> OrderAnswer:
         if self.pauses:
             self.pauses -= 1
             raise Unavailable("the engine restarts", retry_after_s=0.375)

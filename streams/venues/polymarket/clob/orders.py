@@ -29,7 +29,7 @@ _TRADE_STATUS: dict[str, TradeStatus] = {
 
 @dataclass(frozen=True, slots=True)
 class PostAnswer:
-    """What POST /order answered. Its amounts are not read, their unit is not confirmed: fills come from trades.
+    """What POST /order answered. The unit of the amounts in its payload is not confirmed: fills come from trades.
 
     Attributes:
         status: live, matched, delayed or unmatched. A fill-and-kill order has answered live and filled later.

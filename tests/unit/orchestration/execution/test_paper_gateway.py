@@ -11,7 +11,14 @@ from typing import Any
 import pytest
 
 from orchestration.execution.decide.risk_checks import Refusal
-from orchestration.execution.venues.gateway import HeldBack, OrderKey, OrderReading, OrderSpec, PreparedOrder
+from orchestration.execution.venues.gateway import (
+    HeldBack,
+    OrderAnswer,
+    OrderKey,
+    OrderReading,
+    OrderSpec,
+    PreparedOrder,
+)
 from orchestration.execution.venues.paper import Matching, PaperGateway, PaperSources, books_read_at
 from orchestration.execution.venues.paper_matching import (
     LevelKey,
@@ -93,7 +100,7 @@ def order(world: World, size_e6: int = 10 * ONE) -> PreparedOrder:
     return world.paper.prepare(OrderSpec(TARGET, "yes", "buy", 5_000, size_e6))
 
 
-def send(world: World, prepared: PreparedOrder | None = None) -> str | None:
+def send(world: World, prepared: PreparedOrder | None = None) -> OrderAnswer:
     return asyncio.run(world.paper.send(prepared or order(world)))
 
 

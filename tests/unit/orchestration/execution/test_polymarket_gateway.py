@@ -12,7 +12,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from orchestration.execution.venues.gateway import OrderKey, OrderReading, OrderSpec, PreparedOrder
+from orchestration.execution.venues.gateway import OrderAnswer, OrderKey, OrderReading, OrderSpec, PreparedOrder
 from orchestration.execution.venues.polymarket import PolymarketGateway
 from streams.market.errors import InvalidAmount, Refused, StreamsError
 from streams.market.fees import PolymarketFeeSchedule
@@ -107,7 +107,7 @@ def test_an_order_is_on_the_grid_that_the_book_stated_last() -> None:
 def test_an_order_that_the_venue_has_already_is_sent() -> None:
     duplicate = (400, {"error": f"order {ORDER_ID} is invalid. Duplicated."})
     found, requests = asked(duplicate, use=lambda gateway: gateway.send(order_of("BUY")))
-    assert (found, requests) == (ORDER_ID, ["POST /clob/order"])
+    assert (found, requests) == (OrderAnswer(ORDER_ID), ["POST /clob/order"])
 
 
 @pytest.mark.parametrize(("side", "asset"), [("BUY", "COLLATERAL"), ("SELL", f"CONDITIONAL&token_id={1 << 50}")])

@@ -1,0 +1,137 @@
+"""The next leg is sized from the answer to the one before; what is booked comes from the fills, read later."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from orchestration.execution.reconcile import reconcile
+from orchestration.execution.settlement import compare_balances, ensure_deposits
+from orchestration.execution.trade_signal import SignalTrader
+from orchestration.execution.trading_context import TradingContext
+from orchestration.execution.venues.gateway import OrderAnswer, OrderKey, OrderReading, PreparedOrder
+from streams.market.identity import Venue
+from streams.market.trading import ExecutionState
+from streams.storage.database import Connection, connect
+from tests.support.fake_venue import FakeVenue, fake_settings, rows, seed_group, seed_signal, set_books
+
+
+class Told(FakeVenue):
+    """Notes what it was asked for, and shows an order only after it was asked for it a few times."""
+
+    log: list[str]
+    hides = 2
+
+    async def send(self, order: PreparedOrder) -> OrderAnswer:
+        self.log.append(f"{self.venue} send")
+        return await super().send(order)
+
+    async def read(self, key: OrderKey) -> OrderReading:
+        self.log.append(f"{self.venue} read")
+        if self.hides:
+            self.hides -= 1
+            return OrderReading(is_found=False)
+        return await super().read(key)
+
+
+def told(connection: Connection, **faults: float) -> tuple[TradingContext, dict[Venue, Told], list[str]]:
+    seed_group(connection)
+    venues = {venue: Told(venue, connection, index, faults) for index, venue in enumerate(Venue)}
+    log: list[str] = []
+    for venue in venues.values():
+        venue.log = log
+    set_books(venues, random.Random(5))
+    return TradingContext(fake_settings(), "live", venues), venues, log
+
+
+def trade(database: str, play: Callable[[Connection], Any]) -> None:
+    with connect(database) as connection:
+        asyncio.run(play(connection))
+
+
+def test_the_second_leg_leaves_before_the_first_is_read_and_the_books_come_out_even(database: str) -> None:
+    async def play(connection: Connection) -> None:
+        context, _, log = told(connection)
+        await ensure_deposits(connection, context)
+        outcome = await SignalTrader(connection, context, "run").trade(seed_signal(connection, 1))
+        assert outcome.state is ExecutionState.HEDGED, outcome
+        assert log[:2] == ["polymarket send", "kalshi send"]
+        for order in rows(connection, "SELECT * FROM trading.orders"):
+            assert order["is_answered_final"]
+            assert order["answered_e6"] == order["seen_e6"] == order["filled_e6"] > 0
+            assert order["state"] == "filled"
+        for _ in range(10):
+            await reconcile(connection, context, "run")
+        assert [balance.difference_e6 for balance in await compare_balances(connection, context)] == [0, 0]
+
+    trade(database, play)
+
+
+def test_an_answer_that_states_no_end_is_read_before_anything_else_leaves(database: str) -> None:
+    async def play(connection: Connection) -> None:
+        context, _, log = told(connection, no_counts=1.0)
+        await ensure_deposits(connection, context)
+        outcome = await SignalTrader(connection, context, "run").trade(seed_signal(connection, 1))
+        assert outcome.state is ExecutionState.HEDGED, outcome
+        assert log[:5] == ["polymarket send", *["polymarket read"] * 3, "kalshi send"]
+
+    trade(database, play)
+
+
+def test_an_order_that_was_answered_has_arrived_however_long_its_reads_are_silent(database: str) -> None:
+    async def play(connection: Connection) -> None:
+        context, venues, _ = told(connection)
+        await ensure_deposits(connection, context)
+        for venue in venues.values():
+            venue.hides = 1_000
+        context = TradingContext(fake_settings(execution_max_s=1.0, unknown_absent_after_s=0.1), "live", venues)
+        outcome = await SignalTrader(connection, context, "run").trade(seed_signal(connection, 1))
+        assert outcome.state is ExecutionState.HEDGED, outcome
+        assert {order["state"] for order in rows(connection, "SELECT state FROM trading.orders")} == {"sent"}
+        # what nobody has read yet keeps its reservation and its market
+        reserved = rows(connection, "SELECT sum(reserved_e6)::bigint AS e6 FROM trading.exposure")[0]["e6"]
+        assert reserved == rows(connection, "SELECT sum(reserved_e6)::bigint AS e6 FROM trading.intents")[0]["e6"]
+        for venue in venues.values():
+            venue.hides = 0
+        for _ in range(10):
+            await reconcile(connection, context, "next")
+        assert {order["state"] for order in rows(connection, "SELECT state FROM trading.orders")} == {"filled"}
+        assert rows(connection, "SELECT state FROM trading.executions") == [{"state": "HEDGED"}]
+        assert [balance.difference_e6 for balance in await compare_balances(connection, context)] == [0, 0]
+
+    trade(database, play)
+
+
+class Short(Told):
+    """Answers one contract less than it filled on Kalshi."""
+
+    async def send(self, order: PreparedOrder) -> OrderAnswer:
+        answer = await super().send(order)
+        if self.venue is Venue.POLYMARKET:
+            return answer
+        return OrderAnswer(answer.venue_order_id, True, answer.filled_e6 - 1_000_000, answer.cash_e6, answer.fee_e6)
+
+
+@pytest.mark.parametrize("hides", [0, 3])
+def test_what_is_read_beyond_the_answer_counts_and_is_booked_once(database: str, hides: int) -> None:
+    async def play(connection: Connection) -> None:
+        seed_group(connection)
+        venues = {venue: Short(venue, connection, index, {}) for index, venue in enumerate(Venue)}
+        for venue in venues.values():
+            venue.log, venue.hides = [], hides
+        set_books(venues, random.Random(5))
+        context = TradingContext(fake_settings(), "live", venues)
+        await ensure_deposits(connection, context)
+        await SignalTrader(connection, context, "run").trade(seed_signal(connection, 1))
+        for _ in range(12):
+            await reconcile(connection, context, "run")
+        assert [balance.difference_e6 for balance in await compare_balances(connection, context)] == [0, 0]
+        fills = rows(connection, "SELECT order_id, sum(contracts_e6)::bigint AS size FROM trading.fills GROUP BY 1")
+        stated = rows(connection, "SELECT order_id, seen_e6 FROM trading.orders WHERE seen_e6 > 0")
+        assert {row["order_id"]: row["size"] for row in fills} == {row["order_id"]: row["seen_e6"] for row in stated}
+
+    trade(database, play)
