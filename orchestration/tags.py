@@ -16,8 +16,12 @@ TRADE = {SLOT_TAG: "trade"}
 
 SHARD_TAG = "crossbook/shard"
 """Which recorder shard a run of `record_streams` hosts."""
-SIGNALS_TAG = "crossbook/signals"
-"""Ids of the signals that a run of `hedged_trade` was started for, with commas between them."""
+SIGNAL_TAG = "crossbook/signal"
+"""Id of the signal that a run of `hedge` is for."""
+GROUP_TAG = "crossbook/group"
+"""Market group of that signal."""
+STATE_TAG = "crossbook/state"
+"""Where its hedge is: `waiting`, or a state of the execution, at last the one it ended in."""
 WHY_TAG = "crossbook/why"
 """What a run of `settle_trades` was due for."""
 LAUNCH_TAG = "crossbook/launch"
@@ -31,6 +35,7 @@ BOOT_TAG = "crossbook/worker_boot"
 _PROCESSES = {
     "record_streams": Process.RECORDER_RUN,
     "hedged_trade": Process.TRADING_RUN,
+    "hedge": Process.TRADING_RUN,
     "settle_trades": Process.TRADING_RUN,
     "upkeep": Process.UPKEEP_RUN,
 }

@@ -250,12 +250,9 @@ class Settings(SignIn, Places):
     execution_attempts: int = Field(
         3, ge=1, le=100, description="Executions of one signal, if the ones before bought nothing."
     )
-    execution_batch: int = Field(
-        4, ge=1, le=1_000, description="Signals one trading run may take, one after the other."
-    )
-    trade_runs_max: int = Field(3, ge=1, le=100, description="Trading runs at the same time.")
-    trade_stay_s: float = Field(
-        20.0, ge=0, le=86_400, description="How long an idle trading run waits for the next signal."
+    hedges_at_once: int = Field(3, ge=1, le=100, description="Hedges the armed trading run works on at a time.")
+    trading_lease_ttl_s: float = Field(
+        5.0, gt=1, le=600, description="An armed trading run without heartbeat for this long is dead."
     )
     closing_margin_s: int = Field(
         10, ge=0, le=31_536_000, description="Nothing opens on a market that closes within this time."

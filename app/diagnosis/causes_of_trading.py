@@ -89,7 +89,7 @@ CAUSES: tuple[Cause, ...] = (
     Cause("escalated trades", "A trade waits for a person.", "See docs/runbooks/escalated-trade.md.",
           _of_trading(lambda pulse: _counted(pulse.escalated, "trades"))),
     Cause("stuck trades", "A trade is open much longer than it may be.",
-          "Look at the runs of hedged_trade and settle_trades in the Dagster UI; see docs/runbooks/escalated-trade.md.",
+          "Look at the runs of hedge and settle_trades in the Dagster UI; see docs/runbooks/escalated-trade.md.",
           _of_trading(lambda pulse: _counted(pulse.stuck_executions, "trades"))),
     Cause("waiting acts", "What a person asked for has no result.",
           "Trading must run and the switch must not be kill; see the runs of settle_trades.",

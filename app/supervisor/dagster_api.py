@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -54,6 +55,10 @@ query {
   instance { daemonHealth { allDaemonStatuses { daemonType required healthy lastHeartbeatTime } } }
 }
 """
+
+
+TRADING_JOBS = frozenset({"hedged_trade", "hedge"})
+"""Jobs whose runs trade signals."""
 
 
 class DagsterApi:
@@ -129,9 +134,14 @@ class DagsterApi:
         """Return the runs that have not ended: `{"runId", "jobName", "status"}` each."""
         return self._runs({"statuses": list(UNFINISHED)})
 
+    def runs_of(self, jobs: Collection[str]) -> list[str]:
+        """Return the ids of the runs of these jobs that have not ended."""
+        return [run["runId"] for run in self.unfinished_runs() if run["jobName"] in jobs]
+
     def end_runs(self, run_ids: list[str]) -> None:
-        """Ask runs to end, so that they count as canceled and not as failed. Does not wait."""
-        self._ask(_END, {"runIds": run_ids})
+        """Ask runs to end, so that they count as canceled and not as failed. Does not wait; none are asked nothing."""
+        if run_ids:
+            self._ask(_END, {"runIds": run_ids})
 
     def _runs(self, wanted: dict[str, Any]) -> list[dict[str, str]]:
         answer = part_of(self._ask(_RUNS, {"filter": wanted}), "runsOrError")

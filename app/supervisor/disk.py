@@ -17,7 +17,7 @@ from streams.storage.database import Connection
 from streams.storage.store.alerts import clear_alert
 from streams.storage.store.risk import last_switch, replace_switch
 
-KEPT_JOBS = frozenset({"record_streams", "hedged_trade", "settle_trades"})
+KEPT_JOBS = frozenset({"record_streams", "hedged_trade", "hedge", "settle_trades"})
 """Jobs that go on at the last level: recording, and ending what is open."""
 
 _SET_BY = "disk"

@@ -27,7 +27,7 @@ from app.supervisor.causes import cause_in
 from app.supervisor.checks.logins import check_logins
 from app.supervisor.checks.preflight import check_all
 from app.supervisor.children import Child, end_leftovers, wait_until
-from app.supervisor.dagster_api import DagsterApi
+from app.supervisor.dagster_api import TRADING_JOBS, DagsterApi
 from app.supervisor.database import DatabaseChild
 from app.supervisor.disk import KEPT_JOBS, DiskGuard
 from app.supervisor.errands import Errand, within
@@ -351,8 +351,7 @@ class Supervisor:
         """End the runs that neither record nor trade."""
         with suppress(TransientError):
             runs = [run["runId"] for run in self._dagster.unfinished_runs() if run["jobName"] not in KEPT_JOBS]
-            if runs:
-                self._dagster.end_runs(runs)
+            self._dagster.end_runs(runs)
 
     # -- stop -------------------------------------------------------------------------------------------------------
 
@@ -363,6 +362,7 @@ class Supervisor:
             within(_WAREHOUSE_LIMIT_S, self._reduce_trading)
         self._stop_children(["daemon"])
         if any(child.name == "webserver" for child in self._children):
+            self._tried(lambda: self._dagster.end_runs(self._dagster.runs_of({"hedged_trade"})))
             if not wait_until(self._trades_have_ended, _TRADES_END_LIMIT_S, 0.3):
                 log.warning("trading runs did not end in time; the next start reconciles them")
             self._tried(self._end_runs)
@@ -397,7 +397,7 @@ class Supervisor:
 
     def _trades_have_ended(self) -> bool:
         try:
-            return not any(run["jobName"] == "hedged_trade" for run in self._dagster.unfinished_runs())
+            return not self._dagster.runs_of(TRADING_JOBS)
         except TransientError:
             return True
 
@@ -405,8 +405,8 @@ class Supervisor:
         """Ask the recorders, and whatever else still runs, to end; recorders drain first."""
         try:
             left = [run["runId"] for run in self._dagster.unfinished_runs() if run["status"] != "QUEUED"]
+            self._dagster.end_runs(left)
             if left:
-                self._dagster.end_runs(left)
                 wait_until(self._runs_have_ended, _RUNS_END_LIMIT_S, 0.3)
         except TransientError as error:
             log.warning("runs are ended with their processes", reason=str(error))

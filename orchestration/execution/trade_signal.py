@@ -68,13 +68,21 @@ class _Opportunity:
 
 
 class SignalTrader:
-    """Trades signals on one connection, one after the other."""
+    """Trades signals on one connection, one after the other.
 
-    def __init__(self, connection: Connection, context: TradingContext, run_id: str) -> None:
+    Args:
+        connection: Where rows are read and written; of this trader alone.
+        context: Gateways, mode and settings.
+        run_id: Of the run it works in.
+        holder: Under which name it holds leases; that of this process if it is not said.
+    """
+
+    def __init__(self, connection: Connection, context: TradingContext, run_id: str, holder: str | None = None) -> None:
         self._connection = connection
         self._context = context
         self._settings = context.settings
         self._run_id = run_id
+        self._holder = holder or process_holder()
 
     async def trade(self, signal_id: int) -> TradeResult:
         """Take one signal to its end. Refusals are written with their reason; errors of any kind deny.
@@ -182,7 +190,7 @@ class SignalTrader:
         held: list[Lease] = []
         for key in keys:
             ttl = self._settings.lease_ttl_s
-            lease = acquire(self._connection, f"market:{key}", process_holder(), self._run_id, ttl)
+            lease = acquire(self._connection, f"market:{key}", self._holder, self._run_id, ttl)
             if lease is None:
                 for taken in held:
                     release(self._connection, taken)

@@ -65,7 +65,7 @@ class WarmRunLauncher(dg.DefaultRunLauncher, ConfigurableClass):
     def terminate(self, run_id: str) -> bool:
         """Ask the run's process to end; False if it has ended before."""
         run = self._instance.get_run_by_id(run_id)
-        worker = _worker_of(run)
+        worker = worker_of(run)
         if run is None or worker is None:
             return bool(super().terminate(run_id))  # type: ignore[no-untyped-call]
         if run.is_finished:
@@ -83,7 +83,7 @@ class WarmRunLauncher(dg.DefaultRunLauncher, ConfigurableClass):
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """Say whether the run's process still lives; of runs of the stock launcher, whether the code server has it."""
-        worker = _worker_of(run)
+        worker = worker_of(run)
         if worker is None:
             return self._health_at_code_server(run)
         if worker.is_alive():
@@ -103,7 +103,8 @@ class WarmRunLauncher(dg.DefaultRunLauncher, ConfigurableClass):
         return CheckRunHealthResult(WorkerStatus.FAILED, "the code server has no process of the run")
 
 
-def _worker_of(run: dg.DagsterRun | None) -> Worker | None:
+def worker_of(run: dg.DagsterRun | None) -> Worker | None:
+    """Return the process of a run that the warm runner forked; None for one of the stock launcher."""
     if run is None or PID_TAG not in run.tags:
         return None
     return Worker(int(run.tags[PID_TAG]), int(run.tags[STARTED_TAG]), run.tags.get(BOOT_TAG, ""))

@@ -145,7 +145,8 @@ def ride_out(
 
     Args:
         act: What to do; it opens its own connection, because the one before may be lost.
-        limit_s: How long after the first failure it is still tried again (seconds).
+        limit_s: How long after the first failure it is still tried again (seconds). The failure of an act that went
+            well for longer than that begins a new outage.
         clock: Monotonic seconds.
         sleep: Waits that many seconds.
         on_wait: Told of each failure that is waited for.
@@ -156,10 +157,13 @@ def ride_out(
     deadline: float | None = None
     pause_s = _FIRST_PAUSE_S
     while True:
+        began = clock()
         try:
             return act()
         except Exception as error:
             now = clock()
+            if now - began > limit_s:  # it went well for long: this is another outage
+                deadline, pause_s = None, _FIRST_PAUSE_S
             deadline = now + limit_s if deadline is None else deadline
             if not is_transient(error) or now >= deadline:
                 raise

@@ -3,10 +3,9 @@
 Prints a JSON list of {name, value, unit, baseline, baseline_value, ratio}, in milliseconds. A system of its own starts
 in a temporary home with free ports and trades against its sandbox. For the first execution of each signal the times in
 Postgres tell: signal opened -> run created (sensor) -> run started (launcher, Dagster's own start) -> execution (gate,
-fresh books, plan) -> first order sent. Most signals are taken by a run that stays; the baseline, in steps as `new_run`,
-are those that a run was started for. Signals that stood in line behind others of a run's start are neither. Then the
-socket of the warm runner is moved aside for a while, so that runs of the
-same system take the stock launcher's way.
+fresh books, plan) -> first order sent. First the armed run takes them. Then this program takes the account over, so
+that no run is armed, and each signal gets a run of its own after two seconds: the baseline, in steps as `cold`. Then
+the socket of the warm runner is moved aside for a while, so that runs of the same system take the stock launcher's way.
 """
 
 from __future__ import annotations
@@ -26,20 +25,23 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
+from orchestration.execution.armed.account_lease import AccountLease, account_name
 from orchestration.runtime.warm_protocol import socket_path
+from streams.settings import Settings
 from streams.storage.access.logins import Login
-from streams.storage.database import database_dsn
+from streams.storage.database import connect, database_dsn
+from streams.storage.store.leases import find_lease
 from tests.support.whole_home import Home, wait_for
 
-WANTED, WANTED_NEW = 20, 3
-"""Executions to wait for: of runs that stay, and of runs that were started for them."""
+WANTED, WANTED_COLD = 20, 3
+"""Executions to wait for: of the armed run, and of runs that were started for them."""
 LIMIT_S = 180.0
 STOCK_S = 60.0
 EXECUTIONS = """
     SELECT * FROM (
-        SELECT row_number() OVER (PARTITION BY e.run_id ORDER BY e.execution_id) AS place, s.opened_at,
-            r.create_timestamp AT TIME ZONE 'UTC' AS created_at, to_timestamp(r.start_time) AS began_at,
-            e.started_at, (SELECT min(o.sent_at) FROM trading.orders AS o JOIN trading.intents AS i USING (intent_id)
+        SELECT r.pipeline_name AS job, s.opened_at, r.create_timestamp AT TIME ZONE 'UTC' AS created_at,
+            to_timestamp(r.start_time) AS began_at, e.started_at,
+            (SELECT min(o.sent_at) FROM trading.orders AS o JOIN trading.intents AS i USING (intent_id)
                 WHERE i.execution_id = e.execution_id) AS sent_at
         FROM trading.executions AS e JOIN trading.signals AS s USING (signal_id) JOIN dagster.runs AS r USING (run_id)
         WHERE e.attempt = 1 AND r.start_time IS NOT NULL
@@ -47,7 +49,7 @@ EXECUTIONS = """
 LAUNCHES = """
     SELECT * FROM (
         SELECT create_timestamp AT TIME ZONE 'UTC' AS created_at, to_timestamp(start_time) AS began_at
-        FROM dagster.runs WHERE pipeline_name IN ('hedged_trade', 'settle_trades') AND start_time IS NOT NULL
+        FROM dagster.runs WHERE pipeline_name IN ('hedged_trade', 'hedge', 'settle_trades') AND start_time IS NOT NULL
     ) AS found WHERE created_at BETWEEN %(since)s AND %(until)s ORDER BY created_at"""
 STEPS = (
     ("signal_to_run", "opened_at", "created_at"),
@@ -61,6 +63,7 @@ STEPS = (
 class System:
     """A running system: its database and the socket of its warm runner."""
 
+    settings: Settings
     dsn: str
     warm_socket: Path
 
@@ -75,7 +78,7 @@ def running_system() -> Iterator[System]:
             socket = socket_path(home.settings())
             if wait_for(lambda: socket.exists() or process.poll() is not None, 120) is None or not socket.exists():
                 raise RuntimeError(f"the system did not start: {home.output()[-2000:]}")
-            yield System(database_dsn(home.settings(), Login.OWNER), socket)
+            yield System(home.settings(), database_dsn(home.settings(), Login.OWNER), socket)
         finally:
             process.terminate()
             process.wait(150)
@@ -96,25 +99,29 @@ class Times:
             except psycopg.errors.UndefinedTable:
                 return []
 
-    def wait(self, since: datetime) -> list[dict[str, Any]]:
-        """Return the executions since then once there are enough, or when the limit is reached."""
+    def wait(self, job: str, wanted: int, since: datetime) -> list[dict[str, Any]]:
+        """Return the executions of a job's runs since then once there are enough, or when the limit is reached."""
         deadline = time.monotonic() + LIMIT_S
         while True:
-            rows = self.rows(EXECUTIONS, since, datetime.now(UTC))
-            is_enough = len(by_staying_runs(rows)) >= WANTED and len(by_new_runs(rows)) >= WANTED_NEW
-            if is_enough or time.monotonic() > deadline:
+            rows = [row for row in self.rows(EXECUTIONS, since, datetime.now(UTC)) if row["job"] == job]
+            if len(rows) >= wanted or time.monotonic() > deadline:
                 return rows
             time.sleep(2)
 
 
-def by_new_runs(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the executions that their run was started for and began with."""
-    return [row for row in rows if row["created_at"] > row["opened_at"] and row["place"] == 1]
-
-
-def by_staying_runs(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the executions whose run was there before their signal."""
-    return [row for row in rows if row["began_at"] < row["opened_at"]]
+@contextmanager
+def nobody_armed(system: System) -> Iterator[None]:
+    """Hold the account in the place of the armed run, which ends, and state the version it was started with."""
+    with connect(system.dsn) as connection:
+        held = find_lease(connection, account_name(system.settings.trading_mode))
+    if held is None:
+        sys.exit("no run is armed")
+    lease = AccountLease(system.dsn, system.settings, "bench", detail=lambda: held.detail, on_end=sys.exit)
+    lease.arm(lambda: True)
+    try:
+        yield
+    finally:
+        lease.give_back()
 
 
 def durations_ms(rows: list[dict[str, Any]], begin: str, end: str) -> list[float]:
@@ -145,17 +152,18 @@ def lines(name: str, values: list[float], baseline: str | None = None, others: l
     return results
 
 
-def report(rows: list[dict[str, Any]], warm: list[dict[str, Any]], stock: list[dict[str, Any]]) -> list[Any]:
-    """Return the results of executions and of launches by both launchers."""
-    new = by_new_runs(rows)
+def report(
+    armed: list[dict[str, Any]], cold: list[dict[str, Any]], warm: list[dict[str, Any]], stock: list[dict[str, Any]]
+) -> list[Any]:
+    """Return the results of executions, and of launches by both launchers."""
     results = lines(
         "signal_to_first_order",
-        durations_ms(by_staying_runs(rows), "opened_at", "sent_at"),
+        durations_ms(armed, "opened_at", "sent_at"),
         "a run started for the signal",
-        durations_ms(new, "opened_at", "sent_at"),
+        durations_ms(cold, "opened_at", "sent_at"),
     )
     for name, begin, end in STEPS:
-        results += lines(f"new_run_{name}", durations_ms(new, begin, end))
+        results += lines(f"cold_{name}", durations_ms(cold, begin, end))
     results += lines(
         "launch_to_start_of_run",
         durations_ms(warm, "created_at", "began_at"),
@@ -169,7 +177,9 @@ def main() -> None:
     """Measure and print."""
     with running_system() as system:
         times, begun = Times(system.dsn), datetime.now(UTC)
-        executions = times.wait(begun)
+        armed = times.wait("hedged_trade", WANTED, begun)
+        with nobody_armed(system):
+            cold = times.wait("hedge", WANTED_COLD, datetime.now(UTC))
         warm_until = datetime.now(UTC)
         aside = system.warm_socket.with_suffix(".aside")
         system.warm_socket.rename(aside)
@@ -179,9 +189,11 @@ def main() -> None:
             aside.rename(system.warm_socket)
         warm = times.rows(LAUNCHES, begun, warm_until)
         stock = times.rows(LAUNCHES, warm_until, datetime.now(UTC))
-    if not (by_staying_runs(executions) and by_new_runs(executions) and warm and stock):
-        sys.exit(f"too little to tell from: {len(executions)} executions, {len(warm)} and {len(stock)} launches")
-    print(json.dumps(report(executions, warm, stock)))
+    if not (armed and cold and warm and stock):
+        sys.exit(
+            f"too little to tell from: {len(armed)} and {len(cold)} executions, {len(warm)} and {len(stock)} launches"
+        )
+    print(json.dumps(report(armed, cold, warm, stock)))
 
 
 if __name__ == "__main__":

@@ -21,8 +21,8 @@ from orchestration.defs.recording.checks import no_dead_letters, no_long_open_ga
 from orchestration.defs.recording.jobs import record_streams
 from orchestration.defs.recording.sensors import recorder_reports, stream_supervisor
 from orchestration.resources import PlatformResource
+from orchestration.runtime.kept_runs.recorders import alert_on_silence
 from orchestration.runtime.orphaned_runs import end_orphaned_runs
-from orchestration.runtime.recorder_supervision import alert_on_silence
 from orchestration.tags import SHARD_TAG
 from streams.storage.database import connect
 from streams.storage.partitions import drop_old_partitions, ensure_partitions, partition_names

@@ -5,7 +5,7 @@ import time
 import dagster as dg
 
 from orchestration.resources import PlatformResource
-from orchestration.runtime.recorder_supervision import alert_on_silence
+from orchestration.runtime.kept_runs.recorders import alert_on_silence
 
 _LOOKING_SINCE = time.monotonic()
 

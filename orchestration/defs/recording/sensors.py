@@ -8,7 +8,7 @@ import dagster as dg
 from orchestration.defs.recording.assets import RECORDED_KEYS
 from orchestration.defs.recording.jobs import record_streams
 from orchestration.resources import PlatformResource
-from orchestration.runtime.recorder_supervision import decide, end_dead_run, recorder_runs
+from orchestration.runtime.kept_runs.recorders import decide, end_dead_run, recorder_runs
 from orchestration.tags import SHARD_TAG
 from streams.recorder.service import lease_name
 from streams.storage.recording_status import ClosedSegments, closed_segments

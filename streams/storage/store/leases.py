@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
@@ -53,6 +53,7 @@ class LeaseRow:
         is_alive: Neither released nor expired, as the database's clock says.
         age_s: Seconds since its heartbeat.
         late_s: Seconds since its expiry, negative before it.
+        detail: What its holder stated at its last heartbeat (JSON).
     """
 
     name: str
@@ -63,6 +64,7 @@ class LeaseRow:
     is_alive: bool
     age_s: float
     late_s: float = 0.0
+    detail: JsonDocument = field(default_factory=dict)
 
     @property
     def is_held(self) -> bool:
@@ -86,9 +88,13 @@ class LeaseStatus:
     acquired_at: datetime
 
 
-def process_holder() -> str:
-    """Return a name of this process that no other process ever has: the host, for people, and its `ProcessId`."""
-    return f"{socket.gethostname()}:{ProcessId.own()}"
+def process_holder(part: str = "") -> str:
+    """Return a name of this process that no other process ever has: the host, for people, and its `ProcessId`.
+
+    Args:
+        part: Of the process, where several of its parts hold leases that are not to be taken for each other's.
+    """
+    return f"{socket.gethostname()}{f'#{part}' if part else ''}:{ProcessId.own()}"
 
 
 def is_holder_dead(holder: str) -> bool:
@@ -194,6 +200,14 @@ def release_dead(connection: Connection, name: str) -> bool:
     return True
 
 
+def release_held_by(connection: Connection, holders: Sequence[str]) -> None:
+    """Release every lease of these holders: of parts of this process that begin anew after a lost connection."""
+    connection.execute(
+        "UPDATE trading.leases SET released_at = clock_timestamp() WHERE released_at IS NULL AND holder = ANY(%s)",
+        (list(holders),),
+    )
+
+
 def find_lease(connection: Connection, name: str) -> LeaseRow | None:
     """Return the lease's row, its age and whether it is alive as the database's clock says; None if nobody had it."""
     return fetch_one(
@@ -202,7 +216,7 @@ def find_lease(connection: Connection, name: str) -> LeaseRow | None:
         """SELECT name, holder, run_id, epoch, released_at,
                released_at IS NULL AND expires_at >= clock_timestamp() AS is_alive,
                extract(epoch FROM clock_timestamp() - heartbeat_at)::float8 AS age_s,
-               extract(epoch FROM clock_timestamp() - expires_at)::float8 AS late_s
+               extract(epoch FROM clock_timestamp() - expires_at)::float8 AS late_s, detail
            FROM trading.leases WHERE name = %s""",
         (name,),
     )

@@ -199,12 +199,15 @@ def load_actionable(
     )
 
 
-def claim_group(connection: Connection, signal_id: int, ttl_s: float = 180.0) -> GroupClaim | None:
+def claim_group(
+    connection: Connection, signal_id: int, holder: str | None = None, ttl_s: float = 180.0
+) -> GroupClaim | None:
     """Try to be the only one who trades a signal's market group; None if there is no such signal.
 
     Args:
         connection: To the warehouse.
         signal_id: Whose group is claimed.
+        holder: Who claims it; this process if it is not said.
         ttl_s: How long the claim of a process counts that died on another host; one of this host is seen at once.
     """
     row = connection.execute("SELECT group_id FROM trading.signals WHERE signal_id = %s", (signal_id,)).fetchone()
@@ -212,7 +215,7 @@ def claim_group(connection: Connection, signal_id: int, ttl_s: float = 180.0) ->
         return None
     name = f"group:{row['group_id']}"
     release_dead(connection, name)
-    return GroupClaim(acquire(connection, name, process_holder(), "", ttl_s, is_renewable=False))
+    return GroupClaim(acquire(connection, name, holder or process_holder(), "", ttl_s, is_renewable=False))
 
 
 def release_group(connection: Connection, claim: GroupClaim) -> None:

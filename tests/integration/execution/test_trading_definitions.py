@@ -11,17 +11,23 @@ from psycopg.types.json import Jsonb
 
 import orchestration
 from orchestration.defs.alerting.sensors import alert_sender
+from orchestration.defs.signals import sensors
 from orchestration.defs.signals.sensors import spread_sensor
 from orchestration.defs.trading import jobs
 from orchestration.defs.trading.checks import ledger_cash_equals_venue_cash, nothing_is_escalated
 from orchestration.defs.trading.sensors import settlement_sensor
+from orchestration.execution.armed.account_lease import account_name
+from orchestration.execution.armed.untaken_signals import untaken_signals
+from orchestration.execution.armed.version import trading_version
 from orchestration.execution.settlement_cycle import why_due
-from orchestration.execution.signal_assignment import pick_signals
 from orchestration.execution.trading_context import TradingContext
 from orchestration.resources import PlatformResource
+from orchestration.tags import SIGNAL_TAG, STATE_TAG
 from streams.settings import Settings
 from streams.storage.database import Connection, connect
 from streams.storage.store.commands import finish
+from streams.storage.store.executions import note_event
+from streams.storage.store.leases import acquire, heartbeat, process_holder
 from streams.storage.store.risk import current_switch, set_switch
 
 
@@ -63,16 +69,84 @@ def test_the_definitions_of_both_areas_load() -> None:
         assert definitions.get_all_asset_specs() if hasattr(definitions, "get_all_asset_specs") else definitions
 
 
-def test_the_spread_sensor_asks_for_a_run_with_the_signals_of_a_group(platform: PlatformResource) -> None:
-    with platform.connect() as connection:
-        first, second = seed_signal(connection, "a"), seed_signal(connection, "b")
+def tick(instance: dg.DagsterInstance, platform: PlatformResource, cursor: str | None = None) -> dg.SensorResult:
+    context = dg.build_sensor_context(instance=instance, resources={"platform": platform}, cursor=cursor)
+    result = spread_sensor(context)
+    assert isinstance(result, dg.SensorResult)
+    return result
+
+
+def asked(result: dg.SensorResult) -> list[str | None]:
+    assert all(request.run_key is None for request in result.run_requests or [])
+    return [request.job_name for request in result.run_requests or []]
+
+
+def test_the_spread_sensor_arms_a_run_once(platform: PlatformResource, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sensors, "_WAIT_S", 0.0)
     with dg.instance_for_test() as instance:
-        context = dg.build_sensor_context(instance=instance, resources={"platform": platform})
-        result = spread_sensor(context)
-        requests = [item for item in result if isinstance(item, dg.RunRequest)]
-    asked = [request.run_config["ops"]["trade_signals"]["config"]["signal_ids"] for request in requests]
-    assert sorted(asked) == [[first], [second]]
-    assert all(request.run_key is None for request in requests)
+        first = tick(instance, platform)
+        assert asked(first) == ["hedged_trade"]
+        instance.create_run_for_job(jobs.hedged_trade)
+        assert asked(tick(instance, platform)) == []  # it is on its way
+
+
+def test_the_spread_sensor_replaces_an_armed_run_of_another_version(
+    platform: PlatformResource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sensors, "_WAIT_S", 0.0)
+    with dg.instance_for_test() as instance, platform.connect() as connection:
+        run = instance.create_run_for_job(jobs.hedged_trade)
+        wanted = trading_version(platform.settings())
+        lease = acquire(connection, account_name("live"), process_holder(), run.run_id, 60.0)
+        assert lease is not None
+        heartbeat(connection, lease, {"version": wanted, "armed_s": 5})
+        assert asked(tick(instance, platform)) == []
+        heartbeat(connection, lease, {"version": "another", "armed_s": 5})
+        assert asked(tick(instance, platform)) == ["hedged_trade"]
+
+
+def test_each_hedge_gets_a_run_and_no_more_than_four_at_a_time(
+    platform: PlatformResource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sensors, "_WAIT_S", 0.0)
+    with dg.instance_for_test() as instance, platform.connect() as connection:
+        cursor = tick(instance, platform).cursor
+        signals = [seed_signal(connection, f"g{number}") for number in range(6)]
+        for signal in signals:
+            connection.execute(
+                """INSERT INTO trading.executions (signal_id, attempt, group_id, environment, mode, state, epoch,
+                       edge_usd, contracts_e6)
+                   SELECT signal_id, 1, group_id, environment, 'live', 'OPENING', 1, 1, 1 FROM trading.signals
+                   WHERE signal_id = %s""",
+                (signal,),
+            )
+        first = tick(instance, platform, cursor)
+        hedges = [request for request in first.run_requests or [] if request.job_name == "hedge"]
+        assert [request.tags[SIGNAL_TAG] for request in hedges] == [str(signal) for signal in signals[:4]]
+        assert {request.tags[STATE_TAG] for request in hedges} == {"OPENING"}
+        for request in hedges:
+            instance.create_run_for_job(jobs.hedge, run_config=request.run_config, tags=request.tags)
+        assert "hedge" not in asked(tick(instance, platform, first.cursor))
+        for run in instance.get_runs(dg.RunsFilter(job_name="hedge")):
+            instance.report_run_canceled(run)
+        later = tick(instance, platform, first.cursor)
+        assert [r.tags[SIGNAL_TAG] for r in later.run_requests or [] if r.job_name == "hedge"] == [
+            str(signal) for signal in signals[4:]
+        ]
+
+
+def test_a_signal_that_nobody_takes_gets_a_run_that_trades_it(
+    platform: PlatformResource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sensors, "_WAIT_S", 0.0)
+    with dg.instance_for_test() as instance, platform.connect() as connection:
+        signal = seed_signal(connection, "a")  # a second old
+        assert "hedge" not in asked(tick(instance, platform))
+        connection.execute("UPDATE trading.signals SET opened_at = opened_at - interval '1 second'")
+        requests = [r for r in tick(instance, platform).run_requests or [] if r.job_name == "hedge"]
+        assert [request.run_config["ops"]["follow_hedge"]["config"] for request in requests] == [{"signal_id": signal}]
+        instance.create_run_for_job(jobs.hedge, run_config=requests[0].run_config, tags=requests[0].tags)
+        assert "hedge" not in asked(tick(instance, platform))  # it has its run
 
 
 @pytest.mark.parametrize(("state", "reason"), [("pause", "paused"), ("kill", "killed"), ("reduce", "reducing")])
@@ -82,7 +156,7 @@ def test_signals_are_refused_once_each_while_the_switch_is_not_run(database: str
         seed_signal(connection, "b", is_tradable=False, kind="event")
         set_switch(connection, state, "tester")  # type: ignore[arg-type]
         for _ in range(3):
-            assert pick_signals(connection, Settings(venues="sandbox"), set(), 2) == []
+            assert untaken_signals(connection, Settings(venues="sandbox"), 2, 0.0) == []
         assert sorted(reasons(connection)) == sorted([reason, "not_tradable"])
 
 
@@ -100,7 +174,16 @@ def test_a_kill_waits_for_no_intent_and_the_next_one_reads_it(database: str) -> 
             assert current_switch(writer) == "kill"
 
 
-def test_a_trading_run_reports_what_it_did(platform: PlatformResource, monkeypatch: pytest.MonkeyPatch) -> None:
+def run_hedge(platform: PlatformResource, instance: dg.DagsterInstance, **config: int) -> dg.ExecuteInProcessResult:
+    return jobs.hedge.execute_in_process(
+        run_config={"ops": {"follow_hedge": {"config": config}}},
+        resources={"platform": platform},
+        instance=instance,
+        raise_on_error=False,
+    )
+
+
+def test_a_hedge_nobody_took_is_traded_by_its_run(platform: PlatformResource, monkeypatch: pytest.MonkeyPatch) -> None:
     @asynccontextmanager
     async def nobody(settings: Settings, connection: Connection) -> AsyncIterator[TradingContext]:
         yield TradingContext(settings, "live", {})
@@ -109,16 +192,45 @@ def test_a_trading_run_reports_what_it_did(platform: PlatformResource, monkeypat
     with platform.connect() as connection:
         signal = seed_signal(connection, "a")
     with dg.instance_for_test() as instance:
-        result = jobs.hedged_trade.execute_in_process(
-            run_config={"ops": {"trade_signals": {"config": {"signal_ids": [signal]}}}},
-            resources={"platform": platform},
-            instance=instance,
-        )
+        result = run_hedge(platform, instance, signal_id=signal)
         assert result.success
+        run = instance.get_run_by_id(result.run_id)
+        assert run is not None
+        assert run.tags[STATE_TAG] == "refused"
         cycle_result = jobs.settle_trades.execute_in_process(resources={"platform": platform}, instance=instance)
         assert cycle_result.success
     with platform.connect() as connection:
         assert reasons(connection) == ["not_tradable"]  # its market has no terms
+
+
+@pytest.mark.parametrize(("state", "is_green"), [("HEDGED", True), ("FLAT", True), ("ESCALATED", False)])
+def test_a_run_ends_green_or_red_as_its_hedge_does(platform: PlatformResource, state: str, *, is_green: bool) -> None:
+    with platform.connect() as connection:
+        signal = seed_signal(connection, "a")
+        row = connection.execute(
+            """INSERT INTO trading.executions (signal_id, attempt, group_id, environment, mode, state, epoch, edge_usd,
+                   contracts_e6, expected_pnl_e6, detail)
+               VALUES (%s, 1, 'a', 'sandbox', 'live', %s, 1, 1, 1, 1580000, '{"planned_profit_e6": 1600000}')
+               RETURNING execution_id""",
+            (signal, state),
+        ).fetchone()
+        assert row is not None
+        note_event(connection, row["execution_id"], "the second leg is bought")
+    with dg.instance_for_test() as instance:
+        result = run_hedge(platform, instance, signal_id=signal, execution_id=row["execution_id"])
+        assert result.success is is_green
+        run = instance.get_run_by_id(result.run_id)
+        assert run is not None
+        assert run.tags[STATE_TAG] == state
+        logged = [record.user_message for record in instance.all_logs(result.run_id)]
+        assert any(message.endswith(f"{state}: the second leg is bought") for message in logged)
+        made = instance.get_latest_materialization_event(dg.AssetKey(["trading", "executions"]))
+        assert made is not None
+        assert made.asset_materialization is not None
+        metadata = made.asset_materialization.metadata
+        assert [metadata[f"{name}_usd"].value for name in ("planned", "locked", "settled")] == [
+            "1.600000", "1.580000", "not yet",
+        ]  # fmt: skip
 
 
 def test_settlement_is_asked_for_when_something_is_due(platform: PlatformResource) -> None:

@@ -164,7 +164,7 @@ def function_of(node: Any) -> Any:
 
 def test_no_op_that_sends_orders_is_ever_begun_anew(jobs: list[dg.JobDefinition]) -> None:
     sending = [job for job in jobs if job.tags.get(SLOT_TAG) == TRADE[SLOT_TAG]]
-    assert {job.name for job in sending} == {"hedged_trade", "settle_trades"}
+    assert {job.name for job in sending} == {"hedged_trade", "hedge", "settle_trades"}
     for job in sending:
         assert not any("retr" in name for name in (*job.tags, *job.run_tags)), job.name
         assert not job.hook_defs, f"{job.name}: a hook may ask for a new beginning"
@@ -191,6 +191,6 @@ def test_every_asset_and_op_of_batch_work_is_retried(jobs: list[dg.JobDefinition
     functions = {node.name: function_of(node) for job in jobs for node in job.all_node_defs}
     steps = {name: step for name, step in functions.items() if not step.__module__.endswith("checks")}
     assert {name for name, step in steps.items() if not hasattr(step, "__wrapped__")} == {
-        "trade_signals", "settle_and_reconcile", "record_shard",
+        "trade_while_signals_open", "follow_hedge", "settle_and_reconcile", "record_shard",
     }  # fmt: skip
     assert {"kalshi_listings", "pairs", "market_groups", "candle_history", "warehouse", "keep_partitions"} <= set(steps)

@@ -104,9 +104,11 @@ def test_an_address_of_a_process_without_that_of_the_owner_stops_the_start(monke
 
 
 def test_the_job_and_nothing_else_says_whose_secrets_a_run_takes() -> None:
-    jobs = ("record_streams", "hedged_trade", "settle_trades", "upkeep", "build_marts", "__ASSET_JOB", "anything")
+    jobs = (
+        "record_streams", "hedged_trade", "hedge", "settle_trades", "upkeep", "build_marts", "__ASSET_JOB", "anything",
+    )  # fmt: skip
     assert [process_of(job) for job in jobs] == [
-        Process.RECORDER_RUN, Process.TRADING_RUN, Process.TRADING_RUN, Process.UPKEEP_RUN,
+        Process.RECORDER_RUN, *[Process.TRADING_RUN] * 3, Process.UPKEEP_RUN,
         *[Process.BATCH_RUN] * 3,
     ]  # fmt: skip
 

@@ -158,6 +158,21 @@ def test_the_time_of_the_work_itself_is_not_counted() -> None:
     assert ride_out(long_work, clock=clock, sleep=clock.sleep) == "done"
 
 
+def test_work_that_went_well_for_long_rides_out_another_outage() -> None:
+    """A run of hours meets two outages: the second one is waited for as long as the first."""
+    clock = Time()
+    fails_at = iter([1000.0, 9000.0, 9100.0])
+
+    def lasting() -> str:
+        failing_at = next(fails_at, None)
+        if failing_at is None:
+            return "done"
+        clock.now = max(clock.now, failing_at)
+        raise psycopg.OperationalError("gone")
+
+    assert ride_out(lasting, clock=clock, sleep=clock.sleep) == "done"
+
+
 @pytest.mark.parametrize("error", [errors.UndefinedTable("x"), ValueError("x"), KeyboardInterrupt()])
 def test_what_stays_is_raised_at_once(error: BaseException) -> None:
     clock = Time()

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from orchestration.runtime.recorder_supervision import LaunchedRun, decide
+from orchestration.runtime.kept_runs.recorders import LaunchedRun, decide
 from streams.process_id import ProcessId
 from streams.storage.store.leases import LATE_LIMIT_S, LeaseRow, process_holder
 

@@ -1,0 +1,1 @@
+"""Runs that are kept alive: which of them to start, and which have ended without saying so."""

@@ -1,0 +1,1 @@
+"""Hedges as people and runs follow them."""
