@@ -114,6 +114,7 @@ class ExecutionRun:
         self._beat()
         self._read_from = time.monotonic()
         is_answered, self._is_answered = self._is_answered, False
+        mark = self._context.news.mark()
         if not is_answered:
             await self._follower.resolve(orders.load_to_follow(self._connection, self._id), self._targets)
         rows = orders.load_orders(self._connection, self._id)
@@ -129,11 +130,16 @@ class ExecutionRun:
             return step
         if isinstance(step, Wait | Finish):
             # What an answer says is booked by what is read: the end waits for the fills, not for their proof.
-            await asyncio.sleep(0 if is_answered else self._context.settings.order_poll_ms / 1000)
+            await self._look_again(rows, mark, 0 if is_answered else self._context.settings.order_poll_ms / 1000)
             return None
         # only the first order acts on the books of the plan; every later one on the books just read
         refusal = await self._place(step, facts, books_at if facts or decided_at is None else decided_at)
         return None if refusal is None else await self._refused(refusal, facts)
+
+    async def _look_again(self, rows: Sequence[OrderRow], mark: int, longest_s: float) -> None:
+        """Wait until it is time to read again, or until a venue says that one of these orders has changed."""
+        names = {name for order in rows for name in (order.client_order_id, order.venue_order_id) if name}
+        await self._context.news.wait(names, mark, longest_s)
 
     def _awaits_readings(self, rows: Sequence[OrderRow]) -> bool:
         """Whether all orders have ended and the fills of some were not read yet, while there is time to."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 
+from orchestration.execution.account_news import AccountNews, NoNews, OrderNews
 from orchestration.execution.decide.plan import PlanPolicy
 from orchestration.execution.paper_account import PaperLedger
 from orchestration.execution.venues.gateway import Gateway
@@ -27,7 +28,7 @@ from streams.storage.database import Connection
 from streams.storage.store.orders import round_trips_ms
 from streams.venues.common.http import http_client
 from streams.venues.credentials.keystore import Keystore
-from streams.venues.factory import kalshi_client, polymarket_client, polymarket_relayer
+from streams.venues.factory import kalshi_client, polymarket_client, polymarket_relayer, user_feeds
 
 _MEASURED = 200
 _FEWEST_MEASURED = 20
@@ -35,11 +36,12 @@ _FEWEST_MEASURED = 20
 
 @dataclass(frozen=True, slots=True)
 class TradingContext:
-    """Who trades for whom: the settings, the trading mode and a gateway per venue."""
+    """Who trades for whom: the settings, the trading mode, a gateway per venue, and who tells news of our orders."""
 
     settings: Settings
     mode: str
     gateways: Mapping[Venue, Gateway]
+    news: OrderNews = field(default_factory=NoNews)
 
     @property
     def environment(self) -> str:
@@ -66,8 +68,12 @@ class TradingContext:
 
 
 @asynccontextmanager
-async def open_trading_context(settings: Settings, connection: Connection) -> AsyncIterator[TradingContext]:
+async def open_trading_context(
+    settings: Settings, connection: Connection, *, is_listening: bool = False
+) -> AsyncIterator[TradingContext]:
     """Open the gateways of the trading mode in force and close their connections afterwards.
+
+    Whoever stays is listening: it hears of its orders from the user streams of the venues that orders are sent to.
 
     Polymarket has no demo exchange: beside Kalshi's demo its books are the real ones, and its fills always simulated.
 
@@ -93,10 +99,18 @@ async def open_trading_context(settings: Settings, connection: Connection) -> As
                 polymarket_client(settings, http), polymarket, polymarket_relayer(settings, http)
             ),
         }
-        context = TradingContext(settings, mode, gateways)
+        feeds = [feed for feed in user_feeds(settings) if feed.venue not in simulated] if is_listening else []
+        news = AccountNews(feeds)
+        context = TradingContext(settings, mode, gateways, news if feeds else NoNews())
         for venue in simulated:
             gateways[venue] = _on_paper(gateways[venue], connection, context)
-        yield context
+        listening = asyncio.create_task(news.listen())
+        try:
+            yield context
+        finally:
+            listening.cancel()
+            with suppress(asyncio.CancelledError):
+                await listening
 
 
 def _on_paper(gateway: Gateway, connection: Connection, context: TradingContext) -> PaperGateway:

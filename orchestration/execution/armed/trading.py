@@ -72,7 +72,7 @@ async def trade_while_armed(dsn: str, settings: Settings, armed: Armed, stop: as
 
     with ExitStack() as stack:
         look, news = (stack.enter_context(connect(dsn, application="crossbook armed run")) for _ in range(2))
-        async with open_trading_context(settings, look) as context:
+        async with open_trading_context(settings, look, is_listening=True) as context:
             desks = _desks(stack, dsn, settings, context, armed.run_id)
             release_held_by(look, [desk.holder for desk in desks])
             await ensure_deposits(look, context)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from orchestration.execution.account_news import AccountNews
 from orchestration.execution.reconcile import reconcile
 from orchestration.execution.settlement import compare_balances, ensure_deposits
 from orchestration.execution.trade_signal import SignalTrader
@@ -16,6 +17,7 @@ from orchestration.execution.trading_context import TradingContext
 from orchestration.execution.venues.gateway import OrderAnswer, OrderKey, OrderReading, PreparedOrder
 from streams.market.identity import Venue
 from streams.market.trading import ExecutionState
+from streams.market.user_stream_events import OrderUpdate
 from streams.storage.database import Connection, connect
 from tests.support.fake_venue import FakeVenue, fake_settings, rows, seed_group, seed_signal, set_books
 
@@ -133,5 +135,35 @@ def test_what_is_read_beyond_the_answer_counts_and_is_booked_once(database: str,
         fills = rows(connection, "SELECT order_id, sum(contracts_e6)::bigint AS size FROM trading.fills GROUP BY 1")
         stated = rows(connection, "SELECT order_id, seen_e6 FROM trading.orders WHERE seen_e6 > 0")
         assert {row["order_id"]: row["size"] for row in fills} == {row["order_id"]: row["seen_e6"] for row in stated}
+
+    trade(database, play)
+
+
+def test_an_order_is_read_as_soon_as_its_venue_says_that_it_changed(database: str) -> None:
+    """With a minute between two reads, only the user stream tells in time that an order can be read."""
+
+    class Late(Told):
+        async def read(self, key: OrderKey) -> OrderReading:
+            found = await super().read(key)
+            if not found.is_found:
+                asyncio.get_running_loop().call_soon(
+                    news.note,
+                    OrderUpdate(self.venue, "", "M", "filled", "bid", 1, 1, 1, 0, client_order_id=key.client_order_id),
+                )
+            return found
+
+    news = AccountNews([])
+
+    async def play(connection: Connection) -> None:
+        seed_group(connection)
+        venues = {venue: Late(venue, connection, index, {"no_counts": 1.0}) for index, venue in enumerate(Venue)}
+        for venue in venues.values():
+            venue.log = []
+        set_books(venues, random.Random(5))
+        context = TradingContext(fake_settings(order_poll_ms=60_000), "live", venues, news)
+        await ensure_deposits(connection, context)
+        async with asyncio.timeout(50):
+            outcome = await SignalTrader(connection, context, "run").trade(seed_signal(connection, 1))
+        assert outcome.state is ExecutionState.HEDGED, outcome
 
     trade(database, play)
