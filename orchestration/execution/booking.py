@@ -3,18 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
-from orchestration.execution.decide.ledger import Entry, FillFact, fill_entries, reversal_entries
-from orchestration.execution.decide.market_account import Lot, MarketAccount, Result, missing_entries
+from orchestration.execution.decide.ledger import (
+    ConfirmedFill,
+    CorrectedFill,
+    Fact,
+    FailedFill,
+    FillFact,
+    entries_of,
+)
+from orchestration.execution.decide.market_account import (
+    Lot,
+    MarketAccount,
+    Result,
+    accrual_entries,
+    missing_entries,
+)
+from orchestration.execution.decide.postings import Entry
 from orchestration.execution.late_fills import reopen_failed
 from streams.market.errors import StreamsError
 from streams.market.identity import Venue
 from streams.market.trading import NewFill, OrderRow
 from streams.storage.database import Connection
 from streams.storage.store import executions, orders
-from streams.storage.store.ledger import NewEntry, market_sums, write_entries
+from streams.storage.store.ledger import (
+    NewEntry,
+    NewPosting,
+    market_accrued,
+    market_shard,
+    market_sums,
+    write_entries,
+)
 from streams.storage.store.settlement import load_settlement, mark_due
 
 
@@ -38,22 +60,30 @@ class LedgerScope(Protocol):
 
 
 def record_fill(connection: Connection, scope: LedgerScope, order: OrderRow, fill: NewFill) -> None:
-    """Write a fill of an order, or its change of state, with what follows; the caller holds the market's lock."""
+    """Write a fill of an order, its change of state or of its amounts, with what follows.
+
+    The caller holds the market's lock. What the venue has said last counts: a fill that it restates is taken back and
+    booked anew.
+    """
     before = orders.upsert_fill(connection, order, fill)
-    fact = _fill_fact(order, fill)
-    has_failed = fill.state == "failed"
-    if before is None and not has_failed:
-        entries = fill_entries(fact)
-    elif before == "provisional" and has_failed:
-        entries = reversal_entries(fact)
-        reopen_failed(connection, order.execution_id)
-    else:
+    after = _fill_fact(connection, order, fill, 0 if before is None else before.revision)
+    if before is None:
+        _book_change(connection, scope, after, [] if fill.state == "failed" else [after], fill.filled_at)
         return
-    book_entries(connection, scope, entries, fill.filled_at)
-    _book_after_fill(connection, scope, fact, fill.filled_at, has_failed=has_failed)
+    was = _restated_from(after, before)
+    if fill.state == "failed" and before.state == "provisional":
+        _book_change(connection, scope, was, [FailedFill(was)], fill.filled_at, has_failed=True)
+        reopen_failed(connection, order.execution_id)
+    elif before.state != "failed" and before.is_restated_by(fill):
+        after = replace(after, revision=before.revision + 1)
+        confirmed = [ConfirmedFill(was)] if before.state == "provisional" and fill.state == "confirmed" else []
+        settled = replace(was, is_provisional=was.is_provisional and not confirmed)
+        _book_change(connection, scope, after, [*confirmed, CorrectedFill(settled, after)], fill.filled_at)
+    elif fill.state == "confirmed" and before.state == "provisional":
+        book_facts(connection, scope, [ConfirmedFill(was)], fill.filled_at)
 
 
-def _fill_fact(order: OrderRow, fill: NewFill) -> FillFact:
+def _fill_fact(connection: Connection, order: OrderRow, fill: NewFill, revision: int) -> FillFact:
     return FillFact(
         fill_key=fill.venue_fill_id,
         venue=order.venue,
@@ -65,33 +95,58 @@ def _fill_fact(order: OrderRow, fill: NewFill) -> FillFact:
         fee_e6=fill.fee_e6,
         execution_id=order.execution_id,
         order_id=order.order_id,
+        is_provisional=fill.state == "provisional",
+        shard=market_shard(connection, order.venue, order.market_id),
+        computed_fee_e6=fill.computed_fee_e6,
+        revision=revision,
+    )
+
+
+def _restated_from(fact: FillFact, before: orders.StoredFill) -> FillFact:
+    """Return a fill as it stands in the ledger."""
+    return replace(
+        fact,
+        contracts_e6=before.contracts_e6,
+        cash_e6=before.cash_e6,
+        fee_e6=before.fee_e6,
+        computed_fee_e6=before.computed_fee_e6,
+        is_provisional=before.state == "provisional",
     )
 
 
 def book_entries(connection: Connection, scope: LedgerScope, entries: Sequence[Entry], at: datetime) -> int:
     """Write entries of the ledger that happened at a time and return how many; those that are there already stay."""
-    rows = [
-        NewEntry(
-            key=entry.key,
-            kind=entry.kind,
-            venue=entry.venue.value,
-            market_id=entry.market_id,
-            outcome=entry.outcome,
-            cash_e6=entry.cash_e6,
-            contracts_e6=entry.contracts_e6,
-            execution_id=entry.execution_id,
-            order_id=entry.order_id,
-            happened_at=at,
-        )
-        for entry in entries
-    ]
-    return write_entries(connection, rows, scope.mode, scope.environment)
+    return write_entries(connection, [_row(entry, at) for entry in entries], scope.mode, scope.environment)
+
+
+def book_facts(connection: Connection, scope: LedgerScope, facts: Sequence[Fact], at: datetime) -> int:
+    """Write the entries of facts that happened at a time and return how many; those that are there already stay."""
+    return book_entries(connection, scope, [entry for fact in facts for entry in entries_of(fact)], at)
+
+
+def _row(entry: Entry, at: datetime) -> NewEntry:
+    return NewEntry(
+        key=entry.key,
+        kind=entry.kind,
+        venue=entry.venue.value,
+        market_id=entry.market_id,
+        outcome=entry.outcome,
+        cash_e6=entry.cash_e6,
+        contracts_e6=entry.contracts_e6,
+        execution_id=entry.execution_id,
+        order_id=entry.order_id,
+        happened_at=at,
+        postings=[
+            NewPosting(p.account, p.venue.value, p.amount_e6, p.market_id, p.outcome, p.shard) for p in entry.postings
+        ],
+    )
 
 
 def load_market_account(connection: Connection, scope: LedgerScope, venue: Venue, market_id: str) -> MarketAccount:
     """Return what stands in the ledger for one market; the caller holds the market's lock."""
     sums = market_sums(connection, scope.mode, venue, market_id)
     shared = [row for row in sums if row.outcome is None]
+    accrued = market_accrued(connection, scope.mode, venue, market_id)
     return MarketAccount(
         venue,
         market_id,
@@ -104,6 +159,10 @@ def load_market_account(connection: Connection, scope: LedgerScope, venue: Venue
         shared_entries=sum(row.payouts for row in shared),
         is_ended=any(row.has_result for row in sums),
         payout_step_e6=scope.payout_step_e6(venue),
+        owed_e6=accrued.owed_e6,
+        suspense_e6=accrued.suspense_e6,
+        accruals=accrued.entries,
+        shard=market_shard(connection, venue, market_id),
     )
 
 
@@ -130,16 +189,35 @@ def book_missing(
     return entries
 
 
-def _book_after_fill(
-    connection: Connection, scope: LedgerScope, fact: FillFact, at: datetime, *, has_failed: bool
+def book_owed(
+    connection: Connection, scope: LedgerScope, account: MarketAccount, result: Result, at: datetime
+) -> list[Entry]:
+    """Book what a resolved market owes before it has paid, and return it; call under the market's lock."""
+    entries = accrual_entries(account, result)
+    book_entries(connection, scope, entries, at)
+    return entries
+
+
+def _book_change(
+    connection: Connection,
+    scope: LedgerScope,
+    fact: FillFact,
+    changes: Sequence[Fact],
+    at: datetime,
+    *,
+    has_failed: bool = False,
 ) -> None:
-    """Book what a fill, or one that failed, changes for its market: what is paid early, or was paid at the result."""
+    """Book a fill's facts and what they change for its market: what is paid early, or was paid at the result."""
+    if not changes:
+        return
+    book_facts(connection, scope, changes, at)
     account = load_market_account(connection, scope, fact.venue, fact.market_id)
     paid = load_settlement(connection, scope.mode, fact.venue, fact.market_id)
     result = None if paid is None else Result(paid.settlement_e4, paid.paid_e6)
     if paid is not None and paid.settled_at is not None:
         at = max(at, paid.settled_at)
-    cause = f"{fact.fill_key}:{fact.order_id}" + (":failed" if has_failed else "")
+    cause = f"{fact.fill_key}:{fact.order_id}" + (f"#{fact.revision}" if fact.revision else "")
+    cause += ":failed" if has_failed else ""
     book_missing(connection, scope, account, result, at, cause)
     if paid is not None and paid.paid_e6 is not None:
         mark_due(connection, scope.mode, fact.venue, fact.market_id)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from orchestration.execution.booking import LedgerScope, book_entries, load_market_account, record_fill
-from orchestration.execution.decide.ledger import Entry
+from orchestration.execution.booking import LedgerScope, book_facts, load_market_account, record_fill
+from orchestration.execution.decide.ledger import CashMove
 from orchestration.execution.venues.gateway import OrderReading, OrderSpec
 from orchestration.execution.venues.paper import Matching
 from orchestration.execution.venues.paper_matching import (
@@ -139,8 +139,8 @@ class PaperLedger:
             booked = deposits(self._connection, self._venue.value, self._scope.mode)
             if booked.cash_e6 != self._start_cash_e6:
                 key = f"deposit:{self._venue}:{booked.number + 1 if booked.number else 'first'}"
-                entry = Entry(key, "deposit", self._venue, None, None, self._start_cash_e6 - booked.cash_e6)
-                book_entries(self._connection, self._scope, [entry], self._clock())
+                move = CashMove(key, "deposit", self._venue, {None: self._start_cash_e6 - booked.cash_e6})
+                book_facts(self._connection, self._scope, [move], self._clock())
         self._is_funded = True
 
 

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from orchestration.execution.booking import book_entries, book_missing, load_market_account
-from orchestration.execution.decide.ledger import Entry
+from orchestration.execution.booking import book_facts, book_missing, book_owed, load_market_account
+from orchestration.execution.decide.ledger import CashMove, split_by_shard
 from orchestration.execution.decide.market_account import Result
+from orchestration.execution.decide.postings import Entry
 from orchestration.execution.trading_context import TradingContext
 from orchestration.execution.venues.gateway import AwaitedMarket, Gateway, Payout
 from streams.logs import get_logger
@@ -79,8 +80,9 @@ async def ensure_deposits(connection: Connection, context: TradingContext) -> No
     for venue, gateway in context.gateways.items():
         if not _has_deposit(connection, context, venue):
             with failures.noted(venue):
-                entry = Entry(_deposit_key(venue), "deposit", venue, None, None, await gateway.cash_e6())
-                book_entries(connection, context, [entry], datetime.now(UTC))
+                cash, shards = await gateway.cash_e6(), await gateway.cash_by_shard()
+                move = CashMove(_deposit_key(venue), "deposit", venue, split_by_shard(cash, shards))
+                book_facts(connection, context, [move], datetime.now(UTC))
     failures.raise_first()
 
 
@@ -183,6 +185,8 @@ class _Settling:
                 return
             if self._awaits_redemption and payout.paid_e6 is None:
                 if abs(due) >= _CENT_E6 and before is None:
+                    owed = Result(payout.settlement_e4)
+                    self._result.entries += len(book_owed(connection, self._context, account, owed, read_at))
                     return
                 payout = replace(payout, paid_e6=0)
             result = Result(payout.settlement_e4, payout.paid_e6)

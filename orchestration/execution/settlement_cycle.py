@@ -27,7 +27,7 @@ from streams.storage.store.alerts import (
     merge_alert_detail,
     raise_alert,
 )
-from streams.storage.store.ledger import compact_totals
+from streams.storage.store.ledger import account_totals, compact_totals
 from streams.storage.store.settlement import awaited_redemptions, due_work, overdue_markets, restated_results
 
 _BALANCE_EVERY_S = 30
@@ -67,6 +67,7 @@ async def run_cycle(connection: Connection, context: TradingContext, run_id: str
     alarm_overdue(connection, context.mode)
     alarm_restated(connection, context.mode)
     alarm_unredeemed(connection, context.mode)
+    alarm_suspense(connection, context.mode)
     clear_settled_alerts(connection)
     compact_totals(connection)
     balances = await compare_balances(connection, context)
@@ -126,6 +127,22 @@ def alarm_unredeemed(connection: Connection, mode: str) -> None:
         )
         raise_alert(connection, "unredeemed", "warning", keys[-1], message, {"market_id": market.market_id})
     clear_other_alerts(connection, "unredeemed", keys)
+
+
+def alarm_suspense(connection: Connection, mode: str) -> None:
+    """Open an alert for each account with dollars that nothing explains; close those of accounts without."""
+    keys: list[str] = []
+    for venue in Venue:
+        stands = sum(t.amount_e6 for t in account_totals(connection, venue, mode) if t.account == "suspense")
+        if stands:
+            keys.append(f"suspense:{venue}")
+            more = "less" if stands > 0 else "more"
+            message = (
+                f"{venue} has paid {abs(Decimal(stands)) / CASH_SCALE:f} USD {more} than our own arithmetic explains;"
+                " they stand on suspense. See docs/runbooks/reconciliation.md."
+            )
+            raise_alert(connection, "suspense", "warning", keys[-1], message, {"venue": venue})
+    clear_other_alerts(connection, "suspense", keys)
 
 
 async def cancel_resting(connection: Connection, context: TradingContext) -> None:

@@ -354,7 +354,13 @@ class OrderRow:
 
 @dataclass(frozen=True, slots=True)
 class NewFill:
-    """One executed piece as the venue states it; amounts in 1e-6, at least 0 except a rebated fee."""
+    """One executed piece as the venue states it; amounts in 1e-6, at least 0 except a rebated fee.
+
+    Attributes:
+        computed_fee_e6: What our own arithmetic says the fee is, None where nothing is compared: the venue does not
+            state a fee, or it was not computed.
+        is_fee_stated: The venue states the fee; else it is computed by the schedule of the day it was read.
+    """
 
     venue_fill_id: str
     contracts_e6: int
@@ -363,6 +369,8 @@ class NewFill:
     state: FillState
     filled_at: datetime
     payload: dict[str, Any]
+    computed_fee_e6: int | None = None
+    is_fee_stated: bool = True
 
 
 @dataclass(frozen=True, slots=True)

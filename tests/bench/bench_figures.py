@@ -23,6 +23,7 @@ from streams.storage.database import Connection, connect
 from streams.storage.schema import migrate
 from streams.storage.server.embedded import EmbeddedServer
 from streams.storage.store.ledger import compact_totals
+from tests.support.ledger_rows import BULK_POSTINGS
 from tests.support.ports import free_port
 
 ROWS = 100_000
@@ -116,7 +117,7 @@ CROSS JOIN LATERAL (VALUES (1, 'fill', -4800000, 10000000), (2, 'fee', -120000, 
     (3, 'settlement', 5000000, -10000000)) AS k (place, kind, cash_e6, contracts_e6)
 WHERE k.kind <> 'settlement' OR i.execution_id <= %(rows)s - %(open)s
 ORDER BY i.execution_id, f.fill_id, k.place;
-INSERT INTO trading.balances (venue, cash_e6, ledger_cash_e6, environment)
+%(postings)sINSERT INTO trading.balances (venue, cash_e6, ledger_cash_e6, environment)
 SELECT v, 1, 1, 'sandbox' FROM unnest(ARRAY['kalshi', 'polymarket']) AS v, generate_series(1, 5000);
 """
 
@@ -256,9 +257,11 @@ def main() -> None:
             migrate(dsn, "sandbox")
             make_views(load_settings(home=home, database_url=dsn))
             with connect(dsn) as connection:
-                for part in (SEED % {"rows": ROWS, "open": OPEN}).split(";\n"):
-                    if part.strip():
-                        connection.execute(part.encode())
+                seed = SEED % {"rows": ROWS, "open": OPEN, "postings": BULK_POSTINGS}
+                with connection.transaction():  # entries and their postings are compared at the commit
+                    for part in seed.split(";\n"):
+                        if part.strip():
+                            connection.execute(part.encode())
                 compact_totals(connection)
                 connection.execute("VACUUM ANALYZE")
                 print(json.dumps(_measure(connection), indent=1))

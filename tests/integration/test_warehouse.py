@@ -22,6 +22,7 @@ from orchestration.dbt.reports import chart_markdown, report_mart
 from streams.settings import PROJECT_ROOT, Settings, load_settings
 from streams.storage.database import connect
 from tests.conftest import new_database
+from tests.support.ledger_rows import insert_entry
 
 SERIES = {"quotes_1m", "rolling_prices", "depth_1m", "volume_1m", "deltas_1m", "pair_spreads_1m"}
 ENTITIES = {
@@ -238,10 +239,17 @@ def seed_trading(c: Any, start: datetime) -> None:
 def ledger(
     c: Any, key: str, kind: str, venue: str, market: str, outcome: str, cash: int, contracts: int, at: datetime
 ) -> None:
-    c.execute(
-        "INSERT INTO trading.ledger (entry_key, kind, venue, market_id, outcome, execution_id, cash_e6, contracts_e6,"
-        " mode, environment, happened_at) VALUES (%s, %s, %s, %s, %s, 1, %s, %s, 'live', 'sandbox', %s)",
-        (key, kind, venue, market, outcome, cash, contracts, at),
+    insert_entry(
+        c,
+        key,
+        kind,
+        venue,
+        market_id=market,
+        outcome=outcome,
+        execution_id=1,
+        cash_e6=cash,
+        contracts_e6=contracts,
+        at=at,
     )
 
 

@@ -50,10 +50,15 @@ async def assert_balanced(connection: Connection, context: TradingContext) -> No
     """Nothing is held, the ledger's cash is the venues', and a realised trade has its cash in the ledger."""
     assert rows(connection, HELD) == []
     assert [balance.difference_e6 for balance in await compare_balances(connection, context)] == [0, 0]
-    cash = "SELECT mode, venue, sum(cash_e6)::bigint AS cash_e6 FROM trading.{} GROUP BY mode, venue ORDER BY 1, 2"
-    assert rows(connection, cash.format("cash_totals")) == rows(connection, cash.format("ledger"))
+    cash = "SELECT mode, venue, sum(cash_e6)::bigint AS cash_e6 FROM trading.ledger GROUP BY mode, venue ORDER BY 1, 2"
+    own = """SELECT mode, venue, sum(amount_e6)::bigint AS cash_e6 FROM trading.account_totals
+        WHERE account IN ('cash', 'in_transit', 'provisional') GROUP BY mode, venue ORDER BY 1, 2"""
+    assert rows(connection, own) == rows(connection, cash)
     compact_totals(connection)
-    assert rows(connection, cash.format("cash_totals")) == rows(connection, cash.format("ledger"))
+    assert rows(connection, own) == rows(connection, cash)
+    for account in ("provisional", "receivable", "advances", "suspense"):
+        stands = f"SELECT 1 FROM trading.account_totals WHERE account = '{account}' HAVING sum(amount_e6) <> 0"
+        assert rows(connection, stands) == [], account
     wrong = """SELECT e.execution_id, e.realised_pnl_e6, sum(l.cash_e6) FROM trading.executions AS e
         JOIN trading.ledger AS l USING (execution_id) WHERE e.settled_at IS NOT NULL
         GROUP BY e.execution_id HAVING e.realised_pnl_e6 <> sum(l.cash_e6)"""

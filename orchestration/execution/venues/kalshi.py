@@ -25,6 +25,7 @@ from orchestration.execution.venues.gateway import (
 )
 from streams.market.errors import IncompleteList, NotFound, OutcomeUnknown, Refused, StreamsError
 from streams.market.events import BookSnapshot
+from streams.market.fees import KalshiFeeSchedule, KalshiOrderFees
 from streams.market.identity import Venue
 from streams.market.trading import NewFill, Target
 from streams.market.units import PRICE_ONE_E4, cash_e6_of
@@ -90,6 +91,7 @@ class KalshiGateway:
             return OrderReading(is_found=False)
         fills = await self._fills(found, key)
         is_buy = key.action == "buy"
+        computed = _computed_fees(fills, key)
         return OrderReading(
             is_found=True,
             is_final=found.status in _ENDED,
@@ -104,6 +106,7 @@ class KalshiGateway:
                     state="confirmed",
                     filled_at=fill.created_at or datetime.now(UTC),
                     payload=fill.payload,
+                    computed_fee_e6=computed.get(fill.key),
                 )
                 for fill in fills
             ),
@@ -236,6 +239,18 @@ class KalshiGateway:
     async def redeem(self, target: Target) -> str:
         """Nothing is owed: Kalshi pays by itself."""
         raise Refused("nothing_owed", "Kalshi pays by itself")
+
+
+def _computed_fees(fills: Sequence[KalshiFill], key: OrderKey) -> dict[tuple[str, str], int]:
+    """Return what our own arithmetic charges for each fill of an order; empty where the schedule is not known."""
+    schedule = key.target.schedule
+    if not isinstance(schedule, KalshiFeeSchedule):
+        return {}
+    fees, is_buy = KalshiOrderFees(schedule), key.action == "buy"
+    return {
+        fill.key: fees.fill(fill.price_of(key.outcome), fill.size_e6, is_taker=fill.is_taker, is_buy=is_buy).fee_e6
+        for fill in sorted(fills, key=lambda fill: (fill.created_at or _LONG_AGO, fill.fill_id))
+    }
 
 
 def _is_ours(order: OrderState, key: OrderKey) -> bool:

@@ -305,6 +305,7 @@ def _fills_of(trade: TradeState, key: OrderKey) -> list[NewFill]:
             state=_TRADE_STATES.get(trade.status, "provisional"),
             filled_at=trade.matched_at or datetime.now(UTC),
             payload=orjson.loads(orjson.dumps(trade.payload)),
+            is_fee_stated=False,
         )
         for fill in trade.fills
         if fill.order_id.lower() in ours

@@ -28,16 +28,15 @@ from orchestration.execution.decide.hedge import (
     unmatched_e6,
 )
 from orchestration.execution.decide.ledger import (
-    Entry,
+    FailedFill,
     FillFact,
-    cash_of,
-    fill_entries,
+    entries_of,
     netting_target_e6,
     payout_e6,
-    reversal_entries,
 )
 from orchestration.execution.decide.market_account import Lot, MarketAccount, Result, missing_entries
 from orchestration.execution.decide.plan import Headroom, decide, plan_from_json, plan_to_json, trade_request
+from orchestration.execution.decide.postings import Entry, cash_of
 from orchestration.execution.decide.risk_checks import OpeningFacts, Refusal, may_open, may_send
 from orchestration.execution.trading_context import TradingContext
 from orchestration.opportunities.bundles import find_bundles
@@ -304,12 +303,12 @@ def _edge(found: Edge) -> Plain:
 
 def fill_rows(fill: Plain) -> list[Plain]:
     """Return the ledger rows of a fill."""
-    return _entries(fill_entries(_fill(fill)))
+    return _entries(entries_of(_fill(fill)))
 
 
 def reversal_rows(fill: Plain) -> list[Plain]:
     """Return the ledger rows that undo a fill."""
-    return _entries(reversal_entries(_fill(fill)))
+    return _entries(entries_of(FailedFill(_fill(fill))))
 
 
 def settlement_rows(

@@ -29,6 +29,7 @@ from tests.support.fake_venue import (
     seed_signal,
     set_books,
 )
+from tests.support.ledger_rows import insert_entry
 from tests.support.settled_hedges import HELD, hedged, pay
 
 UNREDEEMED = "SELECT 1 FROM trading.alerts WHERE kind = 'unredeemed' AND cleared_at IS NULL"
@@ -127,11 +128,15 @@ def test_less_than_a_cent_is_not_waited_for(database: str, monkeypatch: pytest.M
             context, venues = await hedged(connection)
             monkeypatch.setattr(FakeVenue, "payouts", Unredeemed.payouts)
             order = next(o for o in load_orders(connection, 1) if o.venue is Venue.POLYMARKET)
-            connection.execute(
-                """INSERT INTO trading.ledger (entry_key, kind, venue, market_id, outcome, execution_id, contracts_e6,
-                       mode, environment, happened_at)
-                   VALUES ('live:fill:dust', 'fill', 'polymarket', %s, %s, 1, %s, 'live', 'sandbox', now())""",
-                (POLYMARKET_MARKET, order.outcome, 9_000 - order.filled_e6),
+            insert_entry(
+                connection,
+                "fill:dust",
+                "fill",
+                "polymarket",
+                market_id=POLYMARKET_MARKET,
+                outcome=order.outcome,
+                execution_id=1,
+                contracts_e6=9_000 - order.filled_e6,
             )
             wins = 10_000 if order.outcome == "yes" else 0
             connection.execute("UPDATE raw.market_state SET status = 'settled', settlement_e4 = %s", (wins,))

@@ -29,6 +29,7 @@ from tests.support.fake_venue import (
     FakeVenue,
     rows,
 )
+from tests.support.ledger_rows import insert_entry
 from tests.support.settled_hedges import HELD, MARKETS, assert_balanced, hedged, pay
 
 RESTATED = "SELECT 1 FROM trading.alerts WHERE kind = 'restated' AND cleared_at IS NULL"
@@ -148,12 +149,7 @@ def test_a_market_whose_entry_stands_there_already_costs_itself_alone(database: 
         with connect(database) as connection:
             context, venues = await hedged(connection)
             order = kalshi_order(connection)
-            key = f"live:settlement:kalshi:{KALSHI_MARKET}:{order.outcome}:1"
-            connection.execute(
-                """INSERT INTO trading.ledger (entry_key, kind, venue, mode, environment, happened_at)
-                   VALUES (%s, 'adjustment', 'kalshi', 'live', 'sandbox', now())""",
-                (key,),
-            )
+            insert_entry(connection, f"settlement:kalshi:{KALSHI_MARKET}:{order.outcome}:1", "adjustment", "kalshi")
             pay(venues, 10_000)
             result = await settle(connection, context)
             assert result.errors == 1

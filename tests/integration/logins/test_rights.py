@@ -28,9 +28,14 @@ SIGNAL = """INSERT INTO trading.signals (group_id, leg_set, shard, environment, 
 EXECUTION = """INSERT INTO trading.executions (signal_id, attempt, group_id, environment, mode, state, epoch, edge_usd,
     contracts_e6) SELECT signal_id, 1, group_id, 'sandbox', 'live', 'HEDGED', 1, 1, 1 FROM trading.signals
     ON CONFLICT DO NOTHING"""
-ENTRY = """INSERT INTO trading.ledger (entry_key, kind, venue, market_id, outcome, cash_e6, contracts_e6, mode,
-    environment, happened_at)
-    VALUES (gen_random_uuid()::text, 'fill', 'kalshi', 'K', 'yes', -1, 1, 'live', 'sandbox', now())"""
+ENTRY = """WITH l AS (INSERT INTO trading.ledger (entry_key, kind, venue, market_id, outcome, cash_e6, contracts_e6,
+    mode, environment, happened_at)
+    VALUES (gen_random_uuid()::text, 'fill', 'kalshi', 'K', 'yes', -1, 1, 'live', 'sandbox', now()) RETURNING *)
+    INSERT INTO trading.postings (entry_id, line_no, account, venue, market_id, outcome, unit, amount_e6)
+    SELECT entry_id, n, account, venue, market_id, CASE WHEN n > 2 THEN outcome END,
+        CASE WHEN n > 2 THEN 'contract' ELSE 'usd' END, amount
+    FROM l, (VALUES (1, 'cash', -1), (2, 'trading', 1), (3, 'positions', 1), (4, 'trading', -1))
+        AS x (n, account, amount)"""
 LEASE = """INSERT INTO trading.leases (name, holder, epoch, acquired_at, heartbeat_at, expires_at)
     VALUES ('x', 'x', 1, now(), now(), now()) ON CONFLICT (name) DO UPDATE SET epoch = trading.leases.epoch + 1"""
 REFUSAL = """INSERT INTO trading.refusals (signal_id, reason, environment)
@@ -85,6 +90,8 @@ WRITES = {
     "detached partition": ("ALTER TABLE raw.quotes DETACH PARTITION raw.quotes_19700101", set()),
     "dropped table": ("DROP TABLE trading.ledger", set()),
     "ledger changed": ("UPDATE trading.ledger SET cash_e6 = 0", set()),
+    "postings changed": ("UPDATE trading.postings SET amount_e6 = 0", set()),
+    "postings deleted": ("DELETE FROM trading.postings", set()),
     "decision changed": ("UPDATE trading.pair_decisions SET decision = 'approve'", set()),
     "program": (PROGRAM, set()),
     "file": ("COPY (SELECT 1) TO '/tmp/x'", set()),

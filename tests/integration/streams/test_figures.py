@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -16,6 +17,7 @@ from streams.storage.schema import migrate
 from streams.storage.store.ledger import compact_totals
 from streams.storage.store.warehouse import LiveView, keep_views
 from tests.conftest import new_database
+from tests.support.ledger_rows import insert_entry
 
 _SQL = PROJECT_ROOT / "streams" / "storage" / "migrations" / "sql"
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -31,6 +33,22 @@ def figures(postgres_dsn: str, warehouse_template: str) -> Iterator[Connection]:
 
 
 def _book(connection: Connection, *entries: Booked, market: str = "A") -> None:
+    for kind, contracts, cash in entries:
+        insert_entry(
+            connection,
+            f"{market}:{uuid.uuid4()}",
+            kind,
+            "kalshi",
+            market_id=market,
+            outcome="yes",
+            cash_e6=round(cash * 1e6),
+            contracts_e6=round(contracts * 1e6),
+            at=NOON,
+        )
+
+
+def _book_before_postings(connection: Connection, *entries: Booked, market: str) -> None:
+    """Book as the first versions did, which had no postings."""
     for kind, contracts, cash in entries:
         connection.execute(
             "INSERT INTO trading.ledger (entry_key, kind, venue, market_id, outcome, cash_e6, contracts_e6, mode,"
@@ -74,7 +92,7 @@ def test_an_older_database_has_its_totals_after_the_migration(empty_database: st
         connection.execute("CREATE TABLE trading.schema_version (version_num varchar(32) PRIMARY KEY)")
         connection.execute("INSERT INTO trading.schema_version VALUES ('0002')")
         for name, entries, _, _ in CASES:
-            _book(connection, *entries, market=name)
+            _book_before_postings(connection, *entries, market=name)
         _trade(connection)
         _trade(connection, NOON, -250_000)
         connection.execute(

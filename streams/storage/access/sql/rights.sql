@@ -41,6 +41,7 @@ BEGIN
         ('recorder', 'INSERT, UPDATE', 'trading.leases, trading.signal_legs, trading.signals'),
         ('trading', 'INSERT, UPDATE', 'trading.alerts, trading.executions, trading.fills, trading.leases, trading.orders'),
         ('trading', 'INSERT', 'trading.balances, trading.execution_events, trading.intents, trading.ledger'),
+        ('trading', 'INSERT', 'trading.postings'),
         ('trading', 'INSERT', 'trading.refusals'),
         ('trading', 'INSERT, UPDATE', 'trading.redemptions, trading.settlements'),
         ('trading', 'UPDATE', 'trading.commands'),

@@ -9,8 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestration.execution.decide.ledger import Entry, cash_of, payout_e6
-from orchestration.execution.decide.market_account import Lot, MarketAccount, Result, after, missing_entries
+from orchestration.execution.decide.ledger import ROUNDED_E6, payout_e6
+from orchestration.execution.decide.market_account import (
+    Lot,
+    MarketAccount,
+    Result,
+    accrual_entries,
+    after,
+    missing_entries,
+)
+from orchestration.execution.decide.postings import Entry, balance_of, cash_of
 from streams.market.identity import Outcome, Venue
 
 ONE = 1_000_000
@@ -119,15 +127,46 @@ def test_a_cycle_that_dies_between_two_entries_is_ended_by_the_next(
 @pytest.mark.parametrize("venue", list(Venue))
 def test_a_fill_found_after_the_payout_is_paid_with_it(venue: Venue) -> None:
     account, first, _ = lived(venue, [Trade(1, "yes", 20 * ONE), Result(10_000, 50 * ONE)])
-    assert [(entry.kind, entry.cash_e6) for entry in first] == [
+    assert [(entry.kind, entry.cash_e6) for entry in first if entry.kind != "accrual"] == [
         ("settlement", 20 * ONE),
         ("adjustment", 30 * ONE),
     ]
-    late = missing_entries(traded(account, Trade(1, "yes", 30 * ONE)), Result(10_000, 50 * ONE))
-    assert [(entry.kind, entry.cash_e6, entry.contracts_e6) for entry in late] == [
+    assert account.suspense_e6 == -30 * ONE, "the venue has paid what nothing of ours explains"
+    after_fill = traded(account, Trade(1, "yes", 30 * ONE))
+    late = missing_entries(after_fill, Result(10_000, 50 * ONE))
+    assert [(entry.kind, entry.cash_e6, entry.contracts_e6) for entry in late if entry.kind != "accrual"] == [
         ("settlement", 30 * ONE, -30 * ONE),
         ("adjustment", -30 * ONE, 0),
     ]
+    assert after(after_fill, late).suspense_e6 == 0
+
+
+@given(st.lists(TRADES, max_size=6), RESULTS)
+def test_what_a_redemption_has_not_paid_yet_is_receivable(trades: list[Trade], result: Result) -> None:
+    account, booked, _ = lived(Venue.POLYMARKET, [*trades, result])
+    due = account.due_e6(result.settlement_e4)
+    paid = due if result.paid_e6 is None else result.paid_e6
+    stands = sum(balance_of(entry.postings, "receivable") for entry in booked)
+    assert account.owed_e6 == due
+    assert stands == (due - paid if due - paid >= -ROUNDED_E6 else 0)
+    assert account.suspense_e6 == (due - paid if due - paid < -ROUNDED_E6 else 0)
+
+
+def test_what_a_resolved_market_owes_stands_there_before_it_pays() -> None:
+    account, _, _ = lived(Venue.POLYMARKET, [Trade(1, "yes", 20 * ONE)])
+    owed = accrual_entries(account, Result(10_000))
+    assert [(entry.kind, entry.cash_e6, entry.contracts_e6) for entry in owed] == [("accrual", 0, 0)]
+    assert balance_of(owed[0].postings, "receivable") == 20 * ONE
+    waiting = after(account, owed)
+    assert accrual_entries(waiting, Result(10_000)) == []
+    paid = missing_entries(waiting, Result(10_000, 20 * ONE))
+    assert sum(balance_of(entry.postings, "receivable") for entry in paid) == -20 * ONE
+    assert cash_of(paid) == 20 * ONE
+
+
+def test_kalshi_owes_nothing_as_it_pays_by_itself() -> None:
+    account, _, _ = lived(Venue.KALSHI, [Trade(1, "yes", 20 * ONE)])
+    assert accrual_entries(account, Result(10_000)) == []
 
 
 def test_a_corrected_result_moves_cash_from_one_trade_to_the_other() -> None:

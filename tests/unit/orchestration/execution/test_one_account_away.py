@@ -24,6 +24,9 @@ class Account:
             raise self.cash
         return self.cash
 
+    async def cash_by_shard(self) -> dict[int | None, int]:
+        return {None: await self.cash_e6()}
+
 
 def context(first: int | StreamsError, second: int | StreamsError) -> Any:
     gateways = {Venue.KALSHI: Account(Venue.KALSHI, first), Venue.POLYMARKET: Account(Venue.POLYMARKET, second)}
@@ -37,8 +40,8 @@ def booked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr(settlement, "has_entry", lambda _c, key, _mode: key in found["deposits"])
     monkeypatch.setattr(
         settlement,
-        "book_entries",
-        lambda _c, _context, entries, _at: found["deposits"].update({e.key: e.cash_e6 for e in entries}),
+        "book_facts",
+        lambda _c, _context, facts, _at: found["deposits"].update({f.key: sum(f.by_shard_e6.values()) for f in facts}),
     )
     monkeypatch.setattr(settlement, "keep_unreadable", lambda _c, venue, error: found["kept"].append((venue, error)))
     monkeypatch.setattr(settlement, "count_in_flight", lambda *_args: 0)
@@ -84,6 +87,7 @@ def test_a_cycle_does_everything_else_first(booked: dict[str, Any], monkeypatch:
         "alarm_overdue",
         "alarm_restated",
         "alarm_unredeemed",
+        "alarm_suspense",
         "clear_settled_alerts",
         "compact_totals",
     ):

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestration.execution.decide.ledger import Entry, FillFact, cash_of, fill_entries
+from orchestration.execution.decide.ledger import FillFact, entries_of
 from orchestration.execution.decide.market_account import Lot, MarketAccount, Result, after, missing_entries
+from orchestration.execution.decide.postings import Entry, cash_of
 from streams.market.fees import FeeSchedule, KalshiFeeSchedule, PolymarketFeeSchedule
 from streams.market.identity import Outcome, Venue
 from streams.market.units import cash_e6_of
@@ -60,7 +61,7 @@ class Both:
         fact = FillFact(
             f"fill-{number}", self.venue, "M", bought.outcome, "buy", size, cash, fee, bought.execution_id, number
         )
-        self.booked += fill_entries(fact)
+        self.booked += entries_of(fact)
         key = (bought.execution_id, bought.outcome)
         lots = {(lot.execution_id, lot.outcome): lot for lot in self.ours.lots}
         lot = lots.get(key, Lot(*key, 0))
