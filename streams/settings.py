@@ -306,6 +306,9 @@ class Settings(SignIn, Places):
     recorder_stale_after_s: float = Field(
         60.0, gt=0, le=3_600, description="A recorder without heartbeat this long alarms."
     )
+    armed_stale_after_s: float = Field(
+        60.0, gt=0, le=3_600, description="That no trading run has been armed for this long alarms."
+    )
 
     @classmethod
     def settings_customise_sources(

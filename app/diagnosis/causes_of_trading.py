@@ -32,6 +32,13 @@ def _trading(facts: Facts) -> str:
     return f"the accounts were read last {age:.0f} s ago" if age is not None and age > _BALANCES_LATE_S else ""
 
 
+def _armed(facts: Facts) -> str:
+    if facts.trading is None or not facts.expects_life or facts.settings.trading_mode == "off":
+        return ""
+    age = facts.trading.armed_age_s
+    return f"none for {age:.0f} s" if age is not None and age > facts.settings.armed_stale_after_s else ""
+
+
 def _switch(facts: Facts) -> str:
     pulse = facts.trading
     if pulse is None or pulse.switch not in ("kill", "reduce") or (pulse.switch_age_s or 0) < _LONG_S:
@@ -79,6 +86,9 @@ def _budget(facts: Facts) -> str:
 CAUSES: tuple[Cause, ...] = (
     Cause("trading", "The settlement cycle does not run.",
           "Open the Dagster UI: settlement_sensor must be running; look at the runs of settle_trades.", _trading),
+    Cause("armed run", "No trading run is armed.",
+          "See docs/runbooks/no-armed-run.md: the runs of hedged_trade in Dagster, and the sensor spread_sensor.",
+          _armed),
     Cause("switch", "Kill or reduce is in force for more than an hour.",
           "If it is no longer meant: `crossbook trade resume`.", _switch),
     Cause("switch row", "The trading switch is missing.", "Write one: `crossbook trade pause`, then look at the logs.",

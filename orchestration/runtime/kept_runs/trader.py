@@ -8,9 +8,15 @@ from dataclasses import dataclass
 
 import dagster as dg
 
+from orchestration.execution.armed.account_lease import account_name
 from orchestration.runtime.launcher import worker_of
 from orchestration.runtime.unfinished_runs import unfinished_runs
-from streams.storage.store.leases import LeaseRow
+from streams.settings import Settings
+from streams.storage.database import Connection
+from streams.storage.store.alerts import clear_alert, raise_alert
+from streams.storage.store.leases import LeaseRow, find_lease
+
+_KIND = "no_armed_run"
 
 START_LIMIT_S = 60.0
 """A run that has not taken the account after this long is not waited for any more."""
@@ -52,6 +58,28 @@ def decide(lease: LeaseRow | None, runs: Sequence[TraderRun], version: str) -> A
     if float(detail.get("armed_s", 0)) > MAX_AGE_S:
         return Arming(True, "the armed run is a day old")
     return Arming(False, f"run {holder} is armed")
+
+
+def alert_on_unarmed(connection: Connection, settings: Settings, watched_s: float) -> float | None:
+    """Raise an alert while trading is on and no run has been armed for too long; clear it when one is.
+
+    Args:
+        connection: To the warehouse.
+        settings: With the trading mode and the longest silence.
+        watched_s: For how long this start has been looking: a run has that long to be armed first.
+
+    Returns:
+        Seconds since the armed run's last sign of life; None where none ever was.
+    """
+    lease = find_lease(connection, account_name(settings.trading_mode))
+    age_s = watched_s if lease is None else min(lease.age_s, watched_s) if lease.released_at else lease.age_s
+    is_silent = age_s > settings.armed_stale_after_s and not (lease is not None and lease.is_held)
+    if settings.trading_mode != "off" and is_silent:
+        message = f"No trading run has been armed for {age_s:.0f} s: each signal waits for a run of its own."
+        raise_alert(connection, _KIND, "critical", _KIND, message)
+    else:
+        clear_alert(connection, _KIND)
+    return None if lease is None else lease.age_s
 
 
 def trader_runs(instance: dg.DagsterInstance, job: str) -> list[TraderRun]:

@@ -88,6 +88,7 @@ class TradingPulse:
         schema_version: The newest migration the database has.
         recorder_age_s: Since any recorder's last sign of life, those that ended included.
         recorders: Recorders whose lease is alive.
+        armed_age_s: Since the last sign of life of an armed trading run, of whatever trading mode.
         balances_age_s: Since an account was read last.
         unsent_alerts / unsent_age_s: Alerts that were not delivered, and the age of the oldest.
         send_error: Why the newest of them could not be delivered.
@@ -104,6 +105,7 @@ class TradingPulse:
     switch_age_s: float | None
     recorder_age_s: float | None
     recorders: int
+    armed_age_s: float | None
     balances_age_s: float | None
     unknown_orders: int
     escalated: int
@@ -135,6 +137,8 @@ def trading_pulse(connection: Connection, stuck_after_s: float) -> TradingPulse:
                    WHERE name LIKE 'shard:%%') AS recorder_age_s,
                (SELECT count(*) FROM trading.leases WHERE name LIKE 'shard:%%' AND released_at IS NULL
                    AND expires_at >= clock_timestamp()) AS recorders,
+               (SELECT extract(epoch FROM clock_timestamp() - max(heartbeat_at))::float8 FROM trading.leases
+                   WHERE name LIKE 'trader:%%') AS armed_age_s,
                (SELECT extract(epoch FROM clock_timestamp() - max(read_at))::float8 FROM trading.balances)
                    AS balances_age_s,
                (SELECT count(*) FROM trading.orders WHERE state = 'unknown') AS unknown_orders,

@@ -18,6 +18,7 @@ from orchestration.execution.armed.account_lease import AccountLease, account_na
 from orchestration.execution.armed.armed_run import ArmedRun, Desk, Tally, Trade, claimed
 from orchestration.execution.armed.untaken_signals import untaken_signals
 from orchestration.execution.trade_signal import TradeResult
+from orchestration.runtime.kept_runs.trader import alert_on_unarmed
 from streams.market.trading import ExecutionState
 from streams.settings import Settings
 from streams.storage.database import Connection, connect
@@ -295,3 +296,28 @@ def test_a_signal_that_was_refused_a_moment_ago_is_the_armed_runs_again(database
         assert untaken_signals(connection, SETTINGS, 4) == []
         connection.execute("UPDATE trading.refusals SET refused_at = refused_at - interval '10 seconds'")
         assert [found.signal_id for found in untaken_signals(connection, SETTINGS, 4)] == [signal]
+
+
+# -- nobody is armed ---------------------------------------------------------------------------------------------------
+
+
+def test_that_no_run_is_armed_alarms_until_one_is(database: str) -> None:
+    with connect(database) as connection:
+
+        def is_told(watched_s: float, settings: Settings = SETTINGS) -> bool:
+            alert_on_unarmed(connection, settings, watched_s)
+            row = connection.execute(
+                "SELECT count(*) AS n FROM trading.alerts WHERE kind = 'no_armed_run' AND cleared_at IS NULL"
+            ).fetchone()
+            return row is not None and bool(row["n"])
+
+        assert not is_told(59.0)  # the first one has a minute to be armed
+        assert is_told(61.0)
+        assert not is_told(61.0, Settings(venues="sandbox", trading="off"))
+        lease = account(database, "a", [])
+        assert lease.arm(lambda: True)
+        assert not is_told(600.0)
+        lease.give_back()
+        connection.execute("UPDATE trading.leases SET heartbeat_at = heartbeat_at - interval '2 minutes'")
+        assert not is_told(59.0)  # of the start before
+        assert is_told(600.0)

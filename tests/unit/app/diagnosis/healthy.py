@@ -45,8 +45,9 @@ def healthy(**changes: Any) -> Facts:
         dagster=DagsterFacts(12.0, (), 300),
         trading=TradingPulse(
             schema_version=code_schema_version(), environment="sandbox", switch="run", switched_by="supervisor",
-            switch_age_s=9_000.0, recorder_age_s=2.0, recorders=1, balances_age_s=60.0, unknown_orders=0, escalated=0,
-            stuck_executions=0, waiting_commands=0, critical_alerts=[], unsent_alerts=1, unsent_age_s=3.0,
+            switch_age_s=9_000.0, recorder_age_s=2.0, recorders=1, armed_age_s=1.0, balances_age_s=60.0,
+            unknown_orders=0, escalated=0, stuck_executions=0, waiting_commands=0, critical_alerts=[], unsent_alerts=1,
+            unsent_age_s=3.0,
             send_error=None, no_channel_alerts=0, expired_leases=[], changed_pairs=[], judged_today_usd=0.4,
         ),
         warehouse=WarehouseFacts(

@@ -79,6 +79,7 @@ BROKEN: dict[str, dict[str, Any]] = {
     "dead letters": {"warehouse__dead_letters": DeadLetters(7, "not JSON")},
     "discovery": {"warehouse__failed_sweeps": ("kalshi: HTTP 500",)},
     "trading": {"trading__balances_age_s": 901.0},
+    "armed run": {"trading__armed_age_s": 61.0},
     "switch": {"trading__switch": "reduce", "trading__switched_by": "Ada"},
     "switch row": {"trading__switch": None},
     "unresolved orders": {"trading__unknown_orders": 1},
@@ -112,7 +113,8 @@ def test_nothing_is_found_where_nothing_is_known() -> None:
 
 
 def test_a_healthy_system_that_was_stopped_is_well() -> None:
-    changes = {"trading__switch": "reduce", "trading__recorder_age_s": 90_000.0, "trading__balances_age_s": 90_000.0}
+    changes = {"trading__switch": "reduce", "trading__recorder_age_s": 90_000.0, "trading__balances_age_s": 90_000.0,
+               "trading__armed_age_s": 90_000.0}  # fmt: skip
     facts = healthy(supervisor_pid=None, processes__alive=frozenset(), dagster__heartbeat_age_s=90_000.0, **changes)
     assert found(facts) == set()
 
