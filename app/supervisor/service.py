@@ -60,7 +60,8 @@ _READY_INTERVAL_S = 0.3
 _LOG_TRIM_INTERVAL_S = 10.0
 _DISK_INTERVAL_S = 5.0
 _KILLS_INTERVAL_S = 1.0
-_TRADES_END_LIMIT_S = 20.0
+_TRADES_END_MARGIN_S = 5.0
+"""A stop waits for hedges under way as long as they may take, and this much longer: one that is left is naked."""
 _RUNS_END_LIMIT_S = 30.0
 _WAREHOUSE_LIMIT_S = 15.0
 """How long a stop waits for the warehouse to take the switch, and for its closing summary."""
@@ -363,7 +364,7 @@ class Supervisor:
         self._stop_children(["daemon"])
         if any(child.name == "webserver" for child in self._children):
             self._tried(lambda: self._dagster.end_runs(self._dagster.runs_of({"hedged_trade"})))
-            if not wait_until(self._trades_have_ended, _TRADES_END_LIMIT_S, 0.3):
+            if not wait_until(self._trades_have_ended, self._settings.execution_max_s + _TRADES_END_MARGIN_S, 0.3):
                 log.warning("trading runs did not end in time; the next start reconciles them")
             self._tried(self._end_runs)
         self._stop_children(["runner", "code-server", "doors", "webserver", "dashboard", "api", "sandbox"])
