@@ -226,6 +226,18 @@ class Settings(SignIn, Places):
     limit_daily_loss_usd: Amount = Field(
         Decimal("100"), gt=0, le=100_000_000, description="First value of limit `daily_loss_usd`."
     )
+    trade_loss_cap_usd: Amount = Field(
+        Decimal("10"),
+        ge=0,
+        le=1_000_000,
+        description="Most one hedge may lose, if three times its planned profit is more; held back while it is open.",
+    )
+    gate_retention_days: int = Field(
+        30, ge=1, le=3_650, description="How long decisions of the gate are kept, with all their checks (days)."
+    )
+    cash_max_age_s: float = Field(
+        15.0, gt=0, le=3_600, description="Oldest reading of an account's cash on which anything opens."
+    )
     execution_cooldown_s: float = Field(5.0, ge=0, le=86_400, description="Time between two executions on one group.")
     slippage_max_usd: Amount = Field(
         Decimal("0.02"), ge=0, le=1, description="Most a completing leg may cost beyond plan."

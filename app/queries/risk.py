@@ -14,10 +14,10 @@ class Exposure:
     """How much is at stake, in dollars, as the gate counts it when it decides.
 
     Attributes:
-        total_usd: What open executions have cost so far, with the most their unresolved orders can still cost.
+        total_usd: What open executions have cost so far, with what they and unresolved orders hold back.
         largest_market_usd / largest_group_usd: The same of the largest single market and group.
         realised_today_usd: PnL realised since midnight UTC.
-        reserved_usd: The part of `total_usd` that unresolved orders hold.
+        reserved_usd: The part of `total_usd` that is held back and not spent.
         unconfirmed_usd: Bought by fills whose settlement is not confirmed yet.
         unresolved_orders: Orders whose outcome is not known or that still rest.
         escalated: Executions that wait for a person.

@@ -17,8 +17,10 @@ from pathlib import Path
 
 import psycopg
 
+from orchestration.execution.decide.gate.reservation import MOST_FILLS
 from orchestration.execution.decide.hedge import Place, PlanLeg
 from orchestration.execution.decide.risk_checks import Refusal, may_send
+from orchestration.execution.gate.admission import LOCK_WAIT_S, admit
 from orchestration.execution.trading_context import TradingContext
 from orchestration.execution.venues.gateway import Gateway, HeldBack, OrderSpec, PreparedOrder
 from streams.logs import get_logger
@@ -38,10 +40,9 @@ from streams.storage.kill_files import switch_in_force
 from streams.storage.reader.watchdog import end_readers
 from streams.storage.store import orders
 from streams.storage.store.leases import Lease, holds_all
-from streams.storage.store.risk import current_limits, lock_acting, tied_up
+from streams.storage.store.risk import lock_acting
 
 _CENT_E6 = 10_000
-_MOST_FILLS = 50
 
 
 class OrderSender:
@@ -97,31 +98,36 @@ class OrderSender:
         return await self._send(gateway, replace(prepared, last_check=check), written, new.expires_at)
 
     def _write(self, new: orders.NewIntent, deadline: float, *, is_first: bool) -> Refusal | int:
-        """Write intent and order under the lock of those who write intents; the gate's checks are made inside."""
+        """Write intent and order under the lock of those who write intents.
+
+        The first intent of an execution passes the whole gate inside; every other lowers exposure and passes less.
+        """
         try:
             with self._connection.transaction():
-                lock_acting(self._connection, max(0.0, deadline - time.monotonic()))
-                refusal = may_send(
-                    switch=switch_in_force(self._connection, self._home),
-                    purpose="open" if is_first else "complete",
-                    has_leases=holds_all(self._connection, self._leases),
-                    is_within_life=datetime.now(UTC) < new.expires_at and time.monotonic() < deadline,
-                    is_within_limits=not is_first or self._is_within_limits(new),
-                )
+                left_s = max(0.0, deadline - time.monotonic())
+                lock_acting(self._connection, min(left_s, LOCK_WAIT_S) if is_first else left_s)
+                now = datetime.now(UTC)
+                is_within_life = now < new.expires_at and time.monotonic() < deadline
+                if is_first:
+                    refusal = admit(
+                        self._connection,
+                        self._context,
+                        new.execution_id,
+                        self._leases,
+                        now,
+                        is_within_life=is_within_life,
+                    )
+                else:
+                    refusal = may_send(
+                        switch=switch_in_force(self._connection, self._home),
+                        purpose="complete",
+                        has_leases=holds_all(self._connection, self._leases),
+                        is_within_life=is_within_life,
+                    )
                 return refusal if refusal is not None else orders.write_intent(self._connection, new)
         except psycopg.errors.LockNotAvailable:
             end_readers(self._connection, None)
             return Refusal(RefusalReason.STALE_BOOK, "the decision outlived its books waiting for a lock")
-
-    def _is_within_limits(self, new: orders.NewIntent) -> bool:
-        limits = current_limits(self._connection, self._context.settings)
-        used = tied_up(self._connection, self._context.mode)
-        market = used.by_market_e6.get((new.venue, new.market_id), 0)
-        return (
-            new.size_e6 <= limits.order_contracts_e6
-            and market + new.reserved_e6 <= limits.market_e6 + _CENT_E6
-            and used.total_e6 + new.reserved_e6 <= limits.total_e6 + _CENT_E6
-        )
 
     async def _send(
         self, gateway: Gateway, prepared: PreparedOrder, order_id: int, expires_at: datetime
@@ -196,7 +202,6 @@ class LastCheck:
             purpose=self.purpose,
             has_leases=has_leases,
             is_within_life=time.monotonic() < self.deadline,
-            is_within_limits=True,
         )
         if refusal is not None:
             raise HeldBack(refusal)
@@ -219,7 +224,7 @@ def reserved_e6(spec: OrderSpec) -> int:
     """Return the most cash an order can take: price and fees of a buy, the fees of a sale."""
     if spec.spend_e6 is not None:
         return spec.spend_e6 + spend_fee_bound_e6(spec.spend_e6, spec.target.schedule)
-    fee = fee_bound_e6(_dearest_price(spec), spec.size_e6, spec.target.schedule, fills=_MOST_FILLS)
+    fee = fee_bound_e6(_dearest_price(spec), spec.size_e6, spec.target.schedule, fills=MOST_FILLS)
     return fee + (cash_e6_of(spec.limit_price_e4, spec.size_e6, paying=True) if spec.action == "buy" else 0)
 
 

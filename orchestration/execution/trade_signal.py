@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from datetime import UTC, datetime
 
 import psycopg
 
+from orchestration.execution.decide.gate.registry import judge
 from orchestration.execution.decide.hedge import Finish, Plan
 from orchestration.execution.decide.plan import (
     Decision,
@@ -22,7 +22,9 @@ from orchestration.execution.decide.plan import (
     plan_to_json,
     trade_request,
 )
-from orchestration.execution.decide.risk_checks import OpeningFacts, Refusal, may_open
+from orchestration.execution.decide.risk_checks import Refusal
+from orchestration.execution.gate.admission import Asked, load_pots, read_facts, write_judgement
+from orchestration.execution.gate.readings import refresh_cash
 from orchestration.execution.run_execution import ExecutionRun, fetch_books
 from orchestration.execution.trading_context import TradingContext
 from streams.logs import get_logger
@@ -30,19 +32,14 @@ from streams.market.errors import StreamsError
 from streams.market.trading import (
     ExecutionRow,
     ExecutionState,
-    MarketGroup,
-    MarketInfo,
     RefusalReason,
     Signal,
     Target,
 )
-from streams.market.units import CASH_SCALE
 from streams.storage.database import ROW_REFUSED, Connection
-from streams.storage.kill_files import switch_in_force
 from streams.storage.store import executions
 from streams.storage.store.leases import Lease, acquire, process_holder, release
 from streams.storage.store.market_groups import load_group, load_market_infos
-from streams.storage.store.orders import count_unresolved_on
 from streams.storage.store.risk import current_limits, tied_up
 from streams.storage.store.signals import NewRefusal, load_signal, write_refusal
 
@@ -55,16 +52,6 @@ class TradeResult:
     execution_id: int | None = None
     state: ExecutionState | None = None
     refusal: Refusal | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Opportunity:
-    """A signal with all that was read for it. `leases` is None when another run holds one of its markets."""
-
-    signal: Signal
-    group: MarketGroup
-    markets: Mapping[str, MarketInfo]
-    leases: Sequence[Lease] | None
 
 
 class SignalTrader:
@@ -143,9 +130,13 @@ class SignalTrader:
         request = trade_request(signal, group, markets)
         if isinstance(request, Refusal):
             return self._refuse(signal.signal_id, request)
-        refusal = may_open(self._opening_facts(_Opportunity(signal, group, markets, leases), request))
-        if refusal is not None:
-            return self._refuse(signal.signal_id, refusal)
+        # What is refused anyway asks no venue; whoever passes is judged once more, under locks, with its first intent.
+        asked = Asked(signal, group, {key: markets[key] for key, _ in request.legs}, leases is not None)
+        now = datetime.now(UTC)
+        judgement = judge(read_facts(self._connection, self._context, asked, now))
+        if judgement.refusal is not None:
+            write_judgement(self._connection, self._context, asked, judgement, now)
+            return self._refuse(signal.signal_id, judgement.refusal)
         decided_at = datetime.now(UTC)
         decision = await self._decide(request)
         if isinstance(decision, Refusal):
@@ -198,44 +189,17 @@ class SignalTrader:
             held.append(lease)
         return held
 
-    def _opening_facts(self, found: _Opportunity, request: TradeRequest) -> OpeningFacts:
-        mode, group = self._context.mode, found.group
-        markets = [found.markets[key] for key, _ in request.legs]
-        used = tied_up(self._connection, mode)
-        return OpeningFacts(
-            switch=switch_in_force(self._connection, self._settings.home_dir),
-            is_trading_on=self._settings.trading_mode != "off",
-            is_tradable=group.is_tradable and all(market.status == "open" for market in markets),
-            is_pair=group.is_pair,
-            pair_state=group.pair_state,
-            is_signal_open=self._is_watched(found.signal) and group.ended_at is None,
-            has_leases=found.leases is not None,
-            unknown_orders=count_unresolved_on(self._connection, [market.key for market in markets], mode),
-            last_execution_at=executions.last_started_at(self._connection, request.group_id, mode),
-            cooldown_s=Decimal(str(self._settings.execution_cooldown_s)),
-            realised_today_e6=used.realised_today_e6,
-            daily_loss_limit_e6=current_limits(self._connection, self._settings).daily_loss_e6,
-            provisional_e6=used.provisional_e6,
-            provisional_cap_e6=int(self._settings.provisional_cap_usd * CASH_SCALE),
-            closes_at=[market.close_time for market in markets],
-            closing_margin_s=self._settings.closing_margin_s,
-            now=datetime.now(UTC),
-        )
-
-    def _is_watched(self, signal: Signal) -> bool:
-        """Whether the signal is open, and its monitor has written it lately: one that died closes nothing."""
-        age = datetime.now(UTC) - signal.updated_at
-        return signal.closed_at is None and age < timedelta(seconds=self._settings.lease_ttl_s)
-
     async def _decide(self, request: TradeRequest) -> Decision | Refusal:
         targets = [request.targets[key] for key, _ in request.legs]
         venues = {target.venue for target in targets}
         if any(venue not in self._context.gateways for venue in venues):
             return Refusal(RefusalReason.VENUE_UNAVAILABLE, "no account on one of the venues")
-        cash = {venue: await self._context.gateways[venue].cash_by_shard() for venue in sorted(venues)}
+        await refresh_cash(self._connection, self._context, sorted(venues), lambda: datetime.now(UTC))
         books = await fetch_books(self._context, targets)
         limits = current_limits(self._connection, self._settings)
-        used = tied_up(self._connection, self._context.mode)
+        used = tied_up(self._connection, self._context.mode, datetime.now(UTC))
+        pots = load_pots(self._connection, self._context.mode)
+        cash = {venue: {pot.shard: pot.free_e6 for pot in pots.get(venue, ())} for venue in sorted(venues)}
         return decide(request, books, Headroom(limits, used, cash, self._context.policy))
 
     def _refuse(self, signal_id: int, refusal: Refusal, execution_id: int | None = None) -> TradeResult:

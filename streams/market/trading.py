@@ -103,7 +103,10 @@ class LimitValues:
 
 @dataclass(frozen=True, slots=True)
 class TiedUp:
-    """Cash (1e-6 dollar) in open executions and in reservations of unresolved orders."""
+    """Cash (1e-6 dollar) in open executions, with what they and unresolved orders hold back.
+
+    What a hedge holds back besides its legs counts in each of its markets, and once in the sums.
+    """
 
     by_market_e6: Mapping[tuple[str, str], int]
     by_group_e6: Mapping[str, int]
@@ -132,7 +135,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class MarketInfo:
-    """What must be known of a market to trade it. `settlement_e4` is what one YES pays, None until known."""
+    """What must be known of a market to trade it. `settlement_e4` is what one YES pays, None until known.
+
+    `text_hash` is over its texts as they are now.
+    """
 
     venue: Venue
     market_id: str
@@ -141,6 +147,8 @@ class MarketInfo:
     close_time: datetime | None
     expected_settle_time: datetime | None
     settlement_e4: int | None
+    event_id: str = ""
+    text_hash: str = ""
 
     @property
     def key(self) -> str:

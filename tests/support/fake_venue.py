@@ -213,19 +213,28 @@ def fake_settings(**more: Any) -> Settings:
     return Settings(venues="sandbox", **(quick | more))
 
 
-def seed_group(connection: Connection, *, kind: str = "pair") -> None:
+def markets_of(number: int) -> tuple[str, str]:
+    """The markets of a group by its number: Kalshi's and Polymarket's."""
+    return f"KXTEST-{number}", f"0xtest{number}"
+
+
+def seed_group(
+    connection: Connection, *, kind: str = "pair", number: int = 1, fees: tuple[str, str] = ("1", "0.04")
+) -> None:
+    """Write a pair of markets, approved, and its group; `fees`: Kalshi's multiplier and Polymarket's rate."""
+    kalshi_market, polymarket_market = markets_of(number)
     now = datetime.now(UTC)
     terms = {
-        "kalshi": {"fee_schedule": {"fee_type": "quadratic", "fee_multiplier": "1"}},
+        "kalshi": {"fee_schedule": {"fee_type": "quadratic", "fee_multiplier": fees[0]}},
         "polymarket": {
-            "fee_schedule": {"rate": "0.04", "exponent": "1", "taker_only": True},
+            "fee_schedule": {"rate": fees[1], "exponent": "1", "taker_only": True},
             "min_size_e6": 5_000_000,
             "min_notional_e6": 1_000_000,
             "yes_token": "1",
             "no_token": "2",
         },
     }
-    for venue, market in (("kalshi", KALSHI_MARKET), ("polymarket", POLYMARKET_MARKET)):
+    for venue, market in (("kalshi", kalshi_market), ("polymarket", polymarket_market)):
         version = connection.execute(
             """INSERT INTO raw.market_versions (venue, market_id, version_hash, text_hash, event_id, title, outcomes,
                    close_time, status, terms, payload, seen_at)
@@ -242,20 +251,21 @@ def seed_group(connection: Connection, *, kind: str = "pair") -> None:
     connection.execute(
         """INSERT INTO trading.pairs (pair_id, kalshi_market_id, polymarket_market_id, relation, polarity,
                kalshi_text_hash, polymarket_text_hash, environment)
-           VALUES ('p1', %s, %s, 'equivalent', 'aligned', 't', 't', 'sandbox')""",
-        (KALSHI_MARKET, POLYMARKET_MARKET),
+           VALUES (%s, %s, %s, 'equivalent', 'aligned', 't', 't', 'sandbox')""",
+        (f"p{number}", kalshi_market, polymarket_market),
     )
-    approve(connection)
-    keys = [f"kalshi:{KALSHI_MARKET}", f"polymarket:{POLYMARKET_MARKET}"]
+    approve(connection, pair_id=f"p{number}")
+    keys = [f"kalshi:{kalshi_market}", f"polymarket:{polymarket_market}"]
     connection.execute(
         """INSERT INTO trading.groups (group_id, kind, title, markets, outcomes, is_tradable, environment)
-           VALUES ('g1', %s, 'Will it?', %s, %s, true, 'sandbox')""",
+           VALUES (%s, %s, 'Will it?', %s, %s, true, 'sandbox')""",
         (
+            f"g{number}",
             kind,
             Jsonb(
                 [
-                    {"venue": "kalshi", "market_id": KALSHI_MARKET},
-                    {"venue": "polymarket", "market_id": POLYMARKET_MARKET},
+                    {"venue": "kalshi", "market_id": kalshi_market},
+                    {"venue": "polymarket", "market_id": polymarket_market},
                 ]
             ),
             Jsonb([keys, []]),
@@ -263,24 +273,27 @@ def seed_group(connection: Connection, *, kind: str = "pair") -> None:
     )
 
 
-def approve(connection: Connection, decision: str = "approve", text_hash: str = "t") -> None:
+def approve(connection: Connection, decision: str = "approve", text_hash: str = "t", pair_id: str = "p1") -> None:
     connection.execute(
         """INSERT INTO trading.pair_decisions (pair_id, decision, decided_by, kalshi_text_hash, polymarket_text_hash,
-               environment) VALUES ('p1', %s, 'tester', %s, 't', 'sandbox')""",
-        (decision, text_hash),
+               environment) VALUES (%s, %s, 'tester', %s, 't', 'sandbox')""",
+        (pair_id, decision, text_hash),
     )
 
 
-def seed_signal(connection: Connection, number: int, *, kalshi: str = "yes", polymarket: str = "no") -> int:
+def seed_signal(
+    connection: Connection, number: int, *, kalshi: str = "yes", polymarket: str = "no", group: int = 1
+) -> int:
+    kalshi_market, polymarket_market = markets_of(group)
     row = connection.execute(
         """INSERT INTO trading.signals (group_id, leg_set, shard, environment, is_tradable, opened_at, open_edge_usd,
                peak_edge_usd, last_edge_usd, contracts_e6, cost_e6, fee_e6, profit_e6, updated_at)
-           VALUES ('g1', %s, 0, 'sandbox', true, now(), 0.05, 0.05, 0.05, 1, 1, 1, 1, now()) RETURNING signal_id""",
-        (f"set{number}",),
+           VALUES (%s, %s, 0, 'sandbox', true, now(), 0.05, 0.05, 0.05, 1, 1, 1, 1, now()) RETURNING signal_id""",
+        (f"g{group}", f"set{number}"),
     ).fetchone()
     assert row is not None
     for leg, (venue, market, outcome) in enumerate(
-        (("kalshi", KALSHI_MARKET, kalshi), ("polymarket", POLYMARKET_MARKET, polymarket))
+        (("kalshi", kalshi_market, kalshi), ("polymarket", polymarket_market, polymarket))
     ):
         connection.execute(
             """INSERT INTO trading.signal_legs (signal_id, leg_no, venue, market_id, outcome, limit_price_e4, size_e6)

@@ -1,4 +1,4 @@
-"""Maintenance of the database: partitions ahead; old partitions, segment files and Dagster's past gone."""
+"""Maintenance of the database: partitions ahead; old partitions, decisions, segment files and Dagster's past gone."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -12,6 +12,7 @@ from orchestration.tags import BATCH
 from streams.storage.database import Connection
 from streams.storage.partitions import FAR_DAY, delete_old_segments, drop_old_partitions, ensure_partitions, far_days
 from streams.storage.store.alerts import clear_other_alerts
+from streams.storage.store.gate.decisions import forget_decisions
 
 _DAYS_AHEAD = 3
 
@@ -19,7 +20,7 @@ _DAYS_AHEAD = 3
 @dg.op
 @retried
 def keep_partitions(context: dg.OpExecutionContext, platform: PlatformResource) -> None:
-    """Make the next days' partitions and drop those older than the retention, with the segment files of old days."""
+    """Make the next days' partitions and drop those older than the retention, with old segment files and decisions."""
     settings = platform.settings()
     now = datetime.now(UTC)
     today = now.date()
@@ -27,6 +28,7 @@ def keep_partitions(context: dg.OpExecutionContext, platform: PlatformResource) 
     def keep(connection: Connection) -> tuple[list[str], list[str], int]:
         made = ensure_partitions(connection, today, _DAYS_AHEAD)
         dropped = drop_old_partitions(connection, today, settings.raw_retention_days)
+        forget_decisions(connection, now - timedelta(days=settings.gate_retention_days))
         clear_other_alerts(connection, FAR_DAY, [f"{FAR_DAY}:{day}" for day in far_days(connection, today)])
         return made, dropped, delete_old_segments(connection, now - timedelta(hours=settings.segment_retention_hours))
 

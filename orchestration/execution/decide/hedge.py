@@ -62,6 +62,8 @@ class Plan:
     exposure_budget_e6_s: int
     dust_e6: int
     """Exposure that is too small to be traded away is accepted up to this, and written down."""
+    loss_bound_e6: int = 0
+    """The most the whole hedge may lose; 0 in plans of before there was one."""
 
     @property
     def market_keys(self) -> list[str]:

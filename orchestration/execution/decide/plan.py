@@ -7,12 +7,13 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
+from orchestration.execution.decide.gate.reservation import HedgeReservation, loss_bound_e6, reservation_of
 from orchestration.execution.decide.hedge import LegBook, Plan, PlanLeg
 from orchestration.execution.decide.risk_checks import Refusal
 from orchestration.opportunities.bundles import LegKey, guaranteed_payoff_e4
 from orchestration.opportunities.edges import Edge, Offer
 from orchestration.opportunities.outcomes import InvalidSet, OutcomeCase, normal_cases, parse_outcomes
-from orchestration.opportunities.sizing import Cap, size_bundle
+from orchestration.opportunities.sizing import Cap, Sized, size_bundle
 from streams.market.book import Book
 from streams.market.documents import JsonDocument
 from streams.market.events import BookSnapshot, Levels
@@ -33,6 +34,8 @@ _CAP_REASONS = {
     "below_minimum": RefusalReason.BELOW_MINIMUM,
     "depth": RefusalReason.BELOW_MINIMUM,
 }
+_SPARED = ("limit_market", "limit_pair", "limit_total", "balance")
+"""Caps that must also hold what a hedge holds back besides its legs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ class PlanPolicy:
         exposure_budget_e6_s: Most exposure times seconds before a leg that is short is abandoned.
         dust_e6: Exposure that is accepted because no order can trade it away.
         provisional_cap_e6: Most cash in fills that are not confirmed.
+        loss_cap_e6: Most one hedge may lose, whatever it should earn.
     """
 
     exit_edge_usd: Decimal
@@ -66,6 +70,7 @@ class PlanPolicy:
     exposure_budget_e6_s: int
     dust_e6: int
     provisional_cap_e6: int
+    loss_cap_e6: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,13 +160,7 @@ def decide(request: TradeRequest, books: Mapping[str, BookSnapshot], headroom: H
     offers = [offer_of(request.targets[key], outcome, books[key]) for key, outcome in legs]
     payoff = guaranteed_payoff_e4(legs, request.cases)
     policy = headroom.policy
-    sized = size_bundle(
-        offers,
-        payoff,
-        threshold_e4=int(policy.exit_edge_usd * PRICE_SCALE),
-        max_contracts_e6=headroom.limits.order_contracts_e6,
-        caps=_caps(request, legs, headroom),
-    )
+    sized = _sized(request, legs, offers, payoff, headroom)
     if sized.edge is None:
         reason = _CAP_REASONS.get(sized.binding, RefusalReason.ERROR)
         top = sum(offer.levels[0][0] for offer in offers if offer.levels)
@@ -173,6 +172,38 @@ def decide(request: TradeRequest, books: Mapping[str, BookSnapshot], headroom: H
     if sized.edge.profit_e6 < policy.min_profit_e6:
         return Refusal(RefusalReason.EDGE_GONE, f"locked profit would be ${cash_decimal(sized.edge.profit_e6)}")
     return Decision(_plan(request, legs, sized.edge, policy), sized.edge, sized.binding)
+
+
+def _sized(
+    request: TradeRequest, legs: Sequence[LegKey], offers: Sequence[Offer], payoff: int, headroom: Headroom
+) -> Sized:
+    """Return the largest size whose whole reservation is within every cap."""
+    caps, policy = _caps(request, legs, headroom), headroom.policy
+    narrowed = list(caps)
+    while True:
+        sized = size_bundle(
+            offers,
+            payoff,
+            threshold_e4=int(policy.exit_edge_usd * PRICE_SCALE),
+            max_contracts_e6=headroom.limits.order_contracts_e6,
+            caps=narrowed,
+        )
+        if sized.edge is None:
+            return sized
+        held = reservation_of(_plan(request, legs, sized.edge, policy), request.targets)
+        passed = [index for index, cap in enumerate(caps) if _taken_e6(held, cap) > cap.cash_e6]
+        if not passed:
+            return sized
+        for index in passed:
+            # what is held back beyond the walk's cost shrinks with the size, so each turn narrows by what is too much
+            more = _taken_e6(held, caps[index]) - caps[index].cash_e6
+            used = sum(sized.edge.legs[leg].cost_e6 + sized.edge.legs[leg].fee_bound_e6 for leg in caps[index].legs)
+            narrowed[index] = replace(caps[index], cash_e6=min(narrowed[index].cash_e6, used - more))
+
+
+def _taken_e6(held: HedgeReservation, cap: Cap) -> int:
+    """Return what a reservation takes of a cap."""
+    return sum(held.legs[index].cash_e6 for index in cap.legs) + (held.spare_e6 if cap.name in _SPARED else 0)
 
 
 def _gone_or_small(offers: Sequence[Offer], payoff: int, policy: PlanPolicy) -> RefusalReason:
@@ -248,6 +279,7 @@ def _plan(request: TradeRequest, legs: Sequence[LegKey], edge: Edge, policy: Pla
         exposure_budget_e6=policy.exposure_budget_e6,
         exposure_budget_e6_s=policy.exposure_budget_e6_s,
         dust_e6=policy.dust_e6,
+        loss_bound_e6=loss_bound_e6(edge.profit_e6, policy.loss_cap_e6),
     )
 
 

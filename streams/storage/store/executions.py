@@ -153,10 +153,12 @@ def load_ended(connection: Connection, mode: str) -> list[EndedExecution]:
     )
 
 
-def last_started_at(connection: Connection, group_id: str, mode: str) -> datetime | None:
-    """Return when the last execution of a market group began, None if there was none."""
+def last_started_at(connection: Connection, group_id: str, mode: str, besides: int | None = None) -> datetime | None:
+    """Return when the last execution of a market group began, None if there was none besides that one."""
     row = connection.execute(
-        "SELECT max(started_at) AS at FROM trading.executions WHERE group_id = %s AND mode = %s", (group_id, mode)
+        """SELECT max(started_at) AS at FROM trading.executions
+           WHERE group_id = %s AND mode = %s AND execution_id IS DISTINCT FROM %s""",
+        (group_id, mode, besides),
     ).fetchone()
     return row["at"] if row else None
 

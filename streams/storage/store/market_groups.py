@@ -108,12 +108,38 @@ def count_tradable_without_approval(connection: Connection) -> int:
     )
 
 
+def has_changed_text(connection: Connection, group: MarketGroup) -> bool | None:
+    """Whether a market of a pair says something else by now than its pair, on which a decision stands.
+
+    None where a text cannot be compared: the pair or a market of it is not known.
+    """
+    hashes = {
+        row["key"]: row["text_hash"]
+        for row in connection.execute(
+            """SELECT s.venue || ':' || s.market_id AS key, v.text_hash
+               FROM raw.market_state AS s JOIN raw.market_versions AS v USING (version_id)
+               WHERE (s.venue || ':' || s.market_id) = ANY(%s)""",
+            (group.market_keys,),
+        )
+    }
+    ids = {market.venue: market.market_id for market in group.markets}
+    row = connection.execute(
+        """SELECT kalshi_text_hash, polymarket_text_hash FROM trading.pairs
+           WHERE kalshi_market_id = %s AND polymarket_market_id = %s""",
+        (ids.get(Venue.KALSHI), ids.get(Venue.POLYMARKET)),
+    ).fetchone()
+    if row is None or len(hashes) < len(group.markets):
+        return None
+    return any(hashes[market.key] != row[f"{market.venue}_text_hash"] for market in group.markets)
+
+
 def load_market_infos(connection: Connection, keys: Sequence[str]) -> dict[str, MarketInfo]:
     """Return what is known of markets by "venue:market_id"; unknown ones are left out."""
     found = fetch_all(
         connection,
         _market_info,
-        """SELECT v.venue, v.market_id, v.terms, s.status, v.close_time, v.expected_settle_time, s.settlement_e4
+        """SELECT v.venue, v.market_id, v.terms, s.status, v.close_time, v.expected_settle_time, s.settlement_e4,
+               v.event_id, v.text_hash
            FROM raw.market_state AS s JOIN raw.market_versions AS v USING (version_id)
            WHERE (s.venue || ':' || s.market_id) = ANY(%s)""",
         (list(keys),),

@@ -181,28 +181,30 @@ def current_limits(connection: Connection, settings: Settings) -> LimitValues:
     )
 
 
-def tied_up(connection: Connection, mode: str) -> TiedUp:
-    """Return what open executions of a mode have cost so far, with the reservations of unresolved orders."""
+def tied_up(connection: Connection, mode: str, now: datetime) -> TiedUp:
+    """Return what open executions of a mode have cost so far, with what they and unresolved orders hold back."""
     rows = connection.execute(
-        """SELECT group_id, venue, market_id, tied_up_e6 AS cash_e6, unconfirmed_e6 FROM trading.exposure
-           WHERE mode = %s""",
+        """SELECT group_id, venue, market_id, greatest(0, sum(spent_e6 + reserved_e6 + spare_e6))::bigint AS market_e6,
+               greatest(0, sum(spent_e6 + reserved_e6 + CASE WHEN is_first THEN spare_e6 ELSE 0 END))::bigint
+                   AS group_e6,
+               sum(unconfirmed_e6)::bigint AS unconfirmed_e6
+           FROM trading.stakes WHERE mode = %s GROUP BY group_id, venue, market_id""",
         (mode,),
     ).fetchall()
     by_market: dict[tuple[str, str], int] = {}
     by_group: dict[str, int] = {}
     for row in rows:
-        cash = int(row["cash_e6"])
         key = (row["venue"], row["market_id"])
-        by_market[key] = by_market.get(key, 0) + cash
-        by_group[row["group_id"]] = by_group.get(row["group_id"], 0) + cash
-    provisional = sum(int(row["unconfirmed_e6"]) for row in rows)
-    return TiedUp(by_market, by_group, sum(by_group.values()), provisional, _today(connection, mode))
+        by_market[key] = by_market.get(key, 0) + row["market_e6"]
+        by_group[row["group_id"]] = by_group.get(row["group_id"], 0) + row["group_e6"]
+    provisional = sum(row["unconfirmed_e6"] for row in rows)
+    return TiedUp(by_market, by_group, sum(by_group.values()), provisional, _today(connection, mode, now))
 
 
-def _today(connection: Connection, mode: str) -> int:
+def _today(connection: Connection, mode: str, now: datetime) -> int:
     return fetch_int(
         connection,
         """SELECT coalesce(sum(realised_e6), 0)::bigint FROM trading.day_totals
-           WHERE mode = %s AND day = trading.utc_day(now())""",
-        (mode,),
+           WHERE mode = %s AND day = trading.utc_day(%s)""",
+        (mode, now),
     )

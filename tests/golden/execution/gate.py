@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import product
 
-from tests.golden.execution import stage
+from tests.golden.execution import stage_gate as stage
 from tests.golden.execution.stage import Plain
 
 ALLOWED: Plain = {
@@ -14,8 +14,10 @@ ALLOWED: Plain = {
     "is_tradable": True,
     "is_pair": True,
     "pair_state": "approved",
+    "has_text_changed": False,
     "is_signal_open": True,
     "has_leases": True,
+    "is_within_life": True,
     "unknown_orders": 0,
     "last_execution_s_ago": None,
     "cooldown_s": "5",
@@ -25,6 +27,14 @@ ALLOWED: Plain = {
     "provisional_cap_e6": 500_000_000,
     "closes_in_s": [3_600, None],
     "closing_margin_s": 60,
+    # 50 contracts at 0.45 + 0.53 with a loss bound of a dollar, and nothing else at stake
+    "legs": [["kalshi", 2, "K", 50_000_000, 23_368_250], ["polymarket", None, "P", 50_000_000, 26_999_000]],
+    "loss_bound_e6": 1_000_000,
+    "unwind_fee_e6": 880_050,
+    "limits_e6": {"order": 50_000_000, "market": 200_000_000, "pair": 300_000_000, "total": 2_000_000_000},
+    "used_e6": {"market": 0, "pair": 0, "total": 0},
+    "pots": [["kalshi", 0, 0, 1, 0], ["kalshi", 2, 60_000_000, 1, 0], ["polymarket", None, 60_000_000, 1, 0]],
+    "cash_max_age_s": "15",
 }
 OPENING: list[Plain] = [
     {},
@@ -43,11 +53,14 @@ OPENING: list[Plain] = [
     {"pair_state": "lapsed"},
     {"pair_state": "lapsed", "is_tradable": False},
     {"is_pair": False, "pair_state": None},
-    {"is_pair": False, "pair_state": "rejected"},
+    {"is_pair": False, "pair_state": "rejected", "has_text_changed": None},
+    {"has_text_changed": True},
+    {"has_text_changed": None},
     {"is_signal_open": False},
     {"is_signal_open": None},
     {"has_leases": False},
     {"has_leases": False, "is_signal_open": False},
+    {"is_within_life": False},
     {"unknown_orders": None},
     {"unknown_orders": 1},
     {"unknown_orders": 3, "has_leases": False},
@@ -58,14 +71,15 @@ OPENING: list[Plain] = [
     {"last_execution_s_ago": 60},
     {"last_execution_s_ago": 1, "cooldown_s": "0"},
     {"last_execution_s_ago": -1},
-    {"realised_today_e6": None},
+    {"used_e6": None},
     {"realised_today_e6": -99_999_999},
     {"realised_today_e6": -100_000_000},
-    {"realised_today_e6": -250_000_000, "provisional_e6": None},
+    {"realised_today_e6": -250_000_000, "provisional_e6": 600_000_000},
     {"realised_today_e6": 0, "daily_loss_limit_e6": 0},
-    {"provisional_e6": None},
-    {"provisional_e6": 499_999_999},
-    {"provisional_e6": 500_000_000},
+    {"provisional_e6": 473_001_000},
+    {"provisional_e6": 473_001_001},
+    {"provisional_e6": 499_999_999, "legs": None},
+    {"provisional_e6": 500_000_000, "legs": None},
     {"closes_in_s": [59, 3_600]},
     {"closes_in_s": [60, 60]},
     {"closes_in_s": [3_600, -5]},
@@ -74,20 +88,33 @@ OPENING: list[Plain] = [
     {"closes_in_s": [59], "closing_margin_s": 30},
     {"closes_in_s": [10], "provisional_e6": 900_000_000},
     {"switch": "pause", "pair_state": "lapsed", "closes_in_s": [1]},
+    {"limits_e6": None},
+    {"limits_e6": {"order": 49_990_000, "market": 200_000_000, "pair": 300_000_000, "total": 2_000_000_000}},
+    {"limits_e6": {"order": 50_000_000, "market": 28_879_049, "pair": 300_000_000, "total": 2_000_000_000}},
+    {"limits_e6": {"order": 50_000_000, "market": 28_879_050, "pair": 300_000_000, "total": 2_000_000_000}},
+    {"limits_e6": {"order": 50_000_000, "market": 200_000_000, "pair": 52_247_299, "total": 2_000_000_000}},
+    {"limits_e6": {"order": 50_000_000, "market": 200_000_000, "pair": 300_000_000, "total": 60_000_000}},
+    {
+        "limits_e6": {"order": 50_000_000, "market": 200_000_000, "pair": 300_000_000, "total": 60_000_000},
+        "used_e6": {"market": 0, "pair": 0, "total": 52_247_300},
+    },
+    {"used_e6": {"market": 171_120_950, "pair": 0, "total": 0}},
+    {"used_e6": {"market": 171_120_951, "pair": 0, "total": 0}},
+    {"pots": None},
+    {"pots": []},
+    {"pots": [["kalshi", 2, 60_000_000, 15.5, 0], ["polymarket", None, 60_000_000, 1, 0]]},
+    {"pots": [["kalshi", 2, 60_000_000, 1, 0], ["polymarket", None, 28_879_049, 1, 0]]},
+    {"pots": [["kalshi", 2, 60_000_000, 1, 0], ["polymarket", None, 28_879_050, 1, 0]]},
+    {"pots": [["kalshi", 0, 60_000_000, 1, 0], ["polymarket", None, 60_000_000, 1, 0]]},
+    {"pots": [["kalshi", None, 60_000_000, 1, 34_751_701], ["polymarket", None, 60_000_000, 1, 0]]},
 ]
 
 
 def rows() -> Iterator[Plain]:
     """Give the answer to each situation; `but` is what differs from the allowed one."""
     for change in OPENING:
-        yield {"asked": "may anything open", "but": change, **stage.gate_opening({**ALLOWED, **change})}
+        yield {"asked": "may a hedge open", "but": change, **stage.gate_opening({**ALLOWED, **change})}
     for switch, purpose in product((None, "run", "pause", "reduce", "kill"), ("open", "complete", "unwind", "flatten")):
-        for leases, life, limits in product((True, False), repeat=3):
-            facts = {
-                "switch": switch,
-                "purpose": purpose,
-                "has_leases": leases,
-                "is_within_life": life,
-                "is_within_limits": limits,
-            }
+        for leases, life in product((True, False), repeat=2):
+            facts = {"switch": switch, "purpose": purpose, "has_leases": leases, "is_within_life": life}
             yield {"asked": "may one order leave", **facts, **stage.gate_sending(facts)}

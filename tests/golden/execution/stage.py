@@ -6,8 +6,7 @@ A change of names or structure is followed here; the scripts and the stored answ
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from datetime import UTC, datetime
 from typing import Any
 
 from orchestration.execution.decide.flatten import Bound, flatten_step, floor_of
@@ -37,7 +36,7 @@ from orchestration.execution.decide.ledger import (
 from orchestration.execution.decide.market_account import Lot, MarketAccount, Result, missing_entries
 from orchestration.execution.decide.plan import Headroom, decide, plan_from_json, plan_to_json, trade_request
 from orchestration.execution.decide.postings import Entry, cash_of
-from orchestration.execution.decide.risk_checks import OpeningFacts, Refusal, may_open, may_send
+from orchestration.execution.decide.risk_checks import Refusal
 from orchestration.execution.trading_context import TradingContext
 from orchestration.opportunities.bundles import find_bundles
 from orchestration.opportunities.documents import calc_answer, edges_answer
@@ -140,25 +139,7 @@ def _step(plan: Plan, step: Step) -> Plain:
     return {"kind": "wait", "why": step.why}
 
 
-# -- gate --------------------------------------------------------------------------------------------------------------
-
-
-def gate_opening(facts: Plain) -> Plain:
-    """Return whether something may open; times are given in seconds from now."""
-    values = dict(facts)
-    ago, closes = values.pop("last_execution_s_ago"), values.pop("closes_in_s")
-    values["last_execution_at"] = None if ago is None else NOW - timedelta(seconds=ago)
-    values["closes_at"] = [None if seconds is None else NOW + timedelta(seconds=seconds) for seconds in closes]
-    values["cooldown_s"] = Decimal(values["cooldown_s"])
-    return _answer(may_open(OpeningFacts(**values, now=NOW)))
-
-
-def gate_sending(facts: Plain) -> Plain:
-    """Return whether one order may leave."""
-    return _answer(may_send(**facts))
-
-
-def _answer(refusal: Refusal | None) -> Plain:
+def answer(refusal: Refusal | None) -> Plain:
     if refusal is None:
         return {"answer": "pass"}
     return {"answer": "refused", "reason": str(refusal.reason), "detail": refusal.detail}
@@ -184,6 +165,7 @@ def settings_of(values: Plain) -> Settings:
         "limit_pair_usd": "300",
         "limit_total_usd": "2000",
         "limit_daily_loss_usd": "100",
+        "trade_loss_cap_usd": "10",
         "trading_mode": "live",
         "execution_max_s": 120.0,
         "execution_cooldown_s": 0,
@@ -208,7 +190,7 @@ def plan(case: Plain) -> Plain:
         markets,
     )
     if isinstance(found, Refusal):
-        return _answer(found)
+        return answer(found)
     books = {
         key: BookSnapshot(Venue(key.split(":")[0]), key.split(":")[1], list(book["bids"]), list(book["asks"]))
         for key, book in case["books"].items()
@@ -220,7 +202,7 @@ def plan(case: Plain) -> Plain:
     policy = TradingContext(settings_of(case["settings"]), "live", {}).policy
     decision = decide(found, books, Headroom(LimitValues(**case["limits"]), tied, cash, policy))
     if isinstance(decision, Refusal):
-        return _answer(decision)
+        return answer(decision)
     decided = _edge(decision.edge)
     return {"answer": "plan", "binding": decision.binding, "plan": plan_to_json(decision.plan), "edge": decided}
 

@@ -57,6 +57,7 @@ TRADING = {
     "executions": "execution_id",
     "execution_events": "execution_id, event_id",
     "refusals": "refusal_id",
+    "reservations": "execution_id, leg_no",
     "intents": "intent_id",
     "orders": "order_id",
     "fills": "order_id, venue_fill_id",

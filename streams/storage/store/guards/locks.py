@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal
 
@@ -64,8 +65,26 @@ def hold_market(connection: Connection, venue: str, market_id: str) -> None:
 
 
 def hold_account(connection: Connection, venue: str, mode: str) -> None:
-    """Take the lock of a simulated account until the end of the transaction; before that of a market."""
-    _hold_named(connection, f"account:{mode}:{venue}")
+    """Take the lock of an account until the end of the transaction; before that of a market."""
+    _hold_named(connection, account_lock(venue, mode))
+
+
+def hold_all(connection: Connection, names: Collection[str]) -> None:
+    """Take locks by their names until the end of the transaction, in alphabetical order; missing rows are made."""
+    wanted = sorted(set(names))
+    lock = "SELECT name FROM trading.locks WHERE name = ANY(%s) ORDER BY name FOR UPDATE"
+    if len(connection.execute(lock, (wanted,)).fetchall()) < len(wanted):
+        connection.execute(
+            "INSERT INTO trading.locks (name) SELECT name FROM unnest(%s::text[]) AS name ORDER BY name"
+            " ON CONFLICT DO NOTHING",
+            (wanted,),
+        )
+        connection.execute(lock, (wanted,))
+
+
+def account_lock(venue: str, mode: str) -> str:
+    """Return the name of the lock of an account."""
+    return f"account:{mode}:{venue}"
 
 
 def _hold_named(connection: Connection, name: str) -> None:

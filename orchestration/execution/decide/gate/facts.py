@@ -1,0 +1,97 @@
+"""What the gate knows when it decides, all of it read in the transaction that writes the first intent. PURE.
+
+None means that something could not be read, which refuses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from orchestration.execution.decide.gate.reservation import HedgeReservation
+from streams.market.identity import Venue
+from streams.market.trading import LimitValues, PairState, SwitchState, TiedUp
+
+
+@dataclass(frozen=True, slots=True)
+class GatePolicy:
+    """The settings that checks compare with.
+
+    Attributes:
+        provisional_cap_e6: Most cash in fills that are not confirmed.
+        cash_max_age_s: Oldest reading of an account's cash that is believed.
+    """
+
+    is_trading_on: bool
+    cooldown_s: Decimal
+    provisional_cap_e6: int
+    closing_margin_s: int
+    cash_max_age_s: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class CashPot:
+    """What one pot of an account holds.
+
+    Attributes:
+        shard: None where the venue has one pot.
+        read_e6: As the venue said.
+        read_at: When it was asked.
+        taken_e6: What was spent since, or is held back by other hedges.
+    """
+
+    venue: Venue
+    shard: int | None
+    read_e6: int
+    read_at: datetime
+    taken_e6: int
+
+    @property
+    def free_e6(self) -> int:
+        """What a new hedge may use."""
+        return self.read_e6 - self.taken_e6
+
+
+@dataclass(frozen=True, slots=True)
+class GateFacts:
+    """Everything the checks read.
+
+    Attributes:
+        pair_state: Of a pair group; None with `is_pair` means that there is no decision to be found.
+        has_text_changed: A text of a market is another one than the decision on it was made on.
+        is_tradable: The group may be traded and all its markets are open.
+        is_within_life: The decision is young enough for its orders to leave.
+        hedge: What is to be held back; None while nothing is decided yet, before books are read.
+        pots: By venue.
+    """
+
+    now: datetime
+    policy: GatePolicy
+    limits: LimitValues | None
+    used: TiedUp | None
+    switch: SwitchState | None
+    is_tradable: bool | None
+    is_pair: bool
+    pair_state: PairState | None
+    has_text_changed: bool | None
+    is_signal_open: bool | None
+    has_leases: bool
+    is_within_life: bool
+    unknown_orders: int | None
+    last_execution_at: datetime | None
+    closes_at: Sequence[datetime | None]
+    group_id: str = ""
+    hedge: HedgeReservation | None = None
+    pots: Mapping[Venue, Sequence[CashPot]] | None = None
+
+
+def pot_of(pots: Sequence[CashPot], shard: int | None) -> CashPot | None:
+    """Return the pot that pays for a market's orders; where its shard is not known, the one with the least in it."""
+    if not pots:
+        return None
+    for pot in pots:
+        if pot.shard is None or pot.shard == shard:
+            return pot
+    return min(pots, key=lambda pot: pot.free_e6) if shard is None else None

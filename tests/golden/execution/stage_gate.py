@@ -1,0 +1,80 @@
+"""Another module that knows internals: plain situations become what the gate reads, and its judgement plain again."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+from orchestration.execution.decide.gate.facts import CashPot, GateFacts, GatePolicy
+from orchestration.execution.decide.gate.registry import judge
+from orchestration.execution.decide.gate.reservation import HedgeReservation, ReservedLeg
+from orchestration.execution.decide.risk_checks import may_send
+from streams.market.identity import Venue
+from streams.market.trading import LimitValues, TiedUp
+from tests.golden.execution.stage import NOW, Plain, answer
+
+
+def gate_opening(facts: Plain) -> Plain:
+    """Return whether a hedge may open, and which checks say no; times are given in seconds from now."""
+    found = judge(gate_facts(facts))
+    refusing = [check.name for check, finding in found.findings if finding.verdict == "refuse"]
+    return {**answer(found.refusal), "refusing": refusing}
+
+
+def gate_facts(facts: Plain) -> GateFacts:
+    """Return what the gate reads in a situation."""
+    ago, closes, limits, used = (
+        facts[name] for name in ("last_execution_s_ago", "closes_in_s", "limits_e6", "used_e6")
+    )
+    as_they_are = ("switch", "is_tradable", "is_pair", "pair_state", "has_text_changed", "is_signal_open", "has_leases",
+                   "is_within_life", "unknown_orders")  # fmt: skip
+    return GateFacts(
+        **{name: facts[name] for name in as_they_are},
+        now=NOW,
+        policy=GatePolicy(
+            is_trading_on=facts["is_trading_on"],
+            cooldown_s=Decimal(facts["cooldown_s"]),
+            provisional_cap_e6=facts["provisional_cap_e6"],
+            closing_margin_s=facts["closing_margin_s"],
+            cash_max_age_s=Decimal(facts["cash_max_age_s"]),
+        ),
+        limits=None
+        if limits is None
+        else LimitValues(
+            limits["order"], limits["market"], limits["pair"], limits["total"], facts["daily_loss_limit_e6"]
+        ),
+        used=None
+        if used is None
+        else TiedUp(
+            {("kalshi", "K"): used["market"], ("polymarket", "P"): used["market"]},
+            {"g1": used["pair"]},
+            used["total"],
+            facts["provisional_e6"],
+            facts["realised_today_e6"],
+        ),
+        last_execution_at=None if ago is None else NOW - timedelta(seconds=ago),
+        closes_at=[None if seconds is None else NOW + timedelta(seconds=seconds) for seconds in closes],
+        group_id="g1",
+        hedge=None
+        if facts["legs"] is None
+        else HedgeReservation(
+            tuple(ReservedLeg(number, Venue(venue), *leg) for number, (venue, *leg) in enumerate(facts["legs"])),
+            facts["loss_bound_e6"],
+            facts["unwind_fee_e6"],
+        ),
+        pots=None
+        if facts["pots"] is None
+        else {
+            venue: [
+                CashPot(venue, shard, cash, NOW - timedelta(seconds=age), taken)
+                for name, shard, cash, age, taken in facts["pots"]
+                if name == venue
+            ]
+            for venue in Venue
+        },
+    )
+
+
+def gate_sending(facts: Plain) -> Plain:
+    """Return whether one order may leave."""
+    return answer(may_send(**facts))
