@@ -273,13 +273,16 @@ class Settings(SignIn, Places):
         200, ge=10, le=60_000, description="Time between two reads of an order that is not resolved."
     )
     unknown_absent_after_s: float = Field(
-        10.0, gt=0, le=86_400, description="An order the venue still does not know after this time never arrived."
-    )
-    absent_recheck_s: float = Field(
-        120.0,
-        ge=0,
+        30.0,
+        gt=0,
         le=86_400,
-        description="An order that never arrived is looked for this much longer, in case it did.",
+        description="An order never arrived at Kalshi if two whole lists that reach this far past its sending lack it.",
+    )
+    polymarket_absent_after_s: float = Field(
+        120.0,
+        gt=0,
+        le=86_400,
+        description="An order never arrived at Polymarket if it and its trades are twice not there after this time.",
     )
     kill_wait_s: float = Field(
         2.0,

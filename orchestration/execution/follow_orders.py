@@ -1,20 +1,26 @@
-"""Following orders: reads until the venue has said its last word, and what they bring written down."""
+"""Following orders: reads until the venue has said its last word, and what they bring written down.
+
+What an order's absence is proven by stands in `decide.absence`; how far the proof has come stands in the order's row,
+so that whoever follows it next goes on from there.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
 
 from orchestration.execution.booking import record_fill
+from orchestration.execution.decide import absence
 from orchestration.execution.late_fills import reopen_late
 from orchestration.execution.trading_context import TradingContext
 from orchestration.execution.venues.gateway import OrderKey, OrderReading
 from streams.logs import get_logger
 from streams.market.errors import StreamsError
-from streams.market.trading import ABSENT, OrderRow, OrderState, Target
+from streams.market.trading import ABSENT, BootTime, OrderRow, OrderState, OrderWatch, Target
 from streams.storage.database import Connection
 from streams.storage.discovered.sweeps import keep_unreadable
 from streams.storage.store import orders
+from streams.storage.store.hedges import watches
 from streams.storage.store.ledger import lock_market
 from streams.storage.store.settlement import load_settlement
 
@@ -22,12 +28,11 @@ _CENT_E6 = 10_000
 
 
 class OrderFollower:
-    """Follows the orders of one execution on one connection; remembers how often a venue did not know an order."""
+    """Follows the orders of one execution on one connection."""
 
     def __init__(self, connection: Connection, context: TradingContext) -> None:
         self._connection = connection
         self._context = context
-        self._absent: dict[int, int] = {}
         self._log = get_logger()
 
     async def resolve(self, rows: Sequence[OrderRow], targets: Mapping[str, Target]) -> None:
@@ -36,38 +41,51 @@ class OrderFollower:
             if order.state == "prepared":
                 orders.update_order(self._connection, order.order_id, "expired", reason="it was never sent")
                 continue
-            reading = await self._read(order, targets)
-            if reading is not None:
-                self.record(order, reading)
+            await self._look(order, targets[order.market_key])
 
     async def recheck(self, rows: Sequence[OrderRow], targets: Mapping[str, Target]) -> None:
-        """Read orders that were abandoned as never seen once more; one that has filled reopens its execution."""
+        """Look once more for orders that count as never seen; one that is there after all reopens its execution."""
         for order in rows:
-            reading = await self._read(order, targets)
-            if reading is not None and (reading.is_found or reading.fills):
-                self.record(order, reading)
-                self._log.warning("an abandoned order is there", order_id=order.order_id)
+            await self._look(order, targets[order.market_key])
 
-    async def _read(self, order: OrderRow, targets: Mapping[str, Target]) -> OrderReading | None:
-        """Ask the venue for an order, cancelled first if it rests; None when it cannot be asked."""
-        gateway = self._context.gateways[order.venue]
-        key = order_key(order, targets[order.market_key])
+    async def _look(self, order: OrderRow, target: Target) -> None:
+        """Ask the venue for an order and write what it says; what rests is cancelled."""
+        gateway, key = self._context.gateways[order.venue], order_key(order, target)
+        now, after_s = self._context.boot_clock(), self._context.absent_after_s(order.venue)
+        watch = absence.begun(watches.load_watch(self._connection, order.order_id), now)
         try:
             reading = await gateway.read(key)
+            if not reading.is_found and not reading.fills and absence.may_prove(watch, now, after_s):
+                reading = await gateway.search(key, watches.load_siblings(self._connection, order))
             if reading.status == "resting":
+                # What is read right after this may come from before it: the next look ends nothing yet.
+                watch = replace(watch, cancelled=now)
+                watches.save_watch(self._connection, watch)
                 await gateway.cancel(key)
-                reading = await gateway.read(key)
         except StreamsError as error:
             self._log.warning("an order could not be read", order_id=order.order_id, error=str(error))
             keep_unreadable(self._connection, order.venue, error)
-            return None
-        return reading
+            self._note_look(replace(watch, looked=now), now)
+            return
+        if reading.is_found or reading.fills:
+            watch = absence.shown(watch, now)
+            is_early = absence.may_be_older_than_cancel(watch, now)
+            with self._connection.transaction():
+                watches.save_watch(self._connection, watch)
+                self.record(order, replace(reading, is_final=False) if is_early else reading)
+        else:
+            self._record_absence(order, absence.not_shown(watch, now, after_s, reading.behind_s), now)
+
+    def _note_look(self, watch: OrderWatch, now: BootTime) -> None:
+        """Write how far the looking has come; more than once a second that is left out where nothing else changes."""
+        stored = watches.load_watch(self._connection, watch.order_id)
+        if replace(watch, looked=stored.looked) != stored or absence.due_in_s(stored, now) <= 0:
+            watches.save_watch(self._connection, watch)
 
     def record(self, order: OrderRow, reading: OrderReading) -> None:
-        """Write what a venue says about an order: fills, their ledger entries, the order's state."""
-        if not reading.is_found and not reading.fills:
-            self._record_absence(order)
-            return
+        """Write what a venue says about an order that it shows: fills, their ledger entries, the order's state."""
+        if order.was_abandoned:
+            self._log.warning("an abandoned order is there", order_id=order.order_id)
         with self._connection.transaction():
             lock_market(self._connection, order.venue, order.market_id)
             for fill in reading.fills:
@@ -86,20 +104,17 @@ class OrderFollower:
                 paid = load_settlement(self._connection, self._context.mode, order.venue, order.market_id)
                 reopen_late(self._connection, order.execution_id, is_paid=paid is not None)
 
-    def _record_absence(self, order: OrderRow) -> None:
-        """An order that the venue does not know, long after it was sent and asked for twice, never arrived.
-
-        One that the venue has answered with its id has arrived, however long its reads do not show it.
-        """
-        order_id = order.order_id
-        if order.venue_order_id is not None:
-            return
-        self._absent[order_id] = self._absent.get(order_id, 0) + 1
-        is_old = datetime.now(UTC) - order.left_at > timedelta(seconds=self._context.settings.unknown_absent_after_s)
-        if is_old and self._absent[order_id] > 1:
-            orders.update_order(self._connection, order_id, "expired", reason=ABSENT)
-        elif order.state != "unknown":
-            orders.update_order(self._connection, order_id, "unknown", reason="the venue does not show it yet")
+    def _record_absence(self, order: OrderRow, watch: OrderWatch, now: BootTime) -> None:
+        """Write that the venue does not show an order; once that is proven, it never arrived."""
+        with self._connection.transaction():
+            self._note_look(watch, now)
+            if order.was_abandoned:
+                return
+            if absence.is_absent(watch):
+                orders.update_order(self._connection, order.order_id, "expired", reason=ABSENT)
+            elif order.state != "unknown" and order.venue_order_id is None:
+                reason = "the venue does not show it yet"
+                orders.update_order(self._connection, order.order_id, "unknown", reason=reason)
 
 
 def order_key(order: OrderRow, target: Target) -> OrderKey:

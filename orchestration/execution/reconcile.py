@@ -3,6 +3,9 @@
 Executions nobody works on any more are continued to their end; unknown orders are read; provisional fills are followed
 until they are confirmed or failed, and a failed one reopens its execution. So does a fill of an order that was
 abandoned because its venue did not know it: what it brought too much is sold.
+
+Whoever reconciles holds the account's lease, so that an order is looked for by one reader at a time, as often as its
+age asks for and without an end.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from dataclasses import dataclass
 
 import psycopg
 
+from orchestration.execution.decide import absence
 from orchestration.execution.decide.execution_detail import execution_detail
 from orchestration.execution.decide.hedge import holdings, locked_e6, order_facts, unmatched_e6
 from orchestration.execution.follow_orders import OrderFollower
@@ -19,11 +23,20 @@ from orchestration.execution.trade_signal import SignalTrader
 from orchestration.execution.trading_context import TradingContext
 from streams.logs import get_logger
 from streams.market.errors import TransientError
-from streams.market.trading import ExecutionRow, ExecutionState
+from streams.market.trading import BootTime, ExecutionRow, ExecutionState
 from streams.storage.database import ROW_REFUSED, Connection
 from streams.storage.store import executions, orders
 from streams.storage.store.alerts import clear_alert, raise_alert
-from streams.storage.store.leases import LeaseLost, release, release_dead
+from streams.storage.store.hedges import watches
+from streams.storage.store.leases import (
+    Lease,
+    LeaseLost,
+    acquire,
+    heartbeat,
+    process_holder,
+    release,
+    release_dead,
+)
 
 
 @dataclass(slots=True)
@@ -37,11 +50,63 @@ class Reconciled:
     failed: int = 0
 
 
-async def reconcile(connection: Connection, context: TradingContext, run_id: str) -> Reconciled:
-    """Bring every execution that is not finished, or whose orders or fills are not final, up to what the venues say."""
+def account_lease(mode: str) -> str:
+    """Return the name of the lease under which the account of a trading mode is reconciled."""
+    return f"reconcile:{mode}"
+
+
+def looks_due(connection: Connection, mode: str, now: BootTime, *, since_s: float = 0.0) -> list[watches.WatchedOrder]:
+    """Return the orders that are to be looked for and were to be so `since_s` seconds ago."""
+    return [
+        order
+        for order in watches.load_watched(connection, mode)
+        if absence.due_in_s(order.watch, now, is_given_up=order.is_given_up) <= -since_s
+    ]
+
+
+async def reconcile(
+    connection: Connection, context: TradingContext, run_id: str, *, with_provisional: bool = True
+) -> Reconciled:
+    """Bring every execution that is not finished, or whose orders or fills are not final, up to what the venues say.
+
+    Where another process holds the account's lease nothing is done.
+
+    Args:
+        connection: Where the rows are.
+        context: Whose they are.
+        run_id: Of the run that does it.
+        with_provisional: Ask for fills that are not final, too.
+    """
     result = Reconciled()
+    name = account_lease(context.mode)
+    release_dead(connection, name)
+    ttl_s = context.settings.lease_ttl_s
+    lease = acquire(connection, name, process_holder(), run_id, ttl_s, is_renewable=False)
+    if lease is None:
+        result.busy += 1
+        return result
+    try:
+        await _reconcile(connection, context, run_id, result, lease, with_provisional=with_provisional)
+    except LeaseLost:
+        get_logger().warning("another process reconciles now", lease=name)
+    finally:
+        release(connection, lease)
+    return result
+
+
+async def _reconcile(
+    connection: Connection,
+    context: TradingContext,
+    run_id: str,
+    result: Reconciled,
+    lease: Lease,
+    *,
+    with_provisional: bool,
+) -> None:
     trader = SignalTrader(connection, context, run_id)
-    for row in executions.load_unfinished(connection, context.mode, context.settings.absent_recheck_s):
+    due = {order.execution_id for order in looks_due(connection, context.mode, context.boot_clock())}
+    for row in executions.load_unfinished(connection, context.mode, due, with_provisional=with_provisional):
+        heartbeat(connection, lease)
         try:
             await _reconcile_one(connection, context, trader, row, result)
         except Exception as error:  # whatever one execution fails with, the others are worked on
@@ -49,7 +114,6 @@ async def reconcile(connection: Connection, context: TradingContext, run_id: str
                 raise
             result.failed += 1
             _note_failure(connection, row, error)
-    return result
 
 
 def _note_failure(connection: Connection, row: ExecutionRow, error: Exception) -> None:
@@ -79,8 +143,9 @@ async def _reconcile_one(
         targets = targets_of(connection, plan)
         follower = OrderFollower(connection, context)
         was_open = executions.load_execution(connection, execution_id).is_open
-        absent = orders.load_absent(connection, execution_id, context.settings.absent_recheck_s)
-        await follower.recheck(absent, targets)
+        due = {order.watch.order_id for order in looks_due(connection, context.mode, context.boot_clock())}
+        given_up = [order for order in orders.load_given_up(connection, execution_id) if order.order_id in due]
+        await follower.recheck(given_up, targets)
         if not was_open:
             await follower.resolve(orders.load_to_follow(connection, execution_id), targets)
             result.followed += 1

@@ -22,7 +22,7 @@ from orchestration.execution.decide.hedge import Place, PlanLeg
 from orchestration.execution.decide.risk_checks import Refusal, may_send
 from orchestration.execution.gate.admission import LOCK_WAIT_S, admit
 from orchestration.execution.trading_context import TradingContext
-from orchestration.execution.venues.gateway import Gateway, HeldBack, OrderSpec, PreparedOrder
+from orchestration.execution.venues.gateway import Gateway, HeldBack, OrderExists, OrderSpec, PreparedOrder
 from streams.logs import get_logger
 from streams.market.errors import (
     InvalidAmount,
@@ -132,7 +132,7 @@ class OrderSender:
     async def _send(
         self, gateway: Gateway, prepared: PreparedOrder, order_id: int, expires_at: datetime
     ) -> Refusal | None:
-        if not orders.mark_sent(self._connection, order_id):
+        if not orders.mark_sent(self._connection, order_id, datetime.now(UTC), self._context.boot_clock()):
             orders.update_order(self._connection, order_id, "expired", reason="it was never sent")
             return Refusal(RefusalReason.STALE_BOOK, "the decision outlived its books before its order left")
         first = True
@@ -142,6 +142,9 @@ class OrderSender:
                 answer = await gateway.send(prepared)
             except HeldBack as held:
                 return self._held_back(order_id, held.refusal, was_sent=not first)
+            except OrderExists as error:
+                orders.update_order(self._connection, order_id, "unknown", reason=str(error), is_seen=True)
+                return None
             except OutcomeUnknown as error:
                 get_logger().warning("outcome of an order is unknown", order_id=order_id, error=str(error))
                 if first and datetime.now(UTC) < expires_at:

@@ -7,10 +7,11 @@ from datetime import timedelta
 from decimal import Decimal
 
 from orchestration.execution.operator_commands import obey
-from orchestration.execution.reconcile import Reconciled, reconcile
+from orchestration.execution.reconcile import Reconciled, looks_due, reconcile
 from orchestration.execution.settlement import Balance, Settled, compare_balances, ensure_deposits, settle
 from orchestration.execution.trading_context import TradingContext
 from orchestration.execution.venues.gateway import Gateway
+from streams.boot_clock import boot_now
 from streams.logs import get_logger
 from streams.market.errors import IncompleteList, StreamsError
 from streams.market.identity import Venue
@@ -28,7 +29,7 @@ from streams.storage.store.alerts import (
     raise_alert,
 )
 from streams.storage.store.ledger import account_totals, compact_totals
-from streams.storage.store.settlement import awaited_redemptions, due_work, overdue_markets, restated_results
+from streams.storage.store.settlement import YOUNG_S, awaited_redemptions, due_work, overdue_markets, restated_results
 
 _BALANCE_EVERY_S = 30
 _OVERDUE = timedelta(days=1)
@@ -183,10 +184,6 @@ async def _count_open(connection: Connection, gateway: Gateway) -> int:
 
 def why_due(connection: Connection, settings: Settings) -> str:
     """Return why a settlement cycle is due now, empty when nothing is."""
-    due = due_work(
-        connection,
-        settings.trading_mode,
-        absent_within_s=settings.absent_recheck_s,
-        balances_every_s=_BALANCE_EVERY_S,
-    )
-    return ", ".join(due.reasons)
+    due = due_work(connection, settings.trading_mode, balances_every_s=_BALANCE_EVERY_S)
+    looks = looks_due(connection, settings.trading_mode, boot_now(), since_s=YOUNG_S)
+    return ", ".join([*due.reasons, *(["looks"] if looks else [])])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,9 +18,10 @@ from orchestration.execution.venues.kalshi import KalshiGateway
 from orchestration.execution.venues.paper import ASSUMED_ROUND_TRIPS_MS, PaperGateway, PaperSources, books_read_at
 from orchestration.execution.venues.paper_matching import DRAW_SCALE, paper_profile
 from orchestration.execution.venues.polymarket import PolymarketGateway
+from streams.boot_clock import boot_now
 from streams.market.errors import ConfigurationError
 from streams.market.identity import Venue
-from streams.market.trading import Target
+from streams.market.trading import BootTime, Target
 from streams.market.units import CASH_SCALE, PRICE_SCALE
 from streams.market.venue_traits import TRAITS
 from streams.settings import Settings, check_intent
@@ -36,12 +37,16 @@ _FEWEST_MEASURED = 20
 
 @dataclass(frozen=True, slots=True)
 class TradingContext:
-    """Who trades for whom: the settings, the trading mode, a gateway per venue, and who tells news of our orders."""
+    """Who trades for whom: the settings, the trading mode, a gateway per venue, and who tells news of our orders.
+
+    `boot_clock`: the clock that nobody sets, by which orders of unknown fate are waited for.
+    """
 
     settings: Settings
     mode: str
     gateways: Mapping[Venue, Gateway]
     news: OrderNews = field(default_factory=NoNews)
+    boot_clock: Callable[[], BootTime] = boot_now
 
     @property
     def environment(self) -> str:
@@ -51,6 +56,11 @@ class TradingContext:
     def payout_step_e6(self, venue: Venue) -> int:
         """Return the step to which a venue rounds down what it pays for a market; 1 where it pays exactly."""
         return int(self.settings.kalshi_payout_step * CASH_SCALE) if TRAITS[venue].rounds_payouts else 1
+
+    def absent_after_s(self, venue: Venue) -> float:
+        """Return how long after its sending an order that a venue does not show may first count as absent."""
+        settings = self.settings
+        return settings.unknown_absent_after_s if venue is Venue.KALSHI else settings.polymarket_absent_after_s
 
     @property
     def policy(self) -> PlanPolicy:

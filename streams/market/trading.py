@@ -222,6 +222,57 @@ class Signal:
     legs: tuple[SignalLeg, ...]
 
 
+# -- looking for orders ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class BootTime:
+    """A moment on the clock that nobody sets: milliseconds since a boot of a machine, whose name stands beside it."""
+
+    boot: str
+    ms: int
+
+    def since_ms(self, earlier: BootTime | None) -> int | None:
+        """Return the milliseconds since an earlier moment; None where it is of another boot, or no earlier one."""
+        if earlier is None or earlier.boot != self.boot or earlier.ms > self.ms:
+            return None
+        return self.ms - earlier.ms
+
+
+@dataclass(frozen=True, slots=True)
+class OrderWatch:
+    """How far the looking for an order has come. All its times are of one boot, that of `since`.
+
+    Attributes:
+        since: When it was sent, or, after a reboot, when it was first looked for again; None: nobody has looked yet.
+        looked: When it was last looked for.
+        absent_reads: Complete lists of the venue, read past the waiting time, that did not show it.
+        is_seen: The venue has shown it, or said that it has it: it can never be absent again.
+        cancelled: When its cancel was last asked for.
+    """
+
+    order_id: int
+    venue: Venue
+    since: BootTime | None = None
+    looked: BootTime | None = None
+    absent_reads: int = 0
+    is_seen: bool = False
+    cancelled: BootTime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Siblings:
+    """Our other orders on a market by their venue's ids, to judge a list by that does not show the one looked for.
+
+    Attributes:
+        known: All of them: whatever else is listed there may be the one looked for.
+        must_show: Those of the same days that have filled: a list without one of them is not whole.
+    """
+
+    known: frozenset[str] = frozenset()
+    must_show: frozenset[str] = frozenset()
+
+
 # -- executions, orders and fills --------------------------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ from orchestration.execution.venues.gateway import (
     AwaitedMarket,
     OpenOrder,
     OrderAnswer,
+    OrderExists,
     OrderKey,
     OrderReading,
     OrderSpec,
@@ -26,7 +27,7 @@ from streams.market.errors import OutcomeUnknown, Refused
 from streams.market.events import BookSnapshot
 from streams.market.fees import KalshiFeeSchedule, KalshiOrderFees, taker_fee_e6
 from streams.market.identity import Venue
-from streams.market.trading import NewFill, Target
+from streams.market.trading import NewFill, Siblings, Target
 from streams.market.units import cash_e6_of
 from streams.settings import Settings
 from streams.storage.database import Connection
@@ -87,7 +88,7 @@ class FakeVenue:
         assert row is not None, "an order left without its row"
         assert row["state"] == "sent"
         if order.client_order_id in self._orders:
-            raise Refused("order_already_exists")
+            raise OutcomeUnknown("timeout") if self._orders[order.client_order_id]["hidden"] else OrderExists("409")
         if self._is("reject"):
             raise Refused("insufficient_balance")
         if self._is("lost_request"):
@@ -171,6 +172,9 @@ class FakeVenue:
         )
         return OrderReading(True, is_final=True, venue_order_id=key.client_order_id, fills=fills, status="done")
 
+    async def search(self, key: OrderKey, siblings: Siblings) -> OrderReading:
+        return OrderReading(is_found=False, behind_s=0.0)  # as the reading before it said
+
     async def cancel(self, key: OrderKey) -> None:
         return None
 
@@ -209,7 +213,8 @@ class FakeVenue:
 
 def fake_settings(**more: Any) -> Settings:
     """Settings with short pauses, under which no execution is overdue however slow the machine is."""
-    quick = {"execution_max_s": 120.0, "order_poll_ms": 10, "unknown_absent_after_s": 0.4, "execution_cooldown_s": 0}
+    quick = {"execution_max_s": 120.0, "order_poll_ms": 10, "execution_cooldown_s": 0}
+    quick |= {"unknown_absent_after_s": 0.2, "polymarket_absent_after_s": 0.2}
     return Settings(venues="sandbox", **(quick | more))
 
 
@@ -321,6 +326,11 @@ def make_context(
 ) -> tuple[TradingContext, dict[Venue, FakeVenue]]:
     venues = {venue: FakeVenue(venue, connection, seed + index, faults) for index, venue in enumerate(Venue)}
     return TradingContext(settings, "live", venues), venues
+
+
+def look_again(connection: Connection) -> None:
+    """Let all orders that are looked for be due, as if the last look were long ago."""
+    connection.execute("UPDATE trading.orders SET watch_looked_ms = NULL")
 
 
 def rows(connection: Connection, sql: str) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from orchestration.execution.settlement import ensure_deposits
 from orchestration.execution.settlement_cycle import CycleResult, run_cycle
 from orchestration.execution.trade_signal import SignalTrader, TradeResult
 from orchestration.execution.trading_context import open_trading_context
+from orchestration.execution.unknown_orders.looking import look_on
 from orchestration.resources import PlatformResource
 from orchestration.tags import STATE_TAG, TRADE
 from streams.logs import configure_logs
@@ -176,7 +177,9 @@ def settle_and_reconcile(context: dg.OpExecutionContext, platform: PlatformResou
 
 async def _settle(connection: Connection, platform: PlatformResource, run_id: str) -> CycleResult:
     async with open_trading_context(platform.settings(), connection) as trading:
-        return await run_cycle(connection, trading, run_id)
+        result = await run_cycle(connection, trading, run_id)
+        await look_on(connection, trading, run_id)
+        return result
 
 
 @dg.job(

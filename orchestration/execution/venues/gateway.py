@@ -16,10 +16,10 @@ from typing import Protocol
 
 from orchestration.execution.decide.risk_checks import Refusal
 from streams.market.documents import JsonDocument
-from streams.market.errors import StreamsError, TransientError
+from streams.market.errors import OutcomeUnknown, StreamsError, TransientError
 from streams.market.events import BookSnapshot
 from streams.market.identity import Outcome, Venue
-from streams.market.trading import Action, NewFill, Target
+from streams.market.trading import Action, NewFill, Siblings, Target
 
 _ASKED_BY_LOT = 20
 _UNANSWERED_MAX = 3
@@ -35,6 +35,10 @@ class HeldBack(StreamsError):
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(f"{refusal.reason}: {refusal.detail}" if refusal.detail else str(refusal.reason))
         self.refusal = refusal
+
+
+class OrderExists(OutcomeUnknown):
+    """The venue says that it has an order of this id already: only reads tell what became of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +116,8 @@ class OrderReading:
         is_final: No more of it can fill.
         filled_e6: Contracts filled as the order says, None where only its fills say it.
         fills: All its fills that can be seen; may still lag behind `filled_e6`.
+        behind_s: Of a search that did not find it: how far the lists, which were read to their end, may lie behind the
+            venue's present (seconds). None: they were not whole, or how old they are is not known.
     """
 
     is_found: bool
@@ -120,6 +126,7 @@ class OrderReading:
     filled_e6: int | None = None
     fills: tuple[NewFill, ...] = ()
     status: str = ""
+    behind_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,11 +219,19 @@ class Gateway(Protocol):
         Raises:
             HeldBack: If the check says so; nothing has left then.
             Refused: It was refused, or killed because there was nothing to take: the end, and nothing filled.
-            OutcomeUnknown: It may have filled; also where the venue says that it has such an order already.
+            OrderExists: If the venue says that it has such an order already.
+            OutcomeUnknown: It may have filled.
         """
 
     async def read(self, key: OrderKey) -> OrderReading:
         """Ask the venue what became of an order."""
+
+    async def search(self, key: OrderKey, siblings: Siblings) -> OrderReading:
+        """Look for an order that `read` does not find in everything the venue lists, to the end of its lists.
+
+        Raises:
+            StreamsError: If a list could not be read, or not all of it: nothing is known then.
+        """
 
     async def cancel(self, key: OrderKey) -> None:
         """Ask for a cancel of what may rest; no error when there is nothing to cancel."""

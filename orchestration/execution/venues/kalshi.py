@@ -15,6 +15,7 @@ from orchestration.execution.venues.gateway import (
     AwaitedMarket,
     OpenOrder,
     OrderAnswer,
+    OrderExists,
     OrderKey,
     OrderReading,
     OrderSpec,
@@ -23,18 +24,20 @@ from orchestration.execution.venues.gateway import (
     PreparedOrder,
     to_ask_by_name,
 )
-from streams.market.errors import IncompleteList, NotFound, OutcomeUnknown, Refused, StreamsError
+from streams.market.errors import IncompleteList, NotFound, Refused, StreamsError
 from streams.market.events import BookSnapshot
 from streams.market.fees import KalshiFeeSchedule, KalshiOrderFees
 from streams.market.identity import Venue
-from streams.market.trading import NewFill, Target
+from streams.market.trading import NewFill, Siblings, Target
 from streams.market.units import PRICE_ONE_E4, cash_e6_of
 from streams.venues.kalshi.rest.client import KalshiClient
 from streams.venues.kalshi.types.orders import FillState as KalshiFill
 from streams.venues.kalshi.types.orders import OrderState, order_request
 from streams.venues.kalshi.types.portfolio import SettlementState
 
-_CLOCK_SLACK = timedelta(seconds=30)
+_CLOCK_SLACK = timedelta(days=1)
+"""Lists are read from this long before an order was sent: a clock that was set wrong then hides nothing."""
+_EXISTS = "order_already_exists"
 # Ended orders stay in Kalshi's live list for two weeks, fills for two months or more; younger ones are never archived.
 _ARCHIVED_AFTER = timedelta(days=1)
 _LATELY = timedelta(days=1)
@@ -76,8 +79,8 @@ class KalshiGateway:
         try:
             answer = await self._client.send_order(str(order.request["body"]).encode(), order.last_check)
         except Refused as refused:
-            if refused.code == "order_already_exists":
-                raise OutcomeUnknown(str(refused), (order.client_order_id,)) from refused
+            if refused.code == _EXISTS:
+                raise OrderExists(str(refused), (order.client_order_id,)) from refused
             raise
         return of_kalshi(answer, order.spec)
 
@@ -87,8 +90,37 @@ class KalshiGateway:
         Only words that are known to end an order make the reading final.
         """
         found = await self._find(key)
-        if found is None:
-            return OrderReading(is_found=False)
+        return OrderReading(is_found=False) if found is None else await self._reading(found, key)
+
+    async def search(self, key: OrderKey, siblings: Siblings) -> OrderReading:
+        """Look for the order among all orders and fills of its market, after asking how far these lists reach.
+
+        They prove nothing where they lack an order that they must show, or show a fill of an order that is not known:
+        fills do not carry our own id.
+        """
+        behind_s = await self._client.user_data_behind_s()
+        listed = await self._listed_orders(key)
+        for order in listed:
+            if _is_ours(order, key):
+                return await self._reading(order, key)
+        fills = await self._client.fills(market_id=key.target.market_id, min_ts=_since(key))
+        ids = {order.order_id for order in listed}
+        is_whole = siblings.must_show <= ids and {fill.order_id for fill in fills} <= ids | siblings.known
+        return OrderReading(is_found=False, behind_s=behind_s if is_whole else None)
+
+    async def _listed_orders(self, key: OrderKey) -> list[OrderState]:
+        """Return all orders of the market that are listed, the archived ones where ours may be among them.
+
+        Raises:
+            IncompleteList: If one of them cannot be read and ours is not among the others.
+        """
+        listed = await self._whole(key, self._client.orders(market_id=key.target.market_id))
+        if not any(_is_ours(order, key) for order in listed) and _may_be_archived(key):
+            listed += await self._whole(key, self._client.historical_orders(market_id=key.target.market_id))
+        return listed
+
+    async def _reading(self, found: OrderState, key: OrderKey) -> OrderReading:
+        """Return what an order of the list says, with its fills."""
         fills = await self._fills(found, key)
         is_buy = key.action == "buy"
         computed = _computed_fees(fills, key)
@@ -127,8 +159,7 @@ class KalshiGateway:
             return
 
     async def _find(self, key: OrderKey) -> OrderState | None:
-        since = int((key.sent_at - _CLOCK_SLACK).timestamp())
-        found = await self._among(key, self._client.orders(market_id=key.target.market_id, min_ts=since))
+        found = await self._among(key, self._client.orders(market_id=key.target.market_id, min_ts=_since(key)))
         if found is not None or not _may_be_archived(key):
             return found
         cutoff = (await self._client.historical_cutoff()).orders_at
@@ -137,10 +168,14 @@ class KalshiGateway:
         return await self._among(key, self._client.historical_orders(market_id=key.target.market_id))
 
     async def _among(self, key: OrderKey, listed: Awaitable[Sequence[OrderState]]) -> OrderState | None:
-        """Return our order among those of a list.
+        """Return our order among those of a list; errors as for `_whole`."""
+        return next((order for order in await self._whole(key, listed) if _is_ours(order, key)), None)
+
+    async def _whole(self, key: OrderKey, listed: Awaitable[Sequence[OrderState]]) -> list[OrderState]:
+        """Return the orders of a list.
 
         Raises:
-            IncompleteList: If it is not among those that can be read, and others cannot: it may be one of them.
+            IncompleteList: If ours is not among those that can be read, and others cannot: it may be one of them.
         """
         incomplete: IncompleteList | None = None
         orders: Sequence[object]
@@ -148,12 +183,10 @@ class KalshiGateway:
             orders = await listed
         except IncompleteList as error:
             orders, incomplete = error.items, error
-        for order in orders:
-            if isinstance(order, OrderState) and _is_ours(order, key):
-                return order
-        if incomplete is not None:
+        found = [order for order in orders if isinstance(order, OrderState)]
+        if incomplete is not None and not any(_is_ours(order, key) for order in found):
             raise incomplete
-        return None
+        return found
 
     async def _fills(self, order: OrderState, key: OrderKey) -> list[KalshiFill]:
         """Return an order's fills, with those that the live list has given to the archive."""
@@ -255,6 +288,10 @@ def _computed_fees(fills: Sequence[KalshiFill], key: OrderKey) -> dict[tuple[str
 
 def _is_ours(order: OrderState, key: OrderKey) -> bool:
     return order.client_order_id == key.client_order_id and order.market_id == key.target.market_id
+
+
+def _since(key: OrderKey) -> int:
+    return int((key.sent_at - _CLOCK_SLACK).timestamp())
 
 
 def _may_be_archived(key: OrderKey) -> bool:

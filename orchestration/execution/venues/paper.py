@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -40,7 +40,7 @@ from orchestration.execution.venues.paper_matching import (
 from streams.market.errors import Refused
 from streams.market.events import BookSnapshot
 from streams.market.identity import Venue
-from streams.market.trading import LevelTaken, Target
+from streams.market.trading import LevelTaken, Siblings, Target
 
 BookAt = Callable[[Target, datetime], Awaitable[BookSnapshot | None]]
 """Returns a market's book at an instant that may lie ahead; None when there is none."""
@@ -167,6 +167,10 @@ class PaperGateway:
     async def read(self, key: OrderKey) -> OrderReading:
         """Return what was filled, whichever process has sent it; an order that has not arrived is not known."""
         return self._account.reading(key.client_order_id)
+
+    async def search(self, key: OrderKey, siblings: Siblings) -> OrderReading:
+        """Return what was filled; the rows have everything there is, at once."""
+        return replace(await self.read(key), behind_s=0.0)
 
     async def cancel(self, key: OrderKey) -> None:
         """Nothing rests."""

@@ -9,6 +9,7 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -39,7 +40,7 @@ from streams.market.errors import (
 from streams.market.events import BookSnapshot
 from streams.market.fees import maker_fee_e6, taker_fee_e6
 from streams.market.identity import Venue
-from streams.market.trading import FillState, NewFill, Target
+from streams.market.trading import FillState, NewFill, Siblings, Target
 from streams.venues.credentials.keys import PolymarketCredentials
 from streams.venues.polymarket.amounts import limit_amounts, spend_amounts
 from streams.venues.polymarket.chain.calldata import (
@@ -60,7 +61,8 @@ from streams.venues.polymarket.gamma.listings import parse_market
 from streams.venues.polymarket.market_frames import TokenRef
 from streams.venues.polymarket.signing import build_order
 
-_CLOCK_SLACK = timedelta(seconds=30)
+_CLOCK_SLACK = timedelta(days=1)
+"""Trades are read from this long before an order was sent: a clock that was set wrong then hides nothing."""
 _LATELY = timedelta(days=1)
 _TRADE_STATES: dict[str, FillState] = {"CONFIRMED": "confirmed", "FAILED": "failed"}
 # UNMATCHED: marketable, found nothing after its delay, and rests since; it is cancelled like a LIVE one.
@@ -153,23 +155,38 @@ class PolymarketGateway:
 
     async def read(self, key: OrderKey) -> OrderReading:
         """Read the order by its hash (or the id the venue gave it) and its trades by market."""
-        after = int((key.sent_at - _CLOCK_SLACK).timestamp())
+        return (await self._read(key, after=int((key.sent_at - _CLOCK_SLACK).timestamp())))[0]
+
+    async def search(self, key: OrderKey, siblings: Siblings) -> OrderReading:
+        """Look for the order by its hash and among all trades of its market, without a limit of time.
+
+        They prove nothing where they lack a trade of an order that has filled. The venue does not say how far they
+        reach; the waiting time stands for it.
+        """
+        reading, trades = await self._read(key)
+        ids = {fill.order_id.lower() for trade in trades for fill in trade.fills}
+        is_whole = {name.lower() for name in siblings.must_show} <= ids
+        return replace(reading, behind_s=0.0 if is_whole and not reading.is_found else None)
+
+    async def _read(self, key: OrderKey, **filters: Any) -> tuple[OrderReading, list[TradeState]]:
+        """Return what the order and the trades of its market say, and these trades."""
         try:
             order = await self._client.order(_order_id(key))
         except NotFound:
             order = None
         incomplete: IncompleteList | None = None
-        trades: Sequence[object]
+        listed: Sequence[object]
         try:
-            trades = await self._client.trades(market=key.target.market_id, after=after)
+            listed = await self._client.trades(market=key.target.market_id, **filters)
         except IncompleteList as error:
-            trades, incomplete = error.items, error
-        fills = [fill for trade in trades if isinstance(trade, TradeState) for fill in _fills_of(trade, key)]
+            listed, incomplete = error.items, error
+        trades = [trade for trade in listed if isinstance(trade, TradeState)]
+        fills = [fill for trade in trades for fill in _fills_of(trade, key)]
         if incomplete is not None and (order is None or sum(f.contracts_e6 for f in fills) < order.matched_e6):
             raise incomplete  # a trade that cannot be read may be one of ours
         if order is None:
-            return OrderReading(is_found=False, fills=tuple(fills))
-        return OrderReading(
+            return OrderReading(is_found=False, fills=tuple(fills)), trades
+        reading = OrderReading(
             is_found=True,
             is_final=_is_over(order.status),
             venue_order_id=order.order_id,
@@ -177,6 +194,7 @@ class PolymarketGateway:
             fills=tuple(fills),
             status="resting" if order.status in _RESTING else order.status.lower(),
         )
+        return reading, trades
 
     async def cancel(self, key: OrderKey) -> None:
         """Cancel what rests; ids that cannot be cancelled or are not known are left to the next reading."""

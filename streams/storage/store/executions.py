@@ -12,7 +12,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from streams.market.documents import JsonDocument
-from streams.market.trading import ABSENT, ENDED_STATES, OPEN_STATES, UNRESOLVED, ExecutionRow, ExecutionState
+from streams.market.trading import ENDED_STATES, OPEN_STATES, UNRESOLVED, ExecutionRow, ExecutionState
 from streams.storage.database import Connection, fetch_all, fetch_int, fetch_one
 
 _COLUMNS = """e.execution_id, e.signal_id, e.attempt, e.group_id, e.environment, e.mode, e.state, e.run_id, e.epoch,
@@ -112,31 +112,29 @@ def load_execution(connection: Connection, execution_id: int) -> ExecutionRow:
     return row
 
 
-def load_unfinished(connection: Connection, mode: str, absent_within_s: float) -> list[ExecutionRow]:
-    """Return the executions of a mode that are open, or whose orders or fills are not final, in their order.
+def load_unfinished(
+    connection: Connection, mode: str, also: Collection[int] = (), *, with_provisional: bool = True
+) -> list[ExecutionRow]:
+    """Return the executions of a mode that are open or have an order that was never sent, in their order.
 
-    An order that was abandoned because its venue did not know it counts as not final for `absent_within_s` seconds.
+    Args:
+        connection: Where to look.
+        mode: The trading mode.
+        also: Ids of others that are wanted, as those with an order that is to be looked for.
+        with_provisional: Those whose fills are not final too.
     """
     return fetch_all(
         connection,
         _execution,
         f"""SELECT {_COLUMNS} FROM trading.executions AS e WHERE e.mode = %(mode)s AND (
-               e.state = ANY(%(open)s)
+               e.state = ANY(%(open)s) OR e.execution_id = ANY(%(also)s)
                OR EXISTS (SELECT 1 FROM trading.orders AS o JOIN trading.intents AS i USING (intent_id)
-                   WHERE i.execution_id = e.execution_id AND (o.state = ANY(%(unresolved)s)
-                       OR (o.state = 'expired' AND o.reason = %(absent)s
-                           AND o.closed_at > clock_timestamp() - make_interval(secs => %(recheck_s)s))))
-               OR EXISTS (SELECT 1 FROM trading.fills AS f JOIN trading.orders AS o USING (order_id)
+                   WHERE i.execution_id = e.execution_id AND o.state = 'prepared')
+               OR %(provisional)s AND EXISTS (SELECT 1 FROM trading.fills AS f JOIN trading.orders AS o USING (order_id)
                    JOIN trading.intents AS i USING (intent_id)
                    WHERE i.execution_id = e.execution_id AND f.state = 'provisional'))
            ORDER BY e.execution_id""",
-        {
-            "mode": mode,
-            "absent": ABSENT,
-            "recheck_s": absent_within_s,
-            "open": list(OPEN_STATES),
-            "unresolved": list(UNRESOLVED),
-        },
+        {"mode": mode, "open": list(OPEN_STATES), "also": list(also), "provisional": with_provisional},
     )
 
 

@@ -11,7 +11,16 @@ from psycopg.types.json import Jsonb
 
 from streams.market.documents import JsonDocument
 from streams.market.identity import Venue
-from streams.market.trading import ABSENT, UNRESOLVED, FillState, LevelTaken, NewFill, OrderRow, OrderState
+from streams.market.trading import (
+    ABSENT,
+    UNRESOLVED,
+    BootTime,
+    FillState,
+    LevelTaken,
+    NewFill,
+    OrderRow,
+    OrderState,
+)
 from streams.storage.database import Connection, fetch_all, fetch_int, fetch_one
 
 _SELECT = """SELECT o.order_id, i.execution_id, i.leg_no, i.purpose, o.venue, i.market_id, i.outcome, i.action,
@@ -78,28 +87,45 @@ def write_intent(connection: Connection, new: NewIntent) -> int:
     return int(order["order_id"])
 
 
-def mark_sent(connection: Connection, order_id: int) -> bool:
+def mark_sent(connection: Connection, order_id: int, at: datetime, since: BootTime) -> bool:
     """Note, before it happens, that the order leaves; an order without this mark was never sent.
+
+    Args:
+        connection: Where its row is.
+        order_id: The order.
+        at: The present moment.
+        since: The same on the clock that nobody sets: from here on it is waited for.
 
     Returns:
         False, and the order must not leave, when its decision's life is over or another run has expired it meanwhile.
     """
     cursor = connection.execute(
-        """UPDATE trading.orders AS o SET state = 'sent', sent_at = clock_timestamp() FROM trading.intents AS i
-           WHERE i.intent_id = o.intent_id AND o.order_id = %s AND o.state = 'prepared'
-             AND i.expires_at > clock_timestamp()""",
-        (order_id,),
+        """UPDATE trading.orders AS o SET state = 'sent', sent_at = %(at)s, watch_boot = %(boot)s,
+               watch_since_ms = %(ms)s FROM trading.intents AS i
+           WHERE i.intent_id = o.intent_id AND o.order_id = %(order)s AND o.state = 'prepared'
+             AND i.expires_at > %(at)s""",
+        {"order": order_id, "at": at, "boot": since.boot, "ms": since.ms},
     )
     return cursor.rowcount == 1
 
 
 def update_order(
-    connection: Connection, order_id: int, state: OrderState, *, venue_order_id: str | None = None, reason: str = ""
+    connection: Connection,
+    order_id: int,
+    state: OrderState,
+    *,
+    venue_order_id: str | None = None,
+    reason: str = "",
+    is_seen: bool = False,
 ) -> None:
-    """Note what is known of an order now; its filled amounts follow from its fills that did not fail."""
+    """Note what is known of an order now; its filled amounts follow from its fills that did not fail.
+
+    `is_seen`: the venue has it, whether or not it has told its own id of it.
+    """
     connection.execute(
         """UPDATE trading.orders AS o SET state = %(state)s, venue_order_id = coalesce(%(venue_id)s, o.venue_order_id),
                reason = CASE WHEN %(reason)s = '' THEN o.reason ELSE %(reason)s END,
+               is_seen = o.is_seen OR %(is_seen)s OR %(venue_id)s::text IS NOT NULL,
                answered_at = coalesce(o.answered_at, clock_timestamp()),
                closed_at = CASE WHEN %(state)s IN ('sent', 'unknown', 'resting') THEN NULL
                    ELSE coalesce(o.closed_at, clock_timestamp()) END,
@@ -110,7 +136,7 @@ def update_order(
                      coalesce(sum(contracts_e6), 0)::bigint AS seen_e6
                  FROM trading.fills WHERE order_id = %(order)s) AS f
            WHERE o.order_id = %(order)s""",
-        {"state": state, "venue_id": venue_order_id, "reason": reason, "order": order_id},
+        {"state": state, "venue_id": venue_order_id, "reason": reason, "order": order_id, "is_seen": is_seen},
     )
 
 
@@ -130,6 +156,7 @@ def note_answer(connection: Connection, order_id: int, answer: StatedAnswer, at:
     connection.execute(
         """UPDATE trading.orders SET venue_order_id = coalesce(%(venue_id)s, venue_order_id),
                answered_at = coalesce(answered_at, %(at)s), is_answered_final = %(is_final)s,
+               is_seen = is_seen OR %(venue_id)s::text IS NOT NULL,
                answered_e6 = %(filled)s, answered_cash_e6 = %(cash)s, answered_fee_e6 = %(fee)s
            WHERE order_id = %(order)s""",
         {
@@ -180,14 +207,13 @@ def load_to_follow(connection: Connection, execution_id: int) -> list[OrderRow]:
     )
 
 
-def load_absent(connection: Connection, execution_id: int, within_s: float) -> list[OrderRow]:
-    """Return the orders of an execution that were abandoned as never seen by the venue less than `within_s` ago."""
+def load_given_up(connection: Connection, execution_id: int) -> list[OrderRow]:
+    """Return the orders of an execution that count as never seen by their venue."""
     return fetch_all(
         connection,
         _order,
-        f"""{_SELECT} WHERE i.execution_id = %s AND o.state = 'expired' AND o.reason = %s
-          AND o.closed_at > clock_timestamp() - make_interval(secs => %s) ORDER BY o.order_id""",
-        (execution_id, ABSENT, within_s),
+        f"{_SELECT} WHERE i.execution_id = %s AND o.state = 'expired' AND o.reason = %s ORDER BY o.order_id",
+        (execution_id, ABSENT),
     )
 
 

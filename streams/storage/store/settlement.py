@@ -13,10 +13,10 @@ from psycopg.types.json import Jsonb
 
 from streams.market.documents import JsonDocument
 from streams.market.identity import Venue
-from streams.market.trading import ABSENT, OPEN_STATES, UNRESOLVED, RedemptionState
+from streams.market.trading import OPEN_STATES, UNRESOLVED, RedemptionState
 from streams.storage.database import Connection, fetch_all, fetch_int, fetch_one
 
-_YOUNG_S = 5
+YOUNG_S = 5
 """What a trading run has begun within this time is left to it."""
 
 
@@ -26,8 +26,7 @@ class DueWork:
 
     Attributes:
         open: An execution is open for more than some seconds.
-        unresolved: So is an order.
-        absent: An order was abandoned lately and may have filled after all.
+        unresolved: An order was written so long ago and never sent.
         flatten: A person asked for a flatten.
         provisional: A fill is not confirmed.
         settling: A market that is held has ended.
@@ -38,7 +37,6 @@ class DueWork:
 
     open: bool
     unresolved: bool
-    absent: bool
     flatten: bool
     provisional: bool
     settling: bool
@@ -52,13 +50,12 @@ class DueWork:
         return [name for name, is_due in asdict(self).items() if is_due]
 
 
-def due_work(connection: Connection, mode: str, *, absent_within_s: float, balances_every_s: float) -> DueWork:
-    """Return what is due in a trading mode.
+def due_work(connection: Connection, mode: str, *, balances_every_s: float) -> DueWork:
+    """Return what is due in a trading mode, but for the orders that are looked for.
 
     Args:
         connection: Where to look.
         mode: The trading mode in force.
-        absent_within_s: How long an abandoned order is looked for again.
         balances_every_s: How old the last balances may be.
     """
     due = fetch_one(
@@ -67,10 +64,8 @@ def due_work(connection: Connection, mode: str, *, absent_within_s: float, balan
         """SELECT
                EXISTS (SELECT 1 FROM trading.executions AS e WHERE e.mode = %(mode)s AND e.state = ANY(%(open)s)
                    AND e.started_at < now() - make_interval(secs => %(young_s)s)) AS open,
-               EXISTS (SELECT 1 FROM trading.orders WHERE state = ANY(%(unresolved)s)
+               EXISTS (SELECT 1 FROM trading.orders WHERE state = 'prepared'
                    AND prepared_at < now() - make_interval(secs => %(young_s)s)) AS unresolved,
-               EXISTS (SELECT 1 FROM trading.orders WHERE state = 'expired' AND reason = %(absent)s
-                   AND closed_at > now() - make_interval(secs => %(recheck_s)s)) AS absent,
                EXISTS (SELECT 1 FROM trading.commands WHERE kind = 'flatten' AND done_at IS NULL) AS flatten,
                EXISTS (SELECT 1 FROM trading.fills WHERE state = 'provisional') AS provisional,
                EXISTS (SELECT 1 FROM trading.position_totals AS p JOIN raw.market_state AS s
@@ -89,10 +84,7 @@ def due_work(connection: Connection, mode: str, *, absent_within_s: float, balan
         {
             "mode": mode,
             "open": list(OPEN_STATES),
-            "unresolved": list(UNRESOLVED),
-            "young_s": _YOUNG_S,
-            "absent": ABSENT,
-            "recheck_s": absent_within_s,
+            "young_s": YOUNG_S,
             "every": balances_every_s,
         },
     )

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import httpx
@@ -53,6 +55,15 @@ class HttpAnswer:
     def is_success(self) -> bool:
         """Whether the status is one of 2xx."""
         return 200 <= self.status < 300
+
+    @property
+    def dated_at(self) -> datetime | None:
+        """When it was made by the clock of who made it, to the second; None where it does not say."""
+        try:
+            dated = parsedate_to_datetime(self.headers.get("date", ""))
+        except ValueError:
+            return None
+        return dated if dated.tzinfo else dated.replace(tzinfo=UTC)
 
     @property
     def is_page(self) -> bool:
@@ -145,7 +156,14 @@ def whole_exchange(request: HttpRequest, limit_s: float, socket: Path | None = N
 async def call(
     http: httpx.AsyncClient, request: HttpRequest, *, classify: Classify, is_response: IsResponse | None = None
 ) -> bytes:
-    """Send one request and return the body of a 2xx response, or of another one that `is_response` accepts.
+    """Send one request and return the body of its response; all else as for `whole_call`."""
+    return (await whole_call(http, request, classify=classify, is_response=is_response)).body
+
+
+async def whole_call(
+    http: httpx.AsyncClient, request: HttpRequest, *, classify: Classify, is_response: IsResponse | None = None
+) -> HttpAnswer:
+    """Send one request and return a 2xx response, or another one that `is_response` accepts.
 
     All of it has the time that the client has for one read.
 
@@ -163,7 +181,7 @@ async def call(
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, TimeoutError) as error:
         raise _lost(request, f"{what} got no answer: {type(error).__name__}") from error
     if answer.is_success or (is_response is not None and is_response(answer.status, answer.body)):
-        return answer.body
+        return answer
     if answer.status < 400:
         raise _lost(request, f"{what} was sent elsewhere: {answer.status}")
     if answer.is_page and answer.status != 429:

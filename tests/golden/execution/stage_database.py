@@ -7,6 +7,7 @@ ten minutes, and an order that a venue does not show twice is given up. Times an
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import re
 import time
@@ -30,7 +31,7 @@ from orchestration.execution.venues.paper_matching import paper_profile
 from streams.market.book import Book
 from streams.market.events import BookSnapshot, Quote
 from streams.market.identity import Venue
-from streams.market.trading import Target
+from streams.market.trading import BootTime, Target
 from streams.storage.database import Connection, connect
 from streams.storage.recording import commit_batch, open_segment
 from streams.storage.store.signals import load_actionable
@@ -130,10 +131,14 @@ class Life:
         seed_group(connection)
         given = settings_of({"trading_mode": "paper" if is_paper else "live", **settings})
         slow = {"decision_ttl_ms": 600_000, "lease_ttl_s": 600.0, "unknown_absent_after_s": 0.000_001}
+        slow |= {"polymarket_absent_after_s": 0.000_001}
         self._settings = given.model_copy(update=slow)
         self.venues = {venue: ScriptedVenue(venue, connection, faults.get(venue.value, {})) for venue in Venue}
         gateways: dict[Venue, Gateway] = dict(self.venues)
-        self._accounts = TradingContext(self._settings, "paper" if is_paper else "live", gateways)
+        clock = itertools.count(0, 100_000)
+        self._accounts = TradingContext(
+            self._settings, "paper" if is_paper else "live", gateways, boot_clock=lambda: BootTime("boot", next(clock))
+        )
         if is_paper:
             gateways.update({venue: self._on_paper(fake) for venue, fake in self.venues.items()})
         self._signals = 0

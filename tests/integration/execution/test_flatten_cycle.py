@@ -30,6 +30,7 @@ from tests.support.fake_venue import (
     POLYMARKET_MARKET,
     FakeVenue,
     fake_settings,
+    look_again,
     make_context,
     rows,
     seed_group,
@@ -354,6 +355,7 @@ def test_an_order_that_was_given_up_and_filled_after_all_is_booked_and_sold_agai
         before = world.execution()["state"]
         assert before in ("HEDGED", "FLAT")
         hidden.clear()
+        look_again(world.connection)
         set_switch(world.connection, switch, "tester")  # type: ignore[arg-type]
         await world.cycles(3)
         order = rows(world.connection, f"SELECT * FROM trading.orders WHERE order_id = {given_up[0]['order_id']}")[0]

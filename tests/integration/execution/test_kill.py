@@ -40,11 +40,11 @@ def trade_with(
     """Trade a signal; `event` happens between the commit of the intent of order `number` and its sending."""
     seen: list[int] = []
 
-    def mark(on: Connection, order_id: int) -> bool:
+    def mark(on: Connection, order_id: int, *when: Any) -> bool:
         seen.append(order_id)
         if len(seen) == number:
             event()
-        return marked(on, order_id)
+        return marked(on, order_id, *when)
 
     marked = orders.mark_sent
     monkeypatch.setattr(orders, "mark_sent", mark)

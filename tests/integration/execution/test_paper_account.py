@@ -24,6 +24,7 @@ from orchestration.execution.trading_context import TradingContext
 from orchestration.execution.venues.gateway import Gateway, OrderAnswer, OrderSpec, PreparedOrder
 from orchestration.execution.venues.paper import PaperGateway, PaperSources, books_read_at
 from orchestration.execution.venues.paper_matching import paper_profile
+from streams.boot_clock import boot_now
 from streams.market.errors import Refused
 from streams.market.identity import Venue
 from streams.market.trading import ExecutionState, Target
@@ -33,7 +34,7 @@ from streams.storage.store import executions, orders
 from streams.storage.store.ledger import ledger_cash_e6
 from streams.storage.store.market_groups import load_market_infos
 from streams.storage.store.orders import NewIntent, mark_sent, write_intent
-from tests.support.fake_venue import KALSHI_MARKET, FakeVenue, fake_settings, rows, seed_group, seed_signal
+from tests.support.fake_venue import KALSHI_MARKET, FakeVenue, fake_settings, look_again, rows, seed_group, seed_signal
 
 ONE = 1_000_000
 KALSHI, POLYMARKET = Venue.KALSHI, Venue.POLYMARKET
@@ -89,7 +90,7 @@ class Run:
                           size_e6, 1, "sandbox", at, at + timedelta(hours=1), prepared.client_order_id,
                           prepared.request),
             )  # fmt: skip
-        assert mark_sent(self.connection, order_id)
+        assert mark_sent(self.connection, order_id, at, boot_now())
         return prepared
 
     def arrive(self, prepared: PreparedOrder) -> OrderAnswer:
@@ -234,14 +235,13 @@ def test_killed_on_its_way_an_order_has_not_happened(connection: Connection) -> 
     before = run.cash()
     prepared = run.intend(number, 10 * ONE)
     heir = Run(connection, venues(connection))
-    connection.execute("UPDATE trading.orders SET sent_at = now() - interval '1 hour'")
-    for _ in range(3):
-        heir.follow(number)
+    connection.execute("UPDATE trading.orders SET watch_since_ms = watch_since_ms - 3600000")
+    heir.follow(number)
     assert rows(connection, "SELECT state FROM trading.orders") == [{"state": "unknown"}]
+    look_again(connection)
     follower = OrderFollower(connection, heir.context)
-    for _ in range(2):
-        unresolved = orders.load_to_follow(connection, number)
-        asyncio.run(follower.resolve(unresolved, {f"kalshi:{KALSHI_MARKET}": heir.target()}))
+    unresolved = orders.load_to_follow(connection, number)
+    asyncio.run(follower.resolve(unresolved, {f"kalshi:{KALSHI_MARKET}": heir.target()}))
     assert rows(connection, "SELECT state FROM trading.orders") == [{"state": "expired"}]
     with pytest.raises(Refused, match="given up"):
         run.arrive(prepared)  # a process that was only stopped goes on

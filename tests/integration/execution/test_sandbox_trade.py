@@ -293,6 +293,7 @@ def on_the_sandbox(database: str, tmp_path: Path, faults: list[dict[str, Any]], 
         kalshi_sandbox_port=free_port(),
         polymarket_sandbox_port=free_port(),
         unknown_absent_after_s=2,
+        polymarket_absent_after_s=2,
         execution_max_s=60,
     )
     ensure_sandbox_credentials(settings)

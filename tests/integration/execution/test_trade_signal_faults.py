@@ -26,7 +26,16 @@ from streams.market.trading import ExecutionState, Target
 from streams.storage.database import Connection, connect
 from streams.storage.store import orders
 from streams.storage.store.risk import set_switch
-from tests.support.fake_venue import FakeVenue, fake_settings, make_context, rows, seed_group, seed_signal, set_books
+from tests.support.fake_venue import (
+    FakeVenue,
+    fake_settings,
+    look_again,
+    make_context,
+    rows,
+    seed_group,
+    seed_signal,
+    set_books,
+)
 
 
 class Killed(BaseException):
@@ -100,6 +109,8 @@ class Forgetful(FakeVenue):
     is_silent = True
 
     async def send(self, order: PreparedOrder) -> OrderAnswer:
+        if self.is_silent and order.client_order_id in self._orders:
+            raise OutcomeUnknown("timeout")
         answer = await super().send(order)
         if self.is_silent:
             raise OutcomeUnknown("timeout")
@@ -123,6 +134,7 @@ def test_a_crash_right_after_a_late_fill_was_noted_still_sells_it(
             assert rows(connection, "SELECT state FROM trading.executions")[0]["state"] == "FLAT"
             for venue in venues.values():
                 venue.is_silent = False
+            look_again(connection)
             with monkeypatch.context() as patch:
                 patch.setattr("orchestration.execution.late_fills.raise_alert", dies)
                 with pytest.raises(Killed):

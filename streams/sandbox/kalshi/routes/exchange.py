@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -51,7 +52,8 @@ def get_schedule(venue: KalshiVenue, request: Request) -> Response:
 def get_user_data_timestamp(venue: KalshiVenue, request: Request) -> Response:
     """Portfolio reads lie this far behind."""
     lag = venue.exchange.state.profile.read_lag_ms
-    return Response(200, {"as_of_time": moment(venue.now_ms() - lag)})
+    dated = format_datetime(datetime.fromtimestamp(venue.now_ms() / 1000, UTC), usegmt=True)
+    return Response(200, {"as_of_time": moment(venue.now_ms() - lag)}, headers={"date": dated})
 
 
 def get_limits(venue: KalshiVenue, request: Request, key: KalshiKey) -> Response:

@@ -40,6 +40,7 @@ from streams.venues.kalshi.types.market_data import (
     trade_of,
 )
 
+_AS_OF = "/exchange/user_data_timestamp"
 _BOOKS_PER_CALL = 100
 _EVENTS_PER_PAGE = 200
 _MARKETS_OF_CANDLES = 100
@@ -70,7 +71,18 @@ class PublicReads(HistoryReads):
 
     async def user_data_timestamp(self) -> datetime:
         """Return the instant up to which reads of the account have caught up with writes."""
-        return await self._read("/exchange/user_data_timestamp", parse_as_of)
+        return await self._read(_AS_OF, parse_as_of)
+
+    async def user_data_behind_s(self) -> float | None:
+        """Return how far reads of the account lie behind the venue's present, both by the venue's own clock (seconds).
+
+        None where the answer is not dated. A date has no fraction of a second: it is taken as late as it may be.
+        """
+        answer = await self._send_whole(KalshiRequest("GET", _AS_OF))
+        as_of = read(document_of(answer.body), parse_as_of, answer.body)
+        if answer.dated_at is None:
+            return None
+        return max(0.0, (answer.dated_at - as_of).total_seconds() + 1.0)
 
     # -- series, events, markets ----------------------------------------------------------------------------------
 

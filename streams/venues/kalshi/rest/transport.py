@@ -13,7 +13,7 @@ import httpx
 
 from streams.market.errors import InvalidAmount, OutcomeUnknown, RateLimited, StreamsError
 from streams.venues.common.endpoints import Endpoints
-from streams.venues.common.http import HttpRequest, IsResponse, LastCheck, call
+from streams.venues.common.http import HttpAnswer, HttpRequest, IsResponse, LastCheck, whole_call
 from streams.venues.common.listed_fields import id_as_asked
 from streams.venues.common.paging import Items, Page, all_items
 from streams.venues.common.responses import cursor_of, document_of, page_of, part_of, read, read_page, read_write
@@ -173,7 +173,12 @@ class KalshiTransport:
     async def _send(
         self, request: KalshiRequest, *, is_response: IsResponse | None = None, learns: bool = True
     ) -> bytes:
-        """Send once: a write is never repeated here, whatever becomes of it."""
+        """Send once and return the body: a write is never repeated here, whatever becomes of it."""
+        return (await self._send_whole(request, is_response=is_response, learns=learns)).body
+
+    async def _send_whole(
+        self, request: KalshiRequest, *, is_response: IsResponse | None = None, learns: bool = True
+    ) -> HttpAnswer:
         # Asked before a read and never before a write, which it would delay.
         method = request.method
         if learns and method == "GET" and self._limits.is_due():
@@ -192,7 +197,7 @@ class KalshiTransport:
                 is_write=method != "GET",
                 last_check=request.last_check,
             )
-            return await call(self._http, sent, classify=classify, is_response=is_response)
+            return await whole_call(self._http, sent, classify=classify, is_response=is_response)
         except RateLimited:
             self._limits.refused(method, request.routing)
             raise

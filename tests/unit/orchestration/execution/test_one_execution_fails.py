@@ -19,7 +19,15 @@ UNTOLD = [TransientError("away"), LeaseLost("another run has it")]
 
 
 def context() -> Any:
-    return SimpleNamespace(mode="live", settings=SimpleNamespace(absent_recheck_s=1.0), gateways={})
+    return SimpleNamespace(mode="live", settings=SimpleNamespace(lease_ttl_s=1.0), gateways={}, boot_clock=lambda: None)
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody else reconciles, and no order is looked for."""
+    for name in ("release_dead", "acquire", "heartbeat", "release"):
+        monkeypatch.setattr(reconcile, name, lambda *_args, **_more: object())
+    monkeypatch.setattr(reconcile, "looks_due", lambda *_args: [])
 
 
 @pytest.mark.parametrize("error", [*TOLD, *UNTOLD], ids=lambda error: type(error).__name__)
@@ -34,7 +42,7 @@ def test_one_execution_costs_itself(monkeypatch: pytest.MonkeyPatch, error: Exce
             raise error
         done.append(row.execution_id)
 
-    monkeypatch.setattr(reconcile.executions, "load_unfinished", lambda *_args: rows)
+    monkeypatch.setattr(reconcile.executions, "load_unfinished", lambda *_args, **_more: rows)
     monkeypatch.setattr(reconcile, "_reconcile_one", work)
     monkeypatch.setattr(reconcile, "SignalTrader", lambda *_args: None)
     monkeypatch.setattr(reconcile, "raise_alert", lambda _c, kind, _grave, key, *_rest: alerts.append(f"{kind} {key}"))
@@ -47,7 +55,7 @@ def test_a_warehouse_that_goes_away_ends_the_cycle(monkeypatch: pytest.MonkeyPat
     async def work(*_args: object) -> None:
         raise psycopg.OperationalError("gone")
 
-    monkeypatch.setattr(reconcile.executions, "load_unfinished", lambda *_args: [SimpleNamespace(execution_id=1)])
+    monkeypatch.setattr(reconcile.executions, "load_unfinished", lambda *_a, **_m: [SimpleNamespace(execution_id=1)])
     monkeypatch.setattr(reconcile, "_reconcile_one", work)
     monkeypatch.setattr(reconcile, "SignalTrader", lambda *_args: None)
     with pytest.raises(psycopg.OperationalError):
