@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
 
 from orchestration.execution.account_news import AccountNews, NoNews, OrderNews
 from orchestration.execution.decide.plan import PlanPolicy
@@ -145,7 +144,6 @@ def _on_paper(gateway: Gateway, connection: Connection, context: TradingContext)
             return await gateway.taker_delay_ms(target, profile.taker_delay_ms)
         return 0
 
-    @cache
     def sampled_ms() -> Sequence[int]:
         measured = round_trips_ms(connection, gateway.venue, _MEASURED)
         return measured if len(measured) >= _FEWEST_MEASURED else ASSUMED_ROUND_TRIPS_MS[gateway.venue]

@@ -1,6 +1,8 @@
 """Decimal strings of the wire as exact integers, without Decimal on the path that runs per message.
 
-Prices and sizes repeat all day long, so the results are remembered.
+Prices and sizes repeat all day long, so the results are remembered. There are no more prices than are remembered; of
+sizes there are any number, so a larger memory only grows for longer before it is full: 100,000 sizes took a recorder
+25 MB and half an hour.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ _POWERS: list[int] = [10**exponent for exponent in range(31)]
 _MAX_E6 = 10**18
 _CENT_E6 = 10_000
 _MAX_MS = 4_102_444_800_000
+_REMEMBERED = 10_000
 
 
 def fixed_point(text: str, digits: int) -> int:
@@ -42,7 +45,7 @@ def fixed_point(text: str, digits: int) -> int:
     return int(joined) * _POWERS[digits - len(fraction)]
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=_REMEMBERED)
 def wire_price_e4(text: str) -> int:
     """Return a price that can be traded at, as `price_e4`.
 
@@ -55,7 +58,7 @@ def wire_price_e4(text: str) -> int:
     return value
 
 
-@lru_cache(maxsize=20_000)
+@lru_cache(maxsize=_REMEMBERED)
 def wire_bound_e4(text: str) -> int:
     """Return a price from 0 to 1 with both ends, as venues state best prices of empty sides and settlements."""
     value = fixed_point(text, 4)
@@ -64,7 +67,7 @@ def wire_bound_e4(text: str) -> int:
     return value
 
 
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=_REMEMBERED)
 def wire_size_e6(text: str) -> int:
     """Return a size or a signed change of size as `size_e6`.
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from streams.market.errors import MalformedFrame
+from streams.venues.common.decimals import wire_size_e6
 from streams.venues.common.responses import read
 from streams.venues.common.times import at_ms, at_seconds
 from streams.venues.kalshi.types.catalogue import parse_series
@@ -111,3 +113,18 @@ def test_a_time_that_is_none_is_none(value: object) -> None:
 
 def test_times_in_numbers_and_texts() -> None:
     assert at_seconds(1_700_000_000) == at_seconds("1700000000") == at_ms(1_700_000_000_000) == at_ms("1700000000000")
+
+
+def test_what_is_remembered_of_sizes_is_full_within_minutes() -> None:
+    """A feed brings some hundred new sizes a second: 20,000 of them fill the memory, 100,000 more do not grow it."""
+    tracemalloc.start()
+    try:
+        for number in range(20_000):
+            wire_size_e6(f"{number}.25")
+        before, _ = tracemalloc.get_traced_memory()
+        for number in range(20_000, 120_000):
+            wire_size_e6(f"{number}.25")
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < 100_000
