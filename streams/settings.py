@@ -284,6 +284,9 @@ class Settings(SignIn, Places):
         le=86_400,
         description="An order never arrived at Polymarket if it and its trades are twice not there after this time.",
     )
+    unexplained_after_s: float = Field(
+        120.0, ge=1, le=86_400, description="An account's difference that what is open there allows alarms after this."
+    )
     kill_wait_s: float = Field(
         2.0,
         ge=0,

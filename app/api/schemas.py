@@ -376,3 +376,81 @@ class FlattenAnswer(BaseModel):
 
     command_id: int
     offer: FlattenOfferAnswer
+
+
+class AccountBody(BaseModel):
+    """Why an account may open again, and what was seen of it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    who: str | None = Field(default=None, description=_FOR)
+    reason: str = Field(min_length=1, max_length=1000, description="What explains the difference, or who traded.")
+    seen: str | None = Field(
+        default=None,
+        max_length=64,
+        description="`seen` of the account that was read; refused with 409 if something else came to light since.",
+    )
+
+
+class AccountReading(BaseModel):
+    """The last comparison of an account with our books, in dollars."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    venue: str
+    read_at: datetime
+    verdict: str = Field(description="agrees, explained or outside.")
+    cash_usd: Decimal
+    low_usd: Decimal
+    booked_usd: Decimal
+    high_usd: Decimal
+
+
+class AccountDifference(BaseModel):
+    """A figure of an account that differs from our books."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    what: str = Field(description='"cash" (dollars), or "position:MARKET:OUTCOME" (contracts).')
+    state: str = Field(description="watched, or open: a break that waits for a person.")
+    low: Decimal
+    high: Decimal
+    venue: Decimal
+    since: datetime
+
+
+class ForeignThing(BaseModel):
+    """An order or a fill that Crossbook did not send and nobody has acknowledged."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    kind: str
+    market_id: str
+    order_id: str
+    contracts: Decimal
+    cash_usd: Decimal
+    seen_at: datetime
+
+
+class AccountView(BaseModel):
+    """The account at one venue beside our books."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    venue: str
+    state: str = Field(description="run, or reduce: only a person lets it open again.")
+    set_by: str
+    reason: str
+    set_at: datetime | None
+    seen: str | None
+    reading: AccountReading | None
+    differences: list[AccountDifference]
+    foreign: list[ForeignThing]
+
+
+class AccountAnswer(BaseModel):
+    """The switch of an account after the request."""
+
+    switch_id: int
+    venue: str
+    state: str

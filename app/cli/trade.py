@@ -9,18 +9,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.cli.operator_actions import ByOption, ReasonOption, acting, refusals_as_exit_codes
-from app.cli.output import ExitCode, JsonOption, emit_document, fail, warn
+from app.cli.output import ExitCode, JsonOption, emit_document, emit_lines, fail, warn
 from app.cli.warehouse import open_warehouse
 from streams.documents import plain_whole
 from streams.market.units import cash_decimal
 
 if TYPE_CHECKING:
+    from app.queries.accounts import AccountView
     from app.queries.flatten import FlattenOffer
     from streams.market.trading import SwitchState
 
 ExecutionArgument = Annotated[
     int, typer.Argument(parser=plain_whole, help="Number of the trade, as the dashboard shows it.")
 ]
+
+VenueArgument = Annotated[str, typer.Argument(help="kalshi or polymarket.")]
 
 _PATIENCE_S = 10.0
 """How long a switch waits for a connection of a server that has none left."""
@@ -34,6 +37,8 @@ def register(cli: typer.Typer) -> None:
     trade.command("resume")(resume)
     trade.command("kill")(kill)
     trade.command("flatten")(flatten)
+    trade.command("accounts")(accounts)
+    trade.command("reopen")(reopen)
     trade.command("status")(status)
     cli.add_typer(trade, name="trade")
 
@@ -104,6 +109,37 @@ def flatten(
         ],
     }
     emit_document(document, as_json=json_)
+
+
+def accounts(json_: JsonOption = False) -> None:
+    """Print each account beside our books: whether it may open, what differs, and what others did on it."""
+    from app.queries.accounts import load_accounts
+    from streams.settings import load_settings
+
+    settings = load_settings()
+    with open_warehouse(settings) as connection:
+        found = load_accounts(connection, settings.trading_mode)
+    emit_lines([_account(view) for view in found], as_json=json_)
+
+
+def reopen(venue: VenueArgument, reason: ReasonOption = "", by: ByOption = "", json_: JsonOption = False) -> None:
+    """Let an account that only reduces open again; --reason must say what explains it.
+
+    It acknowledges the breaks and what others did so far: the differences that were shown are booked to `foreign`.
+    """
+    from app.account_actions import reopen_account
+    from streams.settings import load_settings
+
+    settings = load_settings()
+    with refusals_as_exit_codes(), open_warehouse(settings) as connection:
+        who, why = acting(by, reason)
+        switch_id = reopen_account(connection, venue, mode=settings.trading_mode, who=who, reason=why)
+    emit_document({"venue": venue, "state": "run", "switch_id": switch_id, "reason": why}, as_json=json_)
+
+
+def _account(view: AccountView) -> dict[str, Any]:
+    """Return one account as a document."""
+    return asdict(view)
 
 
 def status(json_: JsonOption = False) -> None:

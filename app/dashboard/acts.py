@@ -12,6 +12,7 @@ import psycopg
 import streamlit as st
 from psycopg_pool import PoolTimeout
 
+from app.account_actions import reopen_account
 from app.alert_actions import acknowledge_alert, ask_alert_test
 from app.dashboard import theme
 from app.dashboard.data import acts_pool, notice_of, settings, show_html
@@ -41,6 +42,7 @@ _ACTS: Mapping[Callable[..., object], Act] = {
     unwatch_market: Act.WATCH,
     set_limits: Act.LIMITS,
     ask_flatten: Act.FLATTEN,
+    reopen_account: Act.RESUME,
     acknowledge_alert: Act.ALERTS,
     ask_alert_test: Act.ALERTS,
 }

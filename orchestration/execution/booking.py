@@ -83,6 +83,18 @@ def record_fill(connection: Connection, scope: LedgerScope, order: OrderRow, fil
         book_facts(connection, scope, [ConfirmedFill(was)], fill.filled_at)
 
 
+def record_foreign(
+    connection: Connection, scope: LedgerScope, fact: FillFact, at: datetime, *, has_failed: bool = False
+) -> None:
+    """Book a fill that somebody else traded on the account, or that it failed, with what follows.
+
+    The caller holds the market's lock.
+    """
+    fact = replace(fact, shard=market_shard(connection, fact.venue, fact.market_id))
+    changes: list[Fact] = [FailedFill(fact)] if has_failed else [fact]
+    _book_change(connection, scope, fact, changes, at, has_failed=has_failed)
+
+
 def _fill_fact(connection: Connection, order: OrderRow, fill: NewFill, revision: int) -> FillFact:
     return FillFact(
         fill_key=fill.venue_fill_id,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 
+from orchestration.execution.accounts.check_accounts import check_accounts
 from orchestration.execution.operator_commands import obey
 from orchestration.execution.reconcile import Reconciled, looks_due, reconcile
 from orchestration.execution.settlement import Balance, Settled, compare_balances, ensure_deposits, settle
@@ -72,6 +73,10 @@ async def run_cycle(connection: Connection, context: TradingContext, run_id: str
     clear_settled_alerts(connection)
     compact_totals(connection)
     balances = await compare_balances(connection, context)
+    try:
+        await check_accounts(connection, context)
+    except StreamsError as error:
+        failure = failure or error
     if failure is not None:
         raise failure
     return CycleResult(reconciled, commands, settled, balances)

@@ -22,6 +22,7 @@ from streams.market.units import cash_e6_of
 Action = Literal["buy", "sell"]
 Purpose = Literal["open", "complete", "unwind", "flatten"]
 SwitchState = Literal["run", "pause", "reduce", "kill"]
+AccountState = Literal["run", "reduce"]
 PairState = Literal["approved", "proposed", "rejected", "paused", "lapsed"]
 OrderState = Literal["prepared", "sent", "unknown", "resting", "filled", "partial", "canceled", "rejected", "expired"]
 FillState = Literal["provisional", "confirmed", "failed"]

@@ -12,6 +12,7 @@ from psycopg.types.json import Jsonb
 
 from orchestration.execution.trading_context import TradingContext
 from orchestration.execution.venues.gateway import (
+    AccountFill,
     AwaitedMarket,
     OpenOrder,
     OrderAnswer,
@@ -26,7 +27,7 @@ from orchestration.execution.venues.gateway import (
 from streams.market.errors import OutcomeUnknown, Refused
 from streams.market.events import BookSnapshot
 from streams.market.fees import KalshiFeeSchedule, KalshiOrderFees, taker_fee_e6
-from streams.market.identity import Venue
+from streams.market.identity import Outcome, Venue
 from streams.market.trading import NewFill, Siblings, Target
 from streams.market.units import cash_e6_of
 from streams.settings import Settings
@@ -51,6 +52,8 @@ class FakeVenue:
         self.settled: dict[str, int] = {}
         self.paid: dict[str, int] = {}
         self.redeemed: list[str] = []
+        self.foreign_fills: list[AccountFill] = []
+        self.foreign_orders: list[OpenOrder] = []
         self.prepared: dict[str, OrderSpec] = {}
         self.sent: list[str] = []
         self._connection = connection
@@ -182,7 +185,33 @@ class FakeVenue:
         return None
 
     async def open_orders(self) -> Sequence[OpenOrder]:
-        return []
+        return self.foreign_orders
+
+    async def fills_since(self, since: datetime) -> Sequence[AccountFill]:
+        return [*self._own_fills(), *self.foreign_fills]
+
+    def _own_fills(self) -> list[AccountFill]:
+        found = []
+        for client_id, order in self._orders.items():
+            spec: OrderSpec = order["spec"]
+            for fill in [] if order["hidden"] else order["fills"]:
+                new = NewFill(fill["id"], fill["size"], fill["cash"], fill["fee"], fill["state"], datetime.now(UTC), {})
+                target = spec.target
+                found.append(
+                    AccountFill(self.venue, client_id, target.market_id, spec.outcome, "", spec.action, True, new)
+                )
+        return found
+
+    async def client_order_id(self, venue_order_id: str) -> str:
+        return venue_order_id if venue_order_id in self._orders else ""
+
+    async def positions(self) -> Mapping[tuple[str, Outcome], int]:
+        if self.venue is Venue.POLYMARKET:
+            return {key: held for key, held in self.held.items() if held}  # type: ignore[misc]
+        net: dict[tuple[str, Outcome], int] = {}
+        for (market, outcome), held in self.held.items():
+            net[market, "yes"] = net.get((market, "yes"), 0) + (held if outcome == "yes" else -held)
+        return {key: held for key, held in net.items() if held}
 
     async def cash_e6(self) -> int:
         return self.cash

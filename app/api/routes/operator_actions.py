@@ -9,10 +9,13 @@ from typing import Annotated, Literal
 import anyio.to_thread
 from fastapi import APIRouter, Path, Request, Response
 
+from app.account_actions import reopen_account
 from app.api.acts import permit
 from app.api.deps import ActingPerson, CurrentSettings, Warehouse, act_on
 from app.api.errors import ApiProblem
 from app.api.schemas import (
+    AccountAnswer,
+    AccountBody,
     DecisionAnswer,
     DecisionBody,
     FlattenAnswer,
@@ -32,6 +35,7 @@ from app.kill import kill_first
 from app.operator_actions import ItChanged, UnderWay, ask_flatten, decide_pair, offer_flatten, switch_trading
 from app.queries.pairs import load_pairs
 from streams.logs import get_logger
+from streams.market.identity import Venue
 from streams.market.trading import SwitchState
 from streams.settings import Settings
 from streams.storage.database import Connection
@@ -124,6 +128,22 @@ async def post_resume(
     return await act_on(
         request, lambda connection: _switch(connection, settings, person, "run", reason, body.seen_state)
     )
+
+
+@router.post("/accounts/{venue}/reopen", status_code=201, dependencies=[permit(Act.RESUME)])
+async def post_reopen(
+    request: Request, settings: CurrentSettings, person: ActingPerson, venue: Venue, body: AccountBody
+) -> AccountAnswer:
+    """Let an account that only reduces open again: acknowledges its breaks and what others did on it so far."""
+    reason = reason_for(body.reason, person.name, body.who or "")
+
+    def act(connection: Connection) -> AccountAnswer:
+        switch_id = reopen_account(
+            connection, venue.value, mode=settings.trading_mode, who=person.name, reason=reason, seen=body.seen
+        )
+        return AccountAnswer(switch_id=switch_id, venue=venue.value, state="run")
+
+    return await act_on(request, act)
 
 
 @router.post("/trading/{act}", status_code=201, dependencies=[permit(Act.STOP)])

@@ -7,10 +7,11 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query
 
 from app.api.acts import permit
-from app.api.deps import WantedPage, Warehouse
-from app.api.schemas import Listed, Opportunity, Trade
+from app.api.deps import CurrentSettings, WantedPage, Warehouse
+from app.api.schemas import AccountView, Listed, Opportunity, Trade
 from app.api.strict_body import StrictRoute
 from app.doors.roles import Act
+from app.queries.accounts import load_accounts
 from app.queries.opportunities import OpportunityFilter, load_opportunities
 from app.queries.trades import TradeFilter, load_trades
 
@@ -47,3 +48,9 @@ def list_trades(
     """List executions of hedges, newest first."""
     found = load_trades(connection, TradeFilter(None, state, mode, group_id), limit=page.limit, cursor=page.cursor)
     return Listed(items=[Trade.model_validate(row) for row in found.rows], next_cursor=found.next_cursor)
+
+
+@router.get("/accounts")
+def list_accounts(connection: Warehouse, settings: CurrentSettings) -> list[AccountView]:
+    """List the account at each venue beside our books: whether it may open, what differs, what others did on it."""
+    return [AccountView.model_validate(view) for view in load_accounts(connection, settings.trading_mode)]

@@ -7,12 +7,14 @@ from decimal import Decimal
 
 import streamlit as st
 
+from app.account_actions import reopen_account
 from app.dashboard import theme
 from app.dashboard.acts import act_on_click, ask_again, barred, show_notice, show_outcome
 from app.dashboard.data import REFRESH, is_away, read, read_now, settings, show_failed_tests, show_html
 from app.doors.roles import Act
 from app.doors.switch_act import act_of_switch
 from app.operator_actions import LIMIT_NAMES, set_limits, switch_trading
+from app.queries.accounts import AccountDifference, AccountView, load_accounts
 from app.queries.risk import Exposure, load_exposure
 from streams.documents import plain_decimal
 from streams.market.trading import SwitchState
@@ -65,6 +67,9 @@ def page() -> None:
     st.subheader("Trading switch", anchor=False)
     show_notice()
     _show_switch()
+    st.subheader("Accounts", anchor=False)
+    show_outcome("account")
+    _show_accounts()
     st.subheader("Exposure", anchor=False)
     _show_exposure()
     left, right = st.columns([3, 2], gap="large")
@@ -127,6 +132,71 @@ def _switch(target: SwitchState, seen: SwitchRow | None) -> None:
         home=settings().home_dir,
         done=f"Switch set to {target}.",
         also=lambda result: str(result[1].sentence),
+    )
+
+
+@st.fragment(run_every=REFRESH)
+def _show_accounts() -> None:
+    for view in read(load_accounts, settings().trading_mode):
+        left, right = st.columns([5, 1])
+        with left:
+            show_html(theme.table(["Account", "State", "Compared", "Venue", "Our books", ""], [_account_row(view)]))
+            for difference in view.differences:
+                st.caption(theme.plain(_difference_words(difference)))
+            for thing in view.foreign[:10]:
+                st.caption(theme.plain(f"Not ours: {thing.kind} of {thing.contracts:f} on {thing.market_id}"))
+        if view.state != "run" and right.button(
+            "Reopen", key=f"reopen-{view.venue}", icon=":material/lock_open:", **barred(Act.RESUME)
+        ):
+            _reopen(view)
+
+
+def _account_row(view: AccountView) -> list[str]:
+    reading, why = view.reading, theme.text(view.reason if view.state != "run" else "")
+    if reading is None:
+        return [theme.text(view.venue), theme.chip(view.state), theme.text("not yet"), "", "", why]
+    ours = theme.money(reading.booked_usd)
+    if reading.low_usd != reading.high_usd:
+        ours += f" ({theme.money(reading.low_usd)} to {theme.money(reading.high_usd)})"
+    return [
+        theme.text(view.venue),
+        theme.chip(view.state),
+        f"{theme.clock(reading.read_at)} {theme.chip(reading.verdict)}",
+        theme.money(reading.cash_usd),
+        ours,
+        why,
+    ]
+
+
+def _difference_words(row: AccountDifference) -> str:
+    ours = f"{row.low:f}" if row.low == row.high else f"{row.low:f} to {row.high:f}"
+    state = "a break that waits for a person" if row.state == "open" else "watched"
+    return f"{row.what}: the venue shows {row.venue:f}, our books allow {ours}; {state}, since {row.since:%H:%M:%S} UTC"
+
+
+@st.dialog("Let an account open again")
+def _reopen(view: AccountView) -> None:
+    if show_outcome("account-reopen"):
+        st.rerun()
+    st.write(f"The account at **{view.venue}** only reduces: {theme.plain(view.reason)}")
+    st.write("Its differences as they are shown are booked to `foreign`, and what others did is acknowledged.")
+    st.text_input("What explains it", max_chars=1000, key="account-reason")
+    ask_again("account-reopen", Act.RESUME)
+    st.button(
+        f"Confirm: open {view.venue} again", type="primary", key="account-confirm", on_click=_reopen_now, args=(view,)
+    )
+
+
+def _reopen_now(view: AccountView) -> None:
+    """Reopen what was on the screen."""
+    act_on_click(
+        "account-reopen",
+        reopen_account,
+        view.venue,
+        mode=settings().trading_mode,
+        reason=str(st.session_state.get("account-reason", "")),
+        seen=view.seen,
+        done=f"The account at {view.venue} may open again.",
     )
 
 

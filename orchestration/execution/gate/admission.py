@@ -25,6 +25,7 @@ from streams.settings import Settings
 from streams.storage.database import Connection
 from streams.storage.kill_files import switch_in_force
 from streams.storage.store import executions
+from streams.storage.store.accounting.switches import switch_on
 from streams.storage.store.gate.decisions import NewDecision, write_decision
 from streams.storage.store.gate.readings import load_readings
 from streams.storage.store.gate.reservations import NewReservation, held_back, spent_since, write_reservations
@@ -114,7 +115,9 @@ def read_facts(connection: Connection, context: TradingContext, asked: Asked, no
         policy=gate_policy(settings),
         limits=current_limits(connection, settings),
         used=tied_up(connection, mode, now),
-        switch=switch_in_force(connection, settings.home_dir),
+        switch=switch_on(
+            connection, mode, {market.venue for market in markets}, switch_in_force(connection, settings.home_dir)
+        ),
         is_tradable=group.is_tradable and group.ended_at is None and all(market.status == "open" for market in markets),
         is_pair=group.is_pair,
         pair_state=group.pair_state,

@@ -141,6 +141,25 @@ class OpenOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class AccountFill:
+    """A fill of the account, whoever sent its order.
+
+    Attributes:
+        outcome: What was traded; None where only its token says so.
+        token_id: Of the outcome, empty where it is not named by one.
+    """
+
+    venue: Venue
+    venue_order_id: str
+    market_id: str
+    outcome: Outcome | None
+    token_id: str
+    action: Action
+    is_taker: bool
+    fill: NewFill
+
+
+@dataclass(frozen=True, slots=True)
 class AwaitedMarket:
     """A market whose payout is looked for.
 
@@ -241,6 +260,23 @@ class Gateway(Protocol):
 
     async def open_orders(self) -> Sequence[OpenOrder]:
         """Return what may still fill on the account, also what others than us have sent. Reads lag behind writes."""
+
+    async def fills_since(self, since: datetime) -> Sequence[AccountFill]:
+        """Return the account's fills since a time, also of orders that others than us have sent.
+
+        Raises:
+            IncompleteList: If one cannot be read.
+        """
+
+    async def client_order_id(self, venue_order_id: str) -> str:
+        """Return the id that whoever sent an order gave it, empty where there is none or the order is not known."""
+
+    async def positions(self) -> Mapping[tuple[str, Outcome], int]:
+        """Return the contracts that the account holds, by market and outcome.
+
+        Where the venue nets YES and NO of a market, YES less NO stands under `yes`. What has settled worthless is left
+        out.
+        """
 
     async def cash_e6(self) -> int:
         """Return the account's cash."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from orchestration.execution.venues.answers import of_kalshi
 from orchestration.execution.venues.gateway import (
+    AccountFill,
     AwaitedMarket,
     OpenOrder,
     OrderAnswer,
@@ -27,7 +28,7 @@ from orchestration.execution.venues.gateway import (
 from streams.market.errors import IncompleteList, NotFound, Refused, StreamsError
 from streams.market.events import BookSnapshot
 from streams.market.fees import KalshiFeeSchedule, KalshiOrderFees
-from streams.market.identity import Venue
+from streams.market.identity import Outcome, Venue
 from streams.market.trading import NewFill, Siblings, Target
 from streams.market.units import PRICE_ONE_E4, cash_e6_of
 from streams.venues.kalshi.rest.client import KalshiClient
@@ -207,6 +208,41 @@ class KalshiGateway:
             OpenOrder(order.order_id, order.client_order_id, order.market_id, order.remaining_e6, order.payload)
             for order in await self._client.orders(status="resting")
         ]
+
+    async def fills_since(self, since: datetime) -> Sequence[AccountFill]:
+        """Return the fills since a time, each as a purchase: a sale is none but one of the other side."""
+        return [
+            AccountFill(
+                self.venue,
+                fill.order_id,
+                fill.market_id,
+                fill.outcome,
+                "",
+                "buy",
+                fill.is_taker,
+                NewFill(
+                    venue_fill_id=fill.fill_id,
+                    contracts_e6=fill.size_e6,
+                    cash_e6=cash_e6_of(fill.price_of(fill.outcome), fill.size_e6, paying=True),
+                    fee_e6=fill.fee_e6,
+                    state="confirmed",
+                    filled_at=fill.created_at or datetime.now(UTC),
+                    payload=fill.payload,
+                ),
+            )
+            for fill in await self._client.fills(min_ts=int(since.timestamp()))
+        ]
+
+    async def client_order_id(self, venue_order_id: str) -> str:
+        """Ask for an order by the venue's id; fills carry no other."""
+        try:
+            return (await self._client.order(venue_order_id)).client_order_id
+        except NotFound:
+            return ""
+
+    async def positions(self) -> Mapping[tuple[str, Outcome], int]:
+        """Return what is held of markets that are not settled, YES less NO."""
+        return {(held.market_id, "yes"): held.contracts_e6 for held in await self._client.positions()}
 
     async def cash_e6(self) -> int:
         """Return the account's cash."""

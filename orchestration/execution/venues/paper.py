@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from orchestration.execution.venues.gateway import (
+    AccountFill,
     AwaitedMarket,
     Gateway,
     OpenOrder,
@@ -39,7 +40,7 @@ from orchestration.execution.venues.paper_matching import (
 )
 from streams.market.errors import Refused
 from streams.market.events import BookSnapshot
-from streams.market.identity import Venue
+from streams.market.identity import Outcome, Venue
 from streams.market.trading import LevelTaken, Siblings, Target
 
 BookAt = Callable[[Target, datetime], Awaitable[BookSnapshot | None]]
@@ -181,6 +182,18 @@ class PaperGateway:
     async def open_orders(self) -> Sequence[OpenOrder]:
         """Nothing rests."""
         return []
+
+    async def fills_since(self, since: datetime) -> Sequence[AccountFill]:
+        """Nobody else trades on paper."""
+        return []
+
+    async def client_order_id(self, venue_order_id: str) -> str:
+        """Orders have one id."""
+        return venue_order_id
+
+    async def positions(self) -> Mapping[tuple[str, Outcome], int]:
+        """What is held on paper stands in our own books alone."""
+        return {}
 
     async def cash_e6(self) -> int:
         """Return the account's cash."""

@@ -17,6 +17,7 @@ import orjson
 
 from orchestration.execution.venues.answers import of_polymarket
 from orchestration.execution.venues.gateway import (
+    AccountFill,
     AwaitedMarket,
     OpenOrder,
     OrderAnswer,
@@ -39,7 +40,7 @@ from streams.market.errors import (
 )
 from streams.market.events import BookSnapshot
 from streams.market.fees import maker_fee_e6, taker_fee_e6
-from streams.market.identity import Venue
+from streams.market.identity import Outcome, Venue
 from streams.market.trading import FillState, NewFill, Siblings, Target
 from streams.venues.credentials.keys import PolymarketCredentials
 from streams.venues.polymarket.amounts import limit_amounts, spend_amounts
@@ -67,6 +68,7 @@ _LATELY = timedelta(days=1)
 _TRADE_STATES: dict[str, FillState] = {"CONFIRMED": "confirmed", "FAILED": "failed"}
 # UNMATCHED: marketable, found nothing after its delay, and rests since; it is cancelled like a LIVE one.
 _RESTING = frozenset({"LIVE", "UNMATCHED"})
+_WORTHLESS = frozenset({"REDEEMABLE_LOST", "CLOSED"})
 
 
 class PolymarketGateway:
@@ -213,6 +215,45 @@ class PolymarketGateway:
             )
             for order in await self._client.open_orders()
         ]
+
+    async def fills_since(self, since: datetime) -> Sequence[AccountFill]:
+        """Return the wallet's fills since a time; the fee is not stated by the venue."""
+        return [
+            AccountFill(
+                self.venue,
+                fill.order_id,
+                trade.market_id,
+                None,
+                fill.token_id,
+                "buy" if fill.side == "BUY" else "sell",
+                fill.is_taker,
+                NewFill(
+                    venue_fill_id=trade.trade_id,
+                    contracts_e6=fill.size_e6,
+                    cash_e6=fill.cash_e6,
+                    fee_e6=0,
+                    state=_TRADE_STATES.get(trade.status, "provisional"),
+                    filled_at=trade.matched_at or datetime.now(UTC),
+                    payload=orjson.loads(orjson.dumps(trade.payload)),
+                    is_fee_stated=False,
+                ),
+            )
+            for trade in await self._client.trades(after=int(since.timestamp()))
+            for fill in trade.fills
+        ]
+
+    async def client_order_id(self, venue_order_id: str) -> str:
+        """The id of an order is the hash of what was signed, which is our own name for it."""
+        return venue_order_id
+
+    async def positions(self) -> Mapping[tuple[str, Outcome], int]:
+        """Return the wallet's tokens that are worth something or may be, by market and outcome."""
+        rows = await self._client.positions(self._credentials.wallet)
+        held: dict[tuple[str, Outcome], int] = {}
+        for row in rows:
+            if row.status not in _WORTHLESS and row.outcome_index in (0, 1):
+                held[row.market_id, "yes" if row.outcome_index == 0 else "no"] = row.size_e6
+        return held
 
     async def cash_e6(self) -> int:
         """Return the wallet's cash."""

@@ -190,6 +190,39 @@ def load_named(connection: Connection, venue: Venue, client_order_id: str) -> Or
     )
 
 
+def load_by_venue_ids(connection: Connection, venue: Venue, venue_order_ids: Sequence[str]) -> dict[str, OrderRow]:
+    """Return our orders among those that a venue names, by its ids; where it takes our id for its own, by that."""
+    rows = fetch_all(
+        connection,
+        _order,
+        f"""{_SELECT} WHERE o.venue = %(venue)s
+            AND (o.venue_order_id = ANY(%(ids)s) OR o.client_order_id = ANY(%(ids)s))""",
+        {"venue": venue.value, "ids": list(venue_order_ids)},
+    )
+    asked = set(venue_order_ids)
+    return {name: row for row in rows for name in (row.venue_order_id, row.client_order_id) if name in asked}
+
+
+def load_unresolved(connection: Connection, mode: str, venue: Venue) -> list[OrderRow]:
+    """Return the orders of an account that have no last word, oldest first."""
+    return fetch_all(
+        connection,
+        _order,
+        f"""{_SELECT} JOIN trading.executions AS e USING (execution_id)
+            WHERE o.state = ANY(%s) AND o.venue = %s AND e.mode = %s ORDER BY o.order_id""",
+        (list(UNRESOLVED), venue.value, mode),
+    )
+
+
+def written_fills(connection: Connection, venue: Venue, venue_fill_ids: Sequence[str]) -> set[tuple[str, int]]:
+    """Return which of these fills are written, as (the venue's id, the number of our order)."""
+    rows = connection.execute(
+        "SELECT venue_fill_id, order_id FROM trading.fills WHERE venue = %s AND venue_fill_id = ANY(%s)",
+        (venue.value, list(venue_fill_ids)),
+    ).fetchall()
+    return {(row["venue_fill_id"], row["order_id"]) for row in rows}
+
+
 def load_orders(connection: Connection, execution_id: int) -> list[OrderRow]:
     """Return the orders of an execution, in the order they were written."""
     return fetch_all(connection, _order, f"{_SELECT} WHERE i.execution_id = %s ORDER BY o.order_id", (execution_id,))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence, Set
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,10 +16,12 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from app.operator_actions import ask_flatten
+from orchestration.execution.accounts.check_accounts import check_accounts
 from orchestration.execution.settlement import ensure_deposits
 from orchestration.execution.settlement_cycle import run_cycle
 from orchestration.execution.trade_signal import SignalTrader
 from orchestration.execution.trading_context import TradingContext, open_trading_context
+from orchestration.execution.venues.gateway import OrderSpec
 from streams.market.identity import MarketRef, Venue
 from streams.sandbox.core.faults import load_plan
 from streams.sandbox.core.identifiers import polymarket_ids
@@ -36,6 +39,9 @@ from streams.sandbox.core.model import (
 from streams.sandbox.process.process import Sandbox, SandboxOptions
 from streams.settings import Settings
 from streams.storage.database import Connection, connect
+from streams.storage.store.accounting.breaks import load_differences
+from streams.storage.store.accounting.switches import account_switches
+from streams.storage.store.market_groups import load_market_infos
 from streams.venues.common.http import http_client
 from streams.venues.credentials.keystore import ensure_sandbox_credentials
 from streams.venues.factory import kalshi_client, polymarket_client
@@ -228,6 +234,7 @@ def test_a_trade_on_the_sandbox_ends_and_its_profit_is_the_change_of_both_balanc
         await until(is_confirmed)
         balances = (await run_cycle(connection, context, "cycle")).balances
         assert [(balance.difference_e6, balance.in_flight) for balance in balances] == [(0, 0), (0, 0)]
+        await accounts_agree(connection, context)
         flow.end = settlement
 
         async def is_settled() -> bool:
@@ -242,10 +249,31 @@ def test_a_trade_on_the_sandbox_ends_and_its_profit_is_the_change_of_both_balanc
         execution = connection.execute("SELECT * FROM trading.executions").fetchone()
         assert execution is not None
         assert execution["realised_pnl_e6"] == sum(balance.cash_e6 for balance in balances) - 20_000_000_000
+        await accounts_agree(connection, context)
         assert execution["state"] == state
         assert (execution["realised_pnl_e6"] > 0) == (state == "SETTLED")
 
     on_the_sandbox(database, tmp_path, faults, trade)
+
+
+def test_what_somebody_trades_by_hand_on_the_sandbox_is_booked_to_foreign(database: str, tmp_path: Path) -> None:
+    async def trade(connection: Connection, context: TradingContext, flow: TwoMarkets) -> None:
+        await ensure_deposits(connection, context)
+        await accounts_agree(connection, context)
+        infos = load_market_infos(connection, [str(KALSHI), str(POLYMARKET)])
+        for ref, outcome, limit in ((KALSHI, "yes", 4_300), (POLYMARKET, "no", 5_100)):
+            gateway = context.gateways[ref.venue]
+            await gateway.books([infos[str(ref)].target])
+            spend = 4_000_000 if gateway.buys_spend_dollars else None
+            spec = OrderSpec(infos[str(ref)].target, outcome, "buy", limit, 7_000_000, spend)  # type: ignore[arg-type]
+            await gateway.send(gateway.prepare(spec))
+        await accounts_agree(connection, context, reduced={"kalshi", "polymarket"})
+        (held,) = connection.execute("SELECT count(*) AS n FROM trading.positions WHERE contracts_e6 > 0").fetchall()
+        assert held == {"n": 2}
+        seen = connection.execute("SELECT venue, kind FROM trading.foreign_activity ORDER BY venue").fetchall()
+        assert {(row["venue"], row["kind"]) for row in seen} == {("kalshi", "fill"), ("polymarket", "fill")}
+
+    on_the_sandbox(database, tmp_path, [], trade)
 
 
 def test_a_flatten_on_the_sandbox_sells_both_legs_and_books_its_loss(database: str, tmp_path: Path) -> None:
@@ -280,6 +308,21 @@ def test_a_flatten_on_the_sandbox_sells_both_legs_and_books_its_loss(database: s
         assert execution["realised_pnl_e6"] == (None if left["n"] else change)
 
     on_the_sandbox(database, tmp_path, [], trade)
+
+
+async def accounts_agree(connection: Connection, context: TradingContext, reduced: Set[str] = frozenset()) -> None:
+    """Wait until both accounts show what our books say; there is no break, and only those named are reduced."""
+    looks = itertools.count(1)
+
+    async def do() -> bool:
+        at = datetime.now(UTC) + next(looks) * timedelta(seconds=30)
+        found = await check_accounts(connection, context, lambda: at)
+        return [checked.verdict for checked in found] == ["agrees", "agrees"]
+
+    await until(do)
+    assert [row for row in load_differences(connection, context.mode) if row.state == "open"] == []
+    switched = account_switches(connection, context.mode)
+    assert {venue.value for venue, switch in switched.items() if switch.state == "reduce"} == reduced
 
 
 Trade = Callable[[Connection, TradingContext, TwoMarkets], Awaitable[None]]
