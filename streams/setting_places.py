@@ -1,4 +1,4 @@
-"""The settings of places (folders, database, disk, alerts, ports, venues, sandbox) and of signing in.
+"""The settings of places (folders, database, disk, alerts, ports, venues, sandbox), of accounts and of signing in.
 
 Part of `streams.settings`.
 """
@@ -46,6 +46,35 @@ class SignIn(BaseSettings):
         if bool(self.oidc_issuer) != bool(self.oidc_client_id):
             raise ValueError("CROSSBOOK_OIDC_ISSUER and CROSSBOOK_OIDC_CLIENT_ID need each other")
         return self
+
+
+class Accounts(BaseSettings):
+    """What is expected of the accounts at the venues, and what accounts on paper hold."""
+
+    # -- accounts ---------------------------------------------------------------------------------------------------
+    unexplained_after_s: float = Field(
+        120.0, ge=1, le=86_400, description="An account's difference that what is open there allows alarms after this."
+    )
+
+    # -- paper ------------------------------------------------------------------------------------------------------
+    paper_fidelity: Literal["pessimistic", "realistic", "optimistic"] = Field(
+        "realistic", description="What paper assumes where real books cannot tell; see docs/how-to/go-live.md."
+    )
+    paper_cash_usd: Amount = Field(
+        Decimal("10000"),
+        ge=0,
+        le=100_000_000,
+        description="Cash paid into the paper account of each venue, on Kalshi in equal parts to its exchange shards.",
+    )
+    paper_fade_probability: Amount = Field(
+        Decimal("0.25"),
+        ge=0,
+        le=1,
+        description="Realistic paper: chance that makers step back before an order that follows a first fill.",
+    )
+    paper_fade_usd: Amount = Field(
+        Decimal("0.01"), ge=0, le=1, description="How far makers step back on paper, per contract."
+    )
 
 
 class Places(BaseSettings):

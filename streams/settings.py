@@ -23,7 +23,7 @@ from streams.documents import plain_decimal
 from streams.env_files import ENCODING, check_names, names_in_file, values_in_file
 from streams.market.errors import ConfigurationError
 from streams.redaction import redact_text
-from streams.setting_places import Places, SignIn
+from streams.setting_places import Accounts, Places, SignIn
 from streams.setting_types import Amount, DatabaseAddress, HeaderSecret, WebAddress, check_text
 
 _OWN_NAMES = {"database_url": "DATABASE_URL", "openai_api_key": "OPENAI_API_KEY"}
@@ -50,7 +50,7 @@ class EnvFileSource(DotEnvSettingsSource):
         return {name.lower(): value for name, value in values_in_file(file_path).items() if value}
 
 
-class Settings(SignIn, Places):
+class Settings(SignIn, Places, Accounts):
     """Everything that can be set. Fields are grouped by room; each carries its meaning and unit."""
 
     model_config = SettingsConfigDict(
@@ -284,9 +284,6 @@ class Settings(SignIn, Places):
         le=86_400,
         description="An order never arrived at Polymarket if it and its trades are twice not there after this time.",
     )
-    unexplained_after_s: float = Field(
-        120.0, ge=1, le=86_400, description="An account's difference that what is open there allows alarms after this."
-    )
     kill_wait_s: float = Field(
         2.0,
         ge=0,
@@ -298,26 +295,6 @@ class Settings(SignIn, Places):
         ge=0,
         le=1,
         description="A person's flatten sells down to this much below the best bid it found.",
-    )
-
-    # -- paper ------------------------------------------------------------------------------------------------------
-    paper_fidelity: Literal["pessimistic", "realistic", "optimistic"] = Field(
-        "realistic", description="What paper assumes where real books cannot tell; see docs/how-to/go-live.md."
-    )
-    paper_cash_usd: Amount = Field(
-        Decimal("10000"),
-        ge=0,
-        le=100_000_000,
-        description="Cash paid into the paper account of each venue, on Kalshi in equal parts to its exchange shards.",
-    )
-    paper_fade_probability: Amount = Field(
-        Decimal("0.25"),
-        ge=0,
-        le=1,
-        description="Realistic paper: chance that makers step back before an order that follows a first fill.",
-    )
-    paper_fade_usd: Amount = Field(
-        Decimal("0.01"), ge=0, le=1, description="How far makers step back on paper, per contract."
     )
 
     # -- alerts -----------------------------------------------------------------------------------------------------

@@ -12,11 +12,11 @@ from orchestration.execution.reconcile import Reconciled, looks_due, reconcile
 from orchestration.execution.settlement import Balance, Settled, compare_balances, ensure_deposits, settle
 from orchestration.execution.trading_context import TradingContext
 from orchestration.execution.venues.gateway import Gateway
-from streams.boot_clock import boot_now
 from streams.logs import get_logger
 from streams.market.errors import IncompleteList, StreamsError
 from streams.market.identity import Venue
 from streams.market.units import CASH_SCALE, PRICE_SCALE
+from streams.processes.boot_clock import boot_now
 from streams.settings import Settings
 from streams.storage.database import Connection
 from streams.storage.discovered.sweeps import keep_unreadable

@@ -17,12 +17,12 @@ from orchestration.execution.venues.kalshi import KalshiGateway
 from orchestration.execution.venues.paper import ASSUMED_ROUND_TRIPS_MS, PaperGateway, PaperSources, books_read_at
 from orchestration.execution.venues.paper_matching import DRAW_SCALE, paper_profile
 from orchestration.execution.venues.polymarket import PolymarketGateway
-from streams.boot_clock import boot_now
 from streams.market.errors import ConfigurationError
 from streams.market.identity import Venue
 from streams.market.trading import BootTime, Target
 from streams.market.units import CASH_SCALE, PRICE_SCALE
 from streams.market.venue_traits import TRAITS
+from streams.processes.boot_clock import boot_now
 from streams.settings import Settings, check_intent
 from streams.storage.database import Connection
 from streams.storage.store.orders import round_trips_ms

@@ -24,10 +24,10 @@ from orchestration.execution.trading_context import TradingContext
 from orchestration.execution.venues.gateway import Gateway, OrderAnswer, OrderSpec, PreparedOrder
 from orchestration.execution.venues.paper import PaperGateway, PaperSources, books_read_at
 from orchestration.execution.venues.paper_matching import paper_profile
-from streams.boot_clock import boot_now
 from streams.market.errors import Refused
 from streams.market.identity import Venue
 from streams.market.trading import ExecutionState, Target
+from streams.processes.boot_clock import boot_now
 from streams.storage.database import Connection, connect
 from streams.storage.partitions import ensure_partitions
 from streams.storage.store import executions, orders

@@ -40,7 +40,9 @@ def test_no_rooms_of_any_folder_import_each_other_in_a_circle(sources: list[Sour
 
 
 def test_no_folder_is_a_flat_list(sources: list[Source]) -> None:
-    assert {folder: count for folder, count in folders(sources).items() if count > FULL_FOLDER} == {}
+    full = {folder: count for folder, count in folders(sources).items() if count > FULL_FOLDER}
+    full.pop("streams/storage/migrations/versions", None)  # a file for each step, which are read from one folder
+    assert full == {}
 
 
 def test_no_file_is_too_long(sources: list[Source]) -> None:

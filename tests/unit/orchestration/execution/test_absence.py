@@ -16,9 +16,9 @@ from orchestration.execution.decide.absence import (
     not_shown,
     shown,
 )
-from streams.boot_clock import boot_now
 from streams.market.identity import Venue
 from streams.market.trading import BootTime, OrderWatch
+from streams.processes.boot_clock import boot_now
 
 AFTER_S = 30.0
 
