@@ -23,7 +23,6 @@ from orchestration.execution.decide.market_account import (
     missing_entries,
 )
 from orchestration.execution.decide.postings import Entry
-from orchestration.execution.late_fills import reopen_failed
 from streams.market.errors import StreamsError
 from streams.market.identity import Venue
 from streams.market.trading import NewFill, OrderRow
@@ -59,8 +58,8 @@ class LedgerScope(Protocol):
         """Return the step to which a venue rounds down what it pays for a market; 1 where it pays exactly."""
 
 
-def record_fill(connection: Connection, scope: LedgerScope, order: OrderRow, fill: NewFill) -> None:
-    """Write a fill of an order, its change of state or of its amounts, with what follows.
+def record_fill(connection: Connection, scope: LedgerScope, order: OrderRow, fill: NewFill) -> bool:
+    """Write a fill of an order, its change of state or of its amounts; return whether it has moved anything.
 
     The caller holds the market's lock. What the venue has said last counts: a fill that it restates is taken back and
     booked anew.
@@ -69,18 +68,20 @@ def record_fill(connection: Connection, scope: LedgerScope, order: OrderRow, fil
     after = _fill_fact(connection, order, fill, 0 if before is None else before.revision)
     if before is None:
         _book_change(connection, scope, after, [] if fill.state == "failed" else [after], fill.filled_at)
-        return
+        return fill.state != "failed"
     was = _restated_from(after, before)
     if fill.state == "failed" and before.state == "provisional":
         _book_change(connection, scope, was, [FailedFill(was)], fill.filled_at, has_failed=True)
-        reopen_failed(connection, order.execution_id)
-    elif before.state != "failed" and before.is_restated_by(fill):
+        return True
+    if before.state != "failed" and before.is_restated_by(fill):
         after = replace(after, revision=before.revision + 1)
         confirmed = [ConfirmedFill(was)] if before.state == "provisional" and fill.state == "confirmed" else []
         settled = replace(was, is_provisional=was.is_provisional and not confirmed)
         _book_change(connection, scope, after, [*confirmed, CorrectedFill(settled, after)], fill.filled_at)
-    elif fill.state == "confirmed" and before.state == "provisional":
+        return True
+    if fill.state == "confirmed" and before.state == "provisional":
         book_facts(connection, scope, [ConfirmedFill(was)], fill.filled_at)
+    return False
 
 
 def record_foreign(

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from orchestration.execution.booking import record_fill
 from orchestration.execution.decide import absence
-from orchestration.execution.late_fills import reopen_late
+from orchestration.execution.late_fills import OrderChange, follow_change
 from orchestration.execution.trading_context import TradingContext
 from orchestration.execution.venues.gateway import OrderKey, OrderReading
 from streams.logs import get_logger
@@ -21,6 +21,7 @@ from streams.storage.database import Connection
 from streams.storage.discovered.sweeps import keep_unreadable
 from streams.storage.store import orders
 from streams.storage.store.hedges import watches
+from streams.storage.store.hedges.fences import Fence, as_it_stands, keep
 from streams.storage.store.ledger import lock_market
 from streams.storage.store.settlement import load_settlement
 
@@ -28,18 +29,29 @@ _CENT_E6 = 10_000
 
 
 class OrderFollower:
-    """Follows the orders of one execution on one connection."""
+    """Follows the orders of one execution on one connection.
 
-    def __init__(self, connection: Connection, context: TradingContext) -> None:
+    Args:
+        connection: Where the rows are.
+        context: Whose orders they are.
+        held: What is written under; None for who has no lease: nothing is written where somebody takes over meanwhile.
+    """
+
+    def __init__(self, connection: Connection, context: TradingContext, held: Fence | None = None) -> None:
         self._connection = connection
         self._context = context
+        self._held = held
         self._log = get_logger()
+
+    def _fence(self, order: OrderRow) -> Fence:
+        return self._held or as_it_stands(self._connection, order.execution_id)
 
     async def resolve(self, rows: Sequence[OrderRow], targets: Mapping[str, Target]) -> None:
         """Read each of these orders once and write what is new; one that was never sent has expired."""
         for order in rows:
             if order.state == "prepared":
-                orders.update_order(self._connection, order.order_id, "expired", reason="it was never sent")
+                held = self._fence(order)
+                orders.update_order(self._connection, held, order.order_id, "expired", reason="it was never sent")
                 continue
             await self._look(order, targets[order.market_key])
 
@@ -50,6 +62,7 @@ class OrderFollower:
 
     async def _look(self, order: OrderRow, target: Target) -> None:
         """Ask the venue for an order and write what it says; what rests is cancelled."""
+        held = self._fence(order)
         gateway, key = self._context.gateways[order.venue], order_key(order, target)
         now, after_s = self._context.boot_clock(), self._context.absent_after_s(order.venue)
         watch = absence.begun(watches.load_watch(self._connection, order.order_id), now)
@@ -60,61 +73,69 @@ class OrderFollower:
             if reading.status == "resting":
                 # What is read right after this may come from before it: the next look ends nothing yet.
                 watch = replace(watch, cancelled=now)
-                watches.save_watch(self._connection, watch)
+                watches.save_watch(self._connection, held, watch)
                 await gateway.cancel(key)
         except StreamsError as error:
             self._log.warning("an order could not be read", order_id=order.order_id, error=str(error))
             keep_unreadable(self._connection, order.venue, error)
-            self._note_look(replace(watch, looked=now), now)
+            self._note_look(held, replace(watch, looked=now), now)
             return
         if reading.is_found or reading.fills:
             watch = absence.shown(watch, now)
             is_early = absence.may_be_older_than_cancel(watch, now)
             with self._connection.transaction():
-                watches.save_watch(self._connection, watch)
-                self.record(order, replace(reading, is_final=False) if is_early else reading)
+                watches.save_watch(self._connection, held, watch)
+                self._record(held, order, replace(reading, is_final=False) if is_early else reading)
         else:
-            self._record_absence(order, absence.not_shown(watch, now, after_s, reading.behind_s), now)
+            self._record_absence(held, order, absence.not_shown(watch, now, after_s, reading.behind_s), now)
 
-    def _note_look(self, watch: OrderWatch, now: BootTime) -> None:
+    def _note_look(self, held: Fence, watch: OrderWatch, now: BootTime) -> None:
         """Write how far the looking has come; more than once a second that is left out where nothing else changes."""
         stored = watches.load_watch(self._connection, watch.order_id)
         if replace(watch, looked=stored.looked) != stored or absence.due_in_s(stored, now) <= 0:
-            watches.save_watch(self._connection, watch)
+            watches.save_watch(self._connection, held, watch)
 
     def record(self, order: OrderRow, reading: OrderReading) -> None:
-        """Write what a venue says about an order that it shows: fills, their ledger entries, the order's state."""
+        """Write what a venue says about an order that it shows: fills, their ledger entries, the order's state.
+
+        Raises:
+            LeaseLost: If somebody else works on its execution now; nothing is written.
+        """
+        self._record(self._fence(order), order, reading)
+
+    def _record(self, held: Fence, order: OrderRow, reading: OrderReading) -> None:
         if order.was_abandoned:
             self._log.warning("an abandoned order is there", order_id=order.order_id)
         with self._connection.transaction():
+            keep(self._connection, held)
             lock_market(self._connection, order.venue, order.market_id)
-            for fill in reading.fills:
-                record_fill(self._connection, self._context, order, fill)
+            changed = [fill for fill in reading.fills if record_fill(self._connection, self._context, order, fill)]
             seen = sum(fill.contracts_e6 for fill in reading.fills)
             stated = max(reading.filled_e6 or 0, order.answered_e6)
             is_final = reading.is_final and seen >= stated
             orders.update_order(
                 self._connection,
+                held,
                 order.order_id,
                 _final_state(order, reading) if is_final else _open_state(reading),
                 venue_order_id=reading.venue_order_id,
                 reason=reading.status if is_final and not seen else "",
             )
-            if order.was_abandoned and orders.order_state(self._connection, order.order_id) != "canceled":
+            if changed:
                 paid = load_settlement(self._connection, self._context.mode, order.venue, order.market_id)
-                reopen_late(self._connection, order.execution_id, is_paid=paid is not None)
+                follow_change(self._connection, held, OrderChange(order, changed, is_paid=paid is not None))
 
-    def _record_absence(self, order: OrderRow, watch: OrderWatch, now: BootTime) -> None:
+    def _record_absence(self, held: Fence, order: OrderRow, watch: OrderWatch, now: BootTime) -> None:
         """Write that the venue does not show an order; once that is proven, it never arrived."""
         with self._connection.transaction():
-            self._note_look(watch, now)
+            self._note_look(held, watch, now)
             if order.was_abandoned:
                 return
             if absence.is_absent(watch):
-                orders.update_order(self._connection, order.order_id, "expired", reason=ABSENT)
+                orders.update_order(self._connection, held, order.order_id, "expired", reason=ABSENT)
             elif order.state != "unknown" and order.venue_order_id is None:
                 reason = "the venue does not show it yet"
-                orders.update_order(self._connection, order.order_id, "unknown", reason=reason)
+                orders.update_order(self._connection, held, order.order_id, "unknown", reason=reason)
 
 
 def order_key(order: OrderRow, target: Target) -> OrderKey:

@@ -24,6 +24,7 @@ from streams.storage.database import ROW_REFUSED, Connection
 from streams.storage.kill_files import switch_in_force
 from streams.storage.store import commands, executions
 from streams.storage.store.alerts import clear_alert, raise_alert
+from streams.storage.store.hedges.fences import Fence, take_over
 from streams.storage.store.leases import release, release_dead
 
 
@@ -68,6 +69,7 @@ async def _flatten(
         targets = targets_of(connection, plan)
         if len(targets) < len(plan.market_keys):
             return "refused: the terms of its markets are not known"
+        take_over(connection, found.execution_id, leases[0].epoch)
         execution = executions.load_execution(connection, found.execution_id)
         execution = _bind_floors(connection, execution, command)
         finish = await trader.run_execution(execution, targets, leases, flatten=command.command_id)
@@ -93,7 +95,7 @@ def _bind_floors(connection: Connection, execution: ExecutionRow, command: comma
         if (leg.market_key, leg.outcome) in floor_of
     }
     bound = FlattenDetail(command.command_id, floors)
-    executions.merge_detail(connection, execution.execution_id, {"flatten": bound.to_json()})
+    executions.merge_detail(connection, Fence(execution.execution_id, execution.epoch), {"flatten": bound.to_json()})
     return executions.load_execution(connection, execution.execution_id)
 
 

@@ -26,6 +26,7 @@ from streams.market.trading import LevelTaken, NewFill, OrderRow
 from streams.market.venue_traits import TRAITS
 from streams.storage.database import Connection
 from streams.storage.store import orders
+from streams.storage.store.hedges.fences import as_it_stands, keep
 from streams.storage.store.ledger import (
     deposits,
     ledger_cash_e6,
@@ -92,6 +93,9 @@ class PaperLedger:
             order = orders.load_named(self._connection, self._venue, client_order_id)
             if order is None or order.state != "sent" or order.venue_order_id is not None:
                 return None
+            # What stands for the venue holds no lease; who takes the execution over meanwhile comes before it or after.
+            held = as_it_stands(self._connection, order.execution_id)
+            keep(self._connection, held)
             result = match(self._state(order, spec))
             if isinstance(result, PaperMatch):
                 for number, fill in enumerate(result.fills):
@@ -99,7 +103,7 @@ class PaperLedger:
                         self._connection, self._scope, order, _new_fill(client_order_id, number, fill, arrived_at)
                     )
                 orders.update_order(
-                    self._connection, order.order_id, "sent", venue_order_id=client_order_id, reason=result.why
+                    self._connection, held, order.order_id, "sent", venue_order_id=client_order_id, reason=result.why
                 )
             return result
 

@@ -16,18 +16,19 @@ import psycopg
 
 from orchestration.execution.decide import absence
 from orchestration.execution.decide.execution_detail import execution_detail
-from orchestration.execution.decide.hedge import holdings, locked_e6, order_facts, unmatched_e6
 from orchestration.execution.follow_orders import OrderFollower
+from orchestration.execution.late_fills import settle_down
 from orchestration.execution.run_execution import targets_of
 from orchestration.execution.trade_signal import SignalTrader
 from orchestration.execution.trading_context import TradingContext
 from streams.logs import get_logger
 from streams.market.errors import TransientError
-from streams.market.trading import BootTime, ExecutionRow, ExecutionState
+from streams.market.trading import BootTime, ExecutionRow
 from streams.storage.database import ROW_REFUSED, Connection
 from streams.storage.store import executions, orders
-from streams.storage.store.alerts import clear_alert, raise_alert
+from streams.storage.store.alerts import raise_alert
 from streams.storage.store.hedges import watches
+from streams.storage.store.hedges.fences import take_over
 from streams.storage.store.leases import (
     Lease,
     LeaseLost,
@@ -141,7 +142,8 @@ async def _reconcile_one(
     try:
         execution_id = row.execution_id
         targets = targets_of(connection, plan)
-        follower = OrderFollower(connection, context)
+        held = take_over(connection, execution_id, leases[0].epoch)
+        follower = OrderFollower(connection, context, held)
         was_open = executions.load_execution(connection, execution_id).is_open
         due = {order.watch.order_id for order in looks_due(connection, context.mode, context.boot_clock())}
         given_up = [order for order in orders.load_given_up(connection, execution_id) if order.order_id in due]
@@ -151,7 +153,7 @@ async def _reconcile_one(
             result.followed += 1
         execution = executions.load_execution(connection, execution_id)
         if not execution.is_open:
-            _settle_down(connection, execution)
+            settle_down(connection, held)
             return
         result.continued += was_open
         result.reopened += not was_open
@@ -159,19 +161,3 @@ async def _reconcile_one(
     finally:
         for lease in leases:
             release(connection, lease)
-
-
-def _settle_down(connection: Connection, execution: ExecutionRow) -> None:
-    """An escalated execution whose unknown orders proved harmless is hedged or flat after all."""
-    execution_id = execution.execution_id
-    rows = orders.load_orders(connection, execution_id)
-    if execution.state is ExecutionState.ESCALATED and all(order.is_resolved for order in rows):
-        plan, facts = execution_detail(execution.detail).plan, order_facts(rows)
-        if unmatched_e6(plan, facts) <= plan.dust_e6:
-            state = ExecutionState.HEDGED if min(holdings(plan, facts).values()) else ExecutionState.FLAT
-            executions.change_state(connection, execution_id, state, "the unknown order is resolved")
-            executions.merge_detail(connection, execution_id, {"ended_as": state})
-            executions.note_expected_pnl(connection, execution_id, locked_e6(plan, facts))
-            for kind in ("execution", "late_fill"):
-                clear_alert(connection, f"{kind}:{execution_id}")
-    executions.close_if_empty(connection, execution_id)

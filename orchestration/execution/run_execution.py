@@ -42,6 +42,7 @@ from streams.storage.database import Connection
 from streams.storage.kill_files import switch_in_force
 from streams.storage.store import executions, orders
 from streams.storage.store.alerts import clear_alert, raise_alert
+from streams.storage.store.hedges.fences import Fence
 from streams.storage.store.leases import Lease, heartbeat
 from streams.storage.store.market_groups import load_market_infos
 
@@ -75,12 +76,13 @@ class ExecutionRun:
         self._connection = connection
         self._context = context
         self._id = execution.execution_id
+        self._held = Fence(self._id, leases[0].epoch if leases else execution.epoch)
         self._targets = dict(targets)
         self._leases = leases
         self._plan = detail.plan
         self._may_complete = not detail.has_late_fill
         self._sender = OrderSender(connection, context, leases)
-        self._follower = OrderFollower(connection, context)
+        self._follower = OrderFollower(connection, context, self._held)
         self._state = execution.state
         self._exposure_usd_seconds_e6 = detail.exposure_usd_seconds_e6
         self._peak_e6 = detail.peak_exposure_e6
@@ -244,20 +246,20 @@ class ExecutionRun:
             if floor is not None:
                 self._floors[leg_no] = floor
                 detail = FlattenDetail(self._command, self._floors)
-                executions.merge_detail(self._connection, self._id, {"flatten": detail.to_json()})
+                executions.merge_detail(self._connection, self._held, {"flatten": detail.to_json()})
 
     def _move(self, state: ExecutionState, what: str) -> None:
         self._state = state
-        executions.change_state(self._connection, self._id, state, what)
+        executions.change_state(self._connection, self._held, state, what)
 
     def _finish(self, finish: Finish, facts: Sequence[OrderFact]) -> None:
         """Write the end: what is locked in, what is left unmatched, and the alarm of an escalation."""
         left = unmatched_e6(self._plan, facts)
         with self._connection.transaction():
-            executions.change_state(self._connection, self._id, finish.state, finish.why, {"unmatched_e6": left})
+            executions.change_state(self._connection, self._held, finish.state, finish.why, {"unmatched_e6": left})
             executions.merge_detail(
                 self._connection,
-                self._id,
+                self._held,
                 {
                     "ended_as": finish.state,
                     "why": finish.why,
@@ -266,8 +268,8 @@ class ExecutionRun:
                     "peak_exposure_e6": self._peak_e6,
                 },
             )
-            executions.note_end(self._connection, self._id, locked_e6(self._plan, facts))
-            executions.close_if_empty(self._connection, self._id)
+            executions.note_end(self._connection, self._held, locked_e6(self._plan, facts))
+            executions.close_if_empty(self._connection, self._held)
             if finish.state is ExecutionState.ESCALATED:
                 raise_alert(
                     self._connection,

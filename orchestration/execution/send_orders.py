@@ -39,6 +39,7 @@ from streams.storage.database import Connection
 from streams.storage.kill_files import switch_in_force
 from streams.storage.reader.watchdog import end_readers
 from streams.storage.store import orders
+from streams.storage.store.hedges.fences import Fence
 from streams.storage.store.leases import Lease, holds_all
 from streams.storage.store.risk import lock_acting
 
@@ -95,7 +96,8 @@ class OrderSender:
             return written
         purpose = "open" if is_first else "complete"
         check = LastCheck(self._connection, self._home, self._leases, purpose, deadline)
-        return await self._send(gateway, replace(prepared, last_check=check), written, new.expires_at)
+        held = Fence(execution_id, new.epoch)
+        return await self._send(gateway, replace(prepared, last_check=check), held, written, new.expires_at)
 
     def _write(self, new: orders.NewIntent, deadline: float, *, is_first: bool) -> Refusal | int:
         """Write intent and order under the lock of those who write intents.
@@ -130,44 +132,47 @@ class OrderSender:
             return Refusal(RefusalReason.STALE_BOOK, "the decision outlived its books waiting for a lock")
 
     async def _send(
-        self, gateway: Gateway, prepared: PreparedOrder, order_id: int, expires_at: datetime
+        self, gateway: Gateway, prepared: PreparedOrder, held: Fence, order_id: int, expires_at: datetime
     ) -> Refusal | None:
         if not orders.mark_sent(self._connection, order_id, datetime.now(UTC), self._context.boot_clock()):
-            orders.update_order(self._connection, order_id, "expired", reason="it was never sent")
+            orders.update_order(self._connection, held, order_id, "expired", reason="it was never sent")
             return Refusal(RefusalReason.STALE_BOOK, "the decision outlived its books before its order left")
         first = True
         while True:
             try:
                 prepared.check()
                 answer = await gateway.send(prepared)
-            except HeldBack as held:
-                return self._held_back(order_id, held.refusal, was_sent=not first)
+            except HeldBack as error:
+                return self._held_back(held, order_id, error.refusal, was_sent=not first)
             except OrderExists as error:
-                orders.update_order(self._connection, order_id, "unknown", reason=str(error), is_seen=True)
+                orders.mark_seen(self._connection, held, order_id)
+                orders.update_order(self._connection, held, order_id, "unknown", reason=str(error))
                 return None
             except OutcomeUnknown as error:
                 get_logger().warning("outcome of an order is unknown", order_id=order_id, error=str(error))
                 if first and datetime.now(UTC) < expires_at:
                     first = False
                     continue
-                orders.update_order(self._connection, order_id, "unknown", reason=str(error))
+                orders.update_order(self._connection, held, order_id, "unknown", reason=str(error))
                 return None
             except StreamsError as error:
                 # After a first sending of unknown outcome a refusal says nothing about that one: only reads do.
-                orders.update_order(self._connection, order_id, "rejected" if first else "unknown", reason=str(error))
+                orders.update_order(
+                    self._connection, held, order_id, "rejected" if first else "unknown", reason=str(error)
+                )
                 return _unavailable(error) if first else None
             stated = orders.StatedAnswer(
                 answer.venue_order_id, answer.is_final, answer.filled_e6, answer.cash_e6, answer.fee_e6
             )
-            orders.note_answer(self._connection, order_id, stated, datetime.now(UTC))
+            orders.note_answer(self._connection, held, order_id, stated, datetime.now(UTC))
             return None
 
-    def _held_back(self, order_id: int, refusal: Refusal, *, was_sent: bool) -> Refusal | None:
+    def _held_back(self, held: Fence, order_id: int, refusal: Refusal, *, was_sent: bool) -> Refusal | None:
         """Note that an order did not leave; where it has left once before, only reads tell what became of it."""
         if was_sent:
-            orders.update_order(self._connection, order_id, "unknown", reason=f"not sent again: {refusal.reason}")
+            orders.update_order(self._connection, held, order_id, "unknown", reason=f"not sent again: {refusal.reason}")
             return None
-        orders.update_order(self._connection, order_id, "expired", reason=f"it was never sent: {refusal.reason}")
+        orders.update_order(self._connection, held, order_id, "expired", reason=f"it was never sent: {refusal.reason}")
         return refusal
 
 

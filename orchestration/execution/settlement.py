@@ -271,11 +271,11 @@ def _realise(connection: Connection, mode: str) -> int:
     closed = 0
     for ended in executions.load_ended(connection, mode):
         with connection.transaction():
-            if not executions.close_if_empty(connection, ended.execution_id):
+            if not executions.close_if_empty(connection, ended.fence):
                 continue
             closed += 1
             if ended.settlements and ended.state is not ExecutionState.FLAT:
-                executions.change_state(connection, ended.execution_id, ExecutionState.SETTLED, "all legs are paid")
+                executions.change_state(connection, ended.fence, ExecutionState.SETTLED, "all legs are paid")
     return closed
 
 

@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 from streams.market.documents import JsonDocument
 from streams.market.trading import ENDED_STATES, OPEN_STATES, UNRESOLVED, ExecutionRow, ExecutionState
 from streams.storage.database import Connection, fetch_all, fetch_int, fetch_one
+from streams.storage.store.hedges.fences import Fence
 
 _COLUMNS = """e.execution_id, e.signal_id, e.attempt, e.group_id, e.environment, e.mode, e.state, e.run_id, e.epoch,
     e.edge_usd, e.contracts_e6, e.started_at, e.flat_at, e.settled_at, e.expected_pnl_e6, e.realised_pnl_e6, e.detail,
@@ -44,8 +45,14 @@ class EndedExecution:
     """An execution that nobody works on and that is not settled; `settlements`: ledger entries of payouts."""
 
     execution_id: int
+    epoch: int
     state: ExecutionState
     settlements: int
+
+    @property
+    def fence(self) -> Fence:
+        """What it is written under: it holds as long as nobody takes the execution over."""
+        return Fence(self.execution_id, self.epoch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +150,7 @@ def load_ended(connection: Connection, mode: str) -> list[EndedExecution]:
     return fetch_all(
         connection,
         _ended,
-        """SELECT e.execution_id, e.state,
+        """SELECT e.execution_id, e.epoch, e.state,
                (SELECT count(*) FROM trading.ledger AS l WHERE l.execution_id = e.execution_id
                 AND l.kind = 'settlement') AS settlements
            FROM trading.executions AS e WHERE e.mode = %s AND e.settled_at IS NULL AND e.state = ANY(%s)""",
@@ -210,53 +217,61 @@ def figures_of(connection: Connection, execution_ids: Sequence[int]) -> Executio
 
 
 def change_state(
-    connection: Connection, execution_id: int, state: str, what: str, detail: JsonDocument | None = None
+    connection: Connection, held: Fence, state: str, what: str, detail: JsonDocument | None = None
 ) -> None:
     """Move an execution to a state and write the event with its cause."""
     with connection.transaction():
-        connection.execute(
-            "UPDATE trading.executions SET state = %s, updated_at = clock_timestamp() WHERE execution_id = %s",
-            (state, execution_id),
-        )
+        _change(connection, held, "state = %(state)s, updated_at = clock_timestamp()", state=state)
         connection.execute(
             "INSERT INTO trading.execution_events (execution_id, state, what, detail) VALUES (%s, %s, %s, %s)",
-            (execution_id, state, what, Jsonb(dict(detail or {}))),
+            (held.execution_id, state, what, Jsonb(dict(detail or {}))),
         )
 
 
-def merge_detail(connection: Connection, execution_id: int, detail: JsonDocument) -> None:
+def merge_detail(connection: Connection, held: Fence, detail: JsonDocument) -> None:
     """Add keys to an execution's detail."""
-    connection.execute(
-        "UPDATE trading.executions SET detail = detail || %s, updated_at = clock_timestamp() WHERE execution_id = %s",
-        (Jsonb(dict(detail)), execution_id),
+    _change(
+        connection,
+        held,
+        "detail = detail || %(detail)s, updated_at = clock_timestamp()",
+        detail=Jsonb(dict(detail)),
     )
 
 
-def note_expected_pnl(connection: Connection, execution_id: int, expected_pnl_e6: int) -> None:
+def note_expected_pnl(connection: Connection, held: Fence, expected_pnl_e6: int) -> None:
     """Write what an execution's fills have locked in."""
-    connection.execute(
-        "UPDATE trading.executions SET expected_pnl_e6 = %s WHERE execution_id = %s", (expected_pnl_e6, execution_id)
-    )
+    _change(connection, held, "expected_pnl_e6 = %(pnl)s", pnl=expected_pnl_e6)
 
 
-def note_end(connection: Connection, execution_id: int, expected_pnl_e6: int) -> None:
+def note_end(connection: Connection, held: Fence, expected_pnl_e6: int) -> None:
     """Write that nobody works on an execution any more, the first time only, and what its fills have locked in."""
-    connection.execute(
-        """UPDATE trading.executions SET flat_at = coalesce(flat_at, clock_timestamp()), expected_pnl_e6 = %s
-           WHERE execution_id = %s""",
-        (expected_pnl_e6, execution_id),
+    _change(
+        connection,
+        held,
+        "flat_at = coalesce(flat_at, clock_timestamp()), expected_pnl_e6 = %(pnl)s",
+        pnl=expected_pnl_e6,
     )
 
 
-def take_back_settlement(connection: Connection, execution_id: int) -> None:
+def take_back_settlement(connection: Connection, held: Fence) -> None:
     """Make an execution unsettled again: its realised PnL is no longer its last word."""
-    connection.execute(
-        "UPDATE trading.executions SET settled_at = NULL, realised_pnl_e6 = NULL WHERE execution_id = %s",
-        (execution_id,),
+    _change(connection, held, "settled_at = NULL, realised_pnl_e6 = NULL")
+
+
+def _change(connection: Connection, held: Fence, assignments: str, **values: Any) -> None:
+    """Change the row of an execution that is held.
+
+    Raises:
+        LeaseLost: If somebody else works on it now; nothing is written.
+    """
+    cursor = connection.execute(
+        f"UPDATE trading.executions SET {assignments} WHERE execution_id = %(held_id)s AND epoch = %(held_epoch)s",
+        {**values, **held.values},
     )
+    held.check(cursor.rowcount)
 
 
-def close_if_empty(connection: Connection, execution_id: int) -> bool:
+def close_if_empty(connection: Connection, held: Fence) -> bool:
     """Realise the PnL of an execution that holds nothing and waits for nothing. Returns whether it was closed.
 
     A FLAT one may hold less than a contract's hundredth, which no order can sell: it counts as nothing until it pays.
@@ -264,7 +279,7 @@ def close_if_empty(connection: Connection, execution_id: int) -> bool:
     cursor = connection.execute(
         """UPDATE trading.executions AS e SET settled_at = clock_timestamp(),
                realised_pnl_e6 = (SELECT coalesce(sum(cash_e6), 0) FROM trading.ledger WHERE execution_id = %(id)s)
-           WHERE e.execution_id = %(id)s AND e.settled_at IS NULL
+           WHERE e.execution_id = %(id)s AND e.epoch = %(held_epoch)s AND e.settled_at IS NULL
              AND NOT EXISTS (SELECT 1 FROM trading.ledger WHERE execution_id = %(id)s AND market_id IS NOT NULL
                  GROUP BY venue, market_id, outcome
                  HAVING abs(sum(contracts_e6)) >= CASE WHEN e.state = 'FLAT' THEN %(rest)s ELSE 1 END)
@@ -273,13 +288,16 @@ def close_if_empty(connection: Connection, execution_id: int) -> bool:
              AND NOT EXISTS (SELECT 1 FROM trading.fills AS f JOIN trading.orders AS o USING (order_id)
                  JOIN trading.intents AS i USING (intent_id)
                  WHERE i.execution_id = %(id)s AND f.state = 'provisional')""",
-        {"id": execution_id, "rest": _FLAT_REST_E6, "unresolved": list(UNRESOLVED)},
+        {"id": held.execution_id, "rest": _FLAT_REST_E6, "unresolved": list(UNRESOLVED), **held.values},
     )
     return cursor.rowcount > 0
 
 
 def realise_anew(connection: Connection, execution_ids: Collection[int]) -> None:
-    """Bring the realised PnL of executions up to the ledger where something was booked after they were settled."""
+    """Bring the realised PnL of executions up to the ledger where something was booked after they were settled.
+
+    It follows from the ledger alone, so that it is the same whoever writes it, and no epoch is asked for.
+    """
     connection.execute(
         """UPDATE trading.executions AS e SET realised_pnl_e6 = l.cash_e6, updated_at = clock_timestamp()
            FROM (SELECT execution_id, sum(cash_e6)::bigint AS cash_e6 FROM trading.ledger

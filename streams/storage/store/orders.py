@@ -22,6 +22,7 @@ from streams.market.trading import (
     OrderState,
 )
 from streams.storage.database import Connection, fetch_all, fetch_int, fetch_one
+from streams.storage.store.hedges.fences import HELD, Fence
 
 _SELECT = """SELECT o.order_id, i.execution_id, i.leg_no, i.purpose, o.venue, i.market_id, i.outcome, i.action,
     i.limit_price_e4, i.size_e6, i.spend_e6, i.reserved_e6, o.client_order_id, o.venue_order_id, o.state, o.reason,
@@ -97,13 +98,14 @@ def mark_sent(connection: Connection, order_id: int, at: datetime, since: BootTi
         since: The same on the clock that nobody sets: from here on it is waited for.
 
     Returns:
-        False, and the order must not leave, when its decision's life is over or another run has expired it meanwhile.
+        False, and the order must not leave, when its decision's life is over, another run has expired it meanwhile, or
+        the execution was taken over from who wrote the intent.
     """
     cursor = connection.execute(
         """UPDATE trading.orders AS o SET state = 'sent', sent_at = %(at)s, watch_boot = %(boot)s,
-               watch_since_ms = %(ms)s FROM trading.intents AS i
+               watch_since_ms = %(ms)s FROM trading.intents AS i JOIN trading.executions AS e USING (execution_id)
            WHERE i.intent_id = o.intent_id AND o.order_id = %(order)s AND o.state = 'prepared'
-             AND i.expires_at > %(at)s""",
+             AND i.expires_at > %(at)s AND e.epoch = i.epoch""",
         {"order": order_id, "at": at, "boot": since.boot, "ms": since.ms},
     )
     return cursor.rowcount == 1
@@ -111,21 +113,22 @@ def mark_sent(connection: Connection, order_id: int, at: datetime, since: BootTi
 
 def update_order(
     connection: Connection,
+    held: Fence,
     order_id: int,
     state: OrderState,
     *,
     venue_order_id: str | None = None,
     reason: str = "",
-    is_seen: bool = False,
 ) -> None:
-    """Note what is known of an order now; its filled amounts follow from its fills that did not fail.
+    """Note what is known of an order of an execution that is held; its amounts follow from its fills that did not fail.
 
-    `is_seen`: the venue has it, whether or not it has told its own id of it.
+    Raises:
+        LeaseLost: If somebody else works on the execution now; nothing is written.
     """
-    connection.execute(
-        """UPDATE trading.orders AS o SET state = %(state)s, venue_order_id = coalesce(%(venue_id)s, o.venue_order_id),
+    cursor = connection.execute(
+        f"""UPDATE trading.orders AS o SET state = %(state)s, venue_order_id = coalesce(%(venue_id)s, o.venue_order_id),
                reason = CASE WHEN %(reason)s = '' THEN o.reason ELSE %(reason)s END,
-               is_seen = o.is_seen OR %(is_seen)s OR %(venue_id)s::text IS NOT NULL,
+               is_seen = o.is_seen OR %(venue_id)s::text IS NOT NULL,
                answered_at = coalesce(o.answered_at, clock_timestamp()),
                closed_at = CASE WHEN %(state)s IN ('sent', 'unknown', 'resting') THEN NULL
                    ELSE coalesce(o.closed_at, clock_timestamp()) END,
@@ -134,10 +137,30 @@ def update_order(
                      coalesce(sum(cash_e6) FILTER (WHERE state <> 'failed'), 0)::bigint AS cash_e6,
                      coalesce(sum(fee_e6) FILTER (WHERE state <> 'failed'), 0)::bigint AS fee_e6,
                      coalesce(sum(contracts_e6), 0)::bigint AS seen_e6
-                 FROM trading.fills WHERE order_id = %(order)s) AS f
+                 FROM trading.fills WHERE order_id = %(order)s) AS f, {HELD} AS held
            WHERE o.order_id = %(order)s""",
-        {"state": state, "venue_id": venue_order_id, "reason": reason, "order": order_id, "is_seen": is_seen},
+        {
+            "state": state,
+            "venue_id": venue_order_id,
+            "reason": reason,
+            "order": order_id,
+            **held.values,
+        },
     )
+    held.check(cursor.rowcount)
+
+
+def mark_seen(connection: Connection, held: Fence, order_id: int) -> None:
+    """Note that the venue has an order, though it has not told its own id of it.
+
+    Raises:
+        LeaseLost: If somebody else works on its execution now; nothing is written.
+    """
+    values = {"order": order_id, **held.values}
+    cursor = connection.execute(
+        f"UPDATE trading.orders SET is_seen = true FROM {HELD} AS held WHERE order_id = %(order)s", values
+    )
+    held.check(cursor.rowcount)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,14 +174,18 @@ class StatedAnswer:
     fee_e6: int
 
 
-def note_answer(connection: Connection, order_id: int, answer: StatedAnswer, at: datetime) -> None:
-    """Write the venue's answer to an order that is on its way; its state stays until its fills are read."""
-    connection.execute(
-        """UPDATE trading.orders SET venue_order_id = coalesce(%(venue_id)s, venue_order_id),
+def note_answer(connection: Connection, held: Fence, order_id: int, answer: StatedAnswer, at: datetime) -> None:
+    """Write the venue's answer to an order that is on its way; its state stays until its fills are read.
+
+    Raises:
+        LeaseLost: If somebody else works on the execution now; nothing is written, and the order is read by who does.
+    """
+    cursor = connection.execute(
+        f"""UPDATE trading.orders SET venue_order_id = coalesce(%(venue_id)s, venue_order_id),
                answered_at = coalesce(answered_at, %(at)s), is_answered_final = %(is_final)s,
                is_seen = is_seen OR %(venue_id)s::text IS NOT NULL,
                answered_e6 = %(filled)s, answered_cash_e6 = %(cash)s, answered_fee_e6 = %(fee)s
-           WHERE order_id = %(order)s""",
+           FROM {HELD} AS held WHERE order_id = %(order)s""",
         {
             "venue_id": answer.venue_order_id,
             "at": at,
@@ -167,8 +194,10 @@ def note_answer(connection: Connection, order_id: int, answer: StatedAnswer, at:
             "cash": answer.cash_e6,
             "fee": answer.fee_e6,
             "order": order_id,
+            **held.values,
         },
     )
+    held.check(cursor.rowcount)
 
 
 def order_state(connection: Connection, order_id: int) -> str:

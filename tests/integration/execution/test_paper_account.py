@@ -31,6 +31,7 @@ from streams.processes.boot_clock import boot_now
 from streams.storage.database import Connection, connect
 from streams.storage.partitions import ensure_partitions
 from streams.storage.store import executions, orders
+from streams.storage.store.hedges.fences import as_it_stands
 from streams.storage.store.ledger import ledger_cash_e6
 from streams.storage.store.market_groups import load_market_infos
 from streams.storage.store.orders import NewIntent, mark_sent, write_intent
@@ -323,7 +324,7 @@ def test_a_scalar_result_pays_paper_in_the_venues_whole_steps_once_and_a_correct
     number = run.execution()
     run.buy(number, 3_330_000)
     run.follow(number)
-    executions.change_state(connection, number, ExecutionState.HEDGED, "it is held")
+    executions.change_state(connection, as_it_stands(connection, number), ExecutionState.HEDGED, "it is held")
     before = run.cash()[0]
     for result_e4, paid_e6 in ((3_333, 1_100_000), (3_333, 1_100_000), (6_667, 2_220_000)):
         connection.execute(

@@ -8,6 +8,7 @@ from typing import Any
 from streams.market.identity import Venue
 from streams.market.trading import ABSENT, UNRESOLVED, BootTime, OrderRow, OrderWatch, Siblings
 from streams.storage.database import Connection, fetch_one
+from streams.storage.store.hedges.fences import HELD, Fence
 
 _SHOWN_FOR_S = 86_400
 """Orders this close to one that is looked for stand in the same lists as it does."""
@@ -49,21 +50,28 @@ def load_watched(connection: Connection, mode: str) -> list[WatchedOrder]:
     return [WatchedOrder(row.pop("execution_id"), row.pop("is_given_up"), _watch(**row)) for row in rows]
 
 
-def save_watch(connection: Connection, watch: OrderWatch) -> None:
-    """Write how far the looking for an order has come; that it was seen is never taken back."""
-    connection.execute(
-        """UPDATE trading.orders SET watch_boot = %s, watch_since_ms = %s, watch_looked_ms = %s,
-               watch_cancelled_ms = %s, absent_reads = %s, is_seen = is_seen OR %s WHERE order_id = %s""",
-        (
-            None if watch.since is None else watch.since.boot,
-            None if watch.since is None else watch.since.ms,
-            None if watch.looked is None else watch.looked.ms,
-            None if watch.cancelled is None else watch.cancelled.ms,
-            watch.absent_reads,
-            watch.is_seen,
-            watch.order_id,
-        ),
+def save_watch(connection: Connection, held: Fence, watch: OrderWatch) -> None:
+    """Write how far the looking for an order has come; that it was seen is never taken back.
+
+    Raises:
+        LeaseLost: If somebody else works on its execution now; nothing is written.
+    """
+    cursor = connection.execute(
+        f"""UPDATE trading.orders SET watch_boot = %(boot)s, watch_since_ms = %(since)s, watch_looked_ms = %(looked)s,
+               watch_cancelled_ms = %(cancelled)s, absent_reads = %(absent)s, is_seen = is_seen OR %(seen)s
+           FROM {HELD} AS held WHERE order_id = %(order)s""",
+        {
+            "boot": None if watch.since is None else watch.since.boot,
+            "since": None if watch.since is None else watch.since.ms,
+            "looked": None if watch.looked is None else watch.looked.ms,
+            "cancelled": None if watch.cancelled is None else watch.cancelled.ms,
+            "absent": watch.absent_reads,
+            "seen": watch.is_seen,
+            "order": watch.order_id,
+            **held.values,
+        },
     )
+    held.check(cursor.rowcount)
 
 
 def load_siblings(connection: Connection, order: OrderRow) -> Siblings:
