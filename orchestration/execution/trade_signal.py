@@ -18,10 +18,10 @@ from orchestration.execution.decide.plan import (
     Decision,
     Headroom,
     TradeRequest,
-    decide,
     plan_to_json,
     trade_request,
 )
+from orchestration.execution.decide.plan_record import PlanInputs, inputs_to_json, result_to_json
 from orchestration.execution.decide.risk_checks import Refusal
 from orchestration.execution.gate.admission import Asked, load_pots, read_facts, write_judgement
 from orchestration.execution.gate.readings import refresh_cash
@@ -38,6 +38,7 @@ from streams.market.trading import (
 )
 from streams.storage.database import ROW_REFUSED, Connection
 from streams.storage.store import executions
+from streams.storage.store.gate.plan_decisions import NewPlanDecision, write_plan_decision
 from streams.storage.store.leases import Lease, acquire, process_holder, release
 from streams.storage.store.market_groups import load_group, load_market_infos
 from streams.storage.store.risk import current_limits, tied_up
@@ -138,14 +139,19 @@ class SignalTrader:
             write_judgement(self._connection, self._context, asked, judgement, now)
             return self._refuse(signal.signal_id, judgement.refusal)
         decided_at = datetime.now(UTC)
-        decision = await self._decide(request)
+        inputs = await self._read_inputs(request, decided_at)
+        if isinstance(inputs, Refusal):
+            return self._refuse(signal.signal_id, inputs)
+        decision = inputs.decide()
         if isinstance(decision, Refusal):
+            self._keep_decision(signal, inputs, decision)
             return self._refuse(signal.signal_id, decision)
-        return await self._execute(signal, request, decision, leases or [], decided_at)
+        return await self._execute(signal, inputs, decision, leases or [])
 
     async def _execute(
-        self, signal: Signal, request: TradeRequest, decision: Decision, leases: list[Lease], decided_at: datetime
+        self, signal: Signal, inputs: PlanInputs, decision: Decision, leases: list[Lease]
     ) -> TradeResult:
+        request = inputs.request
         new = executions.NewExecution(
             signal_id=signal.signal_id,
             attempt=signal.attempts + 1,
@@ -166,8 +172,9 @@ class SignalTrader:
         execution_id = executions.create_execution(self._connection, new)
         if execution_id is None:
             return self._refuse(signal.signal_id, Refusal(RefusalReason.ALREADY_EXECUTED, "this attempt exists"))
+        self._keep_decision(signal, inputs, decision, execution_id)
         execution = executions.load_execution(self._connection, execution_id)
-        finish = await self.run_execution(execution, request.targets, leases, decided_at)
+        finish = await self.run_execution(execution, request.targets, leases, inputs.asked_at)
         refusal = finish if isinstance(finish, Refusal) else None
         if refusal is not None:
             self._refuse(signal.signal_id, refusal, execution_id)
@@ -189,18 +196,35 @@ class SignalTrader:
             held.append(lease)
         return held
 
-    async def _decide(self, request: TradeRequest) -> Decision | Refusal:
+    async def _read_inputs(self, request: TradeRequest, asked_at: datetime) -> PlanInputs | Refusal:
         targets = [request.targets[key] for key, _ in request.legs]
         venues = {target.venue for target in targets}
         if any(venue not in self._context.gateways for venue in venues):
             return Refusal(RefusalReason.VENUE_UNAVAILABLE, "no account on one of the venues")
         await refresh_cash(self._connection, self._context, sorted(venues), lambda: datetime.now(UTC))
         books = await fetch_books(self._context, targets)
+        read_at = datetime.now(UTC)
         limits = current_limits(self._connection, self._settings)
         used = tied_up(self._connection, self._context.mode, datetime.now(UTC))
         pots = load_pots(self._connection, self._context.mode)
         cash = {venue: {pot.shard: pot.free_e6 for pot in pots.get(venue, ())} for venue in sorted(venues)}
-        return decide(request, books, Headroom(limits, used, cash, self._context.policy))
+        headroom = Headroom(limits, used, cash, self._context.policy)
+        return PlanInputs(request, books, headroom, asked_at, read_at)
+
+    def _keep_decision(
+        self, signal: Signal, inputs: PlanInputs, result: Decision | Refusal, execution_id: int | None = None
+    ) -> None:
+        """Keep what was decided and on what, so that it can be decided again."""
+        new = NewPlanDecision(
+            signal_id=signal.signal_id,
+            execution_id=execution_id,
+            mode=self._context.mode,
+            environment=self._settings.venues,
+            reason=result.reason.value if isinstance(result, Refusal) else "",
+            inputs=inputs_to_json(inputs),
+            result=result_to_json(result),
+        )
+        write_plan_decision(self._connection, new, inputs.read_at)
 
     def _refuse(self, signal_id: int, refusal: Refusal, execution_id: int | None = None) -> TradeResult:
         new = NewRefusal(signal_id, refusal.reason, refusal.detail, self._settings.venues, execution_id)

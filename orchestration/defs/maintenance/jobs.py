@@ -13,6 +13,7 @@ from streams.storage.database import Connection
 from streams.storage.partitions import FAR_DAY, delete_old_segments, drop_old_partitions, ensure_partitions, far_days
 from streams.storage.store.alerts import clear_other_alerts
 from streams.storage.store.gate.decisions import forget_decisions
+from streams.storage.store.gate.plan_decisions import forget_plan_decisions
 
 _DAYS_AHEAD = 3
 
@@ -29,6 +30,7 @@ def keep_partitions(context: dg.OpExecutionContext, platform: PlatformResource) 
         made = ensure_partitions(connection, today, _DAYS_AHEAD)
         dropped = drop_old_partitions(connection, today, settings.raw_retention_days)
         forget_decisions(connection, now - timedelta(days=settings.gate_retention_days))
+        forget_plan_decisions(connection, now - timedelta(days=settings.gate_retention_days))
         clear_other_alerts(connection, FAR_DAY, [f"{FAR_DAY}:{day}" for day in far_days(connection, today)])
         return made, dropped, delete_old_segments(connection, now - timedelta(hours=settings.segment_retention_hours))
 
