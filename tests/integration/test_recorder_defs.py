@@ -127,11 +127,15 @@ def test_a_silent_recorder_raises_one_alert_that_clears_when_it_is_back(
         connection.execute("UPDATE trading.leases SET expires_at = heartbeat_at")
         for _ in range(2):
             recorder_watch(dg.build_sensor_context(resources={"platform": platform}))
-        alerts = connection.execute("SELECT kind, cleared_at FROM trading.alerts").fetchall()
+        alerts = connection.execute(
+            "SELECT kind, cleared_at FROM trading.alerts WHERE kind = 'stale_recorder'"
+        ).fetchall()
         assert [(row["kind"], row["cleared_at"]) for row in alerts] == [("stale_recorder", None)]
         assert acquire(connection, "shard:0", process_holder(), "s", 60)
         recorder_watch(dg.build_sensor_context(resources={"platform": platform}))
-        row = connection.execute("SELECT count(*) AS n FROM trading.alerts WHERE cleared_at IS NULL").fetchone()
+        row = connection.execute(
+            "SELECT count(*) AS n FROM trading.alerts WHERE kind = 'stale_recorder' AND cleared_at IS NULL"
+        ).fetchone()
         assert row is not None
         assert row["n"] == 0
 

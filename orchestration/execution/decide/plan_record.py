@@ -33,7 +33,7 @@ from streams.market.trading import LimitValues, Target, TiedUp
 
 FORMAT = 1
 """Of the documents; a reader refuses what it does not know."""
-_KINDS = {
+_KINDS: dict[str, Callable[..., Any]] = {
     kind.__name__: kind
     for kind in (
         TradeRequest, OutcomeCase, Target, MarketTerms, KalshiFeeSchedule, PolymarketFeeSchedule, BookSnapshot,
