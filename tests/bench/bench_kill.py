@@ -124,7 +124,7 @@ def write_orders(work: Work, start: Barrier, end: Barrier, answered_ms: Any) -> 
 
 async def _write(work: Work, execution_id: int, start: Barrier, end: Barrier, answered_ms: Any) -> None:
     base = f"http://127.0.0.1:{work.port}/trade-api/v2"
-    settings = Settings(_env_file=None, venues="sandbox", home=Path(work.home), kalshi_rest_url=base)
+    settings = Settings(venues="sandbox", home=Path(work.home), kalshi_rest_url=base)
     with connect(work.dsn) as connection:
         async with httpx.AsyncClient(trust_env=False) as http:
             client = KalshiClient(endpoints(settings), CREDENTIALS, http=http, limits=KalshiLimits.unlimited())
