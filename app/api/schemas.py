@@ -260,7 +260,7 @@ class Health(BaseModel):
     quote_age_s: float | None = None
 
 
-_FOR = "For whom: stands in the reason. The row has the name of the token's or session's person."
+FOR = "For whom: stands in the reason. The row has the name of the token's or session's person."
 
 
 class DecisionBody(BaseModel):
@@ -269,7 +269,7 @@ class DecisionBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     decision: PairDecision
-    who: str | None = Field(default=None, description=_FOR)
+    who: str | None = Field(default=None, description=FOR)
     reason: str = Field(default="", max_length=1000)
     kalshi_text_hash: str | None = Field(default=None, max_length=64)
     polymarket_text_hash: str | None = Field(default=None, max_length=64)
@@ -290,7 +290,7 @@ class SwitchBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    who: str | None = Field(default=None, description=_FOR)
+    who: str | None = Field(default=None, description=FOR)
     reason: str = Field(default="", description="At most 1000 printable characters; a kill's is cut to them.")
     seen_state: str | None = Field(
         default=None,
@@ -364,7 +364,7 @@ class FlattenBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    who: str | None = Field(default=None, description=_FOR)
+    who: str | None = Field(default=None, description=FOR)
     reason: str = Field(default="", max_length=1000)
     seen: str = Field(
         max_length=64, description="`seen` of the offer that was read; refused with 409 if the trade changed since."
@@ -383,7 +383,7 @@ class AccountBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    who: str | None = Field(default=None, description=_FOR)
+    who: str | None = Field(default=None, description=FOR)
     reason: str = Field(min_length=1, max_length=1000, description="What explains the difference, or who traded.")
     seen: str | None = Field(
         default=None,

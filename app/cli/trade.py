@@ -11,7 +11,7 @@ import typer
 from app.cli.operator_actions import ByOption, ReasonOption, acting, refusals_as_exit_codes
 from app.cli.output import ExitCode, JsonOption, emit_document, emit_lines, fail, warn
 from app.cli.warehouse import open_warehouse
-from streams.documents import plain_whole
+from streams.documents import plain_decimal, plain_whole
 from streams.market.units import cash_decimal
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ ExecutionArgument = Annotated[
     int, typer.Argument(parser=plain_whole, help="Number of the trade, as the dashboard shows it.")
 ]
 
+OrderArgument = Annotated[
+    int, typer.Argument(parser=plain_whole, help="Number of the order, as `trade orders` shows it.")
+]
 VenueArgument = Annotated[str, typer.Argument(help="kalshi or polymarket.")]
 
 _PATIENCE_S = 10.0
@@ -37,6 +40,8 @@ def register(cli: typer.Typer) -> None:
     trade.command("resume")(resume)
     trade.command("kill")(kill)
     trade.command("flatten")(flatten)
+    trade.command("orders")(orders)
+    trade.command("resolve")(resolve)
     trade.command("accounts")(accounts)
     trade.command("reopen")(reopen)
     trade.command("status")(status)
@@ -108,6 +113,49 @@ def flatten(
             for leg in offer.legs
         ],
     }
+    emit_document(document, as_json=json_)
+
+
+def orders(json_: JsonOption = False) -> None:
+    """Print the orders whose fate is not known."""
+    from app.queries.unknown_orders import load_unknown_orders
+    from streams.settings import load_settings
+
+    settings = load_settings()
+    with open_warehouse(settings) as connection:
+        found = load_unknown_orders(connection, settings.trading_mode)
+    emit_lines([asdict(order) for order in found], as_json=json_)
+
+
+def resolve(  # noqa: PLR0913 - one parameter per option
+    order_id: OrderArgument,
+    absent: Annotated[bool, typer.Option("--absent", help="It never arrived at its venue.")] = False,
+    filled: Annotated[
+        Decimal | None, typer.Option(parser=plain_decimal, help="Contracts that have filled in all.", metavar="N")
+    ] = None,
+    price: Annotated[
+        Decimal | None,
+        typer.Option(parser=plain_decimal, help="Their average price; the order's limit if left out.", metavar="P"),
+    ] = None,
+    reason: ReasonOption = "",
+    by: ByOption = "",
+    json_: JsonOption = False,
+) -> None:
+    """Say what became of an order of unknown fate; --reason must say where you saw it.
+
+    The next settlement cycle books it. The order is looked for all the same: if its venue shows another fate later,
+    that is booked instead, an alarm is raised, and the account only reduces.
+    """
+    from app.order_actions import resolve_order
+    from streams.settings import load_settings
+
+    if absent == (filled is not None):
+        fail("Say either --absent or --filled N.", ExitCode.USAGE)
+    with refusals_as_exit_codes(), open_warehouse(load_settings()) as connection:
+        who, why = acting(by, reason)
+        number = filled if filled is not None else Decimal(0)
+        command_id = resolve_order(connection, order_id, filled=number, price=price, who=who, reason=why)
+    document = {"command_id": command_id, "order_id": order_id, "filled": number, "asked_by": who, "reason": why}
     emit_document(document, as_json=json_)
 
 

@@ -32,6 +32,7 @@ from app.operator_actions import (
     unwatch_market,
     watch_market,
 )
+from app.order_actions import resolve_order
 from streams.market.errors import ConfigurationError
 from streams.storage.database import Connection
 from streams.storage.store.risk import last_switch
@@ -43,6 +44,7 @@ _ACTS: Mapping[Callable[..., object], Act] = {
     set_limits: Act.LIMITS,
     ask_flatten: Act.FLATTEN,
     reopen_account: Act.RESUME,
+    resolve_order: Act.RESUME,
     acknowledge_alert: Act.ALERTS,
     ask_alert_test: Act.ALERTS,
 }

@@ -13,6 +13,7 @@ from orchestration.execution.booking import record_fill
 from orchestration.execution.decide import absence
 from orchestration.execution.late_fills import OrderChange, follow_change
 from orchestration.execution.trading_context import TradingContext
+from orchestration.execution.unknown_orders.contradiction import meet
 from orchestration.execution.venues.gateway import OrderKey, OrderReading
 from streams.logs import get_logger
 from streams.market.errors import StreamsError
@@ -22,6 +23,7 @@ from streams.storage.discovered.sweeps import keep_unreadable
 from streams.storage.store import orders
 from streams.storage.store.hedges import watches
 from streams.storage.store.hedges.fences import Fence, as_it_stands, keep
+from streams.storage.store.hedges.resolutions import find_resolution
 from streams.storage.store.ledger import lock_market
 from streams.storage.store.settlement import load_settlement
 
@@ -95,20 +97,28 @@ class OrderFollower:
         if replace(watch, looked=stored.looked) != stored or absence.due_in_s(stored, now) <= 0:
             watches.save_watch(self._connection, held, watch)
 
-    def record(self, order: OrderRow, reading: OrderReading) -> None:
+    def record(self, order: OrderRow, reading: OrderReading, *, by_person: bool = False) -> None:
         """Write what a venue says about an order that it shows: fills, their ledger entries, the order's state.
+
+        Args:
+            order: As it was before.
+            reading: What is said of it.
+            by_person: A person says it in the venue's place.
 
         Raises:
             LeaseLost: If somebody else works on its execution now; nothing is written.
         """
-        self._record(self._fence(order), order, reading)
+        self._record(self._fence(order), order, reading, by_person=by_person)
 
-    def _record(self, held: Fence, order: OrderRow, reading: OrderReading) -> None:
+    def _record(self, held: Fence, order: OrderRow, reading: OrderReading, *, by_person: bool = False) -> None:
         if order.was_abandoned:
             self._log.warning("an abandoned order is there", order_id=order.order_id)
         with self._connection.transaction():
             keep(self._connection, held)
             lock_market(self._connection, order.venue, order.market_id)
+            said = None if by_person else find_resolution(self._connection, order.order_id)
+            if said is not None and not meet(self._connection, self._context, held, order, reading, said):
+                return
             changed = [fill for fill in reading.fills if record_fill(self._connection, self._context, order, fill)]
             seen = sum(fill.contracts_e6 for fill in reading.fills)
             stated = max(reading.filled_e6 or 0, order.answered_e6)
@@ -121,7 +131,8 @@ class OrderFollower:
                 venue_order_id=reading.venue_order_id,
                 reason=reading.status if is_final and not seen else "",
             )
-            if changed:
+            is_as_said = said is not None and orders.filled_e6(self._connection, order.order_id) == said.resolved_e6
+            if changed and not is_as_said:
                 paid = load_settlement(self._connection, self._context.mode, order.venue, order.market_id)
                 follow_change(self._connection, held, OrderChange(order, changed, is_paid=paid is not None))
 
@@ -129,7 +140,7 @@ class OrderFollower:
         """Write that the venue does not show an order; once that is proven, it never arrived."""
         with self._connection.transaction():
             self._note_look(held, watch, now)
-            if order.was_abandoned:
+            if order.is_resolved:
                 return
             if absence.is_absent(watch):
                 orders.update_order(self._connection, held, order.order_id, "expired", reason=ABSENT)

@@ -11,6 +11,7 @@ from orchestration.execution.operator_commands import obey
 from orchestration.execution.reconcile import Reconciled, looks_due, reconcile
 from orchestration.execution.settlement import Balance, Settled, compare_balances, ensure_deposits, settle
 from orchestration.execution.trading_context import TradingContext
+from orchestration.execution.unknown_orders.resolving import obey_resolutions
 from orchestration.execution.venues.gateway import Gateway
 from streams.logs import get_logger
 from streams.market.errors import IncompleteList, StreamsError
@@ -63,8 +64,9 @@ async def run_cycle(connection: Connection, context: TradingContext, run_id: str
         await ensure_deposits(connection, context)
     except StreamsError as error:  # that one account does not answer is said when all else is done
         failure = error
+    commands = await obey_resolutions(connection, context, run_id)
     reconciled = await reconcile(connection, context, run_id)
-    commands = await obey(connection, context, run_id)
+    commands += await obey(connection, context, run_id)
     settled = await settle(connection, context)
     alarm_overdue(connection, context.mode)
     alarm_restated(connection, context.mode)

@@ -13,6 +13,7 @@ from app.account_actions import reopen_account
 from app.api.acts import permit
 from app.api.deps import ActingPerson, CurrentSettings, Warehouse, act_on
 from app.api.errors import ApiProblem
+from app.api.order_schemas import ResolveAnswer, ResolveBody
 from app.api.schemas import (
     AccountAnswer,
     AccountBody,
@@ -33,6 +34,7 @@ from app.doors.roles import Act, Identity
 from app.doors.switch_act import act_of_switch
 from app.kill import kill_first
 from app.operator_actions import ItChanged, UnderWay, ask_flatten, decide_pair, offer_flatten, switch_trading
+from app.order_actions import resolve_order
 from app.queries.pairs import load_pairs
 from streams.logs import get_logger
 from streams.market.identity import Venue
@@ -142,6 +144,22 @@ async def post_reopen(
             connection, venue.value, mode=settings.trading_mode, who=person.name, reason=reason, seen=body.seen
         )
         return AccountAnswer(switch_id=switch_id, venue=venue.value, state="run")
+
+    return await act_on(request, act)
+
+
+@router.post("/orders/{order_id}/resolve", status_code=201, dependencies=[permit(Act.RESUME)])
+async def post_resolve(
+    request: Request, person: ActingPerson, order_id: Annotated[int, Path(ge=1, le=_ID_MAX)], body: ResolveBody
+) -> ResolveAnswer:
+    """Say what became of an order of unknown fate; the next settlement cycle books it."""
+    reason = reason_for(body.reason, person.name, body.who or "")
+
+    def act(connection: Connection) -> ResolveAnswer:
+        command_id = resolve_order(
+            connection, order_id, filled=body.filled, price=body.price, who=person.name, reason=reason
+        )
+        return ResolveAnswer(command_id=command_id, order_id=order_id)
 
     return await act_on(request, act)
 

@@ -8,12 +8,14 @@ from fastapi import APIRouter, Query
 
 from app.api.acts import permit
 from app.api.deps import CurrentSettings, WantedPage, Warehouse
+from app.api.order_schemas import UnknownOrderView
 from app.api.schemas import AccountView, Listed, Opportunity, Trade
 from app.api.strict_body import StrictRoute
 from app.doors.roles import Act
 from app.queries.accounts import load_accounts
 from app.queries.opportunities import OpportunityFilter, load_opportunities
 from app.queries.trades import TradeFilter, load_trades
+from app.queries.unknown_orders import load_unknown_orders
 
 router = APIRouter(tags=["trading"], route_class=StrictRoute, dependencies=[permit(Act.VIEW)])
 
@@ -48,6 +50,13 @@ def list_trades(
     """List executions of hedges, newest first."""
     found = load_trades(connection, TradeFilter(None, state, mode, group_id), limit=page.limit, cursor=page.cursor)
     return Listed(items=[Trade.model_validate(row) for row in found.rows], next_cursor=found.next_cursor)
+
+
+@router.get("/orders/unknown")
+def list_unknown_orders(connection: Warehouse, settings: CurrentSettings) -> list[UnknownOrderView]:
+    """List the orders whose fate is not known, the oldest first."""
+    found = load_unknown_orders(connection, settings.trading_mode)
+    return [UnknownOrderView.model_validate(order) for order in found]
 
 
 @router.get("/accounts")

@@ -14,8 +14,10 @@ from app.dashboard.data import REFRESH, is_away, read, read_now, settings, show_
 from app.doors.roles import Act
 from app.doors.switch_act import act_of_switch
 from app.operator_actions import LIMIT_NAMES, set_limits, switch_trading
+from app.order_actions import resolve_order
 from app.queries.accounts import AccountDifference, AccountView, load_accounts
 from app.queries.risk import Exposure, load_exposure
+from app.queries.unknown_orders import UnknownOrder, load_unknown_orders
 from streams.documents import plain_decimal
 from streams.market.trading import SwitchState
 from streams.storage.store.risk import LimitRow, SwitchRow, last_switch, list_switches, load_limits
@@ -70,6 +72,8 @@ def page() -> None:
     st.subheader("Accounts", anchor=False)
     show_outcome("account")
     _show_accounts()
+    show_outcome("order-resolve")
+    _show_unknown_orders()
     st.subheader("Exposure", anchor=False)
     _show_exposure()
     left, right = st.columns([3, 2], gap="large")
@@ -197,6 +201,60 @@ def _reopen_now(view: AccountView) -> None:
         reason=str(st.session_state.get("account-reason", "")),
         seen=view.seen,
         done=f"The account at {view.venue} may open again.",
+    )
+
+
+@st.fragment(run_every=REFRESH)
+def _show_unknown_orders() -> None:
+    found = read(load_unknown_orders, settings().trading_mode)
+    if not found:
+        return
+    st.subheader("Orders of unknown fate", anchor=False)
+    st.caption("They are looked for without an end, keep their reservation and close their market to new trades.")
+    for order in found:
+        left, right = st.columns([5, 1])
+        words = (
+            f"Order {order.order_id} of trade {order.execution_id} ({order.trade_state}): {order.action}"
+            f" {order.contracts.normalize():f} {order.outcome} of {order.venue}:{order.market_id} at"
+            f" {order.limit_price.normalize():f}, sent {order.sent_at:%Y-%m-%d %H:%M:%S} UTC, {order.state}"
+        )
+        left.write(theme.plain(words))
+        if right.button("Resolve", key=f"resolve-{order.order_id}", icon=":material/fact_check:", **barred(Act.RESUME)):
+            _resolve(order)
+
+
+@st.dialog("Say what became of an order")
+def _resolve(order: UnknownOrder) -> None:
+    if show_outcome("order-resolve-dialog"):
+        st.rerun()
+    st.write(
+        f"Order **{order.order_id}** on {theme.plain(order.venue)}:{theme.plain(order.market_id)}."
+        " What you say is booked; if the venue shows another fate later, that is booked instead, and the account only"
+        " reduces."
+    )
+    st.text_input("Contracts that have filled in all (0: it never arrived)", key="resolve-filled")
+    st.text_input(f"Average price (the limit, {order.limit_price.normalize():f}, if left empty)", key="resolve-price")
+    st.text_input("Where you saw it", max_chars=1000, key="resolve-reason")
+    ask_again("order-resolve-dialog", Act.RESUME)
+    st.button("Confirm", type="primary", key="resolve-confirm", on_click=_resolve_now, args=(order,))
+
+
+def _resolve_now(order: UnknownOrder) -> None:
+    try:
+        filled = plain_decimal(str(st.session_state.get("resolve-filled", "")).strip())
+        typed = str(st.session_state.get("resolve-price", "")).strip()
+        price = plain_decimal(typed) if typed else None
+    except ValueError:
+        st.error("Contracts and price must be plain numbers; nothing was written.")
+        return
+    act_on_click(
+        "order-resolve-dialog",
+        resolve_order,
+        order.order_id,
+        filled=filled,
+        price=price,
+        reason=str(st.session_state.get("resolve-reason", "")),
+        done=f"The next settlement cycle books order {order.order_id}.",
     )
 
 

@@ -135,7 +135,8 @@ def clear_settled_alerts(connection: Connection) -> None:
     """Close the open alerts about executions that hold nothing any more: they sold all, or were paid out."""
     connection.execute(
         """UPDATE trading.alerts AS a SET cleared_at = clock_timestamp() FROM trading.executions AS e
-           WHERE a.cleared_at IS NULL AND a.kind IN ('escalated', 'late_fill', 'over_fill', 'flatten')
+           WHERE a.cleared_at IS NULL AND a.kind IN ('escalated', 'late_fill', 'over_fill', 'resolved_order',
+               'flatten')
                AND e.execution_id = (a.detail ->> 'execution_id')::bigint AND e.settled_at IS NOT NULL"""
     )
 

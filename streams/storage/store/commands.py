@@ -10,7 +10,7 @@ from psycopg.types.json import Jsonb
 from streams.market.documents import JsonDocument
 from streams.storage.database import Connection, fetch_one
 
-CommandKind = Literal["flatten", "resync", "re_ingest"]
+CommandKind = Literal["flatten", "resync", "re_ingest", "resolve"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -200,16 +200,16 @@ def note_answer(connection: Connection, held: Fence, order_id: int, answer: Stat
     held.check(cursor.rowcount)
 
 
-def order_state(connection: Connection, order_id: int) -> str:
-    """Return the state of one order.
+def filled_e6(connection: Connection, order_id: int) -> int:
+    """Return how many contracts an order has filled; 0 where there is none."""
+    return fetch_int(
+        connection, "SELECT coalesce(max(filled_e6), 0) FROM trading.orders WHERE order_id = %s", (order_id,)
+    )
 
-    Raises:
-        LookupError: If there is none.
-    """
-    row = connection.execute("SELECT state FROM trading.orders WHERE order_id = %s", (order_id,)).fetchone()
-    if row is None:
-        raise LookupError(f"there is no order {order_id}")
-    return str(row["state"])
+
+def find_order(connection: Connection, order_id: int) -> OrderRow | None:
+    """Return one order, None where there is none."""
+    return fetch_one(connection, _order, f"{_SELECT} WHERE o.order_id = %s", (order_id,))
 
 
 def load_named(connection: Connection, venue: Venue, client_order_id: str) -> OrderRow | None:
@@ -270,11 +270,12 @@ def load_to_follow(connection: Connection, execution_id: int) -> list[OrderRow]:
 
 
 def load_given_up(connection: Connection, execution_id: int) -> list[OrderRow]:
-    """Return the orders of an execution that count as never seen by their venue."""
+    """Return the orders of an execution that count as never seen by their venue, or as a person says."""
     return fetch_all(
         connection,
         _order,
-        f"{_SELECT} WHERE i.execution_id = %s AND o.state = 'expired' AND o.reason = %s ORDER BY o.order_id",
+        f"""{_SELECT} WHERE i.execution_id = %s
+            AND (o.state = 'expired' AND o.reason = %s OR o.resolved_by IS NOT NULL) ORDER BY o.order_id""",
         (execution_id, ABSENT),
     )
 

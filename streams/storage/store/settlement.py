@@ -27,7 +27,7 @@ class DueWork:
     Attributes:
         open: An execution is open for more than some seconds.
         unresolved: An order was written so long ago and never sent.
-        flatten: A person asked for a flatten.
+        flatten: A person asked for a flatten, or said what became of an order.
         provisional: A fill is not confirmed.
         settling: A market that is held has ended.
         flat: A flat execution is not realised yet.
@@ -66,7 +66,8 @@ def due_work(connection: Connection, mode: str, *, balances_every_s: float) -> D
                    AND e.started_at < now() - make_interval(secs => %(young_s)s)) AS open,
                EXISTS (SELECT 1 FROM trading.orders WHERE state = 'prepared'
                    AND prepared_at < now() - make_interval(secs => %(young_s)s)) AS unresolved,
-               EXISTS (SELECT 1 FROM trading.commands WHERE kind = 'flatten' AND done_at IS NULL) AS flatten,
+               EXISTS (SELECT 1 FROM trading.commands
+                   WHERE kind IN ('flatten', 'resolve') AND done_at IS NULL) AS flatten,
                EXISTS (SELECT 1 FROM trading.fills WHERE state = 'provisional') AS provisional,
                EXISTS (SELECT 1 FROM trading.position_totals AS p JOIN raw.market_state AS s
                        ON s.venue = p.venue AND s.market_id = p.market_id

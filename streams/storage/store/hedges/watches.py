@@ -38,13 +38,17 @@ def load_watch(connection: Connection, order_id: int) -> OrderWatch:
 
 
 def load_watched(connection: Connection, mode: str) -> list[WatchedOrder]:
-    """Return the orders of a mode that have left and whose fate is not known, or that count as never seen."""
+    """Return the orders of a mode that have left and are looked for.
+
+    Their fate is not known, or they count as never seen, or as a person says.
+    """
     rows = connection.execute(
-        """SELECT i.execution_id, o.state = 'expired' AS is_given_up, o.order_id, o.venue, o.watch_boot,
-               o.watch_since_ms, o.watch_looked_ms, o.watch_cancelled_ms, o.absent_reads, o.is_seen
+        """SELECT i.execution_id, o.state = 'expired' OR o.resolved_by IS NOT NULL AS is_given_up, o.order_id, o.venue,
+               o.watch_boot, o.watch_since_ms, o.watch_looked_ms, o.watch_cancelled_ms, o.absent_reads, o.is_seen
            FROM trading.orders AS o JOIN trading.intents AS i USING (intent_id)
            JOIN trading.executions AS e USING (execution_id)
-           WHERE e.mode = %s AND (o.state = ANY(%s) OR (o.state = 'expired' AND o.reason = %s)) ORDER BY o.order_id""",
+           WHERE e.mode = %s AND (o.state = ANY(%s) OR (o.state = 'expired' AND o.reason = %s)
+               OR o.resolved_by IS NOT NULL) ORDER BY o.order_id""",
         (mode, [state for state in UNRESOLVED if state != "prepared"], ABSENT),
     ).fetchall()
     return [WatchedOrder(row.pop("execution_id"), row.pop("is_given_up"), _watch(**row)) for row in rows]

@@ -25,7 +25,7 @@ from tests.support.api import Headers, api_client, by_the_doors, home_token, tok
 
 READS = [
     "/api/markets", "/api/get_market_pairs", "/api/spreads", "/api/get_order_books?venue=kalshi", "/api/opportunities",
-    "/api/trades", "/api/health", "/api/accounts",
+    "/api/trades", "/api/health", "/api/accounts", "/api/orders/unknown",
 ]  # fmt: skip
 ACTS: dict[str, tuple[Act, Role]] = {
     "/api/pairs/abc/decision": (Act.DECIDE_PAIRS, Role.REVIEWER),
@@ -35,6 +35,7 @@ ACTS: dict[str, tuple[Act, Role]] = {
     "/api/trading/resume": (Act.RESUME, Role.TRADER),
     "/api/trades/1/flatten": (Act.FLATTEN, Role.TRADER),
     "/api/accounts/kalshi/reopen": (Act.RESUME, Role.TRADER),
+    "/api/orders/1/resolve": (Act.RESUME, Role.TRADER),
 }
 OFFER = "/api/trades/1/flatten"
 """What a flatten would sell: read by who may ask for it, with the same permission."""
@@ -42,6 +43,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "/api/pairs/abc/decision": {"decision": "pause"},
     "/api/trades/1/flatten": {"seen": "x"},
     "/api/accounts/kalshi/reopen": {"reason": "it was me"},
+    "/api/orders/1/resolve": {"filled": "0", "reason": "the page"},
 }
 RANK = list(Role)
 
