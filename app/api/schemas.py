@@ -175,6 +175,15 @@ class Trade(Answer):
     fees_usd: Amount
     expected_pnl_usd: Amount | None
     realised_pnl_usd: Amount | None
+    locked_floor_usd: Amount | None = Field(
+        description="The least it ends with in a normal outcome, as its fills lock it in."
+    )
+    exit_value_usd: Amount | None = Field(
+        description="What it ends with if all is sold now at the best bids, after fees; null where nobody bids."
+    )
+    settled_cash_usd: Amount = Field(description="Its cash so far that is final.")
+    capital_days_usd: Amount | None = Field(description="Dollars tied up times days.")
+    return_on_capital: Amount | None = Field(description="Realised, for each dollar tied up for a year.")
     legs: list[dict[str, Any]]
 
 

@@ -42,6 +42,7 @@ def register(cli: typer.Typer) -> None:
     trade.command("flatten")(flatten)
     trade.command("orders")(orders)
     trade.command("resolve")(resolve)
+    trade.command("list")(list_trades)
     trade.command("accounts")(accounts)
     trade.command("reopen")(reopen)
     trade.command("status")(status)
@@ -157,6 +158,20 @@ def resolve(  # noqa: PLR0913 - one parameter per option
         command_id = resolve_order(connection, order_id, filled=number, price=price, who=who, reason=why)
     document = {"command_id": command_id, "order_id": order_id, "filled": number, "asked_by": who, "reason": why}
     emit_document(document, as_json=json_)
+
+
+def list_trades(
+    state: Annotated[str | None, typer.Option("--state", help="HEDGED, SETTLED, FLAT, ESCALATED, ...")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="Most trades.")] = 50,
+    json_: JsonOption = False,
+) -> None:
+    """Print trades, newest first: locked floor, value if sold now, settled cash, and return on capital-days."""
+    from app.queries.trades import TradeFilter, load_trades
+    from streams.settings import load_settings
+
+    with open_warehouse(load_settings()) as connection:
+        found = load_trades(connection, TradeFilter(state=state), limit=limit).rows
+    emit_lines([asdict(trade) for trade in found], as_json=json_)
 
 
 def accounts(json_: JsonOption = False) -> None:

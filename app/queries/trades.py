@@ -7,9 +7,14 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TypedDict
 
-from app.queries.rows import Page, conditions, decode_cursor, fetch, page_of
+from app.queries.rows import PAGE_LIMIT_MAX, Page, conditions, decode_cursor, fetch, page_of
+from streams.market.errors import InvalidAmount
+from streams.market.fees import taker_fee_e6
+from streams.market.trading import MarketInfo
+from streams.market.units import PRICE_SCALE, SIZE_SCALE, cash_decimal
 from streams.storage.database import Connection
 from streams.storage.store.executions import ExecutionEvent, list_events
+from streams.storage.store.market_groups import load_market_infos
 
 
 class TradeLeg(TypedDict):
@@ -33,7 +38,13 @@ class TradeLeg(TypedDict):
 class TradeRow:
     """One row per execution. Amounts in dollars; `edge_usd` per contract, as expected when it was decided.
 
-    `legs`: a part for each market and outcome it set out to hold or ordered.
+    Attributes:
+        locked_floor_usd: The least it ends with in a normal outcome, as its fills lock it in; None before it has ended.
+        exit_value_usd: What it ends with if all that it holds is sold now at the best bids, fees deducted; None where
+            something that it holds has no live bid. Once settled, what it brought.
+        settled_cash_usd: Its cash so far that is final.
+        capital_days_usd: Dollars tied up times days. `return_on_capital`: what a dollar tied up for a year brought.
+        legs: A part for each market and outcome it set out to hold or ordered.
     """
 
     execution_id: int
@@ -53,6 +64,11 @@ class TradeRow:
     fees_usd: Decimal
     expected_pnl_usd: Decimal | None
     realised_pnl_usd: Decimal | None
+    locked_floor_usd: Decimal | None
+    exit_value_usd: Decimal | None
+    settled_cash_usd: Decimal
+    capital_days_usd: Decimal | None
+    return_on_capital: Decimal | None
     legs: list[TradeLeg]
     run_id: str
 
@@ -113,7 +129,8 @@ class TradeDetail:
 
 _TRADES = """
 SELECT execution_id, signal_id, group_id, kind, title, state, mode, environment, started_at, flat_at, settled_at,
-    expected_edge_usd AS edge_usd, contracts, cost_usd, fees_usd, expected_pnl_usd, realised_pnl_usd, run_id
+    expected_edge_usd AS edge_usd, contracts, cost_usd, fees_usd, expected_pnl_usd, realised_pnl_usd, run_id,
+    locked_floor_usd, settled_cash_usd, capital_days_usd, return_on_capital, cash_change_usd
 FROM analytics.trades {where} ORDER BY execution_id DESC LIMIT %(rows)s
 """
 
@@ -124,6 +141,14 @@ _LEGS = """
 SELECT execution_id, venue, market_id, outcome, title, contracts, held_contracts AS filled, paid_usd, received_usd,
     fees_usd
 FROM analytics.trade_legs WHERE execution_id = ANY(%(ids)s) ORDER BY execution_id, leg_no, venue, market_id, outcome
+"""
+
+_HELD = """
+SELECT l.execution_id, l.venue, l.market_id, l.held_contracts AS contracts, p.exit_price, p.mark_source
+FROM analytics.trade_legs AS l JOIN analytics.trades AS t USING (execution_id)
+LEFT JOIN analytics.positions AS p ON p.mode = t.mode AND p.environment = t.environment AND p.venue = l.venue
+    AND p.market_id = l.market_id AND p.outcome = l.outcome AND NOT coalesce(p.is_mark_stale, false)
+WHERE l.execution_id = ANY(%(ids)s) AND l.held_contracts <> 0
 """
 
 _ORDERS = """
@@ -147,6 +172,7 @@ class TradeFilter:
     state: str | None = None
     mode: str | None = None
     group_id: str | None = None
+    is_open: bool | None = None
 
 
 ALL_TRADES = TradeFilter()
@@ -166,12 +192,109 @@ def load_trades(
         ("state = %(state)s", "state", wanted.state),
         ("mode = %(mode)s", "mode", wanted.mode),
         ("group_id = %(group_id)s", "group_id", wanted.group_id),
+        ("(settled_at IS NULL) = %(is_open)s", "is_open", wanted.is_open),
         ("execution_id < %(before)s", "before", before[0]),
     )
     rows = connection.execute(_TRADES.format(where=where), {**params, "rows": limit + 1}).fetchall()
     legs = _load_legs(connection, [row["execution_id"] for row in rows])
-    trades = [TradeRow(**row, legs=legs.get(row["execution_id"], [])) for row in rows]
+    proceeds = _proceeds(connection, [row["execution_id"] for row in rows if row["settled_at"] is None])
+    trades = [
+        TradeRow(
+            **{name: value for name, value in row.items() if name != "cash_change_usd"},
+            exit_value_usd=_exit_value(
+                row["cash_change_usd"],
+                row["realised_pnl_usd"],
+                is_settled=row["settled_at"] is not None,
+                proceeds=proceeds.get(row["execution_id"]),
+            ),
+            legs=legs.get(row["execution_id"], []),
+        )
+        for row in rows
+    ]
     return page_of(trades, limit, ("execution_id",))
+
+
+@dataclass(frozen=True, slots=True)
+class OpenValues:
+    """What the trades that are not settled are worth together, in dollars.
+
+    Attributes:
+        floor_usd: The least they end with. `without_floor`: trades that have not ended and lock nothing in yet.
+        exit_usd: What they end with if all is sold now, after fees. `without_exit`: those of which nobody bids for
+            something, which are left out of it.
+        settled_usd: Their cash so far that is final.
+    """
+
+    trades: int
+    floor_usd: Decimal
+    without_floor: int
+    exit_usd: Decimal
+    without_exit: int
+    settled_usd: Decimal
+
+
+def load_open_values(connection: Connection, mode: str | None = None) -> OpenValues:
+    """Return what the trades that are not settled are worth together; of the newest thousand."""
+    rows = load_trades(connection, TradeFilter(mode=mode, is_open=True), limit=PAGE_LIMIT_MAX).rows
+    floors = [row.locked_floor_usd for row in rows if row.locked_floor_usd is not None]
+    exits = [row.exit_value_usd for row in rows if row.exit_value_usd is not None]
+    return OpenValues(
+        len(rows),
+        sum(floors, Decimal(0)),
+        len(rows) - len(floors),
+        sum(exits, Decimal(0)),
+        len(rows) - len(exits),
+        sum((row.settled_cash_usd for row in rows), Decimal(0)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What a trade that is not settled holds of one outcome, and what a contract of it sells for."""
+
+    execution_id: int
+    venue: str
+    market_id: str
+    contracts: Decimal
+    exit_price: Decimal | None
+    mark_source: str | None
+
+    @property
+    def market_key(self) -> str:
+        return f"{self.venue}:{self.market_id}"
+
+    def proceeds(self, info: MarketInfo | None) -> Decimal | None:
+        """Return what it brings after the taker's fee; a settlement is free of it. None where nobody bids."""
+        if info is None or self.exit_price is None:
+            return None
+        size_e6, price_e4 = int(self.contracts * SIZE_SCALE), int(self.exit_price * PRICE_SCALE)
+        gross = self.contracts * self.exit_price
+        if self.mark_source == "settlement" or not 0 < price_e4 < PRICE_SCALE or size_e6 <= 0:
+            return gross
+        try:
+            return gross - cash_decimal(taker_fee_e6(price_e4, size_e6, info.target.schedule, is_buy=False))
+        except InvalidAmount:
+            return None  # its fees are of a kind that nobody knows
+
+
+def _proceeds(connection: Connection, execution_ids: list[int]) -> dict[int, Decimal | None]:
+    """Return what each of these trades brings if all that it holds is sold now; None where nobody bids for a part."""
+    held = fetch(connection, _Held, _HELD, {"ids": execution_ids}) if execution_ids else []
+    infos = load_market_infos(connection, sorted({leg.market_key for leg in held}))
+    found: dict[int, Decimal | None] = dict.fromkeys(execution_ids, Decimal(0))
+    for leg in held:
+        so_far, more = found[leg.execution_id], leg.proceeds(infos.get(leg.market_key))
+        found[leg.execution_id] = None if so_far is None or more is None else so_far + more
+    return found
+
+
+def _exit_value(
+    cash: Decimal, realised: Decimal | None, *, is_settled: bool, proceeds: Decimal | None
+) -> Decimal | None:
+    """Return what a trade ends with if it is sold now; once settled, what it brought."""
+    if is_settled:
+        return realised
+    return None if proceeds is None else cash + proceeds
 
 
 def _load_legs(connection: Connection, execution_ids: list[int]) -> dict[int, list[TradeLeg]]:

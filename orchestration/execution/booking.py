@@ -27,7 +27,8 @@ from streams.market.errors import StreamsError
 from streams.market.identity import Venue
 from streams.market.trading import NewFill, OrderRow
 from streams.storage.database import Connection
-from streams.storage.store import executions, orders
+from streams.storage.store import executions
+from streams.storage.store.hedges.fills import StoredFill, upsert_fill
 from streams.storage.store.ledger import (
     NewEntry,
     NewPosting,
@@ -64,7 +65,7 @@ def record_fill(connection: Connection, scope: LedgerScope, order: OrderRow, fil
     The caller holds the market's lock. What the venue has said last counts: a fill that it restates is taken back and
     booked anew.
     """
-    before = orders.upsert_fill(connection, order, fill)
+    before = upsert_fill(connection, order, fill)
     after = _fill_fact(connection, order, fill, 0 if before is None else before.revision)
     if before is None:
         _book_change(connection, scope, after, [] if fill.state == "failed" else [after], fill.filled_at)
@@ -115,7 +116,7 @@ def _fill_fact(connection: Connection, order: OrderRow, fill: NewFill, revision:
     )
 
 
-def _restated_from(fact: FillFact, before: orders.StoredFill) -> FillFact:
+def _restated_from(fact: FillFact, before: StoredFill) -> FillFact:
     """Return a fill as it stands in the ledger."""
     return replace(
         fact,

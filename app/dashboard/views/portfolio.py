@@ -17,6 +17,7 @@ from app.queries.portfolio import (
     load_pnl_summary,
     load_positions,
 )
+from app.queries.trades import OpenValues, load_open_values
 
 
 def page() -> None:
@@ -29,6 +30,7 @@ def page() -> None:
 @st.fragment(run_every=REFRESH)
 def _live() -> None:
     summary, balances, positions = read(load_pnl_summary), list(read(load_balances)), list(read(load_positions))
+    values = read(load_open_values)
     cash = sum((row.cash_usd for row in balances), Decimal(0))
     marked = [row.value_usd for row in positions if row.value_usd is not None]
     unmarked = len(positions) - len(marked)
@@ -39,7 +41,9 @@ def _live() -> None:
                 ("Cash at the venues", theme.money(cash) if balances else "–", f"{len(balances)} accounts read"),
                 ("Positions", theme.money(sum(marked, Decimal(0))) if marked or not positions else "–", note),
                 ("Realised PnL", theme.pnl(summary.realised_usd), f"{summary.settled} trades done"),
-                ("Expected of open trades", theme.pnl(summary.expected_open_usd), f"{summary.open} trades open"),
+                ("Locked floor", theme.pnl(values.floor_usd), f"least that {values.trades} open trades end with"),
+                ("Exit now", theme.pnl(values.exit_usd), _exit_note(values)),
+                ("Settled cash", theme.pnl(values.settled_usd), "of open trades, so far and final"),
                 ("Fees paid", theme.money(summary.fees_usd), "both venues"),
             ]
         )
@@ -63,6 +67,11 @@ def _live() -> None:
     show_html(_balances(balances))
     st.subheader("Positions", anchor=False)
     show_html(_positions(positions))
+
+
+def _exit_note(values: OpenValues) -> str:
+    words = "open trades, all sold at the best bids, after fees"
+    return f"{words}; {values.without_exit} without a live bid" if values.without_exit else words
 
 
 def _balances(rows: list[BalanceRow]) -> str:

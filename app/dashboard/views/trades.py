@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 
 import pandas as pd
 import streamlit as st
@@ -73,12 +74,15 @@ def _choose(rows: list[TradeRow]) -> str:
             "Contracts": [theme.number(row.contracts) for row in rows],
             "Edge": [theme.cents(row.edge_usd) for row in rows],
             "Fees": [theme.money(row.fees_usd) for row in rows],
-            "Expected PnL": [theme.money(row.expected_pnl_usd, signed=True) for row in rows],
+            "Locked floor": [theme.money(row.locked_floor_usd, signed=True) for row in rows],
+            "Exit now": [theme.money(row.exit_value_usd, signed=True) for row in rows],
+            "Settled cash": [theme.money(row.settled_cash_usd, signed=True) for row in rows],
             "Realised PnL": [theme.money(row.realised_pnl_usd, signed=True) for row in rows],
+            "A year": [_percent(row.return_on_capital) for row in rows],
         }
     )
     st.dataframe(
-        frame.style.map(_tone, subset=["Expected PnL", "Realised PnL"]),
+        frame.style.map(_tone, subset=["Locked floor", "Exit now", "Settled cash", "Realised PnL"]),
         hide_index=True,
         height=min(320, 38 + 35 * len(rows)),
         column_config={"What": st.column_config.TextColumn(width=290)},
@@ -87,6 +91,10 @@ def _choose(rows: list[TradeRow]) -> str:
     if not choice.is_listed:
         st.caption(f"Trade {theme.plain(choice.row_id)} is chosen and not in this list; a click chooses another one.")
     return choice.row_id
+
+
+def _percent(share: Decimal | None) -> str:
+    return "–" if share is None else f"{share * 100:+.1f} %"
 
 
 def _tone(cell: object) -> str:
@@ -135,8 +143,15 @@ def _figures(detail: TradeDetail) -> str:
         [
             ("Cost", theme.money(trade.cost_usd), f"fees {theme.money(trade.fees_usd)}"),
             ("Edge at decision", theme.cents(trade.edge_usd), f"{theme.number(trade.contracts)} contracts"),
-            ("Locked in by fills", theme.pnl(trade.expected_pnl_usd), "expected PnL"),
+            ("Locked floor", theme.pnl(trade.locked_floor_usd), "least in a normal outcome"),
+            ("Exit now", theme.pnl(trade.exit_value_usd), "all sold at the best bids, after fees"),
+            ("Settled cash", theme.pnl(trade.settled_cash_usd), "of it final"),
             ("Realised", theme.pnl(trade.realised_pnl_usd), _ended(trade)),
+            (
+                "Return on capital",
+                _percent(trade.return_on_capital),
+                f"a year; {theme.number(trade.capital_days_usd or Decimal(0))} dollar-days",
+            ),
             ("Time to hedge", took, f"started {theme.clock(trade.started_at)} UTC"),
         ]
     )

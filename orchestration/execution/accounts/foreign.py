@@ -22,6 +22,7 @@ from streams.storage.database import Connection
 from streams.storage.store import orders
 from streams.storage.store.accounting import breaks
 from streams.storage.store.accounting.breaks import ForeignActivity, ListedSince
+from streams.storage.store.hedges.fills import written_fills
 from streams.storage.store.ledger import lock_market
 from streams.storage.store.market_groups import load_market_infos
 
@@ -87,7 +88,7 @@ class _Strangers:
 
     def _unknown_fills(self, listed: Sequence[AccountFill], known: Mapping[str, OrderRow]) -> list[AccountFill]:
         ids = [found.fill.venue_fill_id for found in listed]
-        written = orders.written_fills(self._connection, self._venue, ids)
+        written = written_fills(self._connection, self._venue, ids)
         return [
             found
             for found in listed

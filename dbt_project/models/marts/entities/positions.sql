@@ -4,6 +4,7 @@ with marked as (
         m.title,
         case p.outcome when 'yes' then m.settlement_value else 1 - m.settlement_value end as settlement_mark,
         case p.outcome when 'yes' then q.mid else 1 - q.mid end as quote_mark,
+        case p.outcome when 'yes' then q.bid else 1 - q.ask end as exit_bid,
         m.last_seen_at,
         q.observed_at,
         case
@@ -14,7 +15,7 @@ with marked as (
     from {{ ref('stg_trading__position_totals') }} as p
     left join {{ ref('stg_raw__markets') }} as m on m.venue = p.venue and m.market_id = p.market_id
     left join lateral (
-        select (o.bid + o.ask) * 0.5 as mid, o.observed_at
+        select o.bid, o.ask, (o.bid + o.ask) * 0.5 as mid, o.observed_at
         from {{ ref('int_quote_observations') }} as o
         where o.venue = p.venue and o.market_id = p.market_id and o.observed_at > now() - interval '1 day'
             and o.book_state = 'live' and o.bid is not null and o.ask is not null
@@ -39,6 +40,7 @@ select
         when quote_mark is not null then 'quote'
     end as mark_source,
     case when settlement_mark is not null then last_seen_at else observed_at end as marked_at,
+    coalesce(settlement_mark, exit_bid) as exit_price,
     case when is_open then round(contracts * coalesce(settlement_mark, quote_mark), 6) else 0 end as value_usd,
     case when is_open then round(contracts * coalesce(settlement_mark, quote_mark), 6) - cost_usd else 0 end
         as unrealised_pnl_usd,
