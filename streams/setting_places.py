@@ -52,6 +52,9 @@ class Accounts(BaseSettings):
     """What is expected of the accounts at the venues, and what accounts on paper hold."""
 
     # -- accounts ---------------------------------------------------------------------------------------------------
+    polymarket_working_capital_usd: Amount = Field(
+        Decimal("5000"), ge=0, le=100_000_000, description="No live run is armed while the wallet holds more cash."
+    )
     unexplained_after_s: float = Field(
         120.0, ge=1, le=86_400, description="An account's difference that what is open there allows alarms after this."
     )

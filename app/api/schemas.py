@@ -182,7 +182,7 @@ class Trade(Answer):
         description="What it ends with if all is sold now at the best bids, after fees; null where nobody bids."
     )
     settled_cash_usd: Amount = Field(description="Its cash so far that is final.")
-    capital_days_usd: Amount | None = Field(description="Dollars tied up times days.")
+    capital_dollar_days: Amount | None = Field(description="Dollars tied up times days.")
     return_on_capital: Amount | None = Field(description="Realised, for each dollar tied up for a year.")
     legs: list[dict[str, Any]]
 

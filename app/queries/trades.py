@@ -43,7 +43,7 @@ class TradeRow:
         exit_value_usd: What it ends with if all that it holds is sold now at the best bids, fees deducted; None where
             something that it holds has no live bid. Once settled, what it brought.
         settled_cash_usd: Its cash so far that is final.
-        capital_days_usd: Dollars tied up times days. `return_on_capital`: what a dollar tied up for a year brought.
+        capital_dollar_days: Dollars tied up times days. `return_on_capital`: what a dollar tied up for a year brought.
         legs: A part for each market and outcome it set out to hold or ordered.
     """
 
@@ -67,7 +67,7 @@ class TradeRow:
     locked_floor_usd: Decimal | None
     exit_value_usd: Decimal | None
     settled_cash_usd: Decimal
-    capital_days_usd: Decimal | None
+    capital_dollar_days: Decimal | None
     return_on_capital: Decimal | None
     legs: list[TradeLeg]
     run_id: str
@@ -130,7 +130,7 @@ class TradeDetail:
 _TRADES = """
 SELECT execution_id, signal_id, group_id, kind, title, state, mode, environment, started_at, flat_at, settled_at,
     expected_edge_usd AS edge_usd, contracts, cost_usd, fees_usd, expected_pnl_usd, realised_pnl_usd, run_id,
-    locked_floor_usd, settled_cash_usd, capital_days_usd, return_on_capital, cash_change_usd
+    locked_floor_usd, settled_cash_usd, capital_dollar_days, return_on_capital, cash_change_usd
 FROM analytics.trades {where} ORDER BY execution_id DESC LIMIT %(rows)s
 """
 

@@ -150,7 +150,7 @@ def _figures(detail: TradeDetail) -> str:
             (
                 "Return on capital",
                 _percent(trade.return_on_capital),
-                f"a year; {theme.number(trade.capital_days_usd or Decimal(0))} dollar-days",
+                f"a year; {theme.number(trade.capital_dollar_days or Decimal(0))} dollar-days",
             ),
             ("Time to hedge", took, f"started {theme.clock(trade.started_at)} UTC"),
         ]

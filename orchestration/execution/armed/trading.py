@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
+from orchestration.execution.accounts.live_checks import check_working_capital
 from orchestration.execution.armed.account_lease import AccountLease
 from orchestration.execution.armed.armed_run import ArmedRun, Desk, Tally
 from orchestration.execution.settlement import ensure_deposits
@@ -75,6 +76,7 @@ async def trade_while_armed(dsn: str, settings: Settings, armed: Armed, stop: as
         async with open_trading_context(settings, look, is_listening=True) as context:
             desks = _desks(stack, dsn, settings, context, armed.run_id)
             release_held_by(look, [desk.holder for desk in desks])
+            await check_working_capital(context)
             await ensure_deposits(look, context)
             lease = AccountLease(dsn, settings, armed.run_id, detail=armed.detail, on_end=on_end)
             if not await asyncio.to_thread(lease.arm, lambda: not stop.is_set()):

@@ -43,8 +43,13 @@ SETTINGS_USD = {"market", "pair", "total", "daily_loss"}
 """Limits: what a person or a setting says, and no figure."""
 FROM_ARGUMENTS = {"fee_usd", "least_usd"}
 """Fields of commands that compute from their arguments or from books of the moment: `fee`, `trade flatten`."""
-OFFERED = {"FlattenOffer.slippage_usd", "FlattenOfferAnswer.slippage_usd", "FlattenOfferAnswer.least_usd"}
-"""What a sale would bring at worst, of books of the moment and a setting: no figure of what was traded."""
+OFFERED = {
+    "FlattenOffer.slippage_usd", "FlattenOfferAnswer.slippage_usd", "FlattenOfferAnswer.least_usd",
+    "TradeRow.exit_value_usd", "Trade.exit_value_usd", "OpenValues.floor_usd", "OpenValues.exit_usd",
+    "OpenValues.settled_usd", "ForeignThing.cash_usd", "AccountReading.cash_usd", "AccountReading.low_usd",
+    "AccountReading.booked_usd", "AccountReading.high_usd",
+}  # fmt: skip
+"""What a sale would bring, of books of the moment, and what accounts show: no figure of what was traded."""
 
 
 @pytest.fixture(scope="module")
@@ -79,13 +84,17 @@ def _usd_fields(record: type) -> set[str]:
     return {f"{record.__name__}.{name}" for name in names if name.endswith("_usd")}
 
 
+_OF_BIDS = "exit_value_usd"
+"""What a trade brings if it is sold now follows from bids and fee schedules: test_trade_values.py."""
+
+
 def _of(kind: str, rows: Any, *keys: str) -> Amounts:
     """Return every amount of rows (objects or dicts) by (record.field, key)."""
     amounts: Amounts = {}
     for row in rows:
         values = row if isinstance(row, dict) else {f.name: getattr(row, f.name) for f in dataclasses.fields(row)}
         for name, value in values.items():
-            if name.endswith("_usd"):
+            if name.endswith("_usd") and name != _OF_BIDS:
                 key = tuple(values[part] for part in keys)
                 amounts[f"{kind}.{name}", *key] = None if value is None else D(value)
     return amounts
@@ -96,7 +105,8 @@ def _of(kind: str, rows: Any, *keys: str) -> Amounts:
 
 def _expected_trades(plain: Plain, kind: str) -> Amounts:
     shown = {"edge_usd": "expected_edge_usd", "cost_usd": "cost_usd", "fees_usd": "fees_usd",
-             "expected_pnl_usd": "expected_pnl_usd", "realised_pnl_usd": "realised_pnl_usd"}  # fmt: skip
+             "expected_pnl_usd": "expected_pnl_usd", "realised_pnl_usd": "realised_pnl_usd",
+             "locked_floor_usd": "locked_floor_usd", "settled_cash_usd": "settled_cash_usd"}  # fmt: skip
     return {
         (f"{kind}.{name}", number): trade[mart]
         for number, trade in plain.trades.items()

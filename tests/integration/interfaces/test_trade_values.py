@@ -18,6 +18,7 @@ from orchestration.execution.decide.postings import Subject
 from streams.market.identity import Venue
 from streams.storage.database import Connection, connect
 from streams.storage.store.executions import close_if_empty
+from streams.storage.store.hedges.fences import Fence
 from tests.support.fake_venue import KALSHI_MARKET, POLYMARKET_MARKET, seed_group, seed_signal
 
 ONE = 1_000_000
@@ -119,13 +120,13 @@ def test_what_is_locked_what_a_sale_would_bring_and_what_is_final_stand_side_by_
 def test_what_capital_brought_is_measured_by_the_days_it_was_tied_up(connection: Connection) -> None:
     found = trade(connection)
     assert found.return_on_capital is None, "it is not settled"
-    assert found.capital_days_usd == pytest.approx(Decimal("97.733"), abs=Decimal("0.1"))
+    assert found.capital_dollar_days == pytest.approx(Decimal("97.733"), abs=Decimal("0.1"))
     book_facts(connection, Scope(), [ConfirmedFill(polymarket())], NOW)
     yes = Subject(Venue.KALSHI, KALSHI_MARKET, "yes", 1)
     no = Subject(Venue.POLYMARKET, POLYMARKET_MARKET, "no", 1)
     paid = [Payment("s1", yes, 10 * ONE, -10 * ONE), Payment("s2", no, 0, -10 * ONE)]
     book_facts(connection, Scope(), paid, NOW)
-    assert close_if_empty(connection, 1)
+    assert close_if_empty(connection, Fence(1, 1))
     found = trade(connection)
     assert found.realised_pnl_usd == found.exit_value_usd == found.locked_floor_usd == Decimal("0.2267")
     # 9.7733 dollars for ten days: 0.2267 / 97.733 x 365.

@@ -19,8 +19,8 @@ select
     coalesce(c.cash_change_usd, 0) as cash_change_usd,
     coalesce(c.settled_cash_usd, 0) as settled_cash_usd,
     coalesce(x.realised_pnl_usd, x.expected_pnl_usd) as locked_floor_usd,
-    round(greatest(c.capital_days_usd, 0), 6) as capital_days_usd,
-    round(x.realised_pnl_usd / nullif(round(greatest(c.capital_days_usd, 0), 6), 0) * 365, 6) as return_on_capital,
+    round(greatest(c.capital_dollar_days, 0), 6) as capital_dollar_days,
+    round(x.realised_pnl_usd / nullif(round(greatest(c.capital_dollar_days, 0), 6), 0) * 365, 6) as return_on_capital,
     x.edge_usd as expected_edge_usd,
     x.expected_pnl_usd,
     x.realised_pnl_usd,
@@ -61,7 +61,7 @@ left join lateral (
         sum(e.settled_cash_usd) as settled_cash_usd,
         -- A dollar spent is tied up from then on; one that came back is not any more.
         sum(-e.cash_usd * extract(epoch from coalesce(x.settled_at, now()) - e.happened_at))
-            filter (where e.happened_at < coalesce(x.settled_at, now())) / 86400 as capital_days_usd
+            filter (where e.happened_at < coalesce(x.settled_at, now())) / 86400 as capital_dollar_days
     from {{ ref('stg_trading__ledger') }} as e
     where e.execution_id = x.execution_id
 ) as c on true

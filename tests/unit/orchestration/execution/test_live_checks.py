@@ -1,0 +1,44 @@
+"""A live run starts only with a wallet that holds no more than its working capital."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from orchestration.execution.accounts.live_checks import check_working_capital
+from streams.market.errors import ConfigurationError, Unavailable
+from streams.market.identity import Venue
+from streams.settings import Settings
+
+LIVE = {"venues": "live", "trading": "live", "polymarket_working_capital_usd": "2000"}
+
+
+def check(cash_e6: int | Exception, **settings: Any) -> None:
+    async def cash() -> int:
+        if isinstance(cash_e6, Exception):
+            raise cash_e6
+        return cash_e6
+
+    context: Any = SimpleNamespace(
+        settings=Settings(**settings), gateways={Venue.POLYMARKET: SimpleNamespace(cash_e6=cash)}
+    )
+    asyncio.run(check_working_capital(context))
+
+
+def test_a_wallet_with_more_than_its_working_capital_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"holds 2000\.01 USD"):
+        check(2_000_010_000, **LIVE)
+    check(2_000_000_000, **LIVE)
+
+
+def test_a_wallet_that_cannot_be_read_is_not_taken_for_one_that_is_right() -> None:
+    with pytest.raises(Unavailable):
+        check(Unavailable("away"), **LIVE)
+
+
+def test_the_sandbox_and_paper_ask_nobody() -> None:
+    for settings in ({"venues": "sandbox"}, {"venues": "live", "trading": "paper"}):
+        check(AssertionError("it was asked"), polymarket_working_capital_usd="1", **settings)
