@@ -8,7 +8,7 @@ from app.doors import names
 from app.operator_actions import REASON_MAX, ActRefused, ItChanged, UnknownSubject, UnusableName, UnusableReason
 from streams.market.identity import Venue
 from streams.storage.database import Connection
-from streams.storage.store.accounting.switches import account_switches, replace_account
+from streams.storage.store.accounting.switches import account_switches, replace_account, restored_accounts
 
 
 def reopen_account(
@@ -37,6 +37,8 @@ def reopen_account(
         raise UnknownSubject(f"There is no account at {venue[:40]!r}; the venues are {', '.join(Venue)}.")
     now = account_switches(connection, mode).get(Venue(venue))
     if now is None or now.state == "run":
+        if Venue(venue) in restored_accounts(connection, mode):
+            raise ActRefused(f"The account at {venue} opens by itself once it agrees with the restored books.")
         raise ActRefused(f"The account at {venue} opens already.")
     if seen is not None and now.seen != seen:
         raise ItChanged(f"It changed: the account at {venue} was reduced again ({now.reason}); look again.")

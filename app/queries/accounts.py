@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -10,7 +10,7 @@ from streams.market.identity import Venue
 from streams.market.units import cash_decimal
 from streams.storage.database import Connection
 from streams.storage.store.accounting.breaks import AccountReading, foreign_waiting, last_readings, load_differences
-from streams.storage.store.accounting.switches import AccountSwitch, account_switches
+from streams.storage.store.accounting.switches import AccountSwitch, account_switches, restored_accounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,15 @@ def load_accounts(connection: Connection, mode: str) -> list[AccountView]:
     """Return the account at each venue in one trading mode (live | paper)."""
     readings = last_readings(connection, mode)
     switches = account_switches(connection, mode)
-    return [_view(connection, mode, venue, switches.get(venue), readings.get(venue.value)) for venue in Venue]
+    views = [_view(connection, mode, venue, switches.get(venue), readings.get(venue.value)) for venue in Venue]
+    waiting = restored_accounts(connection, mode)
+    return [_restored(view) if view.state == "run" and Venue(view.venue) in waiting else view for view in views]
+
+
+def _restored(view: AccountView) -> AccountView:
+    """Return an account that was not compared with the restored books yet, or did not agree."""
+    why = "the database was restored; it opens by itself once it agrees with the books"
+    return replace(view, state="reduce", set_by="restore", reason=why)
 
 
 def _view(

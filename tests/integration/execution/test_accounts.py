@@ -17,8 +17,9 @@ from streams.market.identity import Venue
 from streams.market.trading import NewFill, RefusalReason
 from streams.storage.database import Connection, connect
 from streams.storage.store.accounting.breaks import foreign_waiting, load_differences
-from streams.storage.store.accounting.switches import account_switches, replace_account, why_reduced
+from streams.storage.store.accounting.switches import account_switches, replace_account, restored_accounts, why_reduced
 from streams.storage.store.ledger import account_totals, ledger_cash_e6
+from streams.storage.store.risk import set_switch
 from tests.support.fake_venue import KALSHI_MARKET, FakeVenue, rows, seed_signal
 from tests.support.settled_hedges import hedged
 
@@ -120,6 +121,27 @@ def test_cash_that_nothing_explains_on_two_readings_reduces_that_account_until_a
         assert why_reduced(world.connection, "live", ["kalshi", "polymarket"]) is None
         states = "SELECT state, acknowledged_by IS NOT NULL AS by FROM trading.account_breaks"
         assert rows(world.connection, states) == [{"state": "acknowledged", "by": True}]
+
+    told(database, story)
+
+
+def test_after_a_restore_nothing_opens_until_both_accounts_agree_with_the_books_again(database: str) -> None:
+    async def story(world: World) -> None:
+        await world.check()
+        world.connection.execute(
+            "INSERT INTO trading.switches (state, set_by, set_at) VALUES ('pause', 'restore', %s)", (world.now,)
+        )
+        set_switch(world.connection, "run", "Ada", "go on")
+        assert await world.trade() is RefusalReason.REDUCING, "a person's resume is not enough"
+        world.kalshi.cash -= 9_200_000
+        await world.check()
+        assert restored_accounts(world.connection, "live") == [Venue.KALSHI], "what happened since is not booked"
+        assert await world.trade() is RefusalReason.REDUCING
+        world.kalshi.cash += 9_200_000
+        await world.check()
+        assert restored_accounts(world.connection, "live") == []
+        assert why_reduced(world.connection, "live", ["kalshi", "polymarket"]) is None
+        assert restored_accounts(world.connection, "paper") == []
 
     told(database, story)
 

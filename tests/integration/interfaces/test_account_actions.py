@@ -19,6 +19,7 @@ from streams.market.identity import Venue
 from streams.storage.database import Connection, connect
 from streams.storage.store.accounting.breaks import NewDifference, open_break, watch_difference
 from streams.storage.store.accounting.switches import account_switches, set_account
+from streams.storage.store.risk import set_switch
 from tests.support.api import api_client, token_of
 from tests.support.dashboard_pages import Pages
 
@@ -43,6 +44,13 @@ def test_an_account_is_shown_with_what_differs_and_opens_again_by_a_person(conne
     reopen_account(connection, "kalshi", mode="live", who="Ada", reason="I withdrew it", seen=view.seen)
     found = account_switches(connection, "live")[Venue.KALSHI]
     assert (found.state, found.set_by, found.reason) == ("run", "Ada", "I withdrew it")
+
+
+def test_a_restored_account_is_shown_as_one_that_opens_by_itself(connection: Connection) -> None:
+    set_switch(connection, "pause", "restore", "restored from a backup")
+    assert [view.state for view in load_accounts(connection, "live")] == ["reduce", "reduce"]
+    with pytest.raises(ActRefused, match="by itself"):
+        reopen_account(connection, "kalshi", mode="live", who="Ada", reason="why not")
 
 
 @pytest.mark.parametrize("reason", ["", "  \n ", "x" * 1001, "a\x00b"])

@@ -42,7 +42,10 @@ def account_switches(connection: Connection, mode: str) -> dict[Venue, AccountSw
 
 
 def why_reduced(connection: Connection, mode: str, venues: Collection[str]) -> str | None:
-    """Return why one of these accounts opens nothing, None when all may open."""
+    """Return why one of these accounts opens nothing, None when all may open.
+
+    After a restore none does until all of them agree with the books again.
+    """
     row = connection.execute(
         """SELECT venue, reason FROM (
                SELECT DISTINCT ON (venue) venue, state, reason FROM trading.account_switches
@@ -50,7 +53,32 @@ def why_reduced(connection: Connection, mode: str, venues: Collection[str]) -> s
            ) AS x WHERE state <> 'run' LIMIT 1""",
         (mode, [str(venue) for venue in venues]),
     ).fetchone()
-    return None if row is None else f"the account at {row['venue']}: {row['reason']}"
+    if row is not None:
+        return f"the account at {row['venue']}: {row['reason']}"
+    waiting = restored_accounts(connection, mode)
+    return f"the database was restored, and not compared yet: {', '.join(waiting)}" if waiting else None
+
+
+def restored_accounts(connection: Connection, mode: str) -> list[Venue]:
+    """Return the accounts whose fills, positions and cash are not known to be booked since the last restore.
+
+    What was done after the backup was made is not in the database: each account is compared until it agrees. A paper
+    account is in the database itself, and so is Polymarket's beside Kalshi's demo.
+    """
+    if mode != "live":
+        return []
+    rows = connection.execute(
+        """SELECT v.venue FROM (
+               SELECT set_at FROM trading.switches WHERE set_by = 'restore' ORDER BY switch_id DESC LIMIT 1
+           ) AS restored CROSS JOIN (VALUES ('kalshi'), ('polymarket')) AS v (venue)
+           WHERE NOT (v.venue = 'polymarket'
+                   AND EXISTS (SELECT FROM trading.environment_stamp WHERE environment = 'demo'))
+               AND NOT EXISTS (SELECT FROM trading.account_readings AS a WHERE a.mode = %s AND a.venue = v.venue
+                   AND a.verdict = 'agrees' AND a.began_at > restored.set_at)
+           ORDER BY v.venue""",
+        (mode,),
+    ).fetchall()
+    return [Venue(row["venue"]) for row in rows]
 
 
 def switch_on(connection: Connection, mode: str, venues: Collection[str], switch: SwitchState) -> SwitchState:
