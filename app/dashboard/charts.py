@@ -15,6 +15,7 @@ from app.queries.books import BookView, Level
 from app.queries.markets import PriceMinute, QuoteRow
 from app.queries.opportunities import RefusalCount
 from app.queries.portfolio import PnlDay, PnlPoint
+from app.queries.quality.execution import ExecutionStatistics, FunnelReason, MarkoutStatistics
 from app.queries.spreads import SpreadMinute
 
 _FONT = {"color": theme.INK, "size": 13, "family": '"Source Sans", Arial, sans-serif'}
@@ -174,6 +175,52 @@ def refusal_chart(rows: Sequence[RefusalCount]) -> go.Figure:
     figure.update_yaxes(autorange="reversed", showgrid=False)
     figure.update_xaxes(showgrid=True, type="linear", rangemode="tozero")
     figure.update_layout(showlegend=False, hovermode=False, bargap=0.35)
+    return figure
+
+
+def missed_chart(rows: Sequence[FunnelReason]) -> go.Figure:
+    """Draw the dollars that were missed, by what ended the signals."""
+    figure = _figure(height=max(160, 34 * len(rows) + 60), unit="", suffix="")
+    amounts = [float(row.missed_usd) for row in rows]
+    names = [row.reason.replace("_", " ") + ("" if row.reason == row.stage else f" ({row.stage})") for row in rows]
+    figure.add_bar(y=names, x=amounts, orientation="h",
+                   marker_color=theme.ACCENT, text=[theme.money(row.missed_usd) for row in rows],
+                   textposition="outside", cliponaxis=False)  # fmt: skip
+    figure.update_yaxes(autorange="reversed", showgrid=False)
+    figure.update_xaxes(showgrid=True, type="linear", rangemode="tozero", tickprefix="$")
+    figure.update_layout(showlegend=False, hovermode=False, bargap=0.35, margin_r=60)
+    return figure
+
+
+def split_chart(row: ExecutionStatistics) -> go.Figure:
+    """Draw the way from the planned profit to what the fills have locked."""
+    figure = _figure(height=300, unit="", suffix="")
+    lost = [row.unfilled_usd, row.opening_slippage_usd, row.completing_slippage_usd, row.fee_slippage_usd,
+            row.unwinding_usd]  # fmt: skip
+    amounts = [row.planned_profit_usd, *(None if part is None else -part for part in lost), row.locked_pnl_usd]
+    figure.add_waterfall(
+        x=["planned", "not filled", "opening", "completing", "fees", "unwinding", "locked"],
+        y=[float(amount or 0) for amount in amounts], measure=["absolute", *["relative"] * 5, "total"],
+        text=[theme.money(amount, signed=True) for amount in amounts], textposition="outside", cliponaxis=False,
+        increasing_marker_color=theme.GOOD, decreasing_marker_color=theme.BAD, totals_marker_color=theme.ACCENT,
+        connector_line_color=theme.LINE,
+    )  # fmt: skip
+    figure.update_yaxes(tickprefix="$")
+    figure.update_layout(showlegend=False, hovermode=False)
+    return figure
+
+
+def markout_chart(rows: Sequence[MarkoutStatistics]) -> go.Figure:
+    """Draw how fair prices moved after the fills of orders that open, one line a venue."""
+    figure = _figure(height=300, unit="markout per contract (¢)")
+    for venue in dict.fromkeys(row.venue for row in rows):
+        shown = [row for row in rows if row.venue == venue and row.purpose == "open"]
+        figure.add_scatter(
+            x=[f"{row.horizon_s:g} s" for row in shown], y=_cents(row.markout for row in shown), mode="lines+markers",
+            name=theme.VENUE_NAMES.get(venue, venue),
+            line={"color": theme.VENUE_COLOURS.get(venue, theme.MUTED), "width": 2},
+        )  # fmt: skip
+    figure.add_hline(y=0, line_color="#C9D1E0", line_width=1)
     return figure
 
 

@@ -24,6 +24,7 @@ from app.dashboard.views import (  # noqa: E402
     alerts,
     calculator,
     depth,
+    execution,
     health,
     markets,
     opportunities,
@@ -54,6 +55,7 @@ SECTIONS = {
     "Trading": [
         (opportunities.page, "Opportunities", "bolt", "opportunities"),
         (trades.page, "Trades", "receipt_long", "trades"),
+        (execution.page, "Execution", "speed", "execution"),
         (portfolio.page, "Portfolio", "account_balance_wallet", "portfolio"),
         (risk.page, "Risk", "shield", "risk"),
         (calculator.page, "Calculator", "calculate", "calculator"),
@@ -87,7 +89,8 @@ def main() -> None:
                 for page, title, icon, path in entries
             ]
             for section, entries in SECTIONS.items()
-        }
+        },
+        expanded=True,
     )
     with st.sidebar:
         show_person(here, router.url_path)

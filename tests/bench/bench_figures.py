@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from app.queries import health, markets, opportunities, pairs, portfolio, risk, status, trades
+from app.queries.quality import execution
 from orchestration.dbt.project import make_views
 from streams.settings import load_settings
 from streams.storage.database import Connection, connect
@@ -56,6 +57,7 @@ FROM unnest(ARRAY['kalshi', 'polymarket']) AS v, generate_series(0, 249) AS m;
 INSERT INTO raw.coverage (shard, venue, market_id, state, cause, started_at, ended_at, run_id)
 SELECT 0, 'kalshi', 'M' || lpad((m %% 250 * 97)::text, 6, '0'), CASE m %% 2 WHEN 0 THEN 'gap' ELSE 'covered' END,
     'disconnect', now() - interval '1 hour', now(), 'r' FROM generate_series(0, 9999) AS m;
+SELECT raw.make_day('quotes', (now() AT TIME ZONE 'UTC')::date - 1);
 INSERT INTO raw.quotes (received_at, venue, market_id, bid_e4, bid_size_e6, ask_e4, ask_size_e6, state)
 SELECT now() - make_interval(secs => q), v, 'M' || lpad((m * 97)::text, 6, '0'), 4000 + q, 1000000, 4200 + q, 1000000,
     'live' FROM unnest(ARRAY['kalshi', 'polymarket']) AS v, generate_series(0, 249) AS m, generate_series(1, 200) AS q;
@@ -90,24 +92,32 @@ SELECT s, now() - make_interval(mins => %(rows)s - s),
 FROM generate_series(1, %(rows)s) AS s;
 
 INSERT INTO trading.executions (signal_id, attempt, group_id, environment, mode, state, epoch, edge_usd, contracts_e6,
-    started_at, flat_at, settled_at, expected_pnl_e6, realised_pnl_e6)
+    started_at, flat_at, settled_at, expected_pnl_e6, realised_pnl_e6, detail)
 SELECT s, 1, 'g' || s %% 3000, 'sandbox', 'live',
     CASE WHEN s > %(rows)s - %(open)s THEN 'HEDGED' WHEN s %% 7 = 0 THEN 'FLAT' ELSE 'SETTLED' END, 1, 0.0164, 10000000,
     now() - make_interval(mins => %(rows)s - s), now(),
     CASE WHEN s <= %(rows)s - %(open)s THEN now() - make_interval(mins => %(rows)s - s) END, 250000,
-    CASE WHEN s <= %(rows)s - %(open)s THEN s %% 500000 - 200000 END
+    CASE WHEN s <= %(rows)s - %(open)s THEN s %% 500000 - 200000 END,
+    jsonb_build_object('planned_profit_e6', 300000, 'exposure_e6_s', 400000, 'peak_exposure_e6', 5000000, 'plan',
+        jsonb_build_object('size_e6', 10000000, 'legs', jsonb_build_array(
+            jsonb_build_object('leg_no', 0, 'cost_e6', 4700000, 'pays_e4', '[10000, 0]'::jsonb),
+            jsonb_build_object('leg_no', 1, 'cost_e6', 4700000, 'pays_e4', '[0, 10000]'::jsonb))))
 FROM generate_series(1, %(rows)s) AS s;
 INSERT INTO trading.intents (execution_id, leg_no, purpose, venue, market_id, outcome, action, limit_price_e4, size_e6,
     reserved_e6, epoch, environment, decided_at, expires_at)
 SELECT s.signal_id, s.leg_no, 'open', s.venue, s.market_id, s.outcome, 'buy', 5000, 10000000, 5000000, 1, 'sandbox',
-    now(), now() FROM trading.signal_legs AS s ORDER BY 1, 2;
-INSERT INTO trading.orders (intent_id, venue, client_order_id, state, request, filled_e6, cash_e6, fee_e6, environment)
-SELECT intent_id, venue, 'c' || intent_id, 'filled', '{}', 10000000, 4800000, 120000, 'sandbox' FROM trading.intents
-ORDER BY intent_id;
+    now() - make_interval(mins => %(rows)s - s.signal_id::int), now() FROM trading.signal_legs AS s ORDER BY 1, 2;
+INSERT INTO trading.orders (intent_id, venue, client_order_id, state, request, filled_e6, cash_e6, fee_e6, environment,
+    sent_at, answered_at, closed_at, is_answered_final, answered_e6, answered_cash_e6, answered_fee_e6, seen_e6)
+SELECT intent_id, venue, 'c' || intent_id, 'filled', '{}', 10000000, 4800000, 120000, 'sandbox',
+    decided_at + interval '5 milliseconds', decided_at + interval '40 milliseconds', decided_at + interval '1 second',
+    intent_id %% 50 <> 0, 10000000, 4800000, 110000, 10000000
+FROM trading.intents ORDER BY intent_id;
 INSERT INTO trading.fills (order_id, venue, venue_fill_id, market_id, outcome, action, contracts_e6, cash_e6, fee_e6,
     state, filled_at, payload, environment)
 SELECT o.order_id, o.venue, 'f' || o.order_id, i.market_id, i.outcome, 'buy', 10000000, 4800000, 120000, 'confirmed',
-    now(), '{}', 'sandbox' FROM trading.orders AS o JOIN trading.intents AS i USING (intent_id) ORDER BY 1;
+    o.answered_at, '{"match_time": "1700000000", "last_update": "1700000004"}', 'sandbox'
+FROM trading.orders AS o JOIN trading.intents AS i USING (intent_id) ORDER BY 1;
 INSERT INTO trading.ledger (entry_key, kind, venue, market_id, outcome, execution_id, order_id, cash_e6, contracts_e6,
     mode, environment, happened_at)
 SELECT k.kind || ':' || f.fill_id, k.kind, f.venue, f.market_id, f.outcome, i.execution_id, f.order_id, k.cash_e6,
@@ -117,6 +127,11 @@ CROSS JOIN LATERAL (VALUES (1, 'fill', -4800000, 10000000), (2, 'fee', -120000, 
     (3, 'settlement', 5000000, -10000000)) AS k (place, kind, cash_e6, contracts_e6)
 WHERE k.kind <> 'settlement' OR i.execution_id <= %(rows)s - %(open)s
 ORDER BY i.execution_id, f.fill_id, k.place;
+INSERT INTO raw.quotes (received_at, venue, market_id, bid_e4, bid_size_e6, ask_e4, ask_size_e6, state)
+SELECT f.filled_at + make_interval(secs => q), f.venue, f.market_id, 4700 + q::int, 1000000, 4900 + q::int, 1000000,
+    'live'
+FROM trading.fills AS f, unnest(ARRAY[-8, -3, -1, 0.05, 0.2, 0.7, 2, 4, 12, 25]) AS q
+WHERE f.filled_at BETWEEN now() - interval '1 day' AND now() - interval '1 minute';
 %(postings)sINSERT INTO trading.balances (venue, cash_e6, ledger_cash_e6, environment)
 SELECT v, 1, 1, 'sandbox' FROM unnest(ARRAY['kalshi', 'polymarket']) AS v, generate_series(1, 5000);
 """
@@ -237,6 +252,7 @@ def reads(connection: Connection) -> dict[str, Callable[[Any], Any]]:
         "PnL, trade by trade": portfolio.load_pnl_curve,
         "PnL, totals": portfolio.load_pnl_summary,
         "exposure": partial(risk.load_exposure, mode="live"),
+        "execution of a day (slowest of its queries)": execution.load_execution_report,
         "marts": health.load_marts,
         "views": health.load_views,
         "ages": health.load_ages,

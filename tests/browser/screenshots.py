@@ -18,8 +18,8 @@ from streams.settings import load_settings
 from tests.browser.chromium import launch
 
 PAGES = (
-    "overview", "alerts", "markets", "pairs", "spreads", "depth", "opportunities", "trades", "portfolio", "risk",
-    "health", "calculator",
+    "overview", "alerts", "markets", "pairs", "spreads", "depth", "opportunities", "trades", "execution", "portfolio",
+    "risk", "health", "calculator",
 )  # fmt: skip
 _DAGSTER_DRAWS_MS = 10_000
 _LINEAGE = "assets/analytics/pair_spreads_1m?view=lineage&lineageScope=upstream&lineageDepth=3"

@@ -15,6 +15,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.rows import dict_row
 
 from orchestration.dbt.project import invoke, manifest_path, prepare
 from orchestration.dbt.reference import PAGE, render_reference, sql_examples
@@ -39,6 +40,16 @@ ENTITIES = {
     "refusals",
     "refusal_events",
     "freshness",
+    "signal_funnel",
+    "execution_quality",
+    "order_quality",
+    "fill_markouts",
+    "funnel_by_reason",
+    "executions_by_period",
+    "orders_by_purpose",
+    "fills_by_venue",
+    "markouts",
+    "capital_by_venue",
 }
 
 
@@ -105,7 +116,7 @@ def warehouse(
 
 def seed(dsn: str, start: datetime) -> None:
     """Two markets of one pair: 40 minutes of quotes, a book, trades, deltas, history, and one settled trade."""
-    with psycopg.connect(dsn, autocommit=True) as c:
+    with psycopg.connect(dsn, autocommit=True, row_factory=dict_row) as c:
         for venue, market in (("kalshi", "K1"), ("polymarket", "0xP1")):
             c.execute(
                 "INSERT INTO raw.market_versions (venue, market_id, version_hash, text_hash, event_id, title, outcomes,"
@@ -388,7 +399,7 @@ def test_a_dagster_run_reports_rows_charts_and_checks(warehouse: Warehouse) -> N
     assert found["rows"] == 1
     assert found["chart"].startswith("*rows per minute")
     assert set(found["counted"]) == SERIES
-    assert (found["models"], found["failed"]) == (51, [])
+    assert (found["models"], found["failed"]) == (61, [])
     assert found["checks"] > 50
 
 

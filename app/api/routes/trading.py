@@ -8,12 +8,14 @@ from fastapi import APIRouter, Query
 
 from app.api.acts import permit
 from app.api.deps import CurrentSettings, WantedPage, Warehouse
+from app.api.execution_schemas import ExecutionReport
 from app.api.order_schemas import UnknownOrderView
 from app.api.schemas import AccountView, Listed, Opportunity, Trade
 from app.api.strict_body import StrictRoute
 from app.doors.roles import Act
 from app.queries.accounts import load_accounts
 from app.queries.opportunities import OpportunityFilter, load_opportunities
+from app.queries.quality.execution import Period, load_execution_report
 from app.queries.trades import TradeFilter, load_trades
 from app.queries.unknown_orders import load_unknown_orders
 
@@ -63,3 +65,9 @@ def list_unknown_orders(connection: Warehouse, settings: CurrentSettings) -> lis
 def list_accounts(connection: Warehouse, settings: CurrentSettings) -> list[AccountView]:
     """List the account at each venue beside our books: whether it may open, what differs, what others did on it."""
     return [AccountView.model_validate(view) for view in load_accounts(connection, settings.trading_mode)]
+
+
+@router.get("/execution")
+def get_execution(connection: Warehouse, period: Period = "day") -> ExecutionReport:
+    """Tell how well trading was executed: missed dollars, fills, slippage, markouts, proof, fees and capital."""
+    return ExecutionReport.model_validate(load_execution_report(connection, period))

@@ -13,5 +13,11 @@ select
     settled_at,
     {{ dollars_from_e6('expected_pnl_e6') }} as expected_pnl_usd,
     {{ dollars_from_e6('realised_pnl_e6') }} as realised_pnl_usd,
-    run_id
+    run_id,
+    case state when 'SETTLED' then coalesce(detail ->> 'ended_as', 'HEDGED') else state end as ended_as,
+    {{ dollars_from_e6("(detail ->> 'planned_profit_e6')::bigint") }} as planned_profit_usd,
+    {{ contracts_from_e6("(detail -> 'plan' ->> 'size_e6')::bigint") }} as planned_contracts,
+    detail -> 'plan' -> 'legs' as plan_legs,
+    {{ dollars_from_e6("(detail ->> 'exposure_e6_s')::bigint") }} as exposure_usd_s,
+    {{ dollars_from_e6("(detail ->> 'peak_exposure_e6')::bigint") }} as peak_exposure_usd
 from {{ source('trading', 'executions') }}

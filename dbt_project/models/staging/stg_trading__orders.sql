@@ -22,6 +22,7 @@ select
     i.decided_at,
     o.answered_at,
     o.client_order_id,
-    o.venue_order_id
+    o.venue_order_id,
+    o.is_answered_final as is_answer_final
 from {{ source('trading', 'orders') }} as o
 inner join {{ source('trading', 'intents') }} as i on i.intent_id = o.intent_id

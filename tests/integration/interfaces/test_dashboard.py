@@ -21,8 +21,8 @@ from tests.support.dashboard_pages import Pages
 
 MAIN = Path(__file__).resolve().parents[3] / "app" / "dashboard" / "main.py"
 PAGES = [
-    "overview", "alerts", "health", "markets", "pairs", "spreads", "depth", "opportunities", "trades", "portfolio",
-    "risk", "calculator",
+    "overview", "alerts", "health", "markets", "pairs", "spreads", "depth", "opportunities", "trades", "execution",
+    "portfolio",    "risk", "calculator",
 ]  # fmt: skip
 Opener = Callable[[str, str], AppTest]
 

@@ -20,11 +20,12 @@ from typer.testing import CliRunner
 
 import app.cli
 import app.queries
-from app.api import schemas
+from app.api import execution_schemas, schemas
 from app.api.main import create_app
 from app.cli import system
 from app.cli.main import cli
 from app.queries import opportunities, portfolio, risk, trades
+from app.queries.quality import execution
 from app.queries.status import system_status
 from app.supervisor.service import Supervisor
 from app.supervisor.state import RunningState
@@ -33,6 +34,7 @@ from streams.storage.access.reader_limits import ReaderLimits
 from streams.storage.database import Connection, connect
 from streams.storage.reader.watchdog import ReaderWatchdog
 from tests.conftest import new_database
+from tests.fixtures.execution_sums import capital_sums, execution_sums, fill_sums, funnel_sums, order_sums
 from tests.fixtures.facts import MIDS, START, Plain, plain_sums, write_facts
 
 D = Decimal
@@ -133,6 +135,36 @@ def _expected_summary(plain: Plain) -> dict[str, Decimal]:
     }
 
 
+def _expected_execution(plain: Plain) -> Amounts:
+    rows = {
+        "FunnelReason": funnel_sums(plain),
+        "ExecutionStatistics": execution_sums(),
+        "OrderStatistics": order_sums(),
+        "FillStatistics": fill_sums(),
+        "VenueCapital": capital_sums(plain),
+    }
+    return {
+        (f"{record}.{name}", *key): amount
+        for record, sums in rows.items()
+        for key, row in sums.items()
+        for name, amount in row.items()
+    }
+
+
+def _shown_execution(report: Any) -> Amounts:
+    """Return every amount of a report of execution: the dataclass of the reads or the API's document."""
+    parts = (
+        report if isinstance(report, dict) else {f.name: getattr(report, f.name) for f in dataclasses.fields(report)}
+    )
+    return (
+        _of("FunnelReason", parts["funnel"], "stage", "reason")
+        | _of("ExecutionStatistics", parts["executions"], "mode")
+        | _of("OrderStatistics", parts["orders"], "mode", "venue")
+        | _of("FillStatistics", parts["fills"], "mode", "venue")
+        | _of("VenueCapital", parts["capital"], "mode", "venue")
+    )
+
+
 def _expected_exposure(plain: Plain, connection: Connection) -> dict[str, Decimal]:
     stakes = {key: stake for key, stake in plain.at_stake.items() if key[0] == "live"}
     tied = {key: max(D(0), stake["spent_usd"] + stake["reserved_usd"]) for key, stake in stakes.items()}
@@ -163,7 +195,11 @@ def test_the_marts_of_amounts_are_what_the_facts_add_up_to(connection: Connectio
     sums: list[tuple[str, dict[Any, Any], tuple[str, ...]]] = [
         ("trades", {(key,): row for key, row in plain.trades.items()}, ("execution_id",)),
         ("orders", {(key,): row for key, row in plain.orders.items()}, ("order_id",)),
-        ("fills", {(key,): row for key, row in plain.fills.items()}, ("fill_id",)),
+        (
+            "fills",
+            {(key,): row | {"computed_fee_usd": plain.computed_fees[key]} for key, row in plain.fills.items()},
+            ("fill_id",),
+        ),
         ("signals", {(key,): row for key, row in plain.signals.items()}, ("signal_id",)),
         ("positions", plain.positions, ("mode", "venue", "market_id", "outcome")),
     ]
@@ -248,14 +284,16 @@ def test_every_amount_the_dashboard_reads_is_the_marts_and_the_facts(connection:
     for venue in ("kalshi", "polymarket"):
         expected |= {("BalanceRow.cash_usd", venue): D("91.5"), ("BalanceRow.ledger_cash_usd", venue): D("92.75"),
                      ("BalanceRow.difference_usd", venue): D("-1.25")}  # fmt: skip
+    shown |= _shown_execution(execution.load_execution_report(connection))
+    expected |= _expected_execution(plain)
     assert shown == expected
     assert {key[0] for key in shown} == {name for record in _read_types() for name in _usd_fields(record)} - OFFERED
 
 
 def _read_types() -> Iterator[type]:
     """Yield every dataclass of app.queries, wherever it is defined."""
-    for found in pkgutil.iter_modules(app.queries.__path__):
-        module = importlib.import_module(f"app.queries.{found.name}")
+    for found in pkgutil.walk_packages(app.queries.__path__, "app.queries."):
+        module = importlib.import_module(found.name)
         for _, record in inspect.getmembers(module, inspect.isclass):
             if dataclasses.is_dataclass(record) and record.__module__ == module.__name__:
                 yield record
@@ -280,10 +318,14 @@ def test_every_amount_the_api_answers_is_the_marts_and_the_facts(settings: Setti
         shown = _of("Trade", client.get("/api/trades").json()["items"], "execution_id")
         shown |= _of("Opportunity", client.get("/api/opportunities").json()["items"], "signal_id")
         shown |= _of("Health", [client.get("/api/health").json()])
+        shown |= _shown_execution(client.get("/api/execution").json())
     expected = _expected_trades(plain, "Trade") | _expected_signals(plain, "Opportunity")
-    expected |= {("Health.pnl_usd",): _expected_summary(plain)["realised_usd"]}
+    expected |= {("Health.pnl_usd",): _expected_summary(plain)["realised_usd"]} | _expected_execution(plain)
     assert shown == expected
-    answers = [r for _, r in inspect.getmembers(schemas, inspect.isclass) if issubclass(r, BaseModel)]
+    modules = (schemas, execution_schemas)
+    answers = [
+        r for module in modules for _, r in inspect.getmembers(module, inspect.isclass) if issubclass(r, BaseModel)
+    ]
     assert {key[0] for key in shown} == {name for record in answers for name in _usd_fields(record)} - OFFERED
 
 

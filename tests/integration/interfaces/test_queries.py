@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from app.queries import books, health, markets, opportunities, pairs, portfolio, risk, spreads, trades
+from app.queries.quality import execution
 from app.queries.rows import InvalidCursor
 from app.queries.status import system_status
 from streams.storage.database import Connection, connect
@@ -18,7 +19,7 @@ STATUS_KEYS = {"mode", "markets", "candidates", "verdicts", "pairs", "deltas", "
 
 def test_every_read_without_arguments_works_on_an_empty_database(database: str) -> None:
     with connect(database) as connection:
-        for module in (markets, pairs, opportunities, trades, portfolio, risk, health, spreads):
+        for module in (markets, pairs, opportunities, trades, portfolio, execution, risk, health, spreads):
             for name, function in inspect.getmembers(module, inspect.isfunction):
                 if function.__module__ == module.__name__ and not name.startswith("_"):
                     required = [

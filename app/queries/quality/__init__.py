@@ -1,0 +1,1 @@
+"""How good trading is, and not only what it did."""
