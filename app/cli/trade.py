@@ -119,8 +119,8 @@ def flatten(
 
 def orders(json_: JsonOption = False) -> None:
     """Print the orders whose fate is not known."""
-    from app.queries.unknown_orders import load_unknown_orders
     from streams.settings import load_settings
+    from streams.storage.store.hedges.unknown_orders import load_unknown_orders
 
     settings = load_settings()
     with open_warehouse(settings) as connection:

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from orchestration.execution.booking import record_fill
+from orchestration.execution.contradiction import meet
 from orchestration.execution.decide import absence
 from orchestration.execution.late_fills import OrderChange, follow_change
 from orchestration.execution.trading_context import TradingContext
-from orchestration.execution.unknown_orders.contradiction import meet
 from orchestration.execution.venues.gateway import OrderKey, OrderReading
 from streams.logs import get_logger
 from streams.market.errors import StreamsError

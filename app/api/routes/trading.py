@@ -17,7 +17,7 @@ from app.queries.accounts import load_accounts
 from app.queries.opportunities import OpportunityFilter, load_opportunities
 from app.queries.quality.execution import Period, load_execution_report
 from app.queries.trades import TradeFilter, load_trades
-from app.queries.unknown_orders import load_unknown_orders
+from streams.storage.store.hedges.unknown_orders import load_unknown_orders
 
 router = APIRouter(tags=["trading"], route_class=StrictRoute, dependencies=[permit(Act.VIEW)])
 

@@ -17,9 +17,9 @@ from app.operator_actions import LIMIT_NAMES, set_limits, switch_trading
 from app.order_actions import resolve_order
 from app.queries.accounts import AccountDifference, AccountView, load_accounts
 from app.queries.risk import Exposure, load_exposure
-from app.queries.unknown_orders import UnknownOrder, load_unknown_orders
 from streams.documents import plain_decimal
 from streams.market.trading import SwitchState
+from streams.storage.store.hedges.unknown_orders import UnknownOrder, load_unknown_orders
 from streams.storage.store.risk import LimitRow, SwitchRow, last_switch, list_switches, load_limits
 
 _SWITCHES: tuple[tuple[SwitchState, str, str, str], ...] = (

@@ -11,12 +11,12 @@ import pytest
 
 from app.operator_actions import ActRefused, UnknownSubject, UnusableReason
 from app.order_actions import resolve_order
-from app.queries.unknown_orders import load_unknown_orders
 from orchestration.execution.reconcile import reconcile
 from orchestration.execution.unknown_orders.resolving import obey_resolutions
 from streams.market.identity import Venue
 from streams.storage.database import connect
 from streams.storage.store.accounting.switches import account_switches
+from streams.storage.store.hedges.unknown_orders import load_unknown_orders
 from tests.integration.execution.test_unknown_orders import Hidden, Stage
 from tests.support.fake_venue import look_again, rows
 

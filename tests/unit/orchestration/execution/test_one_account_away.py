@@ -80,7 +80,7 @@ def test_a_cycle_does_everything_else_first(booked: dict[str, Any], monkeypatch:
 
         return run
 
-    for name in ("reconcile", "obey", "settle", "check_accounts"):
+    for name in ("obey_resolutions", "reconcile", "obey", "settle", "check_accounts"):
         monkeypatch.setattr(settlement_cycle, name, step(name))
     for name in (
         "alarm_kill",
@@ -95,5 +95,5 @@ def test_a_cycle_does_everything_else_first(booked: dict[str, Any], monkeypatch:
     monkeypatch.setattr(settlement_cycle, "switch_in_force", lambda *_args: "run")
     with pytest.raises(TransientError, match="away"):
         asyncio.run(settlement_cycle.run_cycle(None, context(TransientError("away"), 7), "run"))  # type: ignore[arg-type]
-    assert done == ["reconcile", "obey", "settle", "check_accounts"]
+    assert done == ["obey_resolutions", "reconcile", "obey", "settle", "check_accounts"]
     assert booked["balances"] == {Venue.POLYMARKET: 7}
