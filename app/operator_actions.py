@@ -14,13 +14,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal, NoReturn, TypeVar, get_args
+from typing import NoReturn, TypeVar
 
 import psycopg
 
 from app.doors import names
 from app.queries.flatten import FlattenLeg, FlattenOffer, load_flatten_offer
 from streams.market.identity import Venue, market_key
+from streams.market.limits import BadLimit, checked_limit
 from streams.market.trading import SwitchState
 from streams.storage.database import Connection
 from streams.storage.kill_files import is_kill_on_disk, kill_folder, record_kills
@@ -31,11 +32,8 @@ from streams.storage.store.executions import load_execution
 from streams.storage.store.orders import OrderUnderWay, load_under_way
 from streams.storage.store.pairs import PairDecision
 
-LimitName = Literal["order_contracts", "market_usd", "pair_usd", "total_usd", "daily_loss_usd"]
-
 T = TypeVar("T")
 
-LIMIT_NAMES: tuple[LimitName, ...] = get_args(LimitName)
 _TRIES = 5
 """Of a transaction that met another one on the same rows."""
 _ID_MAX = 2**63 - 1
@@ -287,7 +285,7 @@ def set_limit(
 
     Args:
         connection: To the warehouse.
-        name: One of `LIMIT_NAMES`.
+        name: One of `streams.market.limits.LIMIT_NAMES`.
         value: The new value.
         who: The person's name.
         reason: Why, in their words.
@@ -295,12 +293,12 @@ def set_limit(
 
     Raises:
         ItChanged: If the value in force is another one by now.
-        ActRefused: If the name is not a limit, the value is not a finite number of at least 0, or `who` is unusable.
+        ActRefused: If the name is not a limit, the value cannot be one, or `who` is unusable.
     """
-    if name not in LIMIT_NAMES:
-        raise ActRefused(f"{name} is not a limit; there are {', '.join(LIMIT_NAMES)}.")
-    if not value.is_finite() or value < 0:
-        raise ActRefused(f"{name} must be a number of at least 0.")
+    try:
+        checked_limit(name, value)
+    except BadLimit as error:
+        raise ActRefused(str(error)) from None
     person, why = _person(who), _reason(reason)
     if seen is None:
         return insist(connection, lambda c: risk.set_limit(c, name, value, person, why))

@@ -220,6 +220,16 @@ class Settings(SignIn, Places, Accounts):
         Decimal("200"), gt=0, le=100_000_000, description="First value of limit `market_usd`."
     )
     limit_pair_usd: Amount = Field(Decimal("300"), gt=0, le=100_000_000, description="First value of limit `pair_usd`.")
+    limit_event_usd: Amount = Field(
+        Decimal("600"), gt=0, le=100_000_000, description="First value of limit `event_usd`."
+    )
+    limit_venue_usd: Amount = Field(
+        Decimal("2000"), gt=0, le=100_000_000, description="First value of limit `venue_usd`."
+    )
+    limit_edge_usd: Amount = Field(Decimal("0.05"), gt=0, le=1, description="First value of limit `edge_usd`.")
+    limit_unknown_orders: int = Field(3, ge=0, le=1_000, description="First value of limit `unknown_orders`.")
+    limit_orders_per_minute: int = Field(600, ge=1, le=100_000, description="First value of limit `orders_per_minute`.")
+    limit_hedges_per_minute: int = Field(120, ge=1, le=100_000, description="First value of limit `hedges_per_minute`.")
     limit_total_usd: Amount = Field(
         Decimal("2000"), gt=0, le=100_000_000, description="First value of limit `total_usd`."
     )

@@ -18,7 +18,7 @@ from app.api.callers import Callers
 from app.api.door import Door, rules_of
 from app.api.errors import install_handlers
 from app.api.reference import reference_page
-from app.api.routes import books, health, markets, operator_actions, pairs, trading
+from app.api.routes import books, health, limits, markets, operator_actions, pairs, trading
 from app.api.schemas import ProblemBody
 from app.api_token import ensure_token
 from streams.settings import Settings
@@ -27,7 +27,7 @@ from streams.storage.database import Connection, database_dsn, open_pool, troubl
 from streams.storage.outages import Trouble
 
 _PREFIX = "/api"
-_ROUTERS = [module.router for module in (markets, pairs, books, trading, health, operator_actions)]
+_ROUTERS = [module.router for module in (markets, pairs, books, trading, limits, health, operator_actions)]
 _ERRORS: dict[int | str, dict[str, object]] = {
     status: {"model": ProblemBody} for status in (401, 403, 404, 408, 409, 413, 415, 422, 429, 503)
 }

@@ -17,6 +17,7 @@ from app.cli.alerts import commands as alerts
 from app.cli.database import administer, ask, backups, export
 from app.cli.output import ExitCode, emit_document
 from app.cli.people import login, tokens, users
+from app.cli.risk import limits, waiting
 from app.cli.version import version_line
 from streams.inert import several_lines
 from streams.logs import guard_library_logs
@@ -74,8 +75,8 @@ def options(
 
 
 for area in (
-    administer, alerts, ask, backups, calc, export, fees, keys, login, match, pairs, record, sandbox, system, tokens,
-    trade, users,
+    administer, alerts, ask, backups, calc, export, fees, keys, limits, login, match, pairs, record, sandbox, system,
+    tokens, trade, users, waiting,
 ):  # fmt: skip
     area.register(cli)
 

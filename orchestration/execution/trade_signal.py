@@ -205,7 +205,7 @@ class SignalTrader:
         books = await fetch_books(self._context, targets)
         read_at = datetime.now(UTC)
         limits = current_limits(self._connection, self._settings)
-        used = tied_up(self._connection, self._context.mode, datetime.now(UTC))
+        used = tied_up(self._connection, self._context.mode)
         pots = load_pots(self._connection, self._context.mode)
         cash = {venue: {pot.shard: pot.free_e6 for pot in pots.get(venue, ())} for venue in sorted(venues)}
         headroom = Headroom(limits, used, cash, self._context.policy)

@@ -78,7 +78,12 @@ class RefusalReason(StrEnum):
     LIMIT_ORDER = "limit_order"
     LIMIT_MARKET = "limit_market"
     LIMIT_PAIR = "limit_pair"
+    LIMIT_EVENT = "limit_event"
+    LIMIT_VENUE = "limit_venue"
     LIMIT_TOTAL = "limit_total"
+    UNKNOWN_ORDERS = "unknown_orders"
+    ORDER_RATE = "order_rate"
+    EDGE_TOO_GOOD = "edge_too_good"
     DAILY_LOSS = "daily_loss"
     PROVISIONAL_CAP = "provisional_cap"
     COOLDOWN = "cooldown"
@@ -92,17 +97,6 @@ class RefusalReason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class LimitValues:
-    """The limits in force."""
-
-    order_contracts_e6: int
-    market_e6: int
-    pair_e6: int
-    total_e6: int
-    daily_loss_e6: int
-
-
-@dataclass(frozen=True, slots=True)
 class TiedUp:
     """Cash (1e-6 dollar) in open executions, with what they and unresolved orders hold back.
 
@@ -111,9 +105,10 @@ class TiedUp:
 
     by_market_e6: Mapping[tuple[str, str], int]
     by_group_e6: Mapping[str, int]
+    by_event_e6: Mapping[tuple[str, str], int]
+    by_venue_e6: Mapping[str, int]
     total_e6: int
     provisional_e6: int
-    realised_today_e6: int
 
 
 # -- markets, market groups and signals --------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import streamlit as st
@@ -13,14 +13,19 @@ from app.dashboard.acts import act_on_click, ask_again, barred, show_notice, sho
 from app.dashboard.data import REFRESH, is_away, read, read_now, settings, show_failed_tests, show_html
 from app.doors.roles import Act
 from app.doors.switch_act import act_of_switch
-from app.operator_actions import LIMIT_NAMES, set_limits, switch_trading
+from app.operator_actions import set_limits, switch_trading
 from app.order_actions import resolve_order
 from app.queries.accounts import AccountDifference, AccountView, load_accounts
 from app.queries.risk import Exposure, load_exposure
 from streams.documents import plain_decimal
+from streams.market.limits import KINDS, LIMIT_NAMES, BadLimit, LimitName, checked_limit
 from streams.market.trading import SwitchState
+from streams.market.units import cash_decimal
+from streams.storage.database import Connection
+from streams.storage.store.gate.daily_result import daily_result_e6
+from streams.storage.store.gate.waiting import list_waiting
 from streams.storage.store.hedges.unknown_orders import UnknownOrder, load_unknown_orders
-from streams.storage.store.risk import LimitRow, SwitchRow, last_switch, list_switches, load_limits
+from streams.storage.store.risk import LimitRow, SwitchRow, first_limit, last_switch, list_switches, load_limits
 
 _SWITCHES: tuple[tuple[SwitchState, str, str, str], ...] = (
     ("pause", "Pause", ":material/pause:", "Nothing new opens; open trades finish."),
@@ -33,13 +38,7 @@ _SWITCHES: tuple[tuple[SwitchState, str, str, str], ...] = (
     ),
     ("run", "Resume", ":material/play_arrow:", "Trading runs again within the limits."),
 )
-_LIMITS = {
-    "order_contracts": ("Largest order", "contracts"),
-    "market_usd": ("Most in one market", "dollars"),
-    "pair_usd": ("Most in one pair or set", "dollars"),
-    "total_usd": ("Most in everything", "dollars"),
-    "daily_loss_usd": ("Most lost in a UTC day", "dollars"),
-}
+_LIMITS = {name: (kind.label, kind.unit) for name, kind in KINDS.items()}
 
 
 def show_kill_now() -> None:
@@ -69,6 +68,8 @@ def page() -> None:
     st.subheader("Trading switch", anchor=False)
     show_notice()
     _show_switch()
+    st.subheader("What waits for a person", anchor=False)
+    _show_waiting()
     st.subheader("Accounts", anchor=False)
     show_outcome("account")
     _show_accounts()
@@ -267,7 +268,7 @@ def _show_exposure() -> None:
                 _used("Tied up in open trades", at_stake.total_usd, limits, "total_usd"),
                 _used("Largest pair or set", at_stake.largest_group_usd, limits, "pair_usd"),
                 _used("Largest market", at_stake.largest_market_usd, limits, "market_usd"),
-                _used("Lost today", max(Decimal(0), -at_stake.realised_today_usd), limits, "daily_loss_usd"),
+                _used("Lost today", max(Decimal(0), -cash_decimal(read(_day_result_e6))), limits, "daily_loss_usd"),
                 (
                     "Unresolved orders",
                     str(at_stake.unresolved_orders),
@@ -279,27 +280,42 @@ def _show_exposure() -> None:
     )
 
 
+@st.fragment(run_every=REFRESH)
+def _show_waiting() -> None:
+    items = read(list_waiting, settings().trading_mode)
+    if not items:
+        st.caption("Nothing does.")
+        return
+    rows = [
+        [theme.clock(item.since), theme.chip(item.kind), theme.text(item.what), f"<code>{theme.text(item.act)}</code>"]
+        for item in items
+    ]
+    show_html(theme.table(["Since (UTC)", "Kind", "What to look at", "Act"], rows))
+
+
 def _escalated(at_stake: Exposure) -> str:
     return theme.chip(at_stake.escalated, "bad") if at_stake.escalated else "0"
 
 
-def _used(label: str, value: Decimal, limits: dict[str, LimitRow], name: str) -> tuple[str, str, str]:
+def _day_result_e6(connection: Connection) -> int:
+    """Return the result of the day as the gate counts it."""
+    return daily_result_e6(connection, settings().trading_mode, datetime.now(UTC))
+
+
+def _used(label: str, value: Decimal, limits: dict[str, LimitRow], name: LimitName) -> tuple[str, str, str]:
     limit = _limit_value(limits, name)
     share = float(value / limit) if limit else 1.0
     return label, theme.money(value), f"of {theme.money(limit)} allowed{theme.usage_bar(share)}"
 
 
-def _limit_value(limits: dict[str, LimitRow], name: str) -> Decimal:
-    if name in limits:
-        return limits[name].value
-    first: Decimal = getattr(settings(), f"limit_{name}")
-    return first
+def _limit_value(limits: dict[str, LimitRow], name: LimitName) -> Decimal:
+    return limits[name].value if name in limits else first_limit(settings(), name)
 
 
 def _show_limits() -> None:
     limits = read(load_limits)
     with st.form("limits", border=True):
-        typed: dict[str, str] = {}
+        typed: dict[LimitName, str] = {}
         columns = st.columns(2)
         for place, name in enumerate(LIMIT_NAMES):
             label, unit = _LIMITS[name]
@@ -316,16 +332,18 @@ def _show_limits() -> None:
             _save(typed, limits, reason)
 
 
-def _save(typed: dict[str, str], limits: dict[str, LimitRow], reason: str) -> None:
-    changes: list[tuple[str, Decimal]] = []
+def _save(typed: dict[LimitName, str], limits: dict[str, LimitRow], reason: str) -> None:
+    changes: list[tuple[LimitName, Decimal]] = []
     for name, text in typed.items():
         try:
             value = plain_decimal(text.strip().replace(",", "").removeprefix("$"))
         except ValueError:
             st.error(f"{_LIMITS[name][0]}: {theme.plain(text)} is not a number; nothing was saved.")
             return
-        if not value.is_finite() or value < 0:
-            st.error(f"{_LIMITS[name][0]} must be at least 0; nothing was saved.")
+        try:
+            checked_limit(name, value)
+        except BadLimit as error:
+            st.error(f"{_LIMITS[name][0]}: {error} Nothing was saved.")
             return
         if value != _limit_value(limits, name):
             changes.append((name, value))
@@ -336,7 +354,7 @@ def _save(typed: dict[str, str], limits: dict[str, LimitRow], reason: str) -> No
 
 
 @st.dialog("Change limits")
-def _confirm_limits(changes: list[tuple[str, Decimal, Decimal]], reason: str) -> None:
+def _confirm_limits(changes: list[tuple[LimitName, Decimal, Decimal]], reason: str) -> None:
     if show_outcome("limits"):
         st.rerun()
     for name, old, new in changes:
@@ -353,5 +371,5 @@ def _confirm_limits(changes: list[tuple[str, Decimal, Decimal]], reason: str) ->
     )
 
 
-def _said(changes: list[tuple[str, Decimal, Decimal]]) -> str:
+def _said(changes: list[tuple[LimitName, Decimal, Decimal]]) -> str:
     return " ".join(f"{_LIMITS[name][0]} is now {new:f}." for name, _, new in changes)

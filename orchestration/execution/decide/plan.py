@@ -18,8 +18,9 @@ from streams.market.book import Book
 from streams.market.documents import JsonDocument
 from streams.market.events import BookSnapshot, Levels
 from streams.market.identity import Outcome, Venue
+from streams.market.limits import LimitValues
 from streams.market.taker_fees import taker_fees
-from streams.market.trading import LimitValues, MarketGroup, MarketInfo, RefusalReason, Signal, Target, TiedUp
+from streams.market.trading import MarketGroup, MarketInfo, RefusalReason, Signal, Target, TiedUp
 from streams.market.units import CASH_SCALE, PRICE_ONE_E4, PRICE_SCALE, cash_decimal
 from streams.market.venue_traits import TRAITS
 

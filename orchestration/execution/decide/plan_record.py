@@ -28,10 +28,11 @@ from streams.market.documents import JsonDocument
 from streams.market.events import BookSnapshot
 from streams.market.fees import KalshiFeeSchedule, PolymarketFeeSchedule
 from streams.market.identity import Venue
+from streams.market.limits import LimitValues
 from streams.market.listing import MarketTerms
-from streams.market.trading import LimitValues, Target, TiedUp
+from streams.market.trading import Target, TiedUp
 
-FORMAT = 1
+FORMAT = 2
 """Of the documents; a reader refuses what it does not know."""
 _KINDS: dict[str, Callable[..., Any]] = {
     kind.__name__: kind

@@ -26,18 +26,22 @@ from streams.storage.database import Connection
 from streams.storage.kill_files import switch_in_force
 from streams.storage.store import executions
 from streams.storage.store.accounting.switches import switch_on
+from streams.storage.store.gate.daily_result import daily_result_e6
 from streams.storage.store.gate.decisions import NewDecision, write_decision
+from streams.storage.store.gate.rates import count_hedges_since, count_orders_since
 from streams.storage.store.gate.readings import load_readings
+from streams.storage.store.gate.releases import released_edge
 from streams.storage.store.gate.reservations import NewReservation, held_back, spent_since, write_reservations
 from streams.storage.store.guards.locks import account_lock, hold_all
 from streams.storage.store.leases import Lease, holds_all
 from streams.storage.store.market_groups import has_changed_text, load_group, load_market_infos
-from streams.storage.store.orders import count_unresolved_on
+from streams.storage.store.orders import count_unknown_orders, count_unresolved_on
 from streams.storage.store.risk import current_limits, tied_up
 from streams.storage.store.signals import load_signal
 
 LOCK_WAIT_S = 0.2
 """Longest wait for each lock of the transaction that writes a first intent."""
+_MINUTE = timedelta(minutes=1)
 _READING_LAG = timedelta(seconds=5)
 """What a venue answers may be this much older than the question."""
 
@@ -52,6 +56,7 @@ class Asked:
         is_within_life: The decision, if there is one yet, is young enough.
         execution_id: Of the hedge whose first intent is to be written; None before there is one.
         hedge: What it is to hold back; None before there is a plan.
+        edge_usd: Its net edge per contract at the best level.
     """
 
     signal: Signal
@@ -61,6 +66,7 @@ class Asked:
     is_within_life: bool = True
     execution_id: int | None = None
     hedge: HedgeReservation | None = None
+    edge_usd: Decimal | None = None
 
 
 def admit(
@@ -96,7 +102,7 @@ def admit(
         return Refusal(RefusalReason.NOT_TRADABLE, "its signal, its group or a market of it is gone")
     hedge = reservation_of(plan, {key: market.target for key, market in markets.items()})
     has_leases = holds_all(connection, leases)
-    asked = Asked(signal, group, markets, has_leases, is_within_life, execution_id, hedge)
+    asked = Asked(signal, group, markets, has_leases, is_within_life, execution_id, hedge, execution.edge_usd)
     judgement = judge(read_facts(connection, context, asked, now))
     write_judgement(connection, context, asked, judgement, now)
     if judgement.refusal is None:
@@ -114,7 +120,8 @@ def read_facts(connection: Connection, context: TradingContext, asked: Asked, no
         now=now,
         policy=gate_policy(settings),
         limits=current_limits(connection, settings),
-        used=tied_up(connection, mode, now),
+        used=tied_up(connection, mode),
+        day_result_e6=daily_result_e6(connection, mode, now, besides=asked.execution_id),
         switch=switch_on(
             connection, mode, {market.venue for market in markets}, switch_in_force(connection, settings.home_dir)
         ),
@@ -126,6 +133,12 @@ def read_facts(connection: Connection, context: TradingContext, asked: Asked, no
         has_leases=asked.has_leases,
         is_within_life=asked.is_within_life,
         unknown_orders=count_unresolved_on(connection, [market.key for market in markets], mode),
+        all_unknown_orders=count_unknown_orders(connection),
+        orders_last_minute=count_orders_since(connection, now - _MINUTE, mode),
+        hedges_last_minute=count_hedges_since(connection, now - _MINUTE, mode, besides=asked.execution_id),
+        edge_usd=asked.edge_usd,
+        released_edge_usd=released_edge(connection, asked.signal.signal_id),
+        events={market.key: market.event_id for market in markets},
         last_execution_at=executions.last_started_at(connection, group.group_id, mode, besides=asked.execution_id),
         closes_at=[market.close_time for market in markets],
         group_id=group.group_id,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from streams.market.trading import LimitValues, SwitchState, TiedUp
-from streams.market.units import CASH_SCALE, SIZE_SCALE
+from streams.market.limits import LIMIT_NAMES, LimitName, LimitValues, limit_values
+from streams.market.trading import SwitchState, TiedUp
 from streams.settings import Settings
-from streams.storage.database import Connection, fetch_all, fetch_int
+from streams.storage.database import Connection, fetch_all
 from streams.storage.store.guards.locks import hold, is_held
 
 
@@ -31,7 +32,7 @@ class SwitchRow:
 
 @dataclass(frozen=True, slots=True)
 class LimitRow:
-    """A row of `trading.limits`: dollars, contracts for `order_contracts`."""
+    """A row of `trading.limits`, in the unit of its kind."""
 
     name: str
     value: Decimal
@@ -145,7 +146,7 @@ def renew_missed_kill(connection: Connection, seen_id: int, switch_id: int) -> S
 
 
 def set_limit(connection: Connection, name: str, value: Decimal, set_by: str, reason: str = "") -> int:
-    """Write a new value of a limit (dollars, or contracts for `order_contracts`) and return its id."""
+    """Write a new value of a limit, in its unit, and return its id."""
     row = connection.execute(
         "INSERT INTO trading.limits (name, value, set_by, reason) VALUES (%s, %s, %s, %s) RETURNING limit_id",
         (name, value, set_by, reason),
@@ -165,46 +166,56 @@ def load_limits(connection: Connection) -> dict[str, LimitRow]:
     return {row.name: row for row in rows}
 
 
-def current_limits(connection: Connection, settings: Settings) -> LimitValues:
-    """Return the last value of each limit, the setting's where nobody set one."""
-    given = load_limits(connection)
-
-    def value(name: str, default: Decimal, scale: int) -> int:
-        return int((given[name].value if name in given else default) * scale)
-
-    return LimitValues(
-        order_contracts_e6=value("order_contracts", settings.limit_order_contracts, SIZE_SCALE),
-        market_e6=value("market_usd", settings.limit_market_usd, CASH_SCALE),
-        pair_e6=value("pair_usd", settings.limit_pair_usd, CASH_SCALE),
-        total_e6=value("total_usd", settings.limit_total_usd, CASH_SCALE),
-        daily_loss_e6=value("daily_loss_usd", settings.limit_daily_loss_usd, CASH_SCALE),
+def list_limits(connection: Connection, limit: int = 200) -> list[LimitRow]:
+    """Return the last values that were set, newest first."""
+    return fetch_all(
+        connection,
+        LimitRow,
+        """SELECT name, value, set_by, reason, set_at, limit_id FROM trading.limits ORDER BY limit_id DESC LIMIT %s""",
+        (limit,),
     )
 
 
-def tied_up(connection: Connection, mode: str, now: datetime) -> TiedUp:
+def current_limits(connection: Connection, settings: Settings) -> LimitValues:
+    """Return the last value of each limit, the setting's where nobody set one.
+
+    Raises:
+        BadLimit: If the last value of one cannot be a limit.
+    """
+    given = load_limits(connection)
+    return limit_values(
+        {name: given[name].value if name in given else first_limit(settings, name) for name in LIMIT_NAMES}
+    )
+
+
+def first_limit(settings: Settings, name: LimitName) -> Decimal:
+    """Return what a limit is before anybody has set it."""
+    return Decimal(getattr(settings, f"limit_{name}"))
+
+
+def tied_up(connection: Connection, mode: str) -> TiedUp:
     """Return what open executions of a mode have cost so far, with what they and unresolved orders hold back."""
     rows = connection.execute(
-        """SELECT group_id, venue, market_id, greatest(0, sum(spent_e6 + reserved_e6 + spare_e6))::bigint AS market_e6,
-               greatest(0, sum(spent_e6 + reserved_e6 + CASE WHEN is_first THEN spare_e6 ELSE 0 END))::bigint
-                   AS group_e6,
-               sum(unconfirmed_e6)::bigint AS unconfirmed_e6
-           FROM trading.stakes WHERE mode = %s GROUP BY group_id, venue, market_id""",
+        """SELECT x.*, coalesce(v.event_id, '') AS event_id FROM (
+               SELECT group_id, venue, market_id,
+                   greatest(0, sum(spent_e6 + reserved_e6 + spare_e6))::bigint AS market_e6,
+                   greatest(0, sum(spent_e6 + reserved_e6 + CASE WHEN is_first THEN spare_e6 ELSE 0 END))::bigint
+                       AS group_e6,
+                   sum(unconfirmed_e6)::bigint AS unconfirmed_e6
+               FROM trading.stakes WHERE mode = %s GROUP BY group_id, venue, market_id
+           ) AS x
+           LEFT JOIN raw.market_state AS s ON s.venue = x.venue AND s.market_id = x.market_id
+           LEFT JOIN raw.market_versions AS v USING (version_id)""",
         (mode,),
     ).fetchall()
-    by_market: dict[tuple[str, str], int] = {}
-    by_group: dict[str, int] = {}
+    by_market: Counter[tuple[str, str]] = Counter()
+    by_group: Counter[str] = Counter()
+    by_event: Counter[tuple[str, str]] = Counter()
+    by_venue: Counter[str] = Counter()
     for row in rows:
-        key = (row["venue"], row["market_id"])
-        by_market[key] = by_market.get(key, 0) + row["market_e6"]
-        by_group[row["group_id"]] = by_group.get(row["group_id"], 0) + row["group_e6"]
+        by_market[row["venue"], row["market_id"]] += row["market_e6"]
+        by_event[row["venue"], row["event_id"]] += row["market_e6"]
+        by_venue[row["venue"]] += row["market_e6"]
+        by_group[row["group_id"]] += row["group_e6"]
     provisional = sum(row["unconfirmed_e6"] for row in rows)
-    return TiedUp(by_market, by_group, sum(by_group.values()), provisional, _today(connection, mode, now))
-
-
-def _today(connection: Connection, mode: str, now: datetime) -> int:
-    return fetch_int(
-        connection,
-        """SELECT coalesce(sum(realised_e6), 0)::bigint FROM trading.day_totals
-           WHERE mode = %s AND day = trading.utc_day(%s)""",
-        (mode, now),
-    )
+    return TiedUp(dict(by_market), dict(by_group), dict(by_event), dict(by_venue), by_group.total(), provisional)

@@ -8,6 +8,19 @@ from itertools import product
 from tests.golden.execution import stage_gate as stage
 from tests.golden.execution.stage import Plain
 
+
+def limits(order: int, market: int, pair: int, total: int) -> Plain:
+    """Limits in 1e-6, the others as they are at first."""
+    given = {"order_contracts_e6": order, "market_e6": market, "pair_e6": pair, "total_e6": total}
+    counted = {"unknown_orders": 3, "orders_per_minute": 600, "hedges_per_minute": 120}
+    return {**given, **counted, "event_e6": 600_000_000, "venue_e6": 2_000_000_000, "edge_e6": 50_000}
+
+
+def used(**parts: int) -> Plain:
+    """What is tied up already."""
+    return {**dict.fromkeys(("market", "pair", "event", "venue", "total"), 0), **parts}
+
+
 ALLOWED: Plain = {
     "switch": "run",
     "is_trading_on": True,
@@ -21,7 +34,12 @@ ALLOWED: Plain = {
     "unknown_orders": 0,
     "last_execution_s_ago": None,
     "cooldown_s": "5",
-    "realised_today_e6": 0,
+    "day_result_e6": 0,
+    "all_unknown_orders": 0,
+    "orders_last_minute": 0,
+    "hedges_last_minute": 0,
+    "edge_usd": "0.02",
+    "released_edge_usd": None,
     "daily_loss_limit_e6": 100_000_000,
     "provisional_e6": 0,
     "provisional_cap_e6": 500_000_000,
@@ -31,8 +49,8 @@ ALLOWED: Plain = {
     "legs": [["kalshi", 2, "K", 50_000_000, 23_368_250], ["polymarket", None, "P", 50_000_000, 26_999_000]],
     "loss_bound_e6": 1_000_000,
     "unwind_fee_e6": 880_050,
-    "limits_e6": {"order": 50_000_000, "market": 200_000_000, "pair": 300_000_000, "total": 2_000_000_000},
-    "used_e6": {"market": 0, "pair": 0, "total": 0},
+    "limits_e6": limits(50_000_000, 200_000_000, 300_000_000, 2_000_000_000),
+    "used_e6": used(),
     "pots": [["kalshi", 0, 0, 1, 0], ["kalshi", 2, 60_000_000, 1, 0], ["polymarket", None, 60_000_000, 1, 0]],
     "cash_max_age_s": "15",
 }
@@ -72,10 +90,13 @@ OPENING: list[Plain] = [
     {"last_execution_s_ago": 1, "cooldown_s": "0"},
     {"last_execution_s_ago": -1},
     {"used_e6": None},
-    {"realised_today_e6": -99_999_999},
-    {"realised_today_e6": -100_000_000},
-    {"realised_today_e6": -250_000_000, "provisional_e6": 600_000_000},
-    {"realised_today_e6": 0, "daily_loss_limit_e6": 0},
+    {"day_result_e6": -99_000_000},
+    {"day_result_e6": -99_000_001},
+    {"day_result_e6": None},
+    {"day_result_e6": -99_999_999, "legs": None},
+    {"day_result_e6": -100_000_000, "legs": None},
+    {"day_result_e6": -250_000_000, "provisional_e6": 600_000_000},
+    {"day_result_e6": 0, "daily_loss_limit_e6": 0},
     {"provisional_e6": 473_001_000},
     {"provisional_e6": 473_001_001},
     {"provisional_e6": 499_999_999, "legs": None},
@@ -89,17 +110,39 @@ OPENING: list[Plain] = [
     {"closes_in_s": [10], "provisional_e6": 900_000_000},
     {"switch": "pause", "pair_state": "lapsed", "closes_in_s": [1]},
     {"limits_e6": None},
-    {"limits_e6": {"order": 49_990_000, "market": 200_000_000, "pair": 300_000_000, "total": 2_000_000_000}},
-    {"limits_e6": {"order": 50_000_000, "market": 28_879_049, "pair": 300_000_000, "total": 2_000_000_000}},
-    {"limits_e6": {"order": 50_000_000, "market": 28_879_050, "pair": 300_000_000, "total": 2_000_000_000}},
-    {"limits_e6": {"order": 50_000_000, "market": 200_000_000, "pair": 52_247_299, "total": 2_000_000_000}},
-    {"limits_e6": {"order": 50_000_000, "market": 200_000_000, "pair": 300_000_000, "total": 60_000_000}},
+    {"limits_e6": limits(49_990_000, 200_000_000, 300_000_000, 2_000_000_000)},
+    {"limits_e6": limits(50_000_000, 28_879_049, 300_000_000, 2_000_000_000)},
+    {"limits_e6": limits(50_000_000, 28_879_050, 300_000_000, 2_000_000_000)},
+    {"limits_e6": limits(50_000_000, 200_000_000, 52_247_299, 2_000_000_000)},
+    {"limits_e6": limits(50_000_000, 200_000_000, 300_000_000, 60_000_000)},
     {
-        "limits_e6": {"order": 50_000_000, "market": 200_000_000, "pair": 300_000_000, "total": 60_000_000},
-        "used_e6": {"market": 0, "pair": 0, "total": 52_247_300},
+        "limits_e6": limits(50_000_000, 200_000_000, 300_000_000, 60_000_000),
+        "used_e6": used(total=52_247_300),
     },
-    {"used_e6": {"market": 171_120_950, "pair": 0, "total": 0}},
-    {"used_e6": {"market": 171_120_951, "pair": 0, "total": 0}},
+    {"used_e6": used(market=171_120_950)},
+    {"used_e6": used(market=171_120_951)},
+    {"used_e6": used(event=574_751_700)},
+    {"used_e6": used(event=574_751_701)},
+    {"used_e6": used(venue=1_974_751_700)},
+    {"used_e6": used(venue=1_974_751_701)},
+    {"all_unknown_orders": None},
+    {"all_unknown_orders": 3},
+    {"all_unknown_orders": 4},
+    {"orders_last_minute": 597},
+    {"orders_last_minute": 598},
+    {"orders_last_minute": 599, "legs": None},
+    {"orders_last_minute": 600, "legs": None},
+    {"hedges_last_minute": 119},
+    {"hedges_last_minute": 120},
+    {"hedges_last_minute": None},
+    {"edge_usd": "0.05"},
+    {"edge_usd": "0.0500000001"},
+    {"edge_usd": "0.79"},
+    {"edge_usd": "0.79", "released_edge_usd": "0.79"},
+    {"edge_usd": "0.80", "released_edge_usd": "0.79"},
+    {"edge_usd": "0.05", "released_edge_usd": "0.01"},
+    {"edge_usd": "NaN"},
+    {"edge_usd": None},
     {"pots": None},
     {"pots": []},
     {"pots": [["kalshi", 2, 60_000_000, 15.5, 0], ["polymarket", None, 60_000_000, 1, 0]]},

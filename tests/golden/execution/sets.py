@@ -40,7 +40,6 @@ ROOM: Plain = {
         "by_group_e6": {},
         "total_e6": 0,
         "provisional_e6": 0,
-        "realised_today_e6": 0,
     },
     "cash_e6": {"kalshi": [[None, 1_000 * ONE]], "polymarket": [[None, 1_000 * ONE]]},
     "settings": {},

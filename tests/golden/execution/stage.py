@@ -6,6 +6,7 @@ A change of names or structure is followed here; the scripts and the stored answ
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -46,9 +47,10 @@ from orchestration.opportunities.sizing import Cap, size_bundle
 from streams.market.events import BookSnapshot
 from streams.market.fees import from_json
 from streams.market.identity import MarketRef, Venue
+from streams.market.limits import LimitValues
 from streams.market.listing import MarketTerms
 from streams.market.taker_fees import taker_fees
-from streams.market.trading import LimitValues, MarketGroup, MarketInfo, Signal, SignalLeg, TiedUp
+from streams.market.trading import MarketGroup, MarketInfo, Signal, SignalLeg, TiedUp
 from streams.recorder.pipeline import Pipeline
 from streams.recorder.sources import PARSERS
 from streams.settings import Settings
@@ -197,14 +199,20 @@ def plan(case: Plain) -> Plain:
     }
     used = case["used"]
     by_market = {(venue, market): cash for venue, market, cash in used["by_market_e6"]}
-    tied = TiedUp(by_market, used["by_group_e6"], used["total_e6"], used["provisional_e6"], used["realised_today_e6"])
+    tied = TiedUp(by_market, used["by_group_e6"], {}, {}, used["total_e6"], used["provisional_e6"])
     cash = {Venue(venue): dict(pots) for venue, pots in case["cash_e6"].items()}
     policy = TradingContext(settings_of(case["settings"]), "live", {}).policy
-    decision = decide(found, books, Headroom(LimitValues(**case["limits"]), tied, cash, policy))
+    decision = decide(found, books, Headroom(limits_of(case["limits"]), tied, cash, policy))
     if isinstance(decision, Refusal):
         return answer(decision)
     decided = _edge(decision.edge)
     return {"answer": "plan", "binding": decision.binding, "plan": plan_to_json(decision.plan), "edge": decided}
+
+
+def limits_of(values: Plain) -> LimitValues:
+    """Return limits of which some are given; the others are wide."""
+    wide = dict.fromkeys((found.name for found in fields(LimitValues)), 10**15)
+    return LimitValues(**{**wide, **values})
 
 
 # -- opportunities -----------------------------------------------------------------------------------------------------

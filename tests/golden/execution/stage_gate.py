@@ -10,8 +10,8 @@ from orchestration.execution.decide.gate.registry import judge
 from orchestration.execution.decide.gate.reservation import HedgeReservation, ReservedLeg
 from orchestration.execution.decide.risk_checks import may_send
 from streams.market.identity import Venue
-from streams.market.trading import LimitValues, TiedUp
-from tests.golden.execution.stage import NOW, Plain, answer
+from streams.market.trading import TiedUp
+from tests.golden.execution.stage import NOW, Plain, answer, limits_of
 
 
 def gate_opening(facts: Plain) -> Plain:
@@ -27,7 +27,8 @@ def gate_facts(facts: Plain) -> GateFacts:
         facts[name] for name in ("last_execution_s_ago", "closes_in_s", "limits_e6", "used_e6")
     )
     as_they_are = ("switch", "is_tradable", "is_pair", "pair_state", "has_text_changed", "is_signal_open", "has_leases",
-                   "is_within_life", "unknown_orders")  # fmt: skip
+                   "is_within_life", "unknown_orders", "day_result_e6", "all_unknown_orders", "orders_last_minute",
+                   "hedges_last_minute")  # fmt: skip
     return GateFacts(
         **{name: facts[name] for name in as_they_are},
         now=NOW,
@@ -38,20 +39,20 @@ def gate_facts(facts: Plain) -> GateFacts:
             closing_margin_s=facts["closing_margin_s"],
             cash_max_age_s=Decimal(facts["cash_max_age_s"]),
         ),
-        limits=None
-        if limits is None
-        else LimitValues(
-            limits["order"], limits["market"], limits["pair"], limits["total"], facts["daily_loss_limit_e6"]
-        ),
+        limits=None if limits is None else limits_of({**limits, "daily_loss_e6": facts["daily_loss_limit_e6"]}),
         used=None
         if used is None
         else TiedUp(
             {("kalshi", "K"): used["market"], ("polymarket", "P"): used["market"]},
             {"g1": used["pair"]},
+            {("kalshi", "E"): used["event"]},
+            {"kalshi": used["venue"]},
             used["total"],
             facts["provisional_e6"],
-            facts["realised_today_e6"],
         ),
+        events={"kalshi:K": "E", "polymarket:P": "F"},
+        released_edge_usd=None if facts["released_edge_usd"] is None else Decimal(facts["released_edge_usd"]),
+        edge_usd=None if facts["edge_usd"] is None else Decimal(facts["edge_usd"]),
         last_execution_at=None if ago is None else NOW - timedelta(seconds=ago),
         closes_at=[None if seconds is None else NOW + timedelta(seconds=seconds) for seconds in closes],
         group_id="g1",

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -17,6 +17,7 @@ from orchestration.execution.decide.plan import plan_to_json
 from orchestration.execution.decide.risk_checks import Refusal
 from orchestration.execution.gate.admission import LOCK_WAIT_S, admit
 from orchestration.execution.reconcile import reconcile
+from orchestration.execution.settlement import settle
 from orchestration.execution.trade_signal import SignalTrader, TradeResult
 from orchestration.execution.trading_context import TradingContext
 from orchestration.execution.venues.gateway import OrderKey, OrderReading, OrderSpec, PreparedOrder
@@ -26,8 +27,11 @@ from streams.market.trading import ExecutionState
 from streams.settings import Settings
 from streams.storage.database import Connection, connect
 from streams.storage.store import executions
+from streams.storage.store.gate.daily_result import daily_result_e6
 from streams.storage.store.gate.decisions import forget_decisions
 from streams.storage.store.gate.readings import write_cash
+from streams.storage.store.gate.releases import release_edge
+from streams.storage.store.gate.waiting import list_waiting
 from streams.storage.store.leases import acquire, process_holder
 from streams.storage.store.risk import lock_acting, set_limit, set_switch, tied_up
 from tests.support.fake_venue import FakeVenue, approve, fake_settings, markets_of, rows, seed_group, seed_signal
@@ -67,7 +71,7 @@ class Run:
         return await SignalTrader(self.connection, self.context, "run").trade(self.signal)
 
     def total_e6(self) -> int:
-        return tied_up(self.connection, "live", datetime.now(UTC)).total_e6
+        return tied_up(self.connection, "live").total_e6
 
     def plan(self) -> int:
         """Write an execution that is about to open, decided on 50 contracts."""
@@ -161,6 +165,40 @@ async def test_fills_turn_what_is_held_back_into_what_is_spent_and_the_end_relea
     assert run.total_e6() == LEGS_E6 + fees
 
 
+async def test_the_day_counts_what_is_exposed_as_lost_and_what_is_locked_as_nothing(two_runs: tuple[Run, Run]) -> None:
+    run, _ = two_runs
+    now = datetime.now(UTC)
+    seen: list[int] = []
+    for fake in run.venues.values():
+        before_sending(fake, lambda: seen.append(daily_result_e6(run.connection, "live", now)))
+    result = await run.trade()
+    assert result.state is ExecutionState.HEDGED, result
+    first = rows(run.connection, "SELECT -sum(cash_e6) AS n FROM trading.ledger WHERE market_id = '0xtest1'")[0]["n"]
+    assert seen == [-LOSS_BOUND_E6 - 223_800, -int(first)]  # what it may lose; what its first leg has cost
+    assert daily_result_e6(run.connection, "live", now) == 0
+    for fake, market in zip(run.venues.values(), markets_of(1), strict=True):
+        fake.settle_market(market, 10_000)
+    await reconcile(run.connection, run.context, "run")
+    await settle(run.connection, run.context)
+    locked = rows(run.connection, "SELECT realised_pnl_e6 FROM trading.executions")[0]["realised_pnl_e6"]
+    assert daily_result_e6(run.connection, "live", now) == locked > 0
+    assert daily_result_e6(run.connection, "live", now + timedelta(days=1)) == 0
+
+
+async def test_an_edge_that_is_too_good_is_taken_when_a_person_has_released_it(two_runs: tuple[Run, Run]) -> None:
+    run, _ = two_runs
+    limit(run.connection, "edge_usd", "0.012")
+    refused = await run.trade()
+    assert refused.refusal is not None
+    assert refused.refusal.reason == "edge_too_good"
+    [item] = list_waiting(run.connection, "live")
+    assert item.act == f"crossbook release {run.signal} --up-to 0.013177"
+    release_edge(run.connection, run.signal, Decimal("0.0132"), "Ada", "", datetime.now(UTC))
+    run.connection.execute("UPDATE trading.executions SET started_at = started_at - interval '1 hour'")
+    assert (await run.trade()).state is ExecutionState.HEDGED
+    assert list_waiting(run.connection, "live") == []
+
+
 async def test_nothing_is_released_while_an_order_is_unknown(two_runs: tuple[Run, Run]) -> None:
     run, other = two_runs
     limit(run.connection, "total_usd", "60")
@@ -182,6 +220,7 @@ async def test_nothing_is_released_while_an_order_is_unknown(two_runs: tuple[Run
         return OrderReading(is_found=True, is_final=True, status="rejected")
 
     fake.read = rejected  # type: ignore[method-assign]
+    run.connection.execute("UPDATE trading.orders SET watch_looked_ms = NULL")
     await reconcile(run.connection, run.context, "run")
     assert run.total_e6() == 0
 
@@ -280,7 +319,6 @@ def test_two_runs_at_once_never_pass_one_limit_nor_spend_the_same_cash(
     if scarce == "limit":
         limit(first.connection, "total_usd", "60")
     first_id, second_id = first.plan(), second.plan()
-    now = datetime.now(UTC)
     mine = first.connection
     statement = 0
     with connect(database) as watching:
@@ -311,7 +349,7 @@ def test_two_runs_at_once_never_pass_one_limit_nor_spend_the_same_cash(
             thread.join(10)
             held = rows(watching, "SELECT DISTINCT execution_id FROM trading.reservations")
             assert allowed + (found == [None]) == len(held) == 1, (statement, found)
-            total = tied_up(watching, "live", now).total_e6
+            total = tied_up(watching, "live").total_e6
             assert total == HELD_E6, statement
     assert statement > 10
 

@@ -74,6 +74,25 @@ def _unknown_here(facts: GateFacts) -> Finding:
     return at_most(facts.unknown_orders, 0, RefusalReason.UNKNOWN_ORDER_ON_MARKET, known)
 
 
+def _unknown_in_total(facts: GateFacts) -> Finding:
+    limit = None if facts.limits is None else facts.limits.unknown_orders
+    return at_most(facts.all_unknown_orders, limit, RefusalReason.UNKNOWN_ORDERS)
+
+
+def _order_rate(facts: GateFacts) -> Finding:
+    """Count the orders of the last minute, with those of this hedge's legs and of one unwind."""
+    limit = None if facts.limits is None else facts.limits.orders_per_minute
+    added = 1 if facts.hedge is None else len(facts.hedge.legs) + 1
+    sent = None if facts.orders_last_minute is None else facts.orders_last_minute + added
+    return at_most(sent, limit, RefusalReason.ORDER_RATE)
+
+
+def _hedge_rate(facts: GateFacts) -> Finding:
+    limit = None if facts.limits is None else facts.limits.hedges_per_minute
+    begun = None if facts.hedges_last_minute is None else facts.hedges_last_minute + 1
+    return at_most(begun, limit, RefusalReason.ORDER_RATE)
+
+
 def _cooldown(facts: GateFacts) -> Finding:
     limit = facts.policy.cooldown_s
     if facts.last_execution_at is None:
@@ -85,14 +104,13 @@ def _cooldown(facts: GateFacts) -> Finding:
     return Finding("pass", f"{since:.1f}", f"{limit:f}")
 
 
-def _daily_loss(facts: GateFacts) -> Finding:
-    realised = None if facts.used is None else usd(facts.used.realised_today_e6)
+def _daily_result(facts: GateFacts) -> Finding:
+    """Compare what was lost today, with what this hedge may lose, with the limit; some loss before that is known."""
     limit = None if facts.limits is None else usd(facts.limits.daily_loss_e6)
-    if realised is None or limit is None or realised <= -limit:
-        text = "" if realised is None else f"{realised:f}"
-        detail = f"realised today {text or 'is not known'}"
-        return Finding("refuse", text, "" if limit is None else f"{-limit:f}", RefusalReason.DAILY_LOSS, detail)
-    return Finding("pass", f"{realised:f}", f"{-limit:f}")
+    bound = 1 if facts.hedge is None else facts.hedge.loss_bound_e6
+    lost = None if facts.day_result_e6 is None else usd(bound - facts.day_result_e6)
+    detail = f"today {usd(facts.day_result_e6)}, and this hedge may lose {usd(bound)}" if lost is not None else ""
+    return at_most(lost, limit, RefusalReason.DAILY_LOSS, detail)
 
 
 def _provisional(facts: GateFacts) -> Finding:
@@ -131,8 +149,11 @@ STATE_CHECKS = (
     Check("leases", "the leases of all markets, under the epoch of this run", "", "", _leases),
     Check("life", "the age of the books the decision was made on", "CROSSBOOK_DECISION_TTL_MS", "", _life),
     Check("unknown_orders_here", "orders without a last word on these markets", "", "orders", _unknown_here),
+    Check("unknown_orders", "orders of unknown outcome in total", "unknown_orders", "orders", _unknown_in_total),
+    Check("order_rate", "orders of the last minute, with this hedge's", "orders_per_minute", "orders", _order_rate),
+    Check("hedge_rate", "hedges of the last minute, with this one", "hedges_per_minute", "hedges", _hedge_rate),
     Check("cooldown", "the last execution on the group", "CROSSBOOK_EXECUTION_COOLDOWN_S", "s", _cooldown),
-    Check("daily_result", "what trading brought today", "daily_loss_usd", "USD", _daily_loss),
+    Check("daily_result", "what was lost today, with what this hedge may lose", "daily_loss_usd", "USD", _daily_result),
     Check("provisional", "matches that are not confirmed", "CROSSBOOK_PROVISIONAL_CAP_USD", "USD", _provisional),
     Check("closing", "when the first market closes", "CROSSBOOK_CLOSING_MARGIN_S", "s", _closing),
 )

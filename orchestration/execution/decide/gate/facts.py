@@ -6,13 +6,14 @@ None means that something could not be read, which refuses.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
 from orchestration.execution.decide.gate.reservation import HedgeReservation
 from streams.market.identity import Venue
-from streams.market.trading import LimitValues, PairState, SwitchState, TiedUp
+from streams.market.limits import LimitValues
+from streams.market.trading import PairState, SwitchState, TiedUp
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,11 @@ class GateFacts:
         has_text_changed: A text of a market is another one than the decision on it was made on.
         is_tradable: The group may be traded and all its markets are open.
         is_within_life: The decision is young enough for its orders to leave.
+        day_result_e6: What trading brought today as the daily limit counts it, this hedge left out.
+        orders_last_minute: Orders written within a minute, and `hedges_last_minute` hedges held back.
+        edge_usd: The hedge's net edge per contract at its best level.
+        released_edge_usd: Up to which edge a person lets this signal be taken; None if nobody has looked.
+        events: The event of each market by "venue:market_id".
         hedge: What is to be held back; None while nothing is decided yet, before books are read.
         pots: By venue.
     """
@@ -82,6 +88,13 @@ class GateFacts:
     unknown_orders: int | None
     last_execution_at: datetime | None
     closes_at: Sequence[datetime | None]
+    day_result_e6: int | None
+    all_unknown_orders: int | None
+    orders_last_minute: int | None
+    hedges_last_minute: int | None
+    edge_usd: Decimal | None = None
+    released_edge_usd: Decimal | None = None
+    events: Mapping[str, str] = field(default_factory=dict)
     group_id: str = ""
     hedge: HedgeReservation | None = None
     pots: Mapping[Venue, Sequence[CashPot]] | None = None

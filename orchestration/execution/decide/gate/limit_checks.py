@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from decimal import Decimal
 
@@ -9,7 +10,8 @@ from orchestration.execution.decide.gate.facts import GateFacts, pot_of
 from orchestration.execution.decide.gate.findings import NOT_APPLICABLE, Check, Finding, at_most, usd
 from orchestration.execution.decide.gate.reservation import HedgeReservation
 from streams.market.identity import Venue
-from streams.market.trading import LimitValues, RefusalReason, TiedUp
+from streams.market.limits import LimitValues
+from streams.market.trading import RefusalReason, TiedUp
 
 _UNKNOWN = "limits or exposure could not be read"
 
@@ -44,6 +46,42 @@ def _pair(facts: GateFacts) -> Finding:
     hedge, limits, used = known
     held = used.by_group_e6.get(facts.group_id, 0)
     return at_most(usd(held + hedge.total_e6), usd(limits.pair_e6), RefusalReason.LIMIT_PAIR)
+
+
+def _event(facts: GateFacts) -> Finding:
+    known = _known(facts)
+    if known is None:
+        return at_most(None, None, RefusalReason.LIMIT_EVENT, _UNKNOWN)
+    hedge, limits, used = known
+    wanted: Counter[tuple[str, str]] = Counter()
+    for leg in hedge.legs:
+        event = facts.events.get(leg.market_key)
+        if event is None:
+            return at_most(None, usd(limits.event_e6), RefusalReason.LIMIT_EVENT, "the event of a market is not known")
+        wanted[leg.venue.value, event] += leg.cash_e6
+    most = max((used.by_event_e6.get(key, 0) + cash + hedge.spare_e6 for key, cash in wanted.items()), default=0)
+    return at_most(usd(most), usd(limits.event_e6), RefusalReason.LIMIT_EVENT)
+
+
+def _venue(facts: GateFacts) -> Finding:
+    known = _known(facts)
+    if known is None:
+        return at_most(None, None, RefusalReason.LIMIT_VENUE, _UNKNOWN)
+    hedge, limits, used = known
+    wanted: Counter[str] = Counter()
+    for leg in hedge.legs:
+        wanted[leg.venue.value] += leg.cash_e6
+    most = max((used.by_venue_e6.get(key, 0) + cash + hedge.spare_e6 for key, cash in wanted.items()), default=0)
+    return at_most(usd(most), usd(limits.venue_e6), RefusalReason.LIMIT_VENUE)
+
+
+def _edge(facts: GateFacts) -> Finding:
+    """An edge that is too good is most likely a mistake: of a market's text, a feed, or ours. A person looks first."""
+    limit = None if facts.limits is None else usd(facts.limits.edge_e6)
+    if limit is not None and facts.released_edge_usd is not None:
+        limit = max(limit, facts.released_edge_usd)
+    detail = "an edge this good waits for a person; `crossbook waiting` lists it"
+    return at_most(facts.edge_usd, limit, RefusalReason.EDGE_TOO_GOOD, detail)
 
 
 def _total(facts: GateFacts) -> Finding:
@@ -104,7 +142,10 @@ LIMIT_CHECKS = (
     Check("order_contracts", "contracts of one order", "order_contracts", "contracts", _order_contracts, True),
     Check("market", "what is tied up in the market that has most, with this hedge", "market_usd", "USD", _market, True),
     Check("pair", "what is tied up in the market group, with this hedge", "pair_usd", "USD", _pair, True),
+    Check("event", "what is tied up in the event that has most, with this hedge", "event_usd", "USD", _event, True),
+    Check("venue", "what is tied up on the account that has most, with this hedge", "venue_usd", "USD", _venue, True),
     Check("total", "what is tied up in everything, with this hedge", "total_usd", "USD", _total, True),
+    Check("edge", "the net edge of one contract at the best level", "edge_usd", "USD", _edge, True),
     Check("cash_age", "the oldest reading of an account's cash", "CROSSBOOK_CASH_MAX_AGE_S", "s", _cash_age, True),
     Check(
         "balance", "what this hedge takes from the tightest pot, beside what is free in it", "", "USD", _balance, True

@@ -51,7 +51,7 @@ BEGIN
         ('trading', 'INSERT', 'trading.refusals'),
         ('trading', 'INSERT, UPDATE', 'trading.redemptions, trading.settlements'),
         ('trading', 'UPDATE', 'trading.commands'),
-        ('interface', 'INSERT', 'trading.commands, trading.limits, trading.pair_decisions, trading.switches'),
+        ('interface', 'INSERT', 'trading.commands, trading.edge_releases, trading.limits, trading.pair_decisions, trading.switches'),
         ('interface', 'INSERT, DELETE', 'trading.watch_list'),
         ('interface', 'INSERT, UPDATE', 'trading.alerts'),
         ('recorder', 'INSERT, UPDATE', 'trading.alerts'),
