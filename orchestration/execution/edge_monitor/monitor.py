@@ -86,7 +86,7 @@ class EdgeMonitor:
         self._watchlist = Watchlist()
         self._next_watchlist: Watchlist | None = None
         self._must_begin_anew = False
-        self._books: dict[str, Book | None] = {}
+        self._books: dict[str, Book] = {}
         self._dirty: dict[SignalKey, None] = {}
         self._running: dict[SignalKey, _Running] = {}
         self.evaluations = 0
@@ -105,7 +105,10 @@ class EdgeMonitor:
     def on_quote(self, quote: Quote, book: Book) -> None:
         """Keep which book is the market's and mark what it touches."""
         market = market_key(quote.venue, quote.market_id)
-        self._books[market] = book if quote.is_live else None
+        if quote.is_live:
+            self._books[market] = book
+        else:
+            self._books.pop(market, None)
         for key in self._watchlist.by_market.get(market, ()):
             self._dirty[key] = None
 
@@ -180,8 +183,7 @@ class EdgeMonitor:
         self.walks += 1
         offers = []
         for (market, outcome), rules in zip(watched.bundle.legs, watched.rules, strict=True):
-            book = self._books[market]
-            levels = book.offers(outcome)[:DEPTH] if book is not None else []
+            levels = self._books[market].offers(outcome)[:DEPTH]
             offers.append(Offer("", levels, rules.fees, rules.size_step_e6, rules.min_size_e6, rules.min_notional_e6))
         return walk(offers, watched.bundle.payoff_e4, threshold_e4=self._exit_e4)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -62,6 +62,7 @@ class WatchlistLoader:
         """Read market groups, approvals and terms, and return what is to be watched."""
         groups = load_groups(connection)
         markets = load_market_infos(connection, sorted({key for group in groups for key in group.market_keys}))
+        self._forget({group.group_id for group in groups}, markets)
         watchlist = Watchlist()
         for group in groups:
             for watched in self._watch(group, markets):
@@ -69,6 +70,11 @@ class WatchlistLoader:
                 for market, _ in watched.bundle.legs:
                     watchlist.by_market.setdefault(market, []).append(watched.key)
         return watchlist
+
+    def _forget(self, groups: Collection[str], markets: Collection[str]) -> None:
+        """Drop what was kept of groups that have ended and of their markets: they do not come back."""
+        self._bundles = {group_id: kept for group_id, kept in self._bundles.items() if group_id in groups}
+        self._rules = {key: kept for key, kept in self._rules.items() if key in markets}
 
     def _watch(self, group: MarketGroup, markets: Mapping[str, MarketInfo]) -> list[WatchedBundle]:
         if len(group.markets) > MAX_GROUP_MARKETS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import tracemalloc
 from contextlib import nullcontext
 from typing import Any
 
@@ -54,6 +55,32 @@ def test_a_market_whose_fees_are_unknown_costs_its_own_bundles(
     for _ in range(2):
         watched = loader.load(None).watched  # type: ignore[arg-type]
         assert sorted(watched) == [("good", "kalshi:A:yes+kalshi:B:no"), ("odd", "kalshi:D:yes+kalshi:E:no")]
+
+
+def test_groups_that_have_ended_leave_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A market each minute for a day: what was kept of a ladder goes when it ends."""
+    loader = WatchlistLoader()
+    names: list[str] = []
+    monkeypatch.setattr(watchlist_module, "load_groups", lambda _connection: [ladder(f"g{names[0]}", *names)])
+    monkeypatch.setattr(
+        watchlist_module, "load_market_infos", lambda _connection, _keys: {m.key: m for m in map(market, names)}
+    )
+
+    def load(number: int) -> None:
+        names[:] = [f"M{number}-{strike}" for strike in range(6)]
+        loader.load(None)  # type: ignore[arg-type]
+
+    load(0)
+    tracemalloc.start()
+    try:
+        load(1)
+        before, _ = tracemalloc.get_traced_memory()
+        for number in range(2, 200):
+            load(number)
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < 100_000
 
 
 def test_a_market_that_is_not_in_a_trade_does_not_keep_it_from_being_made() -> None:
