@@ -80,7 +80,7 @@ def test_groups_that_have_ended_leave_nothing_behind(monkeypatch: pytest.MonkeyP
         after, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert after - before < 100_000
+    assert after - before < 500_000  # the free lists of tuples; 2.2 MB where it is kept
 
 
 def test_a_market_that_is_not_in_a_trade_does_not_keep_it_from_being_made() -> None:
