@@ -1,4 +1,4 @@
-"""What people decide, written as rows: pair decisions, the trading switch, limits, the watch list, flatten.
+"""What people decide, written as rows: decisions on market groups, the trading switch, limits, the watch list, flatten.
 
 Nothing here talks to a venue; those who trade read these rows when they write an intent and before an order leaves. No
 act waits for them, and no reader keeps an act waiting. An act takes what the person saw of its object; where the object
@@ -9,9 +9,10 @@ second tab, is done once.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import NoReturn, TypeVar
@@ -26,11 +27,11 @@ from streams.market.trading import SwitchState
 from streams.storage.database import Connection
 from streams.storage.kill_files import is_kill_on_disk, kill_folder, record_kills
 from streams.storage.reader.watchdog import insist
-from streams.storage.store import pairs, risk, wanted
+from streams.storage.store import risk, wanted
 from streams.storage.store.commands import pending_flatten, write_command
+from streams.storage.store.decisions import group_decisions as groups
 from streams.storage.store.executions import load_execution
 from streams.storage.store.orders import OrderUnderWay, load_under_way
-from streams.storage.store.pairs import PairDecision
 
 T = TypeVar("T")
 
@@ -64,53 +65,53 @@ class TextsChanged(ItChanged):
 
 
 class UnknownSubject(ActRefused):
-    """There is no pair, market or trade of that id."""
+    """There is no group, market or trade of that id."""
 
 
-def decide_pair(  # noqa: PLR0913 - what was seen of a pair is its texts and everything else
+def decide_group(  # noqa: PLR0913 - what was seen of a group is its texts and everything else
     connection: Connection,
-    pair_id: str,
-    decision: PairDecision,
+    group_id: str,
+    decision: groups.GroupDecision,
     *,
     who: str,
     reason: str = "",
-    seen_hashes: tuple[str, str] | None = None,
+    seen_hashes: Mapping[str, str] | None = None,
     seen: str | None = None,
 ) -> int:
-    """Write a person's decision on a pair, bound to its current texts and environment; return its id.
+    """Write a person's decision on a market group, bound to all its texts, dates and terms as they are; return its id.
 
     Args:
         connection: To the warehouse.
-        pair_id: The pair.
+        group_id: The group; of a pair "pair:" and its id.
         decision: approve | reject | pause.
         who: The person's name.
         reason: Why, in their words.
-        seen_hashes: Text hashes (Kalshi, Polymarket) of what the person read; None binds to the texts as they are.
-        seen: `PairSubject.seen` of what the person saw; None: as it is. The same decision of the same person on the
-            same pair is then written once.
+        seen_hashes: Of the texts the person read, by "venue:market_id" of every market; None: as they are.
+        seen: `GroupStateRow.seen` of what they saw; None: as it is. The same decision of theirs is then written once.
 
     Raises:
-        UnknownSubject: If there is no such pair.
-        TextsChanged: If the texts are no longer the ones of `seen_hashes`.
-        ItChanged: If the pair is no longer what `seen` names.
-        ActRefused: If `who` is empty or too long.
+        UnknownSubject: If there is no such group.
+        ItChanged: If the group is no longer what `seen` names; TextsChanged where its texts are others.
+        ActRefused: If `who` is unusable, or a market of what is to be approved is not listed.
     """
-    new = pairs.NewDecision(pair_id, decision, _person(who), _reason(reason), seen_hashes)
+    new = groups.NewDecision(group_id, decision, _person(who), _reason(reason), datetime.now(UTC), seen_hashes)
+    said = group_id.replace("pair:", "pair ") if group_id.startswith("pair:") else f"group {group_id}"
 
     def write() -> int:
-        subject = pairs.find_subject(connection, pair_id)
-        if subject is None:
-            raise UnknownSubject(f"There is no pair {pair_id}.")
-        if seen_hashes not in (None, (subject.kalshi_text_hash, subject.polymarket_text_hash)):
-            raise TextsChanged("The texts of this pair changed since you read them; reload and read them again.")
-        if seen not in (None, subject.seen):
-            if subject.decision_id is not None and subject.is_decided(decision, new.decided_by):
-                return subject.decision_id
-            raise ItChanged(f"It changed: {subject.words}; look again.")
-        decision_id = pairs.write_decision(connection, new)
-        if decision_id is None:
-            raise TextsChanged("The texts of this pair changed since you read them; reload and read them again.")
-        return decision_id
+        group = groups.find_group_state(connection, group_id)
+        if group is None:
+            raise UnknownSubject(f"There is no {said}.")
+        if seen_hashes is not None and dict(seen_hashes) != group.text_hashes:
+            raise TextsChanged(f"The texts of {said} changed since you read them; reload and read them again.")
+        if seen not in (None, group.seen):
+            if group.decision_id is not None and group.is_decided(decision, new.decided_by):
+                return group.decision_id
+            raise ItChanged(f"It changed: {group.words}; look again.")
+        if decision == "approve" and None in group.text_hashes.values():
+            raise ActRefused(f"A market of {said} is not listed; its texts must be read before it is approved.")
+        written = groups.write_decision(connection, new)
+        assert written is not None  # nobody else acts meanwhile
+        return written
 
     return _alone(connection, write)
 

@@ -212,10 +212,8 @@ class Settings(SignIn, Places, Accounts):
         300, ge=0, le=3_600_000, description="The edge must hold this long before a signal opens."
     )
 
-    # -- execution --------------------------------------------------------------------------------------------------
-    limit_order_contracts: Amount = Field(
-        Decimal("50"), gt=0, le=10_000_000, description="First value of limit `order_contracts`."
-    )
+    feed_lag_max_ms: int = Field(1_000, ge=0, le=3_600_000, description="By then a book shows a fill of ours.")
+    signal_disarm_ms: int = Field(2_000, ge=0, le=3_600_000, description="The edge must be gone this long to close.")
     limit_market_usd: Amount = Field(
         Decimal("200"), gt=0, le=100_000_000, description="First value of limit `market_usd`."
     )
@@ -376,6 +374,11 @@ class Settings(SignIn, Places, Accounts):
         if self.trading is not None:
             return self.trading
         return "live" if self.venues == "sandbox" else "paper"
+
+    @property
+    def needs_approval(self) -> bool:
+        """Whether a group is traded only once it is approved: anywhere but on paper outside of the sandbox."""
+        return self.venues == "sandbox" or self.trading_mode != "paper"
 
     @property
     def is_live(self) -> bool:

@@ -8,8 +8,6 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
-from streams.storage.store.pairs import PairDecision
-
 T = TypeVar("T")
 
 Amount = Annotated[
@@ -270,28 +268,6 @@ class Health(BaseModel):
 
 
 FOR = "For whom: stands in the reason. The row has the name of the token's or session's person."
-
-
-class DecisionBody(BaseModel):
-    """A person's decision on a pair. With both hashes it is refused if the texts changed since they were read."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    decision: PairDecision
-    who: str | None = Field(default=None, description=FOR)
-    reason: str = Field(default="", max_length=1000)
-    kalshi_text_hash: str | None = Field(default=None, max_length=64)
-    polymarket_text_hash: str | None = Field(default=None, max_length=64)
-    seen_state: str | None = Field(
-        default=None, max_length=20, description="Refused with 409 unless the pair is in this state."
-    )
-
-
-class DecisionAnswer(BaseModel):
-    """The decision as written."""
-
-    decision_id: int
-    pair: MarketPair
 
 
 class SwitchBody(BaseModel):

@@ -26,7 +26,7 @@ from app.operator_actions import (
     ActRefused,
     UnderWay,
     ask_flatten,
-    decide_pair,
+    decide_group,
     set_limits,
     switch_trading,
     unwatch_market,
@@ -38,7 +38,7 @@ from streams.storage.database import Connection
 from streams.storage.store.risk import last_switch
 
 _ACTS: Mapping[Callable[..., object], Act] = {
-    decide_pair: Act.DECIDE_PAIRS,
+    decide_group: Act.DECIDE_PAIRS,
     watch_market: Act.WATCH,
     unwatch_market: Act.WATCH,
     set_limits: Act.LIMITS,

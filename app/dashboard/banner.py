@@ -59,6 +59,9 @@ def alert_banner(alerts: AlertBanner) -> str:
 def _quiet_mode(environment: str, trading: str) -> tuple[str, str, str, str]:
     books = {"sandbox": "local exchanges", "demo": "the demo exchange", "live": "the real exchanges"}
     where = books.get(environment, "an unknown place")
+    if trading == "paper" and environment != "sandbox":
+        said = f"Books of {where}, fills are simulated. What the judge proposes is traded with nobody's approval."
+        return f"PAPER · {environment.upper()}", said, theme.WARN, "#FEF9EF"
     if trading == "paper":
         return f"PAPER · {environment.upper()}", f"Books of {where}, fills are simulated.", theme.WARN, "#FEF9EF"
     return f"RECORDING · {environment.upper()}", f"Books of {where}; trading is off.", theme.MUTED, "#F7F8FB"

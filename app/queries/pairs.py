@@ -1,4 +1,4 @@
-"""Pairs: the list with states and verdicts, and one pair with what a person needs to decide on it."""
+"""Pairs with states and verdicts, and one pair or group of any kind with what a person needs to decide on it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ from decimal import Decimal
 from app.queries.markets import MarketText, load_market_text
 from app.queries.rows import Page, conditions, decode_cursor, fetch, page_of
 from streams.storage.database import Connection
-from streams.storage.store.pairs import DecisionRow, VerdictRow, find_verdict, list_decisions
+from streams.storage.store.decisions.group_decisions import (
+    DecisionRow,
+    GroupStateRow,
+    find_group_state,
+    list_decisions,
+    pair_group_id,
+)
+from streams.storage.store.pairs import VerdictRow, find_verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +101,7 @@ def load_pair(connection: Connection, pair_id: str) -> PairDetail | None:
         kalshi=load_market_text(connection, "kalshi", pair.kalshi_market_id),
         polymarket=load_market_text(connection, "polymarket", pair.polymarket_market_id),
         verdict=find_verdict(connection, pair_id),
-        decisions=tuple(list_decisions(connection, pair_id)),
+        decisions=tuple(list_decisions(connection, pair_group_id(pair_id))),
     )
 
 
@@ -102,3 +109,27 @@ def count_pairs(connection: Connection) -> dict[str, int]:
     """Return the number of pairs per state; states without pairs are absent."""
     query = "SELECT state, count(*) AS pairs FROM analytics.pairs GROUP BY state ORDER BY state"
     return {str(row["state"]): int(row["pairs"]) for row in connection.execute(query)}
+
+
+@dataclass(frozen=True, slots=True)
+class GroupDetail:
+    """Everything to decide one group by. `texts`: of its markets in the order of their names; unlisted ones lack."""
+
+    group: GroupStateRow
+    texts: tuple[MarketText, ...]
+    decisions: tuple[DecisionRow, ...]
+
+    @property
+    def seen_hashes(self) -> dict[str, str]:
+        """Hashes of the texts that are shown, by "venue:market_id"."""
+        return {f"{text.venue}:{text.market_id}": text.text_hash for text in self.texts}
+
+
+def load_group_detail(connection: Connection, group_id: str) -> GroupDetail | None:
+    """Return one group with all texts and its decisions (newest first); None where there is none, or it has ended."""
+    group = find_group_state(connection, group_id)
+    if group is None:
+        return None
+    found = (load_market_text(connection, *key.split(":", 1)) for key in sorted(group.market_hashes))
+    texts = tuple(text for text in found if text is not None)
+    return GroupDetail(group, texts, tuple(list_decisions(connection, group_id)))

@@ -98,7 +98,7 @@ def compare_stages(a: Features, b: Features) -> Difference | None:
 
 def compare_sources(a: Features, b: Features) -> Difference | None:
     """Compare the named sources whose figures differ; None unless both name some and share none."""
-    left, right = _sources(a), _sources(b)
+    left, right = sources_of(a), sources_of(b)
     if not left or not right or left & right:
         return None
     return Difference("source", ", ".join(sorted(left)), ", ".join(sorted(right)), True)
@@ -106,7 +106,7 @@ def compare_sources(a: Features, b: Features) -> Difference | None:
 
 def compare_hours(a: Features, b: Features) -> Difference | None:
     """Compare the times of day at which something is measured."""
-    left, right = _hours(a), _hours(b)
+    left, right = hours_of(a), hours_of(b)
     if not left or not right or left & right:
         return None
     return Difference("time of day", _sentence_with(a, _CLOCK), _sentence_with(b, _CLOCK), True)
@@ -144,12 +144,14 @@ def _sentence_with(features: Features, pattern: re.Pattern[str]) -> str:
     return next((sentence[:_QUOTE] for sentence in _sentences(features) if pattern.search(sentence)), "")
 
 
-def _sources(features: Features) -> set[str]:
+def sources_of(features: Features) -> set[str]:
+    """Return the named sources whose figures differ for the same question."""
     text = fold(f"{features.listing.title} {features.listing.rules}")
     return {name for name, pattern in SOURCES if pattern.search(text)}
 
 
-def _hours(features: Features) -> set[int]:
+def hours_of(features: Features) -> set[int]:
+    """Return the times of day at which something is measured, in minutes since midnight."""
     if features.hour is not None:
         return {features.hour}
     if not features.thresholds:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from orchestration.matching.ladder_steps import Step, read_step
 from orchestration.matching.normalise import Features
 from orchestration.matching.numbers import Threshold
 from orchestration.matching.verdict import Polarity
@@ -66,13 +67,13 @@ class MatchedPair:
     polarity: Polarity
 
 
-def pair_group(pair: MatchedPair, *, is_approved: bool, reason: str, resolves_at: datetime | None) -> Group:
+def pair_group(pair: MatchedPair, *, is_tradable: bool, reason: str, resolves_at: datetime | None) -> Group:
     """Return the market group of a pair: aligned markets resolve YES together, inverted ones never do.
 
     Args:
         pair: Its two markets.
-        is_approved: It may be traded.
-        reason: Why not, where it is not approved.
+        is_tradable: It may be traded.
+        reason: Why not, where it may not.
         resolves_at: When the later of its markets is expected to be decided.
     """
     a, b = market_key("kalshi", pair.kalshi_market_id), market_key("polymarket", pair.polymarket_market_id)
@@ -83,24 +84,33 @@ def pair_group(pair: MatchedPair, *, is_approved: bool, reason: str, resolves_at
         title=pair.title,
         markets=(("kalshi", pair.kalshi_market_id), ("polymarket", pair.polymarket_market_id)),
         outcomes=outcomes,
-        is_tradable=is_approved,
-        reason="" if is_approved else reason,
+        is_tradable=is_tradable,
+        reason="" if is_tradable else reason,
         resolves_at=resolves_at,
     )
 
 
 def ladder_groups(members: Iterable[Member]) -> list[Group]:
-    """Return the strike ladders: markets of one event that differ only in a strike of one direction."""
+    """Return the strike ladders: markets of one event that differ only in a strike of one direction.
+
+    Source, date, comparator and unit are read from the rules of each; what cannot be read is in no ladder.
+    """
     rungs: dict[tuple[object, ...], list[tuple[Threshold, Member]]] = defaultdict(list)
+    steps: dict[tuple[object, ...], Step] = {}
     for member in members:
         features = member.features
         strikes = [t.normal() for t in features.thresholds if t.comparator in (*_UP, *_DOWN)]
         if len(strikes) != 1 or len(features.thresholds) != 1 or features.is_negated or not features.is_legible:
             continue
+        step = read_step(features, strikes[0])
+        if step is None:
+            continue
         direction = "up" if strikes[0].comparator in _UP else "down"
-        same = (*_event_key(member), direction, features.words, features.dates_key, features.hour, features.stages)
+        said = (features.words, features.dates_key, features.hour, features.stages, step)
+        same = (*_event_key(member), direction, *said)
         rungs[same].append((strikes[0], member))
-    return [group for key, found in rungs.items() if (group := _ladder(str(key[2]), found)) is not None]
+        steps[same] = step
+    return [group for key, found in rungs.items() if (group := _ladder(str(key[2]), steps[key], found)) is not None]
 
 
 def event_groups(members: Iterable[Member]) -> list[Group]:
@@ -129,7 +139,7 @@ def event_groups(members: Iterable[Member]) -> list[Group]:
     return groups
 
 
-def _ladder(direction: str, rungs: Sequence[tuple[Threshold, Member]]) -> Group | None:
+def _ladder(direction: str, step: Step, rungs: Sequence[tuple[Threshold, Member]]) -> Group | None:
     """Order the rungs so that each implies all before it; None for fewer than two, too many or doubled strikes."""
     if not 2 <= len(rungs) <= _MOST_MARKETS:
         return None
@@ -142,7 +152,7 @@ def _ladder(direction: str, rungs: Sequence[tuple[Threshold, Member]]) -> Group 
     keys = [market_key(*member.ref) for member in members]
     first = members[0].features.listing
     return Group(
-        group_id=f"ladder:{first.venue}:{first.event_id}:{direction}:{_digest(members[0].features)}",
+        group_id=f"ladder:{first.venue}:{first.event_id}:{direction}:{_digest(members[0].features, step)}",
         kind="ladder",
         title=first.event_title or first.title,
         markets=tuple(member.ref for member in members),
@@ -152,9 +162,10 @@ def _ladder(direction: str, rungs: Sequence[tuple[Threshold, Member]]) -> Group 
     )
 
 
-def _digest(features: Features) -> str:
+def _digest(features: Features, step: Step) -> str:
     """Six hex digits over what the rungs share, so that the id stays when a rung comes or goes."""
-    shared = [sorted(features.words), features.dates_key, features.hour, sorted(features.stages)]
+    shared: list[object] = [sorted(features.words), features.dates_key, features.hour, sorted(features.stages)]
+    shared += [sorted(step.sources), step.dates, sorted(step.hours), step.comparator, step.unit, sorted(step.quantity)]
     return hashlib.sha256(repr(shared).encode()).hexdigest()[:6]
 
 

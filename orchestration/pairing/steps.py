@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from orchestration.judging.cache import DatabaseCache
@@ -19,6 +20,7 @@ from streams.settings import Settings
 from streams.storage.database import Connection
 from streams.storage.discovered.listings import StoredMarket, load_markets
 from streams.storage.discovered.sweeps import versions_after
+from streams.storage.store.decisions.group_decisions import approve_groups_in_sandbox
 from streams.storage.store.judge_answers import spent_today_usd
 from streams.storage.store.market_groups import NewGroup, save_groups
 from streams.storage.store.pairs import (
@@ -151,27 +153,34 @@ def update_pairs(connection: Connection, settings: Settings) -> PairSummary:
     new, changed = propose_pairs(connection, settings.venues)
     approved = retracted = 0
     if settings.venues == "sandbox":
-        approved, retracted = approve_in_sandbox(connection, settings.sandbox_auto_approve_confidence)
+        now = datetime.now(UTC)
+        approved, retracted = approve_in_sandbox(connection, settings.sandbox_auto_approve_confidence, now)
     return PairSummary(new, changed, approved, retracted, count_pairs_by_state(connection))
 
 
 def build_groups(connection: Connection, settings: Settings) -> tuple[Counter[str], int, int]:
-    """Write all groups of markets that trade; returns (groups by kind, changed, ended)."""
+    """Write all groups of markets that trade; returns (groups by kind, changed, ended).
+
+    In the sandbox the ladders that may be traded are approved at once, and marked as such.
+    """
     stored = load_markets(connection)
     members = [
         Member(extract(m.listing), m.terms.is_exclusive_event, m.expected_settle_time or m.listing.close_time)
         for m in stored
     ]
     by_ref = {member.ref: member for member in members}
-    groups = [group for pair in list_pairs(connection) if (group := _pair_group(pair, by_ref)) is not None]
+    pairs = [_pair_group(pair, by_ref, settings) for pair in list_pairs(connection)]
+    groups = [group for group in pairs if group is not None]
     groups += ladder_groups(members)
     groups += event_groups(members)
     unique = {group.group_id: group for group in groups}
     changed, ended = save_groups(connection, [_new_group(g) for g in unique.values()], settings.venues)
+    if settings.venues == "sandbox":
+        approve_groups_in_sandbox(connection, datetime.now(UTC))
     return Counter(group.kind for group in unique.values()), changed, ended
 
 
-def _pair_group(pair: PairRow, members: dict[tuple[str, str], Member]) -> Group | None:
+def _pair_group(pair: PairRow, members: dict[tuple[str, str], Member], settings: Settings) -> Group | None:
     a = members.get(("kalshi", pair.kalshi_market_id))
     b = members.get(("polymarket", pair.polymarket_market_id))
     if a is None or b is None or pair.state not in _GROUPED_STATES:
@@ -180,7 +189,7 @@ def _pair_group(pair: PairRow, members: dict[tuple[str, str], Member]) -> Group 
     title = pair.kalshi_title or pair.kalshi_market_id
     return pair_group(
         MatchedPair(pair.pair_id, title, pair.kalshi_market_id, pair.polymarket_market_id, pair.polarity),
-        is_approved=pair.state == "approved",
+        is_tradable=pair.state == "approved" or (pair.state == "proposed" and not settings.needs_approval),
         reason=f"the pair is {pair.state}",
         resolves_at=max(ends, default=None),
     )

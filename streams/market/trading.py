@@ -164,11 +164,11 @@ class MarketInfo:
 
 @dataclass(frozen=True, slots=True)
 class MarketGroup:
-    """A row of `trading.groups` with the state of its pair.
+    """A row of `trading.groups` with the state that the last decision on it leaves it in.
 
     Attributes:
         outcomes: Allowed outcomes as `crossbook edges` takes them; ids are "venue:market_id".
-        pair_state: None unless the group is a pair, or where nothing is known of the pair.
+        decision_state: None where nothing is known of its pair, or it has ended.
     """
 
     group_id: str
@@ -177,12 +177,11 @@ class MarketGroup:
     outcomes: list[Any]
     is_tradable: bool
     ended_at: datetime | None
-    pair_state: PairState | None
+    decision_state: PairState | None
 
-    @property
-    def is_pair(self) -> bool:
-        """Whether it is a pair of two markets that a person decides on."""
-        return self.kind == "pair"
+    def is_allowed(self, *, needs_approval: bool) -> bool:
+        """Whether the last decision on it lets it be traded; where none is needed, any but an approval forbids it."""
+        return self.decision_state == "approved" or (not needs_approval and self.decision_state == "proposed")
 
     @property
     def market_keys(self) -> list[str]:

@@ -70,8 +70,10 @@ INSERT INTO trading.pairs (pair_id, kalshi_market_id, polymarket_market_id, rela
     polymarket_text_hash, environment)
 SELECT lpad(to_hex(p), 16, '0'), 'M' || lpad(p::text, 6, '0'), 'M' || lpad(p::text, 6, '0'), 'equivalent', 'aligned',
     't', 't', 'sandbox' FROM generate_series(0, 2999) AS p;
-INSERT INTO trading.pair_decisions (pair_id, decision, decided_by, kalshi_text_hash, polymarket_text_hash, environment)
-SELECT pair_id, 'approve', 'sandbox', 't', 't', 'sandbox' FROM trading.pairs;
+INSERT INTO trading.group_decisions (group_id, kind, decision, decided_by, market_hashes, terms, environment,
+    decided_at)
+SELECT group_id, 'pair', 'approve', 'sandbox', market_hashes, terms, 'sandbox', now() FROM trading.group_states
+WHERE kind = 'pair';
 INSERT INTO trading.groups (group_id, kind, title, markets, outcomes, is_tradable, environment)
 SELECT 'g' || g, CASE g %% 10 WHEN 0 THEN 'ladder' ELSE 'pair' END, 'Group ' || g, '[]', '[]', true, 'sandbox'
 FROM generate_series(0, 2999) AS g;

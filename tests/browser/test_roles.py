@@ -88,8 +88,8 @@ def test_a_reviewer_decides_on_a_pair_and_stops_nothing(open_as: OpenAs, warehou
     opened.button("Pause").click()
 
     def decided() -> bool:
-        row = _last(warehouse, "trading.pair_decisions", "decision_id")
-        return (row["pair_id"], row["decision"], row["decided_by"]) == (PAIR_IDS[1], "pause", REVIEWER)
+        row = _last(warehouse, "trading.group_decisions", "decision_id")
+        return (row["group_id"], row["decision"], row["decided_by"]) == (f"pair:{PAIR_IDS[1]}", "pause", REVIEWER)
 
     eventually(decided)
     opened.go("risk")

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from app.operator_actions import decide_pair
+from app.operator_actions import decide_group
 from orchestration.discovery.sources.kalshi import KalshiSource
 from orchestration.discovery.sources.polymarket import PolymarketSource
 from orchestration.discovery.sweep import PageFailed, sweep
@@ -22,6 +22,7 @@ from streams.settings import Settings
 from streams.storage.database import Connection, connect
 from streams.storage.discovered.listings import load_events, load_markets, load_series
 from streams.storage.discovered.sweeps import last_watermark
+from streams.storage.store.decisions.group_decisions import pair_group_id
 from streams.storage.store.pairs import approve_in_sandbox, find_pairs, list_pairs, propose_pairs
 from streams.venues.common.paging import Page
 from streams.venues.kalshi.types.catalogue import (
@@ -296,8 +297,8 @@ def test_the_sandbox_approves_above_the_threshold_and_makes_tradable_groups(
     connection: Connection, settings: Settings, venues: tuple[FakeKalshi, FakeGamma]
 ) -> None:
     match(connection, settings)
-    assert approve_in_sandbox(connection, Decimal("0.99")) == (0, 0)
-    assert approve_in_sandbox(connection, Decimal("0.85")) == (2, 0)
+    assert approve_in_sandbox(connection, Decimal("0.99"), NOW) == (0, 0)
+    assert approve_in_sandbox(connection, Decimal("0.85"), NOW) == (2, 0)
     kinds, _, _ = build_groups(connection, settings)
     assert kinds["pair"] == 2
     tradable = connection.execute("SELECT outcomes FROM trading.groups WHERE is_tradable").fetchall()
@@ -309,11 +310,11 @@ def test_a_persons_rejection_is_never_overwritten_and_ends_the_group(
     connection: Connection, settings: Settings, venues: tuple[FakeKalshi, FakeGamma]
 ) -> None:
     match(connection, settings)
-    approve_in_sandbox(connection, Decimal("0.85"))
+    approve_in_sandbox(connection, Decimal("0.85"), NOW)
     build_groups(connection, settings)
     [pair] = find_pairs(connection, "market-7")
-    decide_pair(connection, pair.pair_id, "reject", who="mara", reason="no")
-    assert approve_in_sandbox(connection, Decimal("0.85")) == (0, 0)
+    decide_group(connection, pair_group_id(pair.pair_id), "reject", who="mara", reason="no")
+    assert approve_in_sandbox(connection, Decimal("0.85"), NOW) == (0, 0)
     assert [row.state for row in find_pairs(connection, "KXVIS-FR")] == ["rejected"]
     assert build_groups(connection, settings)[2] == 1
 
@@ -323,14 +324,14 @@ def test_an_approval_lapses_when_a_text_changes(
 ) -> None:
     match(connection, settings)
     [pair] = find_pairs(connection, "KXVIS-FR")
-    decide_pair(connection, pair.pair_id, "approve", who="mara")
+    decide_group(connection, pair_group_id(pair.pair_id), "approve", who="mara")
     changed = visit("France", "KXVIS-FR") | {"rules_secondary": "Layovers do not count."}
     venues[0].put("KXVIS", "Ada Lovelace visits France", changed)
     run_kalshi(connection, venues[0], full=True, now=NOW + timedelta(minutes=1))
     match(connection, settings, only_new=True)
     [pair] = find_pairs(connection, "KXVIS-FR")
     assert (pair.state, pair.decided_by) == ("lapsed", "mara")
-    assert approve_in_sandbox(connection, Decimal("0.85"))[0] == 1  # the other pair; a person's one is left alone
+    assert approve_in_sandbox(connection, Decimal("0.85"), NOW)[0] == 1  # the other pair; a person's one is left alone
     assert find_pairs(connection, "KXVIS-FR")[0].state == "lapsed"
 
 
@@ -358,7 +359,9 @@ def test_strikes_of_one_event_make_a_ladder_in_order(connection: Connection, set
     fake = FakeKalshi()
     rungs = [
         kalshi_market(
-            f"KXBTC-T{strike}", "KXBTC", f"Bitcoin price on {DAY} at 5pm EST?", "",
+            f"KXBTC-T{strike}", "KXBTC", f"Bitcoin price on {DAY} at 5pm EST?",
+            f"If the price of Bitcoin per CF Benchmarks is at or above ${strike:,} at 5 PM EST on {DAY}, then the "
+            "market resolves to Yes.",
             yes_sub_title=f"${strike:,} or above", strike_type="greater_or_equal", floor_strike=strike,
         )
         for strike in (90_000, 110_000, 100_000)

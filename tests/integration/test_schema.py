@@ -67,6 +67,39 @@ def test_what_was_polled_before_the_mark_is_marked_by_the_upgrade(empty_database
     assert sorted(connections) == [("keyed", False), ("keyless", True)]
 
 
+def test_decisions_on_pairs_become_decisions_on_groups(empty_database: str) -> None:
+    """Each stays what it was: bound to its texts, under its time and name."""
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        for name in ("0001_raw.sql", "0001_trading.sql", "0001_roles.sql"):
+            connection.execute((_SQL / name).read_bytes())
+        connection.execute("CREATE TABLE trading.schema_version (version_num varchar(32) PRIMARY KEY)")
+        connection.execute("INSERT INTO trading.schema_version VALUES ('0001')")
+        for pair in "ab":
+            connection.execute(
+                """INSERT INTO trading.pairs (pair_id, kalshi_market_id, polymarket_market_id, relation, polarity,
+                       kalshi_text_hash, polymarket_text_hash, environment)
+                   VALUES (%s, %s, 'P', 'equivalent', 'aligned', 'k', 'p', 'sandbox')""",
+                (pair, f"K{pair}"),
+            )
+        connection.execute(
+            """INSERT INTO trading.pair_decisions (pair_id, decision, decided_by, reason, kalshi_text_hash,
+                   polymarket_text_hash, environment, decided_at)
+               VALUES ('a', 'reject', 'ada', 'no', 'k', 'p', 'sandbox', '2026-11-01 10:00+00'),
+                   ('a', 'approve', 'bob', 'read', 'k', 'p', 'sandbox', '2026-11-02 10:00+00'),
+                   ('b', 'approve', 'bob', 'read', 'old', 'p', 'sandbox', '2026-11-03 10:00+00')"""
+        )
+        before = connection.execute("SELECT * FROM trading.pair_decisions ORDER BY decision_id").fetchall()
+    migrate(empty_database, "sandbox")
+    with psycopg.connect(empty_database) as connection:
+        query = """SELECT decision_id, pair_id, decision, decided_by, reason, kalshi_text_hash, polymarket_text_hash,
+            environment, decided_at FROM trading.pair_decisions ORDER BY decision_id"""
+        assert connection.execute(query).fetchall() == before
+        states = connection.execute(
+            "SELECT group_id, state, decided_by FROM trading.group_states ORDER BY 1"
+        ).fetchall()
+        assert states == [("pair:a", "approved", "bob"), ("pair:b", "lapsed", "bob")]
+
+
 def test_a_database_of_another_environment_is_refused(database: str) -> None:
     with pytest.raises(ConfigurationError, match="belongs to sandbox"):
         migrate(database, "live")

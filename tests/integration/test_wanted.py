@@ -8,6 +8,7 @@ from psycopg.types.json import Jsonb
 
 from streams.storage.database import connect
 from streams.storage.store.wanted import load_wanted, resolve_wanted, shard_of
+from tests.support.decisions import write_decision
 
 
 def market(dsn: str, venue: str, market_id: str, event_id: str = "", status: str = "open") -> None:
@@ -35,11 +36,7 @@ def pair(dsn: str, pair_id: str, kalshi: str, polymarket: str, decision: str | N
             (pair_id, kalshi, polymarket),
         )
         if decision:
-            connection.execute(
-                """INSERT INTO trading.pair_decisions (pair_id, decision, decided_by, kalshi_text_hash,
-                       polymarket_text_hash, environment) VALUES (%s, %s, 'me', 't', 't', 'sandbox')""",
-                (pair_id, decision),
-            )
+            write_decision(connection, f"pair:{pair_id}", decision, who="me")  # type: ignore[arg-type]
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from orchestration.dbt.reports import chart_markdown, report_mart
 from streams.settings import PROJECT_ROOT, Settings, load_settings
 from streams.storage.database import connect
 from tests.conftest import new_database
+from tests.support.decisions import write_decision
 from tests.support.ledger_rows import insert_entry
 
 SERIES = {"quotes_1m", "rolling_prices", "depth_1m", "volume_1m", "deltas_1m", "pair_spreads_1m"}
@@ -194,10 +195,7 @@ def seed_trading(c: Any, start: datetime) -> None:
         " kalshi_text_hash, polymarket_text_hash, environment)"
         " VALUES ('00000000000000aa', 'K1', '0xP1', 'equivalent', 'aligned', 't', 't', 'sandbox')"
     )
-    c.execute(
-        "INSERT INTO trading.pair_decisions (pair_id, decision, decided_by, kalshi_text_hash, polymarket_text_hash,"
-        " environment) VALUES ('00000000000000aa', 'approve', 'ada', 't', 't', 'sandbox')"
-    )
+    write_decision(c, "pair:00000000000000aa", who="ada")
     c.execute(
         "INSERT INTO trading.groups (group_id, kind, title, markets, outcomes, is_tradable, environment)"
         " VALUES ('g', 'pair', 'Rain', '[]', '[]', true, 'sandbox')"

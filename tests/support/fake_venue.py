@@ -32,6 +32,7 @@ from streams.market.trading import NewFill, Siblings, Target
 from streams.market.units import cash_e6_of
 from streams.settings import Settings
 from streams.storage.database import Connection
+from tests.support.decisions import write_decision
 
 KALSHI_MARKET, POLYMARKET_MARKET = "KXTEST-1", "0xtest1"
 
@@ -308,11 +309,8 @@ def seed_group(
 
 
 def approve(connection: Connection, decision: str = "approve", text_hash: str = "t", pair_id: str = "p1") -> None:
-    connection.execute(
-        """INSERT INTO trading.pair_decisions (pair_id, decision, decided_by, kalshi_text_hash, polymarket_text_hash,
-               environment) VALUES (%s, %s, 'tester', %s, 't', 'sandbox')""",
-        (pair_id, decision, text_hash),
-    )
+    read = {} if text_hash == "t" else {f"kalshi:{KALSHI_MARKET}": text_hash}
+    write_decision(connection, f"pair:{pair_id}", decision, read=read)
 
 
 def seed_signal(

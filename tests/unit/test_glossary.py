@@ -23,7 +23,7 @@ _STORED_BY_NAME = {
     "orchestration/matching/verdict.py": {"Relation", "Polarity"},
 }
 _NOT_ENUMERATED = (
-    {"edge_below_exit", "stale", "group_ended", "decision_changed", "monitor_stopped", "unwatched"},
+    {"edge_below_exit", "stale", "taken", "group_ended", "decision_changed", "monitor_stopped", "unwatched"},
     {"open", "traded", "refused", "passed"},
     {"covered", "gap", "ended"},
     {"data_test"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -14,11 +15,10 @@ from app.api.acts import permit
 from app.api.deps import ActingPerson, CurrentSettings, Warehouse, act_on
 from app.api.errors import ApiProblem
 from app.api.order_schemas import ResolveAnswer, ResolveBody
+from app.api.routes.group_schemas import DecisionAnswer, DecisionBody, GroupState
 from app.api.schemas import (
     AccountAnswer,
     AccountBody,
-    DecisionAnswer,
-    DecisionBody,
     FlattenAnswer,
     FlattenBody,
     FlattenOfferAnswer,
@@ -33,7 +33,7 @@ from app.doors.permission import check
 from app.doors.roles import Act, Identity
 from app.doors.switch_act import act_of_switch
 from app.kill import kill_first
-from app.operator_actions import ItChanged, UnderWay, ask_flatten, decide_pair, offer_flatten, switch_trading
+from app.operator_actions import ItChanged, UnderWay, ask_flatten, decide_group, offer_flatten, switch_trading
 from app.order_actions import resolve_order
 from app.queries.pairs import load_pairs
 from streams.logs import get_logger
@@ -42,7 +42,7 @@ from streams.market.trading import SwitchState
 from streams.settings import Settings
 from streams.storage.database import Connection
 from streams.storage.kill_files import is_kill_on_disk
-from streams.storage.store.pairs import find_subject
+from streams.storage.store.decisions.group_decisions import GroupStateRow, find_group_state, pair_group_id
 from streams.storage.store.risk import last_switch
 
 router = APIRouter(tags=["acts"], route_class=StrictRoute)
@@ -55,29 +55,32 @@ _STOP_TRIES = 5
 async def post_decision(
     request: Request,
     person: ActingPerson,
-    pair_id: Annotated[str, Path(max_length=64, pattern=r"^[0-9A-Za-z_-]+$")],
+    pair_id: Annotated[
+        str, Path(max_length=300, pattern=r"^[0-9A-Za-z_.:-]+$", description="A pair's id, or the id of any group.")
+    ],
     body: DecisionBody,
 ) -> DecisionAnswer:
-    """Approve, reject or pause a pair. The decision binds to the texts of both markets as they are now."""
+    """Approve, reject or pause a pair or a group. It binds to the texts and dates of all markets as they are now."""
     if (body.kalshi_text_hash is None) != (body.polymarket_text_hash is None):
         raise ApiProblem(422, "invalid_request", "Give both text hashes or neither.")
-    seen = None
-    if body.kalshi_text_hash is not None and body.polymarket_text_hash is not None:
-        seen = (body.kalshi_text_hash, body.polymarket_text_hash)
+    group_id = pair_id if ":" in pair_id else pair_group_id(pair_id)
     reason = reason_for(body.reason, person.name, body.who or "")
 
     def act(connection: Connection) -> DecisionAnswer:
-        decision_id = decide_pair(
+        group = find_group_state(connection, group_id)
+        decision_id = decide_group(
             connection,
-            pair_id,
+            group_id,
             body.decision,
             who=person.name,
             reason=reason,
-            seen_hashes=seen,
-            seen=_seen_pair(connection, pair_id, body.seen_state),
+            seen_hashes=_seen_hashes(body, group),
+            seen=_seen(group, body.seen_state),
         )
-        pair = load_pairs(connection, pair_id=pair_id, limit=1).rows[0]
-        return DecisionAnswer(decision_id=decision_id, pair=MarketPair.model_validate(pair))
+        found = find_group_state(connection, group_id)
+        pairs = load_pairs(connection, pair_id=group_id.removeprefix("pair:"), limit=1).rows
+        pair = MarketPair.model_validate(pairs[0]) if pairs else None
+        return DecisionAnswer(decision_id=decision_id, pair=pair, group=GroupState.model_validate(found))
 
     return await act_on(request, act)
 
@@ -218,14 +221,21 @@ def _reason_of_kill(person: Identity, body: SwitchBody) -> str:
         return body.reason
 
 
-def _seen_pair(connection: Connection, pair_id: str, state: str | None) -> str | None:
-    """Return what names the pair now, once it is seen to be in the state the caller saw."""
-    subject = None if state is None else find_subject(connection, pair_id)
-    if subject is None:
+def _seen_hashes(body: DecisionBody, group: GroupStateRow | None) -> Mapping[str, str] | None:
+    """Return the hashes that the caller read, by market; a pair's may come by venue."""
+    if body.text_hashes is not None or group is None or body.kalshi_text_hash is None:
+        return body.text_hashes
+    given = {"kalshi": body.kalshi_text_hash, "polymarket": body.polymarket_text_hash or ""}
+    return {market: given[market.partition(":")[0]] for market in group.market_hashes}
+
+
+def _seen(group: GroupStateRow | None, state: str | None) -> str | None:
+    """Return what names the group now, once it is seen to be in the state the caller saw."""
+    if group is None or state is None:
         return None
-    if subject.state != state:
-        raise ItChanged(f"It changed: {subject.words}; look again.")
-    return subject.seen
+    if group.state != state:
+        raise ItChanged(f"It changed: {group.words}; look again.")
+    return group.seen
 
 
 def _stop(

@@ -1,4 +1,4 @@
-"""Which markets settle alike, and a person's decision on each."""
+"""Which markets settle alike or depend on each other, and a person's decision on each."""
 
 from __future__ import annotations
 
@@ -13,25 +13,38 @@ from app.dashboard.acts import act_on_click, barred, person, show_outcome
 from app.dashboard.data import read, show_failed_tests, show_html
 from app.dashboard.differences import mark_differences
 from app.dashboard.selection import hold, table_options
+from app.dashboard.views.groups import DECISIONS, show_decisions, show_groups, text_card
 from app.doors.roles import Act
-from app.operator_actions import decide_pair
-from app.queries.markets import MarketText
+from app.operator_actions import decide_group
 from app.queries.pairs import PairDetail, PairRow, count_pairs, load_pair, load_pairs
-from streams.storage.store.pairs import PairDecision, PairSubject, VerdictRow, find_subject
+from streams.storage.store.decisions.group_decisions import (
+    GroupDecision,
+    GroupStateRow,
+    find_group_state,
+    pair_group_id,
+)
+from streams.storage.store.pairs import VerdictRow
 
 _ALL = "all"
 _STATES = ("proposed", "approved", "paused", "rejected", "lapsed")
-_ACTS: tuple[tuple[PairDecision, str, str, str], ...] = (
-    ("approve", "Approve", ":material/check:", "Approved: it may be traded."),
-    ("reject", "Reject", ":material/close:", "Rejected: it will not be traded."),
-    ("pause", "Pause", ":material/pause:", "Paused: nothing new opens on it."),
-)
+_KINDS = {"pair": "Pairs", "ladder": "Ladders", "event": "Events", "set": "Sets"}
 
 
 def page() -> None:
-    """Draw the list by state and the review of the chosen pair."""
+    """Draw the pairs by state and the review of the chosen one, or the groups of another kind."""
     st.title("Pairs", anchor=False)
     show_failed_tests("pairs")
+    kind = st.segmented_control(
+        "Kind",
+        list(_KINDS),
+        default="pair",
+        format_func=lambda key: _KINDS[key],
+        key="group-kind",
+        label_visibility="collapsed",
+    )
+    if kind not in (None, "pair"):
+        show_groups(str(kind))
+        return
     counts = read(count_pairs)
     if not counts:
         show_html(
@@ -54,7 +67,7 @@ def page() -> None:
         show_html(theme.empty("No pair in this state.", "Choose another state above."))
         return
     chosen = _choose(rows)
-    detail, subject = read(load_pair, chosen), read(find_subject, chosen)
+    detail, subject = read(load_pair, chosen), read(find_group_state, pair_group_id(chosen))
     if detail is None or subject is None:
         show_html(theme.empty("This pair is gone.", "Choose another one above."))
         return
@@ -93,7 +106,7 @@ def _choose(rows: list[PairRow]) -> str:
     return choice.row_id
 
 
-def _review(detail: PairDetail, subject: PairSubject) -> None:
+def _review(detail: PairDetail, subject: GroupStateRow) -> None:
     pair = detail.pair
     st.subheader(f"Review of pair {pair.pair_id}", anchor=False)
     if pair.state == "lapsed":
@@ -104,21 +117,16 @@ def _review(detail: PairDetail, subject: PairSubject) -> None:
         marked = mark_differences(detail.kalshi.rules, detail.polymarket.rules)
         titles = mark_differences(detail.kalshi.title, detail.polymarket.title)
         with left:
-            show_html(_card(detail.kalshi, titles[0], marked[0]))
+            show_html(text_card(detail.kalshi, titles[0], marked[0]))
         with right:
-            show_html(_card(detail.polymarket, titles[1], marked[1]))
+            show_html(text_card(detail.polymarket, titles[1], marked[1]))
         st.caption("Marked: words the other text does not have.")
     else:
         show_html(theme.empty("A text is missing.", "Wait for the next discovery before deciding."))
     if detail.verdict is not None:
         _show_verdict(detail.verdict)
     _show_decision(detail, subject)
-    if detail.decisions:
-        rows = [
-            [theme.clock(d.decided_at), theme.chip(d.decision), theme.text(d.decided_by), theme.text(d.reason)]
-            for d in detail.decisions
-        ]
-        show_html(theme.table(["When (UTC)", "Decision", "By", "Reason"], rows))
+    show_decisions(detail.decisions)
 
 
 def _verdict_line(detail: PairDetail) -> str:
@@ -130,26 +138,6 @@ def _verdict_line(detail: PairDetail) -> str:
         f"<p style='margin:.2rem 0 .6rem'>{theme.chip(pair.state)} &nbsp;{theme.chip(verdict.relation, 'info')} &nbsp;"
         f"{theme.chip(verdict.polarity or 'no polarity', 'mute')} &nbsp;confidence <b>{verdict.confidence:.2f}</b> by "
         f"{theme.text(judge)}, {theme.since(verdict.judged_at)}</p>"
-    )
-
-
-def _card(market: MarketText, title: str, rules: str) -> str:
-    colour = theme.VENUE_COLOURS.get(market.venue, theme.MUTED)
-    closes = "–" if market.close_time is None else f"{market.close_time:%d %b %Y %H:%M} UTC"
-    meta = " · ".join(
-        part
-        for part in (
-            theme.text(market.event_title) if market.event_title else "",
-            f"closes {closes}",
-            f"YES means: {theme.text(market.yes_means)}" if market.yes_means else "",
-            theme.text(market.market_id),
-        )
-        if part
-    )
-    return (
-        f'<div class="cb-card" style="--cb-venue:{colour}"><div class="cb-venue">'
-        f'{theme.text(theme.VENUE_NAMES[market.venue])}</div><div class="cb-title">{title}</div>'
-        f'<div class="cb-meta">{meta}</div><div class="cb-rules">{rules or "This venue states no rules."}</div></div>'
     )
 
 
@@ -177,14 +165,14 @@ def _difference_row(entry: Any) -> list[str]:
     return [theme.text(clause), theme.text(a), theme.text(b), weight]
 
 
-def _show_decision(detail: PairDetail, subject: PairSubject) -> None:
+def _show_decision(detail: PairDetail, subject: GroupStateRow) -> None:
     pair = detail.pair
     st.subheader("Decide", anchor=False)
     show_outcome("pair")
     name = person()
     st.text_input("Reason", key=f"reason-{pair.pair_id}", max_chars=1000, placeholder="Why, in a few words")
     columns = st.columns([1, 1, 1, 4])
-    for column, (decision, label, icon, done) in zip(columns, _ACTS, strict=False):
+    for column, (decision, label, icon, done) in zip(columns, DECISIONS, strict=False):
         column.button(
             label,
             icon=icon,
@@ -198,17 +186,22 @@ def _show_decision(detail: PairDetail, subject: PairSubject) -> None:
         )
 
 
-def _decide(detail: PairDetail, subject: PairSubject, decision: PairDecision, done: str) -> None:
+def _decide(detail: PairDetail, subject: GroupStateRow, decision: GroupDecision, done: str) -> None:
     """Decide on the pair that was on the screen, bound to the texts that were."""
     pair = detail.pair
-    texts = [market.text_hash for market in (detail.kalshi, detail.polymarket) if market is not None]
+    hashes = {
+        f"kalshi:{pair.kalshi_market_id}": detail.kalshi.text_hash if detail.kalshi else pair.kalshi_text_hash,
+        f"polymarket:{pair.polymarket_market_id}": (
+            detail.polymarket.text_hash if detail.polymarket else pair.polymarket_text_hash
+        ),
+    }
     act_on_click(
         "pair",
-        decide_pair,
-        pair.pair_id,
+        decide_group,
+        pair_group_id(pair.pair_id),
         decision,
         reason=str(st.session_state.get(f"reason-{pair.pair_id}", "")),
-        seen_hashes=(texts[0], texts[1]) if len(texts) == 2 else (pair.kalshi_text_hash, pair.polymarket_text_hash),
+        seen_hashes=hashes,
         seen=subject.seen,
         done=f"Pair {pair.pair_id}: {done}",
     )

@@ -10,18 +10,21 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import psycopg
 
+from orchestration.execution.edge_monitor.own_orders import load_own_orders
 from orchestration.execution.edge_monitor.watchlist import WatchedBundle, Watchlist, WatchlistLoader
 from orchestration.opportunities.edges import Edge, Offer, may_earn, walk
+from orchestration.opportunities.episodes import Episode, Level, OwnOrder, Waits, taken_of, unseen_e6, without
 from orchestration.opportunities.returns import annualised_return, days_between
 from streams.logs import get_logger
 from streams.market.book import Book
-from streams.market.events import Quote
+from streams.market.events import Levels, Quote
 from streams.market.identity import MarketRef, Outcome, market_key
 from streams.market.trading import SignalLeg
 from streams.market.units import CASH_SCALE, PRICE_SCALE
@@ -36,6 +39,7 @@ SignalKey = tuple[str, str]
 DEPTH = 12
 _BUDGET_NS = 15_000_000
 _RELOAD_S = 3.0
+_ORDERS_S = 0.25
 _UPDATE_NS = 1_000_000_000
 _CONFIRM_NS = 5_000_000_000
 _QUEUE_SIZE = 2_000
@@ -46,11 +50,10 @@ _PAUSE_S = 1.0
 class _Running:
     """An opportunity above the entry level (waiting) or an open signal."""
 
-    since_ns: int
+    episode: Episode
     open_edge: Decimal
     peak: Decimal
     is_tradable: bool
-    is_open: bool = False
     written_edge: Decimal = Decimal(0)
     updated_ns: int = 0
 
@@ -82,17 +85,24 @@ class EdgeMonitor:
         self._exit = settings.signal_exit_edge_usd
         self._exit_e4 = int(settings.signal_exit_edge_usd * PRICE_SCALE)
         self._least_profit_e6 = int(settings.signal_min_profit_usd * CASH_SCALE)
-        self._hold_ns = settings.signal_min_duration_ms * 1_000_000
+        self._waits = Waits(
+            settings.signal_min_duration_ms * 1_000_000,
+            settings.signal_disarm_ms * 1_000_000,
+            settings.feed_lag_max_ms * 1_000_000,
+        )
         self._watchlist = Watchlist()
         self._next_watchlist: Watchlist | None = None
         self._must_begin_anew = False
         self._books: dict[str, Book] = {}
+        self._quoted_ns: dict[str, int] = {}
+        self._orders: Sequence[OwnOrder] = ()
+        self._next_orders: Mapping[SignalKey, Sequence[OwnOrder]] | None = None
         self._dirty: dict[SignalKey, None] = {}
         self._running: dict[SignalKey, _Running] = {}
         self.evaluations = 0
         self.walks = 0
         self.dropped = 0
-        self._writer = _Writer(dsn, shard, settings.venues, self)
+        self._writer = _Writer(dsn, shard, settings, self)
         self._writer.start()
 
     # -- the recorder's thread -----------------------------------------------------------------------------------------
@@ -106,18 +116,22 @@ class EdgeMonitor:
         """Keep which book is the market's and mark what it touches."""
         market = market_key(quote.venue, quote.market_id)
         if quote.is_live:
-            self._books[market] = book
+            self._books[market], self._quoted_ns[market] = book, quote.received_ns
         else:
             self._books.pop(market, None)
+            self._quoted_ns.pop(market, None)
         for key in self._watchlist.by_market.get(market, ()):
             self._dirty[key] = None
 
     def on_tick(self, now_ns: int) -> None:
         """Evaluate what is marked, and what waits or is open, within the budget."""
         self._take_watchlist()
+        self._take_orders()
         for key, running in self._running.items():
-            # The edge of an open signal moves with quotes alone; one that waits must hold at every evaluation.
-            if not running.is_open or now_ns - running.updated_ns >= _UPDATE_NS:
+            # The edge of an open signal moves with quotes alone; one that waits, or whose edge is gone for a moment,
+            # is looked at each time.
+            is_quiet = running.episode.is_open and running.episode.below_ns is None
+            if not is_quiet or now_ns - running.updated_ns >= _UPDATE_NS:
                 self._dirty[key] = None
         end = time.perf_counter_ns() + _BUDGET_NS
         while self._dirty and time.perf_counter_ns() < end:
@@ -140,6 +154,10 @@ class EdgeMonitor:
         """Hand over a new watchlist from another thread; the next tick takes it."""
         self._next_watchlist = watchlist
 
+    def replace_orders(self, orders: Mapping[SignalKey, Sequence[OwnOrder]]) -> None:
+        """Hand over our orders on the open signals, from another thread; the next tick takes them."""
+        self._next_orders = orders
+
     def begin_anew(self) -> None:
         """Forget what is open, from another thread: its rows were closed. The next tick does it."""
         self._must_begin_anew = True
@@ -157,56 +175,85 @@ class EdgeMonitor:
                 self._dirty[key] = None
         self._watchlist = watchlist
 
+    def _take_orders(self) -> None:
+        found, self._next_orders = self._next_orders, None
+        if found is None:
+            return
+        self._orders = [order for orders in found.values() for order in orders]
+        for key, orders in found.items():
+            running = self._running.get(key)
+            if running is not None and running.episode.is_open:
+                running.episode.taken, running.episode.last_fill_ns = taken_of(orders)
+                self._dirty[key] = None
+
     def _evaluate(self, watched: WatchedBundle, now_ns: int) -> None:
-        key = watched.key
         self.evaluations += 1
         tops = []
         top = payoff = watched.bundle.payoff_e4
         for (market, outcome), rules in zip(watched.bundle.legs, watched.rules, strict=True):
             book = self._books.get(market)
             if book is None or book.is_crossed:
-                self._end(key, now_ns, "stale", None)
+                self._see(watched, "unknown", None, None, now_ns)
                 return
             price, size = _best(book, outcome)
             top -= price
             tops.append((price, size, rules.fees))
         if top <= self._exit_e4:
-            self._end(key, now_ns, "edge_below_exit", Decimal(top).scaleb(-4))
+            self._see(watched, "below", None, Decimal(top).scaleb(-4), now_ns)
             return
         edge = self._walk(watched) if may_earn(tops, payoff, self._exit_e4) else None
         if edge is None or edge.best_edge_usd < self._exit:
-            self._end(key, now_ns, "edge_below_exit", None if edge is None else edge.best_edge_usd)
+            self._see(watched, "below", None, None if edge is None else edge.best_edge_usd, now_ns)
             return
-        self._note(watched, edge, now_ns)
+        is_enough = edge.best_edge_usd >= self._entry and edge.profit_e6 >= self._least_profit_e6
+        self._see(watched, "entry" if is_enough else "held", edge, edge.best_edge_usd, now_ns)
 
     def _walk(self, watched: WatchedBundle) -> Edge | None:
         self.walks += 1
         offers = []
         for (market, outcome), rules in zip(watched.bundle.legs, watched.rules, strict=True):
-            levels = self._books[market].offers(outcome)[:DEPTH]
+            levels: Levels = self._books[market].offers(outcome)[:DEPTH]
+            if self._orders:
+                shown = self._quoted_ns.get(market, 0) - self._waits.lag_ns
+                levels = without(levels, unseen_e6(self._orders, market, outcome, shown))
             offers.append(Offer("", levels, rules.fees, rules.size_step_e6, rules.min_size_e6, rules.min_notional_e6))
         return walk(offers, watched.bundle.payoff_e4, threshold_e4=self._exit_e4)
 
-    def _note(self, watched: WatchedBundle, edge: Edge, now_ns: int) -> None:
-        """Follow an edge above the exit level: start waiting, open after the least time, keep the peak."""
-        key, usd = watched.key, edge.best_edge_usd
+    def _see(
+        self, watched: WatchedBundle, level: Level, edge: Edge | None, edge_usd: Decimal | None, now_ns: int
+    ) -> None:
+        """Let the episode of a bundle take in its edge, and write what follows; an edge that is enough begins one."""
+        key = watched.key
         running = self._running.get(key)
-        is_enough = usd >= self._entry and edge.profit_e6 >= self._least_profit_e6
         if running is None:
-            if is_enough:
-                self._running[key] = _Running(now_ns, usd, usd, watched.is_tradable)
+            if level == "entry" and edge is not None:
+                usd = edge.best_edge_usd
+                self._running[key] = _Running(Episode(now_ns), usd, usd, watched.is_tradable)
             return
         if running.is_tradable != watched.is_tradable:
-            # A decision on the pair begins a new signal, which may be traded or not from its start.
-            self._end(key, now_ns, "decision_changed", usd)
+            # A decision on the group begins a new signal, which may be traded or not from its start.
+            self._end(key, now_ns, "decision_changed", edge_usd)
             return
-        if not running.is_open:
-            if not is_enough:
-                del self._running[key]
-            elif now_ns - running.since_ns >= self._hold_ns:
-                running.is_open, running.open_edge, running.peak = True, usd, usd
-                self._write_edge("open", watched, edge, now_ns)
-            return
+        quoted = [self._quoted_ns.get(market, 0) for market, _ in watched.bundle.legs]
+        episode = running.episode
+        step = episode.see(level, now_ns, quoted, self._waits)
+        if step == "close":
+            reason = "stale" if level == "unknown" else "edge_below_exit"
+            self._end(key, episode.below_ns or now_ns, reason, edge_usd)
+        elif step == "taken":
+            self._end(key, now_ns, "taken", edge_usd)
+        elif step == "dip" and edge_usd is not None:
+            running.updated_ns, running.written_edge = now_ns, edge_usd
+            self._put(_Write("update", key, _time(now_ns), edge_usd))
+        elif step == "open" and edge is not None:
+            running.open_edge = running.peak = edge.best_edge_usd
+            self._write_edge("open", watched, edge, now_ns)
+        elif step == "held" and edge is not None:
+            self._follow(watched, running, edge, now_ns)
+
+    def _follow(self, watched: WatchedBundle, running: _Running, edge: Edge, now_ns: int) -> None:
+        """Keep the peak of an open signal and its present edge."""
+        usd = edge.best_edge_usd
         if usd > running.peak:
             running.peak = usd
             self._write_edge("peak", watched, edge, now_ns)
@@ -221,7 +268,7 @@ class EdgeMonitor:
 
     def _end(self, key: SignalKey, now_ns: int, reason: str, edge_usd: Decimal | None) -> None:
         running = self._running.pop(key, None)
-        if running is not None and running.is_open:
+        if running is not None and running.episode.is_open:
             self._put(_Write("close", key, _time(now_ns), edge_usd, None, reason))
 
     def _put(self, write: _Write) -> None:
@@ -235,12 +282,12 @@ class EdgeMonitor:
 class _Writer(threading.Thread):
     """Owns the connection: loads groups every few seconds and writes signals in order."""
 
-    def __init__(self, dsn: str, shard: int, environment: str, monitor: EdgeMonitor) -> None:
+    def __init__(self, dsn: str, shard: int, settings: Settings, monitor: EdgeMonitor) -> None:
         super().__init__(name="edge-monitor-writer", daemon=True)
         self.queue: queue.Queue[_Write | None] = queue.Queue(_QUEUE_SIZE)
-        self._dsn, self._shard, self._environment = dsn, shard, environment
+        self._dsn, self._shard, self._environment = dsn, shard, settings.venues
         self._monitor = monitor
-        self._loader = WatchlistLoader()
+        self._loader = WatchlistLoader(needs_approval=settings.needs_approval)
         self._ids: dict[SignalKey, int] = {}
         self._log = get_logger()
 
@@ -270,13 +317,16 @@ class _Writer(threading.Thread):
                 time.sleep(_PAUSE_S)
 
     def _work(self, connection: Connection) -> bool:
-        reload_at = 0.0
+        reload_at = orders_at = 0.0
         while True:
             if time.monotonic() >= reload_at:
                 self._monitor.replace_watchlist(self._loader.load(connection))
                 reload_at = time.monotonic() + _RELOAD_S
+            if time.monotonic() >= orders_at:
+                self._monitor.replace_orders(load_own_orders(connection, self._ids))
+                orders_at = time.monotonic() + _ORDERS_S
             try:
-                write = self.queue.get(timeout=max(0.01, reload_at - time.monotonic()))
+                write = self.queue.get(timeout=max(0.01, min(reload_at, orders_at) - time.monotonic()))
             except queue.Empty:
                 continue
             if write is None:

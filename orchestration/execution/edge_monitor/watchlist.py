@@ -54,7 +54,8 @@ class Watchlist:
 class WatchlistLoader:
     """Builds watchlists from Postgres; bundles of a group that did not change are kept from the last time."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, needs_approval: bool) -> None:
+        self._needs_approval = needs_approval
         self._bundles: dict[str, tuple[str, list[Bundle]]] = {}
         self._rules: dict[str, tuple[str, Rules | None]] = {}
 
@@ -79,7 +80,7 @@ class WatchlistLoader:
     def _watch(self, group: MarketGroup, markets: Mapping[str, MarketInfo]) -> list[WatchedBundle]:
         if len(group.markets) > MAX_GROUP_MARKETS:
             return []
-        is_tradable = group.is_tradable and (not group.is_pair or group.pair_state == "approved")
+        is_tradable = group.is_tradable and group.is_allowed(needs_approval=self._needs_approval)
         result: list[WatchedBundle] = []
         for bundle in self._bundles_of(group):
             if not all(key in markets and markets[key].status == "open" for key, _ in bundle.legs):

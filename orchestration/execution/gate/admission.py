@@ -126,9 +126,10 @@ def read_facts(connection: Connection, context: TradingContext, asked: Asked, no
             connection, mode, {market.venue for market in markets}, switch_in_force(connection, settings.home_dir)
         ),
         is_tradable=group.is_tradable and group.ended_at is None and all(market.status == "open" for market in markets),
-        is_pair=group.is_pair,
-        pair_state=group.pair_state,
-        has_text_changed=has_changed_text(connection, group) if group.is_pair else None,
+        is_pair=group.kind == "pair",
+        needs_approval=settings.needs_approval,
+        decision_state=group.decision_state,
+        has_text_changed=has_changed_text(connection, group) if group.kind == "pair" else None,
         is_signal_open=is_watched,
         has_leases=asked.has_leases,
         is_within_life=asked.is_within_life,

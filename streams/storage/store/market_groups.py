@@ -28,7 +28,8 @@ WHERE (g.title, g.markets, g.outcomes, g.is_tradable, g.reason, g.resolves_at, g
 """
 
 
-_GROUP_COLUMNS = "g.group_id, g.kind, g.markets, g.outcomes, g.is_tradable, g.ended_at, p.state AS pair_state"
+_GROUP_COLUMNS = """g.group_id, g.kind, g.markets, g.outcomes, g.is_tradable, g.ended_at,
+    CASE g.kind WHEN 'pair' THEN p.state ELSE s.state END AS decision_state"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,7 @@ def load_groups(connection: Connection) -> list[MarketGroup]:
                    jsonb_path_query_first(g.markets, '$[*] ? (@.venue == "kalshi").market_id') #>> '{{}}'
                AND p.polymarket_market_id =
                    jsonb_path_query_first(g.markets, '$[*] ? (@.venue == "polymarket").market_id') #>> '{{}}'
+           LEFT JOIN trading.group_states AS s ON g.kind <> 'pair' AND s.kind <> 'pair' AND s.group_id = g.group_id
            WHERE g.ended_at IS NULL ORDER BY g.group_id""",
     )
 
@@ -93,18 +95,27 @@ def load_group(connection: Connection, group_id: str) -> MarketGroup | None:
                AND g.markets @> jsonb_build_array(
                    jsonb_build_object('venue', 'kalshi', 'market_id', p.kalshi_market_id),
                    jsonb_build_object('venue', 'polymarket', 'market_id', p.polymarket_market_id))
+           LEFT JOIN trading.group_states AS s ON g.kind <> 'pair' AND s.kind <> 'pair' AND s.group_id = g.group_id
            WHERE g.group_id = %s LIMIT 1""",
         (group_id,),
     )
 
 
-def count_tradable_without_approval(connection: Connection) -> int:
-    """Return how many pair groups may be traded though their pair is not approved as it is now."""
+def count_tradable_without_approval(connection: Connection, *, needs_approval: bool) -> int:
+    """Return how many pair groups may be traded though their pair is not approved as it is now.
+
+    Args:
+        connection: To the warehouse.
+        needs_approval: False where what the judge proposes is traded without one: on paper, outside of the sandbox.
+    """
+    states = ["approved"] if needs_approval else ["approved", "proposed"]
     return fetch_int(
         connection,
         """SELECT count(*) FROM trading.groups AS g
            LEFT JOIN trading.pair_states AS p ON g.group_id = 'pair:' || p.pair_id
-           WHERE g.kind = 'pair' AND g.is_tradable AND g.ended_at IS NULL AND p.state IS DISTINCT FROM 'approved'""",
+           WHERE g.kind = 'pair' AND g.is_tradable AND g.ended_at IS NULL
+             AND (p.state IS NULL OR p.state <> ALL(%s))""",
+        (states,),
     )
 
 

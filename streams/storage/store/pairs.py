@@ -1,11 +1,10 @@
-"""Candidates, verdicts, pairs and what is decided on them, bound to the texts and the environment it was decided on.
+"""Candidates, verdicts and pairs; pairs that the sandbox approves by itself.
 
-Automatic approvals are signed `sandbox`; what people decide comes from `app.operator_actions`.
+What people decide on them is a decision on a group: `streams.storage.store.decisions.group_decisions`.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,8 +17,6 @@ from streams.market.documents import JsonDocument
 from streams.market.identity import Environment
 from streams.market.trading import PairState
 from streams.storage.database import Connection, fetch_all, fetch_int, fetch_one
-
-PairDecision = Literal["approve", "reject", "pause"]
 
 _SAVE_CANDIDATE = """
 INSERT INTO trading.pair_candidates (kalshi_market_id, polymarket_market_id, rank, score, reasons, kalshi_text_hash,
@@ -67,14 +64,15 @@ WHERE k.market_id = p.kalshi_market_id AND m.market_id = p.polymarket_market_id
     AND (p.kalshi_text_hash, p.polymarket_text_hash) IS DISTINCT FROM (k.text_hash, m.text_hash)
 """
 _AUTO_DECIDE = """
-INSERT INTO trading.pair_decisions (pair_id, decision, decided_by, reason, kalshi_text_hash, polymarket_text_hash,
-    environment)
-SELECT p.pair_id, %(decision)s, 'sandbox', %(reason)s, p.kalshi_text_hash, p.polymarket_text_hash, p.environment
+INSERT INTO trading.group_decisions (group_id, kind, decision, decided_by, reason, market_hashes, terms, environment,
+    decided_at)
+SELECT 'pair:' || p.pair_id, 'pair', %(decision)s, 'sandbox', %(reason)s, p.market_hashes, p.terms, p.environment,
+    %(at)s
 FROM trading.pair_states AS p
 JOIN (SELECT * FROM ({last}) AS l) AS v
     ON v.kalshi_market_id = p.kalshi_market_id AND v.polymarket_market_id = p.polymarket_market_id
 WHERE p.environment = 'sandbox' AND {condition}
-RETURNING pair_id
+RETURNING group_id
 """
 _SELECT_STATES = """
 SELECT p.pair_id, p.state, p.kalshi_market_id, p.polymarket_market_id, k.title AS kalshi_title,
@@ -252,7 +250,7 @@ def propose_pairs(connection: Connection, environment: Environment) -> tuple[int
     return new, len(rows) - new
 
 
-def approve_in_sandbox(connection: Connection, threshold: Decimal) -> tuple[int, int]:
+def approve_in_sandbox(connection: Connection, threshold: Decimal, at: datetime) -> tuple[int, int]:
     """Approve undecided sandbox pairs whose verdict reaches the threshold and take back what no longer does.
 
     A pair a person has decided on is never touched. Returns (approved, taken back).
@@ -270,10 +268,11 @@ def approve_in_sandbox(connection: Connection, threshold: Decimal) -> tuple[int,
     )
     with connection.transaction():
         approved = connection.execute(
-            approve, {"decision": "approve", "reason": "verdict above the threshold", "threshold": threshold}
+            approve, {"decision": "approve", "reason": "verdict above the threshold", "threshold": threshold, "at": at}
         ).fetchall()
         retracted = connection.execute(
-            retract, {"decision": "pause", "reason": "the last verdict does not bear it", "threshold": threshold}
+            retract,
+            {"decision": "pause", "reason": "the last verdict does not bear it", "threshold": threshold, "at": at},
         ).fetchall()
     return len(approved), len(retracted)
 
@@ -306,112 +305,6 @@ def count_pairs_by_state(connection: Connection) -> dict[PairState, int]:
         "SELECT state, count(*) AS n FROM trading.pair_states GROUP BY state ORDER BY state"
     ).fetchall()
     return {row["state"]: row["n"] for row in rows}
-
-
-# -- decisions of people -----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class DecisionRow:
-    """A row of `trading.pair_decisions`, made by a person or by the sandbox's rule."""
-
-    decision: str
-    decided_by: str
-    reason: str
-    environment: str
-    decided_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class NewDecision:
-    """What a person decides on a pair. `seen_hashes`: texts that were read (Kalshi, Polymarket); None: as they are."""
-
-    pair_id: str
-    decision: PairDecision
-    decided_by: str
-    reason: str
-    seen_hashes: tuple[str, str] | None
-
-
-@dataclass(frozen=True, slots=True)
-class PairSubject:
-    """A pair as a decision is made on it: what it says, the texts it stands on, and the last decision."""
-
-    pair_id: str
-    state: PairState
-    relation: str
-    polarity: str
-    kalshi_text_hash: str
-    polymarket_text_hash: str
-    environment: str
-    decision_id: int | None
-    decision: str | None
-    decided_by: str | None
-
-    @property
-    def seen(self) -> str:
-        """A short text that stays the same while nothing a decision depends on has changed."""
-        facts = (self.pair_id, self.state, self.relation, self.polarity, self.kalshi_text_hash,
-                 self.polymarket_text_hash, self.environment, str(self.decision_id))  # fmt: skip
-        return hashlib.sha256("|".join(facts).encode()).hexdigest()[:16]
-
-    @property
-    def words(self) -> str:
-        """What it is now, in one clause."""
-        by = f" by {self.decided_by}" if self.decided_by else ""
-        return f"pair {self.pair_id} is {self.state}{by}, {self.relation}, {self.polarity}"
-
-    def is_decided(self, decision: PairDecision, who: str) -> bool:
-        """Whether this decision of this person is the last one and still stands on the texts."""
-        return self.state != "lapsed" and (self.decision, self.decided_by) == (decision, who)
-
-
-def find_subject(connection: Connection, pair_id: str) -> PairSubject | None:
-    """Return a pair as a decision is made on it; None where there is none of that id."""
-    return fetch_one(
-        connection,
-        PairSubject,
-        """SELECT p.pair_id, p.state, p.relation, p.polarity, p.kalshi_text_hash, p.polymarket_text_hash, p.environment,
-               p.decision_id, d.decision, p.decided_by
-           FROM trading.pair_states AS p LEFT JOIN trading.pair_decisions AS d ON d.decision_id = p.decision_id
-           WHERE p.pair_id = %s""",
-        (pair_id,),
-    )
-
-
-def write_decision(connection: Connection, new: NewDecision) -> int | None:
-    """Write a decision and return its id; None when there is no such pair, or its texts are others by now."""
-    row = connection.execute(
-        """
-        INSERT INTO trading.pair_decisions (pair_id, decision, decided_by, reason, kalshi_text_hash,
-            polymarket_text_hash, environment)
-        SELECT pair_id, %(decision)s, %(who)s, %(reason)s, kalshi_text_hash, polymarket_text_hash,
-            (SELECT environment FROM trading.environment_stamp)
-        FROM trading.pairs
-        WHERE pair_id = %(pair_id)s AND (%(seen)s::text[] IS NULL
-            OR ARRAY[kalshi_text_hash, polymarket_text_hash] = %(seen)s::text[])
-        RETURNING decision_id
-        """,
-        {
-            "pair_id": new.pair_id,
-            "decision": new.decision,
-            "who": new.decided_by,
-            "reason": new.reason,
-            "seen": None if new.seen_hashes is None else list(new.seen_hashes),
-        },
-    ).fetchone()
-    return None if row is None else int(row["decision_id"])
-
-
-def list_decisions(connection: Connection, pair_id: str, limit: int = 50) -> list[DecisionRow]:
-    """Return the last decisions on a pair, newest first."""
-    return fetch_all(
-        connection,
-        DecisionRow,
-        """SELECT decision, decided_by, reason, environment, decided_at FROM trading.pair_decisions
-           WHERE pair_id = %s ORDER BY decision_id DESC LIMIT %s""",
-        (pair_id, limit),
-    )
 
 
 def has_pair(connection: Connection, pair_id: str) -> bool:

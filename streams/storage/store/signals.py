@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -39,6 +40,25 @@ class ActionableSignal:
 
     signal_id: int
     group_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignalOrder:
+    """An order of an execution of a signal; an execution without one has a row of its own, without a venue.
+
+    `size_e6` is what its intent asks for; `state` None where it is not an order yet.
+    """
+
+    signal_id: int
+    execution_state: str
+    venue: str | None
+    market_id: str | None
+    outcome: str | None
+    action: str | None
+    size_e6: int
+    filled_e6: int
+    state: str | None
+    last_fill_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +198,8 @@ def load_actionable(
 ) -> list[ActionableSignal]:
     """Return open, tradable signals worth trading, the most profitable first.
 
-    Not: signals with an execution that bought something, is under way or was flattened by a person, with
-    `max_attempts` executions, or that were tried or refused less than `retry_after_s` ago, or opened less than
+    Not: signals with an execution that bought something (unwound or not), is under way or was flattened by a person,
+    with `max_attempts` executions, or that were tried or refused less than `retry_after_s` ago, or opened less than
     `least_age_s` ago.
     """
     return fetch_all(
@@ -190,12 +210,34 @@ def load_actionable(
              AND s.opened_at <= now() - make_interval(secs => %(age)s)
              AND NOT EXISTS (SELECT 1 FROM trading.executions AS e WHERE e.signal_id = s.signal_id
                  AND (e.state <> 'FLAT' OR e.detail ? 'flatten'
+                     OR EXISTS (SELECT 1 FROM trading.intents AS i JOIN trading.orders AS o USING (intent_id)
+                         JOIN trading.fills AS f USING (order_id) WHERE i.execution_id = e.execution_id)
                      OR e.started_at > now() - make_interval(secs => %(retry)s)))
              AND (SELECT count(*) FROM trading.executions AS e WHERE e.signal_id = s.signal_id) < %(attempts)s
              AND NOT EXISTS (SELECT 1 FROM trading.refusals AS r WHERE r.signal_id = s.signal_id
                  AND r.refused_at > now() - make_interval(secs => %(retry)s))
            ORDER BY s.profit_e6 DESC, s.signal_id LIMIT %(limit)s""",
         {"retry": retry_after_s, "attempts": max_attempts, "limit": limit, "age": least_age_s},
+    )
+
+
+def load_signal_orders(connection: Connection, signal_ids: Sequence[int]) -> list[SignalOrder]:
+    """Return the orders of all executions of some signals, with when the last fill of each was."""
+    return fetch_all(
+        connection,
+        SignalOrder,
+        """SELECT e.signal_id, e.state AS execution_state, i.venue, i.market_id, i.outcome, i.action,
+               coalesce(i.size_e6, 0) AS size_e6, coalesce(f.contracts_e6, 0)::bigint AS filled_e6, o.state,
+               f.last_fill_at
+           FROM trading.executions AS e
+           LEFT JOIN trading.intents AS i USING (execution_id)
+           LEFT JOIN trading.orders AS o USING (intent_id)
+           LEFT JOIN LATERAL (
+               SELECT sum(x.contracts_e6) AS contracts_e6, max(x.filled_at) AS last_fill_at FROM trading.fills AS x
+               WHERE x.order_id = o.order_id AND x.state <> 'failed'
+           ) AS f ON true
+           WHERE e.signal_id = ANY(%s)""",
+        (list(signal_ids),),
     )
 
 
@@ -263,17 +305,18 @@ def refuse_untradable(connection: Connection, environment: str) -> int:
     """Refuse, once each, the open signals whose market group may not be traded, saying why; returns how many."""
     cursor = connection.execute(
         """INSERT INTO trading.refusals (signal_id, reason, detail, environment)
-           SELECT s.signal_id,
-               CASE WHEN g.kind <> 'pair' THEN %(no)s WHEN p.state = 'lapsed' THEN %(lapsed)s
-                    ELSE %(pair)s END,
-               coalesce(nullif(g.reason, ''), p.state, g.kind), %(environment)s
-           FROM trading.signals AS s JOIN trading.groups AS g USING (group_id)
+           SELECT o.signal_id,
+               CASE WHEN g.kind <> 'pair' AND s.is_tradable IS NOT TRUE THEN %(no)s
+                    WHEN coalesce(p.state, s.state) = 'lapsed' THEN %(lapsed)s ELSE %(pair)s END,
+               coalesce(nullif(g.reason, ''), p.state, s.state, g.kind), %(environment)s
+           FROM trading.signals AS o JOIN trading.groups AS g USING (group_id)
            LEFT JOIN trading.pair_states AS p ON g.kind = 'pair'
                AND g.markets @> jsonb_build_array(
                    jsonb_build_object('venue', 'kalshi', 'market_id', p.kalshi_market_id),
                    jsonb_build_object('venue', 'polymarket', 'market_id', p.polymarket_market_id))
-           WHERE s.closed_at IS NULL AND NOT s.is_tradable
-             AND NOT EXISTS (SELECT 1 FROM trading.refusals AS r WHERE r.signal_id = s.signal_id)""",
+           LEFT JOIN trading.group_states AS s ON g.kind <> 'pair' AND s.kind <> 'pair' AND s.group_id = g.group_id
+           WHERE o.closed_at IS NULL AND NOT o.is_tradable
+             AND NOT EXISTS (SELECT 1 FROM trading.refusals AS r WHERE r.signal_id = o.signal_id)""",
         {
             "no": RefusalReason.NOT_TRADABLE,
             "lapsed": RefusalReason.LAPSED,

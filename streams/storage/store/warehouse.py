@@ -156,9 +156,10 @@ def trading_pulse(connection: Connection, stuck_after_s: float) -> TradingPulse:
                (SELECT send_error FROM unsent WHERE send_error <> '' ORDER BY alert_id DESC LIMIT 1) AS send_error,
                ARRAY(SELECT name FROM trading.leases WHERE released_at IS NULL
                    AND expires_at < clock_timestamp() - interval '1 minute' ORDER BY name LIMIT 5) AS expired_leases,
-               ARRAY(SELECT p.pair_id FROM trading.pair_states AS p JOIN trading.pair_decisions AS d USING (decision_id)
-                   WHERE p.state = 'paused' AND (d.kalshi_text_hash, d.polymarket_text_hash)
-                       IS DISTINCT FROM (p.kalshi_text_hash, p.polymarket_text_hash)
+               ARRAY(SELECT p.pair_id
+                   FROM trading.pair_states AS p JOIN trading.group_decisions AS d USING (decision_id)
+                   WHERE p.state = 'paused' AND (d.market_hashes, d.terms)
+                       IS DISTINCT FROM (p.market_hashes, p.terms)
                    ORDER BY p.pair_id LIMIT 5) AS changed_pairs,
                (SELECT coalesce(sum(cost_usd), 0)::float8 FROM trading.judge_answers
                    WHERE answered_at >= date_trunc('day', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC')

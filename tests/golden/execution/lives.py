@@ -122,8 +122,10 @@ async def refused(life: Life) -> None:
         life.limit(name, value)
         await life.trade()
     life.execute("UPDATE raw.market_versions SET close_time = now() + interval '2 seconds'")
+    life.decide("approve")
     await life.trade()
     life.execute("UPDATE raw.market_versions SET close_time = NULL")
+    life.decide("approve")
     life.execute(
         """INSERT INTO trading.leases (name, holder, epoch, acquired_at, heartbeat_at, expires_at)
            VALUES ('market:kalshi:KXTEST-1', 'other', 7, now(), now(), now() + interval '1 hour')

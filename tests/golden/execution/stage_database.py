@@ -51,7 +51,7 @@ Faults = Mapping[str, Mapping[str, Sequence[int]]]
 """Venue -> fault -> numbers of the orders, from 1, at which it happens."""
 
 TRADING = {
-    "pair_decisions": "decision_id",
+    "group_decisions": "decision_id",
     "watch_list": "venue, market_id",
     "signals": "signal_id",
     "signal_legs": "signal_id, leg_no",
@@ -83,7 +83,13 @@ RAW = {
 }
 _OWN_NUMBERS = ("decision_id", "event_id", "refusal_id", "fill_id", "entry_id", "balance_id", "alert_id", "coverage_id")
 """Numbers that nothing refers to: an insert that wrote nothing may take one, so they are counted anew."""
-_VARY = {"exposure_e6_s": "<exposure>", "holder": "<holder>", "annualised_return": "<return>", "path": "<path>"}
+_VARY = {
+    "closes_at": "<time>",
+    "exposure_e6_s": "<exposure>",
+    "holder": "<holder>",
+    "annualised_return": "<return>",
+    "path": "<path>",
+}
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d(?::?\d\d)?)?")
 
@@ -202,7 +208,7 @@ class Life:
     def decide(self, decision: Any, text_hash: str | None = None) -> None:
         """Decide on the pair; with a text hash, on other texts than there are."""
         if text_hash is None:
-            acts.decide_pair(self.connection, "p1", decision, who="mara", reason="a test")
+            acts.decide_group(self.connection, "pair:p1", decision, who="mara", reason="a test")
         else:
             approve(self.connection, decision, text_hash)
 

@@ -26,7 +26,8 @@ def gate_facts(facts: Plain) -> GateFacts:
     ago, closes, limits, used = (
         facts[name] for name in ("last_execution_s_ago", "closes_in_s", "limits_e6", "used_e6")
     )
-    as_they_are = ("switch", "is_tradable", "is_pair", "pair_state", "has_text_changed", "is_signal_open", "has_leases",
+    as_they_are = ("switch", "is_tradable", "is_pair", "needs_approval", "decision_state", "has_text_changed",
+                   "is_signal_open", "has_leases",
                    "is_within_life", "unknown_orders", "day_result_e6", "all_unknown_orders", "orders_last_minute",
                    "hedges_last_minute")  # fmt: skip
     return GateFacts(

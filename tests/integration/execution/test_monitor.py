@@ -12,6 +12,7 @@ from streams.market.events import BookSnapshot, Quote
 from streams.market.identity import Venue
 from streams.settings import Settings
 from streams.storage.database import Connection, connect
+from tests.support.decisions import write_decision
 
 
 def seed_ladder(connection: Connection) -> None:
@@ -38,6 +39,7 @@ def seed_ladder(connection: Connection) -> None:
             Jsonb([[], ["kalshi:KXA-50"], ["kalshi:KXA-50", "kalshi:KXA-60"]]),
         ),
     )
+    write_decision(connection, "ladder")
 
 
 def quote(monitor: EdgeMonitor, market: str, bid: int, ask: int, *, is_live: bool = True) -> None:
@@ -95,3 +97,21 @@ def test_an_edge_that_vanishes_before_the_least_time_opens_nothing(database: str
         finally:
             monitor.close()
         assert connection.execute("SELECT count(*) AS n FROM trading.signals").fetchone() == {"n": 0}
+
+
+def test_a_gap_that_flickers_is_one_signal(database: str) -> None:
+    """0.6 s there, 0.4 s gone, on a clock of the test's own."""
+    with connect(database) as connection:
+        seed_ladder(connection)
+        monitor = EdgeMonitor(Settings(venues="sandbox"), database, 0)
+        try:
+            wait_for(lambda: monitor.watches, monitor)
+            now_ns = time.time_ns()
+            for step in range(600):
+                is_there = step % 10 < 6
+                quote(monitor, "KXA-50", 4_900, 5_000)
+                quote(monitor, "KXA-60", 5_800 if is_there else 4_000, 5_900)
+                monitor.on_tick(now_ns + step * 100_000_000)
+        finally:
+            monitor.close()
+        assert connection.execute("SELECT count(*) AS n FROM trading.signals").fetchone() == {"n": 1}

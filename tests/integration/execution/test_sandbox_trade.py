@@ -47,6 +47,7 @@ from streams.venues.credentials.keystore import ensure_sandbox_credentials
 from streams.venues.factory import kalshi_client, polymarket_client
 from streams.venues.kalshi.types import listings as kalshi_listings
 from streams.venues.polymarket.gamma import listings as gamma_listings
+from tests.support.decisions import write_decision
 from tests.support.ports import free_port
 
 IDS = polymarket_ids("will-it-rain")
@@ -168,10 +169,7 @@ def seed_pair(connection: Connection) -> None:
            VALUES ('p1', %s, %s, 'equivalent', 'aligned', 't', 't', 'sandbox')""",
         (KALSHI.market_id, POLYMARKET.market_id),
     )
-    connection.execute(
-        """INSERT INTO trading.pair_decisions (pair_id, decision, decided_by, kalshi_text_hash, polymarket_text_hash,
-               environment) VALUES ('p1', 'approve', 'tester', 't', 't', 'sandbox')"""
-    )
+    write_decision(connection, "pair:p1")
     connection.execute(
         """INSERT INTO trading.groups (group_id, kind, title, markets, outcomes, is_tradable, environment)
            VALUES ('g1', 'pair', 'Rain', %s, %s, true, 'sandbox')""",

@@ -18,6 +18,8 @@ from streams.market.trading import ExecutionState
 from streams.storage.database import Connection, connect
 from streams.storage.store.market_groups import load_groups
 from streams.storage.store.risk import set_switch
+from streams.storage.store.signals import refuse_untradable
+from tests.support.decisions import write_decision
 from tests.support.fake_venue import (
     KALSHI_MARKET,
     POLYMARKET_MARKET,
@@ -206,6 +208,7 @@ def test_what_is_not_allowed_is_refused_with_its_reason(database: str, change: s
                 )
             elif change == "closing":
                 connection.execute("UPDATE raw.market_versions SET close_time = now() + interval '2 seconds'")
+                approve(connection)
             elif change == "empty_shard":
                 # The account is rich, but not where the market lies.
                 venues[Venue.KALSHI].shards = {0: 10_000_000_000, 2: 0}
@@ -251,9 +254,26 @@ def test_an_execution_left_by_a_killed_run_is_brought_to_its_end(database: str) 
     asyncio.run(main())
 
 
+def test_a_ladder_that_nobody_approved_is_refused_and_an_approved_one_is_traded(database: str) -> None:
+    async def main() -> None:
+        with connect(database) as connection:
+            seed_group(connection, kind="ladder")
+            context, venues = make_context(connection, {}, 1, fake_settings())
+            set_books(venues, random.Random(5))
+            refused = await SignalTrader(connection, context, "run").trade(seed_signal(connection, 1))
+            assert refused.refusal is not None
+            assert (refused.refusal.reason, refused.refusal.detail) == ("pair_not_approved", "proposed")
+            assert refuse_untradable(connection, "sandbox") == 0
+            write_decision(connection, "g1")
+            traded = await SignalTrader(connection, context, "run").trade(seed_signal(connection, 2))
+            assert traded.execution_id is not None
+
+    asyncio.run(main())
+
+
 def test_a_pair_group_knows_the_state_of_its_pair(database: str) -> None:
     with connect(database) as connection:
         seed_group(connection)
-        assert [group.pair_state for group in load_groups(connection)] == ["approved"]
+        assert [group.decision_state for group in load_groups(connection)] == ["approved"]
         approve(connection, "pause")
-        assert [group.pair_state for group in load_groups(connection)] == ["paused"]
+        assert [group.decision_state for group in load_groups(connection)] == ["paused"]

@@ -14,8 +14,9 @@ from streamlit.proto.WidgetStates_pb2 import WidgetState, WidgetStates
 from streamlit.testing.v1 import AppTest
 
 from app.dashboard import theme
-from app.operator_actions import decide_pair
+from app.operator_actions import decide_group
 from streams.storage.database import connect
+from streams.storage.store.decisions.group_decisions import pair_group_id
 from tests.fixtures.seed_warehouse import PAIR_IDS
 from tests.support.dashboard_pages import Pages
 
@@ -262,7 +263,7 @@ def test_a_chosen_pair_stays_chosen_when_the_order_changes_or_it_leaves_the_list
     assert next(box for box in shown.selectbox if box.label == "Pair").value == ids[0]
     with connect(seeded) as connection:
         connection.execute("DELETE FROM analytics.pair_spreads_1m WHERE pair_id = %s", (ids[0],))
-        decide_pair(connection, ids[0], "reject", who="Ada")
+        decide_group(connection, pair_group_id(ids[0]), "reject", who="Ada")
     st.cache_data.clear()
     shown.run()
     assert not shown.exception

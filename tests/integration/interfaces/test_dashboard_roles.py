@@ -21,13 +21,14 @@ from app.doors.roles import CONFIRMED_FOR_S, IDENTITY_HEADER, Identity, Role, to
 from app.operator_actions import set_switch
 from streams.storage.database import connect
 from streams.storage.kill_files import is_kill_on_disk, record_kills
+from streams.storage.store.decisions.group_decisions import pair_group_id
 from tests.fixtures.seed_warehouse import PAIR_IDS
 from tests.support.dashboard_pages import PASSWORD, Pages
 from tests.support.ports import free_port
 
 MAIN = Path(__file__).resolve().parents[3] / "app" / "dashboard" / "main.py"
 PAIR = PAIR_IDS[2]
-_WRITTEN = ("trading.pair_decisions", "trading.switches", "trading.limits", "trading.commands", "trading.watch_list")
+_WRITTEN = ("trading.group_decisions", "trading.switches", "trading.limits", "trading.commands", "trading.watch_list")
 
 
 def _written(dsn: str) -> dict[str, int]:
@@ -110,7 +111,7 @@ def test_a_viewer_can_do_nothing_at_the_level_of_the_acts_either(
     monkeypatch.setattr(st, "session_state", state)
     market = ("kalshi", "KXBTC-26DEC31-150K")
     for function, arguments in (
-        (operator_actions.decide_pair, (PAIR, "approve")),
+        (operator_actions.decide_group, (pair_group_id(PAIR), "approve")),
         (operator_actions.switch_trading, ("kill",)),
         (operator_actions.switch_trading, ("run",)),
         (operator_actions.set_limits, ([("total_usd", 1, 2)],)),
@@ -141,8 +142,8 @@ def test_a_reviewer_decides_on_pairs_and_stops_nothing(pages: Pages, seeded: str
     pages.sign_in("Rhea", Role.REVIEWER)
     pairs = pages.open(seeded, "pairs")
     pairs.button(key=f"reject-{PAIR}").click().run()
-    row = _last(seeded, "trading.pair_decisions", "decision_id")
-    assert (row["pair_id"], row["decision"], row["decided_by"]) == (PAIR, "reject", "Rhea")
+    row = _last(seeded, "trading.group_decisions", "decision_id")
+    assert (row["group_id"], row["decision"], row["decided_by"]) == (f"pair:{PAIR}", "reject", "Rhea")
     risk = pages.open(seeded, "risk")
     assert all(risk.button(key=f"switch-{state}").disabled for state in ("pause", "reduce", "kill"))
     assert "trader" in risk.button(key="switch-kill").help

@@ -15,7 +15,7 @@ from streams.market.identity import Venue
 from streams.market.trading import SwitchState
 from streams.storage.database import Connection, connect
 from streams.storage.store import risk
-from streams.storage.store.pairs import find_subject
+from streams.storage.store.decisions.group_decisions import find_group_state, pair_group_id
 from streams.storage.store.risk import last_switch, load_limits
 from tests.fixtures.seed_warehouse import PAIR_IDS
 
@@ -25,7 +25,7 @@ def _state(connection: Connection, pair_id: str) -> str:
 
 
 def test_an_approval_lapses_when_a_text_changes(connection: Connection) -> None:
-    acts.decide_pair(connection, PAIR_IDS[2], "approve", who="Ada")
+    acts.decide_group(connection, pair_group_id(PAIR_IDS[2]), "approve", who="Ada")
     assert _state(connection, PAIR_IDS[2]) == "approved"
     connection.execute("UPDATE trading.pairs SET kalshi_text_hash = 'other' WHERE pair_id = %s", (PAIR_IDS[2],))
     assert _state(connection, PAIR_IDS[2]) == "lapsed"
@@ -33,13 +33,13 @@ def test_an_approval_lapses_when_a_text_changes(connection: Connection) -> None:
 
 def test_a_decision_on_other_texts_than_were_read_is_refused(connection: Connection) -> None:
     with pytest.raises(acts.TextsChanged):
-        acts.decide_pair(connection, PAIR_IDS[2], "approve", who="Ada", seen_hashes=("a", "b"))
+        acts.decide_group(connection, pair_group_id(PAIR_IDS[2]), "approve", who="Ada", seen_hashes={"kalshi:a": "b"})
     assert _state(connection, PAIR_IDS[2]) == "proposed"
 
 
 def test_an_unknown_pair_is_refused(connection: Connection) -> None:
     with pytest.raises(acts.UnknownSubject):
-        acts.decide_pair(connection, "none", "approve", who="Ada", seen_hashes=("a", "b"))
+        acts.decide_group(connection, pair_group_id("none"), "approve", who="Ada", seen_hashes={"kalshi:a": "b"})
 
 
 @pytest.mark.parametrize("who", ["", "   ", "x" * 81, "Sandbox", "a\x00b"])
@@ -79,7 +79,7 @@ def test_only_open_trades_can_be_flattened(connection: Connection) -> None:
 
 def test_the_role_of_the_faces_may_do_all_of_it(connection: Connection) -> None:
     connection.execute("SET ROLE crossbook_interface")
-    acts.decide_pair(connection, PAIR_IDS[2], "pause", who="Ada")
+    acts.decide_group(connection, pair_group_id(PAIR_IDS[2]), "pause", who="Ada")
     acts.set_switch(connection, "pause", who="Ada")
     acts.set_limit(connection, "total_usd", Decimal(5), who="Ada")
     acts.watch_market(connection, Venue.KALSHI, "KXTEMP-3", who="Ada")
@@ -159,28 +159,28 @@ def test_two_tabs_at_the_same_moment_ask_once(seeded: str) -> None:
 
 def test_a_pair_that_changed_since_it_was_seen_is_not_decided_on(connection: Connection) -> None:
     def seen() -> str:
-        subject = find_subject(connection, PAIR_IDS[2])
+        subject = find_group_state(connection, pair_group_id(PAIR_IDS[2]))
         assert subject is not None
         return subject.seen
 
     shown = seen()
-    acts.decide_pair(connection, PAIR_IDS[2], "reject", who="Bob", seen=shown)
+    acts.decide_group(connection, pair_group_id(PAIR_IDS[2]), "reject", who="Bob", seen=shown)
     with pytest.raises(acts.ItChanged, match="is rejected by Bob, equivalent, aligned; look again"):
-        acts.decide_pair(connection, PAIR_IDS[2], "approve", who="Ada", seen=shown)
+        acts.decide_group(connection, pair_group_id(PAIR_IDS[2]), "approve", who="Ada", seen=shown)
     shown = seen()
     connection.execute("UPDATE trading.pairs SET polarity = 'inverted' WHERE pair_id = %s", (PAIR_IDS[2],))
     with pytest.raises(acts.ItChanged, match="inverted"):
-        acts.decide_pair(connection, PAIR_IDS[2], "approve", who="Ada", seen=shown)
+        acts.decide_group(connection, pair_group_id(PAIR_IDS[2]), "approve", who="Ada", seen=shown)
     assert _state(connection, PAIR_IDS[2]) == "rejected"
 
 
 def test_a_decision_that_is_clicked_twice_is_written_once(connection: Connection) -> None:
-    subject = find_subject(connection, PAIR_IDS[2])
+    subject = find_group_state(connection, pair_group_id(PAIR_IDS[2]))
     assert subject is not None
-    first = acts.decide_pair(connection, PAIR_IDS[2], "approve", who="Ada", seen=subject.seen)
-    assert acts.decide_pair(connection, PAIR_IDS[2], "approve", who="Ada", seen=subject.seen) == first
+    first = acts.decide_group(connection, pair_group_id(PAIR_IDS[2]), "approve", who="Ada", seen=subject.seen)
+    assert acts.decide_group(connection, pair_group_id(PAIR_IDS[2]), "approve", who="Ada", seen=subject.seen) == first
     with pytest.raises(acts.ItChanged):
-        acts.decide_pair(connection, PAIR_IDS[2], "approve", who="Bob", seen=subject.seen)
+        acts.decide_group(connection, pair_group_id(PAIR_IDS[2]), "approve", who="Bob", seen=subject.seen)
 
 
 def test_a_kill_that_came_meanwhile_is_not_lifted_unseen(connection: Connection) -> None:
@@ -262,7 +262,7 @@ def test_a_limit_that_changed_since_it_was_seen_is_not_set(connection: Connectio
 def test_a_reason_that_no_page_can_show_is_refused_but_never_a_kill_for_it(connection: Connection, reason: str) -> None:
     for act in (
         lambda: acts.set_switch(connection, "pause", who="Ada", reason=reason),
-        lambda: acts.decide_pair(connection, PAIR_IDS[2], "approve", who="Ada", reason=reason),
+        lambda: acts.decide_group(connection, pair_group_id(PAIR_IDS[2]), "approve", who="Ada", reason=reason),
         lambda: acts.set_limit(connection, "total_usd", Decimal(1), who="Ada", reason=reason),
         lambda: acts.ask_flatten(connection, 1, who="Ada", reason=reason),
     ):

@@ -31,13 +31,13 @@ def _tradable(facts: GateFacts) -> Finding:
 
 
 def _approval(facts: GateFacts) -> Finding:
-    if not facts.is_pair:
+    if not facts.needs_approval and facts.decision_state == "proposed":
         return NOT_APPLICABLE
-    if facts.pair_state == "lapsed":
-        detail = "a text or the environment has changed since the approval"
+    if facts.decision_state == "lapsed":
+        detail = "a text, a date, a market or the environment has changed since the approval"
         return Finding("refuse", "lapsed", "approved", RefusalReason.LAPSED, detail)
-    if facts.pair_state != "approved":
-        found = facts.pair_state or "no decision"
+    if facts.decision_state != "approved":
+        found = facts.decision_state or "no decision"
         return Finding("refuse", found, "approved", RefusalReason.PAIR_NOT_APPROVED, found)
     return Finding("pass", "approved", "approved")
 
@@ -143,7 +143,7 @@ STATE_CHECKS = (
     Check("switch", "the trading switch, and kills on disk", "", "", _switch),
     Check("mode", "whether trading is on", "CROSSBOOK_TRADING", "", _mode),
     Check("tradable", "the market group and the status of its markets", "", "", _tradable),
-    Check("approval", "the last decision on the pair", "", "", _approval),
+    Check("approval", "the last decision on the group", "", "", _approval),
     Check("texts", "the markets' texts now, beside those of the decision", "", "", _texts),
     Check("signal", "the signal, and that its monitor lives", "CROSSBOOK_LEASE_TTL_S", "", _signal),
     Check("leases", "the leases of all markets, under the epoch of this run", "", "", _leases),

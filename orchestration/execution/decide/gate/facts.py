@@ -60,7 +60,8 @@ class GateFacts:
     """Everything the checks read.
 
     Attributes:
-        pair_state: Of a pair group; None with `is_pair` means that there is no decision to be found.
+        needs_approval: False on paper outside of the sandbox, where what the judge proposes is traded.
+        decision_state: That the last decision on the group leaves it in; None where nothing is known of it.
         has_text_changed: A text of a market is another one than the decision on it was made on.
         is_tradable: The group may be traded and all its markets are open.
         is_within_life: The decision is young enough for its orders to leave.
@@ -80,7 +81,8 @@ class GateFacts:
     switch: SwitchState | None
     is_tradable: bool | None
     is_pair: bool
-    pair_state: PairState | None
+    needs_approval: bool
+    decision_state: PairState | None
     has_text_changed: bool | None
     is_signal_open: bool | None
     has_leases: bool

@@ -33,7 +33,7 @@ BEGIN
         ('batch', 'INSERT, UPDATE', 'trading.alerts, trading.groups, trading.judge_answers, trading.matching_cursors'),
         ('batch', 'INSERT, UPDATE', 'trading.pair_candidates, trading.pairs'),
         -- Sensors note why a signal is not traded.
-        ('batch', 'INSERT', 'trading.pair_decisions, trading.pair_verdicts, trading.refusals'),
+        ('batch', 'INSERT', 'trading.group_decisions, trading.pair_verdicts, trading.refusals'),
         ('recorder', 'INSERT', 'raw.book_deltas, raw.book_snapshots, raw.lifecycle_events, raw.quotes, raw.trades'),
         ('recorder', 'INSERT, UPDATE, DELETE', 'raw.segments'),
         ('recorder', 'INSERT, UPDATE', 'raw.connections, raw.coverage'),
@@ -51,7 +51,7 @@ BEGIN
         ('trading', 'INSERT', 'trading.refusals'),
         ('trading', 'INSERT, UPDATE', 'trading.redemptions, trading.settlements'),
         ('trading', 'UPDATE', 'trading.commands'),
-        ('interface', 'INSERT', 'trading.commands, trading.edge_releases, trading.limits, trading.pair_decisions, trading.switches'),
+        ('interface', 'INSERT', 'trading.commands, trading.edge_releases, trading.group_decisions, trading.limits, trading.switches'),
         ('interface', 'INSERT, DELETE', 'trading.watch_list'),
         ('interface', 'INSERT, UPDATE', 'trading.alerts'),
         ('recorder', 'INSERT, UPDATE', 'trading.alerts'),

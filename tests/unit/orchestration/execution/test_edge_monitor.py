@@ -51,7 +51,7 @@ def test_a_market_whose_fees_are_unknown_costs_its_own_bundles(
     markets = {m.key: m for m in (market("A"), market("B"), market("C", **fees), market("D"), market("E"))}
     monkeypatch.setattr(watchlist_module, "load_groups", lambda _connection: groups)
     monkeypatch.setattr(watchlist_module, "load_market_infos", lambda _connection, _keys: markets)
-    loader = WatchlistLoader()
+    loader = WatchlistLoader(needs_approval=True)
     for _ in range(2):
         watched = loader.load(None).watched  # type: ignore[arg-type]
         assert sorted(watched) == [("good", "kalshi:A:yes+kalshi:B:no"), ("odd", "kalshi:D:yes+kalshi:E:no")]
@@ -59,7 +59,7 @@ def test_a_market_whose_fees_are_unknown_costs_its_own_bundles(
 
 def test_groups_that_have_ended_leave_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     """A market each minute for a day: what was kept of a ladder goes when it ends."""
-    loader = WatchlistLoader()
+    loader = WatchlistLoader(needs_approval=True)
     names: list[str] = []
     monkeypatch.setattr(watchlist_module, "load_groups", lambda _connection: [ladder(f"g{names[0]}", *names)])
     monkeypatch.setattr(
