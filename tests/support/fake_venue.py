@@ -6,6 +6,7 @@ import random
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from psycopg.types.json import Jsonb
@@ -243,7 +244,8 @@ class FakeVenue:
 
 def fake_settings(**more: Any) -> Settings:
     """Settings with short pauses, under which no execution is overdue however slow the machine is."""
-    quick = {"execution_max_s": 120.0, "order_poll_ms": 10, "execution_cooldown_s": 0}
+    quick: dict[str, Any] = {"execution_max_s": 120.0, "order_poll_ms": 10, "execution_cooldown_s": 0}
+    quick |= {"limit_edge_usd": Decimal(1)}  # the edges of made-up books are larger than a person would let pass
     quick |= {"unknown_absent_after_s": 0.2, "polymarket_absent_after_s": 0.2}
     return Settings(venues="sandbox", **(quick | more))
 

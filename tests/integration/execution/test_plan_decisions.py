@@ -90,7 +90,7 @@ def test_another_book_makes_another_decision(played: list[PlanDecision]) -> None
 
 @pytest.mark.parametrize(
     "change",
-    [{"format": 2}, {"format": None}, {"request": {"k": "Path", "v": "/"}}, {"books": 7}, {"headroom": {}}],
+    [{"format": 99}, {"format": None}, {"request": {"k": "Path", "v": "/"}}, {"books": 7}, {"headroom": {}}],
 )
 def test_a_row_that_cannot_be_read_is_said_to_be_none(played: list[PlanDecision], change: JsonDocument) -> None:
     with pytest.raises(UnreadableRecord):

@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence, Set
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -336,6 +337,7 @@ def on_the_sandbox(database: str, tmp_path: Path, faults: list[dict[str, Any]], 
         unknown_absent_after_s=2,
         polymarket_absent_after_s=2,
         execution_max_s=60,
+        limit_edge_usd=Decimal(1),
     )
     ensure_sandbox_credentials(settings)
     plan = tmp_path / "faults.json"
