@@ -13,7 +13,7 @@ import streamlit as st
 from psycopg.conninfo import make_conninfo
 from streamlit.testing.v1 import AppTest
 
-from app import alert_actions, operator_actions
+from app import account_actions, alert_actions, operator_actions, order_actions
 from app.dashboard import acts, identity
 from app.dashboard.acts import Outcome
 from app.doors.accounts import Accounts, accounts_path
@@ -129,7 +129,7 @@ def test_a_viewer_can_do_nothing_at_the_level_of_the_acts_either(
 def test_every_act_of_people_says_what_it_is() -> None:
     writes = {
         function
-        for module in (operator_actions, alert_actions)
+        for module in (operator_actions, alert_actions, account_actions, order_actions)
         for name, function in inspect.getmembers(module, inspect.isfunction)
         if function.__module__ == module.__name__ and not name.startswith("_")
     }
