@@ -214,6 +214,11 @@ class Settings(SignIn, Places, Accounts):
 
     feed_lag_max_ms: int = Field(1_000, ge=0, le=3_600_000, description="By then a book shows a fill of ours.")
     signal_disarm_ms: int = Field(2_000, ge=0, le=3_600_000, description="The edge must be gone this long to close.")
+
+    # -- execution --------------------------------------------------------------------------------------------------
+    limit_order_contracts: Amount = Field(
+        Decimal("50"), gt=0, le=10_000_000, description="First value of limit `order_contracts`."
+    )
     limit_market_usd: Amount = Field(
         Decimal("200"), gt=0, le=100_000_000, description="First value of limit `market_usd`."
     )
