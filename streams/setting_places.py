@@ -80,6 +80,35 @@ class Accounts(BaseSettings):
     )
 
 
+class Limits(BaseSettings):
+    """What the limits are before a person sets them; from then on their table counts."""
+
+    # -- limits -----------------------------------------------------------------------------------------------------
+    limit_order_contracts: Amount = Field(
+        Decimal("50"), gt=0, le=10_000_000, description="First value of limit `order_contracts`."
+    )
+    limit_market_usd: Amount = Field(
+        Decimal("200"), gt=0, le=100_000_000, description="First value of limit `market_usd`."
+    )
+    limit_pair_usd: Amount = Field(Decimal("300"), gt=0, le=100_000_000, description="First value of limit `pair_usd`.")
+    limit_event_usd: Amount = Field(
+        Decimal("600"), gt=0, le=100_000_000, description="First value of limit `event_usd`."
+    )
+    limit_venue_usd: Amount = Field(
+        Decimal("2000"), gt=0, le=100_000_000, description="First value of limit `venue_usd`."
+    )
+    limit_edge_usd: Amount = Field(Decimal("0.05"), gt=0, le=1, description="First value of limit `edge_usd`.")
+    limit_unknown_orders: int = Field(3, ge=0, le=1_000, description="First value of limit `unknown_orders`.")
+    limit_orders_per_minute: int = Field(600, ge=1, le=100_000, description="First value of limit `orders_per_minute`.")
+    limit_hedges_per_minute: int = Field(120, ge=1, le=100_000, description="First value of limit `hedges_per_minute`.")
+    limit_total_usd: Amount = Field(
+        Decimal("2000"), gt=0, le=100_000_000, description="First value of limit `total_usd`."
+    )
+    limit_daily_loss_usd: Amount = Field(
+        Decimal("100"), gt=0, le=100_000_000, description="First value of limit `daily_loss_usd`."
+    )
+
+
 class Places(BaseSettings):
     """Where everything is and which exchanges are talked to."""
 

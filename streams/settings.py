@@ -23,7 +23,7 @@ from streams.documents import plain_decimal
 from streams.env_files import ENCODING, check_names, names_in_file, values_in_file
 from streams.market.errors import ConfigurationError
 from streams.redaction import redact_text
-from streams.setting_places import Accounts, Places, SignIn
+from streams.setting_places import Accounts, Limits, Places, SignIn
 from streams.setting_types import Amount, DatabaseAddress, HeaderSecret, WebAddress, check_text
 
 _OWN_NAMES = {"database_url": "DATABASE_URL", "openai_api_key": "OPENAI_API_KEY"}
@@ -50,7 +50,7 @@ class EnvFileSource(DotEnvSettingsSource):
         return {name.lower(): value for name, value in values_in_file(file_path).items() if value}
 
 
-class Settings(SignIn, Places, Accounts):
+class Settings(SignIn, Places, Accounts, Limits):
     """Everything that can be set. Fields are grouped by room; each carries its meaning and unit."""
 
     model_config = SettingsConfigDict(
@@ -211,34 +211,10 @@ class Settings(SignIn, Places, Accounts):
     signal_min_duration_ms: int = Field(
         300, ge=0, le=3_600_000, description="The edge must hold this long before a signal opens."
     )
-
     feed_lag_max_ms: int = Field(1_000, ge=0, le=3_600_000, description="By then a book shows a fill of ours.")
     signal_disarm_ms: int = Field(2_000, ge=0, le=3_600_000, description="The edge must be gone this long to close.")
 
     # -- execution --------------------------------------------------------------------------------------------------
-    limit_order_contracts: Amount = Field(
-        Decimal("50"), gt=0, le=10_000_000, description="First value of limit `order_contracts`."
-    )
-    limit_market_usd: Amount = Field(
-        Decimal("200"), gt=0, le=100_000_000, description="First value of limit `market_usd`."
-    )
-    limit_pair_usd: Amount = Field(Decimal("300"), gt=0, le=100_000_000, description="First value of limit `pair_usd`.")
-    limit_event_usd: Amount = Field(
-        Decimal("600"), gt=0, le=100_000_000, description="First value of limit `event_usd`."
-    )
-    limit_venue_usd: Amount = Field(
-        Decimal("2000"), gt=0, le=100_000_000, description="First value of limit `venue_usd`."
-    )
-    limit_edge_usd: Amount = Field(Decimal("0.05"), gt=0, le=1, description="First value of limit `edge_usd`.")
-    limit_unknown_orders: int = Field(3, ge=0, le=1_000, description="First value of limit `unknown_orders`.")
-    limit_orders_per_minute: int = Field(600, ge=1, le=100_000, description="First value of limit `orders_per_minute`.")
-    limit_hedges_per_minute: int = Field(120, ge=1, le=100_000, description="First value of limit `hedges_per_minute`.")
-    limit_total_usd: Amount = Field(
-        Decimal("2000"), gt=0, le=100_000_000, description="First value of limit `total_usd`."
-    )
-    limit_daily_loss_usd: Amount = Field(
-        Decimal("100"), gt=0, le=100_000_000, description="First value of limit `daily_loss_usd`."
-    )
     trade_loss_cap_usd: Amount = Field(
         Decimal("10"),
         ge=0,
