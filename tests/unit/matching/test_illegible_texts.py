@@ -77,19 +77,24 @@ def test_signs_that_mean_something_are_not_dropped(a: str, b: str) -> None:
     assert not verdict.same_contract
 
 
+def step(title: str, strike: int) -> Member:
+    rules = (
+        f"If the number of votes reported by the Gotham Board of Elections for Dec 31, 2026 is greater than {strike}, "
+        "then the market resolves to Yes."
+    )
+    return Member(extract(listing(Venue.KALSHI, title, f"M{strike}", rules=rules)), False, CLOSE)
+
+
 def test_markets_in_other_letters_are_no_ladder() -> None:
     titles = ("Ада above 50 in 2026?", "Бен above 60 in 2026?")
     members = [Member(extract(listing(Venue.KALSHI, t, f"M{n}")), False, None) for n, t in enumerate(titles)]
     assert ladder_groups(members) == []
-    same = [Member(extract(listing(Venue.KALSHI, f"Ada above {n}0 in 2026?", f"M{n}")), False, None) for n in (5, 6)]
+    same = [step(f"Ada above {n}0 in 2026?", n * 10) for n in (5, 6)]
     assert len(ladder_groups(same)) == 1
 
 
 def test_an_event_of_thousands_of_strikes_is_no_group() -> None:
-    members = [
-        Member(extract(listing(Venue.KALSHI, f"Ada above {n} in 2026?", f"M{n}")), False, None)
-        for n in range(10_000, 10_500)
-    ]
+    members = [step(f"Ada above {n} in 2026?", n) for n in range(10_000, 10_500)]
     assert ladder_groups(members) == []
     assert len(ladder_groups(members[:100])) == 1
 

@@ -25,7 +25,8 @@ from tests.support.api import Headers, api_client, by_the_doors, home_token, tok
 
 READS = [
     "/api/markets", "/api/get_market_pairs", "/api/spreads", "/api/get_order_books?venue=kalshi", "/api/opportunities",
-    "/api/trades", "/api/health", "/api/accounts", "/api/orders/unknown",
+    "/api/trades", "/api/health", "/api/accounts", "/api/orders/unknown", "/api/groups", "/api/groups/g",
+    "/api/execution", "/api/limits", "/api/waiting",
 ]  # fmt: skip
 ACTS: dict[str, tuple[Act, Role]] = {
     "/api/pairs/abc/decision": (Act.DECIDE_PAIRS, Role.REVIEWER),
@@ -36,6 +37,8 @@ ACTS: dict[str, tuple[Act, Role]] = {
     "/api/trades/1/flatten": (Act.FLATTEN, Role.TRADER),
     "/api/accounts/kalshi/reopen": (Act.RESUME, Role.TRADER),
     "/api/orders/1/resolve": (Act.RESUME, Role.TRADER),
+    "/api/limits/total_usd": (Act.LIMITS, Role.OWNER),
+    "/api/opportunities/1/release": (Act.LIMITS, Role.OWNER),
 }
 OFFER = "/api/trades/1/flatten"
 """What a flatten would sell: read by who may ask for it, with the same permission."""
@@ -44,6 +47,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "/api/trades/1/flatten": {"seen": "x"},
     "/api/accounts/kalshi/reopen": {"reason": "it was me"},
     "/api/orders/1/resolve": {"filled": "0", "reason": "the page"},
+    "/api/limits/total_usd": {"value": "100"},
+    "/api/opportunities/1/release": {"up_to": "0.07"},
 }
 RANK = list(Role)
 
@@ -227,7 +232,7 @@ def test_only_a_flatten_asks_again_before_it_reads_anything(tmp_path: Path, monk
     client = _client(tmp_path, monkeypatch, behind_doors=True)
     long_ago = Identity("Ada", Role.OWNER, "password", confirmed_at=time.time() - 301, session="s", can_confirm=True)
     for path in ACTS:
-        is_asked = path == "/api/trades/1/flatten"
+        is_asked = ACTS[path][0] in (Act.FLATTEN, Act.LIMITS)
         expected = (403, "confirmation_needed") if is_asked else _passed(path)
         assert _act(client, path, by_the_doors(long_ago)) == expected
 
