@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from app.doors import names
-from app.operator_actions import REASON_MAX, ActRefused, ItChanged, UnknownSubject, UnusableName, UnusableReason
+from app.act_rules import (
+    ActRefused,
+    ItChanged,
+    UnknownSubject,
+    person_of,
+    reason_of,
+)
 from streams.market.identity import Venue
 from streams.storage.database import Connection
 from streams.storage.store.accounting.switches import account_switches, replace_account, restored_accounts
+
+_ASK = "Say why the account may open again: what explains the difference, or who traded."
 
 
 def reopen_account(
@@ -32,7 +39,10 @@ def reopen_account(
         ItChanged: If something came to light since `seen`.
         ActRefused: If the account opens already, or who and why cannot stand in a row.
     """
-    person, why = _person(who), _reason(reason)
+    person, why = (
+        person_of(who),
+        reason_of(reason, ask="Say why the account may open again: what explains the difference, or who traded."),
+    )
     if venue not in set(Venue):
         raise UnknownSubject(f"There is no account at {venue[:40]!r}; the venues are {', '.join(Venue)}.")
     now = account_switches(connection, mode).get(Venue(venue))
@@ -46,19 +56,3 @@ def reopen_account(
     if switch_id is None:
         raise ItChanged(f"It changed: something else came to light of the account at {venue}; look again.")
     return switch_id
-
-
-def _person(who: str) -> str:
-    try:
-        return names.checked_name(who)
-    except names.UnusableName as error:
-        raise UnusableName(str(error)) from None
-
-
-def _reason(reason: str) -> str:
-    text = " ".join(reason.split())
-    if not text:
-        raise UnusableReason("Say why the account may open again: what explains the difference, or who traded.")
-    if len(text) > REASON_MAX or not text.isprintable():
-        raise UnusableReason(f"The reason must be at most {REASON_MAX} printable characters.")
-    return text

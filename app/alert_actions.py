@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.operator_actions import UnknownSubject
+from app.act_rules import UnknownSubject
 from app.queries.alerts import InboxAlert, find_alert
 from streams.storage.database import Connection
 from streams.storage.reader.watchdog import insist

@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from app.doors import names
-from app.operator_actions import REASON_MAX, ActRefused, UnknownSubject, UnusableName, UnusableReason
+from app.act_rules import ActRefused, UnknownSubject, person_of, reason_of
 from streams.storage.database import Connection
 from streams.storage.reader.watchdog import insist
 from streams.storage.store.gate import releases
@@ -22,13 +21,7 @@ def release_edge(connection: Connection, signal_id: int, most_usd: Decimal, *, w
     """
     if not most_usd.is_finite() or not 0 <= most_usd <= 1:
         raise ActRefused("The edge must be a number from 0 to 1 dollar a contract.")
-    try:
-        person = names.checked_name(who)
-    except names.UnusableName as error:
-        raise UnusableName(str(error)) from None
-    why = " ".join(reason.split())
-    if len(why) > REASON_MAX or not why.isprintable():
-        raise UnusableReason(f"The reason must be at most {REASON_MAX} printable characters.")
+    person, why = person_of(who), reason_of(reason)
     signal = load_signal(connection, signal_id)
     if signal is None:
         raise UnknownSubject(f"There is no opportunity {signal_id}.")

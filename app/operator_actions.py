@@ -19,7 +19,14 @@ from typing import NoReturn, TypeVar
 
 import psycopg
 
-from app.doors import names
+from app.act_rules import (
+    ActRefused,
+    ItChanged,
+    TextsChanged,
+    UnknownSubject,
+    person_of,
+    reason_of,
+)
 from app.queries.flatten import FlattenLeg, FlattenOffer, load_flatten_offer
 from streams.market.identity import Venue, market_key
 from streams.market.limits import BadLimit, checked_limit
@@ -39,33 +46,6 @@ _TRIES = 5
 """Of a transaction that met another one on the same rows."""
 _ID_MAX = 2**63 - 1
 _LOOK_S = 0.05
-REASON_MAX = 1000
-_JOINERS = dict.fromkeys((0x200C, 0x200D))
-"""Signs without width that words of some languages need."""
-
-
-class ActRefused(ValueError):
-    """A decision that cannot be written; the message says what to do."""
-
-
-class UnusableName(ActRefused):
-    """The name cannot stand under a decision."""
-
-
-class UnusableReason(ActRefused):
-    """The reason cannot stand under a decision."""
-
-
-class ItChanged(ActRefused):
-    """The object is no longer what the person saw; look again."""
-
-
-class TextsChanged(ItChanged):
-    """The market texts changed after the person read them; read them again."""
-
-
-class UnknownSubject(ActRefused):
-    """There is no group, market or trade of that id."""
 
 
 def decide_group(  # noqa: PLR0913 - what was seen of a group is its texts and everything else
@@ -94,7 +74,7 @@ def decide_group(  # noqa: PLR0913 - what was seen of a group is its texts and e
         ItChanged: If the group is no longer what `seen` names; TextsChanged where its texts are others.
         ActRefused: If `who` is unusable, or a market of what is to be approved is not listed.
     """
-    new = groups.NewDecision(group_id, decision, _person(who), _reason(reason), datetime.now(UTC), seen_hashes)
+    new = groups.NewDecision(group_id, decision, person_of(who), reason_of(reason), datetime.now(UTC), seen_hashes)
     said = group_id.replace("pair:", "pair ") if group_id.startswith("pair:") else f"group {group_id}"
 
     def write() -> int:
@@ -139,7 +119,7 @@ def set_switch(
         ItChanged: If somebody switched since; a kill that another person gave is not lifted unseen.
         ActRefused: If `who` is empty or too long.
     """
-    person, why = _person(who), _reason(reason, is_kill=state == "kill")
+    person, why = person_of(who), reason_of(reason, is_kill=state == "kill")
     if state != "kill" and home is not None and is_kill_on_disk(home):
         _record_kills(connection, home)
     if state == "kill":
@@ -300,7 +280,7 @@ def set_limit(
         checked_limit(name, value)
     except BadLimit as error:
         raise ActRefused(str(error)) from None
-    person, why = _person(who), _reason(reason)
+    person, why = person_of(who), reason_of(reason)
     if seen is None:
         return insist(connection, lambda c: risk.set_limit(c, name, value, person, why))
 
@@ -337,7 +317,7 @@ def watch_market(connection: Connection, venue: Venue, market_id: str, *, who: s
         UnknownSubject: If there is no such market.
         ActRefused: If `who` is unusable.
     """
-    person = _person(who)
+    person = person_of(who)
     if not insist(connection, lambda c: wanted.watch(c, venue, market_id, person)):
         raise UnknownSubject(f"There is no market {market_key(venue, market_id)}.")
 
@@ -388,7 +368,7 @@ def ask_flatten(
         ItChanged: If its state or what it holds is not what was seen.
         ActRefused: If it has settled.
     """
-    person, why = _person(who), _reason(reason)
+    person, why = person_of(who), reason_of(reason)
 
     def write() -> int:
         try:
@@ -443,20 +423,3 @@ def _alone(connection: Connection, act: Callable[[], T]) -> T:
         finally:
             connection.isolation_level = before
     raise AssertionError("unreachable")
-
-
-def _person(who: str) -> str:
-    try:
-        return names.checked_name(who)
-    except names.UnusableName as error:
-        raise UnusableName(str(error)) from None
-
-
-def _reason(reason: str, *, is_kill: bool = False) -> str:
-    """Return a reason as one line; one that cannot stand in a row is refused, but never a kill because of it."""
-    text = " ".join(reason.split())
-    if is_kill:
-        return "".join(sign for sign in text if sign.isprintable())[:REASON_MAX]
-    if len(text) > REASON_MAX or not text.translate(_JOINERS).isprintable():
-        raise UnusableReason(f"The reason must be at most {REASON_MAX} printable characters.")
-    return text

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from app.doors import names
-from app.operator_actions import REASON_MAX, ActRefused, UnknownSubject, UnusableName, UnusableReason
+from app.act_rules import ActRefused, UnknownSubject, person_of, reason_of
 from streams.market.trading import OrderRow
 from streams.market.units import PRICE_SCALE, SIZE_SCALE
 from streams.storage.database import Connection
@@ -43,7 +42,7 @@ def resolve_order(
         UnknownSubject: If there is no such order.
         ActRefused: If its fate is known, the numbers cannot be, or who and why cannot stand in a row.
     """
-    person, why = _person(who), _reason(reason)
+    person, why = person_of(who), reason_of(reason, ask="Say where you saw what became of the order.")
     order = None if order_id >= 2**63 else find_order(connection, order_id)
     if order is None:
         raise UnknownSubject(f"There is no order {order_id}.")
@@ -77,19 +76,3 @@ def _price(order: OrderRow, price: Decimal | None) -> Decimal:
     if not price.is_finite() or not 0 < price < 1 or price * PRICE_SCALE % 1:
         raise ActRefused("The price must lie between 0 and 1 dollar, with at most 4 decimals.")
     return price
-
-
-def _person(who: str) -> str:
-    try:
-        return names.checked_name(who)
-    except names.UnusableName as error:
-        raise UnusableName(str(error)) from None
-
-
-def _reason(reason: str) -> str:
-    text = " ".join(reason.split())
-    if not text:
-        raise UnusableReason("Say where you saw what became of the order.")
-    if len(text) > REASON_MAX or not text.isprintable():
-        raise UnusableReason(f"The reason must be at most {REASON_MAX} printable characters.")
-    return text

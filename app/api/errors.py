@@ -9,11 +9,11 @@ from fastapi.responses import JSONResponse
 from psycopg_pool import PoolTimeout
 from starlette.exceptions import HTTPException
 
+from app.act_rules import ActRefused, ItChanged, TextsChanged, UnknownSubject
 from app.api.schemas import Problem, ProblemBody
 from app.doors.names import UnusableName
 from app.doors.permission import ConfirmationNeeded, PermissionRefused
 from app.kill import KillNotTaken
-from app.operator_actions import ActRefused, ItChanged, TextsChanged, UnknownSubject
 from app.queries.rows import InvalidCursor
 from streams.market.errors import ConfigurationError
 from streams.outermost import write_traceback

@@ -25,9 +25,9 @@ def acting(by: str, reason: str, *, is_kill: bool = False) -> tuple[str, str]:
     Raises:
         UnusableName: If `by` can be no person's name; a kill is not refused because of it.
     """
+    from app.act_rules import UnusableName
     from app.doors import names
     from app.doors.shell import shell_name
-    from app.operator_actions import UnusableName
 
     who = shell_name()
     try:
@@ -45,7 +45,7 @@ def refusals_as_exit_codes() -> Iterator[None]:
     Exit codes: 1 when the subject does not exist, 2 when the person's name or the reason cannot be used, 4 for every
     other refusal.
     """
-    from app.operator_actions import ActRefused, UnknownSubject, UnusableName, UnusableReason
+    from app.act_rules import ActRefused, UnknownSubject, UnusableName, UnusableReason
 
     try:
         yield

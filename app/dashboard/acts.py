@@ -13,6 +13,7 @@ import streamlit as st
 from psycopg_pool import PoolTimeout
 
 from app.account_actions import reopen_account
+from app.act_rules import ActRefused
 from app.alert_actions import acknowledge_alert, ask_alert_test
 from app.dashboard import theme
 from app.dashboard.data import acts_pool, notice_of, settings, show_html
@@ -23,7 +24,6 @@ from app.doors.roles import Act, Identity
 from app.doors.switch_act import act_of_switch
 from app.kill import ON_DISK, KillNotTaken, kill_first
 from app.operator_actions import (
-    ActRefused,
     UnderWay,
     ask_flatten,
     decide_group,

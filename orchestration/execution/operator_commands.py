@@ -6,6 +6,7 @@ leases of the execution's markets keep two cycles from obeying the same one at t
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 
 import psycopg
@@ -34,15 +35,29 @@ async def obey(connection: Connection, context: TradingContext, run_id: str) -> 
     One whose markets another run works on, or whose venue does not answer, stays pending for the next cycle.
     """
     trader = SignalTrader(connection, context, run_id)
+    return await obey_each(connection, "flatten", lambda command: _flatten(connection, context, trader, command))
+
+
+async def obey_each(
+    connection: Connection, kind: commands.CommandKind, act: Callable[[commands.CommandRow], Awaitable[str]]
+) -> int:
+    """Take up every pending command of a kind and return how many have a result now.
+
+    Args:
+        connection: Where the commands are.
+        kind: Of the commands.
+        act: Obeys one and returns what became of it, empty when it has to wait.
+    """
     done = after = 0
-    while (command := commands.take(connection, "flatten", after)) is not None:
+    while (command := commands.take(connection, kind, after)) is not None:
         after = command.command_id
         try:
-            result = await _flatten(connection, context, trader, command)
+            result = await act(command)
         except Exception as error:  # whatever one command fails with, the others are obeyed
             if isinstance(error, psycopg.Error) and not isinstance(error, ROW_REFUSED):
                 raise
-            get_logger().warning("not flattened yet", command_id=after, error=f"{type(error).__name__}: {error}")
+            reason = f"{type(error).__name__}: {error}"
+            get_logger().warning("not obeyed yet", kind=kind, command_id=after, error=reason)
             continue
         if result:
             commands.finish(connection, after, result)

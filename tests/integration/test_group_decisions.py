@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import pytest
 from psycopg.types.json import Jsonb
 
-from app.operator_actions import ActRefused, ItChanged, TextsChanged, UnknownSubject, decide_group
+from app.act_rules import ActRefused, ItChanged, TextsChanged, UnknownSubject
+from app.operator_actions import decide_group
 from orchestration.execution.edge_monitor.watchlist import WatchlistLoader
 from streams.storage.database import Connection, connect
 from streams.storage.store.decisions.group_decisions import (

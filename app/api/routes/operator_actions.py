@@ -11,6 +11,7 @@ import anyio.to_thread
 from fastapi import APIRouter, Path, Request, Response
 
 from app.account_actions import reopen_account
+from app.act_rules import ItChanged
 from app.api.acts import permit
 from app.api.deps import ActingPerson, CurrentSettings, Warehouse, act_on
 from app.api.errors import ApiProblem
@@ -33,7 +34,7 @@ from app.doors.permission import check
 from app.doors.roles import Act, Identity
 from app.doors.switch_act import act_of_switch
 from app.kill import kill_first
-from app.operator_actions import ItChanged, UnderWay, ask_flatten, decide_group, offer_flatten, switch_trading
+from app.operator_actions import UnderWay, ask_flatten, decide_group, offer_flatten, switch_trading
 from app.order_actions import resolve_order
 from app.queries.pairs import load_pairs
 from streams.logs import get_logger

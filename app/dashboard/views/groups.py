@@ -5,7 +5,7 @@ A market's texts and past decisions are drawn here for the review of pairs, too.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 
 import pandas as pd
@@ -76,16 +76,24 @@ def _review(detail: GroupDetail) -> None:
         show_html(text_card(text, escape(text.title), escape(text.rules)))
     st.caption("Allowed outcomes, each the markets that resolve yes:")
     st.json(group.terms, expanded=False)
-    _show_decision(detail)
+    show_choices("group", group.group_id, group, _decide, detail)
     show_decisions(detail.decisions)
 
 
-def _show_decision(detail: GroupDetail) -> None:
-    group = detail.group
+def show_choices(panel: str, key: str, state: GroupStateRow, on_click: Callable[..., None], *about: object) -> None:
+    """Draw the field for a reason and a button for each decision; what is decided already is not decided again.
+
+    Args:
+        panel: Where the outcome of an act is shown.
+        key: Ends the keys of the fields.
+        state: The group as it stands.
+        on_click: Gets `about`, the decision, and what is said once it is made.
+        about: What was on the screen.
+    """
     st.subheader("Decide", anchor=False)
-    show_outcome("group")
+    show_outcome(panel)
     name = person()
-    st.text_input("Reason", key=f"reason-{group.group_id}", max_chars=1000, placeholder="Why, in a few words")
+    st.text_input("Reason", key=f"reason-{key}", max_chars=1000, placeholder="Why, in a few words")
     columns = st.columns([1, 1, 1, 4])
     for column, (decision, label, icon, done) in zip(columns, DECISIONS, strict=False):
         column.button(
@@ -93,10 +101,10 @@ def _show_decision(detail: GroupDetail) -> None:
             icon=icon,
             width="stretch",
             type="primary" if decision == "approve" else "secondary",
-            key=f"{decision}-{group.group_id}",
-            on_click=_decide,
-            args=(detail, decision, done),
-            **barred(Act.DECIDE_PAIRS, is_done=group.is_decided(decision, name)),
+            key=f"{decision}-{key}",
+            on_click=on_click,
+            args=(*about, decision, done),
+            **barred(Act.DECIDE_PAIRS, is_done=state.is_decided(decision, name)),
         )
 
 

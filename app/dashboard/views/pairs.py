@@ -9,12 +9,11 @@ import pandas as pd
 import streamlit as st
 
 from app.dashboard import theme
-from app.dashboard.acts import act_on_click, barred, person, show_outcome
+from app.dashboard.acts import act_on_click
 from app.dashboard.data import read, show_failed_tests, show_html
 from app.dashboard.differences import mark_differences
 from app.dashboard.selection import hold, table_options
-from app.dashboard.views.groups import DECISIONS, show_decisions, show_groups, text_card
-from app.doors.roles import Act
+from app.dashboard.views.groups import show_choices, show_decisions, show_groups, text_card
 from app.operator_actions import decide_group
 from app.queries.pairs import PairDetail, PairRow, count_pairs, load_pair, load_pairs
 from streams.storage.store.decisions.group_decisions import (
@@ -125,7 +124,7 @@ def _review(detail: PairDetail, subject: GroupStateRow) -> None:
         show_html(theme.empty("A text is missing.", "Wait for the next discovery before deciding."))
     if detail.verdict is not None:
         _show_verdict(detail.verdict)
-    _show_decision(detail, subject)
+    show_choices("pair", detail.pair.pair_id, subject, _decide, detail, subject)
     show_decisions(detail.decisions)
 
 
@@ -163,27 +162,6 @@ def _difference_row(entry: Any) -> list[str]:
         return [theme.text(json.dumps(entry, ensure_ascii=False)), "", "", ""]
     weight = theme.chip("may settle differently", "bad") if entry.get("is_decisive") else theme.chip("wording", "mute")
     return [theme.text(clause), theme.text(a), theme.text(b), weight]
-
-
-def _show_decision(detail: PairDetail, subject: GroupStateRow) -> None:
-    pair = detail.pair
-    st.subheader("Decide", anchor=False)
-    show_outcome("pair")
-    name = person()
-    st.text_input("Reason", key=f"reason-{pair.pair_id}", max_chars=1000, placeholder="Why, in a few words")
-    columns = st.columns([1, 1, 1, 4])
-    for column, (decision, label, icon, done) in zip(columns, DECISIONS, strict=False):
-        column.button(
-            label,
-            icon=icon,
-            width="stretch",
-            type="primary" if decision == "approve" else "secondary",
-            key=f"{decision}-{pair.pair_id}",
-            on_click=_decide,
-            args=(detail, subject, decision, done),
-            # What is decided already is not decided again.
-            **barred(Act.DECIDE_PAIRS, is_done=subject.is_decided(decision, name)),
-        )
 
 
 def _decide(detail: PairDetail, subject: GroupStateRow, decision: GroupDecision, done: str) -> None:

@@ -11,20 +11,18 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
-import psycopg
-
 from orchestration.execution.decide.execution_detail import execution_detail
 from orchestration.execution.follow_orders import OrderFollower
 from orchestration.execution.late_fills import settle_down
+from orchestration.execution.operator_commands import obey_each
 from orchestration.execution.run_execution import targets_of
 from orchestration.execution.trade_signal import SignalTrader
 from orchestration.execution.trading_context import TradingContext
 from orchestration.execution.venues.gateway import OrderReading
-from streams.logs import get_logger
 from streams.market.fees import taker_fee_e6
 from streams.market.trading import ABSENT, NewFill, OrderRow, Target
 from streams.market.units import PRICE_SCALE, SIZE_SCALE, cash_e6_of
-from streams.storage.database import ROW_REFUSED, Connection
+from streams.storage.database import Connection
 from streams.storage.store import commands, executions, orders
 from streams.storage.store.hedges.fences import Fence, take_over
 from streams.storage.store.hedges.resolutions import Resolution, note_resolution
@@ -37,23 +35,10 @@ async def obey_resolutions(connection: Connection, context: TradingContext, run_
     One whose markets another run works on stays pending for the next cycle.
     """
     trader = SignalTrader(connection, context, run_id)
-    done = after = 0
-    while (command := commands.take(connection, "resolve", after)) is not None:
-        after = command.command_id
-        try:
-            result = _resolve(connection, context, trader, command)
-        except Exception as error:  # whatever one command fails with, the others are obeyed
-            if isinstance(error, psycopg.Error) and not isinstance(error, ROW_REFUSED):
-                raise
-            get_logger().warning("not resolved yet", command_id=after, error=f"{type(error).__name__}: {error}")
-            continue
-        if result:
-            commands.finish(connection, after, result)
-            done += 1
-    return done
+    return await obey_each(connection, "resolve", lambda command: _resolve(connection, context, trader, command))
 
 
-def _resolve(
+async def _resolve(
     connection: Connection, context: TradingContext, trader: SignalTrader, command: commands.CommandRow
 ) -> str:
     """Obey one command; returns what became of it, empty when it has to wait."""

@@ -9,8 +9,8 @@ import pytest
 from alembic import command
 from alembic.config import Config
 
+from app.act_rules import UnknownSubject
 from app.alert_actions import acknowledge_alert
-from app.operator_actions import UnknownSubject
 from app.queries.alerts import NO_CHANNEL, find_alert, load_banner, load_inbox
 from streams.settings import PROJECT_ROOT
 from streams.storage.database import Connection, connect

@@ -15,8 +15,9 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from app.act_rules import ItChanged
 from app.kill import KillNotTaken, kill_first, record_kills_on_disk
-from app.operator_actions import ItChanged, set_switch
+from app.operator_actions import set_switch
 from app.supervisor.service import Supervisor
 from orchestration.execution.send_orders import LastCheck
 from orchestration.execution.venues.gateway import HeldBack

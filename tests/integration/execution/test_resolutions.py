@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from app.operator_actions import ActRefused, UnknownSubject, UnusableReason
+from app.act_rules import ActRefused, UnknownSubject, UnusableReason
 from app.order_actions import resolve_order
 from orchestration.execution.reconcile import reconcile
 from orchestration.execution.unknown_orders.resolving import obey_resolutions

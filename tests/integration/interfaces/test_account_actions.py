@@ -11,9 +11,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from app.account_actions import reopen_account
+from app.act_rules import ActRefused, ItChanged, UnknownSubject, UnusableReason
 from app.cli.main import cli
 from app.doors.roles import Role
-from app.operator_actions import ActRefused, ItChanged, UnknownSubject, UnusableReason
 from app.queries.accounts import load_accounts
 from streams.market.identity import Venue
 from streams.storage.database import Connection, connect

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 
+from app import act_rules
 from app import operator_actions as acts
 from app.queries.markets import MarketFilter, load_markets
 from app.queries.pairs import load_pairs
@@ -32,25 +33,25 @@ def test_an_approval_lapses_when_a_text_changes(connection: Connection) -> None:
 
 
 def test_a_decision_on_other_texts_than_were_read_is_refused(connection: Connection) -> None:
-    with pytest.raises(acts.TextsChanged):
+    with pytest.raises(act_rules.TextsChanged):
         acts.decide_group(connection, pair_group_id(PAIR_IDS[2]), "approve", who="Ada", seen_hashes={"kalshi:a": "b"})
     assert _state(connection, PAIR_IDS[2]) == "proposed"
 
 
 def test_an_unknown_pair_is_refused(connection: Connection) -> None:
-    with pytest.raises(acts.UnknownSubject):
+    with pytest.raises(act_rules.UnknownSubject):
         acts.decide_group(connection, pair_group_id("none"), "approve", who="Ada", seen_hashes={"kalshi:a": "b"})
 
 
 @pytest.mark.parametrize("who", ["", "   ", "x" * 81, "Sandbox", "a\x00b"])
 def test_a_decision_needs_a_persons_name(connection: Connection, who: str) -> None:
-    with pytest.raises(acts.ActRefused):
+    with pytest.raises(act_rules.ActRefused):
         acts.set_switch(connection, "kill", who=who)
 
 
 @pytest.mark.parametrize(("name", "value"), [("nope", "1"), ("total_usd", "-1"), ("total_usd", "NaN")])
 def test_an_unusable_limit_is_refused(connection: Connection, name: str, value: str) -> None:
-    with pytest.raises(acts.ActRefused):
+    with pytest.raises(act_rules.ActRefused):
         acts.set_limit(connection, name, Decimal(value), who="Ada")
 
 
@@ -65,15 +66,15 @@ def test_watching_twice_is_watching_once(connection: Connection) -> None:
     assert load_markets(connection, MarketFilter(search="KXTEMP-3", venue="kalshi")).rows[0].is_watched
     acts.unwatch_market(connection, Venue.KALSHI, "KXTEMP-3")
     assert not load_markets(connection, MarketFilter(search="KXTEMP-3", venue="kalshi")).rows[0].is_watched
-    with pytest.raises(acts.UnknownSubject):
+    with pytest.raises(act_rules.UnknownSubject):
         acts.watch_market(connection, Venue.KALSHI, "none", who="Ada")
 
 
 def test_only_open_trades_can_be_flattened(connection: Connection) -> None:
     assert acts.ask_flatten(connection, 4, who="Ada") > 0
-    with pytest.raises(acts.ActRefused, match="has settled"):
+    with pytest.raises(act_rules.ActRefused, match="has settled"):
         acts.ask_flatten(connection, 1, who="Ada")
-    with pytest.raises(acts.UnknownSubject):
+    with pytest.raises(act_rules.UnknownSubject):
         acts.ask_flatten(connection, 99, who="Ada")
 
 
@@ -125,9 +126,9 @@ def test_a_flatten_carries_the_worst_prices_that_were_seen(connection: Connectio
 def test_a_trade_that_changed_since_it_was_seen_is_not_sold(connection: Connection) -> None:
     offer = acts.offer_flatten(connection, 4, SLIPPAGE)
     connection.execute("UPDATE trading.fills SET state = 'failed' WHERE venue_fill_id = 'f-4-1'")
-    with pytest.raises(acts.ItChanged, match=r"It changed: trade 4 is ESCALATED.*look again"):
+    with pytest.raises(act_rules.ItChanged, match=r"It changed: trade 4 is ESCALATED.*look again"):
         acts.ask_flatten(connection, 4, who="Ada", seen=offer)
-    with pytest.raises(acts.ItChanged, match="not the one you saw"):
+    with pytest.raises(act_rules.ItChanged, match="not the one you saw"):
         acts.ask_flatten(connection, 3, who="Ada", seen=offer)
     assert connection.execute("SELECT 1 FROM trading.commands").fetchone() is None
 
@@ -165,11 +166,11 @@ def test_a_pair_that_changed_since_it_was_seen_is_not_decided_on(connection: Con
 
     shown = seen()
     acts.decide_group(connection, pair_group_id(PAIR_IDS[2]), "reject", who="Bob", seen=shown)
-    with pytest.raises(acts.ItChanged, match="is rejected by Bob, equivalent, aligned; look again"):
+    with pytest.raises(act_rules.ItChanged, match="is rejected by Bob, equivalent, aligned; look again"):
         acts.decide_group(connection, pair_group_id(PAIR_IDS[2]), "approve", who="Ada", seen=shown)
     shown = seen()
     connection.execute("UPDATE trading.pairs SET polarity = 'inverted' WHERE pair_id = %s", (PAIR_IDS[2],))
-    with pytest.raises(acts.ItChanged, match="inverted"):
+    with pytest.raises(act_rules.ItChanged, match="inverted"):
         acts.decide_group(connection, pair_group_id(PAIR_IDS[2]), "approve", who="Ada", seen=shown)
     assert _state(connection, PAIR_IDS[2]) == "rejected"
 
@@ -179,7 +180,7 @@ def test_a_decision_that_is_clicked_twice_is_written_once(connection: Connection
     assert subject is not None
     first = acts.decide_group(connection, pair_group_id(PAIR_IDS[2]), "approve", who="Ada", seen=subject.seen)
     assert acts.decide_group(connection, pair_group_id(PAIR_IDS[2]), "approve", who="Ada", seen=subject.seen) == first
-    with pytest.raises(acts.ItChanged):
+    with pytest.raises(act_rules.ItChanged):
         acts.decide_group(connection, pair_group_id(PAIR_IDS[2]), "approve", who="Bob", seen=subject.seen)
 
 
@@ -188,7 +189,7 @@ def test_a_kill_that_came_meanwhile_is_not_lifted_unseen(connection: Connection)
     assert shown is not None
     acts.set_switch(connection, "kill", who="Bob", reason="books look wrong")
     for state in ("run", "pause", "reduce"):
-        with pytest.raises(acts.ItChanged, match="the switch is kill, set by Bob"):
+        with pytest.raises(act_rules.ItChanged, match="the switch is kill, set by Bob"):
             acts.set_switch(connection, state, who="Ada", seen=shown.seen)
     current = last_switch(connection)
     assert current is not None
@@ -224,7 +225,7 @@ def test_a_kill_between_the_look_and_the_row_is_not_lifted(
         _at_the_moment_of(
             monkeypatch, state, lambda: acts.set_switch(other, "kill", who="Bob", reason="drill"), before=True
         )
-        with pytest.raises(acts.ItChanged, match="the switch is kill, set by Bob"):
+        with pytest.raises(act_rules.ItChanged, match="the switch is kill, set by Bob"):
             acts.set_switch(connection, state, who="Ada", seen=shown.seen)
     current = last_switch(connection)
     assert current is not None
@@ -253,7 +254,7 @@ def test_a_kill_goes_through_whatever_was_seen(connection: Connection) -> None:
 def test_a_limit_that_changed_since_it_was_seen_is_not_set(connection: Connection) -> None:
     first = acts.set_limit(connection, "total_usd", Decimal(1500), who="Ada", seen=Decimal(2000))
     assert acts.set_limit(connection, "total_usd", Decimal(1500), who="Ada", seen=Decimal(2000)) == first
-    with pytest.raises(acts.ItChanged, match="total_usd is 1500, set by Ada, not 2000"):
+    with pytest.raises(act_rules.ItChanged, match="total_usd is 1500, set by Ada, not 2000"):
         acts.set_limit(connection, "total_usd", Decimal(9000), who="Bob", seen=Decimal(2000))
     assert load_limits(connection)["total_usd"].value == 1500
 
@@ -266,7 +267,7 @@ def test_a_reason_that_no_page_can_show_is_refused_but_never_a_kill_for_it(conne
         lambda: acts.set_limit(connection, "total_usd", Decimal(1), who="Ada", reason=reason),
         lambda: acts.ask_flatten(connection, 1, who="Ada", reason=reason),
     ):
-        with pytest.raises(acts.UnusableReason, match="at most 1000 printable"):
+        with pytest.raises(act_rules.UnusableReason, match="at most 1000 printable"):
             act()
     acts.set_switch(connection, "kill", who="Ada", reason=reason)
     switch = last_switch(connection)
