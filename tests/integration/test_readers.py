@@ -393,10 +393,14 @@ def test_a_write_is_tried_again_until_it_is_its_turn(database: str) -> None:
             with pytest.raises(psycopg.errors.LockNotAvailable):
                 insist(
                     ours,
-                    lambda c: c.execute("INSERT INTO trading.limits (name, value, set_by) VALUES ('a', 1, 'b')"),
+                    lambda c: c.execute(
+                        "INSERT INTO trading.limits (name, value, set_by) VALUES ('total_usd', 1, 'b')"
+                    ),
                     limit_s=0,
                 )
-        insist(ours, lambda c: c.execute("INSERT INTO trading.limits (name, value, set_by) VALUES ('a', 1, 'b')"))
+        insist(
+            ours, lambda c: c.execute("INSERT INTO trading.limits (name, value, set_by) VALUES ('total_usd', 1, 'b')")
+        )
         assert len(ours.execute("SELECT 1 AS x FROM trading.limits").fetchall()) == 1
 
 
