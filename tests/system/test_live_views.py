@@ -115,11 +115,15 @@ def changed_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "models:\n  - name: extra_1m\n    description: One row per minute.\n"
         "    config:\n      meta: {dagster: {freshness: 2h, report_by: things, first_pass: true}}\n"
     )
-    orders = marts / "entities" / "orders.sql"
-    orders.write_text(orders.read_text().replace("    order_id,\n", "    'new' as label,\n    order_id,\n", 1))
-    fills = marts / "entities" / "fills.sql"
-    fills.write_text(fills.read_text().replace("    f.environment\n", "    f.environment,\n    1 as one_more\n"))
+    _replace(marts / "entities" / "orders.sql", "    order_id,\n", "    'new' as label,\n    order_id,\n")
+    _replace(marts / "entities" / "fills.sql", "\nfrom {{ ref", ",\n    1 as one_more\nfrom {{ ref")
     return project
+
+
+def _replace(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text, f"{path.name} does not hold {old!r}"
+    path.write_text(text.replace(old, new, 1))
 
 
 def _build(settings: Settings, project: Path, job: str) -> dict[str, Any]:
