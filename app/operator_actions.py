@@ -38,6 +38,7 @@ from streams.storage.store import risk, wanted
 from streams.storage.store.commands import pending_flatten, write_command
 from streams.storage.store.decisions import group_decisions as groups
 from streams.storage.store.executions import load_execution
+from streams.storage.store.gate.breakers import is_held_by_breaker
 from streams.storage.store.orders import OrderUnderWay, load_under_way
 
 T = TypeVar("T")
@@ -46,6 +47,7 @@ _TRIES = 5
 """Of a transaction that met another one on the same rows."""
 _ID_MAX = 2**63 - 1
 _LOOK_S = 0.05
+_ASK_AFTER_TRIP = "A circuit breaker has stopped trading; say why it may go on."
 
 
 def decide_group(  # noqa: PLR0913 - what was seen of a group is its texts and everything else
@@ -117,9 +119,10 @@ def set_switch(
 
     Raises:
         ItChanged: If somebody switched since; a kill that another person gave is not lifted unseen.
-        ActRefused: If `who` is empty or too long.
+        ActRefused: If `who` is empty or too long, or there is no reason to go on after a circuit breaker.
     """
-    person, why = person_of(who), reason_of(reason, is_kill=state == "kill")
+    ask = _ASK_AFTER_TRIP if state == "run" and is_held_by_breaker(connection) else ""
+    person, why = person_of(who), reason_of(reason, is_kill=state == "kill", ask=ask)
     if state != "kill" and home is not None and is_kill_on_disk(home):
         _record_kills(connection, home)
     if state == "kill":

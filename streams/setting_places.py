@@ -1,4 +1,4 @@
-"""The settings of places (folders, database, disk, alerts, ports, venues, sandbox), of accounts and of signing in.
+"""The settings of places (folders, database, disk, alerts, ports, venues, sandbox), accounts, limits and signing in.
 
 Part of `streams.settings`.
 """
@@ -106,6 +106,50 @@ class Limits(BaseSettings):
     )
     limit_daily_loss_usd: Amount = Field(
         Decimal("100"), gt=0, le=100_000_000, description="First value of limit `daily_loss_usd`."
+    )
+
+
+class Breakers(BaseSettings):
+    """When a circuit breaker trips: within which time, from how many orders or hedges on, and above what."""
+
+    # -- circuit breakers -------------------------------------------------------------------------------------------
+    breaker_reject_window_s: float = Field(
+        600.0, gt=0, le=86_400, description="Breaker `reject_rate`: orders of an account within this time count."
+    )
+    breaker_reject_count: int = Field(20, ge=1, le=10_000, description="It needs this many orders.")
+    breaker_reject_share: Amount = Field(
+        Decimal("0.3"), ge=0, le=1, description="It trips above this share of orders that the venue refuses."
+    )
+    breaker_venue_errors_window_s: float = Field(
+        600.0, gt=0, le=86_400, description="Breaker `venue_errors`: orders of an account within this time count."
+    )
+    breaker_venue_errors_count: int = Field(20, ge=1, le=10_000, description="It needs this many orders.")
+    breaker_venue_errors_share: Amount = Field(
+        Decimal("0.3"), ge=0, le=1, description="It trips above this share of orders without an answer of use."
+    )
+    breaker_slippage_window_s: float = Field(
+        3600.0, gt=0, le=604_800, description="Breaker `slippage`: hedges that bought and ended within this time count."
+    )
+    breaker_slippage_count: int = Field(20, ge=1, le=10_000, description="It needs this many hedges.")
+    breaker_slippage_share: Amount = Field(
+        Decimal("0.03"),
+        ge=0,
+        le=1,
+        description="It trips where they locked less than planned by more than this share of the dollars bought.",
+    )
+    breaker_gap_window_s: float = Field(
+        3600.0, gt=0, le=604_800, description="Breaker `gap_rate`: hedges that bought and ended within this time count."
+    )
+    breaker_gap_count: int = Field(20, ge=1, le=10_000, description="It needs this many hedges.")
+    breaker_gap_share: Amount = Field(
+        Decimal("0.6"), ge=0, le=1, description="It trips above this share of hedges that were sold again or escalated."
+    )
+    breaker_loss_window_s: float = Field(
+        3600.0, gt=0, le=604_800, description="Breaker `loss`: hedges that bought and ended within this time count."
+    )
+    breaker_loss_count: int = Field(1, ge=1, le=10_000, description="It needs this many hedges.")
+    breaker_loss_usd: Amount = Field(
+        Decimal("50"), gt=0, le=100_000_000, description="It trips where they lost more than this together."
     )
 
 

@@ -12,9 +12,12 @@ import unicodedata
 from collections.abc import Mapping
 
 NAME_MAX = 80
-SYSTEM_NAMES = frozenset({"sandbox", "migration", "supervisor", "backup", "restore", "disk", "crossbook", "system"})
+SYSTEM_NAMES = frozenset(
+    {"sandbox", "migration", "supervisor", "backup", "restore", "disk", "crossbook", "system", "breaker"}
+)
 """Who writes the rows nobody decided: automatic approvals, the first switch, and the switches of a stop, a backup, a
-restore and a full disk. A person called `backup` or `disk` would see their own pause lifted by itself."""
+restore, a full disk and a circuit breaker. A person called `backup` or `disk` would see their own pause lifted by
+itself."""
 
 _LOOK_LIKE: Mapping[str, str] = {
     "a": "аɑα", "b": "вьβ", "c": "сϲ", "d": "ԁ", "e": "еєεҽ℮", "f": "ғ", "g": "ɡցԍ", "h": "нһհη", "j": "јϳ",

@@ -22,6 +22,7 @@ from orchestration.execution.decide.hedge import Place, PlanLeg
 from orchestration.execution.decide.risk_checks import Refusal, may_send
 from orchestration.execution.gate.admission import LOCK_WAIT_S, admit
 from orchestration.execution.trading_context import TradingContext
+from orchestration.execution.venues.answers import fault_of
 from orchestration.execution.venues.gateway import Gateway, HeldBack, OrderExists, OrderSpec, PreparedOrder
 from streams.logs import get_logger
 from streams.market.errors import (
@@ -39,6 +40,7 @@ from streams.storage.database import Connection
 from streams.storage.kill_files import switch_in_force
 from streams.storage.reader.watchdog import end_readers
 from streams.storage.store import orders
+from streams.storage.store.gate.breakers import note_fault
 from streams.storage.store.hedges.fences import Fence
 from streams.storage.store.leases import Lease, holds_all
 from streams.storage.store.risk import lock_acting
@@ -150,12 +152,15 @@ class OrderSender:
                 return None
             except OutcomeUnknown as error:
                 get_logger().warning("outcome of an order is unknown", order_id=order_id, error=str(error))
+                note_fault(self._connection, held, order_id, fault_of(error))
                 if first and datetime.now(UTC) < expires_at:
                     first = False
                     continue
                 orders.update_order(self._connection, held, order_id, "unknown", reason=str(error))
                 return None
             except StreamsError as error:
+                if first:
+                    note_fault(self._connection, held, order_id, fault_of(error))
                 # After a first sending of unknown outcome a refusal says nothing about that one: only reads do.
                 orders.update_order(
                     self._connection, held, order_id, "rejected" if first else "unknown", reason=str(error)

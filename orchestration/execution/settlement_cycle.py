@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from orchestration.execution.accounts.check_accounts import check_accounts
+from orchestration.execution.gate.breaker_watch import watch_breakers
 from orchestration.execution.operator_commands import obey
 from orchestration.execution.reconcile import Reconciled, looks_due, reconcile
 from orchestration.execution.settlement import Balance, Settled, compare_balances, ensure_deposits, settle
@@ -72,6 +73,7 @@ async def run_cycle(connection: Connection, context: TradingContext, run_id: str
     alarm_restated(connection, context.mode)
     alarm_unredeemed(connection, context.mode)
     alarm_suspense(connection, context.mode)
+    watch_breakers(connection, context, datetime.now(UTC))
     clear_settled_alerts(connection)
     compact_totals(connection)
     balances = await compare_balances(connection, context)

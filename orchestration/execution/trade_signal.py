@@ -24,6 +24,7 @@ from orchestration.execution.decide.plan import (
 from orchestration.execution.decide.plan_record import PlanInputs, inputs_to_json, result_to_json
 from orchestration.execution.decide.risk_checks import Refusal
 from orchestration.execution.gate.admission import Asked, load_pots, read_facts, write_judgement
+from orchestration.execution.gate.breaker_watch import watch_breakers
 from orchestration.execution.gate.readings import refresh_cash
 from orchestration.execution.run_execution import ExecutionRun, fetch_books
 from orchestration.execution.trading_context import TradingContext
@@ -175,6 +176,7 @@ class SignalTrader:
         self._keep_decision(signal, inputs, decision, execution_id)
         execution = executions.load_execution(self._connection, execution_id)
         finish = await self.run_execution(execution, request.targets, leases, inputs.asked_at)
+        watch_breakers(self._connection, self._context, datetime.now(UTC))
         refusal = finish if isinstance(finish, Refusal) else None
         if refusal is not None:
             self._refuse(signal.signal_id, refusal, execution_id)

@@ -1,4 +1,4 @@
-"""What a venue's answer to an order proves, read against the order it answers. PURE.
+"""What a venue's answer to an order proves, read against the order it answers, and what was wrong with one. PURE.
 
 An answer whose amounts contradict the order proves nothing but the id it names: then only reads tell what filled.
 """
@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from typing import Literal
 
 from orchestration.execution.venues.gateway import OrderAnswer, OrderSpec
-from streams.market.errors import InvalidAmount
+from streams.market.errors import InvalidAmount, Refused, StreamsError
 from streams.market.fees import taker_fee_e6
 from streams.market.units import CASH_SCALE, PRICE_ONE_E4, PRICE_SCALE, SIZE_SCALE, cash_e6_of
 from streams.venues.common.decimals import plain_decimal
@@ -19,6 +20,21 @@ from streams.venues.polymarket.clob.orders import PostAnswer
 _CENT_E6 = 10_000
 _LEAST_E6 = 100
 """Less than this is no match of a venue: what looks like one is an amount in another unit."""
+
+
+_NOTHING_TO_TAKE = frozenset({"fill_or_kill_insufficient_resting_volume", "fok_not_filled", "fak_not_matched"})
+"""Refusals that say only that nobody offers any more what was to be taken."""
+
+
+def fault_of(error: StreamsError) -> Literal["refused", "venue"] | None:
+    """Return what was wrong with the sending of an order that ended in an error, for the circuit breakers.
+
+    None: nothing was, there was only nothing to take. `refused`: the venue understood and said no. `venue`: it gave no
+    answer of use.
+    """
+    if isinstance(error, Refused):
+        return None if error.code in _NOTHING_TO_TAKE else "refused"
+    return "venue"
 
 
 def of_kalshi(answer: KalshiAnswer, spec: OrderSpec | None) -> OrderAnswer:

@@ -80,6 +80,7 @@ WRITES = {
     "lease": (LEASE, {Login.RECORDER, Login.TRADING}),
     "alert": (ALERT, {Login.BATCH, Login.TRADING, Login.RECORDER, Login.INTERFACE}),
     "switch": (SWITCH, {Login.INTERFACE}),
+    "breaker": ("SELECT trading.reduce_by_breaker('why', 1, now())", {Login.TRADING}),
     "watched market": (WATCH, {Login.INTERFACE}),
     "total": ("UPDATE trading.position_totals SET cash_e6 = 0", set()),
     "totals added up": ("SELECT trading.compact_totals()", {Login.TRADING}),

@@ -46,6 +46,7 @@ BEGIN
         ('batch', 'DELETE', 'trading.gate_decisions, trading.plan_decisions'),
         ('trading', 'INSERT', 'trading.balances, trading.execution_events, trading.intents, trading.ledger'),
         ('trading', 'INSERT', 'trading.account_readings, trading.account_switches, trading.postings'),
+        ('trading', 'INSERT', 'trading.breaker_trips'),
         ('trading', 'INSERT, UPDATE', 'trading.account_breaks, trading.foreign_activity'),
         ('interface', 'INSERT', 'trading.account_switches'),
         ('trading', 'INSERT', 'trading.refusals'),
@@ -65,14 +66,16 @@ BEGIN
 
     -- Functions that act as the owner, or that make what the schemas of the warehouse hold. A restore leaves them open to
     -- everybody, as every new function is.
-    REVOKE ALL ON FUNCTION trading.fold_entries(trading.ledger[]), raw.look_up(text, text) FROM PUBLIC;
+    REVOKE ALL ON FUNCTION trading.fold_entries(trading.ledger[]), raw.look_up(text, text),
+        trading.reduce_by_breaker(text, bigint, timestamptz) FROM PUBLIC;
     FOR entry IN SELECT * FROM (VALUES
         ('crossbook_batch, crossbook_recorder', 'raw.ensure_day(text, date)'),
         ('crossbook_batch, crossbook_recorder', 'raw.make_day(text, date)'),
         ('crossbook_dbt', 'trading.keep_view(text, text, text)'),
         ('crossbook_dbt', 'trading.keep_views(jsonb)'),
         ('crossbook_dbt', 'trading.open_analytics()'),
-        ('crossbook_trading', 'trading.compact_totals()')
+        ('crossbook_trading', 'trading.compact_totals()'),
+        ('crossbook_trading', 'trading.reduce_by_breaker(text, bigint, timestamptz)')
     ) AS x (callers, signature) LOOP
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC, %s', entry.signature, groups);
         EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %s', entry.signature, entry.callers);

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from streams.storage.database import Connection, fetch_all
 from streams.storage.store.accounting.switches import account_switches
+from streams.storage.store.gate.breakers import BREAKER, last_trips
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,7 @@ class WaitingItem:
     """One thing that waits.
 
     Attributes:
-        kind: edge_too_good | lapsed | escalated | unknown_order | account.
+        kind: edge_too_good | lapsed | escalated | unknown_order | account | breaker.
         subject: What the act is about: a number or an id.
         since: When it began to wait.
         what: What a person is to look at, in one sentence.
@@ -94,7 +95,7 @@ def _unknown_orders(connection: Connection, mode: str) -> list[WaitingItem]:
 
 
 def _accounts(connection: Connection, mode: str) -> list[WaitingItem]:
-    """Return the accounts that only reduce: of a break, or of what others have traded on them."""
+    """Return the accounts that only reduce: of a break, or of what others have traded on them; breakers have a kind."""
     return [
         WaitingItem(
             "account",
@@ -104,11 +105,25 @@ def _accounts(connection: Connection, mode: str) -> list[WaitingItem]:
             f"crossbook trade reopen {venue} --reason WHY",
         )
         for venue, switch in account_switches(connection, mode).items()
-        if switch.state != "run"
+        if switch.state != "run" and switch.set_by != BREAKER
     ]
 
 
-SOURCES: tuple[Source, ...] = (_edges, _lapsed, _escalated, _unknown_orders, _accounts)
+def _breakers(connection: Connection, mode: str) -> list[WaitingItem]:
+    return [
+        WaitingItem(
+            "breaker",
+            trip.breaker if trip.venue is None else f"{trip.breaker}:{trip.venue}",
+            trip.tripped_at,
+            f"{'All trading' if trip.venue is None else f'The account at {trip.venue}'} only reduces: {trip.why}.",
+            f"crossbook trade {'resume' if trip.venue is None else f'reopen {trip.venue}'} --reason WHY",
+        )
+        for trip in last_trips(connection, mode)
+        if trip.resumed_at is None
+    ]
+
+
+SOURCES: tuple[Source, ...] = (_edges, _lapsed, _escalated, _unknown_orders, _accounts, _breakers)
 
 
 def list_waiting(connection: Connection, mode: str) -> list[WaitingItem]:

@@ -90,6 +90,7 @@ def test_a_cycle_does_everything_else_first(booked: dict[str, Any], monkeypatch:
         "alarm_suspense",
         "clear_settled_alerts",
         "compact_totals",
+        "watch_breakers",
     ):
         monkeypatch.setattr(settlement_cycle, name, lambda *_args: None)
     monkeypatch.setattr(settlement_cycle, "switch_in_force", lambda *_args: "run")
