@@ -12,7 +12,7 @@ from streams.alerting.messages import DueAlert, Message, message_of, plan_messag
 from streams.alerting.sending import Outcome
 from streams.logs import get_logger
 from streams.settings import Settings
-from streams.storage.database import Connection
+from streams.storage.database import Connection, read_clock
 from streams.storage.store.alerting import delivery
 from streams.storage.store.alerting.delivery import UnsentAlert
 from streams.storage.store.alerting.inbox import AlertState
@@ -68,7 +68,7 @@ def _send_due(
     if not due:
         return
     last_sent = delivery.load_last_sent(connection, {alert.dedup_key for alert in due.values()})
-    now = delivery.database_now(connection)
+    now = read_clock(connection)
     for message in plan_messages([_due(alert) for alert in due.values()], last_sent, now, cooldown_s):
         if courier.is_over:
             return

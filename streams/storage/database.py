@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
 import psycopg
@@ -14,7 +15,7 @@ from streams.market.documents import storable_text
 from streams.market.errors import ConfigurationError
 from streams.settings import Settings
 from streams.storage.access.logins import Login
-from streams.storage.access.sessions import WarehouseConnection, with_threshold
+from streams.storage.access.sessions import Clock, WarehouseConnection, with_threshold
 from streams.storage.outages import Trouble, trouble_of
 from streams.storage.server.embedded import EmbeddedServer
 
@@ -52,12 +53,34 @@ def database_dsn(settings: Settings, login: Login) -> str:
         ) from None
 
 
-def connect(dsn: str, *, application: str = "crossbook") -> Connection:
+def connect(dsn: str, *, application: str = "crossbook", clock: Clock | None = None) -> Connection:
     """Open one autocommit connection whose rows are dicts. Use `with connection.transaction():` around writes.
 
     Every session has the settings of `PINNED`.
+
+    Args:
+        dsn: Where to.
+        application: Name of the session.
+        clock: What `read_clock` reads through it; None: the database's clock.
     """
-    return WarehouseConnection.connect(dsn, autocommit=True, row_factory=dict_row, application_name=application)
+    connection = WarehouseConnection.connect(dsn, autocommit=True, row_factory=dict_row, application_name=application)
+    connection.clock = clock
+    return connection
+
+
+def read_clock(connection: Connection) -> datetime:
+    """Return the time by the clock that goes with a connection: the database's, unless it was opened with another.
+
+    Rows of schema `trading` that several processes compare have this time, whatever the clocks of their machines say.
+    Statements on that schema read no clock: they are given what was read here before. A reading that is a moment old
+    when its statement runs makes a lease a moment shorter and a takeover a moment later, never the other way round.
+    """
+    if isinstance(connection, WarehouseConnection) and connection.clock is not None:
+        return connection.clock()
+    row = connection.execute("SELECT clock_timestamp() AS now").fetchone()
+    assert row is not None
+    now: datetime = row["now"]
+    return now
 
 
 def open_pool(

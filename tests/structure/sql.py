@@ -21,6 +21,12 @@ from pathlib import Path
 from tests.structure.tree import Source
 
 STORE = ("streams/storage/store/", "streams/storage/migrations/")
+CLOCKS = re.compile(
+    r"\b(now|clock_timestamp|statement_timestamp|transaction_timestamp|timeofday)\s*\(\s*\)"
+    r"|\b(current_timestamp|current_time|current_date|localtimestamp|localtime)\b|'(now|today|tomorrow|yesterday)'",
+    re.IGNORECASE,
+)
+"""By which a statement of PostgreSQL reads the server's clock."""
 _PIECE = "{}"
 _NAME = r'(?<![\w."])"?trading"?\."?[a-z_]'
 _BEHIND_A_WORD = re.compile(
@@ -65,6 +71,20 @@ def sql_outside(
         if here:
             found[path] = here
     return dict(sorted(found.items(), key=lambda entry: (-len(entry[1]), entry[0])))
+
+
+def clocks_read(sources: Sequence[Source], folder: str = STORE[0]) -> list[Found]:
+    """Return the texts below a folder that read the server's clock, but for statements that read nothing from a table.
+
+    Pieces of statements count too: what they end in may be a statement on `trading`.
+    """
+    return [
+        Found(str(source.path), node.lineno, "clock")
+        for source in sources
+        if str(source.path).startswith(folder)
+        for node, text in _texts(source.tree)
+        if CLOCKS.search(text) and not (text.startswith("SELECT ") and " FROM " not in text and "trading" not in text)
+    ]
 
 
 def kind_of(text: str, tables: frozenset[str]) -> str | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -43,6 +44,8 @@ _OPTION = re.compile(r"(?:-c\s*|--)([\w.-]+)=((?:\\.|[^\s\\])*)")
 _NO_OPTIONS = "unsupported startup parameter"
 PREPARE_THRESHOLD = 5
 """How often a statement is asked before the server prepares it, unless an address says otherwise."""
+Clock = Callable[[], datetime]
+"""Returns the present moment (aware)."""
 
 
 def with_threshold(dsn: str, threshold: int) -> str:
@@ -80,7 +83,12 @@ def libpq_environment(dsn: str) -> dict[str, str]:
 
 
 class WarehouseConnection(psycopg.Connection[Any]):
-    """A connection that pins its session, also where a pooler takes no options at the start of one."""
+    """A connection that pins its session, also where a pooler takes no options at the start of one.
+
+    `clock`: what tells the time of its rows; None: the database's clock, which `database.read_clock` reads.
+    """
+
+    clock: Clock | None = None
 
     @classmethod
     def connect(  # type: ignore[override]

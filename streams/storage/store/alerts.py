@@ -17,7 +17,7 @@ from streams.alerting.kinds import SEVERITIES, Severity
 from streams.inert import one_line
 from streams.market.documents import JsonDocument
 from streams.redaction import redact_text
-from streams.storage.database import Connection, fetch_all, fetch_int
+from streams.storage.database import Connection, fetch_all, fetch_int, read_clock
 
 _MESSAGE_MAX = 1000
 _QUOTED_MAX = 20_000
@@ -77,17 +77,18 @@ def raise_alert(
 
 def _end(connection: Connection, alert_id: int) -> bool:
     cursor = connection.execute(
-        "UPDATE trading.alerts SET cleared_at = clock_timestamp() WHERE alert_id = %s AND cleared_at IS NULL",
-        (alert_id,),
+        "UPDATE trading.alerts SET cleared_at = %s WHERE alert_id = %s AND cleared_at IS NULL",
+        (read_clock(connection), alert_id),
     )
     return cursor.rowcount > 0
 
 
 def _open(connection: Connection, said: tuple[str, Severity, str, str, Jsonb]) -> bool:
     row = connection.execute(
-        """INSERT INTO trading.alerts (kind, severity, dedup_key, message, detail) VALUES (%s, %s, %s, %s, %s)
+        """INSERT INTO trading.alerts (kind, severity, dedup_key, message, detail, raised_at)
+           VALUES (%s, %s, %s, %s, %s, %s)
            ON CONFLICT (dedup_key) WHERE cleared_at IS NULL DO NOTHING RETURNING alert_id""",
-        said,
+        (*said, read_clock(connection)),
     ).fetchone()
     return row is not None
 
@@ -108,36 +109,36 @@ def _storable(value: Any) -> Any:
 def clear_alert(connection: Connection, dedup_key: str) -> None:
     """Close the open alert with this key, if there is one."""
     connection.execute(
-        "UPDATE trading.alerts SET cleared_at = clock_timestamp() WHERE dedup_key = %s AND cleared_at IS NULL",
-        (dedup_key,),
+        "UPDATE trading.alerts SET cleared_at = %s WHERE dedup_key = %s AND cleared_at IS NULL",
+        (read_clock(connection), dedup_key),
     )
 
 
 def clear_other_alerts(connection: Connection, kind: str, dedup_keys: Collection[str]) -> None:
     """Close the open alerts of a kind whose key is none of those given."""
     connection.execute(
-        "UPDATE trading.alerts SET cleared_at = clock_timestamp()"
-        " WHERE kind = %s AND cleared_at IS NULL AND dedup_key <> ALL(%s)",
-        (kind, list(dedup_keys)),
+        "UPDATE trading.alerts SET cleared_at = %s WHERE kind = %s AND cleared_at IS NULL AND dedup_key <> ALL(%s)",
+        (read_clock(connection), kind, list(dedup_keys)),
     )
 
 
 def clear_alerts_under(connection: Connection, prefix: str, dedup_keys: Collection[str]) -> int:
     """Close the open alerts whose key begins so and is none of those given; return how many there were."""
     return connection.execute(
-        """UPDATE trading.alerts SET cleared_at = clock_timestamp()
+        """UPDATE trading.alerts SET cleared_at = %s
            WHERE starts_with(dedup_key, %s) AND cleared_at IS NULL AND dedup_key <> ALL(%s)""",
-        (prefix, list(dedup_keys)),
+        (read_clock(connection), prefix, list(dedup_keys)),
     ).rowcount
 
 
 def clear_settled_alerts(connection: Connection) -> None:
     """Close the open alerts about executions that hold nothing any more: they sold all, or were paid out."""
     connection.execute(
-        """UPDATE trading.alerts AS a SET cleared_at = clock_timestamp() FROM trading.executions AS e
+        """UPDATE trading.alerts AS a SET cleared_at = %s FROM trading.executions AS e
            WHERE a.cleared_at IS NULL AND a.kind IN ('escalated', 'late_fill', 'over_fill', 'resolved_order',
                'flatten')
-               AND e.execution_id = (a.detail ->> 'execution_id')::bigint AND e.settled_at IS NOT NULL"""
+               AND e.execution_id = (a.detail ->> 'execution_id')::bigint AND e.settled_at IS NOT NULL""",
+        (read_clock(connection),),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 from psycopg.types.json import Jsonb
 
 from streams.market.documents import JsonDocument
-from streams.storage.database import Connection, fetch_one
+from streams.storage.database import Connection, fetch_one, read_clock
 
 CommandKind = Literal["flatten", "resync", "re_ingest", "resolve"]
 
@@ -25,8 +25,8 @@ class CommandRow:
 def write_command(connection: Connection, kind: CommandKind, subject: JsonDocument, asked_by: str) -> int:
     """Write what a person asks for; returns the command's id."""
     row = connection.execute(
-        "INSERT INTO trading.commands (kind, subject, asked_by) VALUES (%s, %s, %s) RETURNING command_id",
-        (kind, Jsonb(subject), asked_by),
+        "INSERT INTO trading.commands (kind, subject, asked_by, asked_at) VALUES (%s, %s, %s, %s) RETURNING command_id",
+        (kind, Jsonb(subject), asked_by, read_clock(connection)),
     ).fetchone()
     assert row is not None
     return int(row["command_id"])
@@ -61,7 +61,8 @@ def take(connection: Connection, kind: CommandKind, after: int) -> CommandRow | 
         )
         if command is not None:
             connection.execute(
-                "UPDATE trading.commands SET taken_at = clock_timestamp() WHERE command_id = %s", (command.command_id,)
+                "UPDATE trading.commands SET taken_at = %s WHERE command_id = %s",
+                (read_clock(connection), command.command_id),
             )
     return command
 
@@ -75,7 +76,6 @@ def is_done(connection: Connection, command_id: int) -> bool:
 def finish(connection: Connection, command_id: int, result: str) -> None:
     """Write what became of a command; the first result stays."""
     connection.execute(
-        """UPDATE trading.commands SET done_at = clock_timestamp(), result = %s
-           WHERE command_id = %s AND done_at IS NULL""",
-        (result, command_id),
+        "UPDATE trading.commands SET done_at = %s, result = %s WHERE command_id = %s AND done_at IS NULL",
+        (read_clock(connection), result, command_id),
     )

@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 
 from streams.market.documents import JsonDocument
 from streams.market.trading import ENDED_STATES, OPEN_STATES, UNRESOLVED, ExecutionRow, ExecutionState
-from streams.storage.database import Connection, fetch_all, fetch_int, fetch_one
+from streams.storage.database import Connection, fetch_all, fetch_int, fetch_one, read_clock
 from streams.storage.store.hedges.fences import Fence
 
 _COLUMNS = """e.execution_id, e.signal_id, e.attempt, e.group_id, e.environment, e.mode, e.state, e.run_id, e.epoch,
@@ -77,11 +77,12 @@ class ExecutionEvent:
 
 def create_execution(connection: Connection, new: NewExecution) -> int | None:
     """Write an execution; None when this attempt on the signal exists already (the constraint decides)."""
+    now = read_clock(connection)
     try:
         row = connection.execute(
             """INSERT INTO trading.executions (signal_id, attempt, group_id, environment, mode, state, run_id, epoch,
-                   edge_usd, contracts_e6, detail)
-               VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING execution_id""",
+                   edge_usd, contracts_e6, detail, started_at, updated_at)
+               VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING execution_id""",
             (
                 new.signal_id,
                 new.attempt,
@@ -94,6 +95,8 @@ def create_execution(connection: Connection, new: NewExecution) -> int | None:
                 new.edge_usd,
                 new.contracts_e6,
                 Jsonb(new.detail),
+                now,
+                now,
             ),
         ).fetchone()
     except psycopg.errors.UniqueViolation:
@@ -183,8 +186,8 @@ def count_open_longer_than(connection: Connection, limit_s: float) -> int:
     return fetch_int(
         connection,
         """SELECT count(*) FROM trading.executions
-           WHERE state = ANY(%s) AND started_at < now() - make_interval(secs => %s)""",
-        (list(OPEN_STATES), limit_s),
+           WHERE state = ANY(%s) AND started_at < %s - make_interval(secs => %s)""",
+        (list(OPEN_STATES), read_clock(connection), limit_s),
     )
 
 
@@ -221,10 +224,12 @@ def change_state(
 ) -> None:
     """Move an execution to a state and write the event with its cause."""
     with connection.transaction():
-        _change(connection, held, "state = %(state)s, updated_at = clock_timestamp()", state=state)
+        now = read_clock(connection)
+        _change(connection, held, "state = %(state)s, updated_at = %(now)s", state=state, now=now)
         connection.execute(
-            "INSERT INTO trading.execution_events (execution_id, state, what, detail) VALUES (%s, %s, %s, %s)",
-            (held.execution_id, state, what, Jsonb(dict(detail or {}))),
+            """INSERT INTO trading.execution_events (execution_id, happened_at, state, what, detail)
+               VALUES (%s, %s, %s, %s, %s)""",
+            (held.execution_id, now, state, what, Jsonb(dict(detail or {}))),
         )
 
 
@@ -233,8 +238,9 @@ def merge_detail(connection: Connection, held: Fence, detail: JsonDocument) -> N
     _change(
         connection,
         held,
-        "detail = detail || %(detail)s, updated_at = clock_timestamp()",
+        "detail = detail || %(detail)s, updated_at = %(now)s",
         detail=Jsonb(dict(detail)),
+        now=read_clock(connection),
     )
 
 
@@ -248,8 +254,9 @@ def note_end(connection: Connection, held: Fence, expected_pnl_e6: int) -> None:
     _change(
         connection,
         held,
-        "flat_at = coalesce(flat_at, clock_timestamp()), expected_pnl_e6 = %(pnl)s",
+        "flat_at = coalesce(flat_at, %(now)s), expected_pnl_e6 = %(pnl)s",
         pnl=expected_pnl_e6,
+        now=read_clock(connection),
     )
 
 
@@ -277,7 +284,7 @@ def close_if_empty(connection: Connection, held: Fence) -> bool:
     A FLAT one may hold less than a contract's hundredth, which no order can sell: it counts as nothing until it pays.
     """
     cursor = connection.execute(
-        """UPDATE trading.executions AS e SET settled_at = clock_timestamp(),
+        """UPDATE trading.executions AS e SET settled_at = %(now)s,
                realised_pnl_e6 = (SELECT coalesce(sum(cash_e6), 0) FROM trading.ledger WHERE execution_id = %(id)s)
            WHERE e.execution_id = %(id)s AND e.epoch = %(held_epoch)s AND e.settled_at IS NULL
              AND NOT EXISTS (SELECT 1 FROM trading.ledger WHERE execution_id = %(id)s AND market_id IS NOT NULL
@@ -288,7 +295,13 @@ def close_if_empty(connection: Connection, held: Fence) -> bool:
              AND NOT EXISTS (SELECT 1 FROM trading.fills AS f JOIN trading.orders AS o USING (order_id)
                  JOIN trading.intents AS i USING (intent_id)
                  WHERE i.execution_id = %(id)s AND f.state = 'provisional')""",
-        {"id": held.execution_id, "rest": _FLAT_REST_E6, "unresolved": list(UNRESOLVED), **held.values},
+        {
+            "id": held.execution_id,
+            "rest": _FLAT_REST_E6,
+            "unresolved": list(UNRESOLVED),
+            "now": read_clock(connection),
+            **held.values,
+        },
     )
     return cursor.rowcount > 0
 
@@ -299,21 +312,21 @@ def realise_anew(connection: Connection, execution_ids: Collection[int]) -> None
     It follows from the ledger alone, so that it is the same whoever writes it, and no epoch is asked for.
     """
     connection.execute(
-        """UPDATE trading.executions AS e SET realised_pnl_e6 = l.cash_e6, updated_at = clock_timestamp()
+        """UPDATE trading.executions AS e SET realised_pnl_e6 = l.cash_e6, updated_at = %(now)s
            FROM (SELECT execution_id, sum(cash_e6)::bigint AS cash_e6 FROM trading.ledger
                  WHERE execution_id = ANY(%(ids)s) GROUP BY execution_id) AS l
            WHERE l.execution_id = e.execution_id AND e.execution_id = ANY(%(ids)s) AND e.settled_at IS NOT NULL
              AND e.realised_pnl_e6 <> l.cash_e6""",
-        {"ids": list(execution_ids)},
+        {"ids": list(execution_ids), "now": read_clock(connection)},
     )
 
 
 def note_event(connection: Connection, execution_id: int, what: str, detail: JsonDocument | None = None) -> None:
     """Write an event of an execution whose state stays."""
     connection.execute(
-        """INSERT INTO trading.execution_events (execution_id, state, what, detail)
-           SELECT execution_id, state, %s, %s FROM trading.executions WHERE execution_id = %s""",
-        (what, Jsonb(dict(detail or {})), execution_id),
+        """INSERT INTO trading.execution_events (execution_id, happened_at, state, what, detail)
+           SELECT execution_id, %s, state, %s, %s FROM trading.executions WHERE execution_id = %s""",
+        (read_clock(connection), what, Jsonb(dict(detail or {})), execution_id),
     )
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import psutil
@@ -21,7 +21,7 @@ from psycopg.types.json import Jsonb
 from streams.market.documents import JsonDocument
 from streams.market.errors import PermanentError
 from streams.process_id import ProcessId
-from streams.storage.database import Connection, fetch_all, fetch_one
+from streams.storage.database import Connection, fetch_all, fetch_one, read_clock
 
 LATE_LIMIT_S = 45.0
 """How long after its expiry a lease stays with a holder that is seen to run."""
@@ -50,7 +50,7 @@ class LeaseRow:
     """A row of `trading.leases`.
 
     Attributes:
-        is_alive: Neither released nor expired, as the database's clock says.
+        is_alive: Neither released nor expired, by the clock of `read_clock`, as all that is said of time here.
         age_s: Seconds since its heartbeat.
         late_s: Seconds since its expiry, negative before it.
         detail: What its holder stated at its last heartbeat (JSON).
@@ -133,17 +133,18 @@ def acquire(
     A holder that takes its own live lease again gets a new epoch too; one that is not `is_renewable` nobody gets. An
     expired lease of a holder that is seen to run stays its own for `LATE_LIMIT_S` more.
     """
-    before = find_lease(connection, name)
+    now = read_clock(connection)
+    before = _find(connection, name, now)
     late = before.holder if before is not None and is_holder_alive(before.holder) else ""
     row = connection.execute(
         """INSERT INTO trading.leases AS l (name, holder, run_id, epoch, acquired_at, heartbeat_at, expires_at)
-           VALUES (%(name)s, %(holder)s, %(run)s, 1, clock_timestamp(), clock_timestamp(),
-                   clock_timestamp() + make_interval(secs => %(ttl)s))
+           VALUES (%(name)s, %(holder)s, %(run)s, 1, %(now)s, %(now)s,
+                   %(now)s + make_interval(secs => %(ttl)s))
            ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, run_id = excluded.run_id, epoch = l.epoch + 1,
                acquired_at = excluded.acquired_at, heartbeat_at = excluded.heartbeat_at,
                expires_at = excluded.expires_at, released_at = NULL, detail = '{}'
            WHERE l.released_at IS NOT NULL OR (%(renewable)s AND l.holder = excluded.holder)
-               OR l.expires_at < clock_timestamp()
+               OR l.expires_at < %(now)s
                    - make_interval(secs => CASE WHEN l.holder = %(late)s THEN %(grace)s ELSE 0 END)
            RETURNING epoch""",
         {
@@ -154,6 +155,7 @@ def acquire(
             "late": late,
             "grace": LATE_LIMIT_S,
             "renewable": is_renewable,
+            "now": now,
         },
     ).fetchone()
     return None if row is None else Lease(name, holder, run_id, int(row["epoch"]), ttl_s)
@@ -165,16 +167,21 @@ def heartbeat(connection: Connection, lease: Lease, detail: JsonDocument | None 
     Raises:
         LeaseLost: If the lease has a new holder or was released. An expired lease nobody took is prolonged.
     """
-    if not _prolong(connection, lease, detail):
+    if not _prolong(connection, lease, detail, read_clock(connection)):
         raise LeaseLost(f"the lease {lease.name} is no longer ours")
 
 
-def _prolong(connection: Connection, lease: Lease, detail: JsonDocument | None) -> bool:
+def _prolong(connection: Connection, lease: Lease, detail: JsonDocument | None, now: datetime) -> bool:
     row = connection.execute(
-        """UPDATE trading.leases SET heartbeat_at = clock_timestamp(),
-               expires_at = clock_timestamp() + make_interval(secs => %s), detail = coalesce(%s, detail)
+        """UPDATE trading.leases SET heartbeat_at = %s, expires_at = %s, detail = coalesce(%s, detail)
            WHERE name = %s AND epoch = %s AND released_at IS NULL RETURNING epoch""",
-        (lease.ttl_s, None if detail is None else Jsonb(detail), lease.name, lease.epoch),
+        (
+            now,
+            now + timedelta(seconds=lease.ttl_s),
+            None if detail is None else Jsonb(detail),
+            lease.name,
+            lease.epoch,
+        ),
     ).fetchone()
     return row is not None
 
@@ -182,8 +189,8 @@ def _prolong(connection: Connection, lease: Lease, detail: JsonDocument | None) 
 def release(connection: Connection, lease: Lease) -> None:
     """Give the lease back; does nothing when it is no longer ours."""
     connection.execute(
-        "UPDATE trading.leases SET released_at = clock_timestamp() WHERE name = %s AND epoch = %s",
-        (lease.name, lease.epoch),
+        "UPDATE trading.leases SET released_at = %s WHERE name = %s AND epoch = %s",
+        (read_clock(connection), lease.name, lease.epoch),
     )
 
 
@@ -193,9 +200,9 @@ def release_dead(connection: Connection, name: str) -> bool:
     if lease is None or lease.released_at is not None or not is_holder_dead(lease.holder):
         return False
     connection.execute(
-        """UPDATE trading.leases SET released_at = clock_timestamp()
+        """UPDATE trading.leases SET released_at = %s
            WHERE name = %s AND epoch = %s AND released_at IS NULL""",
-        (name, lease.epoch),
+        (read_clock(connection), name, lease.epoch),
     )
     return True
 
@@ -203,22 +210,26 @@ def release_dead(connection: Connection, name: str) -> bool:
 def release_held_by(connection: Connection, holders: Sequence[str]) -> None:
     """Release every lease of these holders: of parts of this process that begin anew after a lost connection."""
     connection.execute(
-        "UPDATE trading.leases SET released_at = clock_timestamp() WHERE released_at IS NULL AND holder = ANY(%s)",
-        (list(holders),),
+        "UPDATE trading.leases SET released_at = %s WHERE released_at IS NULL AND holder = ANY(%s)",
+        (read_clock(connection), list(holders)),
     )
 
 
 def find_lease(connection: Connection, name: str) -> LeaseRow | None:
-    """Return the lease's row, its age and whether it is alive as the database's clock says; None if nobody had it."""
+    """Return the lease's row, its age and whether it is alive; None if nobody had it."""
+    return _find(connection, name, read_clock(connection))
+
+
+def _find(connection: Connection, name: str, now: datetime) -> LeaseRow | None:
     return fetch_one(
         connection,
         LeaseRow,
         """SELECT name, holder, run_id, epoch, released_at,
-               released_at IS NULL AND expires_at >= clock_timestamp() AS is_alive,
-               extract(epoch FROM clock_timestamp() - heartbeat_at)::float8 AS age_s,
-               extract(epoch FROM clock_timestamp() - expires_at)::float8 AS late_s, detail
-           FROM trading.leases WHERE name = %s""",
-        (name,),
+               released_at IS NULL AND expires_at >= %(now)s AS is_alive,
+               extract(epoch FROM %(now)s - heartbeat_at)::float8 AS age_s,
+               extract(epoch FROM %(now)s - expires_at)::float8 AS late_s, detail
+           FROM trading.leases WHERE name = %(name)s""",
+        {"name": name, "now": now},
     )
 
 
@@ -227,16 +238,19 @@ def holds_all(connection: Connection, leases: Sequence[Lease]) -> bool:
 
     One that expired and that nobody took is still ours. In a transaction nobody can take them before it ends.
     """
-    return bool(leases) and all(_prolong(connection, lease, None) for lease in sorted(leases, key=lambda one: one.name))
+    if not leases:
+        return False
+    now = read_clock(connection)
+    return all(_prolong(connection, lease, None, now) for lease in sorted(leases, key=lambda one: one.name))
 
 
 def runs_with_live_leases(connection: Connection) -> set[str]:
     """Return the ids of the runs that hold a lease: not expired and not known to be gone, or late but seen to run."""
     rows = connection.execute(
-        """SELECT run_id, holder, expires_at >= clock_timestamp() AS is_in_time FROM trading.leases
+        """SELECT run_id, holder, expires_at >= %(now)s AS is_in_time FROM trading.leases
            WHERE released_at IS NULL AND run_id <> ''
-               AND expires_at >= clock_timestamp() - make_interval(secs => %s)""",
-        (LATE_LIMIT_S,),
+               AND expires_at >= %(now)s - make_interval(secs => %(late)s)""",
+        {"now": read_clock(connection), "late": LATE_LIMIT_S},
     ).fetchall()
     return {
         row["run_id"]
@@ -253,12 +267,13 @@ def list_recent_leases(connection: Connection) -> list[LeaseStatus]:
     return fetch_all(
         connection,
         LeaseStatus,
-        """SELECT name, holder, run_id, epoch, round(extract(epoch FROM clock_timestamp() - heartbeat_at), 1) AS age_s,
-               released_at IS NULL AND expires_at > clock_timestamp() AS is_alive,
+        """SELECT name, holder, run_id, epoch, round(extract(epoch FROM %(now)s - heartbeat_at), 1) AS age_s,
+               released_at IS NULL AND expires_at > %(now)s AS is_alive,
                released_at IS NOT NULL AS is_released, acquired_at
-           FROM trading.leases WHERE heartbeat_at > now() - interval '1 hour'
-               AND (released_at IS NULL OR name NOT LIKE ALL (ARRAY['market:%', 'group:%']))
-           ORDER BY name NOT LIKE 'shard:%', released_at IS NOT NULL, name LIMIT 200""",
+           FROM trading.leases WHERE heartbeat_at > %(now)s - interval '1 hour'
+               AND (released_at IS NULL OR name NOT LIKE ALL (ARRAY['market:%%', 'group:%%']))
+           ORDER BY name NOT LIKE 'shard:%%', released_at IS NOT NULL, name LIMIT 200""",
+        {"now": read_clock(connection)},
     )
 
 
@@ -286,8 +301,9 @@ def recorder_pulse(connection: Connection) -> RecorderPulse:
         connection,
         RecorderPulse,
         """SELECT count(*) AS recorders, coalesce(max((detail ->> 'commit_lag_ms')::bigint), 0) AS lag_ms,
-               coalesce(max(extract(epoch FROM now() - heartbeat_at)), 0)::float8 AS age_s
-           FROM trading.leases WHERE name LIKE 'shard:%' AND released_at IS NULL""",
+               coalesce(max(extract(epoch FROM %(now)s - heartbeat_at)), 0)::float8 AS age_s
+           FROM trading.leases WHERE name LIKE 'shard:%%' AND released_at IS NULL""",
+        {"now": read_clock(connection)},
     )
     assert pulse is not None
     return pulse
@@ -297,7 +313,8 @@ def recorder_counters(connection: Connection) -> dict[str, JsonDocument]:
     """Return the counters (JSON) that recorders stated within the last 30 seconds, by the name of their lease."""
     rows = connection.execute(
         """SELECT name, detail FROM trading.leases
-           WHERE name LIKE 'shard:%' AND released_at IS NULL AND heartbeat_at > now() - interval '30 seconds'"""
+           WHERE name LIKE 'shard:%%' AND released_at IS NULL AND heartbeat_at > %(now)s - interval '30 seconds'""",
+        {"now": read_clock(connection)},
     ).fetchall()
     return {row["name"]: row["detail"] for row in rows}
 
@@ -313,7 +330,8 @@ def last_recorder_heartbeat(connection: Connection) -> datetime | None:
 def recorder_age_s(connection: Connection) -> Decimal | None:
     """Return the seconds since any recorder gave a sign of life, those that ended included; None before the first."""
     row = connection.execute(
-        """SELECT round(extract(epoch FROM clock_timestamp() - max(heartbeat_at)), 1) AS age_s
-           FROM trading.leases WHERE name LIKE 'shard:%'"""
+        """SELECT round(extract(epoch FROM %(now)s - max(heartbeat_at)), 1) AS age_s
+           FROM trading.leases WHERE name LIKE 'shard:%%'""",
+        {"now": read_clock(connection)},
     ).fetchone()
     return row["age_s"] if row else None

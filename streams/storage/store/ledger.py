@@ -15,7 +15,7 @@ from psycopg.types.json import Jsonb
 from streams.market.documents import JsonDocument
 from streams.market.identity import Outcome, Venue
 from streams.market.venue_traits import TRAITS
-from streams.storage.database import Connection, fetch_all, fetch_int, fetch_one
+from streams.storage.database import Connection, fetch_all, fetch_int, fetch_one, read_clock
 from streams.storage.store.guards.locks import hold_account, hold_market
 
 
@@ -112,9 +112,9 @@ def write_entries(connection: Connection, entries: Sequence[NewEntry], mode: str
                    contracts_e6 bigint, happened_at timestamptz, place int)
            ), written AS (
                INSERT INTO trading.ledger (entry_key, kind, venue, market_id, outcome, execution_id, order_id, cash_e6,
-                   contracts_e6, mode, environment, happened_at)
+                   contracts_e6, mode, environment, happened_at, recorded_at)
                SELECT entry_key, kind, venue, market_id, outcome, execution_id, order_id, cash_e6, contracts_e6,
-                   %(mode)s, %(environment)s, happened_at FROM given ORDER BY place
+                   %(mode)s, %(environment)s, happened_at, %(now)s FROM given ORDER BY place
                ON CONFLICT (entry_key) DO NOTHING RETURNING entry_id, entry_key
            ), posted AS (
                INSERT INTO trading.postings (entry_id, line_no, account, venue, shard, market_id, outcome, unit,
@@ -137,6 +137,7 @@ def write_entries(connection: Connection, entries: Sequence[NewEntry], mode: str
             ),
             "mode": mode,
             "environment": environment,
+            "now": read_clock(connection),
         },
     ).fetchone()
     assert row is not None

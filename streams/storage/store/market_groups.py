@@ -13,15 +13,15 @@ from streams.market.documents import JsonDocument
 from streams.market.identity import Environment, MarketRef, Venue
 from streams.market.listing import terms_from_json
 from streams.market.trading import MarketGroup, MarketInfo
-from streams.storage.database import Connection, fetch_all, fetch_int, fetch_one
+from streams.storage.database import Connection, fetch_all, fetch_int, fetch_one, read_clock
 
 _UPSERT = """
 INSERT INTO trading.groups AS g (group_id, kind, title, markets, outcomes, is_tradable, reason, resolves_at,
-    environment)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
+    environment, updated_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT (group_id) DO UPDATE SET title = excluded.title, markets = excluded.markets,
     outcomes = excluded.outcomes, is_tradable = excluded.is_tradable, reason = excluded.reason,
-    resolves_at = excluded.resolves_at, updated_at = now(), ended_at = NULL
+    resolves_at = excluded.resolves_at, updated_at = excluded.updated_at, ended_at = NULL
 WHERE (g.title, g.markets, g.outcomes, g.is_tradable, g.reason, g.resolves_at, g.ended_at)
     IS DISTINCT FROM (excluded.title, excluded.markets, excluded.outcomes, excluded.is_tradable, excluded.reason,
     excluded.resolves_at, NULL::timestamptz)
@@ -48,20 +48,21 @@ class NewGroup:
 
 def save_groups(connection: Connection, groups: Sequence[NewGroup], environment: Environment) -> tuple[int, int]:
     """Write the groups there are now and end all others; returns (written or changed, ended)."""
+    now = read_clock(connection)
     with connection.transaction(), connection.cursor() as cursor:
         cursor.executemany(
             _UPSERT,
             [
                 (g.group_id, g.kind, g.title, Jsonb([{"venue": venue, "market_id": id_} for venue, id_ in g.markets]),
-                 Jsonb(g.outcomes), g.is_tradable, g.reason, g.resolves_at, environment)
+                 Jsonb(g.outcomes), g.is_tradable, g.reason, g.resolves_at, environment, now)
                 for g in groups
             ],
         )  # fmt: skip
         changed = max(cursor.rowcount, 0)
         ended = connection.execute(
-            "UPDATE trading.groups SET ended_at = now(), updated_at = now(), is_tradable = false"
+            "UPDATE trading.groups SET ended_at = %s, updated_at = %s, is_tradable = false"
             " WHERE ended_at IS NULL AND environment = %s AND kind <> 'set' AND NOT group_id = ANY(%s)",
-            (environment, [g.group_id for g in groups]),
+            (now, now, environment, [g.group_id for g in groups]),
         ).rowcount
         if changed or ended:
             # A hint at most: a queue that is full would fail what was written here.

@@ -20,7 +20,7 @@ from streams.market.trading import (
     OrderRow,
     OrderState,
 )
-from streams.storage.database import Connection, fetch_all, fetch_int, fetch_one
+from streams.storage.database import Connection, fetch_all, fetch_int, fetch_one, read_clock
 from streams.storage.store.hedges.fences import HELD, Fence
 
 _SELECT = """SELECT o.order_id, i.execution_id, i.leg_no, i.purpose, o.venue, i.market_id, i.outcome, i.action,
@@ -55,10 +55,11 @@ class NewIntent:
 
 def write_intent(connection: Connection, new: NewIntent) -> int:
     """Write an intent with its order in state `prepared`; call inside the acting transaction. Returns the order id."""
+    now = read_clock(connection)
     intent = connection.execute(
         """INSERT INTO trading.intents (execution_id, leg_no, purpose, venue, market_id, outcome, action,
-               limit_price_e4, size_e6, spend_e6, reserved_e6, epoch, environment, decided_at, expires_at)
-           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING intent_id""",
+               limit_price_e4, size_e6, spend_e6, reserved_e6, epoch, environment, decided_at, expires_at, created_at)
+           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING intent_id""",
         (
             new.execution_id,
             new.leg_no,
@@ -75,13 +76,14 @@ def write_intent(connection: Connection, new: NewIntent) -> int:
             new.environment,
             new.decided_at,
             new.expires_at,
+            now,
         ),
     ).fetchone()
     assert intent is not None
     order = connection.execute(
-        """INSERT INTO trading.orders (intent_id, venue, client_order_id, state, request, environment)
-           VALUES (%s, %s, %s, 'prepared', %s, %s) RETURNING order_id""",
-        (intent["intent_id"], new.venue, new.client_order_id, Jsonb(new.request), new.environment),
+        """INSERT INTO trading.orders (intent_id, venue, client_order_id, state, request, environment, prepared_at)
+           VALUES (%s, %s, %s, 'prepared', %s, %s, %s) RETURNING order_id""",
+        (intent["intent_id"], new.venue, new.client_order_id, Jsonb(new.request), new.environment, now),
     ).fetchone()
     assert order is not None
     return int(order["order_id"])
@@ -128,9 +130,9 @@ def update_order(
         f"""UPDATE trading.orders AS o SET state = %(state)s, venue_order_id = coalesce(%(venue_id)s, o.venue_order_id),
                reason = CASE WHEN %(reason)s = '' THEN o.reason ELSE %(reason)s END,
                is_seen = o.is_seen OR %(venue_id)s::text IS NOT NULL,
-               answered_at = coalesce(o.answered_at, clock_timestamp()),
+               answered_at = coalesce(o.answered_at, %(now)s),
                closed_at = CASE WHEN %(state)s IN ('sent', 'unknown', 'resting') THEN NULL
-                   ELSE coalesce(o.closed_at, clock_timestamp()) END,
+                   ELSE coalesce(o.closed_at, %(now)s) END,
                filled_e6 = f.contracts_e6, cash_e6 = f.cash_e6, fee_e6 = f.fee_e6, seen_e6 = f.seen_e6
            FROM (SELECT coalesce(sum(contracts_e6) FILTER (WHERE state <> 'failed'), 0)::bigint AS contracts_e6,
                      coalesce(sum(cash_e6) FILTER (WHERE state <> 'failed'), 0)::bigint AS cash_e6,
@@ -143,6 +145,7 @@ def update_order(
             "venue_id": venue_order_id,
             "reason": reason,
             "order": order_id,
+            "now": read_clock(connection),
             **held.values,
         },
     )

@@ -16,20 +16,20 @@ from psycopg.types.json import Jsonb
 from streams.market.documents import JsonDocument
 from streams.market.identity import Environment
 from streams.market.trading import PairState
-from streams.storage.database import Connection, fetch_all, fetch_int, fetch_one
+from streams.storage.database import Connection, fetch_all, fetch_int, fetch_one, read_clock
 
 _SAVE_CANDIDATE = """
 INSERT INTO trading.pair_candidates (kalshi_market_id, polymarket_market_id, rank, score, reasons, kalshi_text_hash,
-    polymarket_text_hash)
-VALUES (%s, %s, %s, %s, %s, %s, %s)
+    polymarket_text_hash, first_seen_at, last_seen_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT (kalshi_market_id, polymarket_market_id) DO UPDATE SET rank = excluded.rank, score = excluded.score,
     reasons = excluded.reasons, kalshi_text_hash = excluded.kalshi_text_hash,
-    polymarket_text_hash = excluded.polymarket_text_hash, last_seen_at = now()
+    polymarket_text_hash = excluded.polymarket_text_hash, last_seen_at = excluded.last_seen_at
 """
 _SAVE_VERDICT = """
 INSERT INTO trading.pair_verdicts (candidate_id, content_hash, judge, relation, same_contract, polarity, confidence,
-    differences, basis_risk, explanation, is_cached, input_tokens, output_tokens, cost_usd)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+    differences, basis_risk, explanation, is_cached, input_tokens, output_tokens, cost_usd, judged_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT (candidate_id, content_hash) DO NOTHING
 """
 _LAST_VERDICTS = """
@@ -40,22 +40,23 @@ ORDER BY v.candidate_id, v.verdict_id DESC
 """
 _UPSERT_PAIRS = f"""
 INSERT INTO trading.pairs AS p (pair_id, kalshi_market_id, polymarket_market_id, relation, polarity, verdict_id,
-    kalshi_text_hash, polymarket_text_hash, environment)
+    kalshi_text_hash, polymarket_text_hash, environment, created_at, updated_at)
 SELECT left(encode(sha256(convert_to(kalshi_market_id || '|' || polymarket_market_id, 'UTF8')), 'hex'), 16),
     kalshi_market_id, polymarket_market_id, relation, polarity, verdict_id, kalshi_text_hash, polymarket_text_hash,
-    %(environment)s
+    %(environment)s, %(now)s, %(now)s
 FROM ({_LAST_VERDICTS}) AS last
 WHERE same_contract AND polarity IS NOT NULL
 ON CONFLICT (kalshi_market_id, polymarket_market_id) DO UPDATE SET relation = excluded.relation,
     polarity = excluded.polarity, verdict_id = excluded.verdict_id, kalshi_text_hash = excluded.kalshi_text_hash,
-    polymarket_text_hash = excluded.polymarket_text_hash, environment = excluded.environment, updated_at = now()
+    polymarket_text_hash = excluded.polymarket_text_hash, environment = excluded.environment,
+    updated_at = excluded.updated_at
 WHERE (p.relation, p.polarity, p.verdict_id, p.kalshi_text_hash, p.polymarket_text_hash, p.environment)
     IS DISTINCT FROM (excluded.relation, excluded.polarity, excluded.verdict_id, excluded.kalshi_text_hash,
     excluded.polymarket_text_hash, excluded.environment)
 RETURNING pair_id, (xmax = 0) AS is_new
 """
 _REFRESH_TEXTS = """
-UPDATE trading.pairs AS p SET kalshi_text_hash = k.text_hash, polymarket_text_hash = m.text_hash, updated_at = now()
+UPDATE trading.pairs AS p SET kalshi_text_hash = k.text_hash, polymarket_text_hash = m.text_hash, updated_at = %(now)s
 FROM (SELECT s.market_id, v.text_hash FROM raw.market_state s JOIN raw.market_versions v USING (version_id)
         WHERE s.venue = 'kalshi') AS k,
     (SELECT s.market_id, v.text_hash FROM raw.market_state s JOIN raw.market_versions v USING (version_id)
@@ -167,12 +168,13 @@ class PairRow:
 
 def save_candidates(connection: Connection, candidates: Sequence[NewCandidate]) -> int:
     """Write candidates; those that are known get their new rank, score, reasons and texts. Returns how many."""
+    now = read_clock(connection)
     with connection.transaction(), connection.cursor() as cursor:
         cursor.executemany(
             _SAVE_CANDIDATE,
             [
                 (c.kalshi_market_id, c.polymarket_market_id, c.rank, c.score, Jsonb(list(c.reasons)),
-                 c.kalshi_text_hash, c.polymarket_text_hash)
+                 c.kalshi_text_hash, c.polymarket_text_hash, now, now)
                 for c in candidates
             ],
         )  # fmt: skip
@@ -206,13 +208,14 @@ def judged(connection: Connection, candidate_ids: Sequence[int]) -> set[tuple[in
 
 def save_verdicts(connection: Connection, verdicts: Sequence[NewVerdict]) -> None:
     """Write verdicts; one that is there for the same candidate and content stays."""
+    now = read_clock(connection)
     with connection.transaction(), connection.cursor() as cursor:
         cursor.executemany(
             _SAVE_VERDICT,
             [
                 (v.candidate_id, v.content_hash, v.judge, v.relation, v.same_contract, v.polarity, v.confidence,
                  Jsonb(list(v.differences)), v.basis_risk, v.explanation, v.is_cached, v.input_tokens,
-                 v.output_tokens, v.cost_usd)
+                 v.output_tokens, v.cost_usd, now)
                 for v in verdicts
             ],
         )  # fmt: skip
@@ -243,9 +246,10 @@ def count_verdicts(connection: Connection) -> int:
 
 def propose_pairs(connection: Connection, environment: Environment) -> tuple[int, int]:
     """Make pairs of candidates whose last verdict says same contract; returns (new, changed). Decides nothing."""
+    now = read_clock(connection)
     with connection.transaction():
-        rows = connection.execute(_UPSERT_PAIRS, {"environment": environment}).fetchall()
-        connection.execute(_REFRESH_TEXTS)
+        rows = connection.execute(_UPSERT_PAIRS, {"environment": environment, "now": now}).fetchall()
+        connection.execute(_REFRESH_TEXTS, {"now": now})
     new = sum(1 for row in rows if row["is_new"])
     return new, len(rows) - new
 
@@ -324,7 +328,7 @@ def read_cursor(connection: Connection, stage: str) -> int | None:
 def write_cursor(connection: Connection, stage: str, version_id: int) -> None:
     """Note how far a stage of matching has read."""
     connection.execute(
-        "INSERT INTO trading.matching_cursors (stage, version_id) VALUES (%s, %s) ON CONFLICT (stage) DO UPDATE"
-        " SET version_id = excluded.version_id, updated_at = now()",
-        (stage, version_id),
+        "INSERT INTO trading.matching_cursors (stage, version_id, updated_at) VALUES (%s, %s, %s)"
+        " ON CONFLICT (stage) DO UPDATE SET version_id = excluded.version_id, updated_at = excluded.updated_at",
+        (stage, version_id, read_clock(connection)),
     )

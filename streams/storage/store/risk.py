@@ -10,7 +10,7 @@ from decimal import Decimal
 from streams.market.limits import LIMIT_NAMES, LimitName, LimitValues, limit_values
 from streams.market.trading import SwitchState, TiedUp
 from streams.settings import Settings
-from streams.storage.database import Connection, fetch_all
+from streams.storage.database import Connection, fetch_all, read_clock
 from streams.storage.store.guards.locks import hold, is_held
 
 
@@ -90,8 +90,8 @@ def set_switch(connection: Connection, state: SwitchState, set_by: str, reason: 
     Outside of a transaction it is in force when this returns.
     """
     row = connection.execute(
-        "INSERT INTO trading.switches (state, set_by, reason) VALUES (%s, %s, %s) RETURNING switch_id",
-        (state, set_by, reason),
+        "INSERT INTO trading.switches (state, set_by, reason, set_at) VALUES (%s, %s, %s, %s) RETURNING switch_id",
+        (state, set_by, reason, read_clock(connection)),
     ).fetchone()
     assert row is not None
     return int(row["switch_id"])
@@ -100,12 +100,12 @@ def set_switch(connection: Connection, state: SwitchState, set_by: str, reason: 
 def set_switch_once(connection: Connection, state: SwitchState, set_by: str, reason: str) -> None:
     """Write a switch unless the same person has set it for the same reason before; `reason` must name the act."""
     connection.execute(
-        """INSERT INTO trading.switches (state, set_by, reason)
-           SELECT %(state)s, %(set_by)s, %(reason)s WHERE NOT EXISTS (
+        """INSERT INTO trading.switches (state, set_by, reason, set_at)
+           SELECT %(state)s, %(set_by)s, %(reason)s, %(now)s WHERE NOT EXISTS (
                SELECT FROM trading.switches
                WHERE state = %(state)s AND set_by = %(set_by)s AND reason = %(reason)s
            )""",
-        {"state": state, "set_by": set_by, "reason": reason},
+        {"state": state, "set_by": set_by, "reason": reason, "now": read_clock(connection)},
     )
 
 
@@ -115,9 +115,9 @@ def replace_switch(connection: Connection, seen: SwitchRow, state: SwitchState, 
     What a program decides by the switch it has read must never undo what a person did meanwhile.
     """
     row = connection.execute(
-        """INSERT INTO trading.switches (state, set_by, reason) SELECT %s, %s, %s
+        """INSERT INTO trading.switches (state, set_by, reason, set_at) SELECT %s, %s, %s, %s
            WHERE (SELECT max(switch_id) FROM trading.switches) = %s RETURNING switch_id""",
-        (state, set_by, reason, seen.switch_id),
+        (state, set_by, reason, read_clock(connection), seen.switch_id),
     ).fetchone()
     return row is not None and renew_missed_kill(connection, seen.switch_id, int(row["switch_id"])) is None
 
@@ -148,8 +148,9 @@ def renew_missed_kill(connection: Connection, seen_id: int, switch_id: int) -> S
 def set_limit(connection: Connection, name: str, value: Decimal, set_by: str, reason: str = "") -> int:
     """Write a new value of a limit, in its unit, and return its id."""
     row = connection.execute(
-        "INSERT INTO trading.limits (name, value, set_by, reason) VALUES (%s, %s, %s, %s) RETURNING limit_id",
-        (name, value, set_by, reason),
+        """INSERT INTO trading.limits (name, value, set_by, reason, set_at)
+           VALUES (%s, %s, %s, %s, %s) RETURNING limit_id""",
+        (name, value, set_by, reason, read_clock(connection)),
     ).fetchone()
     assert row is not None
     return int(row["limit_id"])

@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 from streams.market.documents import JsonDocument
 from streams.market.identity import Venue
 from streams.market.trading import OPEN_STATES, UNRESOLVED, RedemptionState
-from streams.storage.database import Connection, fetch_all, fetch_int, fetch_one
+from streams.storage.database import Connection, fetch_all, fetch_int, fetch_one, read_clock
 
 YOUNG_S = 5
 """What a trading run has begun within this time is left to it."""
@@ -63,9 +63,9 @@ def due_work(connection: Connection, mode: str, *, balances_every_s: float) -> D
         DueWork,
         """SELECT
                EXISTS (SELECT 1 FROM trading.executions AS e WHERE e.mode = %(mode)s AND e.state = ANY(%(open)s)
-                   AND e.started_at < now() - make_interval(secs => %(young_s)s)) AS open,
+                   AND e.started_at < %(now)s - make_interval(secs => %(young_s)s)) AS open,
                EXISTS (SELECT 1 FROM trading.orders WHERE state = 'prepared'
-                   AND prepared_at < now() - make_interval(secs => %(young_s)s)) AS unresolved,
+                   AND prepared_at < %(now)s - make_interval(secs => %(young_s)s)) AS unresolved,
                EXISTS (SELECT 1 FROM trading.commands
                    WHERE kind IN ('flatten', 'resolve') AND done_at IS NULL) AS flatten,
                EXISTS (SELECT 1 FROM trading.fills WHERE state = 'provisional') AS provisional,
@@ -73,7 +73,7 @@ def due_work(connection: Connection, mode: str, *, balances_every_s: float) -> D
                        ON s.venue = p.venue AND s.market_id = p.market_id
                    JOIN raw.market_versions AS v USING (version_id)
                    WHERE p.mode = %(mode)s AND p.contracts_e6 <> 0
-                     AND (s.status IN ('closed', 'determined', 'settled') OR v.close_time < now()))
+                     AND (s.status IN ('closed', 'determined', 'settled') OR v.close_time < %(now)s))
                    OR EXISTS (SELECT 1 FROM trading.settlements WHERE mode = %(mode)s AND is_due) AS settling,
                EXISTS (SELECT 1 FROM trading.executions AS e WHERE e.mode = %(mode)s AND e.settled_at IS NULL
                    AND e.state = 'FLAT') AS flat,
@@ -81,12 +81,13 @@ def due_work(connection: Connection, mode: str, *, balances_every_s: float) -> D
                    AND NOT EXISTS (SELECT 1 FROM trading.alerts WHERE dedup_key = 'kill' AND cleared_at IS NULL
                        AND detail @> '{"resting": {"kalshi": "none", "polymarket": "none"}}') AS kill,
                NOT EXISTS (SELECT 1 FROM trading.balances
-                   WHERE read_at > now() - make_interval(secs => %(every)s)) AS balances""",
+                   WHERE read_at > %(now)s - make_interval(secs => %(every)s)) AS balances""",
         {
             "mode": mode,
             "open": list(OPEN_STATES),
             "young_s": YOUNG_S,
             "every": balances_every_s,
+            "now": read_clock(connection),
         },
     )
     assert due is not None
@@ -107,9 +108,9 @@ def count_in_flight(connection: Connection, mode: str, venue: Venue) -> int:
                        ON s.venue = p.venue AND s.market_id = p.market_id
                    JOIN raw.market_versions AS v USING (version_id)
                    WHERE p.mode = %(mode)s AND p.venue = %(venue)s AND p.contracts_e6 <> 0
-                     AND (s.status IN ('closed', 'determined', 'settled') OR v.close_time < now()))
+                     AND (s.status IN ('closed', 'determined', 'settled') OR v.close_time < %(now)s))
                 + (SELECT count(*) FROM trading.settlements WHERE mode = %(mode)s AND venue = %(venue)s AND is_due)""",
-        {"mode": mode, "venue": venue.value, "unresolved": list(UNRESOLVED)},
+        {"mode": mode, "venue": venue.value, "unresolved": list(UNRESOLVED), "now": read_clock(connection)},
     )
 
 
@@ -133,9 +134,9 @@ def overdue_markets(connection: Connection, mode: str, *, after: timedelta) -> l
            JOIN raw.market_versions AS v USING (version_id)
            WHERE p.mode = %(mode)s AND p.contracts_e6 <> 0
              AND (s.settlement_e4 IS NULL OR s.status IN ('determined', 'unknown'))
-             AND coalesce(v.expected_settle_time, v.close_time) < now() - %(after)s
+             AND coalesce(v.expected_settle_time, v.close_time) < %(before)s
            ORDER BY p.venue, p.market_id""",
-        {"mode": mode, "after": after},
+        {"mode": mode, "before": read_clock(connection) - after},
     )
 
 
@@ -272,10 +273,10 @@ class NewRedemption:
 def begin_redemption(connection: Connection, new: NewRedemption, *, not_within: timedelta) -> int | None:
     """Write that a wallet is asked to redeem a market; None when it was asked within that time and was not busy."""
     row = connection.execute(
-        """INSERT INTO trading.redemptions (mode, venue, market_id, due_e6, environment)
-           SELECT %(mode)s, %(venue)s, %(market)s, %(due)s, %(environment)s WHERE NOT EXISTS (
+        """INSERT INTO trading.redemptions (mode, venue, market_id, due_e6, environment, asked_at)
+           SELECT %(mode)s, %(venue)s, %(market)s, %(due)s, %(environment)s, %(now)s WHERE NOT EXISTS (
                SELECT 1 FROM trading.redemptions WHERE mode = %(mode)s AND venue = %(venue)s AND market_id = %(market)s
-                   AND state <> 'busy' AND asked_at > clock_timestamp() - %(within)s)
+                   AND state <> 'busy' AND asked_at > %(now)s - %(within)s)
            RETURNING redemption_id""",
         {
             "mode": new.mode,
@@ -284,6 +285,7 @@ def begin_redemption(connection: Connection, new: NewRedemption, *, not_within: 
             "due": new.due_e6,
             "environment": new.environment,
             "within": not_within,
+            "now": read_clock(connection),
         },
     ).fetchone()
     return None if row is None else int(row["redemption_id"])
@@ -327,9 +329,9 @@ def awaited_redemptions(connection: Connection, mode: str, *, after: timedelta) 
            ) AS open USING (venue, market_id)
            WHERE r.mode = %(mode)s AND EXISTS (
                SELECT 1 FROM trading.redemptions AS f WHERE f.mode = %(mode)s AND f.venue = r.venue
-                   AND f.market_id = r.market_id AND f.asked_at < clock_timestamp() - %(after)s)
+                   AND f.market_id = r.market_id AND f.asked_at < %(before)s)
            ORDER BY r.venue, r.market_id, r.redemption_id DESC""",
-        {"mode": mode, "after": after},
+        {"mode": mode, "before": read_clock(connection) - after},
     )
 
 
@@ -350,9 +352,16 @@ class NewBalance:
 def write_balance(connection: Connection, new: NewBalance) -> None:
     """Write a balance."""
     connection.execute(
-        """INSERT INTO trading.balances (venue, cash_e6, ledger_cash_e6, environment, detail)
-           VALUES (%s, %s, %s, %s, %s)""",
-        (new.venue.value, new.cash_e6, new.ledger_cash_e6, new.environment, Jsonb(new.detail)),
+        """INSERT INTO trading.balances (venue, read_at, cash_e6, ledger_cash_e6, environment, detail)
+           VALUES (%s, %s, %s, %s, %s, %s)""",
+        (
+            new.venue.value,
+            read_clock(connection),
+            new.cash_e6,
+            new.ledger_cash_e6,
+            new.environment,
+            Jsonb(new.detail),
+        ),
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from streams.market.documents import storable_text
 from streams.market.identity import Venue
 from streams.market.trading import RefusalReason, Signal, SignalLeg
-from streams.storage.database import Connection, fetch_all, fetch_one
+from streams.storage.database import Connection, fetch_all, fetch_one, read_clock
 from streams.storage.store.leases import Lease, acquire, process_holder, release, release_dead
 
 
@@ -207,17 +207,23 @@ def load_actionable(
         ActionableSignal,
         """SELECT s.signal_id, s.group_id FROM trading.signals AS s
            WHERE s.closed_at IS NULL AND s.is_tradable
-             AND s.opened_at <= now() - make_interval(secs => %(age)s)
+             AND s.opened_at <= %(now)s - make_interval(secs => %(age)s)
              AND NOT EXISTS (SELECT 1 FROM trading.executions AS e WHERE e.signal_id = s.signal_id
                  AND (e.state <> 'FLAT' OR e.detail ? 'flatten'
                      OR EXISTS (SELECT 1 FROM trading.intents AS i JOIN trading.orders AS o USING (intent_id)
                          JOIN trading.fills AS f USING (order_id) WHERE i.execution_id = e.execution_id)
-                     OR e.started_at > now() - make_interval(secs => %(retry)s)))
+                     OR e.started_at > %(now)s - make_interval(secs => %(retry)s)))
              AND (SELECT count(*) FROM trading.executions AS e WHERE e.signal_id = s.signal_id) < %(attempts)s
              AND NOT EXISTS (SELECT 1 FROM trading.refusals AS r WHERE r.signal_id = s.signal_id
-                 AND r.refused_at > now() - make_interval(secs => %(retry)s))
+                 AND r.refused_at > %(now)s - make_interval(secs => %(retry)s))
            ORDER BY s.profit_e6 DESC, s.signal_id LIMIT %(limit)s""",
-        {"retry": retry_after_s, "attempts": max_attempts, "limit": limit, "age": least_age_s},
+        {
+            "retry": retry_after_s,
+            "attempts": max_attempts,
+            "limit": limit,
+            "age": least_age_s,
+            "now": read_clock(connection),
+        },
     )
 
 
@@ -272,11 +278,12 @@ def release_group(connection: Connection, claim: GroupClaim) -> None:
 def last_update_age_s(connection: Connection) -> Decimal | None:
     """Return the seconds since an open signal, or the newest one, was written; None before the first."""
     row = connection.execute(
-        """SELECT round(extract(epoch FROM clock_timestamp() - max(updated_at)), 1) AS age_s FROM (
+        """SELECT round(extract(epoch FROM %s - max(updated_at)), 1) AS age_s FROM (
                SELECT updated_at FROM trading.signals WHERE closed_at IS NULL
                UNION ALL
                (SELECT updated_at FROM trading.signals ORDER BY signal_id DESC LIMIT 1)
-           ) AS latest"""
+           ) AS latest""",
+        (read_clock(connection),),
     ).fetchone()
     return row["age_s"] if row else None
 
@@ -295,17 +302,24 @@ class NewRefusal:
 def write_refusal(connection: Connection, new: NewRefusal) -> None:
     """Note that a signal was not traded, and why."""
     connection.execute(
-        """INSERT INTO trading.refusals (signal_id, execution_id, reason, detail, environment)
-           VALUES (%s, %s, %s, %s, %s)""",
-        (new.signal_id, new.execution_id, new.reason, storable_text(new.detail), new.environment),
+        """INSERT INTO trading.refusals (signal_id, execution_id, refused_at, reason, detail, environment)
+           VALUES (%s, %s, %s, %s, %s, %s)""",
+        (
+            new.signal_id,
+            new.execution_id,
+            read_clock(connection),
+            new.reason,
+            storable_text(new.detail),
+            new.environment,
+        ),
     )
 
 
 def refuse_untradable(connection: Connection, environment: str) -> int:
     """Refuse, once each, the open signals whose market group may not be traded, saying why; returns how many."""
     cursor = connection.execute(
-        """INSERT INTO trading.refusals (signal_id, reason, detail, environment)
-           SELECT o.signal_id,
+        """INSERT INTO trading.refusals (signal_id, refused_at, reason, detail, environment)
+           SELECT o.signal_id, %(now)s,
                CASE WHEN g.kind <> 'pair' AND s.is_tradable IS NOT TRUE THEN %(no)s
                     WHEN coalesce(p.state, s.state) = 'lapsed' THEN %(lapsed)s ELSE %(pair)s END,
                coalesce(nullif(g.reason, ''), p.state, s.state, g.kind), %(environment)s
@@ -322,6 +336,7 @@ def refuse_untradable(connection: Connection, environment: str) -> int:
             "lapsed": RefusalReason.LAPSED,
             "pair": RefusalReason.PAIR_NOT_APPROVED,
             "environment": environment,
+            "now": read_clock(connection),
         },
     )
     return cursor.rowcount
@@ -330,13 +345,13 @@ def refuse_untradable(connection: Connection, environment: str) -> int:
 def refuse_all(connection: Connection, reason: RefusalReason, environment: str) -> int:
     """Refuse, once each, every open tradable signal that nothing was executed for; returns how many."""
     cursor = connection.execute(
-        """INSERT INTO trading.refusals (signal_id, reason, environment)
-           SELECT s.signal_id, %(reason)s, %(environment)s FROM trading.signals AS s
+        """INSERT INTO trading.refusals (signal_id, refused_at, reason, environment)
+           SELECT s.signal_id, %(now)s, %(reason)s, %(environment)s FROM trading.signals AS s
            WHERE s.closed_at IS NULL AND s.is_tradable
              AND NOT EXISTS (SELECT 1 FROM trading.executions AS e WHERE e.signal_id = s.signal_id)
              AND NOT EXISTS (SELECT 1 FROM trading.refusals AS r
                  WHERE r.signal_id = s.signal_id AND r.reason = %(reason)s)""",
-        {"reason": reason, "environment": environment},
+        {"reason": reason, "environment": environment, "now": read_clock(connection)},
     )
     return cursor.rowcount
 

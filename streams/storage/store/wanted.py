@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from streams.market.identity import Venue, market_key
-from streams.storage.database import Connection, fetch_all
+from streams.storage.database import Connection, fetch_all, read_clock
 
 Key = tuple[str, str]
 
@@ -64,7 +64,7 @@ SELECT t.priority, t.set_id, t.venue, t.market_id, v.event_id,
 FROM (SELECT * FROM sets UNION ALL SELECT * FROM siblings) AS t
 JOIN raw.market_state AS m ON m.venue = t.venue AND m.market_id = t.market_id
 JOIN raw.market_versions AS v ON v.version_id = m.version_id
-WHERE m.status IN ('open', 'paused') AND (v.close_time IS NULL OR v.close_time > now() - interval '1 minute')
+WHERE m.status IN ('open', 'paused') AND (v.close_time IS NULL OR v.close_time > %(now)s - interval '1 minute')
     AND (t.venue <> 'polymarket' OR (v.terms ->> 'yes_token' <> '' AND v.terms ->> 'no_token' <> ''))
 ORDER BY t.priority, t.set_id, t.venue, t.market_id
 """
@@ -76,7 +76,7 @@ def load_wanted(connection: Connection, limit: int) -> list[WantedMarket]:
     Order: approved pairs, the watch list, groups that may be traded and paused pairs, proposed pairs, other groups, the
     other markets of the approved pairs' events. A set that no longer fits whole is left out; smaller later ones may.
     """
-    rows = connection.execute(_MEMBERS).fetchall()
+    rows = connection.execute(_MEMBERS, {"now": read_clock(connection)}).fetchall()
     markets: dict[Key, tuple[str, str, str]] = {}
     sets: dict[str, list[Key]] = {}
     for row in rows:
@@ -151,11 +151,12 @@ def watch(connection: Connection, venue: Venue, market_id: str, added_by: str) -
     """Put a market on the watch list; returns whether it stands there now: False when there is no such market."""
     added = connection.execute(
         """
-        INSERT INTO trading.watch_list (venue, market_id, added_by)
-        SELECT venue, market_id, %(who)s FROM raw.market_state WHERE venue = %(venue)s AND market_id = %(market_id)s
+        INSERT INTO trading.watch_list (venue, market_id, added_by, added_at)
+        SELECT venue, market_id, %(who)s, %(now)s FROM raw.market_state
+        WHERE venue = %(venue)s AND market_id = %(market_id)s
         ON CONFLICT DO NOTHING
         """,
-        {"venue": venue, "market_id": market_id, "who": added_by},
+        {"venue": venue, "market_id": market_id, "who": added_by, "now": read_clock(connection)},
     )
     there = "SELECT FROM trading.watch_list WHERE venue = %s AND market_id = %s"
     return added.rowcount > 0 or connection.execute(there, (venue, market_id)).fetchone() is not None

@@ -10,7 +10,7 @@ from psycopg.types.json import Jsonb
 
 from streams.market.identity import Environment
 from streams.market.trading import OPEN_STATES, SwitchState
-from streams.storage.database import Connection, fetch_int, fetch_one
+from streams.storage.database import Connection, fetch_int, fetch_one, read_clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,8 @@ class LiveView:
 def stamp_environment(connection: Connection, environment: Environment) -> str:
     """Bind the database to an environment unless it is bound already; returns the environment it belongs to."""
     connection.execute(
-        "INSERT INTO trading.environment_stamp (environment) VALUES (%s) ON CONFLICT DO NOTHING", (environment,)
+        "INSERT INTO trading.environment_stamp (environment, stamped_at) VALUES (%s, %s) ON CONFLICT DO NOTHING",
+        (environment, read_clock(connection)),
     )
     row = connection.execute("SELECT environment FROM trading.environment_stamp").fetchone()
     return environment if row is None else str(row["environment"])
@@ -82,7 +83,7 @@ def keep_views(connection: Connection, views: Sequence[LiveView]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class TradingPulse:
-    """What the tables of trading say of how it goes. Ages in seconds by the database's clock; None where there is none.
+    """What the tables of trading say of how it goes. Ages in seconds (`read_clock`); None where there is none.
 
     Attributes:
         schema_version: The newest migration the database has.
@@ -128,43 +129,43 @@ def trading_pulse(connection: Connection, stuck_after_s: float) -> TradingPulse:
         TradingPulse,
         """WITH switch AS (SELECT * FROM trading.switches ORDER BY switch_id DESC LIMIT 1),
                unsent AS (SELECT * FROM trading.alerts WHERE state IN ('waiting', 'failed')
-                   AND (cleared_at IS NULL OR raised_at > clock_timestamp() - interval '1 day'))
+                   AND (cleared_at IS NULL OR raised_at > %(now)s - interval '1 day'))
            SELECT (SELECT version_num FROM trading.schema_version LIMIT 1) AS schema_version,
                (SELECT environment FROM trading.environment_stamp) AS environment,
                (SELECT state FROM switch) AS switch, (SELECT set_by FROM switch) AS switched_by,
-               (SELECT extract(epoch FROM clock_timestamp() - set_at)::float8 FROM switch) AS switch_age_s,
-               (SELECT extract(epoch FROM clock_timestamp() - max(heartbeat_at))::float8 FROM trading.leases
+               (SELECT extract(epoch FROM %(now)s - set_at)::float8 FROM switch) AS switch_age_s,
+               (SELECT extract(epoch FROM %(now)s - max(heartbeat_at))::float8 FROM trading.leases
                    WHERE name LIKE 'shard:%%') AS recorder_age_s,
                (SELECT count(*) FROM trading.leases WHERE name LIKE 'shard:%%' AND released_at IS NULL
-                   AND expires_at >= clock_timestamp()) AS recorders,
-               (SELECT extract(epoch FROM clock_timestamp() - max(heartbeat_at))::float8 FROM trading.leases
+                   AND expires_at >= %(now)s) AS recorders,
+               (SELECT extract(epoch FROM %(now)s - max(heartbeat_at))::float8 FROM trading.leases
                    WHERE name LIKE 'trader:%%') AS armed_age_s,
-               (SELECT extract(epoch FROM clock_timestamp() - max(read_at))::float8 FROM trading.balances)
+               (SELECT extract(epoch FROM %(now)s - max(read_at))::float8 FROM trading.balances)
                    AS balances_age_s,
                (SELECT count(*) FROM trading.orders WHERE state = 'unknown') AS unknown_orders,
                (SELECT count(*) FROM trading.executions WHERE state = 'ESCALATED' AND settled_at IS NULL) AS escalated,
                (SELECT count(*) FROM trading.executions WHERE state = ANY(%(open)s)
-                   AND started_at < now() - make_interval(secs => %(stuck_s)s)) AS stuck_executions,
+                   AND started_at < %(now)s - make_interval(secs => %(stuck_s)s)) AS stuck_executions,
                (SELECT count(*) FROM trading.commands WHERE done_at IS NULL
-                   AND asked_at < now() - interval '5 minutes') AS waiting_commands,
+                   AND asked_at < %(now)s - interval '5 minutes') AS waiting_commands,
                ARRAY(SELECT message FROM trading.alerts WHERE cleared_at IS NULL AND severity = 'critical'
                    ORDER BY alert_id DESC LIMIT 20) AS critical_alerts,
                (SELECT count(*) FROM unsent) AS unsent_alerts,
-               (SELECT extract(epoch FROM clock_timestamp() - min(raised_at))::float8 FROM unsent) AS unsent_age_s,
+               (SELECT extract(epoch FROM %(now)s - min(raised_at))::float8 FROM unsent) AS unsent_age_s,
                (SELECT count(*) FROM trading.alerts WHERE state = 'no channel' AND cleared_at IS NULL)
                    AS no_channel_alerts,
                (SELECT send_error FROM unsent WHERE send_error <> '' ORDER BY alert_id DESC LIMIT 1) AS send_error,
                ARRAY(SELECT name FROM trading.leases WHERE released_at IS NULL
-                   AND expires_at < clock_timestamp() - interval '1 minute' ORDER BY name LIMIT 5) AS expired_leases,
+                   AND expires_at < %(now)s - interval '1 minute' ORDER BY name LIMIT 5) AS expired_leases,
                ARRAY(SELECT p.pair_id
                    FROM trading.pair_states AS p JOIN trading.group_decisions AS d USING (decision_id)
                    WHERE p.state = 'paused' AND (d.market_hashes, d.terms)
                        IS DISTINCT FROM (p.market_hashes, p.terms)
                    ORDER BY p.pair_id LIMIT 5) AS changed_pairs,
                (SELECT coalesce(sum(cost_usd), 0)::float8 FROM trading.judge_answers
-                   WHERE answered_at >= date_trunc('day', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC')
+                   WHERE answered_at >= date_trunc('day', %(now)s AT TIME ZONE 'UTC') AT TIME ZONE 'UTC')
                    AS judged_today_usd""",
-        {"open": list(OPEN_STATES), "stuck_s": stuck_after_s},
+        {"open": list(OPEN_STATES), "stuck_s": stuck_after_s, "now": read_clock(connection)},
     )
     assert pulse is not None
     return pulse

@@ -22,7 +22,7 @@ from orchestration.defs.alerting.sensors import alert_sender, alert_watcher
 from orchestration.resources import PlatformResource
 from streams.alerting.courier import Rests
 from streams.settings import load_settings
-from streams.storage.database import Connection, connect
+from streams.storage.database import Connection, connect, read_clock
 from streams.storage.partitions import create_partitions
 from streams.storage.store.alerting import delivery, facts
 from streams.storage.store.alerting.delivery import load_look_ages_s
@@ -168,6 +168,7 @@ def test_a_look_does_not_read_what_is_old_however_silent_a_venue_is(connection: 
     ):
         connection.execute(statement)
     cursor = psycopg.ClientCursor(connection)
-    row = cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {facts.VENUES}", {"window": 900}).fetchone()
+    values = {"window": 900, "now": read_clock(connection)}
+    row = cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {facts.VENUES}", values).fetchone()
     assert row is not None
     assert {table: rows for table, rows in visited(row["QUERY PLAN"][0]["Plan"]) if rows > 100} == {}

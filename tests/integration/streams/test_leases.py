@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import psutil
 import pytest
@@ -63,6 +64,24 @@ def test_a_step_of_the_clock_makes_no_live_holder_dead(monkeypatch: pytest.Monke
 )
 def test_only_a_holder_that_is_known_to_be_gone_is_dead(holder: str, is_dead: bool) -> None:
     assert leases.is_holder_dead(holder) is is_dead
+
+
+def test_a_lease_lives_and_ends_by_the_clock_of_its_connection_alone(database: str) -> None:
+    moment = [datetime(2030, 1, 1, tzinfo=UTC)]
+    with connect(database, clock=lambda: moment[0]) as connection:
+        mine = acquire(connection, "market:x", HIDDEN, "a", 15)
+        assert mine is not None
+        moment[0] += timedelta(seconds=15)
+        assert acquire(connection, "market:x", "elsewhere:1", "b", 15) is None
+        heartbeat(connection, mine)
+        moment[0] += timedelta(seconds=15, microseconds=1)
+        assert leases.runs_with_live_leases(connection) == set()
+        theirs = acquire(connection, "market:x", "elsewhere:1", "b", 15)
+        assert theirs is not None
+        assert not holds_all(connection, [mine])
+        found = leases.find_lease(connection, "market:x")
+        assert found is not None
+        assert (found.is_alive, found.age_s, found.late_s) == (True, 0.0, -15.0)
 
 
 def test_a_late_holder_that_is_seen_to_run_is_not_usurped(connection: Connection) -> None:

@@ -11,7 +11,7 @@ import pytest
 from tests.structure.circles import Edges, file_circles, imports, room_circles
 from tests.structure.crossings import kalshi_order, recorded_delta, second_time
 from tests.structure.moves import ROOT, Moves
-from tests.structure.sql import known_tables, sql_outside
+from tests.structure.sql import clocks_read, known_tables, sql_outside
 from tests.structure.tree import FULL_FOLDER, LONG_FILE, PACKAGES, Source, folders, folders_with_rooms, read_sources
 from tests.structure.untyped import Untyped, untyped_reads
 
@@ -55,6 +55,10 @@ def test_sql_on_trading_stands_in_the_store_and_the_migrations_alone(sources: li
         path: [f"{found.line}: {found.kind}" for found in several]
         for path, several in sql_outside(sources, tables).items()
     } == {}
+
+
+def test_no_sql_on_trading_reads_a_clock(sources: list[Source]) -> None:
+    assert clocks_read(sources) == []
 
 
 def test_no_row_crosses_a_signature_without_the_names_and_types_of_its_columns(sources: list[Source]) -> None:

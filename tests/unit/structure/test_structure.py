@@ -11,7 +11,7 @@ import pytest
 from tests.structure.circles import file_circles, imports, room_circles
 from tests.structure.crossings import kalshi_order, recorded_delta, second_time
 from tests.structure.moves import Moves
-from tests.structure.sql import known_tables, sql_outside
+from tests.structure.sql import clocks_read, known_tables, sql_outside
 from tests.structure.tree import Source, folders, folders_with_rooms, read_sources, rooms
 from tests.structure.untyped import untyped_reads
 
@@ -134,6 +134,22 @@ def test_sql_on_trading_is_found_however_it_is_written(text: str, kind: str) -> 
 )
 def test_harmless_words_about_trading_are_not_sql(text: str) -> None:
     assert kinds(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "reads"),
+    [
+        ('q = "UPDATE trading.orders SET sent_at = now()"', True),
+        ('q = f"""SELECT 1 FROM trading.orders WHERE sent_at < CLOCK_TIMESTAMP() - {x}"""', True),
+        ('TODAY = "day = current_date"', True),
+        ("q = \"SELECT 'now'::timestamptz - max(sent_at) FROM trading.orders\"", True),
+        ('q = "SELECT clock_timestamp() AS now"', False),
+        ('"""Written now()."""', False),
+        ('q = "UPDATE trading.orders SET sent_at = %(now)s"', False),
+    ],
+)
+def test_a_clock_in_sql_of_the_store_is_found_also_in_a_piece_of_it(grow: Grow, text: str, reads: bool) -> None:
+    assert bool(clocks_read(grow({"streams/storage/store/a.py": text}))) is reads
 
 
 def test_the_store_and_the_migrations_may_hold_sql_and_say_which_tables_there_are(grow: Grow, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from streams.alerting.kinds import Severity
-from streams.storage.database import Connection
+from streams.storage.database import Connection, read_clock
 from streams.storage.store.alerting.inbox import AlertState
 
 
@@ -102,7 +102,7 @@ def save_alarm(connection: Connection, alarm: Alarm) -> None:
 def clear_other_alarms(connection: Connection, open_ids: Collection[str]) -> None:
     """Close the rows of alarms that are none of those that go on."""
     connection.execute(
-        """UPDATE trading.alerts SET cleared_at = clock_timestamp()
+        """UPDATE trading.alerts SET cleared_at = %s
            WHERE alarm_id IS NOT NULL AND cleared_at IS NULL AND alarm_id <> ALL(%s::uuid[])""",
-        (list(open_ids),),
+        (read_clock(connection), list(open_ids)),
     )

@@ -10,7 +10,7 @@ from typing import Literal
 
 from streams.alerting.kinds import Severity
 from streams.market.documents import JsonDocument
-from streams.storage.database import Connection, fetch_all, fetch_one
+from streams.storage.database import Connection, fetch_all, fetch_one, read_clock
 
 AlertState = Literal["waiting", "no channel", "sent", "failed"]
 """`waiting`: not sent yet; `no channel`: there is none that takes it; `failed`: every channel failed, and it is tried
@@ -129,9 +129,10 @@ def count_alerts(connection: Connection) -> AlertCounts:
                count(*) FILTER (WHERE state = 'no channel') AS no_channel,
                count(*) FILTER (WHERE state = 'failed') AS failed,
                coalesce((SELECT channels FROM trading.alert_looks WHERE name = 'sender'), '{}') AS channels,
-               (SELECT extract(epoch FROM clock_timestamp() - looked_at)::float8 FROM trading.alert_looks
+               (SELECT extract(epoch FROM %s - looked_at)::float8 FROM trading.alert_looks
                    WHERE name = 'sender') AS sender_age_s
            FROM trading.alerts WHERE cleared_at IS NULL""",
+        (read_clock(connection),),
     )
     assert counts is not None
     return counts
@@ -141,9 +142,9 @@ def note_acknowledgement(connection: Connection, alert_id: int, who: str) -> boo
     """Note who has seen an alert, unless somebody has already; returns whether there is such an alert."""
     row = connection.execute(
         """WITH noted AS (
-               UPDATE trading.alerts SET acknowledged_by = %(who)s, acknowledged_at = clock_timestamp()
+               UPDATE trading.alerts SET acknowledged_by = %(who)s, acknowledged_at = %(now)s
                WHERE alert_id = %(alert_id)s AND acknowledged_at IS NULL)
            SELECT 1 AS found FROM trading.alerts WHERE alert_id = %(alert_id)s""",
-        {"alert_id": alert_id, "who": who},
+        {"alert_id": alert_id, "who": who, "now": read_clock(connection)},
     ).fetchone()
     return row is not None

@@ -9,7 +9,7 @@ from psycopg.types.json import Jsonb
 
 from streams.market.identity import Venue
 from streams.market.trading import FillState, NewFill, OrderRow
-from streams.storage.database import Connection, fetch_one
+from streams.storage.database import Connection, fetch_one, read_clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,8 @@ def upsert_fill(connection: Connection, order: OrderRow, fill: NewFill) -> Store
         return before
     connection.execute(
         """INSERT INTO trading.fills (order_id, venue, venue_fill_id, market_id, outcome, action, contracts_e6, cash_e6,
-               fee_e6, computed_fee_e6, state, filled_at, payload, environment)
-           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)""",
+               fee_e6, computed_fee_e6, state, filled_at, payload, environment, recorded_at)
+           VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)""",
         (
             order.order_id,
             order.venue,
@@ -66,6 +66,7 @@ def upsert_fill(connection: Connection, order: OrderRow, fill: NewFill) -> Store
             fill.filled_at,
             Jsonb(fill.payload),
             order.environment,
+            read_clock(connection),
         ),
     )
     return None
