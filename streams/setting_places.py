@@ -55,6 +55,15 @@ class Accounts(BaseSettings):
     polymarket_working_capital_usd: Amount = Field(
         Decimal("5000"), ge=0, le=100_000_000, description="No live run is armed while the wallet holds more cash."
     )
+    kalshi_subaccount: int | None = Field(
+        None,
+        ge=0,
+        le=63,
+        description="Kalshi's subaccount that only Crossbook trades, 0 for an account of its own. Live needs it.",
+    )
+    polymarket_heartbeat: bool = Field(
+        True, description="The armed run feeds Polymarket's dead man's switch: its silence cancels what rests there."
+    )
     unexplained_after_s: float = Field(
         120.0, ge=1, le=86_400, description="An account's difference that what is open there allows alarms after this."
     )

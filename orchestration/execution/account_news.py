@@ -15,7 +15,7 @@ from typing import Protocol
 
 from streams.logs import get_logger
 from streams.market.errors import StreamsError, TransientError
-from streams.market.user_stream_events import AccountUnread, FillUpdate, OrderUpdate, UserStreamEvent
+from streams.market.user_stream_events import AccountUnread, FillUpdate, OrderGroupUpdate, OrderUpdate, UserStreamEvent
 from streams.venues.common.feed import UserFeed
 
 _KEPT = 4_096
@@ -62,6 +62,7 @@ class AccountNews:
         feeds: One for each venue, unconnected.
         sleep: Waits some seconds before a stream is connected again.
         chance: Spreads those waits.
+        on_tripped: Is told the id of an order group that its venue says has tripped, and that it said so.
     """
 
     def __init__(
@@ -70,8 +71,10 @@ class AccountNews:
         *,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         chance: Callable[[], float] = random.random,
+        on_tripped: Callable[[str, str], object] = lambda group, why: None,
     ) -> None:
         self._feeds = feeds
+        self._on_tripped = on_tripped
         self._sleep = sleep
         self._chance = chance
         self._count = 0
@@ -144,6 +147,8 @@ class AccountNews:
             while len(self._heard) > _KEPT:
                 self._heard.popitem(last=False)
         else:
+            if isinstance(event, OrderGroupUpdate) and event.kind == "triggered":
+                self._on_tripped(event.group_id, f"{event.venue} says that it has tripped")
             return
         for woken in self._waiting:
             woken.set()

@@ -73,6 +73,8 @@ class OrderSender:
             prepared = gateway.prepare(spec)
         except InvalidAmount as error:
             return Refusal(RefusalReason.BELOW_MINIMUM, str(error))
+        except HeldBack as error:
+            return error.refusal
         new = orders.NewIntent(
             execution_id=execution_id,
             leg_no=leg.leg_no,

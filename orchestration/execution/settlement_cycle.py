@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from orchestration.execution.accounts.check_accounts import check_accounts
+from orchestration.execution.accounts.order_groups import keep_order_groups
 from orchestration.execution.gate.breaker_watch import watch_breakers
 from orchestration.execution.operator_commands import obey
 from orchestration.execution.reconcile import Reconciled, looks_due, reconcile
@@ -63,6 +64,7 @@ async def run_cycle(connection: Connection, context: TradingContext, run_id: str
     failure: StreamsError | None = None
     try:
         await ensure_deposits(connection, context)
+        await keep_order_groups(connection, context, datetime.now(UTC))
     except StreamsError as error:  # that one account does not answer is said when all else is done
         failure = error
     commands = await obey_resolutions(connection, context, run_id)

@@ -14,6 +14,7 @@ from orchestration.execution.decide.plan import PlanPolicy
 from orchestration.execution.paper_account import PaperLedger
 from orchestration.execution.venues.gateway import Gateway
 from orchestration.execution.venues.kalshi import KalshiGateway
+from orchestration.execution.venues.order_groups import OnTripped, OrderGroups, trip_of
 from orchestration.execution.venues.paper import ASSUMED_ROUND_TRIPS_MS, PaperGateway, PaperSources, books_read_at
 from orchestration.execution.venues.paper_matching import DRAW_SCALE, paper_profile
 from orchestration.execution.venues.polymarket import PolymarketGateway
@@ -25,10 +26,13 @@ from streams.market.venue_traits import TRAITS
 from streams.processes.boot_clock import boot_now
 from streams.settings import Settings, check_intent
 from streams.storage.database import Connection
+from streams.storage.store.accounting.order_groups import load_order_groups
 from streams.storage.store.orders import round_trips_ms
 from streams.venues.common.http import http_client
 from streams.venues.credentials.keystore import Keystore
 from streams.venues.factory import kalshi_client, polymarket_client, polymarket_relayer, user_feeds
+from streams.venues.kalshi.rest.client import KalshiClient
+from streams.venues.polymarket.clob.heartbeat import Beats
 
 _MEASURED = 200
 _FEWEST_MEASURED = 20
@@ -38,6 +42,7 @@ _FEWEST_MEASURED = 20
 class TradingContext:
     """Who trades for whom: the settings, the trading mode, a gateway per venue, and who tells news of our orders.
 
+    `order_groups` and `beats`: the brakes that the venues pull themselves, None where no order is sent to them.
     `boot_clock`: the clock that nobody sets, by which orders of unknown fate are waited for.
     """
 
@@ -46,6 +51,8 @@ class TradingContext:
     gateways: Mapping[Venue, Gateway]
     news: OrderNews = field(default_factory=NoNews)
     boot_clock: Callable[[], BootTime] = boot_now
+    order_groups: OrderGroups | None = None
+    beats: Beats | None = None
 
     @property
     def environment(self) -> str:
@@ -103,15 +110,24 @@ async def open_trading_context(
                 f"There is no {venue} key for {settings.venues}; store one with `crossbook keys set`."
             )
     async with http_client(settings) as http:
+        clients = kalshi_client(settings, http), polymarket_client(settings, http)
+        on_tripped = trip_of(connection, mode, _now)
+        groups = None if Venue.KALSHI in simulated else _order_groups(connection, clients[0], mode, on_tripped)
         gateways: dict[Venue, Gateway] = {
-            Venue.KALSHI: KalshiGateway(kalshi_client(settings, http)),
-            Venue.POLYMARKET: PolymarketGateway(
-                polymarket_client(settings, http), polymarket, polymarket_relayer(settings, http)
-            ),
+            Venue.KALSHI: KalshiGateway(clients[0], groups),
+            Venue.POLYMARKET: PolymarketGateway(clients[1], polymarket, polymarket_relayer(settings, http)),
         }
         feeds = [feed for feed in user_feeds(settings) if feed.venue not in simulated] if is_listening else []
-        news = AccountNews(feeds)
-        context = TradingContext(settings, mode, gateways, news if feeds else NoNews())
+        news = AccountNews(feeds, on_tripped=on_tripped)
+        is_beating = settings.polymarket_heartbeat and Venue.POLYMARKET not in simulated
+        context = TradingContext(
+            settings,
+            mode,
+            gateways,
+            news if feeds else NoNews(),
+            order_groups=groups,
+            beats=clients[1] if is_beating else None,
+        )
         for venue in simulated:
             gateways[venue] = _on_paper(gateways[venue], connection, context)
         listening = asyncio.create_task(news.listen())
@@ -121,6 +137,12 @@ async def open_trading_context(
             listening.cancel()
             with suppress(asyncio.CancelledError):
                 await listening
+
+
+def _order_groups(connection: Connection, client: KalshiClient, mode: str, on_tripped: OnTripped) -> OrderGroups:
+    """Return the order groups as they are stored; `keep_order_groups` makes those that are missing."""
+    stored = load_order_groups(connection, mode, Venue.KALSHI)
+    return OrderGroups(client, on_tripped, {row.shard: row.group_id for row in stored})
 
 
 def _on_paper(gateway: Gateway, connection: Connection, context: TradingContext) -> PaperGateway:

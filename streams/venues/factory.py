@@ -39,7 +39,8 @@ def kalshi_client(settings: Settings, http: httpx.AsyncClient) -> KalshiClient:
         ledger=FileLedger(settings.home_dir / "limits" / f"kalshi-{settings.venues}-{who}.json"),
         unsigned_reads_per_s=settings.kalshi_unsigned_reads_per_s,
     )
-    return KalshiClient(endpoints(settings), credentials, http=http, limits=limits)
+    where = endpoints(settings)
+    return KalshiClient(where, credentials, http=http, limits=limits, subaccount=settings.kalshi_subaccount)
 
 
 def polymarket_client(settings: Settings, http: httpx.AsyncClient) -> PolymarketClient:

@@ -41,7 +41,11 @@ class Stub:
 
 
 def ask(
-    stub: Callable[[httpx.Request], httpx.Response], use: Callable[[KalshiClient], Awaitable[T]], *, signed: bool = True
+    stub: Callable[[httpx.Request], httpx.Response],
+    use: Callable[[KalshiClient], Awaitable[T]],
+    *,
+    signed: bool = True,
+    subaccount: int | None = None,
 ) -> T:
     async def main() -> T:
         async with httpx.AsyncClient(transport=httpx.MockTransport(stub)) as http:
@@ -51,6 +55,7 @@ def ask(
                 http=http,
                 clock=lambda: 1781159489957 * 1_000_000,
                 limits=KalshiLimits.unlimited(),
+                subaccount=subaccount,
             )
             return await use(client)
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import dagster as dg
 
+from orchestration.execution.accounts.live_checks import prepare_accounts
 from orchestration.execution.armed.armed_run import claimed, outcome_of
 from orchestration.execution.armed.following import Follower
 from orchestration.execution.armed.trading import Armed, trade_while_armed
-from orchestration.execution.settlement import ensure_deposits
 from orchestration.execution.settlement_cycle import CycleResult, run_cycle
 from orchestration.execution.trade_signal import SignalTrader, TradeResult
 from orchestration.execution.trading_context import open_trading_context
@@ -103,7 +103,7 @@ def _take(
 
 async def _trade(connection: Connection, platform: PlatformResource, signal_id: int, run_id: str) -> TradeResult:
     async with open_trading_context(platform.settings(), connection) as trading:
-        await ensure_deposits(connection, trading)
+        await prepare_accounts(connection, trading)
         return await SignalTrader(connection, trading, run_id).trade(signal_id)
 
 

@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-from orchestration.execution.accounts.live_checks import check_working_capital
+from orchestration.execution.accounts.dead_mans_switch import fed_dead_mans_switch
+from orchestration.execution.accounts.live_checks import prepare_accounts
 from orchestration.execution.armed.account_lease import AccountLease
 from orchestration.execution.armed.armed_run import ArmedRun, Desk, Tally
-from orchestration.execution.settlement import ensure_deposits
 from orchestration.execution.trade_signal import SignalTrader
 from orchestration.execution.trading_context import TradingContext, open_trading_context
 from streams.logs import get_logger
@@ -76,15 +76,15 @@ async def trade_while_armed(dsn: str, settings: Settings, armed: Armed, stop: as
         async with open_trading_context(settings, look, is_listening=True) as context:
             desks = _desks(stack, dsn, settings, context, armed.run_id)
             release_held_by(look, [desk.holder for desk in desks])
-            await check_working_capital(context)
-            await ensure_deposits(look, context)
+            await prepare_accounts(look, context)
             lease = AccountLease(dsn, settings, armed.run_id, detail=armed.detail, on_end=on_end)
             if not await asyncio.to_thread(lease.arm, lambda: not stop.is_set()):
                 return
             hints = Hints(news, "crossbook_signals", _LEAST_WAIT_S)
             run = ArmedRun(settings, look, desks, hints.wait, armed.tally)
             try:
-                await _until_either(run.until, stop, ended)
+                async with fed_dead_mans_switch(context, on_end):
+                    await _until_either(run.until, stop, ended)
             finally:
                 await asyncio.to_thread(lease.give_back)
 

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import orjson
 
 from orchestration.execution.venues.answers import of_kalshi
 from orchestration.execution.venues.gateway import (
@@ -25,6 +28,7 @@ from orchestration.execution.venues.gateway import (
     PreparedOrder,
     to_ask_by_name,
 )
+from orchestration.execution.venues.order_groups import OrderGroups, says_tripped
 from streams.market.errors import IncompleteList, NotFound, Refused, StreamsError
 from streams.market.events import BookSnapshot
 from streams.market.fees import KalshiFeeSchedule, KalshiOrderFees
@@ -53,8 +57,10 @@ class KalshiGateway:
     buys_spend_dollars = False
     is_simulated = False
 
-    def __init__(self, client: KalshiClient) -> None:
+    def __init__(self, client: KalshiClient, groups: OrderGroups | None = None) -> None:
+        """`groups`: those in which orders that buy stand; without them they stand in none."""
         self._client = client
+        self._groups = groups
 
     async def books(self, targets: Sequence[Target]) -> Mapping[str, BookSnapshot]:
         """Return the books of all targets in one call."""
@@ -63,7 +69,11 @@ class KalshiGateway:
         return {book.market_id: book for book in books if book.market_id in asked}
 
     def prepare(self, spec: OrderSpec) -> PreparedOrder:
-        """Build an immediate-or-cancel order under a new client_order_id."""
+        """Build an immediate-or-cancel order under a new client_order_id.
+
+        Raises:
+            HeldBack: If it buys and has no order group to stand in.
+        """
         client_order_id = str(uuid.uuid4())
         request = order_request(
             spec.target.market_id,
@@ -73,6 +83,8 @@ class KalshiGateway:
             size_e6=spec.size_e6,
             client_order_id=client_order_id,
         )
+        group = self._groups.group_of(spec.target) if self._groups is not None and spec.action == "buy" else ""
+        request = replace(request, order_group_id=group, subaccount=self._client.subaccount)
         return PreparedOrder(client_order_id, {"body": request.body().decode()}, spec=spec)
 
     async def send(self, order: PreparedOrder) -> OrderAnswer:
@@ -82,6 +94,9 @@ class KalshiGateway:
         except Refused as refused:
             if refused.code == _EXISTS:
                 raise OrderExists(str(refused), (order.client_order_id,)) from refused
+            group = orjson.loads(str(order.request["body"])).get("order_group_id")
+            if self._groups is not None and group and says_tripped(refused):
+                self._groups.on_tripped(group, str(refused))
             raise
         return of_kalshi(answer, order.spec)
 

@@ -18,11 +18,13 @@ from psycopg.types.json import Jsonb
 
 from app.operator_actions import ask_flatten
 from orchestration.execution.accounts.check_accounts import check_accounts
-from orchestration.execution.settlement import ensure_deposits
+from orchestration.execution.accounts.live_checks import prepare_accounts
+from orchestration.execution.accounts.order_groups import keep_order_groups
 from orchestration.execution.settlement_cycle import run_cycle
 from orchestration.execution.trade_signal import SignalTrader
 from orchestration.execution.trading_context import TradingContext, open_trading_context
 from orchestration.execution.venues.gateway import OrderSpec
+from streams.market.errors import Refused
 from streams.market.identity import MarketRef, Venue
 from streams.sandbox.core.faults import load_plan
 from streams.sandbox.core.identifiers import polymarket_ids
@@ -41,8 +43,9 @@ from streams.sandbox.process.process import Sandbox, SandboxOptions
 from streams.settings import Settings
 from streams.storage.database import Connection, connect
 from streams.storage.store.accounting.breaks import load_differences
-from streams.storage.store.accounting.switches import account_switches
+from streams.storage.store.accounting.switches import account_switches, replace_account
 from streams.storage.store.market_groups import load_market_infos
+from streams.storage.store.risk import set_limit
 from streams.venues.common.http import http_client
 from streams.venues.credentials.keystore import ensure_sandbox_credentials
 from streams.venues.factory import kalshi_client, polymarket_client
@@ -54,6 +57,10 @@ from tests.support.ports import free_port
 IDS = polymarket_ids("will-it-rain")
 KALSHI = MarketRef(Venue.KALSHI, "KXRAIN-26NOV20")
 POLYMARKET = MarketRef(Venue.POLYMARKET, IDS.condition_id)
+
+
+GROUP_PATH = "/trade-api/v2/portfolio/order_groups/create"
+ORDER_PATHS = ("/trade-api/v2/portfolio/events/orders", "/clob/order")
 
 
 class TwoMarkets:
@@ -208,7 +215,9 @@ async def until(condition: Callable[[], Awaitable[bool]], deadline_s: float = 90
     ("faults", "settlement", "state"),
     [
         ([], 10_000, "SETTLED"),
-        ([{"kind": "lost_response", "times": 2}], 0, "SETTLED"),
+        ([{"kind": "lost_response", "path": path, "times": 1} for path in ORDER_PATHS], 0, "SETTLED"),
+        # making two of the order groups
+        ([{"kind": "lost_response", "path": GROUP_PATH, "times": 2}], 0, "SETTLED"),
         ([{"kind": "partial_fill", "fraction": "0.4", "times": 1}], 3_700, "SETTLED"),
         # bought on Polymarket, refused on Kalshi: sold again at a loss, the dust of it paid at the end
         ([{"kind": "reject", "venue": "kalshi", "code": "trading_is_paused"}], 10_000, "FLAT"),
@@ -218,7 +227,7 @@ def test_a_trade_on_the_sandbox_ends_and_its_profit_is_the_change_of_both_balanc
     database: str, tmp_path: Path, faults: list[dict[str, Any]], settlement: int, state: str
 ) -> None:
     async def trade(connection: Connection, context: TradingContext, flow: TwoMarkets) -> None:
-        await ensure_deposits(connection, context)
+        await prepare_accounts(connection, context)
         outcome = await SignalTrader(connection, context, "run").trade(seed_signal(connection))
         assert outcome.execution_id is not None, outcome
 
@@ -257,7 +266,7 @@ def test_a_trade_on_the_sandbox_ends_and_its_profit_is_the_change_of_both_balanc
 
 def test_what_somebody_trades_by_hand_on_the_sandbox_is_booked_to_foreign(database: str, tmp_path: Path) -> None:
     async def trade(connection: Connection, context: TradingContext, flow: TwoMarkets) -> None:
-        await ensure_deposits(connection, context)
+        await prepare_accounts(connection, context)
         await accounts_agree(connection, context)
         infos = load_market_infos(connection, [str(KALSHI), str(POLYMARKET)])
         for ref, outcome, limit in ((KALSHI, "yes", 4_300), (POLYMARKET, "no", 5_100)):
@@ -277,7 +286,7 @@ def test_what_somebody_trades_by_hand_on_the_sandbox_is_booked_to_foreign(databa
 
 def test_a_flatten_on_the_sandbox_sells_both_legs_and_books_its_loss(database: str, tmp_path: Path) -> None:
     async def trade(connection: Connection, context: TradingContext, flow: TwoMarkets) -> None:
-        await ensure_deposits(connection, context)
+        await prepare_accounts(connection, context)
         outcome = await SignalTrader(connection, context, "run").trade(seed_signal(connection))
         assert outcome.state == "HEDGED", outcome
         assert outcome.execution_id is not None
@@ -305,6 +314,49 @@ def test_a_flatten_on_the_sandbox_sells_both_legs_and_books_its_loss(database: s
         change = sum(balance.cash_e6 for balance in balances) - 20_000_000_000
         assert change < 0
         assert execution["realised_pnl_e6"] == (None if left["n"] else change)
+
+    on_the_sandbox(database, tmp_path, [], trade)
+
+
+def test_a_tripped_order_group_reduces_the_account_until_a_person_lets_it_open_again(
+    database: str, tmp_path: Path
+) -> None:
+    async def trade(connection: Connection, context: TradingContext, flow: TwoMarkets) -> None:
+        await prepare_accounts(connection, context)
+        groups = context.order_groups
+        assert groups is not None
+        listed = {group.group_id: group.limit_e6 for group in await groups.client.order_groups()}
+        assert set(listed) == set(groups.ids.values())
+        assert set(listed.values()) == {6_000_000_000}
+        target = load_market_infos(connection, [str(KALSHI)])[str(KALSHI)].target
+        group_id, gateway = groups.group_of(target), context.gateways[Venue.KALSHI]
+        assert target.terms.exchange_index is not None
+        await groups.client.trigger_order_group(group_id, exchange_index=target.terms.exchange_index)
+
+        outcome = await SignalTrader(connection, context, "run").trade(seed_signal(connection))
+        assert outcome.state == "FLAT"  # what was bought on Polymarket is sold again
+        switch = account_switches(connection, context.mode)[Venue.KALSHI]
+        assert (switch.state, switch.set_by) == ("reduce", "order group")
+        alerts = "SELECT kind FROM trading.alerts WHERE cleared_at IS NULL AND kind = 'order_group'"
+        assert len(connection.execute(alerts).fetchall()) == 1
+        await keep_order_groups(connection, context, datetime.now(UTC))
+        buy = OrderSpec(target, "yes", "buy", 4_300, 1_000_000)
+        with pytest.raises(Refused, match="order group"):  # nobody has let it open again
+            await gateway.send(gateway.prepare(buy))
+
+        assert replace_account(connection, switch, "mara", "seen", datetime.now(UTC)) is not None
+        await keep_order_groups(connection, context, datetime.now(UTC))
+        assert connection.execute(alerts).fetchall() == []
+        assert (await gateway.send(gateway.prepare(buy))).filled_e6 == 1_000_000
+
+        # a limit that a person has changed reaches the venue; what the venue has lost is made anew
+        set_limit(connection, "order_contracts", Decimal(2), "mara", "less")
+        await groups.client.delete_order_group(group_id, exchange_index=target.terms.exchange_index)
+        await keep_order_groups(connection, context, datetime.now(UTC))
+        assert group_id not in groups.ids.values()
+        listed = {group.group_id: group.limit_e6 for group in await groups.client.order_groups()}
+        assert (set(listed), set(listed.values())) == (set(groups.ids.values()), {240_000_000})
+        assert (await gateway.send(gateway.prepare(buy))).filled_e6 == 1_000_000
 
     on_the_sandbox(database, tmp_path, [], trade)
 

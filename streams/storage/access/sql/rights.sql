@@ -47,6 +47,7 @@ BEGIN
         ('trading', 'INSERT', 'trading.balances, trading.execution_events, trading.intents, trading.ledger'),
         ('trading', 'INSERT', 'trading.account_readings, trading.account_switches, trading.postings'),
         ('trading', 'INSERT', 'trading.breaker_trips'),
+        ('trading', 'INSERT, UPDATE', 'trading.order_groups'),
         ('trading', 'INSERT, UPDATE', 'trading.account_breaks, trading.foreign_activity'),
         ('interface', 'INSERT', 'trading.account_switches'),
         ('trading', 'INSERT', 'trading.refusals'),

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import orjson
 
+from streams.market.errors import NotFound
 from streams.venues.common.decimals import wire_size_e6
 from streams.venues.common.listed_fields import id_of
 from streams.venues.common.paging import Items, Page, all_items
-from streams.venues.common.responses import cursor_of, page_of, read_done, read_page
+from streams.venues.common.responses import cursor_of, items_of, page_of, read_done, read_page
 from streams.venues.kalshi.rest.transport import (
     LIST_LIMIT,
     Filter,
@@ -47,8 +49,8 @@ class AccountReads(KalshiTransport):
 
     A list of which an item cannot be read is an `IncompleteList`: what it does not show may be there all the same.
 
-    Where the account has subaccounts, orders, fills and settlements are those of all, positions those of the primary
-    one alone: that is what the venue gives where none is named.
+    Where the client names no subaccount, orders, fills and settlements are those of all, positions those of the primary
+    one alone.
     """
 
     async def orders(
@@ -156,6 +158,22 @@ class AccountReads(KalshiTransport):
         return (await self._all("/portfolio/settlements", "settlements", parse_settlement, **filters)).whole(
             "settlements"
         )
+
+    async def key_subaccount(self) -> int | None:
+        """Return the one subaccount that the client's key is limited to; None for a key of the whole account.
+
+        Raises:
+            NotFound: If the venue does not list the key.
+        """
+
+        def of_own_key(answer: dict[str, Any]) -> int | None:
+            for entry in items_of(answer, "api_keys"):
+                if isinstance(entry, dict) and self.key_id and entry.get("api_key_id") == self.key_id:
+                    number = entry.get("subaccount")
+                    return None if number is None else int(number)
+            raise NotFound("Kalshi does not list the key that is stored")
+
+        return await self._read("/api_keys", of_own_key)
 
     # -- cash between shards --------------------------------------------------------------------------------------
 

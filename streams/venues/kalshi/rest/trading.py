@@ -116,7 +116,9 @@ class Trading(KalshiTransport):
         """Cancel several orders, given as (order_id, market_ticker), in one call; each item answers or fails alone."""
         names = [order_id for order_id, _ in orders]
         _check_distinct(names)
-        batch = _batch("DELETE", [{"order_id": order_id, "market_ticker": ticker} for order_id, ticker in orders])
+        whose = {} if self.subaccount is None else {"subaccount": self.subaccount}
+        items = [{"order_id": order_id, "market_ticker": ticker, **whose} for order_id, ticker in orders]
+        batch = _batch("DELETE", items)
         return await self._write(batch, lambda answer: parse_batch_cancel(answer, names), order_ids=names)
 
     # -- order groups ---------------------------------------------------------------------------------------------
@@ -129,6 +131,8 @@ class Trading(KalshiTransport):
         body = group_body(limit_e6)
         if exchange_index is not None:
             body["exchange_index"] = exchange_index
+        if self.subaccount is not None:
+            body["subaccount"] = self.subaccount
         routing = _routing(exchange_index or 0)
         request = KalshiRequest("POST", f"{_GROUPS}/create", body=orjson.dumps(body), routing=routing)
         return await self._write(request, lambda answer: id_of(answer, "order_group_id"))

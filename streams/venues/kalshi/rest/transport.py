@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,13 @@ Result = TypeVar("Result")
 Filter = str | int | bool | Sequence[str] | None
 """A parameter's value; a sequence repeats the parameter, None leaves it out."""
 LIST_LIMIT = 1000
+_BY_SUBACCOUNT = re.compile(
+    "GET /portfolio/(balance|fills|orders|orders/queue_positions|positions|settlements)"
+    "|(GET|DELETE|PUT) /portfolio/order_groups(/.+)?"
+    "|DELETE /portfolio/events/orders(/(?!batched)[^/]+)?"
+    "|POST /portfolio/events/orders/[^/]+/(amend|decrease)"
+)
+"""Calls that take the subaccount as a parameter; others name it in their body. Source: OpenAPI 3.34.0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,8 @@ class KalshiTransport:
         http: The transport, owned by the caller.
         clock: Wall clock in nanoseconds, for signatures.
         limits: Request budget; default that of the key as the venue states it, counted in this object alone.
+        subaccount: Whose orders are sent and whose account is read (0 is the primary one); None names none: what the
+            venue takes then differs from call to call.
     """
 
     def __init__(
@@ -63,7 +73,10 @@ class KalshiTransport:
         http: httpx.AsyncClient,
         clock: Callable[[], int] = time.time_ns,
         limits: KalshiLimits | None = None,
+        subaccount: int | None = None,
     ) -> None:
+        self.subaccount = subaccount
+        self.key_id = credentials.key_id if credentials is not None else ""
         self._base = endpoints.kalshi_rest
         self._signer = KalshiSigner(credentials) if credentials is not None else None
         self._http = http
@@ -176,6 +189,12 @@ class KalshiTransport:
         """Send once and return the body: a write is never repeated here, whatever becomes of it."""
         return (await self._send_whole(request, is_response=is_response, learns=learns)).body
 
+    def _of_subaccount(self, request: KalshiRequest) -> Mapping[str, Filter]:
+        """Return the parameters of a request, with the subaccount where it takes one in its address."""
+        if self.subaccount is None or not _BY_SUBACCOUNT.fullmatch(f"{request.method} {request.path}"):
+            return request.parameters
+        return {**request.parameters, "subaccount": self.subaccount}
+
     async def _send_whole(
         self, request: KalshiRequest, *, is_response: IsResponse | None = None, learns: bool = True
     ) -> HttpAnswer:
@@ -191,7 +210,7 @@ class KalshiTransport:
             sent = HttpRequest(
                 method,
                 url,
-                list(_pairs(request.parameters)),
+                list(_pairs(self._of_subaccount(request))),
                 headers,
                 request.body,
                 is_write=method != "GET",

@@ -45,6 +45,7 @@ class OrderRequest:
             that there is no such market.
         cancel_on_pause: Cancelled when trading pauses.
         order_group_id: Its group, empty for none.
+        subaccount: Whose order it is, 0 for the primary one; None leaves it to the key.
         self_trade_prevention: Whether this order stops at one of our own, or our own is cancelled.
     """
 
@@ -60,6 +61,7 @@ class OrderRequest:
     exchange_index: int | None = None
     cancel_on_pause: bool = False
     order_group_id: str = ""
+    subaccount: int | None = None
     self_trade_prevention: SelfTradePrevention = "taker_at_cross"
 
     def body(self) -> bytes:
@@ -87,19 +89,16 @@ class OrderRequest:
             "time_in_force": self.time_in_force,
             "self_trade_prevention_type": self.self_trade_prevention,
         }
-        if self.post_only:
-            document["post_only"] = True
-        if self.reduce_only:
-            document["reduce_only"] = True
-        if self.expiration_s is not None:
-            document["expiration_time"] = self.expiration_s
-        if self.exchange_index is not None:
-            document["exchange_index"] = self.exchange_index
-        if self.cancel_on_pause:
-            document["cancel_order_on_pause"] = True
-        if self.order_group_id:
-            document["order_group_id"] = self.order_group_id
-        return document
+        options = {
+            "post_only": self.post_only or None,
+            "reduce_only": self.reduce_only or None,
+            "expiration_time": self.expiration_s,
+            "exchange_index": self.exchange_index,
+            "cancel_order_on_pause": self.cancel_on_pause or None,
+            "order_group_id": self.order_group_id or None,
+            "subaccount": self.subaccount,
+        }
+        return document | {name: value for name, value in options.items() if value is not None}
 
 
 def wire_price(price_e4: int) -> str:

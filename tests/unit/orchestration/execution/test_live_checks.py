@@ -1,4 +1,4 @@
-"""A live run starts only with a wallet that holds no more than its working capital."""
+"""A live run starts only with accounts of its own: a wallet of working capital, and a subaccount with its key."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orchestration.execution.accounts.live_checks import check_working_capital
+from orchestration.execution.accounts.live_checks import check_subaccount, check_working_capital
 from streams.market.errors import ConfigurationError, Unavailable
 from streams.market.identity import Venue
 from streams.settings import Settings
@@ -42,3 +42,26 @@ def test_a_wallet_that_cannot_be_read_is_not_taken_for_one_that_is_right() -> No
 def test_the_sandbox_and_paper_ask_nobody() -> None:
     for settings in ({"venues": "sandbox"}, {"venues": "live", "trading": "paper"}):
         check(AssertionError("it was asked"), polymarket_working_capital_usd="1", **settings)
+
+
+def check_key(limited_to: int | None, **settings: Any) -> None:
+    async def key_subaccount() -> int | None:
+        return limited_to
+
+    groups = SimpleNamespace(client=SimpleNamespace(key_subaccount=key_subaccount))
+    context: Any = SimpleNamespace(settings=Settings(**settings), order_groups=groups)
+    asyncio.run(check_subaccount(context))
+
+
+def test_a_live_run_needs_to_know_which_subaccount_is_its_own() -> None:
+    with pytest.raises(ConfigurationError, match="CROSSBOOK_KALSHI_SUBACCOUNT is not set"):
+        check_key(None, **LIVE)
+    check_key(None, **LIVE, kalshi_subaccount=0)  # an account of its own
+    check_key(None, venues="sandbox")
+
+
+@pytest.mark.parametrize("limited_to", [None, 0, 4])
+def test_a_key_of_more_than_the_subaccount_is_refused(limited_to: int | None) -> None:
+    check_key(3, **LIVE, kalshi_subaccount=3)
+    with pytest.raises(ConfigurationError, match="not limited to the subaccount 3"):
+        check_key(limited_to, **LIVE, kalshi_subaccount=3)

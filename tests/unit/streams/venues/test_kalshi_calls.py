@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from streams.market.errors import OutcomeUnknown
+from streams.market.errors import NotFound, OutcomeUnknown
 from streams.venues.kalshi.rest.client import KalshiClient
 from streams.venues.kalshi.types.order_changes import Amendment
 from streams.venues.kalshi.types.orders import OrderRequest
@@ -288,3 +288,44 @@ def test_a_lost_write_names_what_to_look_for(call: Any, order_ids: tuple[str, ..
         with pytest.raises(OutcomeUnknown) as lost:
             ask(Stub(answer), call)
         assert lost.value.order_ids == order_ids
+
+
+@pytest.mark.parametrize("row", SENT, ids=[f"{r[2]} {r[3]}" for r in SENT])
+def test_a_client_of_a_subaccount_names_it_in_every_call_that_takes_it(row: Any) -> None:
+    call, answer, method, path, body = row
+    stub = Stub(answer)
+    ask(stub, call, subaccount=7)
+    (sent,) = stub.requests
+    plain = path.partition("?")[0]
+    named = sent.url.params.get("subaccount")
+    assert (named is not None) == (f"{method} {plain}" in _BY_SUBACCOUNT)
+    assert named in (None, "7")
+    asked = json.loads(sent.content) if sent.content else None
+    if f"{method} {plain}" == "POST /portfolio/order_groups/create":
+        assert asked == {**body, "subaccount": 7}
+    elif f"{method} {plain}" == "DELETE /portfolio/events/orders/batched":
+        assert all(item["subaccount"] == 7 for item in asked["orders"])
+    else:
+        assert asked == body
+
+
+# OpenAPI 3.34.0: the calls with `subaccount` among their parameters.
+_BY_SUBACCOUNT = frozenset(
+    f"{method} /portfolio/{path}"
+    for method, path in (
+        ("GET", "balance"), ("GET", "fills"), ("GET", "orders"), ("GET", "orders/queue_positions"),
+        ("GET", "positions"), ("GET", "settlements"), ("GET", "order_groups"), ("GET", "order_groups/g"),
+        ("DELETE", "order_groups/g"), ("PUT", "order_groups/g/reset"), ("PUT", "order_groups/g/trigger"),
+        ("PUT", "order_groups/g/limit"), ("DELETE", "events/orders"), ("DELETE", "events/orders/order-1"),
+        ("POST", "events/orders/order-1/amend"), ("POST", "events/orders/order-1/decrease"),
+    )
+)  # fmt: skip
+
+
+def test_a_key_says_to_which_subaccount_it_is_limited() -> None:
+    keys = [{"api_key_id": "other", "subaccount": 3}, {"api_key_id": "key-1", "name": "n", "scopes": ["read"]}]
+    assert ask(Stub((200, {"api_keys": keys})), lambda c: c.key_subaccount()) is None
+    keys[1]["subaccount"] = 5
+    assert ask(Stub((200, {"api_keys": keys})), lambda c: c.key_subaccount()) == 5
+    with pytest.raises(NotFound):
+        ask(Stub((200, {"api_keys": keys[:1]})), lambda c: c.key_subaccount())
