@@ -1,4 +1,4 @@
-"""The settings of places (folders, database, disk, alerts, ports, venues, sandbox), accounts, limits and signing in.
+"""The settings of places (folders, database, disk, alerts, ports, venues, sandbox), accounts, limits, hedges, sign-in.
 
 Part of `streams.settings`.
 """
@@ -86,6 +86,24 @@ class Accounts(BaseSettings):
     )
     paper_fade_usd: Amount = Field(
         Decimal("0.01"), ge=0, le=1, description="How far makers step back on paper, per contract."
+    )
+
+
+class Hedging(BaseSettings):
+    """Bounds of a hedge that is out of balance."""
+
+    # -- hedging ----------------------------------------------------------------------------------------------------
+    exposure_alarm_usd_s: Amount = Field(
+        Decimal("100"),
+        gt=0,
+        le=1_000_000_000,
+        description="Exposure times seconds of one hedge at which it alarms, if 90 s of its planned profit is more.",
+    )
+    mending_loss_day_usd: Amount = Field(
+        Decimal("50"),
+        ge=0,
+        le=100_000_000,
+        description="Most that mending may lose on one UTC day, all hedges together; what is left bounds each order.",
     )
 
 

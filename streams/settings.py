@@ -23,7 +23,7 @@ from streams.documents import plain_decimal
 from streams.env_files import ENCODING, check_names, names_in_file, values_in_file
 from streams.market.errors import ConfigurationError
 from streams.redaction import redact_text
-from streams.setting_places import Accounts, Breakers, Limits, Places, SignIn
+from streams.setting_places import Accounts, Breakers, Hedging, Limits, Places, SignIn
 from streams.setting_types import Amount, DatabaseAddress, HeaderSecret, WebAddress, check_text
 
 _OWN_NAMES = {"database_url": "DATABASE_URL", "openai_api_key": "OPENAI_API_KEY"}
@@ -50,7 +50,7 @@ class EnvFileSource(DotEnvSettingsSource):
         return {name.lower(): value for name, value in values_in_file(file_path).items() if value}
 
 
-class Settings(SignIn, Places, Accounts, Limits, Breakers):
+class Settings(SignIn, Places, Accounts, Limits, Breakers, Hedging):
     """Everything that can be set. Fields are grouped by room; each carries its meaning and unit."""
 
     model_config = SettingsConfigDict(
@@ -229,7 +229,7 @@ class Settings(SignIn, Places, Accounts, Limits, Breakers):
     )
     execution_cooldown_s: float = Field(5.0, ge=0, le=86_400, description="Time between two executions on one group.")
     slippage_max_usd: Amount = Field(
-        Decimal("0.02"), ge=0, le=1, description="Most a completing leg may cost beyond plan."
+        Decimal("0.02"), ge=0, le=1, description="Most a contract may lose in mending, where a plan has no bound."
     )
     decision_ttl_ms: int = Field(1000, ge=50, le=1000, description="Life of a decision: no re-send after it.")
     exposure_budget_usd: Amount = Field(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from orchestration.execution.decide.execution_detail import execution_detail
-from orchestration.execution.decide.hedge import exposure_e6, holdings, locked_e6, order_facts, unmatched_e6
+from orchestration.execution.decide.hedge_plan import exposure_e6, holdings, locked_e6, order_facts, unmatched_e6
 from streams.market.trading import ExecutionRow, ExecutionState, NewFill, OrderRow
 from streams.market.units import CASH_SCALE, SIZE_SCALE
 from streams.storage.database import Connection

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
 from orchestration.execution.decide.execution_detail import FlattenDetail, execution_detail
@@ -12,31 +13,35 @@ from orchestration.execution.decide.flatten import Bound, end_of, flatten_step, 
 from orchestration.execution.decide.hedge import (
     Finish,
     LegBook,
-    OrderFact,
     Place,
-    Plan,
     RunConditions,
     Step,
     Wait,
+    needs_books,
+    next_step,
+    state_of,
+)
+from orchestration.execution.decide.hedge_plan import (
+    OrderFact,
+    Plan,
     exposure_e6,
     holdings,
     locked_e6,
-    next_step,
     order_facts,
-    state_of,
     unmatched_e6,
 )
 from orchestration.execution.decide.plan import leg_book, on_grid
 from orchestration.execution.decide.risk_checks import Refusal
 from orchestration.execution.follow_orders import OrderFollower
-from orchestration.execution.send_orders import OrderSender
+from orchestration.execution.send_orders import OrderSender, deadline_of
 from orchestration.execution.trading_context import TradingContext
 from streams.logs import get_logger
+from streams.market.documents import JsonDocument
 from streams.market.errors import StreamsError
 from streams.market.events import BookSnapshot
 from streams.market.identity import Venue, market_key
 from streams.market.trading import ExecutionRow, ExecutionState, OrderRow, Target
-from streams.market.units import PRICE_SCALE
+from streams.market.units import CASH_SCALE, PRICE_SCALE
 from streams.market.venue_traits import TRAITS
 from streams.storage.database import Connection
 from streams.storage.kill_files import switch_in_force
@@ -46,6 +51,7 @@ from streams.storage.store.hedges.fences import Fence
 from streams.storage.store.leases import Lease, heartbeat
 from streams.storage.store.market_groups import load_market_infos
 
+_NOTHING_SENT = Finish(ExecutionState.FLAT, "nothing was sent")
 _LONGEST_WAIT_S = 5.0
 """A venue that asks to be left alone for longer is asked again after this: exposure may be open."""
 
@@ -80,7 +86,7 @@ class ExecutionRun:
         self._targets = dict(targets)
         self._leases = leases
         self._plan = detail.plan
-        self._may_complete = not detail.has_late_fill
+        self._may_exceed_plan = not detail.has_late_fill
         self._sender = OrderSender(connection, context, leases)
         self._follower = OrderFollower(connection, context, self._held)
         self._state = execution.state
@@ -94,6 +100,8 @@ class ExecutionRun:
         self._floors = dict(asked.floors_e4) if is_same else {}
         self._command = asked.command_id if flatten is None else flatten
         self._sales = 0
+        self._plan_until = 0.0
+        """When the life of the plan's books ends (monotonic seconds)."""
         self._is_answered = False
         """The order sent last has ended by its answer: what is next is decided on that, before anything is read."""
 
@@ -106,6 +114,8 @@ class ExecutionRun:
         Raises:
             LeaseLost: If someone else works on it now.
         """
+        if decided_at is not None:
+            self._plan_until = deadline_of(decided_at, self._context.settings.decision_ttl_ms / 1000)
         while True:
             end = await self._advance(decided_at)
             if end is not None:
@@ -123,10 +133,9 @@ class ExecutionRun:
         facts = order_facts(rows)
         self._measure_exposure(facts)
         books_at = datetime.now(UTC)
-        books = await self._books(rows) if facts and all(fact.is_resolved for fact in facts) else {}
-        step = self._step(facts, books)
-        if not facts and decided_at is None:
-            step = Finish(ExecutionState.FLAT, "nothing was sent")
+        by_books = self._is_flattening(facts) or needs_books(self._plan, facts, self._conditions())
+        books = await self._books(rows) if by_books and all(fact.is_resolved for fact in facts) else {}
+        step = self._step(facts, books) if facts or decided_at is not None else _NOTHING_SENT
         if isinstance(step, Finish) and not self._awaits_readings(rows):
             self._finish(step, facts)
             return step
@@ -134,8 +143,8 @@ class ExecutionRun:
             # What an answer says is booked by what is read: the end waits for the fills, not for their proof.
             await self._look_again(rows, mark, 0 if is_answered else self._context.settings.order_poll_ms / 1000)
             return None
-        # only the first order acts on the books of the plan; every later one on the books just read
-        refusal = await self._place(step, facts, books_at if facts or decided_at is None else decided_at)
+        # what is bought as planned acts on the books of the plan; every other order on the books just read
+        refusal = await self._place(step, facts, books_at if by_books or decided_at is None else decided_at)
         return None if refusal is None else await self._refused(refusal, facts)
 
     async def _look_again(self, rows: Sequence[OrderRow], mark: int, longest_s: float) -> None:
@@ -176,6 +185,8 @@ class ExecutionRun:
 
     async def _place(self, step: Place, facts: Sequence[OrderFact], decided_at: datetime) -> Refusal | None:
         leg = self._plan.legs[step.leg_no]
+        if step.purpose == "complement":
+            leg = replace(leg, outcome="no" if leg.outcome == "yes" else "yes")
         before = self._state
         if step.purpose == "flatten":
             self._sales += 1
@@ -187,8 +198,9 @@ class ExecutionRun:
         if refusal is None:
             rows = orders.load_orders(self._connection, self._id)
             after, self._is_answered = state_of(order_facts(rows)), rows[-1].has_ended
-            if after is not before:
-                self._move(after, f"{step.purpose} {step.action} leg {step.leg_no}")
+            marks = {} if step.mend is None else asdict(step.mend)
+            if after is not before or marks:
+                self._move(after, f"{step.purpose} {step.action} leg {step.leg_no}", marks)
         return refusal
 
     def _beat(self) -> None:
@@ -196,27 +208,32 @@ class ExecutionRun:
             heartbeat(self._connection, lease)
 
     def _measure_exposure(self, facts: Sequence[OrderFact]) -> None:
-        """Add up exposure times seconds since the last time."""
-        now = time.monotonic()
+        """Add up exposure times seconds from the last reading to this one."""
         exposure = exposure_e6(self._plan, facts)
-        self._exposure_usd_seconds_e6 += int(exposure * (now - self._measured_at))
+        self._exposure_usd_seconds_e6 += int(exposure * (self._read_from - self._measured_at))
         self._peak_e6 = max(self._peak_e6, exposure)
-        self._measured_at = now
+        self._measured_at = self._read_from
 
     def _conditions(self) -> RunConditions:
         return RunConditions(
             switch=switch_in_force(self._connection, self._context.settings.home_dir),
             exposure_usd_seconds_e6=self._exposure_usd_seconds_e6,
-            # By when the facts were read: after a long wait for the warehouse the venue is asked once more.
+            # By when the facts were read, as exposure is: after a long wait the venue is asked once more.
             is_overdue=self._read_from - self._started > self._context.settings.execution_max_s,
-            may_complete=self._may_complete,
+            may_exceed_plan=self._may_exceed_plan,
+            is_plan_fresh=self._flatten is None and time.monotonic() < self._plan_until,
+            day_loss_left_e6=self._day_loss_left_e6(),
         )
+
+    def _day_loss_left_e6(self) -> int:
+        """Return what mending may still lose on this UTC day."""
+        settings, today = self._context.settings, datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        lost = executions.mending_losses_e6(self._connection, self._context.mode, today, self._id)
+        return int(settings.mending_loss_day_usd * CASH_SCALE) - lost
 
     async def _books(self, rows: Sequence[OrderRow]) -> dict[int, LegBook | None]:
         facts = order_facts(rows)
         is_flattening = self._is_flattening(facts)
-        if unmatched_e6(self._plan, facts) == 0 and not is_flattening:
-            return {}
         targets = [self._targets[leg.market_key] for leg in self._plan.legs]
         try:
             books = await fetch_books(self._context, targets)
@@ -227,13 +244,17 @@ class ExecutionRun:
         held = holdings(self._plan, facts)
         unconfirmed = orders.unconfirmed_bought_e6(self._connection, self._id)
         for order in rows:
-            if order.is_buy and TRAITS[order.venue].fills_are_provisional:
+            if order.is_buy and order.purpose != "complement" and TRAITS[order.venue].fills_are_provisional:
                 unconfirmed[order.leg_no] = unconfirmed.get(order.leg_no, 0) + order.unread_e6
         result: dict[int, LegBook | None] = {}
         for leg in self._plan.legs:
             snapshot = books.get(leg.market_key)
             sellable = max(0, held[leg.leg_no] - unconfirmed.get(leg.leg_no, 0))
-            result[leg.leg_no] = None if snapshot is None else leg_book(snapshot, leg.outcome, sellable)
+            result[leg.leg_no] = (
+                None
+                if snapshot is None
+                else leg_book(snapshot, leg.outcome, sellable, self._targets[leg.market_key].schedule)
+            )
         if is_flattening:
             self._set_floors(result)
         return result
@@ -248,9 +269,9 @@ class ExecutionRun:
                 detail = FlattenDetail(self._command, self._floors)
                 executions.merge_detail(self._connection, self._held, {"flatten": detail.to_json()})
 
-    def _move(self, state: ExecutionState, what: str) -> None:
+    def _move(self, state: ExecutionState, what: str, detail: JsonDocument | None = None) -> None:
         self._state = state
-        executions.change_state(self._connection, self._held, state, what)
+        executions.change_state(self._connection, self._held, state, what, detail)
 
     def _finish(self, finish: Finish, facts: Sequence[OrderFact]) -> None:
         """Write the end: what is locked in, what is left unmatched, and the alarm of an escalation."""

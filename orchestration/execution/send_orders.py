@@ -18,7 +18,8 @@ from pathlib import Path
 import psycopg
 
 from orchestration.execution.decide.gate.reservation import MOST_FILLS
-from orchestration.execution.decide.hedge import Place, PlanLeg
+from orchestration.execution.decide.hedge import Place
+from orchestration.execution.decide.hedge_plan import PlanLeg
 from orchestration.execution.decide.risk_checks import Refusal, may_send
 from orchestration.execution.gate.admission import LOCK_WAIT_S, admit
 from orchestration.execution.trading_context import TradingContext
@@ -34,8 +35,10 @@ from streams.market.errors import (
     Unavailable,
 )
 from streams.market.fees import fee_bound_e6, spend_fee_bound_e6
+from streams.market.identity import MarketRef
 from streams.market.trading import RefusalReason, Target
 from streams.market.units import PRICE_SCALE, cash_e6_of
+from streams.market.venue_traits import TRAITS
 from streams.storage.database import Connection
 from streams.storage.kill_files import switch_in_force
 from streams.storage.reader.watchdog import end_readers
@@ -43,6 +46,7 @@ from streams.storage.store import orders
 from streams.storage.store.gate.breakers import note_fault
 from streams.storage.store.hedges.fences import Fence
 from streams.storage.store.leases import Lease, holds_all
+from streams.storage.store.ledger import is_held_against
 from streams.storage.store.risk import lock_acting
 
 _CENT_E6 = 10_000
@@ -69,6 +73,8 @@ class OrderSender:
         deadline = deadline_of(decided_at, self._context.settings.decision_ttl_ms / 1000)
         gateway = self._context.gateways[leg.venue]
         spec = _spec(gateway, target, leg, step)
+        if step.action == "sell" and TRAITS[leg.venue].pays_matched_early:
+            spec = replace(spec, is_reduce_only=self._is_reducing(execution_id, leg))
         try:
             prepared = gateway.prepare(spec)
         except InvalidAmount as error:
@@ -102,6 +108,15 @@ class OrderSender:
         check = LastCheck(self._connection, self._home, self._leases, purpose, deadline)
         held = Fence(execution_id, new.epoch)
         return await self._send(gateway, replace(prepared, last_check=check), held, written, new.expires_at)
+
+    def _is_reducing(self, execution_id: int, leg: PlanLeg) -> bool:
+        """Whether a sale brings the account's own position towards zero, so that the venue may be held to that.
+
+        The venue nets an account's outcomes: where other executions hold more of the other one, it would cut a sale of
+        what this one holds to nothing.
+        """
+        market = MarketRef(leg.venue, leg.market_id)
+        return not is_held_against(self._connection, self._context.mode, market, leg.outcome, execution_id)
 
     def _write(self, new: orders.NewIntent, deadline: float, *, is_first: bool) -> Refusal | int:
         """Write intent and order under the lock of those who write intents.

@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 import psycopg
 
 from orchestration.execution.decide.gate.registry import judge
-from orchestration.execution.decide.hedge import Finish, Plan
+from orchestration.execution.decide.hedge import Finish
+from orchestration.execution.decide.hedge_plan import Plan
 from orchestration.execution.decide.plan import (
     Decision,
     Headroom,

@@ -81,6 +81,7 @@ class TradingContext:
             dust_e6=int(settings.dust_exposure_usd * CASH_SCALE),
             provisional_cap_e6=int(settings.provisional_cap_usd * CASH_SCALE),
             loss_cap_e6=int(settings.trade_loss_cap_usd * CASH_SCALE),
+            exposure_alarm_e6_s=int(settings.exposure_alarm_usd_s * CASH_SCALE),
         )
 
 

@@ -20,7 +20,7 @@ from streams.market.listing import MarketTerms
 from streams.market.units import cash_e6_of
 
 Action = Literal["buy", "sell"]
-Purpose = Literal["open", "complete", "unwind", "flatten"]
+Purpose = Literal["open", "complete", "unwind", "complement", "flatten"]
 SwitchState = Literal["run", "pause", "reduce", "kill"]
 AccountState = Literal["run", "reduce"]
 PairState = Literal["approved", "proposed", "rejected", "paused", "lapsed"]

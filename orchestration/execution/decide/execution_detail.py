@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from orchestration.execution.decide.hedge import Plan
+from orchestration.execution.decide.hedge_plan import Plan
 from orchestration.execution.decide.plan import plan_from_json
 from streams.market.documents import JsonDocument
 

@@ -10,16 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from orchestration.execution.decide.hedge import (
-    Finish,
-    LegBook,
+from orchestration.execution.decide.hedge import Finish, LegBook, Place, RunConditions, Step, Wait
+from orchestration.execution.decide.hedge_plan import (
     OrderFact,
-    Place,
     Plan,
     PlanLeg,
-    RunConditions,
-    Step,
-    Wait,
     exposure_e6,
     floor_size,
     holdings,

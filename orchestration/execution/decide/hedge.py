@@ -3,105 +3,51 @@
     PLANNED -> OPENING -> COMPLETING / UNWINDING -> HEDGED | FLAT | ESCALATED -> SETTLED
 
 Nothing is remembered between calls: the step follows from the plan, the orders so far and fresh books, so that a run
-that was killed is continued by whoever reads the same rows. Legs are bought one after the other, the hardest first;
-what one leg got is what the others must match. A leg that stays short is completed within the slippage bound, else the
-excess of the others is sold. While an order's outcome is not known nothing is placed.
+that was killed is continued by whoever reads the same rows. Legs are bought one after the other, the hardest first, at
+their planned prices while the plan's books are young; what one leg got is what the others must match. What is out of
+balance is mended in the cheapest way that its loss bound allows (`mending`). While an order's outcome is not known
+nothing is placed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import product
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
+from orchestration.execution.decide.hedge_plan import (
+    OrderFact,
+    Plan,
+    PlanLeg,
+    exposure_e6,
+    floor_size,
+    holdings,
+    spent_e6,
+    unmatched_e6,
+)
+from orchestration.execution.decide.mending import Bounds, Mend, MendLeg, best_mend
 from streams.market.events import Levels
-from streams.market.identity import Outcome, Venue, market_key
-from streams.market.trading import Action, ExecutionState, OrderRow, Purpose, SwitchState
-from streams.market.units import PRICE_ONE_E4, PRICE_SCALE
+from streams.market.trading import Action, ExecutionState, Purpose, SwitchState
+from streams.market.units import PRICE_SCALE, cash_e6_of
+from streams.market.venue_traits import TRAITS
 
 MAX_COMPLETIONS = 4
 MAX_UNWINDS = 8
 TINY_E6 = 20_000
 """Two cents: what spending whole cents leaves unmatched is not worth an order."""
-_MAX_ENUMERATED = 10
-
-
-@dataclass(frozen=True, slots=True)
-class PlanLeg:
-    """One leg as decided.
-
-    `pays_e4`: what one contract pays in each normal outcome, in one order for all legs. `cost_e6`: what the planned
-    size costs on the books it was decided on, without fees.
-    """
-
-    leg_no: int
-    venue: Venue
-    market_id: str
-    outcome: Outcome
-    limit_price_e4: int
-    pays_e4: tuple[int, ...]
-    cost_e6: int
-    size_step_e6: int = 10_000
-    min_size_e6: int = 10_000
-    min_notional_e6: int = 0
-
-    @property
-    def market_key(self) -> str:
-        """Its market's name "venue:market_id"."""
-        return market_key(self.venue, self.market_id)
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What was decided: legs in the order they are bought, contracts of each, and the bounds."""
-
-    legs: tuple[PlanLeg, ...]
-    size_e6: int
-    slippage_e4: int
-    exposure_budget_e6: int
-    exposure_budget_e6_s: int
-    dust_e6: int
-    """Exposure that is too small to be traded away is accepted up to this, and written down."""
-    loss_bound_e6: int = 0
-    """The most the whole hedge may lose; 0 in plans of before there was one."""
-
-    @property
-    def market_keys(self) -> list[str]:
-        """The markets of its legs as "venue:market_id", each once, in alphabetical order."""
-        return sorted({leg.market_key for leg in self.legs})
-
-
-@dataclass(frozen=True, slots=True)
-class OrderFact:
-    """One order of the execution as it is known now.
-
-    Attributes:
-        spent_e6: Cash that left for what filled, fees included; negative for a sale.
-        filled_e6: Contracts by the fills that were read, and by the venue's answer for the rest.
-        is_resolved: No more of it can fill: a reading or the answer is proof.
-        rest_e6 / rest_spent_e6: If not resolved: contracts that may still fill and the worst cash they take.
-    """
-
-    leg_no: int
-    purpose: Purpose
-    action: Action
-    filled_e6: int
-    spent_e6: int
-    is_resolved: bool
-    rest_e6: int = 0
-    rest_spent_e6: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class LegBook:
     """A leg's market right now: `asks` to buy from and `bids` to sell into, best first, in prices of the outcome.
 
-    `sellable_e6`: contracts the venue would let us sell (on Polymarket only what is confirmed).
+    `sellable_e6`: contracts the venue would let us sell (on Polymarket only what is confirmed). `fee`: (price_e4,
+    size_e6) -> the taker's fee of one fill.
     """
 
     asks: Levels
     bids: Levels
     sellable_e6: int
+    fee: Callable[[int, int], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +58,23 @@ class RunConditions:
     exposure_usd_seconds_e6: int
     is_overdue: bool
     """The time this execution may take is over."""
-    may_complete: bool = True
-    """Short legs may be bought; not once an abandoned order has filled after all."""
+    may_exceed_plan: bool = True
+    """False once an abandoned order has filled after all: nothing is bought beyond the planned size, and nothing at all
+    where a leg is empty, because the hedge had ended flat and what was held back for it is free again."""
+    is_plan_fresh: bool = False
+    """The books of the plan are within the decision's life: its legs may still be bought as planned."""
+    day_loss_left_e6: int | None = None
+    """What mending may still lose today, of all hedges together; None: no bound but the hedge's own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Send one order that takes what is there and leaves nothing resting. `cost_e6`: what it should cost or bring."""
+    """Send one order that takes what is there and leaves nothing resting.
+
+    Attributes:
+        cost_e6: What it should cost or bring, without fees.
+        mend: Why it is sent, where it mends: its target, break-even and stop, and what holding would leave.
+    """
 
     leg_no: int
     purpose: Purpose
@@ -126,6 +82,7 @@ class Place:
     limit_price_e4: int
     size_e6: int
     cost_e6: int
+    mend: Mend | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,64 +103,6 @@ class Finish:
 Step = Place | Wait | Finish
 
 
-def order_facts(orders: Sequence[OrderRow]) -> list[OrderFact]:
-    """Return what an execution's orders mean for its hedge."""
-    return [
-        OrderFact(
-            leg_no=order.leg_no,
-            purpose=order.purpose,
-            action=order.action,
-            filled_e6=order.known_e6,
-            spent_e6=order.spent_e6,
-            is_resolved=order.has_ended,
-            rest_e6=order.rest_e6,
-            rest_spent_e6=order.rest_spent_e6,
-        )
-        for order in orders
-    ]
-
-
-def holdings(plan: Plan, orders: Sequence[OrderFact]) -> dict[int, int]:
-    """Return contracts held per leg."""
-    held = {leg.leg_no: 0 for leg in plan.legs}
-    for order in orders:
-        held[order.leg_no] += order.filled_e6 if order.action == "buy" else -order.filled_e6
-    return held
-
-
-def spent_e6(orders: Sequence[OrderFact]) -> int:
-    """Return the cash that left for all fills, fees included, less what came in."""
-    return sum(order.spent_e6 for order in orders)
-
-
-def locked_e6(plan: Plan, orders: Sequence[OrderFact]) -> int:
-    """Return what the fills so far are worth in the worst normal outcome, less what they cost. May be negative."""
-    return _worst(plan, holdings(plan, orders), spent_e6(orders))
-
-
-def exposure_e6(plan: Plan, orders: Sequence[OrderFact]) -> int:
-    """Return max(0, -min over outcomes of (payoff - cash spent)); unknown orders counted both ways, the worse taken."""
-    unresolved = [order for order in orders if not order.is_resolved and order.rest_e6]
-    held, spent = holdings(plan, orders), spent_e6(orders)
-    if len(unresolved) > _MAX_ENUMERATED:
-        return max(0, spent + sum(max(0, order.rest_spent_e6) for order in unresolved))
-    worst = 0
-    for choice in product((False, True), repeat=len(unresolved)):
-        case, cash = dict(held), spent
-        for order, happened in zip(unresolved, choice, strict=True):
-            if happened:
-                case[order.leg_no] += order.rest_e6 if order.action == "buy" else -order.rest_e6
-                cash += order.rest_spent_e6
-        worst = min(worst, _worst(plan, case, cash))
-    return -worst
-
-
-def _worst(plan: Plan, held: Mapping[int, int], spent: int) -> int:
-    outcomes = range(len(plan.legs[0].pays_e4))
-    payoff_e10 = min(sum(leg.pays_e4[index] * held[leg.leg_no] for leg in plan.legs) for index in outcomes)
-    return payoff_e10 // PRICE_SCALE - spent
-
-
 def state_of(orders: Sequence[OrderFact]) -> ExecutionState:
     """Return the open state the orders so far leave an execution in."""
     if not orders:
@@ -212,6 +111,7 @@ def state_of(orders: Sequence[OrderFact]) -> ExecutionState:
         "open": ExecutionState.OPENING,
         "complete": ExecutionState.COMPLETING,
         "unwind": ExecutionState.UNWINDING,
+        "complement": ExecutionState.UNWINDING,
         "flatten": ExecutionState.UNWINDING,
     }[orders[-1].purpose]
 
@@ -227,8 +127,9 @@ def next_step(
         books: Fresh book per leg number; None where there is none that may be trusted.
         conditions: Switch, budgets and time.
     """
+    is_spent = conditions.exposure_usd_seconds_e6 >= plan.exposure_budget_e6_s
     if any(not order.is_resolved for order in orders):
-        if conditions.is_overdue or conditions.switch == "kill":
+        if conditions.is_overdue or conditions.switch == "kill" or is_spent:
             return Finish(ExecutionState.ESCALATED, "the outcome of an order is not known")
         return Wait("the outcome of an order is not known yet")
     if not orders:
@@ -240,7 +141,11 @@ def next_step(
         return _balanced(plan, orders, target)
     if conditions.switch == "kill":
         return Finish(ExecutionState.ESCALATED, "killed with open exposure")
-    step = _complete(plan, orders, gaps, books, conditions) or _unwind(plan, orders, held, books)
+    if is_spent:
+        return Finish(ExecutionState.ESCALATED, "exposed for too long")
+    step = _as_planned(plan, orders, conditions) or _mend(plan, orders, books, conditions)
+    if isinstance(step, Place):
+        step = _within_cap(plan, orders, step)
     if isinstance(step, Wait) and conditions.is_overdue:
         return Finish(ExecutionState.ESCALATED, step.why)
     return step
@@ -250,7 +155,8 @@ def _open(plan: Plan, conditions: RunConditions) -> Step:
     if conditions.switch != "run":
         return Finish(ExecutionState.FLAT, f"the switch says {conditions.switch}")
     first = plan.legs[0]
-    return Place(first.leg_no, "open", "buy", first.limit_price_e4, plan.size_e6, first.cost_e6)
+    step = _within_cap(plan, [], Place(first.leg_no, "open", "buy", first.limit_price_e4, plan.size_e6, first.cost_e6))
+    return Finish(ExecutionState.FLAT, step.why) if isinstance(step, Wait) else step
 
 
 def _balanced(plan: Plan, orders: Sequence[OrderFact], target: int) -> Step:
@@ -263,64 +169,145 @@ def _balanced(plan: Plan, orders: Sequence[OrderFact], target: int) -> Step:
     return Finish(ExecutionState.HEDGED, "all legs are filled")
 
 
-def _complete(
-    plan: Plan,
-    orders: Sequence[OrderFact],
-    gaps: Sequence[tuple[PlanLeg, int]],
-    books: Mapping[int, LegBook | None],
-    conditions: RunConditions,
-) -> Place | Wait | None:
-    """Return the order that fills the first leg that is short; None when completing is no longer the way."""
-    is_over = any(order.purpose == "unwind" for order in orders) or not conditions.may_complete
-    if is_over or conditions.exposure_usd_seconds_e6 > plan.exposure_budget_e6_s:
+def needs_books(plan: Plan, orders: Sequence[OrderFact], conditions: RunConditions) -> bool:
+    """Whether the next step depends on the books of this moment."""
+    has_ended = bool(orders) and all(order.is_resolved for order in orders)
+    return has_ended and unmatched_e6(plan, orders) != 0 and _as_planned(plan, orders, conditions) is None
+
+
+def _as_planned(plan: Plan, orders: Sequence[OrderFact], conditions: RunConditions) -> Place | None:
+    """Return the next leg at its planned price while the books of the plan are young, and nothing has gone wrong."""
+    is_as_planned = conditions.is_plan_fresh and conditions.may_exceed_plan
+    if not is_as_planned or any(order.action == "sell" for order in orders):
         return None
-    for leg, gap in gaps:
-        size = floor_size(gap, leg)
-        if size == 0:
+    held, tried = holdings(plan, orders), {order.leg_no for order in orders}
+    for leg in plan.legs:
+        size = floor_size(min(max(held.values()) - held[leg.leg_no], plan.size_e6), leg)
+        if leg.leg_no in tried or size < max(leg.min_size_e6, leg.size_step_e6):
             continue
-        tried = [order for order in orders if order.leg_no == leg.leg_no]
-        if len(tried) > MAX_COMPLETIONS or size < leg.min_size_e6:
-            return None
-        book = books.get(leg.leg_no)
-        if book is None:
-            return None if conditions.is_overdue else Wait("no fresh book of a leg that is short")
-        return _completing_order(plan, leg, size, book, purpose="complete" if tried else "open")
+        cost = -(-leg.cost_e6 * size // plan.size_e6)
+        return None if cost < leg.min_notional_e6 else Place(leg.leg_no, "open", "buy", leg.limit_price_e4, size, cost)
     return None
 
 
-def _completing_order(plan: Plan, leg: PlanLeg, size: int, book: LegBook, *, purpose: Purpose) -> Place | None:
-    bound = min(leg.limit_price_e4 + plan.slippage_e4, PRICE_ONE_E4 - 1)
-    there = sum(level for price, level in book.asks if price <= bound)
-    wanted = floor_size(min(size, there), leg)
-    if wanted < max(leg.min_size_e6, leg.size_step_e6):
-        return None
-    limit, cost = walk_levels(book.asks, wanted)
-    return None if cost < leg.min_notional_e6 else Place(leg.leg_no, purpose, "buy", limit, wanted, cost)
-
-
-def _unwind(
-    plan: Plan, orders: Sequence[OrderFact], held: Mapping[int, int], books: Mapping[int, LegBook | None]
+def _mend(
+    plan: Plan, orders: Sequence[OrderFact], books: Mapping[int, LegBook | None], conditions: RunConditions
 ) -> Step:
-    """Return the sale of what is held beyond the least held leg."""
-    base = min(held.values())
-    if sum(order.purpose == "unwind" for order in orders) >= MAX_UNWINDS:
-        return Finish(ExecutionState.ESCALATED, "the excess could not be sold")
-    why = ""
-    for leg in plan.legs:
-        excess = floor_size(held[leg.leg_no] - base, leg)
-        if excess < max(leg.min_size_e6, leg.size_step_e6):
-            continue
-        book = books.get(leg.leg_no)
-        if book is None or not book.bids:
-            why = "no bid to sell the excess to"
-            continue
-        sellable = floor_size(min(excess, book.sellable_e6, sum(size for _, size in book.bids)), leg)
-        if sellable < max(leg.min_size_e6, leg.size_step_e6):
-            why = "the excess cannot be sold yet"
-            continue
-        limit, brings = walk_levels(book.bids, sellable)
-        return Place(leg.leg_no, "unwind", "sell", limit, sellable, brings)
-    return Wait(why) if why else _accept(plan, orders, held)
+    """Return the first order of the cheapest way to balance; where holding is, wait for other books."""
+    held = holdings(plan, orders)
+    uneven = [leg for leg in plan.legs if held[leg.leg_no] != min(held.values())] + [
+        leg for leg in plan.legs if held[leg.leg_no] != max(held.values())
+    ]
+    if not conditions.is_overdue and any(books.get(leg.leg_no) is None for leg in uneven):
+        return Wait("no fresh book of a leg that is out of balance")
+    legs = [_mend_leg(leg, held[leg.leg_no], books.get(leg.leg_no), orders) for leg in plan.legs]
+    most = None if conditions.may_exceed_plan else plan.size_e6 if min(held.values()) else 0
+    spent, bounds = spent_e6(orders), Bounds(plan.planned_profit_e6, _loss_bound_e6(plan, conditions), most)
+    if conditions.is_overdue or conditions.exposure_usd_seconds_e6 >= alarm_e6_s(plan):
+        found = best_mend(legs, spent, bounds)
+    else:
+        # The way is chosen as if all could be sold: what cannot be yet is waited for, not tied up until the result.
+        found = best_mend([replace(leg, sellable_e6=max(leg.sellable_e6, leg.held_e6)) for leg in legs], spent, bounds)
+        if found is not None and found.way == "unwind" and found.size_e6 > _sellable_e6(legs, found.leg_no):
+            found = best_mend([replace(leg, can_pair=False, may_buy=False) for leg in legs], spent, bounds)
+            if found is None:
+                return Wait("the excess cannot be sold yet")
+    if found is None:
+        is_used_up = not any(leg.may_buy or leg.may_sell for leg in legs)
+        if is_used_up or unmatched_e6(plan, orders) <= plan.dust_e6 or not _is_tradable(plan, held):
+            return _accept(plan, orders, held)
+        return Wait("no way to balance is within the loss bound")
+    action: Action = "sell" if found.way == "unwind" else "buy"
+    is_first = not any(order.leg_no == found.leg_no for order in orders)
+    purpose: Purpose = "open" if found.way == "complete" and is_first else found.way
+    return Place(found.leg_no, purpose, action, found.limit_price_e4, found.size_e6, found.cost_e6, found)
+
+
+def alarm_e6_s(plan: Plan) -> int:
+    """Return the exposure times seconds at which a person is told; plans of before there was one have the budget's."""
+    return plan.exposure_alarm_e6_s or plan.exposure_budget_e6_s
+
+
+def _sellable_e6(legs: Sequence[MendLeg], leg_no: int) -> int:
+    return next(leg.sellable_e6 for leg in legs if leg.leg_no == leg_no)
+
+
+def _mend_leg(leg: PlanLeg, held: int, book: LegBook | None, orders: Sequence[OrderFact]) -> MendLeg:
+    bought = sum(order.leg_no == leg.leg_no and order.purpose in ("open", "complete") for order in orders)
+    given_up = sum(order.purpose in ("unwind", "complement") for order in orders)
+    return MendLeg(
+        leg_no=leg.leg_no,
+        held_e6=held,
+        pays_e4=leg.pays_e4,
+        likely_e4=leg.limit_price_e4,
+        asks=[] if book is None else book.asks,
+        bids=[] if book is None else book.bids,
+        sellable_e6=0 if book is None else book.sellable_e6,
+        fee=_no_fee if book is None else book.fee,
+        size_step_e6=leg.size_step_e6,
+        min_size_e6=leg.min_size_e6,
+        min_notional_e6=leg.min_notional_e6,
+        can_pair=TRAITS[leg.venue].fills_are_provisional,
+        may_buy=bought <= MAX_COMPLETIONS,
+        may_sell=given_up < MAX_UNWINDS,
+    )
+
+
+def _no_fee(_price_e4: int, _size_e6: int) -> int:
+    """The fee where there is no book: nothing can be traded there, so nothing is charged."""
+    return 0
+
+
+def _loss_bound_e6(plan: Plan, conditions: RunConditions) -> int:
+    """Return what the hedge may lose now; plans of before there was a bound have the one of their slippage."""
+    bound = plan.loss_bound_e6 or plan.slippage_e4 * plan.size_e6 // PRICE_SCALE
+    left = conditions.day_loss_left_e6
+    return bound if left is None else min(bound, max(0, left))
+
+
+def _is_tradable(plan: Plan, held: Mapping[int, int]) -> bool:
+    """Whether an order of a size that its market takes could change the balance at all."""
+    base, target = min(held.values()), max(held.values())
+    return any(
+        floor_size(max(held[leg.leg_no] - base, target - held[leg.leg_no]), leg)
+        >= max(leg.min_size_e6, leg.size_step_e6)
+        for leg in plan.legs
+    )
+
+
+def _within_cap(plan: Plan, orders: Sequence[OrderFact], step: Place) -> Place | Wait:
+    """Return an order as large as the dollar cap on exposure allows, its outcome counted both ways.
+
+    One that does not raise exposure is never made smaller.
+    """
+    leg = plan.legs[step.leg_no]
+    allowed = max(plan.exposure_budget_e6, exposure_e6(plan, orders))
+
+    def cut(size: int) -> Place:
+        return replace(step, size_e6=size, cost_e6=-(-step.cost_e6 * size // step.size_e6))
+
+    def fits(size: int) -> bool:
+        return exposure_e6(plan, [*orders, _under_way(cut(size))]) <= allowed
+
+    if fits(step.size_e6):
+        return step
+    low, high = 0, step.size_e6 // leg.size_step_e6
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if fits(middle * leg.size_step_e6) else (low, middle - 1)
+    size = low * leg.size_step_e6
+    if size < max(leg.min_size_e6, leg.size_step_e6) or cut(size).cost_e6 < leg.min_notional_e6:
+        return Wait("no order fits the cap on exposure")
+    return cut(size)
+
+
+def _under_way(step: Place) -> OrderFact:
+    """Return an order of which nobody knows yet whether it fills."""
+    cash = cash_e6_of(step.limit_price_e4, step.size_e6, paying=True)
+    if step.purpose == "complement":
+        return OrderFact(step.leg_no, step.purpose, "sell", 0, 0, False, step.size_e6, cash - step.size_e6)
+    worst = max(cash, step.cost_e6) if step.action == "buy" else -step.cost_e6
+    return OrderFact(step.leg_no, step.purpose, step.action, 0, 0, False, step.size_e6, worst)
 
 
 def _accept(plan: Plan, orders: Sequence[OrderFact], held: Mapping[int, int]) -> Finish:
@@ -329,33 +316,3 @@ def _accept(plan: Plan, orders: Sequence[OrderFact], held: Mapping[int, int]) ->
         return Finish(ExecutionState.ESCALATED, "what is left is too small to trade and above what is accepted")
     state = ExecutionState.HEDGED if min(held.values()) else ExecutionState.FLAT
     return Finish(state, "what is left is too small to trade and within what is accepted")
-
-
-def unmatched_e6(plan: Plan, orders: Sequence[OrderFact]) -> int:
-    """Return what the contracts beyond the least held leg have cost, fees included."""
-    held = holdings(plan, orders)
-    base = min(held.values())
-    total = 0
-    for leg in plan.legs:
-        buys = [order for order in orders if order.leg_no == leg.leg_no and order.action == "buy" and order.filled_e6]
-        bought = sum(order.filled_e6 for order in buys)
-        if bought:
-            total += (held[leg.leg_no] - base) * sum(order.spent_e6 for order in buys) // bought
-    return total
-
-
-def walk_levels(levels: Levels, size: int) -> tuple[int, int]:
-    """Return the price of the last level needed for `size`, and what all of it costs (1e-6 dollar)."""
-    left, limit, product_e10 = size, 0, 0
-    for price, level in levels:
-        part = min(left, level)
-        product_e10 += price * part
-        limit, left = price, left - part
-        if left <= 0:
-            break
-    return limit, product_e10 // PRICE_SCALE
-
-
-def floor_size(size: int, leg: PlanLeg) -> int:
-    """Return the part of a size that orders of this leg can have; never negative."""
-    return max(0, size - size % leg.size_step_e6)

@@ -7,8 +7,14 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
-from orchestration.execution.decide.gate.reservation import HedgeReservation, loss_bound_e6, reservation_of
-from orchestration.execution.decide.hedge import LegBook, Plan, PlanLeg
+from orchestration.execution.decide.gate.reservation import (
+    LOSS_PROFITS,
+    HedgeReservation,
+    loss_bound_e6,
+    reservation_of,
+)
+from orchestration.execution.decide.hedge import LegBook
+from orchestration.execution.decide.hedge_plan import Plan, PlanLeg
 from orchestration.execution.decide.risk_checks import Refusal
 from orchestration.opportunities.bundles import LegKey, guaranteed_payoff_e4
 from orchestration.opportunities.edges import Edge, Offer
@@ -17,6 +23,7 @@ from orchestration.opportunities.sizing import Cap, Sized, size_bundle
 from streams.market.book import Book
 from streams.market.documents import JsonDocument
 from streams.market.events import BookSnapshot, Levels
+from streams.market.fees import FeeSchedule
 from streams.market.identity import Outcome, Venue
 from streams.market.limits import LimitValues
 from streams.market.taker_fees import taker_fees
@@ -24,6 +31,8 @@ from streams.market.trading import MarketGroup, MarketInfo, RefusalReason, Signa
 from streams.market.units import CASH_SCALE, PRICE_ONE_E4, PRICE_SCALE, cash_decimal
 from streams.market.venue_traits import TRAITS
 
+_ALARM_PROFITS_S = LOSS_PROFITS * 30
+"""Seconds for which the planned profit may be exposed before a person is told."""
 _CAP_REASONS = {
     "limit_order": RefusalReason.LIMIT_ORDER,
     "limit_market": RefusalReason.LIMIT_MARKET,
@@ -56,12 +65,13 @@ class PlanPolicy:
     Attributes:
         exit_edge_usd: Dollars a contract must still earn at the last level that is bought.
         min_profit_e6: Least locked profit of a plan.
-        slippage_e4: How far above its limit a leg that is short may be completed.
+        slippage_e4: What a contract may lose in mending, for plans of before there was a loss bound.
         exposure_budget_e6: Most exposure between two legs.
         exposure_budget_e6_s: Most exposure times seconds before a leg that is short is abandoned.
         dust_e6: Exposure that is accepted because no order can trade it away.
         provisional_cap_e6: Most cash in fills that are not confirmed.
         loss_cap_e6: Most one hedge may lose, whatever it should earn.
+        exposure_alarm_e6_s: Most exposure times seconds before a person is told, whatever it should earn.
     """
 
     exit_edge_usd: Decimal
@@ -72,6 +82,7 @@ class PlanPolicy:
     dust_e6: int
     provisional_cap_e6: int
     loss_cap_e6: int
+    exposure_alarm_e6_s: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +150,7 @@ def book_of(snapshot: BookSnapshot) -> Book:
     return book
 
 
-def leg_book(snapshot: BookSnapshot, outcome: Outcome, sellable_e6: int) -> LegBook | None:
+def leg_book(snapshot: BookSnapshot, outcome: Outcome, sellable_e6: int, schedule: FeeSchedule) -> LegBook | None:
     """Return a leg's book in prices of its outcome; None for a crossed one, which is not to be trusted."""
     book = book_of(snapshot)
     if book.is_crossed:
@@ -149,7 +160,7 @@ def leg_book(snapshot: BookSnapshot, outcome: Outcome, sellable_e6: int) -> LegB
         bids = book.bid_levels()
     else:
         bids = [(PRICE_ONE_E4 - price, size) for price, size in book.ask_levels()]
-    return LegBook(book.offers(outcome), bids, sellable_e6)
+    return LegBook(book.offers(outcome), bids, sellable_e6, taker_fees(schedule).of)
 
 
 def decide(request: TradeRequest, books: Mapping[str, BookSnapshot], headroom: Headroom) -> Decision | Refusal:
@@ -281,6 +292,8 @@ def _plan(request: TradeRequest, legs: Sequence[LegKey], edge: Edge, policy: Pla
         exposure_budget_e6_s=policy.exposure_budget_e6_s,
         dust_e6=policy.dust_e6,
         loss_bound_e6=loss_bound_e6(edge.profit_e6, policy.loss_cap_e6),
+        planned_profit_e6=edge.profit_e6,
+        exposure_alarm_e6_s=min(_ALARM_PROFITS_S * edge.profit_e6, policy.exposure_alarm_e6_s),
     )
 
 

@@ -43,7 +43,10 @@ class OrderExists(OutcomeUnknown):
 
 @dataclass(frozen=True, slots=True)
 class OrderSpec:
-    """One order that takes what is there: contracts at a limit, or dollars (`spend_e6`) where buys spend dollars."""
+    """One order that takes what is there: contracts at a limit, or dollars (`spend_e6`) where buys spend dollars.
+
+    `is_reduce_only`: the venue is to fill no more than what brings our position towards zero, where it can be told so.
+    """
 
     target: Target
     outcome: Outcome
@@ -51,6 +54,7 @@ class OrderSpec:
     limit_price_e4: int
     size_e6: int
     spend_e6: int | None = None
+    is_reduce_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

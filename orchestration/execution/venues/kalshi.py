@@ -84,7 +84,9 @@ class KalshiGateway:
             client_order_id=client_order_id,
         )
         group = self._groups.group_of(spec.target) if self._groups is not None and spec.action == "buy" else ""
-        request = replace(request, order_group_id=group, subaccount=self._client.subaccount)
+        request = replace(
+            request, order_group_id=group, subaccount=self._client.subaccount, reduce_only=spec.is_reduce_only
+        )
         return PreparedOrder(client_order_id, {"body": request.body().decode()}, spec=spec)
 
     async def send(self, order: PreparedOrder) -> OrderAnswer:

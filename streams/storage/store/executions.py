@@ -249,6 +249,19 @@ def note_expected_pnl(connection: Connection, held: Fence, expected_pnl_e6: int)
     _change(connection, held, "expected_pnl_e6 = %(pnl)s", pnl=expected_pnl_e6)
 
 
+def mending_losses_e6(connection: Connection, mode: str, since: datetime, execution_id: int) -> int:
+    """Return what executions of a mode that have ended since a time lock as losses, all together and at least 0.
+
+    The execution that asks does not count.
+    """
+    return fetch_int(
+        connection,
+        """SELECT coalesce(-sum(expected_pnl_e6), 0)::bigint FROM trading.executions
+           WHERE mode = %s AND flat_at >= %s AND expected_pnl_e6 < 0 AND execution_id <> %s""",
+        (mode, since, execution_id),
+    )
+
+
 def note_end(connection: Connection, held: Fence, expected_pnl_e6: int) -> None:
     """Write that nobody works on an execution any more, the first time only, and what its fills have locked in."""
     _change(

@@ -13,7 +13,7 @@ from datetime import datetime
 from psycopg.types.json import Jsonb
 
 from streams.market.documents import JsonDocument
-from streams.market.identity import Outcome, Venue
+from streams.market.identity import MarketRef, Outcome, Venue
 from streams.market.venue_traits import TRAITS
 from streams.storage.database import Connection, fetch_all, fetch_int, fetch_one, read_clock
 from streams.storage.store.guards.locks import hold_account, hold_market
@@ -234,6 +234,17 @@ def shard_cash(connection: Connection, venue: str, mode: str) -> list[ShardCash]
            WHERE l.venue = %s AND l.mode = %s AND l.market_id IS NOT NULL GROUP BY 1""",
         (venue, mode),
     )
+
+
+def is_held_against(connection: Connection, mode: str, market: MarketRef, outcome: Outcome, execution_id: int) -> bool:
+    """Whether other executions of a mode hold more of the other outcome of a market than of this one."""
+    held = fetch_int(
+        connection,
+        """SELECT coalesce(sum(CASE WHEN outcome = %s THEN contracts_e6 ELSE -contracts_e6 END), 0)::bigint
+           FROM trading.ledger WHERE mode = %s AND venue = %s AND market_id = %s AND execution_id <> %s""",
+        (outcome, mode, market.venue.value, market.market_id, execution_id),
+    )
+    return held < 0
 
 
 def market_sums(connection: Connection, mode: str, venue: Venue, market_id: str) -> list[MarketSum]:

@@ -384,7 +384,8 @@ def unconfirmed_bought_e6(connection: Connection, execution_id: int) -> dict[int
     rows = connection.execute(
         """SELECT i.leg_no, sum(f.contracts_e6)::bigint AS contracts_e6 FROM trading.fills AS f
            JOIN trading.orders AS o USING (order_id) JOIN trading.intents AS i USING (intent_id)
-           WHERE i.execution_id = %s AND f.state = 'provisional' AND f.action = 'buy' GROUP BY i.leg_no""",
+           WHERE i.execution_id = %s AND f.state = 'provisional' AND f.action = 'buy' AND i.purpose <> 'complement'
+           GROUP BY i.leg_no""",
         (execution_id,),
     ).fetchall()
     return {row["leg_no"]: row["contracts_e6"] for row in rows}

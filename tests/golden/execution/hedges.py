@@ -157,7 +157,7 @@ class World:
         order = {
             "leg_no": step["leg_no"],
             "purpose": step["purpose"],
-            "action": step["side"],
+            "action": "sell" if step["purpose"] == "complement" else step["side"],
             "filled_e6": 0,
             "spent_e6": 0,
             "is_resolved": True,
@@ -166,6 +166,7 @@ class World:
         cash = step["price_e4"] * step["size_e6"] // 10_000
         if self._is("unknown"):
             rest = cash + cash // 50 if step["side"] == "buy" else -cash
+            rest -= step["size_e6"] if step["purpose"] == "complement" else 0
             order |= {"is_resolved": False, "rest_e6": step["size_e6"], "rest_spent_e6": rest}
             return "unknown"
         if self._is("refused"):
@@ -179,7 +180,8 @@ class World:
 
     def _fill(self, order: Plain, price_e4: int, size: int) -> str:
         cash, fee = price_e4 * size // 10_000, 7 * size // 400
-        order |= {"filled_e6": size, "spent_e6": cash + fee if order["action"] == "buy" else fee - cash}
+        spent = fee - cash if order["action"] == "sell" and order["purpose"] != "complement" else cash + fee
+        order |= {"filled_e6": size, "spent_e6": spent - (size if order["purpose"] == "complement" else 0)}
         return f"filled {size}"
 
     def _learn(self) -> str:

@@ -11,20 +11,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from orchestration.execution.decide.flatten import Bound, flatten_step, floor_of
-from orchestration.execution.decide.hedge import (
-    Finish,
-    LegBook,
+from orchestration.execution.decide.hedge import Finish, LegBook, Place, RunConditions, Step, next_step, state_of
+from orchestration.execution.decide.hedge_plan import (
     OrderFact,
-    Place,
     Plan,
-    RunConditions,
-    Step,
     exposure_e6,
     holdings,
     locked_e6,
-    next_step,
     spent_e6,
-    state_of,
     unmatched_e6,
 )
 from orchestration.execution.decide.ledger import (
@@ -59,6 +53,7 @@ from streams.storage.segments import Record, RecordKind, pack_head
 
 Plain = dict[str, Any]
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
+_FEES = taker_fees(from_json(Venue.POLYMARKET, {"rate": "0.04", "exponent": "1", "taker_only": True}))
 
 # -- hedges ------------------------------------------------------------------------------------------------------------
 
@@ -106,7 +101,8 @@ def floor_e4(book: Plain, slippage_e4: int) -> int | None:
 
 def _conditions(situation: Plain) -> RunConditions:
     values = dict(situation)
-    return RunConditions(exposure_usd_seconds_e6=values.pop("exposure_e6_s"), **values)
+    may_exceed_plan = values.pop("may_complete")
+    return RunConditions(exposure_usd_seconds_e6=values.pop("exposure_e6_s"), may_exceed_plan=may_exceed_plan, **values)
 
 
 def _orders(orders: Sequence[Plain]) -> list[OrderFact]:
@@ -114,7 +110,7 @@ def _orders(orders: Sequence[Plain]) -> list[OrderFact]:
 
 
 def _book(book: Plain) -> LegBook:
-    return LegBook(book["asks"], book["bids"], book["sellable_e6"])
+    return LegBook(book["asks"], book["bids"], book["sellable_e6"], _FEES.of)
 
 
 def _books(books: Mapping[int, Plain | None]) -> dict[int, LegBook | None]:

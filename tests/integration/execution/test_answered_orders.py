@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from orchestration.execution.account_news import AccountNews
+from orchestration.execution.decide.execution_detail import execution_detail
 from orchestration.execution.reconcile import reconcile
+from orchestration.execution.send_orders import OrderSender
 from orchestration.execution.settlement import compare_balances, ensure_deposits
 from orchestration.execution.trade_signal import SignalTrader
 from orchestration.execution.trading_context import TradingContext
@@ -19,7 +22,16 @@ from streams.market.identity import Venue
 from streams.market.trading import ExecutionState
 from streams.market.user_stream_events import OrderUpdate
 from streams.storage.database import Connection, connect
-from tests.support.fake_venue import FakeVenue, fake_settings, look_again, rows, seed_group, seed_signal, set_books
+from tests.support.fake_venue import (
+    POLYMARKET_MARKET,
+    FakeVenue,
+    fake_settings,
+    look_again,
+    rows,
+    seed_group,
+    seed_signal,
+    set_books,
+)
 
 
 class Told(FakeVenue):
@@ -166,5 +178,86 @@ def test_an_order_is_read_as_soon_as_its_venue_says_that_it_changed(database: st
         async with asyncio.timeout(50):
             outcome = await SignalTrader(connection, context, "run").trade(seed_signal(connection, 1))
         assert outcome.state is ExecutionState.HEDGED, outcome
+
+    trade(database, play)
+
+
+# -- mending -----------------------------------------------------------------------------------------------------------
+
+
+class Fading(FakeVenue):
+    """Kalshi's makers step back by a few ticks as soon as the first leg has been sent."""
+
+    fade_e4 = 0
+
+    async def send(self, order: PreparedOrder) -> OrderAnswer:
+        for levels in self.asks.values():
+            for level in levels:
+                level[0] += self.fade_e4
+        self.fade_e4 = 0
+        return await super().send(order)
+
+
+def fading(connection: Connection, fade_e4: int, **settings: Any) -> tuple[TradingContext, dict[Venue, Fading]]:
+    seed_group(connection)
+    venues = {venue: Fading(venue, connection, index, {}) for index, venue in enumerate(Venue)}
+    set_books(venues, random.Random(5))
+    venues[Venue.KALSHI].fade_e4 = fade_e4
+    return TradingContext(fake_settings(**settings), "live", venues), venues
+
+
+def test_a_fade_between_the_legs_is_completed_at_the_new_price_while_that_is_the_cheapest(database: str) -> None:
+    async def play(connection: Connection) -> None:
+        context, _ = fading(connection, 200)
+        await ensure_deposits(connection, context)
+        outcome = await SignalTrader(connection, context, "run").trade(seed_signal(connection, 1))
+        assert outcome.state is ExecutionState.HEDGED, outcome
+        orders = rows(connection, "SELECT purpose, action, venue FROM trading.intents ORDER BY intent_id")
+        assert [(order["purpose"], order["venue"]) for order in orders[:3]] == [
+            ("open", "polymarket"),
+            ("open", "kalshi"),
+            ("complete", "kalshi"),
+        ]
+        [event] = rows(connection, "SELECT detail FROM trading.execution_events WHERE state = 'COMPLETING'")
+        marks = event["detail"]
+        assert marks["way"] == "complete"
+        assert marks["target_e4"] < marks["limit_price_e4"] <= marks["stop_e4"]
+        assert marks["target_e4"] < marks["break_even_e4"] < marks["stop_e4"]
+        assert marks["result_e6"] > 0 > marks["held_e6"]
+        [execution] = rows(connection, "SELECT expected_pnl_e6, detail FROM trading.executions")
+        assert 0 < execution["expected_pnl_e6"] < execution["detail"]["planned_profit_e6"]
+
+    trade(database, play)
+
+
+def test_a_fade_that_no_way_mends_within_the_loss_bound_is_held_and_told_to_a_person(database: str) -> None:
+    async def play(connection: Connection) -> None:
+        context, venues = fading(connection, 3_000, execution_max_s=0.5)
+        for levels in venues[Venue.POLYMARKET].asks.values():
+            for level in levels[:1]:
+                level[1] = 200_000_000
+        venues[Venue.POLYMARKET].asks[POLYMARKET_MARKET, "yes"] = [[9_000, 100_000_000]]
+        await ensure_deposits(connection, context)
+        outcome = await SignalTrader(connection, context, "run").trade(seed_signal(connection, 1))
+        assert outcome.state is ExecutionState.ESCALATED, outcome
+        # nothing is sold at 0.10, nor bought at a price that loses more than the bound
+        assert [row["purpose"] for row in rows(connection, "SELECT purpose FROM trading.intents")] == ["open", "open"]
+        assert rows(connection, "SELECT 1 FROM trading.alerts WHERE kind = 'escalated'")
+
+    trade(database, play)
+
+
+def test_the_excess_of_a_netting_venue_is_sold_to_reduce_only_unless_others_hold_against_it(database: str) -> None:
+    async def play(connection: Connection) -> None:
+        context, _ = fading(connection, 0)
+        await ensure_deposits(connection, context)
+        trader = SignalTrader(connection, context, "run")
+        await trader.trade(seed_signal(connection, 1))
+        sender = OrderSender(connection, context, [])
+        leg = execution_detail(rows(connection, "SELECT detail FROM trading.executions")[0]["detail"]).plan.legs[1]
+        assert (leg.venue, leg.outcome) == (Venue.KALSHI, "yes")
+        assert sender._is_reducing(1, leg)
+        assert sender._is_reducing(2, leg)
+        assert not sender._is_reducing(2, replace(leg, outcome="no"))
 
     trade(database, play)

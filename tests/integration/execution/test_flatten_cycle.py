@@ -111,7 +111,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
     def begin() -> None:
         looks = itertools.count()
-        step = fake_settings().execution_max_s / 300  # the clock is read twice a look
+        step = fake_settings().execution_max_s / 150  # the clock is read once a look
         monkeypatch.setattr(run_execution, "time", SimpleNamespace(monotonic=lambda: next(looks) * step))
 
     return begin

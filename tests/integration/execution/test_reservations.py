@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from orchestration.execution.decide.hedge import Plan, PlanLeg
+from orchestration.execution.decide.hedge_plan import Plan, PlanLeg
 from orchestration.execution.decide.plan import plan_to_json
 from orchestration.execution.decide.risk_checks import Refusal
 from orchestration.execution.gate.admission import LOCK_WAIT_S, admit

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from orchestration.execution.decide.hedge import Plan
+from orchestration.execution.decide.hedge_plan import Plan
 from streams.market.fees import FeeSchedule, fee_bound_e6, spend_fee_bound_e6
 from streams.market.identity import Venue, market_key
 from streams.market.trading import Target
@@ -15,7 +15,8 @@ from streams.market.venue_traits import TRAITS
 MOST_FILLS = 50
 """Pieces into which an order may be filled, as the bounds of fees reckon."""
 _HALF_E4 = PRICE_ONE_E4 // 2
-_LOSS_PER_PROFIT = 3
+LOSS_PROFITS = 3
+"""A hedge may lose this many times what it was to earn, if the cap is not less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class HedgeReservation:
 
 def loss_bound_e6(planned_profit_e6: int, cap_e6: int) -> int:
     """Return the most a trade may lose: three times what it should earn, at most the cap."""
-    return max(0, min(_LOSS_PER_PROFIT * planned_profit_e6, cap_e6))
+    return max(0, min(LOSS_PROFITS * planned_profit_e6, cap_e6))
 
 
 def unwind_fee_e6(legs: Sequence[tuple[int, FeeSchedule]]) -> int:

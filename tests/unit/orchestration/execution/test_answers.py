@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orchestration.execution.decide.hedge import order_facts
+from orchestration.execution.decide.hedge_plan import order_facts
 from orchestration.execution.venues.answers import of_kalshi, of_polymarket
 from orchestration.execution.venues.gateway import OrderAnswer, OrderSpec
 from streams.market.fees import KalshiFeeSchedule, PolymarketFeeSchedule, taker_fee_e6

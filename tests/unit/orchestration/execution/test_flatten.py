@@ -7,20 +7,8 @@ from dataclasses import replace
 import pytest
 
 from orchestration.execution.decide.flatten import Bound, flatten_step, floor_of
-from orchestration.execution.decide.hedge import (
-    Finish,
-    LegBook,
-    OrderFact,
-    Place,
-    Plan,
-    PlanLeg,
-    RunConditions,
-    Step,
-    Wait,
-    exposure_e6,
-    holdings,
-    unmatched_e6,
-)
+from orchestration.execution.decide.hedge import Finish, LegBook, Place, RunConditions, Step, Wait
+from orchestration.execution.decide.hedge_plan import OrderFact, Plan, PlanLeg, exposure_e6, holdings, unmatched_e6
 from streams.market.identity import Venue
 from streams.market.trading import ExecutionState
 
@@ -47,7 +35,7 @@ def sold(number: int, size: int, cash: int) -> OrderFact:
 
 
 def bids(*levels: tuple[int, int], sellable: int = 100) -> LegBook:
-    return LegBook([], [(price, size * ONE) for price, size in levels], sellable * ONE)
+    return LegBook([], [(price, size * ONE) for price, size in levels], sellable * ONE, lambda _price, _size: 0)
 
 
 HEDGE = [bought(0), bought(1)]
