@@ -17,7 +17,7 @@ from psycopg import sql
 
 from streams.logs import get_logger
 from streams.market.errors import TransientError
-from streams.storage.database import Connection, fetch_all, fetch_int
+from streams.storage.database import Connection, fetch_all, fetch_int, read_clock
 from streams.storage.ddl import run_ddl, until_locked
 
 PARTITIONED_TABLES = ("book_deltas", "book_snapshots", "quotes", "trades", "lifecycle_events")
@@ -85,8 +85,8 @@ def ensure_days(connection: Connection, days: Collection[TableDay]) -> None:
     if not ordered:
         return
     tables, dates = [day.table for day in ordered], [day.day for day in ordered]
-    query = "SELECT raw.ensure_day(t, d) FROM unnest(%s::text[], %s::date[]) AS x (t, d)"
-    until_locked(lambda: connection.execute(query, (tables, dates)))
+    query = "SELECT raw.ensure_day(t, d, %s) FROM unnest(%s::text[], %s::date[]) AS x (t, d)"
+    until_locked(lambda: connection.execute(query, (read_clock(connection), tables, dates)))
 
 
 def partition_names(connection: Connection) -> list[str]:

@@ -67,15 +67,15 @@ SELECT now() - make_interval(secs => q * 30), v, 'M' || lpad((m * 97)::text, 6, 
 FROM unnest(ARRAY['kalshi', 'polymarket']) AS v, generate_series(0, 249) AS m, generate_series(1, 10) AS q;
 
 INSERT INTO trading.pairs (pair_id, kalshi_market_id, polymarket_market_id, relation, polarity, kalshi_text_hash,
-    polymarket_text_hash, environment)
+    polymarket_text_hash, environment, created_at, updated_at)
 SELECT lpad(to_hex(p), 16, '0'), 'M' || lpad(p::text, 6, '0'), 'M' || lpad(p::text, 6, '0'), 'equivalent', 'aligned',
-    't', 't', 'sandbox' FROM generate_series(0, 2999) AS p;
+    't', 't', 'sandbox', now(), now() FROM generate_series(0, 2999) AS p;
 INSERT INTO trading.group_decisions (group_id, kind, decision, decided_by, market_hashes, terms, environment,
     decided_at)
 SELECT group_id, 'pair', 'approve', 'sandbox', market_hashes, terms, 'sandbox', now() FROM trading.group_states
 WHERE kind = 'pair';
-INSERT INTO trading.groups (group_id, kind, title, markets, outcomes, is_tradable, environment)
-SELECT 'g' || g, CASE g %% 10 WHEN 0 THEN 'ladder' ELSE 'pair' END, 'Group ' || g, '[]', '[]', true, 'sandbox'
+INSERT INTO trading.groups (group_id, kind, title, markets, outcomes, is_tradable, environment, updated_at)
+SELECT 'g' || g, CASE g %% 10 WHEN 0 THEN 'ladder' ELSE 'pair' END, 'Group ' || g, '[]', '[]', true, 'sandbox', now()
 FROM generate_series(0, 2999) AS g;
 
 INSERT INTO trading.signals (group_id, leg_set, shard, environment, is_tradable, opened_at, closed_at, open_edge_usd,
@@ -94,7 +94,7 @@ SELECT s, now() - make_interval(mins => %(rows)s - s),
 FROM generate_series(1, %(rows)s) AS s;
 
 INSERT INTO trading.executions (signal_id, attempt, group_id, environment, mode, state, epoch, edge_usd, contracts_e6,
-    started_at, flat_at, settled_at, expected_pnl_e6, realised_pnl_e6, detail)
+    started_at, flat_at, settled_at, expected_pnl_e6, realised_pnl_e6, detail, updated_at)
 SELECT s, 1, 'g' || s %% 3000, 'sandbox', 'live',
     CASE WHEN s > %(rows)s - %(open)s THEN 'HEDGED' WHEN s %% 7 = 0 THEN 'FLAT' ELSE 'SETTLED' END, 1, 0.0164, 10000000,
     now() - make_interval(mins => %(rows)s - s), now(),
@@ -103,27 +103,29 @@ SELECT s, 1, 'g' || s %% 3000, 'sandbox', 'live',
     jsonb_build_object('planned_profit_e6', 300000, 'exposure_e6_s', 400000, 'peak_exposure_e6', 5000000, 'plan',
         jsonb_build_object('size_e6', 10000000, 'legs', jsonb_build_array(
             jsonb_build_object('leg_no', 0, 'cost_e6', 4700000, 'pays_e4', '[10000, 0]'::jsonb),
-            jsonb_build_object('leg_no', 1, 'cost_e6', 4700000, 'pays_e4', '[0, 10000]'::jsonb))))
+            jsonb_build_object('leg_no', 1, 'cost_e6', 4700000, 'pays_e4', '[0, 10000]'::jsonb)))), now()
 FROM generate_series(1, %(rows)s) AS s;
 INSERT INTO trading.intents (execution_id, leg_no, purpose, venue, market_id, outcome, action, limit_price_e4, size_e6,
-    reserved_e6, epoch, environment, decided_at, expires_at)
+    reserved_e6, epoch, environment, decided_at, expires_at, created_at)
 SELECT s.signal_id, s.leg_no, 'open', s.venue, s.market_id, s.outcome, 'buy', 5000, 10000000, 5000000, 1, 'sandbox',
-    now() - make_interval(mins => %(rows)s - s.signal_id::int), now() FROM trading.signal_legs AS s ORDER BY 1, 2;
+    now() - make_interval(mins => %(rows)s - s.signal_id::int), now(), now()
+    FROM trading.signal_legs AS s ORDER BY 1, 2;
 INSERT INTO trading.orders (intent_id, venue, client_order_id, state, request, filled_e6, cash_e6, fee_e6, environment,
-    sent_at, answered_at, closed_at, is_answered_final, answered_e6, answered_cash_e6, answered_fee_e6, seen_e6)
+    sent_at, answered_at, closed_at, is_answered_final, answered_e6, answered_cash_e6, answered_fee_e6, seen_e6,
+    prepared_at)
 SELECT intent_id, venue, 'c' || intent_id, 'filled', '{}', 10000000, 4800000, 120000, 'sandbox',
     decided_at + interval '5 milliseconds', decided_at + interval '40 milliseconds', decided_at + interval '1 second',
-    intent_id %% 50 <> 0, 10000000, 4800000, 110000, 10000000
+    intent_id %% 50 <> 0, 10000000, 4800000, 110000, 10000000, now()
 FROM trading.intents ORDER BY intent_id;
 INSERT INTO trading.fills (order_id, venue, venue_fill_id, market_id, outcome, action, contracts_e6, cash_e6, fee_e6,
-    state, filled_at, payload, environment)
+    state, filled_at, payload, environment, recorded_at)
 SELECT o.order_id, o.venue, 'f' || o.order_id, i.market_id, i.outcome, 'buy', 10000000, 4800000, 120000, 'confirmed',
-    o.answered_at, '{"match_time": "1700000000", "last_update": "1700000004"}', 'sandbox'
+    o.answered_at, '{"match_time": "1700000000", "last_update": "1700000004"}', 'sandbox', now()
 FROM trading.orders AS o JOIN trading.intents AS i USING (intent_id) ORDER BY 1;
 INSERT INTO trading.ledger (entry_key, kind, venue, market_id, outcome, execution_id, order_id, cash_e6, contracts_e6,
-    mode, environment, happened_at)
+    mode, environment, happened_at, recorded_at)
 SELECT k.kind || ':' || f.fill_id, k.kind, f.venue, f.market_id, f.outcome, i.execution_id, f.order_id, k.cash_e6,
-    k.contracts_e6, 'live', 'sandbox', now() - make_interval(mins => %(rows)s - i.execution_id::int)
+    k.contracts_e6, 'live', 'sandbox', now() - make_interval(mins => %(rows)s - i.execution_id::int), now()
 FROM trading.fills AS f JOIN trading.orders AS o USING (order_id) JOIN trading.intents AS i USING (intent_id)
 CROSS JOIN LATERAL (VALUES (1, 'fill', -4800000, 10000000), (2, 'fee', -120000, 0),
     (3, 'settlement', 5000000, -10000000)) AS k (place, kind, cash_e6, contracts_e6)
@@ -134,8 +136,8 @@ SELECT f.filled_at + make_interval(secs => q), f.venue, f.market_id, 4700 + q::i
     'live'
 FROM trading.fills AS f, unnest(ARRAY[-8, -3, -1, 0.05, 0.2, 0.7, 2, 4, 12, 25]) AS q
 WHERE f.filled_at BETWEEN now() - interval '1 day' AND now() - interval '1 minute';
-%(postings)sINSERT INTO trading.balances (venue, cash_e6, ledger_cash_e6, environment)
-SELECT v, 1, 1, 'sandbox' FROM unnest(ARRAY['kalshi', 'polymarket']) AS v, generate_series(1, 5000);
+%(postings)sINSERT INTO trading.balances (venue, cash_e6, ledger_cash_e6, environment, read_at)
+SELECT v, 1, 1, 'sandbox', now() FROM unnest(ARRAY['kalshi', 'polymarket']) AS v, generate_series(1, 5000);
 """
 
 

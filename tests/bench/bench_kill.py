@@ -177,8 +177,8 @@ def database() -> Iterator[tuple[str, Path]]:
 def seed(connection: Connection, number: int) -> list[int]:
     """Write executions that have bought their first leg, so that what is sent is no opening; return their ids."""
     connection.execute(
-        """INSERT INTO trading.groups (group_id, kind, title, markets, outcomes, is_tradable, environment)
-           VALUES ('g', 'ladder', 't', '[]', '[[]]', true, 'sandbox')"""
+        """INSERT INTO trading.groups (group_id, kind, title, markets, outcomes, is_tradable, environment, updated_at)
+           VALUES ('g', 'ladder', 't', '[]', '[[]]', true, 'sandbox', now())"""
     )
     ids = []
     for index in range(number):
@@ -190,16 +190,17 @@ def seed(connection: Connection, number: int) -> list[int]:
                    VALUES ('g', %(set)s, 0, 'sandbox', true, now(), 1, 1, 1, 1, 1, 1, 1, now()) RETURNING signal_id
                ), execution AS (
                    INSERT INTO trading.executions (signal_id, attempt, group_id, environment, mode, state, epoch,
-                       edge_usd, contracts_e6)
-                   SELECT signal_id, 1, 'g', 'sandbox', 'live', 'COMPLETING', 1, 1, 1 FROM signal RETURNING execution_id
+                       edge_usd, contracts_e6, started_at, updated_at)
+                   SELECT signal_id, 1, 'g', 'sandbox', 'live', 'COMPLETING', 1, 1, 1, now(), now()
+                   FROM signal RETURNING execution_id
                ), intent AS (
                    INSERT INTO trading.intents (execution_id, leg_no, purpose, venue, market_id, outcome, action,
-                       limit_price_e4, size_e6, reserved_e6, epoch, environment, decided_at, expires_at)
+                       limit_price_e4, size_e6, reserved_e6, epoch, environment, decided_at, expires_at, created_at)
                    SELECT execution_id, 0, 'open', 'kalshi', 'M', 'yes', 'buy', 5000, 1000000, 0, 1, 'sandbox', now(),
-                       now() FROM execution RETURNING intent_id, execution_id
+                       now(), now() FROM execution RETURNING intent_id, execution_id
                )
-               INSERT INTO trading.orders (intent_id, venue, client_order_id, state, request, environment)
-               SELECT intent_id, 'kalshi', %(set)s, 'filled', '{}', 'sandbox' FROM intent
+               INSERT INTO trading.orders (intent_id, venue, client_order_id, state, request, environment, prepared_at)
+               SELECT intent_id, 'kalshi', %(set)s, 'filled', '{}', 'sandbox', now() FROM intent
                RETURNING (SELECT execution_id FROM intent)""",
             {"set": f"first-{index}"},
         ).fetchone()

@@ -97,8 +97,9 @@ def seed_pairs(connection: Connection) -> None:
                 },
             )
         connection.execute(
-            """INSERT INTO trading.groups (group_id, kind, title, markets, outcomes, is_tradable, environment)
-               VALUES (%s, 'ladder', '?', %s, %s, true, 'sandbox')""",
+            """INSERT INTO trading.groups (group_id, kind, title, markets, outcomes, is_tradable, environment,
+                updated_at)
+               VALUES (%s, 'ladder', '?', %s, %s, true, 'sandbox', now())""",
             (
                 f"g{number}",
                 Jsonb([{"venue": str(venue), "market_id": f"M{number}"} for venue in VENUES]),

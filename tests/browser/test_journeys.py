@@ -72,8 +72,8 @@ def test_a_person_flattens_the_trade_they_chose_once_whatever_arrives(opened: Op
     with connect(warehouse) as connection:
         connection.execute(
             """INSERT INTO trading.executions (signal_id, attempt, group_id, environment, mode, state, run_id, epoch,
-                   edge_usd, contracts_e6)
-               SELECT signal_id, 9, group_id, environment, mode, 'HEDGED', '', 1, edge_usd, contracts_e6
+                   edge_usd, contracts_e6, started_at, updated_at)
+               SELECT signal_id, 9, group_id, environment, mode, 'HEDGED', '', 1, edge_usd, contracts_e6, now(), now()
                FROM trading.executions WHERE execution_id = 3"""
         )
     page.reload()

@@ -98,7 +98,7 @@ def test_a_reviewer_decides_on_a_pair_and_stops_nothing(open_as: OpenAs, warehou
 
 def test_a_trader_kills_at_once_and_is_asked_before_lifting_it(open_as: OpenAs, warehouse: str) -> None:
     with connect(warehouse) as connection:
-        connection.execute("INSERT INTO trading.switches (state, set_by) VALUES ('run', 'test')")
+        connection.execute("INSERT INTO trading.switches (state, set_by, set_at) VALUES ('run', 'test', now())")
     opened = open_as(TRADER)  # by a link: the password was not said yet
     page = opened.page
     opened.go("risk")

@@ -21,8 +21,8 @@ def with_pair(database: str, monkeypatch: pytest.MonkeyPatch) -> str:
     with connect(database) as connection:
         connection.execute(
             "INSERT INTO trading.pairs (pair_id, kalshi_market_id, polymarket_market_id, relation, polarity,"
-            " kalshi_text_hash, polymarket_text_hash, environment)"
-            " VALUES (%s, 'KX-1', '0x1', 'equivalent', 'aligned', 'a', 'b', 'sandbox')",
+            " kalshi_text_hash, polymarket_text_hash, environment, created_at, updated_at)"
+            " VALUES (%s, 'KX-1', '0x1', 'equivalent', 'aligned', 'a', 'b', 'sandbox', now(), now())",
             (PAIR,),
         )
         connection.execute("INSERT INTO raw.market_ids VALUES ('polymarket', 'slug', 'ada-visits', '0x1')")

@@ -48,8 +48,8 @@ def ladder(database: str):  # type: ignore[no-untyped-def]
 
 def _put(connection: Connection, keys: tuple[str, ...], *, is_tradable: bool = True) -> None:
     connection.execute(
-        """INSERT INTO trading.groups (group_id, kind, title, markets, outcomes, is_tradable, environment)
-           VALUES (%s, 'ladder', 'Gas', %s, %s, %s, 'sandbox') ON CONFLICT (group_id) DO UPDATE
+        """INSERT INTO trading.groups (group_id, kind, title, markets, outcomes, is_tradable, environment, updated_at)
+           VALUES (%s, 'ladder', 'Gas', %s, %s, %s, 'sandbox', now()) ON CONFLICT (group_id) DO UPDATE
            SET markets = excluded.markets, outcomes = excluded.outcomes, is_tradable = excluded.is_tradable""",
         (
             LADDER,

@@ -39,4 +39,4 @@ def test_another_server_takes_the_schema_the_partitions_and_the_roles(other_serv
         assert partitions[0] >= 4
         connection.execute("SET ROLE crossbook_reader")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            connection.execute("INSERT INTO trading.switches (state, set_by) VALUES ('run', 'reader')")
+            connection.execute("INSERT INTO trading.switches (state, set_by, set_at) VALUES ('run', 'reader', now())")

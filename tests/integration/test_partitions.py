@@ -113,12 +113,12 @@ def test_a_new_day_has_the_indexes_of_its_table(connection: Connection) -> None:
 
 def test_only_our_tables_and_days_that_a_clock_tells_are_made(connection: Connection) -> None:
     for table in ("segments", "market_state", "quotes; DROP TABLE raw.quotes", "pg_class", "", None):
-        for function in ("make_day", "ensure_day"):
+        for function in ("make_day(%s, %s)", "ensure_day(%s, %s, now())"):
             with pytest.raises(psycopg.errors.InvalidParameterValue, match="has no days"):
-                connection.execute(f"SELECT raw.{function}(%s, %s)", (table, TODAY))
+                connection.execute(f"SELECT raw.{function}", (table, TODAY))
     for day in ("infinity", "-infinity", "1969-12-31", "10000-01-01", "4713-01-01 BC", None):
         with pytest.raises(psycopg.errors.DatetimeFieldOverflow):
-            connection.execute("SELECT raw.ensure_day('quotes', %s::date)", (day,))
+            connection.execute("SELECT raw.ensure_day('quotes', %s::date, now())", (day,))
 
 
 def test_a_login_that_owns_nothing_makes_days_and_nobody_else(connection: Connection) -> None:
@@ -128,13 +128,13 @@ def test_a_login_that_owns_nothing_makes_days_and_nobody_else(connection: Connec
         connection.execute(f"GRANT USAGE ON SCHEMA raw TO {role}")
         connection.execute(f"SET ROLE {role}")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            connection.execute("SELECT raw.ensure_day('quotes', current_date)")
+            connection.execute("SELECT raw.ensure_day('quotes', current_date, now())")
         connection.execute("RESET ROLE")
-        connection.execute(f"GRANT EXECUTE ON FUNCTION raw.ensure_day(text, date) TO {role}")
+        connection.execute(f"GRANT EXECUTE ON FUNCTION raw.ensure_day(text, date, timestamptz) TO {role}")
         connection.execute(f"SET ROLE {role}")
         connection.execute("CREATE TEMP TABLE pg_inherits (inhrelid oid, inhdetachpending boolean)")
         connection.execute("SET search_path = pg_temp, public")
-        connection.execute("SELECT raw.ensure_day('quotes', (current_date + 20))")
+        connection.execute("SELECT raw.ensure_day('quotes', (current_date + 20), now())")
         connection.execute("RESET ROLE")
         assert len(alerts(connection)) == 1
     finally:

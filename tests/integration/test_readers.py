@@ -98,7 +98,7 @@ def test_the_numbers_of_former_locks_stop_nothing(database: str, reader: str) ->
         "LOCK TABLE trading.switches IN ROW SHARE MODE",
         "SELECT * FROM trading.switches FOR KEY SHARE",
         "SELECT * FROM trading.reader_sessions()",
-        "SELECT trading.end_reader_session(1, now(), 'a', 'b')",
+        "SELECT trading.end_reader_session(1, now(), 'a', 'b', now())",
         "CREATE TEMP TABLE t (x int)",
         "CREATE TABLE t (x int)",
         "CREATE TABLE analytics.t (x int)",
@@ -394,12 +394,15 @@ def test_a_write_is_tried_again_until_it_is_its_turn(database: str) -> None:
                 insist(
                     ours,
                     lambda c: c.execute(
-                        "INSERT INTO trading.limits (name, value, set_by) VALUES ('total_usd', 1, 'b')"
+                        "INSERT INTO trading.limits (name, value, set_by, set_at) VALUES ('total_usd', 1, 'b', now())"
                     ),
                     limit_s=0,
                 )
         insist(
-            ours, lambda c: c.execute("INSERT INTO trading.limits (name, value, set_by) VALUES ('total_usd', 1, 'b')")
+            ours,
+            lambda c: c.execute(
+                "INSERT INTO trading.limits (name, value, set_by, set_at) VALUES ('total_usd', 1, 'b', now())"
+            ),
         )
         assert len(ours.execute("SELECT 1 AS x FROM trading.limits").fetchall()) == 1
 

@@ -326,8 +326,8 @@ def test_a_session_that_lasts_ends_its_alert_while_it_lasts_also_one_of_the_run_
     left = "session_failed:0:kalshi"
     fetch(
         server.dsn(),
-        f"""INSERT INTO trading.alerts (kind, severity, dedup_key, message)
-            VALUES ('session_failed', 'critical', '{left}', 'By the run before.') RETURNING 1""",
+        f"""INSERT INTO trading.alerts (kind, severity, dedup_key, message, raised_at)
+            VALUES ('session_failed', 'critical', '{left}', 'By the run before.', now()) RETURNING 1""",
     )
     work, made = Work(server.dsn(), tmp_path), []
 

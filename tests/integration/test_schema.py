@@ -6,6 +6,7 @@ import pytest
 from streams.market.errors import ConfigurationError
 from streams.settings import PROJECT_ROOT
 from streams.storage.schema import migrate
+from tests.structure.sql import CLOCKS
 
 _SQL = PROJECT_ROOT / "streams" / "storage" / "migrations" / "sql"
 
@@ -15,6 +16,26 @@ def test_migrating_twice_changes_nothing(database: str) -> None:
     with psycopg.connect(database) as connection:
         versions = connection.execute("SELECT version_num FROM trading.schema_version").fetchall()
     assert len(versions) == 1
+
+
+def test_nothing_that_stands_in_schema_trading_reads_a_clock(database: str) -> None:
+    """Its tables, views, functions and triggers: a row has the time that its writer gave."""
+    with psycopg.connect(database) as connection:
+        found = connection.execute(
+            """SELECT d.adrelid::regclass || '.' || a.attname, pg_get_expr(d.adbin, d.adrelid)
+               FROM pg_attrdef AS d JOIN pg_attribute AS a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
+               JOIN pg_class AS c ON c.oid = d.adrelid WHERE c.relnamespace = 'trading'::regnamespace
+               UNION ALL SELECT oid::regproc::text, prosrc FROM pg_proc
+                   WHERE pronamespace = 'trading'::regnamespace
+                   OR pronamespace = 'raw'::regnamespace AND strpos(prosrc, 'trading.') > 0
+               UNION ALL SELECT viewname, definition FROM pg_views WHERE schemaname = 'trading'
+               UNION ALL SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint
+                   WHERE connamespace = 'trading'::regnamespace
+               UNION ALL SELECT t.tgname, pg_get_triggerdef(t.oid) FROM pg_trigger AS t
+                   JOIN pg_class AS c ON c.oid = t.tgrelid WHERE c.relnamespace = 'trading'::regnamespace"""
+        ).fetchall()
+    assert len(found) > 200
+    assert [name for name, text in found if CLOCKS.search(text)] == []
 
 
 def test_what_was_polled_before_the_mark_is_marked_by_the_upgrade(empty_database: str) -> None:
@@ -77,8 +98,8 @@ def test_decisions_on_pairs_become_decisions_on_groups(empty_database: str) -> N
         for pair in "ab":
             connection.execute(
                 """INSERT INTO trading.pairs (pair_id, kalshi_market_id, polymarket_market_id, relation, polarity,
-                       kalshi_text_hash, polymarket_text_hash, environment)
-                   VALUES (%s, %s, 'P', 'equivalent', 'aligned', 'k', 'p', 'sandbox')""",
+                       kalshi_text_hash, polymarket_text_hash, environment, created_at, updated_at)
+                   VALUES (%s, %s, 'P', 'equivalent', 'aligned', 'k', 'p', 'sandbox', now(), now())""",
                 (pair, f"K{pair}"),
             )
         connection.execute(

@@ -186,7 +186,7 @@ def test_statements_are_prepared_as_the_setting_says(database: str, monkeypatch:
 def test_the_schema_and_a_batch_of_rows_are_made_under_strange_defaults(strange: str) -> None:
     migrate(strange, "sandbox")
     with connect(strange) as connection:
-        connection.execute("SELECT raw.ensure_day('trades', '2026-02-03')")
+        connection.execute("SELECT raw.ensure_day('trades', '2026-02-03', now())")
         bounds = connection.execute(
             "SELECT pg_get_expr(relpartbound, oid) AS b FROM pg_class WHERE relname = 'trades_20260203'"
         ).fetchone()

@@ -31,8 +31,8 @@ def pair(dsn: str, pair_id: str, kalshi: str, polymarket: str, decision: str | N
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(
             """INSERT INTO trading.pairs (pair_id, kalshi_market_id, polymarket_market_id, relation, polarity,
-                   kalshi_text_hash, polymarket_text_hash, environment)
-               VALUES (%s, %s, %s, 'equivalent', 'aligned', 't', 't', 'sandbox')""",
+                   kalshi_text_hash, polymarket_text_hash, environment, created_at, updated_at)
+               VALUES (%s, %s, %s, 'equivalent', 'aligned', 't', 't', 'sandbox', now(), now())""",
             (pair_id, kalshi, polymarket),
         )
         if decision:
@@ -51,7 +51,7 @@ def listed(database: str) -> str:
     pair(database, "c", "K3", "P3", "reject")
     pair(database, "d", "K9", "P1", "approve")
     with psycopg.connect(database, autocommit=True) as connection:
-        connection.execute("INSERT INTO trading.watch_list VALUES ('polymarket', 'P3', 'me')")
+        connection.execute("INSERT INTO trading.watch_list VALUES ('polymarket', 'P3', 'me', now())")
     return database
 
 

@@ -192,13 +192,13 @@ def seed_trading(c: Any, start: datetime) -> None:
     """Ten YES at 0.49 with 0.18 fee and ten NO at 0.48 with 0.12; YES wins: 10 - 4.90 - 4.80 - 0.30 = 0."""
     c.execute(
         "INSERT INTO trading.pairs (pair_id, kalshi_market_id, polymarket_market_id, relation, polarity,"
-        " kalshi_text_hash, polymarket_text_hash, environment)"
-        " VALUES ('00000000000000aa', 'K1', '0xP1', 'equivalent', 'aligned', 't', 't', 'sandbox')"
+        " kalshi_text_hash, polymarket_text_hash, environment, created_at, updated_at)"
+        " VALUES ('00000000000000aa', 'K1', '0xP1', 'equivalent', 'aligned', 't', 't', 'sandbox', now(), now())"
     )
     write_decision(c, "pair:00000000000000aa", who="ada")
     c.execute(
-        "INSERT INTO trading.groups (group_id, kind, title, markets, outcomes, is_tradable, environment)"
-        " VALUES ('g', 'pair', 'Rain', '[]', '[]', true, 'sandbox')"
+        "INSERT INTO trading.groups (group_id, kind, title, markets, outcomes, is_tradable, environment, updated_at)"
+        " VALUES ('g', 'pair', 'Rain', '[]', '[]', true, 'sandbox', now())"
     )
     c.execute(
         "INSERT INTO trading.signals (group_id, leg_set, shard, environment, is_tradable, opened_at, closed_at,"
@@ -208,8 +208,8 @@ def seed_trading(c: Any, start: datetime) -> None:
     )
     c.execute(
         "INSERT INTO trading.executions (signal_id, attempt, group_id, environment, mode, state, epoch, edge_usd,"
-        " contracts_e6, started_at, flat_at, settled_at, expected_pnl_e6, realised_pnl_e6)"
-        " VALUES (1, 1, 'g', 'sandbox', 'live', 'SETTLED', 1, 0.02, 10000000, %s, %s, %s, 0, 0)",
+        " contracts_e6, started_at, flat_at, settled_at, expected_pnl_e6, realised_pnl_e6, updated_at)"
+        " VALUES (1, 1, 'g', 'sandbox', 'live', 'SETTLED', 1, 0.02, 10000000, %s, %s, %s, 0, 0, now())",
         (start, start, start + timedelta(minutes=5)),
     )
     for reason in ("cooldown", "cooldown", "stale_book"):
@@ -221,21 +221,21 @@ def seed_trading(c: Any, start: datetime) -> None:
     for number, (venue, market, outcome, cash, fee) in enumerate(legs):
         c.execute(
             "INSERT INTO trading.intents (execution_id, leg_no, purpose, venue, market_id, outcome, action,"
-            " limit_price_e4, size_e6, reserved_e6, epoch, environment, decided_at, expires_at)"
-            " VALUES (1, %s, 'open', %s, %s, %s, 'buy', 4900, 10000000, 5000000, 1, 'sandbox', %s, %s)",
+            " limit_price_e4, size_e6, reserved_e6, epoch, environment, decided_at, expires_at, created_at)"
+            " VALUES (1, %s, 'open', %s, %s, %s, 'buy', 4900, 10000000, 5000000, 1, 'sandbox', %s, %s, now())",
             (number, venue, market, outcome, start, start),
         )
         c.execute(
             "INSERT INTO trading.orders (intent_id, venue, client_order_id, state, request, filled_e6, cash_e6, fee_e6,"
-            " environment) VALUES (%s, %s, 'c', 'filled', '{}', 10000000, %s, %s, 'sandbox')",
+            " environment, prepared_at) VALUES (%s, %s, 'c', 'filled', '{}', 10000000, %s, %s, 'sandbox', now())",
             (number + 1, venue, cash, fee),
         )
         for part in (4, 6):
             amounts = (part * 1_000_000, cash * part // 10, fee * part // 10)
             c.execute(
                 "INSERT INTO trading.fills (order_id, venue, venue_fill_id, market_id, outcome, action, contracts_e6,"
-                " cash_e6, fee_e6, state, filled_at, payload, environment)"
-                " VALUES (%s, %s, %s, %s, %s, 'buy', %s, %s, %s, 'confirmed', %s, '{}', 'sandbox')",
+                " cash_e6, fee_e6, state, filled_at, payload, environment, recorded_at)"
+                " VALUES (%s, %s, %s, %s, %s, 'buy', %s, %s, %s, 'confirmed', %s, '{}', 'sandbox', now())",
                 (number + 1, venue, f"f{part}", market, outcome, *amounts, start),
             )
         for kind, cash_e6, contracts in (("fill", -cash, 10_000_000), ("fee", -fee, 0)):

@@ -287,15 +287,15 @@ def seed_group(
         )
     connection.execute(
         """INSERT INTO trading.pairs (pair_id, kalshi_market_id, polymarket_market_id, relation, polarity,
-               kalshi_text_hash, polymarket_text_hash, environment)
-           VALUES (%s, %s, %s, 'equivalent', 'aligned', 't', 't', 'sandbox')""",
+               kalshi_text_hash, polymarket_text_hash, environment, created_at, updated_at)
+           VALUES (%s, %s, %s, 'equivalent', 'aligned', 't', 't', 'sandbox', now(), now())""",
         (f"p{number}", kalshi_market, polymarket_market),
     )
     approve(connection, pair_id=f"p{number}")
     keys = [f"kalshi:{kalshi_market}", f"polymarket:{polymarket_market}"]
     connection.execute(
-        """INSERT INTO trading.groups (group_id, kind, title, markets, outcomes, is_tradable, environment)
-           VALUES (%s, %s, 'Will it?', %s, %s, true, 'sandbox')""",
+        """INSERT INTO trading.groups (group_id, kind, title, markets, outcomes, is_tradable, environment, updated_at)
+           VALUES (%s, %s, 'Will it?', %s, %s, true, 'sandbox', now())""",
         (
             f"g{number}",
             kind,

@@ -278,9 +278,9 @@ def test_processes_that_raise_the_same_one_at_once_open_one(database: str, conne
 
 def test_hundreds_that_flap_keep_no_other_alert_away(connection: Connection, tmp_path: Path) -> None:
     connection.execute(
-        """INSERT INTO trading.alerts (kind, severity, dedup_key, message, state, sent_at, cleared_at)
+        """INSERT INTO trading.alerts (kind, severity, dedup_key, message, state, sent_at, cleared_at, raised_at)
            SELECT 'child', 'critical', 'flaps ' || n % 700, 'Ended.', CASE WHEN n < 700 THEN 'sent' ELSE 'waiting' END,
-               CASE WHEN n < 700 THEN clock_timestamp() END, CASE WHEN n < 700 THEN clock_timestamp() END
+               CASE WHEN n < 700 THEN clock_timestamp() END, CASE WHEN n < 700 THEN clock_timestamp() END, now()
            FROM generate_series(0, 1399) AS n"""
     )
     raised(connection, "new", "warning", "ledger")
@@ -291,8 +291,8 @@ def test_hundreds_that_flap_keep_no_other_alert_away(connection: Connection, tmp
 
 def test_thousands_at_once_are_a_few_messages_and_none_is_lost(connection: Connection, tmp_path: Path) -> None:
     connection.execute(
-        """INSERT INTO trading.alerts (kind, severity, dedup_key, message)
-           SELECT 'run_failed', 'warning', 'work ' || n, 'Work ' || n || ' failed.'
+        """INSERT INTO trading.alerts (kind, severity, dedup_key, message, raised_at)
+           SELECT 'run_failed', 'warning', 'work ' || n, 'Work ' || n || ' failed.', now()
            FROM generate_series(1, 3000) AS n"""
     )
     raised(connection)

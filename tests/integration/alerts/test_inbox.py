@@ -63,7 +63,7 @@ def test_the_banner_names_what_is_critical_and_what_reached_nobody(connection: C
     for alert in load_inbox(connection):
         acknowledge_alert(connection, alert.alert_id, who="Ada")
     connection.execute("UPDATE trading.alerts SET state = 'failed'")
-    connection.execute("INSERT INTO trading.alert_looks (name, channels) VALUES ('sender', '{json}')")
+    connection.execute("INSERT INTO trading.alert_looks (name, channels, looked_at) VALUES ('sender', '{json}', now())")
     banner = load_banner(connection)
     assert banner.sentences == ("2 alerts could not be sent by any channel: `crossbook alerts test`.",)
     assert (banner.is_critical, banner.unacknowledged, banner.channels) == (False, 0, ["json"])
@@ -73,10 +73,12 @@ def test_rows_of_a_former_version_keep_what_they_say(empty_database: str) -> Non
     with connect(empty_database) as connection:
         _migrate_to(empty_database, "0007")
         connection.execute(
-            """INSERT INTO trading.alerts (kind, severity, dedup_key, message, sent_at, send_error, cleared_at) VALUES
-               ('escalated', 'critical', 'a', 'sent', now(), '', NULL),
-               ('kill', 'critical', 'b', 'failed', NULL, 'HTTP 500', NULL),
-               ('disk', 'critical', 'c', 'new', NULL, '', NULL), ('disk', 'critical', 'd', 'over', NULL, '', now())"""
+            """INSERT INTO trading.alerts (kind, severity, dedup_key, message, sent_at, send_error, cleared_at,
+                raised_at) VALUES
+               ('escalated', 'critical', 'a', 'sent', now(), '', NULL, now()),
+               ('kill', 'critical', 'b', 'failed', NULL, 'HTTP 500', NULL, now()),
+               ('disk', 'critical', 'c', 'new', NULL, '', NULL, now()), ('disk', 'critical', 'd', 'over', NULL, '',
+               now(), now())"""
         )
         before = connection.execute(_OLD_COLUMNS).fetchall()
         migrate(empty_database, "sandbox")

@@ -33,8 +33,8 @@ from tests.support.alert_channels import local_channel
 BEHIND = """INSERT INTO raw.discovery_sweeps (venue, kind, started_at, ended_at)
     VALUES ('kalshi', 'full', now() - interval '11 minutes', now() - interval '11 minutes'),
         ('polymarket', 'full', now(), now())"""
-BALANCE = """INSERT INTO trading.balances (venue, cash_e6, ledger_cash_e6, environment, detail)
-    VALUES ('kalshi', 1, 5000000, 'sandbox', '{"in_flight": 0}')"""
+BALANCE = """INSERT INTO trading.balances (venue, cash_e6, ledger_cash_e6, environment, detail, read_at)
+    VALUES ('kalshi', 1, 5000000, 'sandbox', '{"in_flight": 0}', now())"""
 
 
 @pytest.fixture

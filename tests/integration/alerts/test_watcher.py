@@ -418,8 +418,8 @@ LETTERS = """INSERT INTO raw.dead_letters (received_at, venue, source, reason, r
     SELECT now(), 'kalshi', 'socket', 'no JSON', 'x' FROM generate_series(1, 20)"""
 SEGMENT = """INSERT INTO raw.segments (shard, run_id, path, opened_at, frames, venue_frames)
     VALUES (0, 'r', '{0}', now(), {0}, '{{"kalshi": {0}, "polymarket": 1000000}}')"""
-BALANCE = """INSERT INTO trading.balances (venue, cash_e6, ledger_cash_e6, environment, detail)
-    VALUES ('kalshi', {}, 5000000, 'sandbox', '{{"in_flight": 0}}')"""
+BALANCE = """INSERT INTO trading.balances (venue, cash_e6, ledger_cash_e6, environment, detail, read_at)
+    VALUES ('kalshi', {}, 5000000, 'sandbox', '{{"in_flight": 0}}', now())"""
 UNTOLD = """INSERT INTO trading.alerts (kind, severity, dedup_key, message, state, raised_at)
     VALUES ('kill', 'critical', 'kill', 'Killed.', 'failed', now() - interval '11 minutes')"""
 

@@ -261,9 +261,9 @@ def test_a_difference_that_what_is_open_allows_alarms_after_two_minutes_only(dat
     async def story(world: World) -> None:
         world.connection.execute(
             """INSERT INTO trading.fills (order_id, venue, venue_fill_id, market_id, outcome, action, contracts_e6,
-                   cash_e6, fee_e6, state, filled_at, payload, environment)
+                   cash_e6, fee_e6, state, filled_at, payload, environment, recorded_at)
                SELECT o.order_id, 'polymarket', 'p', i.market_id, i.outcome, 'buy', 1000000, 500000, 0, 'provisional',
-                   now(), '{}', 'sandbox' FROM trading.orders AS o JOIN trading.intents AS i USING (intent_id)
+                   now(), '{}', 'sandbox', now() FROM trading.orders AS o JOIN trading.intents AS i USING (intent_id)
                WHERE o.venue = 'polymarket' LIMIT 1"""
         )
         world.polymarket.cash += 400_000

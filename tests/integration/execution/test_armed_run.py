@@ -32,8 +32,8 @@ SETTINGS = Settings(venues="sandbox", trading="live")
 
 def open_signal(connection: Connection, group: str) -> int:
     connection.execute(
-        """INSERT INTO trading.groups (group_id, kind, title, markets, outcomes, is_tradable, environment)
-           VALUES (%s, 'ladder', 't', %s, '[[]]', true, 'sandbox') ON CONFLICT DO NOTHING""",
+        """INSERT INTO trading.groups (group_id, kind, title, markets, outcomes, is_tradable, environment, updated_at)
+           VALUES (%s, 'ladder', 't', %s, '[[]]', true, 'sandbox', now()) ON CONFLICT DO NOTHING""",
         (group, Jsonb([{"venue": "kalshi", "market_id": group}])),
     )
     row = connection.execute(
@@ -58,8 +58,8 @@ def hedger(connection: Connection, traded: list[int], *, most: list[int] | None 
         await asyncio.sleep(0)
         row = connection.execute(
             """INSERT INTO trading.executions (signal_id, attempt, group_id, environment, mode, state, epoch, edge_usd,
-                   contracts_e6)
-               SELECT signal_id, 1, group_id, environment, 'live', 'HEDGED', 1, 1, 1 FROM trading.signals
+                   contracts_e6, started_at, updated_at)
+               SELECT signal_id, 1, group_id, environment, 'live', 'HEDGED', 1, 1, 1, now(), now() FROM trading.signals
                WHERE signal_id = %s RETURNING execution_id""",
             (signal_id,),
         ).fetchone()

@@ -111,19 +111,22 @@ def ended(connection: Connection, state: str, planned_e6: int, locked_e6: int) -
     detail = f'{{"ended_as": "{state}", "planned_profit_e6": {planned_e6}}}'
     execution = connection.execute(
         """INSERT INTO trading.executions (signal_id, attempt, group_id, environment, mode, state, epoch, edge_usd,
-               contracts_e6, started_at, flat_at, expected_pnl_e6, detail)
-           VALUES (%s, %s, 'g1', 'sandbox', 'live', %s, 1, 0.01, 50000000, %s, %s, %s, %s) RETURNING execution_id""",
+               contracts_e6, started_at, flat_at, expected_pnl_e6, detail, updated_at)
+           VALUES (%s, %s, 'g1', 'sandbox', 'live', %s, 1, 0.01, 50000000, %s, %s, %s, %s,
+           now()) RETURNING execution_id""",
         (signal, number, state, datetime.now(UTC), datetime.now(UTC), locked_e6, detail),
     ).fetchone()
     assert execution is not None
     connection.execute(
         """WITH i AS (INSERT INTO trading.intents (execution_id, leg_no, purpose, venue, market_id, outcome, action,
-               limit_price_e4, size_e6, reserved_e6, epoch, environment, decided_at, expires_at)
-               VALUES (%(id)s, 0, 'open', 'kalshi', 'K', 'yes', 'buy', 9800, 50000000, 0, 1, 'sandbox', %(at)s, %(at)s)
+               limit_price_e4, size_e6, reserved_e6, epoch, environment, decided_at, expires_at, created_at)
+               VALUES (%(id)s, 0, 'open', 'kalshi', 'K', 'yes', 'buy', 9800, 50000000, 0, 1, 'sandbox', %(at)s,
+               %(at)s, now())
                RETURNING intent_id)
            INSERT INTO trading.orders (intent_id, venue, client_order_id, state, request, environment, filled_e6,
-               cash_e6, sent_at, closed_at)
-           SELECT intent_id, 'kalshi', %(id)s::text, 'filled', '{}', 'sandbox', 50000000, 49000000, %(at)s, %(at)s
+               cash_e6, sent_at, closed_at, prepared_at)
+           SELECT intent_id, 'kalshi', %(id)s::text, 'filled', '{}', 'sandbox', 50000000, 49000000, %(at)s, %(at)s,
+           now()
            FROM i""",
         {"id": execution["execution_id"], "at": datetime.now(UTC)},
     )

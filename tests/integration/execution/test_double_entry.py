@@ -28,8 +28,8 @@ LINES = """SELECT l.entry_key, p.account, p.unit, p.amount_e6 FROM trading.ledge
 POST = """INSERT INTO trading.postings (entry_id, line_no, account, venue, market_id, outcome, unit, amount_e6)
     VALUES (%s, %s, %s, 'kalshi', 'K', %s, %s, %s)"""
 ENTRY = """INSERT INTO trading.ledger (entry_key, kind, venue, market_id, outcome, cash_e6, contracts_e6, mode,
-    environment, happened_at)
-    VALUES (%s, 'fill', 'kalshi', 'K', 'yes', -5, 7, 'live', 'sandbox', '2026-01-01') RETURNING entry_id"""
+    environment, happened_at, recorded_at)
+    VALUES (%s, 'fill', 'kalshi', 'K', 'yes', -5, 7, 'live', 'sandbox', '2026-01-01', now()) RETURNING entry_id"""
 WHOLE: list[tuple[Any, ...]] = [
     (1, "cash", None, "usd", -5),
     (2, "trading", None, "usd", 5),

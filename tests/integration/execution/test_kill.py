@@ -252,15 +252,17 @@ def seed_order(connection: Connection, state: str) -> None:
     connection.execute(
         """WITH e AS (
                INSERT INTO trading.executions (signal_id, attempt, group_id, environment, mode, state, epoch, edge_usd,
-                   contracts_e6) VALUES (%s, 1, 'g1', 'sandbox', 'live', 'OPENING', 1, 1, 1) RETURNING execution_id
+                   contracts_e6, started_at, updated_at)
+                   VALUES (%s, 1, 'g1', 'sandbox', 'live', 'OPENING', 1, 1, 1, now(), now()) RETURNING execution_id
            ), i AS (
                INSERT INTO trading.intents (execution_id, leg_no, purpose, venue, market_id, outcome, action,
-                   limit_price_e4, size_e6, reserved_e6, epoch, environment, decided_at, expires_at)
-               SELECT execution_id, 0, 'open', 'kalshi', 'KXTEST-1', 'yes', 'buy', 1, 1, 1, 1, 'sandbox', now(), now()
+                   limit_price_e4, size_e6, reserved_e6, epoch, environment, decided_at, expires_at, created_at)
+               SELECT execution_id, 0, 'open', 'kalshi', 'KXTEST-1', 'yes', 'buy', 1, 1, 1, 1, 'sandbox', now(),
+               now(), now()
                FROM e RETURNING intent_id
            )
-           INSERT INTO trading.orders (intent_id, venue, client_order_id, state, request, environment)
-           SELECT intent_id, 'kalshi', 'c', %s, '{}', 'sandbox' FROM i""",
+           INSERT INTO trading.orders (intent_id, venue, client_order_id, state, request, environment, prepared_at)
+           SELECT intent_id, 'kalshi', 'c', %s, '{}', 'sandbox', now() FROM i""",
         (signal, state),
     )
 

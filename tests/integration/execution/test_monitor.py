@@ -32,8 +32,8 @@ def seed_ladder(connection: Connection) -> None:
             (market, row["version_id"], now, now),
         )
     connection.execute(
-        """INSERT INTO trading.groups (group_id, kind, title, markets, outcomes, is_tradable, environment)
-           VALUES ('ladder', 'ladder', 'Above', %s, %s, true, 'sandbox')""",
+        """INSERT INTO trading.groups (group_id, kind, title, markets, outcomes, is_tradable, environment, updated_at)
+           VALUES ('ladder', 'ladder', 'Above', %s, %s, true, 'sandbox', now())""",
         (
             Jsonb([{"venue": "kalshi", "market_id": market} for market in ("KXA-50", "KXA-60")]),
             Jsonb([[], ["kalshi:KXA-50"], ["kalshi:KXA-50", "kalshi:KXA-60"]]),

@@ -173,14 +173,14 @@ async def discover(settings: Settings, connection: Connection) -> None:
 def seed_pair(connection: Connection) -> None:
     connection.execute(
         """INSERT INTO trading.pairs (pair_id, kalshi_market_id, polymarket_market_id, relation, polarity,
-               kalshi_text_hash, polymarket_text_hash, environment)
-           VALUES ('p1', %s, %s, 'equivalent', 'aligned', 't', 't', 'sandbox')""",
+               kalshi_text_hash, polymarket_text_hash, environment, created_at, updated_at)
+           VALUES ('p1', %s, %s, 'equivalent', 'aligned', 't', 't', 'sandbox', now(), now())""",
         (KALSHI.market_id, POLYMARKET.market_id),
     )
     write_decision(connection, "pair:p1")
     connection.execute(
-        """INSERT INTO trading.groups (group_id, kind, title, markets, outcomes, is_tradable, environment)
-           VALUES ('g1', 'pair', 'Rain', %s, %s, true, 'sandbox')""",
+        """INSERT INTO trading.groups (group_id, kind, title, markets, outcomes, is_tradable, environment, updated_at)
+           VALUES ('g1', 'pair', 'Rain', %s, %s, true, 'sandbox', now())""",
         (
             Jsonb([{"venue": ref.venue.value, "market_id": ref.market_id} for ref in (KALSHI, POLYMARKET)]),
             Jsonb([[str(KALSHI), str(POLYMARKET)], []]),

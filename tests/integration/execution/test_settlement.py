@@ -402,13 +402,13 @@ def test_a_cycle_that_dies_within_a_market_leaves_nothing_of_it(database: str, m
 PAST = """
 ALTER TABLE trading.ledger DISABLE TRIGGER USER; ALTER TABLE trading.executions DISABLE TRIGGER USER;
 INSERT INTO trading.executions (signal_id, attempt, group_id, environment, mode, state, epoch, edge_usd, contracts_e6,
-    settled_at, realised_pnl_e6)
-SELECT signal_id, 1000 + n, group_id, environment, mode, 'SETTLED', 1, 0, 1, now(), 0
+    settled_at, realised_pnl_e6, started_at, updated_at)
+SELECT signal_id, 1000 + n, group_id, environment, mode, 'SETTLED', 1, 0, 1, now(), 0, now(), now()
 FROM trading.executions, generate_series(1, 20000) AS n WHERE execution_id = 1;
 INSERT INTO trading.ledger (entry_key, kind, venue, market_id, outcome, execution_id, contracts_e6, mode, environment,
-    happened_at)
+    happened_at, recorded_at)
 SELECT 'past:' || execution_id || kind, kind, 'kalshi', 'PAST-' || execution_id, 'yes', execution_id,
-    CASE kind WHEN 'fill' THEN 1 ELSE -1 END, mode, environment, now()
+    CASE kind WHEN 'fill' THEN 1 ELSE -1 END, mode, environment, now(), now()
 FROM trading.executions, (VALUES ('fill'), ('settlement')) AS x (kind) WHERE attempt > 1000;
 INSERT INTO trading.position_totals
 SELECT environment, mode, venue, market_id, outcome, 0, 0, 0, 0, false, now() FROM trading.ledger

@@ -216,7 +216,9 @@ def test_what_is_not_allowed_is_refused_with_its_reason(database: str, change: s
                     "UPDATE raw.market_versions SET terms = terms || '{\"exchange_index\": 2}' WHERE venue = 'kalshi'"
                 )
             elif change == "limit":
-                connection.execute("INSERT INTO trading.limits (name, value, set_by) VALUES ('total_usd', 0, 'tester')")
+                connection.execute(
+                    "INSERT INTO trading.limits (name, value, set_by, set_at) VALUES ('total_usd', 0, 'tester', now())"
+                )
             outcome = await SignalTrader(connection, context, "run").trade(signal)
             assert outcome.refusal is not None
             assert outcome.refusal.reason == reason

@@ -39,8 +39,8 @@ def platform(database: str, monkeypatch: pytest.MonkeyPatch) -> PlatformResource
 
 def seed_signal(connection: Connection, group: str, *, is_tradable: bool = True, kind: str = "ladder") -> int:
     connection.execute(
-        """INSERT INTO trading.groups (group_id, kind, title, markets, outcomes, is_tradable, environment)
-           VALUES (%s, %s, 't', %s, '[[]]', %s, 'sandbox') ON CONFLICT DO NOTHING""",
+        """INSERT INTO trading.groups (group_id, kind, title, markets, outcomes, is_tradable, environment, updated_at)
+           VALUES (%s, %s, 't', %s, '[[]]', %s, 'sandbox', now()) ON CONFLICT DO NOTHING""",
         (group, kind, Jsonb([{"venue": "kalshi", "market_id": f"KX{group}"}]), is_tradable),
     )
     row = connection.execute(
@@ -115,8 +115,9 @@ def test_each_hedge_gets_a_run_and_no_more_than_four_at_a_time(
         for signal in signals:
             connection.execute(
                 """INSERT INTO trading.executions (signal_id, attempt, group_id, environment, mode, state, epoch,
-                       edge_usd, contracts_e6)
-                   SELECT signal_id, 1, group_id, environment, 'live', 'OPENING', 1, 1, 1 FROM trading.signals
+                       edge_usd, contracts_e6, started_at, updated_at)
+                   SELECT signal_id, 1, group_id, environment, 'live', 'OPENING', 1, 1, 1, now(), now()
+                   FROM trading.signals
                    WHERE signal_id = %s""",
                 (signal,),
             )
@@ -209,8 +210,9 @@ def test_a_run_ends_green_or_red_as_its_hedge_does(platform: PlatformResource, s
         signal = seed_signal(connection, "a")
         row = connection.execute(
             """INSERT INTO trading.executions (signal_id, attempt, group_id, environment, mode, state, epoch, edge_usd,
-                   contracts_e6, expected_pnl_e6, detail)
-               VALUES (%s, 1, 'a', 'sandbox', 'live', %s, 1, 1, 1, 1580000, '{"planned_profit_e6": 1600000}')
+                   contracts_e6, expected_pnl_e6, detail, started_at, updated_at)
+               VALUES (%s, 1, 'a', 'sandbox', 'live', %s, 1, 1, 1, 1580000, '{"planned_profit_e6": 1600000}',
+               now(), now())
                RETURNING execution_id""",
             (signal, state),
         ).fetchone()
@@ -245,13 +247,13 @@ def test_a_flatten_somebody_asked_for_starts_a_round_until_it_has_a_result(platf
     settings = platform.settings()
     with platform.connect() as connection:
         connection.execute(
-            """INSERT INTO trading.balances (venue, cash_e6, ledger_cash_e6, environment)
-               VALUES ('kalshi', 0, 0, 'sandbox')"""
+            """INSERT INTO trading.balances (venue, cash_e6, ledger_cash_e6, environment, read_at)
+               VALUES ('kalshi', 0, 0, 'sandbox', now())"""
         )
         assert why_due(connection, settings) == ""
         row = connection.execute(
-            """INSERT INTO trading.commands (kind, subject, asked_by)
-               VALUES ('flatten', '{"execution_id": 5}', 'mara') RETURNING command_id"""
+            """INSERT INTO trading.commands (kind, subject, asked_by, asked_at)
+               VALUES ('flatten', '{"execution_id": 5}', 'mara', now()) RETURNING command_id"""
         ).fetchone()
         assert row is not None
         assert why_due(connection, settings) == "flatten"
@@ -275,7 +277,7 @@ def test_a_ledger_that_differs_from_the_venue_fails_its_check(platform: Platform
     assert nothing_is_escalated(platform).passed
     with platform.connect() as connection:
         connection.execute(
-            """INSERT INTO trading.balances (venue, cash_e6, ledger_cash_e6, environment, detail)
-               VALUES ('kalshi', 1000000, 0, 'sandbox', '{"in_flight": 0}')"""
+            """INSERT INTO trading.balances (venue, cash_e6, ledger_cash_e6, environment, detail, read_at)
+               VALUES ('kalshi', 1000000, 0, 'sandbox', '{"in_flight": 0}', now())"""
         )
     assert not ledger_cash_equals_venue_cash(platform).passed

@@ -165,8 +165,8 @@ def _new_trade(dsn: str) -> None:
     with connect(dsn) as connection:
         connection.execute(
             """INSERT INTO trading.executions (signal_id, attempt, group_id, environment, mode, state, run_id, epoch,
-                   edge_usd, contracts_e6)
-               SELECT signal_id, 9, group_id, environment, mode, 'HEDGED', '', 1, edge_usd, contracts_e6
+                   edge_usd, contracts_e6, started_at, updated_at)
+               SELECT signal_id, 9, group_id, environment, mode, 'HEDGED', '', 1, edge_usd, contracts_e6, now(), now()
                FROM trading.executions WHERE execution_id = 3"""
         )
     st.cache_data.clear()
@@ -316,7 +316,7 @@ def test_a_switch_that_another_person_set_is_not_undone_unseen(open_page: Opener
     shown = open_page(seeded, "risk")
     shown.button(key="switch-pause").click().run()
     with connect(seeded) as connection:
-        connection.execute("INSERT INTO trading.switches (state, set_by) VALUES ('kill', 'Bob')")
+        connection.execute("INSERT INTO trading.switches (state, set_by, set_at) VALUES ('kill', 'Bob', now())")
     shown.button(key="switch-confirm").click().run()
     assert "the switch is kill, set by Bob" in _texts(shown)
 

@@ -24,13 +24,13 @@ BREAKS: dict[str, str] = {
     "switch": "INSERT INTO trading.switches (state, set_by, set_at) VALUES ('kill', 'Bob', now() - interval '2 hours')",
     "waiting acts": """INSERT INTO trading.commands (kind, subject, asked_by, asked_at)
         VALUES ('flatten', '{}', 'Ada', now() - interval '6 minutes')""",
-    "ledger": """INSERT INTO trading.balances (venue, cash_e6, ledger_cash_e6, environment, detail)
-        VALUES ('kalshi', 1000000, 0, 'sandbox', '{"in_flight": 0}')""",
+    "ledger": """INSERT INTO trading.balances (venue, cash_e6, ledger_cash_e6, environment, detail, read_at)
+        VALUES ('kalshi', 1000000, 0, 'sandbox', '{"in_flight": 0}', now())""",
     "paused pairs": "UPDATE trading.pairs SET kalshi_text_hash = 'new' WHERE pair_id = '0000000000000004'",
     "alerts reach people": """INSERT INTO trading.alerts (kind, severity, dedup_key, message, raised_at, send_error)
         VALUES ('x', 'warning', 'x', 'x', now() - interval '1 hour', 'HTTP 500')""",
-    "data tests": """INSERT INTO trading.alerts (kind, severity, dedup_key, message, detail, sent_at)
-        VALUES ('data_test', 'warning', 'd', 'd', '{"test": "unique_x", "marts": ["trades"]}', now())""",
+    "data tests": """INSERT INTO trading.alerts (kind, severity, dedup_key, message, detail, sent_at, raised_at)
+        VALUES ('data_test', 'warning', 'd', 'd', '{"test": "unique_x", "marts": ["trades"]}', now(), now())""",
     "discovery": "UPDATE raw.discovery_sweeps SET error = 'HTTP 500'",
 }
 

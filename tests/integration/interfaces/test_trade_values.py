@@ -40,8 +40,9 @@ def connection(database: str) -> Iterator[Connection]:
         seed_group(opened)
         opened.execute(
             """INSERT INTO trading.executions (signal_id, attempt, group_id, environment, mode, state, epoch, edge_usd,
-                   contracts_e6, started_at, expected_pnl_e6) VALUES (%s, 1, 'g1', 'sandbox', 'live', 'HEDGED', 1, 0.05,
-                   10000000, %s, 150000)""",
+                   contracts_e6, started_at, expected_pnl_e6, updated_at)
+                   VALUES (%s, 1, 'g1', 'sandbox', 'live', 'HEDGED', 1, 0.05,
+                   10000000, %s, 150000, now())""",
             (seed_signal(opened, 1), NOW - timedelta(days=DAYS)),
         )
         for fact in (kalshi(), polymarket()):
@@ -61,15 +62,16 @@ def polymarket() -> FillFact:
 def _order(connection: Connection, fact: FillFact) -> None:
     connection.execute(
         """WITH i AS (INSERT INTO trading.intents (execution_id, leg_no, purpose, venue, market_id, outcome, action,
-               limit_price_e4, size_e6, reserved_e6, epoch, environment, decided_at, expires_at)
+               limit_price_e4, size_e6, reserved_e6, epoch, environment, decided_at, expires_at, created_at)
                VALUES (1, %(leg)s, 'open', %(venue)s, %(market)s, %(outcome)s, 'buy', 5000, %(size)s, 1, 1, 'sandbox',
-               now(), now()) RETURNING intent_id),
-           o AS (INSERT INTO trading.orders (intent_id, venue, client_order_id, state, request, environment)
-               SELECT intent_id, %(venue)s, %(key)s, 'filled', '{}', 'sandbox' FROM i RETURNING order_id)
+               now(), now(), now()) RETURNING intent_id),
+           o AS (INSERT INTO trading.orders (intent_id, venue, client_order_id, state, request, environment,
+           prepared_at)
+               SELECT intent_id, %(venue)s, %(key)s, 'filled', '{}', 'sandbox', now() FROM i RETURNING order_id)
            INSERT INTO trading.fills (order_id, venue, venue_fill_id, market_id, outcome, action, contracts_e6, cash_e6,
-               fee_e6, state, filled_at, payload, environment)
+               fee_e6, state, filled_at, payload, environment, recorded_at)
            SELECT order_id, %(venue)s, %(key)s, %(market)s, %(outcome)s, 'buy', %(size)s, %(cash)s, %(fee)s,
-               'confirmed', now(), '{}', 'sandbox' FROM o""",
+               'confirmed', now(), '{}', 'sandbox', now() FROM o""",
         {
             "leg": 0 if fact.venue is Venue.KALSHI else 1,
             "venue": fact.venue.value,
@@ -84,7 +86,7 @@ def _order(connection: Connection, fact: FillFact) -> None:
 
 
 def quote(connection: Connection, venue: str, market: str, bid: int, ask: int) -> None:
-    connection.execute("SELECT raw.ensure_day('quotes', current_date)")
+    connection.execute("SELECT raw.ensure_day('quotes', current_date, now())")
     connection.execute(
         """INSERT INTO raw.quotes (received_at, venue, market_id, bid_e4, bid_size_e6, ask_e4, ask_size_e6, state,
                segment_id, frame_offset) VALUES (clock_timestamp(), %s, %s, %s, 1000000, %s, 1000000, 'live', 1, 1)""",

@@ -26,11 +26,12 @@ SIGNAL = """INSERT INTO trading.signals (group_id, leg_set, shard, environment, 
     SELECT group_id, gen_random_uuid()::text, 0, 'sandbox', true, now(), 1, 1, 1, 1, 1, 1, 1, now()
     FROM trading.groups"""
 EXECUTION = """INSERT INTO trading.executions (signal_id, attempt, group_id, environment, mode, state, epoch, edge_usd,
-    contracts_e6) SELECT signal_id, 1, group_id, 'sandbox', 'live', 'HEDGED', 1, 1, 1 FROM trading.signals
+    contracts_e6, started_at, updated_at)
+    SELECT signal_id, 1, group_id, 'sandbox', 'live', 'HEDGED', 1, 1, 1, now(), now() FROM trading.signals
     ON CONFLICT DO NOTHING"""
 ENTRY = """WITH l AS (INSERT INTO trading.ledger (entry_key, kind, venue, market_id, outcome, cash_e6, contracts_e6,
-    mode, environment, happened_at)
-    VALUES (gen_random_uuid()::text, 'fill', 'kalshi', 'K', 'yes', -1, 1, 'live', 'sandbox', now()) RETURNING *)
+    mode, environment, happened_at, recorded_at)
+    VALUES (gen_random_uuid()::text, 'fill', 'kalshi', 'K', 'yes', -1, 1, 'live', 'sandbox', now(), now()) RETURNING *)
     INSERT INTO trading.postings (entry_id, line_no, account, venue, market_id, outcome, unit, amount_e6)
     SELECT entry_id, n, account, venue, market_id, CASE WHEN n > 2 THEN outcome END,
         CASE WHEN n > 2 THEN 'contract' ELSE 'usd' END, amount
@@ -38,10 +39,13 @@ ENTRY = """WITH l AS (INSERT INTO trading.ledger (entry_key, kind, venue, market
         AS x (n, account, amount)"""
 LEASE = """INSERT INTO trading.leases (name, holder, epoch, acquired_at, heartbeat_at, expires_at)
     VALUES ('x', 'x', 1, now(), now(), now()) ON CONFLICT (name) DO UPDATE SET epoch = trading.leases.epoch + 1"""
-REFUSAL = """INSERT INTO trading.refusals (signal_id, reason, environment)
-    SELECT signal_id, 'paused', 'sandbox' FROM trading.signals"""
-ALERT = "INSERT INTO trading.alerts (kind, severity, dedup_key, message) VALUES ('k', 'notice', gen_random_uuid(), 'm')"
-SWITCH = "INSERT INTO trading.switches (state, set_by) VALUES ('pause', 'mara')"
+REFUSAL = """INSERT INTO trading.refusals (signal_id, reason, environment, refused_at)
+    SELECT signal_id, 'paused', 'sandbox', now() FROM trading.signals"""
+ALERT = (
+    "INSERT INTO trading.alerts (kind, severity, dedup_key, message, raised_at)"
+    " VALUES ('k', 'notice', gen_random_uuid(), 'm', now())"
+)
+SWITCH = "INSERT INTO trading.switches (state, set_by, set_at) VALUES ('pause', 'mara', now())"
 DELTA = """INSERT INTO raw.book_deltas (received_at, venue, market_id, side, price_e4, size_change_e6, size_after_e6,
     segment_id, frame_offset, entry_index, payload) VALUES (now(), 'kalshi', 'K', 'bid', 1, 1, 1, 1, 1, 1, '{}')"""
 MARKET = """WITH v AS (INSERT INTO raw.market_versions (venue, market_id, version_hash, text_hash, event_id, title,
@@ -52,8 +56,12 @@ MARKET = """WITH v AS (INSERT INTO raw.market_versions (venue, market_id, versio
 EVENT = """INSERT INTO raw.events (venue, event_id, payload, first_seen_at, last_seen_at)
     VALUES ('kalshi', 'e', '{}', now(), now()) ON CONFLICT (venue, event_id) DO UPDATE SET title = 'another'"""
 CANDIDATE = """INSERT INTO trading.pair_candidates (kalshi_market_id, polymarket_market_id, rank, score, reasons,
-    kalshi_text_hash, polymarket_text_hash) VALUES (gen_random_uuid(), 'p', 1, 1, '[]', 'a', 'b')"""
-WATCH = "INSERT INTO trading.watch_list (venue, market_id, added_by) VALUES ('kalshi', gen_random_uuid(), 'mara')"
+    kalshi_text_hash, polymarket_text_hash, first_seen_at, last_seen_at)
+    VALUES (gen_random_uuid(), 'p', 1, 1, '[]', 'a', 'b', now(), now())"""
+WATCH = (
+    "INSERT INTO trading.watch_list (venue, market_id, added_by, added_at)"
+    " VALUES ('kalshi', gen_random_uuid(), 'mara', now())"
+)
 VIEW = """SELECT trading.keep_views('[{"schema": "analytics", "name": "one", "query": "SELECT 1 AS one"}]')"""
 TABLE = "CREATE TABLE analytics.made_by_dbt AS SELECT 1 AS one; DROP TABLE analytics.made_by_dbt"
 ORDERS = "UPDATE trading.orders SET reason = ''"
@@ -61,7 +69,7 @@ PROGRAM = "COPY (SELECT 1) TO PROGRAM 'cat'"
 
 MAY = {
     Login.DAGSTER: ["CREATE TABLE dagster.t (i int); DROP TABLE dagster.t"],
-    Login.BATCH: [MARKET, EVENT, CANDIDATE, ALERT, "SELECT raw.ensure_day('quotes', current_date + 9)"],
+    Login.BATCH: [MARKET, EVENT, CANDIDATE, ALERT, "SELECT raw.ensure_day('quotes', current_date + 9, now())"],
     Login.DBT: [VIEW, TABLE, "SELECT trading.open_analytics()", "CREATE TEMPORARY TABLE t (i int)"],
     Login.RECORDER: [DELTA, LEASE, SIGNAL, "DELETE FROM raw.segments", "LISTEN crossbook_wanted"],
     Login.TRADING: [EXECUTION, ENTRY, LEASE, ALERT, ORDERS, "SELECT trading.compact_totals()"],
@@ -87,7 +95,7 @@ WRITES = {
     "lookup": ("SELECT raw.look_up('kalshi', 'K')", set()),
     "view": (VIEW, {Login.DBT}),
     "table of the warehouse": (TABLE, {Login.DBT}),
-    "partition": ("SELECT raw.ensure_day('trades', current_date + 8)", {Login.BATCH, Login.RECORDER}),
+    "partition": ("SELECT raw.ensure_day('trades', current_date + 8, now())", {Login.BATCH, Login.RECORDER}),
     "detached partition": ("ALTER TABLE raw.quotes DETACH PARTITION raw.quotes_19700101", set()),
     "dropped table": ("DROP TABLE trading.ledger", set()),
     "ledger changed": ("UPDATE trading.ledger SET cash_e6 = 0", set()),
@@ -120,8 +128,9 @@ def installed(postgres_dsn: str) -> Iterator[Installed]:
         migrate(owner, "sandbox")
         with psycopg.connect(owner, autocommit=True) as connection:
             connection.execute(
-                """INSERT INTO trading.groups (group_id, kind, title, markets, outcomes, is_tradable, environment)
-                   VALUES ('g', 'pair', 't', '[]', '[]', true, 'sandbox')"""
+                """INSERT INTO trading.groups (group_id, kind, title, markets, outcomes, is_tradable, environment,
+                    updated_at)
+                   VALUES ('g', 'pair', 't', '[]', '[]', true, 'sandbox', now())"""
             )
             connection.execute(SIGNAL)
         yield Installed(owner, addresses)

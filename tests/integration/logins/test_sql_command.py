@@ -58,9 +58,10 @@ ESCAPES = [
     "SELECT pg_read_file('/etc/passwd')",
     "COMMIT; COPY (SELECT 1) TO PROGRAM 'touch {mark}'",
     "DELETE FROM trading.switches",
-    "SET transaction_read_only = off; INSERT INTO trading.switches (state, set_by) VALUES ('kill', 'x')",
+    "SET transaction_read_only = off; INSERT INTO trading.switches (state, set_by, set_at) VALUES ('kill', 'x', now())",
     "SELECT lo_import('/etc/passwd')",
-    "WITH x AS (INSERT INTO trading.switches (state, set_by) VALUES ('kill', 'x') RETURNING 1) SELECT * FROM x",
+    "WITH x AS (INSERT INTO trading.switches (state, set_by, set_at)"
+    " VALUES ('kill', 'x', now()) RETURNING 1) SELECT * FROM x",
 ]
 
 

@@ -52,8 +52,9 @@ def _book_before_postings(connection: Connection, *entries: Booked, market: str)
     for kind, contracts, cash in entries:
         connection.execute(
             "INSERT INTO trading.ledger (entry_key, kind, venue, market_id, outcome, cash_e6, contracts_e6, mode,"
-            " environment, happened_at) VALUES ((SELECT 'k' || count(*) FROM trading.ledger), %s, 'kalshi', %s, 'yes',"
-            " %s, %s, 'live', 'sandbox', %s)",
+            " environment, happened_at, recorded_at)"
+            " VALUES ((SELECT 'k' || count(*) FROM trading.ledger), %s, 'kalshi', %s, 'yes',"
+            " %s, %s, 'live', 'sandbox', %s, now())",
             (kind, market, round(cash * 1e6), round(contracts * 1e6), NOON),
         )
 
@@ -124,8 +125,8 @@ def test_an_older_database_has_its_totals_after_the_migration(empty_database: st
 
 def _trade(connection: Connection, settled_at: datetime | None = None, realised_e6: int | None = None) -> int:
     connection.execute(
-        "INSERT INTO trading.groups (group_id, kind, title, markets, outcomes, is_tradable, environment)"
-        " VALUES ('g', 'pair', 'G', '[]', '[]', true, 'sandbox') ON CONFLICT DO NOTHING"
+        "INSERT INTO trading.groups (group_id, kind, title, markets, outcomes, is_tradable, environment, updated_at)"
+        " VALUES ('g', 'pair', 'G', '[]', '[]', true, 'sandbox', now()) ON CONFLICT DO NOTHING"
     )
     row = connection.execute(
         "WITH s AS (INSERT INTO trading.signals (group_id, leg_set, shard, environment, is_tradable, opened_at,"
@@ -133,8 +134,8 @@ def _trade(connection: Connection, settled_at: datetime | None = None, realised_
         " SELECT 'g', 'x' || count(*), 0, 'sandbox', true, %(at)s, 0, 0, 0, 0, 0, 0, 0, %(at)s FROM trading.signals"
         " RETURNING signal_id)"
         " INSERT INTO trading.executions (signal_id, attempt, group_id, environment, mode, state, epoch, edge_usd,"
-        " contracts_e6, started_at, settled_at, realised_pnl_e6)"
-        " SELECT signal_id, 1, 'g', 'sandbox', 'live', 'HEDGED', 1, 0.01, 0, %(at)s, %(settled)s, %(pnl)s FROM s"
+        " contracts_e6, started_at, settled_at, realised_pnl_e6, updated_at)"
+        " SELECT signal_id, 1, 'g', 'sandbox', 'live', 'HEDGED', 1, 0.01, 0, %(at)s, %(settled)s, %(pnl)s, now() FROM s"
         " RETURNING execution_id",
         {"at": NOON, "settled": settled_at, "pnl": realised_e6},
     ).fetchone()

@@ -70,7 +70,7 @@ BEGIN
     REVOKE ALL ON FUNCTION trading.fold_entries(trading.ledger[]), raw.look_up(text, text),
         trading.reduce_by_breaker(text, bigint, timestamptz) FROM PUBLIC;
     FOR entry IN SELECT * FROM (VALUES
-        ('crossbook_batch, crossbook_recorder', 'raw.ensure_day(text, date)'),
+        ('crossbook_batch, crossbook_recorder', 'raw.ensure_day(text, date, timestamptz)'),
         ('crossbook_batch, crossbook_recorder', 'raw.make_day(text, date)'),
         ('crossbook_dbt', 'trading.keep_view(text, text, text)'),
         ('crossbook_dbt', 'trading.keep_views(jsonb)'),

@@ -57,10 +57,12 @@ BEGIN
     FROM pg_stat_activity AS a WHERE a.pid = ANY(readers) ORDER BY a.pid;
 END $$;
 
--- End one session, if it is still the one that was seen and a reader's, and leave an alert that says why; one alert is open
--- per login and rule. Returns whether the session was told to end.
-CREATE OR REPLACE FUNCTION trading.end_reader_session(session integer, began timestamptz, rule text, why text)
-RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+-- End one session, if it is still the one that was seen and a reader's, and leave an alert of this moment that says why; one
+-- alert is open per login and rule. Returns whether the session was told to end.
+DROP FUNCTION IF EXISTS trading.end_reader_session(integer, timestamptz, text, text);
+CREATE OR REPLACE FUNCTION trading.end_reader_session(
+    session integer, began timestamptz, rule text, why text, moment timestamptz
+) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     login text;
 BEGIN
@@ -69,9 +71,10 @@ BEGIN
     IF login IS NULL OR NOT pg_terminate_backend(session) THEN
         RETURN false;
     END IF;
-    INSERT INTO trading.alerts (kind, severity, dedup_key, message, detail)
+    INSERT INTO trading.alerts (kind, severity, dedup_key, message, detail, raised_at)
     VALUES ('reader_ended', 'warning', format('reader:%s:%s', login, rule),
-        format('A session of the reader %s was ended: %s.', login, why), jsonb_build_object('login', login, 'rule', rule))
+        format('A session of the reader %s was ended: %s.', login, why), jsonb_build_object('login', login, 'rule', rule),
+        moment)
     ON CONFLICT (dedup_key) WHERE cleared_at IS NULL DO NOTHING;
     RETURN true;
 END $$;
@@ -104,7 +107,7 @@ END $$;
 
 -- None of it is for readers, who get SELECT on every table of the schema by default.
 REVOKE ALL ON trading.locks FROM PUBLIC;
-REVOKE ALL ON FUNCTION trading.reader_sessions(), trading.end_reader_session(integer, timestamptz, text, text),
+REVOKE ALL ON FUNCTION trading.reader_sessions(), trading.end_reader_session(integer, timestamptz, text, text, timestamptz),
     trading.end_all_readers(boolean) FROM PUBLIC;
 DO $$
 DECLARE
@@ -116,13 +119,13 @@ BEGIN
         IF role.is_reader THEN
             EXECUTE format('REVOKE ALL ON trading.locks FROM %I', role.name);
             EXECUTE format('REVOKE ALL ON FUNCTION trading.reader_sessions(),'
-                ' trading.end_reader_session(integer, timestamptz, text, text), trading.end_all_readers(boolean) FROM %I',
-                role.name);
+                ' trading.end_reader_session(integer, timestamptz, text, text, timestamptz),'
+                ' trading.end_all_readers(boolean) FROM %I', role.name);
         ELSE
             EXECUTE format('GRANT SELECT, INSERT, UPDATE ON trading.locks TO %I', role.name);
             EXECUTE format('GRANT EXECUTE ON FUNCTION trading.reader_sessions(),'
-                ' trading.end_reader_session(integer, timestamptz, text, text), trading.end_all_readers(boolean) TO %I',
-                role.name);
+                ' trading.end_reader_session(integer, timestamptz, text, text, timestamptz),'
+                ' trading.end_all_readers(boolean) TO %I', role.name);
         END IF;
         -- What reader_limits takes from PUBLIC.
         BEGIN

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from streams.storage.database import Connection, fetch_all, fetch_one
+from streams.storage.database import Connection, fetch_all, fetch_one, read_clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,8 @@ def end_reader_session(connection: Connection, session: ReaderSession, rule: str
         why: The same for people.
     """
     row = connection.execute(
-        "SELECT trading.end_reader_session(%s, %s, %s, %s) AS ended", (session.pid, session.started_at, rule, why)
+        "SELECT trading.end_reader_session(%s, %s, %s, %s, %s) AS ended",
+        (session.pid, session.started_at, rule, why, read_clock(connection)),
     ).fetchone()
     return row is not None and bool(row["ended"])
 
