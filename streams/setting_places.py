@@ -61,6 +61,9 @@ class Accounts(BaseSettings):
         le=63,
         description="Kalshi's subaccount that only Crossbook trades, 0 for an account of its own. Live needs it.",
     )
+    kalshi_move_fees: Literal["inside", "on_top"] = Field(
+        "inside", description="Whether the amounts of Kalshi's deposits and withdrawals hold their fees; not confirmed."
+    )
     polymarket_heartbeat: bool = Field(
         True, description="The armed run feeds Polymarket's dead man's switch: its silence cancels what rests there."
     )

@@ -115,7 +115,7 @@ async def open_trading_context(
         on_tripped = trip_of(connection, mode, _now)
         groups = None if Venue.KALSHI in simulated else _order_groups(connection, clients[0], mode, on_tripped)
         gateways: dict[Venue, Gateway] = {
-            Venue.KALSHI: KalshiGateway(clients[0], groups),
+            Venue.KALSHI: KalshiGateway(clients[0], groups, is_fee_inside=settings.kalshi_move_fees == "inside"),
             Venue.POLYMARKET: PolymarketGateway(clients[1], polymarket, polymarket_relayer(settings, http)),
         }
         feeds = [feed for feed in user_feeds(settings) if feed.venue not in simulated] if is_listening else []

@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 from orchestration.execution.trading_context import TradingContext
 from orchestration.execution.venues.gateway import (
     AccountFill,
+    AccountMove,
     AwaitedMarket,
     OpenOrder,
     OrderAnswer,
@@ -56,6 +57,7 @@ class FakeVenue:
         self.redeemed: list[str] = []
         self.foreign_fills: list[AccountFill] = []
         self.foreign_orders: list[OpenOrder] = []
+        self.moves: list[AccountMove] = []
         self.prepared: dict[str, OrderSpec] = {}
         self.sent: list[str] = []
         self._connection = connection
@@ -192,6 +194,9 @@ class FakeVenue:
     async def fills_since(self, since: datetime) -> Sequence[AccountFill]:
         return [*self._own_fills(), *self.foreign_fills]
 
+    async def moves_since(self, since: datetime) -> Sequence[AccountMove]:
+        return [move for move in self.moves if move.at >= since]
+
     def _own_fills(self) -> list[AccountFill]:
         found = []
         for client_id, order in self._orders.items():
@@ -243,11 +248,13 @@ class FakeVenue:
 
 
 def fake_settings(**more: Any) -> Settings:
-    """Settings with short pauses, under which no execution is overdue however slow the machine is."""
+    """Settings with short pauses, under which no execution is overdue and no decision outlived by a slow machine."""
     quick: dict[str, Any] = {"execution_max_s": 120.0, "order_poll_ms": 10, "execution_cooldown_s": 0}
     quick |= {"limit_edge_usd": Decimal(1)}  # the edges of made-up books are larger than a person would let pass
     quick |= {"unknown_absent_after_s": 0.2, "polymarket_absent_after_s": 0.2}
-    return Settings(venues="sandbox", **(quick | more))
+    settings = Settings(venues="sandbox", **(quick | more))
+    # longer than a person may set it
+    return settings if "decision_ttl_ms" in more else settings.model_copy(update={"decision_ttl_ms": 600_000})
 
 
 def markets_of(number: int) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from orchestration.execution.accounts.foreign import find_strangers
+from orchestration.execution.accounts.moves import book_moves
 from orchestration.execution.booking import book_facts
 from orchestration.execution.decide.account_check import (
     CASH,
@@ -111,19 +112,22 @@ class AccountCheck:
             what = f"others traded on the account: {strangers[0]}" + (", ..." if len(strangers) > 1 else "")
             self._reduce(what)
         self._alarm_strangers()
-        return await self._compare()
+        return await self._compare(since.opened_at)
 
-    async def _compare(self) -> Checked | None:
+    async def _compare(self, opened_at: datetime) -> Checked | None:
         began_at = self._clock()
         books = load_books(self._connection, self._mode, self._venue, began_at)
         last_write = breaks.last_write_at(self._connection, self._mode, self._venue)
-        cash = await self._gateway.cash_e6()
+        cash, shards = await self._gateway.cash_e6(), await self._gateway.cash_by_shard()
         held = await self._gateway.positions()
         ended_at = self._clock()
         if books != load_books(self._connection, self._mode, self._venue, began_at):
             return None  # the next cycle compares
         settled = breaks.settled_among(self._connection, self._mode, self._venue, [market for market, _ in held])
         found = findings(books, cash, held, settled - {market for market, _ in books.held})
+        may_have_moved = not found[0].agrees or shards != self._booked_shards(shards)
+        if may_have_moved and await book_moves(self._connection, self._context, self._gateway, opened_at, ended_at):
+            return None  # the next cycle compares
         with self._connection.transaction():
             verdicts = self._follow(found, began_at, last_write, ended_at)
             verdict = _worst(verdicts.values())
@@ -146,6 +150,12 @@ class AccountCheck:
             )
         self._alarm(found, verdicts)
         return Checked(self._venue, verdict, sum(said == "break" for said in verdicts.values()))
+
+    def _booked_shards(self, shown: Mapping[int | None, int]) -> Mapping[int | None, int]:
+        """Return the cash that our books hold on each exchange shard that the venue shows."""
+        totals = account_totals(self._connection, self._venue.value, self._mode)
+        booked = {total.shard: total.amount_e6 for total in totals if total.account == "cash"}
+        return {shard: booked.get(shard, 0) for shard in shown}
 
     def _follow(
         self, found: Sequence[Finding], began_at: datetime, last_write: datetime | None, now: datetime

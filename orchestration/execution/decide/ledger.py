@@ -116,14 +116,13 @@ class CashMove:
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """Dollars between two exchange shards of an account. `has_left`/`has_arrived`: as far as the venue says."""
+    """Dollars that have left one exchange shard of an account for another; they are in transit until `TransferEnd`."""
 
     key: str
     venue: Venue
     source: int
     target: int
     amount_e6: int
-    has_arrived: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,11 +304,7 @@ def sorted_shards(by_shard_e6: Mapping[int | None, int]) -> list[tuple[int | Non
 
 def _transfer(transfer: Transfer) -> Iterator[Entry]:
     venue, amount = transfer.venue, transfer.amount_e6
-    arrives = (
-        Posting("cash", venue, amount, shard=transfer.target)
-        if transfer.has_arrived
-        else Posting("in_transit", venue, amount, shard=transfer.target)
-    )
+    arrives = Posting("in_transit", venue, amount, shard=transfer.target)
     left = Posting("cash", venue, -amount, shard=transfer.source)
     yield Subject(venue).entry(f"transfer:{venue}:{transfer.key}", "transfer", [left, arrives])
 

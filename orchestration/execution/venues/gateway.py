@@ -12,7 +12,7 @@ import random
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 from orchestration.execution.decide.risk_checks import Refusal
 from streams.market.documents import JsonDocument
@@ -21,6 +21,8 @@ from streams.market.events import BookSnapshot
 from streams.market.identity import Outcome, Venue
 from streams.market.trading import Action, NewFill, Siblings, Target
 
+MoveKind = Literal["deposit", "withdrawal", "transfer"]
+MoveState = Literal["under_way", "done", "failed"]
 _ASKED_BY_LOT = 20
 _UNANSWERED_MAX = 3
 
@@ -164,6 +166,28 @@ class AccountFill:
 
 
 @dataclass(frozen=True, slots=True)
+class AccountMove:
+    """Cash that a venue says has come to the account, has left it, or was moved between its exchange shards.
+
+    Attributes:
+        move_id: The venue's name of it.
+        kind: deposit, withdrawal or transfer.
+        amount_e6: By how much cash changed, or what was moved; at least 0.
+        state: done, or under_way; failed: it was taken back where it had been done.
+        at: When it was so last.
+        source / target: Exchange shards; of a deposit or a withdrawal that of the cash, None where it is not said.
+    """
+
+    move_id: str
+    kind: MoveKind
+    amount_e6: int
+    state: MoveState
+    at: datetime
+    source: int | None = None
+    target: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AwaitedMarket:
     """A market whose payout is looked for.
 
@@ -267,6 +291,13 @@ class Gateway(Protocol):
 
     async def fills_since(self, since: datetime) -> Sequence[AccountFill]:
         """Return the account's fills since a time, also of orders that others than us have sent.
+
+        Raises:
+            IncompleteList: If one cannot be read.
+        """
+
+    async def moves_since(self, since: datetime) -> Sequence[AccountMove]:
+        """Return what has moved the account's cash without an order since a time.
 
         Raises:
             IncompleteList: If one cannot be read.

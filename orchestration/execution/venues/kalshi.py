@@ -13,9 +13,11 @@ from typing import Any
 
 import orjson
 
+from orchestration.execution.venues import kalshi_moves
 from orchestration.execution.venues.answers import of_kalshi
 from orchestration.execution.venues.gateway import (
     AccountFill,
+    AccountMove,
     AwaitedMarket,
     OpenOrder,
     OrderAnswer,
@@ -57,9 +59,16 @@ class KalshiGateway:
     buys_spend_dollars = False
     is_simulated = False
 
-    def __init__(self, client: KalshiClient, groups: OrderGroups | None = None) -> None:
-        """`groups`: those in which orders that buy stand; without them they stand in none."""
+    def __init__(self, client: KalshiClient, groups: OrderGroups | None = None, *, is_fee_inside: bool = True) -> None:
+        """Arguments.
+
+        Args:
+            client: Of the account.
+            groups: Those in which orders that buy stand; without them they stand in none.
+            is_fee_inside: Whether the amounts of deposits and withdrawals hold their fees.
+        """
         self._client = client
+        self._is_fee_inside = is_fee_inside
         self._groups = groups
 
     async def books(self, targets: Sequence[Target]) -> Mapping[str, BookSnapshot]:
@@ -249,6 +258,18 @@ class KalshiGateway:
             )
             for fill in await self._client.fills(min_ts=int(since.timestamp()))
         ]
+
+    async def moves_since(self, since: datetime) -> Sequence[AccountMove]:
+        """Return the deposits, withdrawals and transfers of the client's subaccount, or of the whole account."""
+        found = [kalshi_moves.of_shards(row) for row in await self._client.transfers()]
+        own = self._client.subaccount or 0
+        if own == 0:
+            is_inside = self._is_fee_inside
+            found += [kalshi_moves.of_deposit(row, is_inside) for row in await self._client.deposits()]
+            found += [kalshi_moves.of_withdrawal(row, is_inside) for row in await self._client.withdrawals()]
+        if self._client.subaccount is not None:
+            found += [kalshi_moves.of_subaccounts(row, own) for row in await self._client.subaccount_transfers()]
+        return [move for move in found if move is not None and move.at >= since]
 
     async def client_order_id(self, venue_order_id: str) -> str:
         """Ask for an order by the venue's id; fills carry no other."""

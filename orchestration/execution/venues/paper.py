@@ -16,6 +16,7 @@ from typing import Protocol
 
 from orchestration.execution.venues.gateway import (
     AccountFill,
+    AccountMove,
     AwaitedMarket,
     Gateway,
     OpenOrder,
@@ -185,6 +186,10 @@ class PaperGateway:
 
     async def fills_since(self, since: datetime) -> Sequence[AccountFill]:
         """Nobody else trades on paper."""
+        return []
+
+    async def moves_since(self, since: datetime) -> Sequence[AccountMove]:
+        """Nothing comes to or leaves paper."""
         return []
 
     async def client_order_id(self, venue_order_id: str) -> str:

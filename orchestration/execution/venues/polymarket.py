@@ -11,13 +11,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
 from orchestration.execution.venues.answers import of_polymarket
 from orchestration.execution.venues.gateway import (
     AccountFill,
+    AccountMove,
     AwaitedMarket,
     OpenOrder,
     OrderAnswer,
@@ -240,6 +241,18 @@ class PolymarketGateway:
             )
             for trade in await self._client.trades(after=int(since.timestamp()))
             for fill in trade.fills
+        ]
+
+    async def moves_since(self, since: datetime) -> Sequence[AccountMove]:
+        """Return the wallet's deposits and withdrawals, each named by its transaction."""
+        kinds: dict[str, Literal["deposit", "withdrawal"]] = {"DEPOSIT": "deposit", "WITHDRAWAL": "withdrawal"}
+        rows = await self._client.activity(
+            self._credentials.wallet, exclude_deposits_withdrawals=False, start=int(since.timestamp())
+        )
+        return [
+            AccountMove(row.transaction_hash, kinds[row.kind], row.cash_e6, "done", row.happened_at)
+            for row in rows
+            if row.kind in kinds and row.transaction_hash and row.happened_at >= since
         ]
 
     async def client_order_id(self, venue_order_id: str) -> str:

@@ -12,7 +12,7 @@ import pytest
 from orchestration.execution.accounts.check_accounts import Checked, check_accounts
 from orchestration.execution.trade_signal import SignalTrader
 from orchestration.execution.trading_context import TradingContext
-from orchestration.execution.venues.gateway import AccountFill, OpenOrder
+from orchestration.execution.venues.gateway import AccountFill, AccountMove, OpenOrder
 from streams.market.identity import Venue
 from streams.market.trading import NewFill, RefusalReason
 from streams.storage.database import Connection, connect
@@ -304,3 +304,41 @@ def _net(fake: FakeVenue) -> None:
         fake.cash += matched
         for side in ("yes", "no"):
             fake.held[KALSHI_MARKET, side] -= matched
+
+
+def test_what_was_paid_in_or_out_at_the_venue_is_booked_and_no_break(database: str) -> None:
+    async def story(world: World) -> None:
+        await world.check()
+        world.kalshi.cash += 50_000_000
+        world.kalshi.moves.append(AccountMove("d1", "deposit", 50_000_000, "done", world.now))
+        await world.check()
+        assert (await world.check())[Venue.KALSHI].verdict == "agrees"
+        world.kalshi.cash -= 20_000_000
+        world.kalshi.moves.append(AccountMove("w1", "withdrawal", 20_000_000, "done", world.now))
+        for _ in range(3):
+            await world.check()
+        assert (world.state(Venue.KALSHI), world.alerts()) == ("run", [])
+        kinds = "SELECT kind, cash_e6 FROM trading.ledger WHERE entry_key LIKE '%:move:%' ORDER BY entry_id"
+        assert [(row["kind"], row["cash_e6"]) for row in rows(world.connection, kinds)] == [
+            ("deposit", 50_000_000), ("withdrawal", -20_000_000)
+        ]  # fmt: skip
+
+    told(database, story)
+
+
+def test_what_a_person_has_let_be_is_not_booked_again_when_the_venue_lists_it_at_last(database: str) -> None:
+    async def story(world: World) -> None:
+        await world.check()
+        paid_at = world.now
+        world.kalshi.cash += 50_000_000
+        for _ in range(3):
+            await world.check()
+        assert world.state(Venue.KALSHI) == "reduce"
+        world.resume(Venue.KALSHI)
+        await world.check()
+        world.kalshi.moves.append(AccountMove("d1", "deposit", 50_000_000, "done", paid_at))
+        for _ in range(3):
+            checked = await world.check()
+        assert (checked[Venue.KALSHI].verdict, world.state(Venue.KALSHI)) == ("agrees", "run")
+
+    told(database, story)

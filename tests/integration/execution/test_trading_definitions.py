@@ -141,9 +141,11 @@ def test_a_signal_that_nobody_takes_gets_a_run_that_trades_it(
 ) -> None:
     monkeypatch.setattr(sensors, "_WAIT_S", 0.0)
     with dg.instance_for_test() as instance, platform.connect() as connection:
-        signal = seed_signal(connection, "a")  # a second old
+        signal = seed_signal(connection, "a")
+        age = "UPDATE trading.signals SET opened_at = %s"
+        connection.execute(age, (datetime.now(UTC) + timedelta(minutes=1),))  # young, however slow the machine is
         assert "hedge" not in asked(tick(instance, platform))
-        connection.execute("UPDATE trading.signals SET opened_at = opened_at - interval '1 second'")
+        connection.execute(age, (datetime.now(UTC) - timedelta(seconds=2),))
         requests = [r for r in tick(instance, platform).run_requests or [] if r.job_name == "hedge"]
         assert [request.run_config["ops"]["follow_hedge"]["config"] for request in requests] == [{"signal_id": signal}]
         instance.create_run_for_job(jobs.hedge, run_config=requests[0].run_config, tags=requests[0].tags)

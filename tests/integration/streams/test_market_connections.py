@@ -63,6 +63,30 @@ def test_markets_are_spread_over_connections_and_both_tokens_of_one_stay_togethe
     assert len(venue.connections) == 4
 
 
+def test_a_token_that_is_left_still_parses_for_a_while_and_is_forgotten_then() -> None:
+    now = 0
+
+    async def use(at: Endpoints) -> None:
+        nonlocal now
+        feed = PolymarketFeed(at, tokens_per_connection=4, clock_ns=lambda: now)
+        await feed.connect()
+        await feed.subscribe(MARKETS)
+        await feed.unsubscribe(MARKETS[:2])
+        now += 599 * 1_000_000_000
+        await feed.subscribe([MARKETS[0]])  # it comes back
+        await feed.unsubscribe([MARKETS[2]])
+        assert len(feed.tokens) == 10
+        now += 2 * 1_000_000_000
+        await feed.unsubscribe([MARKETS[3]])
+        assert {token.market_id for token in feed.tokens.values()} == {"M1", "M3", "M4", "M5"}
+        now += 601 * 1_000_000_000
+        await feed.unsubscribe([])
+        assert {token.market_id for token in feed.tokens.values()} == {"M1", "M5"}
+        await feed.close()
+
+    play(NumberedVenue(), use)
+
+
 def test_one_book_that_cannot_be_read_does_not_keep_the_others_of_its_connection_away() -> None:
     class OddVenue(NumberedVenue):
         def book(self, token: str) -> dict[str, object]:

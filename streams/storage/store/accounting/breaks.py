@@ -208,6 +208,16 @@ def end_acknowledged(connection: Connection, break_id: int, switch_id: int, at: 
     )
 
 
+def cash_let_be_at(connection: Connection, mode: str, venue: Venue) -> datetime | None:
+    """Return when the last break of an account's cash opened that a person has let be, None where there was none."""
+    row = connection.execute(
+        """SELECT max(opened_at) AS at FROM trading.account_breaks
+           WHERE mode = %s AND venue = %s AND what = 'cash' AND state = 'acknowledged'""",
+        (mode, venue.value),
+    ).fetchone()
+    return None if row is None else row["at"]
+
+
 def _difference(*, venue: str, **columns: object) -> Difference:
     return Difference(venue=Venue(venue), **columns)  # type: ignore[arg-type]
 

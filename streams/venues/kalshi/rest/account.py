@@ -23,20 +23,24 @@ from streams.venues.kalshi.rest.transport import (
 from streams.venues.kalshi.types.orders import FillState, OrderState, parse_fill, parse_order
 from streams.venues.kalshi.types.portfolio import (
     Balance,
+    CashMovement,
     Positions,
     PositionState,
     QueuePosition,
     RestingValue,
     SettlementState,
     ShardTransfer,
+    SubaccountTransfer,
     allocation_body,
     parse_allocation,
     parse_balance,
+    parse_cash_movement,
     parse_event_position,
     parse_position,
     parse_queue_position,
     parse_resting_value,
     parse_settlement,
+    parse_subaccount_transfer,
     parse_transfer,
     transfer_body,
 )
@@ -174,6 +178,25 @@ class AccountReads(KalshiTransport):
             raise NotFound("Kalshi does not list the key that is stored")
 
         return await self._read("/api_keys", of_own_key)
+
+    # -- cash from and to outside -------------------------------------------------------------------------------------
+
+    async def deposits(self) -> list[CashMovement]:
+        """Return the deposits of the whole account, newest first."""
+        return await self._movements("deposits")
+
+    async def withdrawals(self) -> list[CashMovement]:
+        """Return the withdrawals of the whole account, newest first."""
+        return await self._movements("withdrawals")
+
+    async def _movements(self, name: str) -> list[CashMovement]:
+        # The limit of these lists is half that of the others.
+        return (await self._all(f"/portfolio/{name}", name, parse_cash_movement, limit=500)).whole(name)
+
+    async def subaccount_transfers(self) -> list[SubaccountTransfer]:
+        """Return the transfers between the account's subaccounts, newest first."""
+        found = await self._all("/portfolio/subaccounts/transfers", "transfers", parse_subaccount_transfer)
+        return found.whole("transfers")
 
     # -- cash between shards --------------------------------------------------------------------------------------
 

@@ -130,6 +130,61 @@ class ShardTransfer:
     payload: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class CashMovement:
+    """A deposit or a withdrawal of an account, or what came to or left one of its subaccounts.
+
+    Attributes:
+        status: pending, applied, failed or returned; applied: the account's cash has changed by it.
+        fee_e6: What was charged for it; whether the amount holds it the venue does not say.
+    """
+
+    movement_id: str
+    status: str
+    amount_e6: int
+    fee_e6: int
+    happened_at: datetime | None
+    payload: dict[str, Any]
+
+
+def parse_cash_movement(document: dict[str, Any]) -> CashMovement:
+    """Return one row of /portfolio/deposits or /portfolio/withdrawals, at the time when it was final."""
+    return CashMovement(
+        movement_id=id_of(document, "id"),
+        status=str(document["status"]),
+        amount_e6=wire_cents_e6(document["amount_cents"]),
+        fee_e6=wire_cents_e6(document["fee_cents"]),
+        happened_at=at_seconds(document.get("finalized_ts") or document["created_ts"]),
+        payload=document,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SubaccountTransfer:
+    """Cash moved from one subaccount to another (0 is the primary one), on one exchange shard."""
+
+    transfer_id: str
+    source: int
+    destination: int
+    exchange_index: int
+    amount_e6: int
+    created_at: datetime | None
+    payload: dict[str, Any]
+
+
+def parse_subaccount_transfer(document: dict[str, Any]) -> SubaccountTransfer:
+    """Return one row of /portfolio/subaccounts/transfers."""
+    return SubaccountTransfer(
+        transfer_id=id_of(document, "transfer_id"),
+        source=wire_whole(document["from_subaccount"]),
+        destination=wire_whole(document["to_subaccount"]),
+        exchange_index=wire_whole(document["exchange_index"]),
+        amount_e6=wire_cents_e6(document["amount_cents"]),
+        created_at=at_seconds(document["created_ts"]),
+        payload=document,
+    )
+
+
 def parse_balance(document: dict[str, Any]) -> Balance:
     """Return GET /portfolio/balance: the exact string where there is one, else whole cents."""
     exact = document.get("balance_dollars")

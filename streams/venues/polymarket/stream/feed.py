@@ -32,6 +32,8 @@ BookProbe = Callable[[Sequence[str]], Awaitable[Sequence[BookMark]]]
 _REVIVAL_PAUSES_S = (0.25, 1.0, 4.0)
 _PROBED_AT_ONCE = 50
 _PATIENCE_SHARE = 0.25
+_PARSED_AFTER_NS = 600 * 1_000_000_000
+"""Frames of a token that is followed no more still parse for this long: they may have been read before."""
 _TOKEN = re.compile(rb'"asset_id":\s*"(\d+)"')
 
 
@@ -75,6 +77,7 @@ class PolymarketFeed:
         self._reading: dict[MarketConnection, asyncio.Task[list[RawFrame]]] = {}
         self._changed = asyncio.Event()
         self.tokens: dict[str, TokenRef] = {}
+        self._left_at: dict[str, int] = {}
         self.connections: list[MarketConnection] = []
         self._forget()
 
@@ -98,8 +101,9 @@ class PolymarketFeed:
         known = {name for connection in self.connections for name in connection.markets} | self._left_out.keys()
         fresh = {m.market_id: (m.yes_token, m.no_token) for m in markets if m.market_id not in known}
         for market_id, (yes, no) in fresh.items():
-            self.tokens[yes] = TokenRef(market_id, "yes")
-            self.tokens[no] = TokenRef(market_id, "no")
+            self.tokens |= {yes: TokenRef(market_id, "yes"), no: TokenRef(market_id, "no")}
+            for token in (yes, no):
+                self._left_at.pop(token, None)
         if self._probe is not None:
             self._silence.follow((token for pair in fresh.values() for token in pair), self._clock_ns())
         await self._take_in(fresh)
@@ -128,13 +132,24 @@ class PolymarketFeed:
         ids = [market.market_id for market in markets]
         for market_id in ids:
             self._left_out.pop(market_id, None)
-        self._silence.forget(token for market in markets for token in (market.yes_token, market.no_token))
+        tokens = [token for market in markets for token in (market.yes_token, market.no_token)]
+        self._silence.forget(tokens)
+        self._forget_left(tokens)
         for connection in list(self.connections):
             connection.remove([market_id for market_id in ids if market_id in connection.markets])
             if not connection.markets and len(self.connections) > 1:
                 self.connections.remove(connection)
                 await self._stop_reading([connection])
                 await connection.socket.close()
+
+    def _forget_left(self, tokens: Iterable[str]) -> None:
+        """Note tokens that are followed no more; frames of them still parse for a while, and then they are unknown."""
+        now = self._clock_ns()
+        self._left_at |= dict.fromkeys(tokens, now)
+        for token, left_at in list(self._left_at.items()):
+            if now - left_at > _PARSED_AFTER_NS:
+                del self._left_at[token]
+                self.tokens.pop(token, None)
 
     async def resync(self, market_ids: Sequence[str]) -> None:
         """See `Feed.resync`. Markets that were left out are tried again when their time has come."""

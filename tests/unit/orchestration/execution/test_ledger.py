@@ -186,7 +186,7 @@ def test_what_somebody_else_traded_stands_on_foreign() -> None:
 
 
 def test_a_transfer_is_in_transit_until_it_arrives() -> None:
-    transfer = Transfer("1", Venue.KALSHI, 0, 2, 5 * ONE, has_arrived=False)
+    transfer = Transfer("1", Venue.KALSHI, 0, 2, 5 * ONE)
     (left,) = entries_of(transfer)
     assert (balance_of(left.postings, "cash"), balance_of(left.postings, "in_transit")) == (-5 * ONE, 5 * ONE)
     both = postings_of([transfer, TransferEnd(transfer)])
