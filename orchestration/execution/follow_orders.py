@@ -134,7 +134,8 @@ class OrderFollower:
             is_as_said = said is not None and orders.filled_e6(self._connection, order.order_id) == said.resolved_e6
             if changed and not is_as_said:
                 paid = load_settlement(self._connection, self._context.mode, order.venue, order.market_id)
-                follow_change(self._connection, held, OrderChange(order, changed, is_paid=paid is not None))
+                change = OrderChange(order, changed, is_paid=paid is not None)
+                follow_change(self._connection, held, change, self._context.moment())
 
     def _record_absence(self, held: Fence, order: OrderRow, watch: OrderWatch, now: BootTime) -> None:
         """Write that the venue does not show an order; once that is proven, it never arrived."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from orchestration.execution.decide.execution_detail import execution_detail
+from orchestration.execution.decide.exposure import Moment
 from orchestration.execution.decide.hedge_plan import exposure_e6, holdings, locked_e6, order_facts, unmatched_e6
 from streams.market.trading import ExecutionRow, ExecutionState, NewFill, OrderRow
 from streams.market.units import CASH_SCALE, SIZE_SCALE
@@ -48,8 +49,10 @@ class OrderChange:
         )
 
 
-def follow_change(connection: Connection, held: Fence, change: OrderChange) -> None:
+def follow_change(connection: Connection, held: Fence, change: OrderChange, now: Moment) -> None:
     """Do what follows from a change of an order; call in the transaction that has booked it.
+
+    What an execution that is opened again holds without a counterpart is exposed from now on.
 
     Raises:
         LeaseLost: If somebody else works on the execution now.
@@ -72,7 +75,11 @@ def follow_change(connection: Connection, held: Fence, change: OrderChange) -> N
     executions.take_back_settlement(connection, held)
     if execution.state is ExecutionState.ESCALATED:
         escalate_again(connection, held, change.why)
-    elif change.order.is_resolved and not change.has_failed:
+        return
+    detail = execution_detail(execution.detail)
+    exposed = detail.exposure.moved(exposure_e6(detail.plan, order_facts(rows)), now)
+    executions.merge_detail(connection, held, exposed.to_json())
+    if change.order.is_resolved and not change.has_failed:
         executions.merge_detail(connection, held, {"late_fill": True})
         executions.change_state(connection, held, ExecutionState.UNWINDING, change.why)
     else:
@@ -109,7 +116,7 @@ def settle_down(connection: Connection, held: Fence) -> None:
             executions.change_state(connection, held, state, "the unknown order is resolved")
             executions.merge_detail(connection, held, {"ended_as": state})
             executions.note_expected_pnl(connection, held, locked_e6(plan, facts))
-            for kind in ("execution", "late_fill"):
+            for kind in ("execution", "late_fill", "exposed"):
                 clear_alert(connection, f"{kind}:{execution_id}")
     executions.close_if_empty(connection, held)
 

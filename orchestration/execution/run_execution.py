@@ -9,8 +9,10 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
 from orchestration.execution.decide.execution_detail import FlattenDetail, execution_detail
+from orchestration.execution.decide.exposure import Moment, alarm_e6_s
 from orchestration.execution.decide.flatten import Bound, end_of, flatten_step, floor_of, is_flattening
 from orchestration.execution.decide.hedge import (
+    TOO_LONG,
     Finish,
     LegBook,
     Place,
@@ -20,6 +22,7 @@ from orchestration.execution.decide.hedge import (
     needs_books,
     next_step,
     state_of,
+    under_way,
 )
 from orchestration.execution.decide.hedge_plan import (
     OrderFact,
@@ -52,6 +55,10 @@ from streams.storage.store.leases import Lease, heartbeat
 from streams.storage.store.market_groups import load_market_infos
 
 _NOTHING_SENT = Finish(ExecutionState.FLAT, "nothing was sent")
+_WATCH_S = 0.25
+_LEAST_WATCH_S = 0.02
+_LAST_STEP_S = 0.4
+"""How long a step may still take once the second budget of exposure is used up: the alarm is due within a second."""
 _LONGEST_WAIT_S = 5.0
 """A venue that asks to be left alone for longer is asked again after this: exposure may be open."""
 
@@ -90,9 +97,12 @@ class ExecutionRun:
         self._sender = OrderSender(connection, context, leases)
         self._follower = OrderFollower(connection, context, self._held)
         self._state = execution.state
-        self._exposure_usd_seconds_e6 = detail.exposure_usd_seconds_e6
-        self._peak_e6 = detail.peak_exposure_e6
-        self._measured_at = self._started = self._read_from = time.monotonic()
+        self._exposed = self._stored_exposure = detail.exposure
+        self._is_alarmed = False
+        self._is_asked = flatten is not None
+        """A person asked for it to be sold: no budget ends that."""
+        self._started = self._read_from = time.monotonic()
+        self._read_at = context.moment()
         asked = detail.flatten or FlattenDetail()
         self._flatten = flatten
         is_same = flatten is None or flatten == asked.command_id
@@ -108,6 +118,9 @@ class ExecutionRun:
     async def until_finished(self, decided_at: datetime | None) -> Finish | Refusal:
         """Work until the execution ends; returns the end, or the gate's refusal of its first order.
 
+        What is done is watched meanwhile: when the first budget of exposure is used up a person is told, at the second
+        one the execution ends ESCALATED, whatever is waited for.
+
         Args:
             decided_at: When the books of the plan were read, for the first order; None when it is taken over.
 
@@ -116,22 +129,72 @@ class ExecutionRun:
         """
         if decided_at is not None:
             self._plan_until = deadline_of(decided_at, self._context.settings.decision_ttl_ms / 1000)
+        work = asyncio.create_task(self._until_end(decided_at))
+        try:
+            while not work.done():
+                await asyncio.wait({work}, timeout=self._until_budget_s())
+                if not work.done() and self._is_used_up():
+                    # It ends by itself, on what it has read, unless it waits for a venue.
+                    await asyncio.wait({work}, timeout=_LAST_STEP_S)
+                    if not work.done():
+                        return await self._give_up(work)
+            return work.result()
+        finally:
+            if not work.done():
+                work.cancel()
+                await asyncio.wait({work})
+
+    async def _until_end(self, decided_at: datetime | None) -> Finish | Refusal:
         while True:
             end = await self._advance(decided_at)
             if end is not None:
                 return end
 
+    def _until_budget_s(self) -> float:
+        """Return how long nothing is to be told of exposure; what is exposed may change meanwhile."""
+        now = self._context.moment()
+        budgets = [self._plan.exposure_budget_e6_s] + ([] if self._is_alarmed else [alarm_e6_s(self._plan)])
+        left = [self._exposed.seconds_until(budget, now) for budget in budgets]
+        return min([_WATCH_S, *(max(seconds, _LEAST_WATCH_S) for seconds in left if seconds is not None)])
+
+    def _is_used_up(self) -> bool:
+        """Tell a person when the first budget is used up; return whether the second one is."""
+        total = self._exposed.until(self._context.moment())
+        if total >= alarm_e6_s(self._plan) and not self._is_alarmed:
+            self._is_alarmed = True
+            message = (
+                f"Execution {self._id} has been exposed for {total / CASH_SCALE:.2f} USD s, its first budget is"
+                f" {alarm_e6_s(self._plan) / CASH_SCALE:.2f}. It is mended on, and escalated at"
+                f" {self._plan.exposure_budget_e6_s / CASH_SCALE:.0f}."
+            )
+            detail = {"execution_id": self._id, "exposure_e6_s": total, "exposure_e6": self._exposed.level_e6}
+            raise_alert(self._connection, "exposed", "critical", f"exposed:{self._id}", message, detail)
+        return total >= self._plan.exposure_budget_e6_s and not self._is_asked
+
+    async def _give_up(self, work: asyncio.Task[Finish | Refusal]) -> Finish | Refusal:
+        """End an execution whose budget is used up in the middle of a step; what it has sent is followed later."""
+        work.cancel()
+        await asyncio.wait({work})
+        if not work.cancelled():
+            return work.result()
+        self._read_at = self._context.moment()
+        facts = order_facts(orders.load_orders(self._connection, self._id))
+        finish = Finish(ExecutionState.ESCALATED, TOO_LONG)
+        self._finish(finish, facts)
+        return finish
+
     async def _advance(self, decided_at: datetime | None) -> Finish | Refusal | None:
         """Take one step; returns the end when it was the last one."""
         self._beat()
-        self._read_from = time.monotonic()
+        self._read_from, self._read_at = time.monotonic(), self._context.moment()
         is_answered, self._is_answered = self._is_answered, False
         mark = self._context.news.mark()
         if not is_answered:
             await self._follower.resolve(orders.load_to_follow(self._connection, self._id), self._targets)
         rows = orders.load_orders(self._connection, self._id)
         facts = order_facts(rows)
-        self._measure_exposure(facts)
+        self._is_asked = self._is_flattening(facts)
+        self._keep_exposure(exposure_e6(self._plan, facts), self._read_at)
         books_at = datetime.now(UTC)
         by_books = self._is_flattening(facts) or needs_books(self._plan, facts, self._conditions())
         books = await self._books(rows) if by_books and all(fact.is_resolved for fact in facts) else {}
@@ -194,8 +257,13 @@ class ExecutionRun:
                 # Noted before the order exists: whoever takes over must not hold a half sold hedge for a whole one.
                 self._move(ExecutionState.UNWINDING, "flatten, because a person asked for it")
                 before = ExecutionState.UNWINDING
-        refusal = await self._sender.place(self._id, leg, self._targets[leg.market_key], step, decided_at)
-        if refusal is None:
+        known, target = self._exposed, self._targets[leg.market_key]
+        under_way_e6 = exposure_e6(self._plan, [*facts, under_way(step)])
+        self._exposed = self._stored_exposure = known.moved(under_way_e6, self._context.moment())
+        refusal = await self._sender.place(self._id, leg, target, step, decided_at, self._exposed)
+        if refusal is not None:
+            self._exposed = known
+        else:
             rows = orders.load_orders(self._connection, self._id)
             after, self._is_answered = state_of(order_facts(rows)), rows[-1].has_ended
             marks = {} if step.mend is None else asdict(step.mend)
@@ -207,17 +275,18 @@ class ExecutionRun:
         for lease in self._leases:
             heartbeat(self._connection, lease)
 
-    def _measure_exposure(self, facts: Sequence[OrderFact]) -> None:
-        """Add up exposure times seconds from the last reading to this one."""
-        exposure = exposure_e6(self._plan, facts)
-        self._exposure_usd_seconds_e6 += int(exposure * (self._read_from - self._measured_at))
-        self._peak_e6 = max(self._peak_e6, exposure)
-        self._measured_at = self._read_from
+    def _keep_exposure(self, level_e6: int, now: Moment) -> None:
+        """Go on with another exposure; the execution's row says so, where it does not already."""
+        if level_e6 != self._exposed.level_e6 or self._exposed.since is None:
+            self._exposed = self._exposed.moved(level_e6, now)
+        if level_e6 != self._stored_exposure.level_e6:
+            self._stored_exposure = self._exposed
+            executions.merge_detail(self._connection, self._held, self._exposed.to_json())
 
     def _conditions(self) -> RunConditions:
         return RunConditions(
             switch=switch_in_force(self._connection, self._context.settings.home_dir),
-            exposure_usd_seconds_e6=self._exposure_usd_seconds_e6,
+            exposure_usd_seconds_e6=self._exposed.until(self._read_at),
             # By when the facts were read, as exposure is: after a long wait the venue is asked once more.
             is_overdue=self._read_from - self._started > self._context.settings.execution_max_s,
             may_exceed_plan=self._may_exceed_plan,
@@ -276,6 +345,8 @@ class ExecutionRun:
     def _finish(self, finish: Finish, facts: Sequence[OrderFact]) -> None:
         """Write the end: what is locked in, what is left unmatched, and the alarm of an escalation."""
         left = unmatched_e6(self._plan, facts)
+        # Nobody works on it from here on: what it holds is priced, and exposed again when it is opened again.
+        self._exposed = self._exposed.moved(exposure_e6(self._plan, facts), self._read_at).moved(0, self._read_at)
         with self._connection.transaction():
             executions.change_state(self._connection, self._held, finish.state, finish.why, {"unmatched_e6": left})
             executions.merge_detail(
@@ -285,8 +356,7 @@ class ExecutionRun:
                     "ended_as": finish.state,
                     "why": finish.why,
                     "unmatched_e6": left,
-                    "exposure_e6_s": self._exposure_usd_seconds_e6,
-                    "peak_exposure_e6": self._peak_e6,
+                    **self._exposed.to_json(),
                 },
             )
             executions.note_end(self._connection, self._held, locked_e6(self._plan, facts))
@@ -301,7 +371,7 @@ class ExecutionRun:
                     {"execution_id": self._id, "unmatched_e6": left, "exposure_e6": exposure_e6(self._plan, facts)},
                 )
             else:
-                for kind in ("execution", "late_fill"):
+                for kind in ("execution", "late_fill", "exposed"):
                     clear_alert(self._connection, f"{kind}:{self._id}")
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import psycopg
 
+from orchestration.execution.decide.exposure import ExposureSum
 from orchestration.execution.decide.gate.reservation import MOST_FILLS
 from orchestration.execution.decide.hedge import Place
 from orchestration.execution.decide.hedge_plan import PlanLeg
@@ -42,7 +43,7 @@ from streams.market.venue_traits import TRAITS
 from streams.storage.database import Connection
 from streams.storage.kill_files import switch_in_force
 from streams.storage.reader.watchdog import end_readers
-from streams.storage.store import orders
+from streams.storage.store import executions, orders
 from streams.storage.store.gate.breakers import note_fault
 from streams.storage.store.hedges.fences import Fence
 from streams.storage.store.leases import Lease, holds_all
@@ -62,9 +63,23 @@ class OrderSender:
         self._home = context.settings.home_dir
 
     async def place(
-        self, execution_id: int, leg: PlanLeg, target: Target, step: Place, decided_at: datetime
+        self,
+        execution_id: int,
+        leg: PlanLeg,
+        target: Target,
+        step: Place,
+        decided_at: datetime,
+        exposed: ExposureSum,
     ) -> Refusal | None:
         """Write the intent of a step and send its order.
+
+        Args:
+            execution_id: Whose step it is.
+            leg: What is traded.
+            target: Its market.
+            step: What to send.
+            decided_at: When the books it was decided on were read.
+            exposed: What is exposed once it is under way; stands in the execution's row before it leaves.
 
         Returns:
             None when it was sent: whatever the venue answered is in the order's row then. Else why nothing happened:
@@ -101,7 +116,7 @@ class OrderSender:
             request=prepared.request,
         )
         is_first = not orders.load_orders(self._connection, execution_id)
-        written = self._write(new, deadline, is_first=is_first)
+        written = self._write(new, deadline, exposed, is_first=is_first)
         if isinstance(written, Refusal):
             return written
         purpose = "open" if is_first else "complete"
@@ -118,7 +133,7 @@ class OrderSender:
         market = MarketRef(leg.venue, leg.market_id)
         return not is_held_against(self._connection, self._context.mode, market, leg.outcome, execution_id)
 
-    def _write(self, new: orders.NewIntent, deadline: float, *, is_first: bool) -> Refusal | int:
+    def _write(self, new: orders.NewIntent, deadline: float, exposed: ExposureSum, *, is_first: bool) -> Refusal | int:
         """Write intent and order under the lock of those who write intents.
 
         The first intent of an execution passes the whole gate inside; every other lowers exposure and passes less.
@@ -145,7 +160,11 @@ class OrderSender:
                         has_leases=holds_all(self._connection, self._leases),
                         is_within_life=is_within_life,
                     )
-                return refusal if refusal is not None else orders.write_intent(self._connection, new)
+                if refusal is not None:
+                    return refusal
+                order_id = orders.write_intent(self._connection, new)
+                executions.merge_detail(self._connection, Fence(new.execution_id, new.epoch), exposed.to_json())
+                return order_id
         except psycopg.errors.LockNotAvailable:
             end_readers(self._connection, None)
             return Refusal(RefusalReason.STALE_BOOK, "the decision outlived its books waiting for a lock")

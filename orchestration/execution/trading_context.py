@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from orchestration.execution.account_news import AccountNews, NoNews, OrderNews
+from orchestration.execution.decide.exposure import Moment
 from orchestration.execution.decide.plan import PlanPolicy
 from orchestration.execution.paper_account import PaperLedger
 from orchestration.execution.venues.gateway import Gateway
@@ -38,12 +39,18 @@ _MEASURED = 200
 _FEWEST_MEASURED = 20
 
 
+def moment_now() -> Moment:
+    """Return the present moment."""
+    return Moment(boot_now(), datetime.now(UTC))
+
+
 @dataclass(frozen=True, slots=True)
 class TradingContext:
     """Who trades for whom: the settings, the trading mode, a gateway per venue, and who tells news of our orders.
 
     `order_groups` and `beats`: the brakes that the venues pull themselves, None where no order is sent to them.
-    `boot_clock`: the clock that nobody sets, by which orders of unknown fate are waited for.
+    `boot_clock`: the clock that nobody sets, by which orders of unknown fate are waited for. `moment`: the present, by
+    which exposure is counted.
     """
 
     settings: Settings
@@ -51,6 +58,7 @@ class TradingContext:
     gateways: Mapping[Venue, Gateway]
     news: OrderNews = field(default_factory=NoNews)
     boot_clock: Callable[[], BootTime] = boot_now
+    moment: Callable[[], Moment] = moment_now
     order_groups: OrderGroups | None = None
     beats: Beats | None = None
 

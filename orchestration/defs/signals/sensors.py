@@ -5,17 +5,18 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from orchestration.defs.trading.jobs import hedge, hedged_trade
+from orchestration.defs.trading.jobs import hedge, hedged_trade, settle_trades
 from orchestration.execution.armed.account_lease import account_name
 from orchestration.execution.armed.untaken_signals import TAKEN_WITHIN_S, untaken_signals
 from orchestration.execution.armed.version import trading_version
 from orchestration.resources import PlatformResource
 from orchestration.runtime.kept_runs.trader import decide, trader_runs
-from orchestration.runtime.unfinished_runs import unfinished_runs
-from orchestration.tags import GROUP_TAG, SIGNAL_TAG, STATE_TAG
+from orchestration.runtime.unfinished_runs import is_running, unfinished_runs
+from orchestration.tags import GROUP_TAG, SIGNAL_TAG, STATE_TAG, WHY_TAG
 from streams.settings import Settings
 from streams.storage.database import Connection
 from streams.storage.hints import Hints
+from streams.storage.store.hedges.abandoned import load_abandoned
 from streams.storage.store.hedges.story import hedges_since, newest_hedge
 from streams.storage.store.leases import find_lease
 
@@ -29,12 +30,17 @@ _START_S = 0.5
 """A run needs this long to start: it is asked for so much before its signal is its own."""
 
 
-@dg.sensor(jobs=[hedged_trade, hedge], minimum_interval_seconds=1, default_status=dg.DefaultSensorStatus.RUNNING)
+@dg.sensor(
+    jobs=[hedged_trade, hedge, settle_trades],
+    minimum_interval_seconds=1,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
 def spread_sensor(context: dg.SensorEvaluationContext, platform: PlatformResource) -> dg.SensorResult | dg.SkipReason:
     """Start `hedged_trade` when no run is armed or the armed one is to be replaced, and a run `hedge` per hedge.
 
     Signals are the armed run's: a hint in the database wakes it, not this sensor. One that it leaves for two seconds
-    gets a run `hedge`, which trades it. No run keys: leases, and the constraint on (signal, attempt), decide what is
+    gets a run `hedge`, which trades it. A hedge that nobody works on any more is exposed: a settlement cycle, which
+    takes it over, is started at once. No run keys: leases, and the constraint on (signal, attempt), decide what is
     executed, and once.
     """
     settings = platform.settings()
@@ -46,6 +52,7 @@ def spread_sensor(context: dg.SensorEvaluationContext, platform: PlatformResourc
         while True:
             arming = _arming(context.instance, connection, settings, version)
             requests, followed = _hedges(context.instance, connection, settings, followed)
+            requests += _takeover(context.instance, connection, settings)
             if arming or requests or time.monotonic() >= deadline:
                 return dg.SensorResult(
                     run_requests=[*arming, *requests],
@@ -66,6 +73,15 @@ def _arming(
         return []
     config = {"ops": {"trade_while_signals_open": {"config": {"version": version}}}}
     return [dg.RunRequest(job_name=hedged_trade.name, run_config=config)]
+
+
+def _takeover(instance: dg.DagsterInstance, connection: Connection, settings: Settings) -> list[dg.RunRequest]:
+    """Return the request of a settlement cycle, if a hedge was left in the middle and none is under way."""
+    if settings.trading_mode == "off" or is_running(instance, settle_trades.name):
+        return []
+    left = load_abandoned(connection, settings.trading_mode)
+    why = f"nobody works on {', '.join(f'execution {number}' for number in left)}"
+    return [dg.RunRequest(job_name=settle_trades.name, tags={WHY_TAG: why})] if left else []
 
 
 def _hedges(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from orchestration.execution.decide.exposure import ExposureSum, exposure_sum
 from orchestration.execution.decide.hedge_plan import Plan
 from orchestration.execution.decide.plan import plan_from_json
 from streams.market.documents import JsonDocument
@@ -33,15 +34,13 @@ class ExecutionDetail:
 
     Attributes:
         plan: What was decided.
-        exposure_usd_seconds_e6: Exposure times seconds so far, in 1e-6 dollar seconds.
-        peak_exposure_e6: The most that was exposed at a time.
-        has_late_fill: An abandoned order has filled after all: nothing is bought any more.
+        exposure: What is exposed, and the sum over time.
+        has_late_fill: An abandoned order has filled after all.
         flatten: What was sold because a person asked for it; None where nobody has.
     """
 
     plan: Plan
-    exposure_usd_seconds_e6: int = 0
-    peak_exposure_e6: int = 0
+    exposure: ExposureSum = field(default_factory=ExposureSum)
     has_late_fill: bool = False
     flatten: FlattenDetail | None = None
 
@@ -55,8 +54,7 @@ def execution_detail(stored: JsonDocument) -> ExecutionDetail:
     asked = stored.get("flatten") or None
     return ExecutionDetail(
         plan=plan_from_json(stored["plan"]),
-        exposure_usd_seconds_e6=int(stored.get("exposure_e6_s", 0)),
-        peak_exposure_e6=int(stored.get("peak_exposure_e6", 0)),
+        exposure=exposure_sum(stored),
         has_late_fill=bool(stored.get("late_fill")),
         flatten=None if asked is None else _flatten(asked),
     )

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from orchestration.execution.decide.exposure import alarm_e6_s
 from orchestration.execution.decide.hedge_plan import (
     OrderFact,
     Plan,
@@ -34,6 +35,7 @@ MAX_COMPLETIONS = 4
 MAX_UNWINDS = 8
 TINY_E6 = 20_000
 """Two cents: what spending whole cents leaves unmatched is not worth an order."""
+TOO_LONG = "exposed for too long"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,8 @@ def next_step(
         books: Fresh book per leg number; None where there is none that may be trusted.
         conditions: Switch, budgets and time.
     """
-    is_spent = conditions.exposure_usd_seconds_e6 >= plan.exposure_budget_e6_s
+    is_too_much = _is_over_cap(plan, orders)
+    is_spent = is_too_much or conditions.exposure_usd_seconds_e6 >= plan.exposure_budget_e6_s
     if any(not order.is_resolved for order in orders):
         if conditions.is_overdue or conditions.switch == "kill" or is_spent:
             return Finish(ExecutionState.ESCALATED, "the outcome of an order is not known")
@@ -142,13 +145,18 @@ def next_step(
     if conditions.switch == "kill":
         return Finish(ExecutionState.ESCALATED, "killed with open exposure")
     if is_spent:
-        return Finish(ExecutionState.ESCALATED, "exposed for too long")
+        return Finish(ExecutionState.ESCALATED, "more is exposed than the cap allows" if is_too_much else TOO_LONG)
     step = _as_planned(plan, orders, conditions) or _mend(plan, orders, books, conditions)
     if isinstance(step, Place):
         step = _within_cap(plan, orders, step)
     if isinstance(step, Wait) and conditions.is_overdue:
         return Finish(ExecutionState.ESCALATED, step.why)
     return step
+
+
+def _is_over_cap(plan: Plan, orders: Sequence[OrderFact]) -> bool:
+    """Whether what has filled exposes more than the cap: no order of ours does, but a fill that fails or comes late."""
+    return exposure_e6(plan, [replace(order, is_resolved=True) for order in orders]) > plan.exposure_budget_e6
 
 
 def _open(plan: Plan, conditions: RunConditions) -> Step:
@@ -223,11 +231,6 @@ def _mend(
     return Place(found.leg_no, purpose, action, found.limit_price_e4, found.size_e6, found.cost_e6, found)
 
 
-def alarm_e6_s(plan: Plan) -> int:
-    """Return the exposure times seconds at which a person is told; plans of before there was one have the budget's."""
-    return plan.exposure_alarm_e6_s or plan.exposure_budget_e6_s
-
-
 def _sellable_e6(legs: Sequence[MendLeg], leg_no: int) -> int:
     return next(leg.sellable_e6 for leg in legs if leg.leg_no == leg_no)
 
@@ -287,7 +290,7 @@ def _within_cap(plan: Plan, orders: Sequence[OrderFact], step: Place) -> Place |
         return replace(step, size_e6=size, cost_e6=-(-step.cost_e6 * size // step.size_e6))
 
     def fits(size: int) -> bool:
-        return exposure_e6(plan, [*orders, _under_way(cut(size))]) <= allowed
+        return exposure_e6(plan, [*orders, under_way(cut(size))]) <= allowed
 
     if fits(step.size_e6):
         return step
@@ -301,7 +304,7 @@ def _within_cap(plan: Plan, orders: Sequence[OrderFact], step: Place) -> Place |
     return cut(size)
 
 
-def _under_way(step: Place) -> OrderFact:
+def under_way(step: Place) -> OrderFact:
     """Return an order of which nobody knows yet whether it fills."""
     cash = cash_e6_of(step.limit_price_e4, step.size_e6, paying=True)
     if step.purpose == "complement":

@@ -9,6 +9,7 @@ from orchestration.execution.decide import absence
 from orchestration.execution.reconcile import reconcile
 from orchestration.execution.trading_context import TradingContext
 from streams.storage.database import Connection
+from streams.storage.store.hedges.abandoned import load_abandoned
 from streams.storage.store.hedges.watches import load_watched
 from streams.storage.store.settlement import due_work
 
@@ -62,6 +63,6 @@ def next_look_in_s(connection: Connection, context: TradingContext) -> float | N
 
 
 def _is_wanted_elsewhere(connection: Connection, context: TradingContext) -> bool:
-    """Whether a whole cycle is due before long: something may rest under a kill, or a person asked for a flatten."""
+    """Whether a whole cycle is due: something may rest under a kill, a person asked for a flatten, a hedge was left."""
     due = due_work(connection, context.mode, balances_every_s=STAY_S)
-    return bool(due.kill) or due.flatten
+    return bool(due.kill) or due.flatten or bool(load_abandoned(connection, context.mode))

@@ -136,7 +136,7 @@ def clear_settled_alerts(connection: Connection) -> None:
     connection.execute(
         """UPDATE trading.alerts AS a SET cleared_at = %s FROM trading.executions AS e
            WHERE a.cleared_at IS NULL AND a.kind IN ('escalated', 'late_fill', 'over_fill', 'resolved_order',
-               'flatten')
+               'flatten', 'exposed')
                AND e.execution_id = (a.detail ->> 'execution_id')::bigint AND e.settled_at IS NOT NULL""",
         (read_clock(connection),),
     )

@@ -86,6 +86,7 @@ _OWN_NUMBERS = ("decision_id", "event_id", "refusal_id", "fill_id", "entry_id", 
 _VARY = {
     "closes_at": "<time>",
     "exposure_e6_s": "<exposure>",
+    "exposed": "<exposure>",
     "holder": "<holder>",
     "annualised_return": "<return>",
     "path": "<path>",

@@ -6,12 +6,14 @@ import asyncio
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
 
 from orchestration.execution import settlement_cycle
+from orchestration.execution.decide.exposure import Moment
 from orchestration.execution.follow_orders import OrderFollower
 from orchestration.execution.reconcile import reconcile
 from orchestration.execution.send_orders import OrderSender
@@ -22,7 +24,7 @@ from orchestration.execution.venues.gateway import OpenOrder, OrderAnswer, Order
 from streams.market.errors import OutcomeUnknown, TransientError, Unavailable
 from streams.market.events import BookSnapshot
 from streams.market.identity import Venue
-from streams.market.trading import ExecutionState, Target
+from streams.market.trading import BootTime, ExecutionState, Target
 from streams.storage.database import Connection, connect
 from streams.storage.store import orders
 from streams.storage.store.risk import set_switch
@@ -154,6 +156,10 @@ class Slept(Forgetful):
 
     clock = 0.0
 
+    @staticmethod
+    def moment() -> Moment:
+        return Moment(BootTime("boot", int(Slept.clock * 1_000)), datetime.now(UTC))
+
     async def read(self, key: OrderKey) -> OrderReading:
         found = await super().read(key)
         if self.is_silent:
@@ -171,7 +177,7 @@ def test_what_took_long_to_decide_is_read_again_before_a_trade_is_given_up(
         with connect(database) as connection:
             seed_group(connection)
             venues = {venue: Slept(venue, connection, index, {}) for index, venue in enumerate(Venue)}
-            context = TradingContext(fake_settings(), "live", venues)
+            context = TradingContext(fake_settings(), "live", venues, moment=Slept.moment)
             await ensure_deposits(connection, context)
             set_books(venues, random.Random(5))
             await SignalTrader(connection, context, "run").trade(seed_signal(connection, 1))

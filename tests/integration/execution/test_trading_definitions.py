@@ -27,7 +27,7 @@ from streams.settings import Settings
 from streams.storage.database import Connection, connect
 from streams.storage.store.commands import finish
 from streams.storage.store.executions import note_event
-from streams.storage.store.leases import acquire, heartbeat, process_holder
+from streams.storage.store.leases import acquire, heartbeat, process_holder, release
 from streams.storage.store.risk import current_switch, set_switch
 
 
@@ -103,6 +103,29 @@ def test_the_spread_sensor_replaces_an_armed_run_of_another_version(
         assert asked(tick(instance, platform)) == []
         heartbeat(connection, lease, {"version": "another", "armed_s": 5})
         assert asked(tick(instance, platform)) == ["hedged_trade"]
+
+
+def test_a_hedge_that_was_left_in_the_middle_gets_a_settlement_cycle_at_once(
+    platform: PlatformResource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sensors, "_WAIT_S", 0.0)
+    with dg.instance_for_test() as instance, platform.connect() as connection:
+        instance.create_run_for_job(jobs.hedged_trade)
+        connection.execute(
+            """INSERT INTO trading.executions (signal_id, attempt, group_id, environment, mode, state, epoch, edge_usd,
+                   contracts_e6, started_at, updated_at, detail)
+               SELECT signal_id, 1, group_id, environment, 'live', 'OPENING', 1, 1, 1, now(), now(),
+                   '{"plan": {"legs": [{"venue": "kalshi", "market_id": "KXg1"}]}}' FROM trading.signals
+               WHERE signal_id = %s""",
+            (seed_signal(connection, "g1"),),
+        )
+        lease = acquire(connection, "market:kalshi:KXg1", process_holder(), "run", 60.0)
+        assert lease is not None
+        assert "settle_trades" not in asked(tick(instance, platform, "9"))
+        release(connection, lease)
+        assert "settle_trades" in asked(tick(instance, platform, "9"))
+        instance.create_run_for_job(jobs.settle_trades)
+        assert "settle_trades" not in asked(tick(instance, platform, "9"))
 
 
 def test_each_hedge_gets_a_run_and_no_more_than_four_at_a_time(

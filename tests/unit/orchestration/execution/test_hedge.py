@@ -173,7 +173,8 @@ def test_no_order_raises_exposure_beyond_its_cap(legs: int) -> None:
     first = next_step(plan, [], {}, RUN)
     assert isinstance(first, Place)
     assert 3_990_000 < first.cost_e6 <= 4 * ONE
-    # a purchase that lowers what is at risk is never cut
+    # a purchase that lowers what is at risk is never cut, though it may not fill
+    plan = replace(plan, exposure_budget_e6=9 * ONE)
     orders = [bought(0, 20 * ONE, 9 * ONE)]
     second = next_step(plan, orders, {n: book(4_500, 4_400) for n in range(legs)}, RUN)
     assert isinstance(second, Place)
@@ -202,6 +203,19 @@ def test_what_cannot_be_sold_yet_is_waited_for_and_then_escalated() -> None:
     late = next_step(plan_of(), orders, books, RunConditions("run", 0, True))
     assert isinstance(late, Finish)
     assert late.state is ExecutionState.ESCALATED
+
+
+def test_what_is_exposed_beyond_the_cap_by_a_fill_that_failed_is_escalated_at_once() -> None:
+    # 60 dollars of one leg stand alone where 50 may, because the fill of the other one failed
+    books = {0: book(4_500, 4_400), 1: book(4_500, 4_400)}
+    alone = [bought(0, 0, 0), bought(1, 130 * ONE, 60 * ONE)]
+    step = next_step(plan_of(), alone, books, RUN)
+    assert step == Finish(ExecutionState.ESCALATED, "more is exposed than the cap allows")
+    within = [bought(0, 0, 0), bought(1, 100 * ONE, 50 * ONE)]
+    assert isinstance(next_step(plan_of(), within, books, RUN), Place)
+    # an order under way is within the cap by its limit: only what has filled counts
+    unknown = OrderFact(0, "open", "buy", 0, 0, False, 130 * ONE, 60 * ONE)
+    assert isinstance(next_step(plan_of(), [unknown], books, RUN), Wait)
 
 
 def test_exposure_counts_an_unknown_order_both_ways() -> None:
