@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from functools import cache
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import dagster as dg
 from orchestration.cadences import automation_sensor
 from orchestration.defs.warehouse.sensors import VIEWS
 from orchestration.resources import PlatformResource
+from streams.processes.interned_strings import settle_interned_strings
 
 # Every event of a run is in the event log already; the console gets what somebody should look at.
 _CONSOLE = dg.colored_console_logger.configured({"log_level": "WARNING"})
@@ -23,14 +25,18 @@ def defs() -> dg.Definitions:
 
 @cache
 def _load() -> dg.Definitions:
-    """Load every room's definitions; runs that name no executor stay in the process they were forked into."""
+    """Load every room's definitions; runs that name no executor stay in the process they were forked into.
+
+    What is loaded stays for the life of the process, and the collector is told so: otherwise it looks for garbage among
+    old objects only once they have become a quarter more than all this, which is megabytes.
+    """
     automation = automation_sensor(
         "default_automation_condition_sensor",
         dg.AssetSelection.all() - VIEWS,
         15,
         "Builds the tables of the marts every `marts_interval_s`, and whatever else has a condition.",
     )
-    return dg.Definitions.merge(
+    loaded = dg.Definitions.merge(
         dg.load_from_defs_folder(path_within_project=Path(__file__).parent),
         dg.Definitions(
             sensors=[automation],
@@ -39,3 +45,7 @@ def _load() -> dg.Definitions:
             loggers={"console": _CONSOLE},
         ),
     )
+    settle_interned_strings()
+    gc.collect()
+    gc.freeze()
+    return loaded

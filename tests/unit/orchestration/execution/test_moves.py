@@ -76,7 +76,8 @@ def booked_twice(*seen: AccountMove) -> dict[str, int]:
     keys: set[str] = set()
     sums: dict[str, int] = {}
     for move in [move for move in seen for _ in range(2)]:
-        for entry in entries_of(list(facts_of(Venue.KALSHI, move, keys.__contains__))):
+        facts = list(facts_of(Venue.KALSHI, move, keys.__contains__))
+        for entry in [entry for fact in facts for entry in entries_of(fact)]:
             assert entry.key not in keys
             keys.add(entry.key)
             for posting in entry.postings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import warnings
 from collections.abc import Callable, Iterator
@@ -194,3 +195,7 @@ def test_every_asset_and_op_of_batch_work_is_retried(jobs: list[dg.JobDefinition
         "trade_while_signals_open", "follow_hedge", "settle_and_reconcile", "record_shard",
     }  # fmt: skip
     assert {"kalshi_listings", "pairs", "market_groups", "candle_history", "warehouse", "keep_partitions"} <= set(steps)
+
+
+def test_what_the_definitions_hold_is_no_part_of_a_collection(jobs: list[dg.JobDefinition]) -> None:
+    assert gc.get_freeze_count() > 100_000  # several hundred thousand objects live as long as the process
