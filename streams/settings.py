@@ -23,6 +23,7 @@ from streams.documents import plain_decimal
 from streams.env_files import ENCODING, check_names, names_in_file, values_in_file
 from streams.market.errors import ConfigurationError
 from streams.redaction import redact_text
+from streams.setting_groups.selection import Selection
 from streams.setting_places import Accounts, Breakers, Hedging, Limits, Places, SignIn
 from streams.setting_types import Amount, DatabaseAddress, HeaderSecret, WebAddress, check_text
 
@@ -50,7 +51,7 @@ class EnvFileSource(DotEnvSettingsSource):
         return {name.lower(): value for name, value in values_in_file(file_path).items() if value}
 
 
-class Settings(SignIn, Places, Accounts, Limits, Breakers, Hedging):
+class Settings(SignIn, Places, Accounts, Limits, Breakers, Hedging, Selection):
     """Everything that can be set. Fields are grouped by room; each carries its meaning and unit."""
 
     model_config = SettingsConfigDict(
@@ -200,20 +201,6 @@ class Settings(SignIn, Places, Accounts, Limits, Breakers, Hedging):
         250, ge=50, le=1000, description="Time between two looks for readers who keep others waiting (ms)."
     )
 
-    # -- signals ----------------------------------------------------------------------------------------------------
-    signal_entry_edge_usd: Amount = Field(Decimal("0.005"), ge=0, le=1, description="Net edge per contract that opens.")
-    signal_exit_edge_usd: Amount = Field(
-        Decimal("0.001"), ge=-1, le=1, description="Net edge per contract below which it closes."
-    )
-    signal_min_profit_usd: Amount = Field(
-        Decimal("0.05"), ge=0, le=1_000_000, description="Least locked profit of a signal."
-    )
-    signal_min_duration_ms: int = Field(
-        300, ge=0, le=3_600_000, description="The edge must hold this long before a signal opens."
-    )
-    feed_lag_max_ms: int = Field(1_000, ge=0, le=3_600_000, description="By then a book shows a fill of ours.")
-    signal_disarm_ms: int = Field(2_000, ge=0, le=3_600_000, description="The edge must be gone this long to close.")
-
     # -- execution --------------------------------------------------------------------------------------------------
     trade_loss_cap_usd: Amount = Field(
         Decimal("10"),
@@ -355,6 +342,18 @@ class Settings(SignIn, Places, Accounts, Limits, Breakers, Hedging):
         if self.trading is not None:
             return self.trading
         return "live" if self.venues == "sandbox" else "paper"
+
+    @property
+    def long_days(self) -> Decimal:
+        """Capital that is back later counts as tied up for long, in days: as set, else by the exchanges."""
+        if self.long_capital_days is not None:
+            return self.long_capital_days
+        return Decimal("0.02") if self.venues == "sandbox" else Decimal(2)
+
+    @property
+    def most_legs(self) -> int:
+        """Most legs of a hedge: as set, else by the exchanges."""
+        return self.max_legs or (3 if self.venues == "sandbox" else 2)
 
     @property
     def needs_approval(self) -> bool:

@@ -18,7 +18,7 @@ from pathlib import Path
 import psycopg
 
 from orchestration.execution.decide.exposure import ExposureSum
-from orchestration.execution.decide.gate.reservation import MOST_FILLS
+from orchestration.execution.decide.gate.reservation import pieces_of
 from orchestration.execution.decide.hedge import Place
 from orchestration.execution.decide.hedge_plan import PlanLeg
 from orchestration.execution.decide.risk_checks import Refusal, may_send
@@ -273,7 +273,7 @@ def reserved_e6(spec: OrderSpec) -> int:
     """Return the most cash an order can take: price and fees of a buy, the fees of a sale."""
     if spec.spend_e6 is not None:
         return spec.spend_e6 + spend_fee_bound_e6(spec.spend_e6, spec.target.schedule)
-    fee = fee_bound_e6(_dearest_price(spec), spec.size_e6, spec.target.schedule, fills=MOST_FILLS)
+    fee = fee_bound_e6(_dearest_price(spec), spec.size_e6, spec.target.schedule, fills=pieces_of(spec.size_e6))
     return fee + (cash_e6_of(spec.limit_price_e4, spec.size_e6, paying=True) if spec.action == "buy" else 0)
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import psycopg
 
@@ -29,6 +30,7 @@ from orchestration.execution.gate.breaker_watch import watch_breakers
 from orchestration.execution.gate.readings import refresh_cash
 from orchestration.execution.run_execution import ExecutionRun, fetch_books
 from orchestration.execution.trading_context import TradingContext
+from orchestration.opportunities.worth import LegGaps, worth_to_json
 from streams.logs import get_logger
 from streams.market.errors import StreamsError
 from streams.market.trading import (
@@ -38,13 +40,18 @@ from streams.market.trading import (
     Signal,
     Target,
 )
+from streams.market.units import SIZE_SCALE
 from streams.storage.database import ROW_REFUSED, Connection
 from streams.storage.store import executions
 from streams.storage.store.gate.plan_decisions import NewPlanDecision, write_plan_decision
+from streams.storage.store.hedges.leg_gaps import measured_leg_gaps
 from streams.storage.store.leases import Lease, acquire, process_holder, release
 from streams.storage.store.market_groups import load_group, load_market_infos
-from streams.storage.store.risk import current_limits, tied_up
+from streams.storage.store.risk import current_limits, tied_up, tied_up_beyond
 from streams.storage.store.signals import NewRefusal, load_signal, write_refusal
+
+_MEASURED_OVER = timedelta(days=7)
+"""Hedges that are older say nothing about what the legs' gap costs now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +176,7 @@ class SignalTrader:
                 "plan": plan_to_json(decision.plan),
                 "binding": decision.binding,
                 "planned_profit_e6": decision.edge.profit_e6,
+                "worth": worth_to_json(decision.worth),
             },
         )
         execution_id = executions.create_execution(self._connection, new)
@@ -211,8 +219,20 @@ class SignalTrader:
         used = tied_up(self._connection, self._context.mode)
         pots = load_pots(self._connection, self._context.mode)
         cash = {venue: {pot.shard: pot.free_e6 for pot in pots.get(venue, ())} for venue in sorted(venues)}
-        headroom = Headroom(limits, used, cash, self._context.policy)
+        long_from = read_at + timedelta(days=float(self._settings.long_days))
+        long_e6 = tied_up_beyond(self._connection, used, long_from)
+        gap = self._leg_gap(targets, read_at)
+        headroom = Headroom(limits, used, cash, self._context.policy, read_at, long_e6, gap)
         return PlanInputs(request, books, headroom, asked_at, read_at)
+
+    def _leg_gap(self, targets: Sequence[Target], now: datetime) -> Decimal:
+        """Return what the time between the legs is expected to cost on these markets, dollars a contract."""
+        settings = self._settings
+        gaps = LegGaps(settings.leg_gap_cost_usd, settings.leg_gap_prior_contracts * SIZE_SCALE)
+        keys = [target.key for target in targets]
+        rows = measured_leg_gaps(self._connection, self._context.mode, keys, now - _MEASURED_OVER)
+        measured = {row.market: (row.contracts_e6, row.shortfall_e6) for row in rows}
+        return gaps.cost_usd([measured.get(key, (0, 0)) for key in keys])
 
     def _keep_decision(
         self, signal: Signal, inputs: PlanInputs, result: Decision | Refusal, execution_id: int | None = None

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from orchestration.execution.account_news import AccountNews, NoNews, OrderNews
 from orchestration.execution.decide.exposure import Moment
+from orchestration.execution.decide.gate.selection import WorthPolicy
 from orchestration.execution.decide.plan import PlanPolicy
 from orchestration.execution.paper_account import PaperLedger
 from orchestration.execution.venues.gateway import Gateway
@@ -19,6 +20,7 @@ from orchestration.execution.venues.order_groups import OnTripped, OrderGroups, 
 from orchestration.execution.venues.paper import ASSUMED_ROUND_TRIPS_MS, PaperGateway, PaperSources, books_read_at
 from orchestration.execution.venues.paper_matching import DRAW_SCALE, paper_profile
 from orchestration.execution.venues.polymarket import PolymarketGateway
+from orchestration.opportunities.worth import StressPriors
 from streams.market.errors import ConfigurationError
 from streams.market.identity import Venue
 from streams.market.trading import BootTime, Target
@@ -81,7 +83,7 @@ class TradingContext:
         """The numbers that plans keep to."""
         settings = self.settings
         return PlanPolicy(
-            exit_edge_usd=settings.signal_exit_edge_usd,
+            exit_edge_usd=max(settings.signal_exit_edge_usd, settings.last_contract_edge_usd),
             min_profit_e6=int(settings.signal_min_profit_usd * CASH_SCALE),
             slippage_e4=int(settings.slippage_max_usd * PRICE_SCALE),
             exposure_budget_e6=int(settings.exposure_budget_usd * CASH_SCALE),
@@ -90,7 +92,24 @@ class TradingContext:
             provisional_cap_e6=int(settings.provisional_cap_usd * CASH_SCALE),
             loss_cap_e6=int(settings.trade_loss_cap_usd * CASH_SCALE),
             exposure_alarm_e6_s=int(settings.exposure_alarm_usd_s * CASH_SCALE),
+            worth=worth_policy(settings),
         )
+
+
+def worth_policy(settings: Settings) -> WorthPolicy:
+    """Return what a plan must be expected to bring for its capital."""
+    return WorthPolicy(
+        priors=StressPriors(
+            settings.stress_void_probability,
+            settings.stress_differ_probability,
+            settings.stress_tie_probability,
+            settings.stress_factors,
+        ),
+        min_annualised=settings.min_annualised_return,
+        max_days=settings.capital_days_max,
+        long_days=settings.long_days,
+        long_e6=int(settings.long_capital_usd * CASH_SCALE),
+    )
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from orchestration.matching.ladder_steps import Step, read_step
@@ -114,7 +114,7 @@ def ladder_groups(members: Iterable[Member]) -> list[Group]:
 
 
 def event_groups(members: Iterable[Member]) -> list[Group]:
-    """Return the exclusive events of two markets or more; recorded and shown, not traded."""
+    """Return the exclusive events of two markets or more: at most one of them resolves YES."""
     events: dict[tuple[str, str], list[Member]] = defaultdict(list)
     for member in members:
         if member.is_exclusive_event:
@@ -131,12 +131,51 @@ def event_groups(members: Iterable[Member]) -> list[Group]:
                 title=found[0].features.listing.event_title or found[0].features.listing.title,
                 markets=tuple(member.ref for member in found),
                 outcomes=(*((key,) for key in keys), ()),
-                is_tradable=False,
-                reason="sets of more than two markets are recorded and shown",
+                is_tradable=True,
                 resolves_at=_latest(found),
             )
         )
     return groups
+
+
+def linked_groups(groups: Iterable[Group], pairs: Iterable[MatchedPair], members: Iterable[Member]) -> list[Group]:
+    """Return the ladders and events whose markets trade on both venues, with those of the other venue in them.
+
+    Each market of the other venue resolves as its pair says, so that a strike there is a step of the ladder here.
+
+    Args:
+        groups: Ladders and events of one venue.
+        pairs: Those that may be traded; a pair that may not links nothing.
+        members: All markets.
+    """
+    ends = {member.ref: member.resolves_at for member in members}
+    twins: dict[tuple[str, str], list[tuple[tuple[str, str], bool]]] = defaultdict(list)
+    for pair in pairs:
+        a, b = ("kalshi", pair.kalshi_market_id), ("polymarket", pair.polymarket_market_id)
+        is_inverted = pair.polarity == "inverted"
+        twins[a].append((b, is_inverted))
+        twins[b].append((a, is_inverted))
+    linked: dict[frozenset[tuple[str, str]], Group] = {}
+    for group in groups:
+        added = [(ref, *twin) for ref in group.markets for twin in twins[ref] if twin[0] not in group.markets]
+        if not added or len({twin for _, twin, _ in added}) < len(added):
+            continue
+        outcomes = tuple(
+            (*outcome, *(market_key(*twin) for ref, twin, inverted in added
+                         if (market_key(*ref) in outcome) is not inverted))
+            for outcome in group.outcomes
+        )  # fmt: skip
+        times = [group.resolves_at, *(ends.get(twin) for _, twin, _ in added)]
+        if len(group.markets) + len(added) <= _MOST_MARKETS:
+            found = replace(
+                group,
+                group_id=f"linked:{group.group_id}",
+                markets=(*group.markets, *(twin for _, twin, _ in added)),
+                outcomes=outcomes,
+                resolves_at=max((time for time in times if time is not None), default=None),
+            )
+            linked.setdefault(frozenset(found.markets), found)
+    return list(linked.values())
 
 
 def _ladder(direction: str, step: Step, rungs: Sequence[tuple[Threshold, Member]]) -> Group | None:

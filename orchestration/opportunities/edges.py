@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from streams.market.events import Levels
+from streams.market.fees import piecewise_fee_bound_e6
 from streams.market.taker_fees import TakerFees
 from streams.market.units import PRICE_SCALE, SIZE_SCALE, cash_e6_of
 
-_HALF_E4 = PRICE_SCALE // 2
 _E4_TO_E12 = 10**8
 _E6_TO_E18 = 10**12
 
@@ -39,7 +39,10 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What buying some contracts from an offer costs. `fee_bound_e6`: the most the fees can be at these levels."""
+    """What buying some contracts from an offer costs.
+
+    `fee_bound_e6`: the most the fees can be at these levels in pieces of at least one contract.
+    """
 
     size_e6: int
     cost_e6: int
@@ -101,20 +104,10 @@ def take(offer: Offer, size_e6: int) -> Taken | None:
         fills += 1
     if left > 0:
         return None
-    # A fill may come at a better price, where the fee can be higher: it peaks at one half. Fills may also come in other
-    # pieces than levels; each piece rounds once, by at most a centicent.
-    highest = fee_of(_nearest_to_half(offer.levels, fills), size_e6) if fills else 0
-    bound = max(fee, highest) + (100 * fills if highest else 0)
-    return Taken(size_e6, cost, fee, bound, limit)
-
-
-def _nearest_to_half(levels: Levels, count: int) -> int:
-    """Return the price nearest to one half among the first `count` levels, which are cheapest first."""
-    if levels[count - 1][0] <= _HALF_E4:
-        return levels[count - 1][0]
-    if levels[0][0] >= _HALF_E4:
-        return levels[0][0]
-    return min((price for price, _ in levels[:count]), key=lambda price: abs(price - _HALF_E4))
+    # Fills may come in other pieces than levels, and each is rounded apart.
+    prices = [price for price, _ in offer.levels[:fills]]
+    bound = piecewise_fee_bound_e6(prices, size_e6, offer.fees.schedule, splits=fills) if fills else 0
+    return Taken(size_e6, cost, fee, max(fee, bound), limit)
 
 
 def walk(

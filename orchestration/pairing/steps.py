@@ -11,7 +11,15 @@ from decimal import Decimal
 from orchestration.judging.cache import DatabaseCache
 from orchestration.judging.judge import Judge, build_judge, is_failure
 from orchestration.matching.candidates import Candidate, find_candidates, find_candidates_for_new
-from orchestration.matching.groups import Group, MatchedPair, Member, event_groups, ladder_groups, pair_group
+from orchestration.matching.groups import (
+    Group,
+    MatchedPair,
+    Member,
+    event_groups,
+    ladder_groups,
+    linked_groups,
+    pair_group,
+)
 from orchestration.matching.normalise import extract
 from orchestration.matching.verdict import Verdict
 from streams.market.identity import Venue
@@ -161,7 +169,7 @@ def update_pairs(connection: Connection, settings: Settings) -> PairSummary:
 def build_groups(connection: Connection, settings: Settings) -> tuple[Counter[str], int, int]:
     """Write all groups of markets that trade; returns (groups by kind, changed, ended).
 
-    In the sandbox the ladders that may be traded are approved at once, and marked as such.
+    In the sandbox the ladders and events that may be traded are approved at once, and marked as such.
     """
     stored = load_markets(connection)
     members = [
@@ -169,10 +177,13 @@ def build_groups(connection: Connection, settings: Settings) -> tuple[Counter[st
         for m in stored
     ]
     by_ref = {member.ref: member for member in members}
-    pairs = [_pair_group(pair, by_ref, settings) for pair in list_pairs(connection)]
+    rows = list_pairs(connection)
+    pairs = [_pair_group(pair, by_ref, settings) for pair in rows]
     groups = [group for group in pairs if group is not None]
-    groups += ladder_groups(members)
-    groups += event_groups(members)
+    own = [*ladder_groups(members), *event_groups(members)]
+    tradable = {group.group_id for group in groups if group.is_tradable}
+    known = [_matched(pair) for pair in rows if f"pair:{pair.pair_id}" in tradable]
+    groups += [*own, *linked_groups(own, known, members)]
     unique = {group.group_id: group for group in groups}
     changed, ended = save_groups(connection, [_new_group(g) for g in unique.values()], settings.venues)
     if settings.venues == "sandbox":
@@ -186,13 +197,17 @@ def _pair_group(pair: PairRow, members: dict[tuple[str, str], Member], settings:
     if a is None or b is None or pair.state not in _GROUPED_STATES:
         return None
     ends = [end for end in (a.resolves_at, b.resolves_at) if end is not None]
-    title = pair.kalshi_title or pair.kalshi_market_id
     return pair_group(
-        MatchedPair(pair.pair_id, title, pair.kalshi_market_id, pair.polymarket_market_id, pair.polarity),
+        _matched(pair),
         is_tradable=pair.state == "approved" or (pair.state == "proposed" and not settings.needs_approval),
         reason=f"the pair is {pair.state}",
         resolves_at=max(ends, default=None),
     )
+
+
+def _matched(pair: PairRow) -> MatchedPair:
+    title = pair.kalshi_title or pair.kalshi_market_id
+    return MatchedPair(pair.pair_id, title, pair.kalshi_market_id, pair.polymarket_market_id, pair.polarity)
 
 
 def _new_candidate(c: Candidate, markets: dict[tuple[str, str], StoredMarket]) -> NewCandidate:

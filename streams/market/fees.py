@@ -10,7 +10,7 @@ the `feeSchedule` of live markets, read 2026-10-02.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
@@ -304,6 +304,32 @@ def fee_bound_e6(price_e4: int, size_e6: int, schedule: FeeSchedule, *, fills: i
     # One 0.000001 a piece for rounding up, and the balance's rounding: whole steps of it are paid back by the
     # accumulator unless a piece's fee is smaller than what is due, so each piece may keep one.
     return trade_fee + (1 + schedule.step_e6) * fills
+
+
+def piecewise_fee_bound_e6(
+    prices_e4: Sequence[int], size_e6: int, schedule: FeeSchedule, *, splits: int, is_taker: bool = True
+) -> int:
+    """Return an amount that the fees of an order never exceed if it fills in pieces of at least one contract.
+
+    A Kalshi account keeps the rounding of a piece only where the piece's fee is below a step of its balance: a direct
+    member's steps are so small that one is kept in all, a broker's whole cents may be kept on each cheap contract.
+
+    Args:
+        prices_e4: Of the levels it may fill at.
+        size_e6: Contracts of the order.
+        schedule: The market's schedule.
+        splits: Pieces that may be smaller: the ends of levels.
+        is_taker: Which curve applies.
+    """
+    nearest = min(prices_e4, key=lambda price: abs(2 * price - PRICE_ONE_E4))
+    pieces = -(-size_e6 // SIZE_SCALE) + splits
+    if isinstance(schedule, PolymarketFeeSchedule):
+        return fee_bound_e6(nearest, size_e6, schedule, fills=pieces, is_taker=is_taker)
+    furthest = max(prices_e4, key=lambda price: abs(2 * price - PRICE_ONE_E4))
+    least = kalshi_trade_fee_e6(furthest, SIZE_SCALE, schedule, is_taker=is_taker)
+    kept = splits + 1 if least >= schedule.step_e6 else pieces
+    whole = kalshi_trade_fee_e6(nearest, size_e6, schedule, is_taker=is_taker)
+    return whole + pieces + schedule.step_e6 * kept
 
 
 def spend_fee_bound_e6(cash_e6: int, schedule: FeeSchedule) -> int:

@@ -46,11 +46,13 @@ class TakerFees:
         costs_e12: What one contract costs with its fee before rounding.
         over_e6: The most a fill's fee can exceed the unrounded one.
         under_e6: The most it can fall short of it.
+        schedule: Whose fees they are.
     """
 
-    __slots__ = ("costs_e12", "of", "over_e6", "under_e6")
+    __slots__ = ("costs_e12", "of", "over_e6", "schedule", "under_e6")
 
     def __init__(self, schedule: FeeSchedule) -> None:
+        self.schedule = schedule
         if isinstance(schedule, KalshiFeeSchedule):
             numerator, scale = schedule.rate_e4(is_taker=True) * schedule.multiplier_e6, PRICE_SCALE * _RATE_SCALE
             power, self.over_e6, self.under_e6 = 1, schedule.step_e6 + 1, 0

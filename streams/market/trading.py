@@ -84,6 +84,10 @@ class RefusalReason(StrEnum):
     UNKNOWN_ORDERS = "unknown_orders"
     ORDER_RATE = "order_rate"
     EDGE_TOO_GOOD = "edge_too_good"
+    LIMIT_LONG = "limit_long"
+    NOT_WORTH = "not_worth"
+    RETURN_TOO_LOW = "return_too_low"
+    TIED_TOO_LONG = "tied_too_long"
     DAILY_LOSS = "daily_loss"
     PROVISIONAL_CAP = "provisional_cap"
     COOLDOWN = "cooldown"
@@ -133,7 +137,7 @@ class Target:
 class MarketInfo:
     """What must be known of a market to trade it. `settlement_e4` is what one YES pays, None until known.
 
-    `text_hash` is over its texts as they are now.
+    `text_hash` is over its texts as they are now; `category` is the venue's word.
     """
 
     venue: Venue
@@ -145,6 +149,7 @@ class MarketInfo:
     settlement_e4: int | None
     event_id: str = ""
     text_hash: str = ""
+    category: str = ""
 
     @property
     def key(self) -> str:

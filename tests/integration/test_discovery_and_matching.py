@@ -380,7 +380,7 @@ def test_an_exclusive_event_is_recorded_with_the_outcome_of_none(connection: Con
     run_kalshi(connection, fake, full=True)
     build_groups(connection, settings)
     row = connection.execute("SELECT outcomes, is_tradable FROM trading.groups WHERE kind = 'event'").fetchone()
-    assert row == {"outcomes": [["kalshi:KXE-1"], ["kalshi:KXE-2"], []], "is_tradable": False}
+    assert row == {"outcomes": [["kalshi:KXE-1"], ["kalshi:KXE-2"], []], "is_tradable": True}
 
 
 def test_thousands_of_markets_are_stored_in_few_calls(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -160,5 +160,5 @@ def test_the_monitor_watches_an_undecided_ladder_and_trades_it_on_paper_alone(
         """UPDATE raw.market_versions SET terms = '{"fee_schedule": {"fee_type": "quadratic", "fee_multiplier": "1"}}'
            WHERE venue = 'kalshi'"""
     )
-    watched = WatchlistLoader(needs_approval=needs_approval).load(ladder).watched.values()
+    watched = WatchlistLoader(needs_approval=needs_approval, max_legs=2).load(ladder).watched.values()
     assert {bundle.is_tradable for bundle in watched if len(bundle.bundle.legs) == 2} == {not needs_approval}

@@ -251,6 +251,7 @@ def fake_settings(**more: Any) -> Settings:
     """Settings with short pauses, under which no execution is overdue and no decision outlived by a slow machine."""
     quick: dict[str, Any] = {"execution_max_s": 120.0, "order_poll_ms": 10, "execution_cooldown_s": 0}
     quick |= {"limit_edge_usd": Decimal(1)}  # the edges of made-up books are larger than a person would let pass
+    quick |= {"last_contract_edge_usd": 0, "min_annualised_return": 0, "long_capital_usd": 100_000}
     quick |= {"unknown_absent_after_s": 0.2, "polymarket_absent_after_s": 0.2}
     settings = Settings(venues="sandbox", **(quick | more))
     # longer than a person may set it

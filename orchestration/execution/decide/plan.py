@@ -13,13 +13,16 @@ from orchestration.execution.decide.gate.reservation import (
     loss_bound_e6,
     reservation_of,
 )
+from orchestration.execution.decide.gate.selection import WorthPolicy, is_long, refuse_worth
 from orchestration.execution.decide.hedge import LegBook
 from orchestration.execution.decide.hedge_plan import Plan, PlanLeg
 from orchestration.execution.decide.risk_checks import Refusal
 from orchestration.opportunities.bundles import LegKey, guaranteed_payoff_e4
 from orchestration.opportunities.edges import Edge, Offer
 from orchestration.opportunities.outcomes import InvalidSet, OutcomeCase, normal_cases, parse_outcomes
+from orchestration.opportunities.returns import days_between
 from orchestration.opportunities.sizing import Cap, Sized, size_bundle
+from orchestration.opportunities.worth import Worth, stress_cases, worth_of
 from streams.market.book import Book
 from streams.market.documents import JsonDocument
 from streams.market.events import BookSnapshot, Levels
@@ -38,24 +41,30 @@ _CAP_REASONS = {
     "limit_market": RefusalReason.LIMIT_MARKET,
     "limit_pair": RefusalReason.LIMIT_PAIR,
     "limit_total": RefusalReason.LIMIT_TOTAL,
+    "limit_long": RefusalReason.LIMIT_LONG,
     "balance": RefusalReason.BALANCE,
     "provisional_cap": RefusalReason.PROVISIONAL_CAP,
     "exposure_budget": RefusalReason.BELOW_MINIMUM,
     "below_minimum": RefusalReason.BELOW_MINIMUM,
     "depth": RefusalReason.BELOW_MINIMUM,
 }
-_SPARED = ("limit_market", "limit_pair", "limit_total", "balance")
+_SPARED = ("limit_market", "limit_pair", "limit_total", "limit_long", "balance")
 """Caps that must also hold what a hedge holds back besides its legs."""
 
 
 @dataclass(frozen=True, slots=True)
 class TradeRequest:
-    """What a signal asks for: legs as (market key, outcome), the group's outcomes, and who the markets are."""
+    """What a signal asks for: legs as (market key, outcome), the group's outcomes, and who the markets are.
+
+    `categories` are those of the legs' markets; `cash_back_at` is when the last cash is expected back, None: not known.
+    """
 
     group_id: str
     legs: tuple[LegKey, ...]
     cases: tuple[OutcomeCase, ...]
     targets: Mapping[str, Target]
+    categories: tuple[str, ...] = ()
+    cash_back_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +81,7 @@ class PlanPolicy:
         provisional_cap_e6: Most cash in fills that are not confirmed.
         loss_cap_e6: Most one hedge may lose, whatever it should earn.
         exposure_alarm_e6_s: Most exposure times seconds before a person is told, whatever it should earn.
+        worth: What a plan must be expected to bring for its capital.
     """
 
     exit_edge_usd: Decimal
@@ -83,6 +93,7 @@ class PlanPolicy:
     provisional_cap_e6: int
     loss_cap_e6: int
     exposure_alarm_e6_s: int
+    worth: WorthPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +102,18 @@ class Headroom:
 
     Attributes:
         cash_e6: What orders can use by venue and exchange shard (None: the venue has one pot).
+        now: When the books were read.
+        long_e6: Capital that is tied up for long.
+        leg_gap_usd: Expected cost of the time between the legs on these markets, dollars a contract.
     """
 
     limits: LimitValues
     used: TiedUp
     cash_e6: Mapping[Venue, Mapping[int | None, int]]
     policy: PlanPolicy
+    now: datetime
+    long_e6: int = 0
+    leg_gap_usd: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +123,7 @@ class Decision:
     plan: Plan
     edge: Edge
     binding: str
+    worth: Worth
 
 
 def trade_request(signal: Signal, group: MarketGroup, markets: Mapping[str, MarketInfo]) -> TradeRequest | Refusal:
@@ -119,7 +137,9 @@ def trade_request(signal: Signal, group: MarketGroup, markets: Mapping[str, Mark
         cases = parse_outcomes(group.outcomes, set(group.market_keys))
     except InvalidSet as error:
         return Refusal(RefusalReason.NOT_TRADABLE, str(error))
-    return TradeRequest(group.group_id, tuple(legs), cases, targets)
+    own = [markets[key] for key, _ in legs]
+    categories = tuple(sorted({market.category for market in own}))
+    return TradeRequest(group.group_id, tuple(legs), cases, targets, categories, cash_back_at(own))
 
 
 def on_grid(target: Target, snapshot: BookSnapshot) -> Target:
@@ -183,7 +203,12 @@ def decide(request: TradeRequest, books: Mapping[str, BookSnapshot], headroom: H
         return Refusal(reason, "nothing is left of it")
     if sized.edge.profit_e6 < policy.min_profit_e6:
         return Refusal(RefusalReason.EDGE_GONE, f"locked profit would be ${cash_decimal(sized.edge.profit_e6)}")
-    return Decision(_plan(request, legs, sized.edge, policy), sized.edge, sized.binding)
+    stress = stress_cases(legs, request.cases, policy.worth.priors, request.categories)
+    worth = worth_of(sized.edge, stress, headroom.leg_gap_usd, headroom.now, request.cash_back_at)
+    refusal = refuse_worth(worth, policy.worth)
+    if refusal is not None:
+        return refusal
+    return Decision(_plan(request, legs, sized.edge, policy), sized.edge, sized.binding, worth)
 
 
 def _sized(
@@ -237,8 +262,11 @@ def _caps(request: TradeRequest, legs: Sequence[LegKey], headroom: Headroom) -> 
     caps = [
         Cap("limit_pair", limits.pair_e6 - used.by_group_e6.get(request.group_id, 0), every),
         Cap("limit_total", limits.total_e6 - used.total_e6, every),
-        Cap("exposure_budget", policy.exposure_budget_e6, (0,)),
+        Cap("exposure_budget", policy.exposure_budget_e6, every[:-1]),
     ]
+    back = request.cash_back_at
+    if is_long(None if back is None else days_between(headroom.now, back), policy.worth):
+        caps.append(Cap("limit_long", policy.worth.long_e6 - headroom.long_e6, every))
     for index, (key, _) in enumerate(legs):
         target = request.targets[key]
         held = used.by_market_e6.get((target.venue.value, target.market_id), 0)

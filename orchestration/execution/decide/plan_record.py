@@ -14,6 +14,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any
 
+from orchestration.execution.decide.gate.selection import WorthPolicy
 from orchestration.execution.decide.plan import (
     Decision,
     Headroom,
@@ -24,6 +25,7 @@ from orchestration.execution.decide.plan import (
 )
 from orchestration.execution.decide.risk_checks import Refusal
 from orchestration.opportunities.outcomes import OutcomeCase
+from orchestration.opportunities.worth import StressPriors
 from streams.market.documents import JsonDocument
 from streams.market.events import BookSnapshot
 from streams.market.fees import KalshiFeeSchedule, PolymarketFeeSchedule
@@ -32,13 +34,13 @@ from streams.market.limits import LimitValues
 from streams.market.listing import MarketTerms
 from streams.market.trading import Target, TiedUp
 
-FORMAT = 2
+FORMAT = 3
 """Of the documents; a reader refuses what it does not know."""
 _KINDS: dict[str, Callable[..., Any]] = {
     kind.__name__: kind
     for kind in (
         TradeRequest, OutcomeCase, Target, MarketTerms, KalshiFeeSchedule, PolymarketFeeSchedule, BookSnapshot,
-        Headroom, LimitValues, TiedUp, PlanPolicy, Venue,
+        Headroom, LimitValues, TiedUp, PlanPolicy, WorthPolicy, StressPriors, Venue,
     )
 }  # fmt: skip
 _LEFT_OUT = frozenset({"payload"})

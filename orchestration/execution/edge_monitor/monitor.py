@@ -287,7 +287,7 @@ class _Writer(threading.Thread):
         self.queue: queue.Queue[_Write | None] = queue.Queue(_QUEUE_SIZE)
         self._dsn, self._shard, self._environment = dsn, shard, settings.venues
         self._monitor = monitor
-        self._loader = WatchlistLoader(needs_approval=settings.needs_approval)
+        self._loader = WatchlistLoader(needs_approval=settings.needs_approval, max_legs=settings.most_legs)
         self._ids: dict[SignalKey, int] = {}
         self._log = get_logger()
 

@@ -54,8 +54,9 @@ class Watchlist:
 class WatchlistLoader:
     """Builds watchlists from Postgres; bundles of a group that did not change are kept from the last time."""
 
-    def __init__(self, *, needs_approval: bool) -> None:
+    def __init__(self, *, needs_approval: bool, max_legs: int) -> None:
         self._needs_approval = needs_approval
+        self._max_legs = max_legs
         self._bundles: dict[str, tuple[str, list[Bundle]]] = {}
         self._rules: dict[str, tuple[str, Rules | None]] = {}
 
@@ -65,8 +66,13 @@ class WatchlistLoader:
         markets = load_market_infos(connection, sorted({key for group in groups for key in group.market_keys}))
         self._forget({group.group_id for group in groups}, markets)
         watchlist = Watchlist()
-        for group in groups:
+        # The same legs are watched once, in the smallest group that says what they pay together.
+        leg_sets: set[str] = set()
+        for group in sorted(groups, key=lambda group: (len(group.markets), group.group_id)):
             for watched in self._watch(group, markets):
+                if watched.bundle.leg_set in leg_sets:
+                    continue
+                leg_sets.add(watched.bundle.leg_set)
                 watchlist.watched[watched.key] = watched
                 for market, _ in watched.bundle.legs:
                     watchlist.by_market.setdefault(market, []).append(watched.key)
@@ -91,7 +97,8 @@ class WatchlistLoader:
                 continue
             ends = cash_back_at(legs) if legs[0].close_time else None
             key = (group.group_id, bundle.leg_set)
-            result.append(WatchedBundle(group.group_id, bundle, rules, is_tradable and len(legs) == 2, ends, key))
+            may_trade = is_tradable and len(legs) <= self._max_legs
+            result.append(WatchedBundle(group.group_id, bundle, rules, may_trade, ends, key))
         return result
 
     def _bundles_of(self, group: MarketGroup) -> list[Bundle]:
@@ -100,7 +107,7 @@ class WatchlistLoader:
         cached = self._bundles.get(group.group_id)
         if cached is None or cached[0] != text:
             try:
-                bundles = find_bundles(members, parse_outcomes(group.outcomes, set(members)))
+                bundles = find_bundles(members, parse_outcomes(group.outcomes, set(members)), self._max_legs)
             except InvalidSet as error:
                 get_logger().warning("a group cannot be watched", group_id=group.group_id, error=str(error))
                 bundles = []

@@ -15,6 +15,7 @@ from orchestration.execution.decide.execution_detail import execution_detail
 from orchestration.execution.decide.gate.facts import CashPot, GateFacts, GatePolicy
 from orchestration.execution.decide.gate.registry import Judgement, judge
 from orchestration.execution.decide.gate.reservation import HedgeReservation, reservation_of
+from orchestration.execution.decide.plan import cash_back_at
 from orchestration.execution.decide.risk_checks import Refusal
 from orchestration.execution.trading_context import TradingContext
 from streams.market.identity import Venue
@@ -36,7 +37,7 @@ from streams.storage.store.guards.locks import account_lock, hold_all
 from streams.storage.store.leases import Lease, holds_all
 from streams.storage.store.market_groups import has_changed_text, load_group, load_market_infos
 from streams.storage.store.orders import count_unknown_orders, count_unresolved_on
-from streams.storage.store.risk import current_limits, tied_up
+from streams.storage.store.risk import current_limits, tied_up, tied_up_beyond
 from streams.storage.store.signals import load_signal
 
 LOCK_WAIT_S = 0.2
@@ -115,12 +116,17 @@ def read_facts(connection: Connection, context: TradingContext, asked: Asked, no
     settings, mode, group = context.settings, context.mode, asked.group
     markets = asked.markets.values()
     age = now - asked.signal.updated_at
+    used = tied_up(connection, mode)
+    long_from = now + timedelta(days=float(settings.long_days))
+    back_at = cash_back_at(list(markets))
     is_watched = asked.signal.closed_at is None and age < timedelta(seconds=settings.lease_ttl_s)
     return GateFacts(
         now=now,
         policy=gate_policy(settings),
         limits=current_limits(connection, settings),
-        used=tied_up(connection, mode),
+        used=used,
+        long_e6=tied_up_beyond(connection, used, long_from),
+        is_long=back_at is None or back_at > long_from,
         day_result_e6=daily_result_e6(connection, mode, now, besides=asked.execution_id),
         switch=switch_on(
             connection, mode, {market.venue for market in markets}, switch_in_force(connection, settings.home_dir)
@@ -200,6 +206,7 @@ def gate_policy(settings: Settings) -> GatePolicy:
         provisional_cap_e6=int(settings.provisional_cap_usd * CASH_SCALE),
         closing_margin_s=settings.closing_margin_s,
         cash_max_age_s=Decimal(str(settings.cash_max_age_s)),
+        long_capital_e6=int(settings.long_capital_usd * CASH_SCALE),
     )
 
 

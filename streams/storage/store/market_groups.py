@@ -151,7 +151,7 @@ def load_market_infos(connection: Connection, keys: Sequence[str]) -> dict[str, 
         connection,
         _market_info,
         """SELECT v.venue, v.market_id, v.terms, s.status, v.close_time, v.expected_settle_time, s.settlement_e4,
-               v.event_id, v.text_hash
+               v.event_id, v.text_hash, v.category
            FROM raw.market_state AS s JOIN raw.market_versions AS v USING (version_id)
            WHERE (s.venue || ':' || s.market_id) = ANY(%s)""",
         (list(keys),),

@@ -220,3 +220,13 @@ def tied_up(connection: Connection, mode: str) -> TiedUp:
         by_group[row["group_id"]] += row["group_e6"]
     provisional = sum(row["unconfirmed_e6"] for row in rows)
     return TiedUp(dict(by_market), dict(by_group), dict(by_event), dict(by_venue), by_group.total(), provisional)
+
+
+def tied_up_beyond(connection: Connection, used: TiedUp, until: datetime) -> int:
+    """Return what is tied up in groups whose cash comes back after a moment, or nobody knows when."""
+    quick = connection.execute(
+        "SELECT group_id FROM trading.groups WHERE group_id = ANY(%s) AND resolves_at <= %s",
+        (list(used.by_group_e6), until),
+    ).fetchall()
+    ids = {row["group_id"] for row in quick}
+    return sum(cash for group_id, cash in used.by_group_e6.items() if group_id not in ids)

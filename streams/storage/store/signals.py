@@ -196,7 +196,7 @@ def load_signal(connection: Connection, signal_id: int) -> Signal | None:
 def load_actionable(
     connection: Connection, retry_after_s: float, max_attempts: int, limit: int, least_age_s: float = 0.0
 ) -> list[ActionableSignal]:
-    """Return open, tradable signals worth trading, the most profitable first.
+    """Return open, tradable signals worth trading, first what locks most per dollar and day, for at least one day.
 
     Not: signals with an execution that bought something (unwound or not), is under way or was flattened by a person,
     with `max_attempts` executions, or that were tried or refused less than `retry_after_s` ago, or opened less than
@@ -216,7 +216,9 @@ def load_actionable(
              AND (SELECT count(*) FROM trading.executions AS e WHERE e.signal_id = s.signal_id) < %(attempts)s
              AND NOT EXISTS (SELECT 1 FROM trading.refusals AS r WHERE r.signal_id = s.signal_id
                  AND r.refused_at > %(now)s - make_interval(secs => %(retry)s))
-           ORDER BY s.profit_e6 DESC, s.signal_id LIMIT %(limit)s""",
+           ORDER BY s.annualised_return IS NULL,
+               least(s.profit_e6::numeric / nullif(s.cost_e6 + s.fee_e6, 0), s.annualised_return / 365) DESC NULLS LAST,
+               s.profit_e6 DESC, s.signal_id LIMIT %(limit)s""",
         {
             "retry": retry_after_s,
             "attempts": max_attempts,
@@ -320,15 +322,19 @@ def refuse_untradable(connection: Connection, environment: str) -> int:
     cursor = connection.execute(
         """INSERT INTO trading.refusals (signal_id, refused_at, reason, detail, environment)
            SELECT o.signal_id, %(now)s,
-               CASE WHEN g.kind <> 'pair' AND s.is_tradable IS NOT TRUE THEN %(no)s
+               CASE WHEN (g.kind <> 'pair' AND s.is_tradable IS NOT TRUE) OR l.legs > 2 THEN %(no)s
                     WHEN coalesce(p.state, s.state) = 'lapsed' THEN %(lapsed)s ELSE %(pair)s END,
-               coalesce(nullif(g.reason, ''), p.state, s.state, g.kind), %(environment)s
+               CASE WHEN coalesce(p.state, s.state) = 'approved' AND l.legs > 2 THEN 'more legs than are traded'
+                    ELSE coalesce(nullif(g.reason, ''), p.state, s.state, g.kind) END, %(environment)s
            FROM trading.signals AS o JOIN trading.groups AS g USING (group_id)
            LEFT JOIN trading.pair_states AS p ON g.kind = 'pair'
                AND g.markets @> jsonb_build_array(
                    jsonb_build_object('venue', 'kalshi', 'market_id', p.kalshi_market_id),
                    jsonb_build_object('venue', 'polymarket', 'market_id', p.polymarket_market_id))
            LEFT JOIN trading.group_states AS s ON g.kind <> 'pair' AND s.kind <> 'pair' AND s.group_id = g.group_id
+           CROSS JOIN LATERAL (
+               SELECT count(*) AS legs FROM trading.signal_legs AS x WHERE x.signal_id = o.signal_id
+           ) AS l
            WHERE o.closed_at IS NULL AND NOT o.is_tradable
              AND NOT EXISTS (SELECT 1 FROM trading.refusals AS r WHERE r.signal_id = o.signal_id)""",
         {

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from orchestration.execution.decide.flatten import Bound, flatten_step, floor_of
@@ -164,6 +164,12 @@ def settings_of(values: Plain) -> Settings:
         "limit_total_usd": "2000",
         "limit_daily_loss_usd": "100",
         "trade_loss_cap_usd": "10",
+        "last_contract_edge_usd": "0",
+        "leg_gap_cost_usd": "0",
+        "stress_void_probability": "0",
+        "stress_differ_probability": "0",
+        "stress_tie_probability": "0",
+        "min_annualised_return": "0",
         "trading_mode": "live",
         "execution_max_s": 120.0,
         "execution_cooldown_s": 0,
@@ -176,7 +182,7 @@ def settings_of(values: Plain) -> Settings:
 def plan(case: Plain) -> Plain:
     """Return the plan for a signal on given books, or why there is none."""
     markets = {
-        key: MarketInfo(Venue(venue), market, MarketTerms(**terms), "open", None, None, None)
+        key: MarketInfo(Venue(venue), market, MarketTerms(**terms), "open", NOW + timedelta(hours=1), None, None)
         for key, (venue, market, terms) in case["markets"].items()
     }
     legs = tuple(SignalLeg(Venue(leg["venue"]), leg["market_id"], leg["outcome"], 0, 0) for leg in case["legs"])
@@ -198,7 +204,7 @@ def plan(case: Plain) -> Plain:
     tied = TiedUp(by_market, used["by_group_e6"], {}, {}, used["total_e6"], used["provisional_e6"])
     cash = {Venue(venue): dict(pots) for venue, pots in case["cash_e6"].items()}
     policy = TradingContext(settings_of(case["settings"]), "live", {}).policy
-    decision = decide(found, books, Headroom(limits_of(case["limits"]), tied, cash, policy))
+    decision = decide(found, books, Headroom(limits_of(case["limits"]), tied, cash, policy, NOW))
     if isinstance(decision, Refusal):
         return answer(decision)
     decided = _edge(decision.edge)

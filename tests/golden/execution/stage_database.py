@@ -85,6 +85,7 @@ _OWN_NUMBERS = ("decision_id", "event_id", "refusal_id", "fill_id", "entry_id", 
 """Numbers that nothing refers to: an insert that wrote nothing may take one, so they are counted anew."""
 _VARY = {
     "closes_at": "<time>",
+    "worth": "<worth>",
     "exposure_e6_s": "<exposure>",
     "exposed": "<exposure>",
     "holder": "<holder>",

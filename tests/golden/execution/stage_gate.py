@@ -39,6 +39,7 @@ def gate_facts(facts: Plain) -> GateFacts:
             provisional_cap_e6=facts["provisional_cap_e6"],
             closing_margin_s=facts["closing_margin_s"],
             cash_max_age_s=Decimal(facts["cash_max_age_s"]),
+            long_capital_e6=1_000_000_000,
         ),
         limits=None if limits is None else limits_of({**limits, "daily_loss_e6": facts["daily_loss_limit_e6"]}),
         used=None
@@ -51,6 +52,8 @@ def gate_facts(facts: Plain) -> GateFacts:
             used["total"],
             facts["provisional_e6"],
         ),
+        long_e6=0,
+        is_long=False,
         events={"kalshi:K": "E", "polymarket:P": "F"},
         released_edge_usd=None if facts["released_edge_usd"] is None else Decimal(facts["released_edge_usd"]),
         edge_usd=None if facts["edge_usd"] is None else Decimal(facts["edge_usd"]),

@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from orchestration.matching.groups import Group, Member, ladder_groups
+from orchestration.matching.groups import Group, MatchedPair, Member, ladder_groups, linked_groups, market_key
 from orchestration.matching.normalise import extract
+from orchestration.opportunities.bundles import find_bundles
+from orchestration.opportunities.outcomes import parse_outcomes
 from streams.market.identity import Venue
 from streams.market.listing import Listing
 
@@ -100,3 +102,30 @@ def test_ladders_of_one_event_that_differ_in_their_rules_have_names_of_their_own
 def test_a_rung_that_comes_or_goes_leaves_the_name() -> None:
     [two], [three] = ladder_groups([gas("3.00"), gas("3.20")]), ladder_groups([gas("3.00"), gas("3.20"), gas("3.40")])
     assert two.group_id == three.group_id
+
+
+def test_a_ladder_whose_steps_trade_on_both_venues_is_linked_with_those_of_the_other() -> None:
+    rungs = (("kalshi", "K3"), ("kalshi", "K4"), ("kalshi", "K5"))
+    keys = [market_key(*rung) for rung in rungs]
+    group = Group("ladder:x", "ladder", "Gas", rungs, tuple(tuple(keys[:count]) for count in range(4)), True)
+    pairs = [MatchedPair("p1", "", "K4", "0x4", "aligned"), MatchedPair("p2", "", "K5", "0x5", "inverted")]
+    (linked,) = linked_groups([group], [*pairs, MatchedPair("p3", "", "OTHER", "0x9", "aligned")], [])
+    assert (linked.group_id, linked.kind, linked.is_tradable) == ("linked:ladder:x", "ladder", True)
+    assert linked.markets == (*rungs, ("polymarket", "0x4"), ("polymarket", "0x5"))
+    assert linked.outcomes == (
+        ("polymarket:0x5",),
+        ("kalshi:K3", "polymarket:0x5"),
+        ("kalshi:K3", "kalshi:K4", "polymarket:0x4", "polymarket:0x5"),
+        ("kalshi:K3", "kalshi:K4", "kalshi:K5", "polymarket:0x4"),
+    )
+    found = {bundle.leg_set for bundle in find_bundles([market_key(*ref) for ref in linked.markets],
+             parse_outcomes(linked.outcomes, {market_key(*ref) for ref in linked.markets}))}  # fmt: skip
+    assert "kalshi:K3:yes+polymarket:0x4:no" in found
+    assert linked_groups([group], [], []) == []
+
+
+def test_one_market_that_pairs_with_two_steps_links_nothing() -> None:
+    rungs = (("kalshi", "K3"), ("kalshi", "K4"))
+    group = Group("ladder:x", "ladder", "Gas", rungs, ((), ("kalshi:K3",), ("kalshi:K3", "kalshi:K4")), True)
+    pairs = [MatchedPair("p1", "", "K3", "0x4", "aligned"), MatchedPair("p2", "", "K4", "0x4", "aligned")]
+    assert linked_groups([group], pairs, []) == []

@@ -23,6 +23,7 @@ class GatePolicy:
     Attributes:
         provisional_cap_e6: Most cash in fills that are not confirmed.
         cash_max_age_s: Oldest reading of an account's cash that is believed.
+        long_capital_e6: Most that may be tied up for long.
     """
 
     is_trading_on: bool
@@ -30,6 +31,7 @@ class GatePolicy:
     provisional_cap_e6: int
     closing_margin_s: int
     cash_max_age_s: Decimal
+    long_capital_e6: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class GateFacts:
         orders_last_minute: Orders written within a minute, and `hedges_last_minute` hedges held back.
         edge_usd: The hedge's net edge per contract at its best level.
         released_edge_usd: Up to which edge a person lets this signal be taken; None if nobody has looked.
+        long_e6: What is tied up for long, and `is_long` whether this hedge's capital would be.
         events: The event of each market by "venue:market_id".
         hedge: What is to be held back; None while nothing is decided yet, before books are read.
         pots: By venue.
@@ -96,6 +99,8 @@ class GateFacts:
     hedges_last_minute: int | None
     edge_usd: Decimal | None = None
     released_edge_usd: Decimal | None = None
+    long_e6: int | None = None
+    is_long: bool | None = None
     events: Mapping[str, str] = field(default_factory=dict)
     group_id: str = ""
     hedge: HedgeReservation | None = None

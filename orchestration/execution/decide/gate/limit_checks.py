@@ -92,6 +92,17 @@ def _total(facts: GateFacts) -> Finding:
     return at_most(usd(used.total_e6 + hedge.total_e6), usd(limits.total_e6), RefusalReason.LIMIT_TOTAL)
 
 
+def _long(facts: GateFacts) -> Finding:
+    known = _known(facts)
+    limit = usd(facts.policy.long_capital_e6)
+    if known is None or facts.is_long is None or facts.long_e6 is None:
+        return at_most(None, limit, RefusalReason.LIMIT_LONG, "what is tied up for long could not be read")
+    if not facts.is_long:
+        return NOT_APPLICABLE
+    hedge, _, _ = known
+    return at_most(usd(facts.long_e6 + hedge.total_e6), limit, RefusalReason.LIMIT_LONG)
+
+
 def _cash_age(facts: GateFacts) -> Finding:
     """Compare the age of the oldest reading of an account that pays with the longest that is believed."""
     limit = facts.policy.cash_max_age_s
@@ -145,6 +156,14 @@ LIMIT_CHECKS = (
     Check("event", "what is tied up in the event that has most, with this hedge", "event_usd", "USD", _event, True),
     Check("venue", "what is tied up on the account that has most, with this hedge", "venue_usd", "USD", _venue, True),
     Check("total", "what is tied up in everything, with this hedge", "total_usd", "USD", _total, True),
+    Check(
+        "long_capital",
+        "what is tied up for long, with this hedge, where it is one of those",
+        "CROSSBOOK_LONG_CAPITAL_USD",
+        "USD",
+        _long,
+        True,
+    ),
     Check("edge", "the net edge of one contract at the best level", "edge_usd", "USD", _edge, True),
     Check("cash_age", "the oldest reading of an account's cash", "CROSSBOOK_CASH_MAX_AGE_S", "s", _cash_age, True),
     Check(

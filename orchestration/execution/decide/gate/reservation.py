@@ -9,11 +9,11 @@ from orchestration.execution.decide.hedge_plan import Plan
 from streams.market.fees import FeeSchedule, fee_bound_e6, spend_fee_bound_e6
 from streams.market.identity import Venue, market_key
 from streams.market.trading import Target
-from streams.market.units import PRICE_ONE_E4
+from streams.market.units import PRICE_ONE_E4, SIZE_SCALE
 from streams.market.venue_traits import TRAITS
 
-MOST_FILLS = 50
-"""Pieces into which an order may be filled, as the bounds of fees reckon."""
+_FEWEST_PIECES = 50
+"""Pieces that the bounds of fees reckon with for an order of fewer contracts."""
 _HALF_E4 = PRICE_ONE_E4 // 2
 LOSS_PROFITS = 3
 """A hedge may lose this many times what it was to earn, if the cap is not less."""
@@ -68,9 +68,14 @@ def loss_bound_e6(planned_profit_e6: int, cap_e6: int) -> int:
     return max(0, min(LOSS_PROFITS * planned_profit_e6, cap_e6))
 
 
+def pieces_of(size_e6: int) -> int:
+    """Return the pieces in which an order may be filled, as the bounds of fees reckon: of one contract or less."""
+    return max(_FEWEST_PIECES, -(-size_e6 // SIZE_SCALE))
+
+
 def unwind_fee_e6(legs: Sequence[tuple[int, FeeSchedule]]) -> int:
     """Return the bound of the fees of selling one leg, whichever is the dearest; each is (contracts, fee schedule)."""
-    bounds = (fee_bound_e6(_HALF_E4, size, schedule, fills=MOST_FILLS) for size, schedule in legs if size)
+    bounds = (fee_bound_e6(_HALF_E4, size, schedule, fills=pieces_of(size)) for size, schedule in legs if size)
     return max(bounds, default=0)
 
 
@@ -92,7 +97,8 @@ def reservation_of(plan: Plan, targets: Mapping[str, Target]) -> HedgeReservatio
         if TRAITS[leg.venue].buys_spend_dollars:
             fee = spend_fee_bound_e6(leg.cost_e6, target.schedule)
         else:
-            fee = fee_bound_e6(min(leg.limit_price_e4, _HALF_E4), plan.size_e6, target.schedule, fills=MOST_FILLS)
+            price, pieces = min(leg.limit_price_e4, _HALF_E4), pieces_of(plan.size_e6)
+            fee = fee_bound_e6(price, plan.size_e6, target.schedule, fills=pieces)
         shard = target.terms.exchange_index if TRAITS[leg.venue].exchange_shards else None
         legs.append(ReservedLeg(leg.leg_no, leg.venue, shard, leg.market_id, plan.size_e6, leg.cost_e6 + fee))
     fees = unwind_fee_e6([(plan.size_e6, targets[leg.market_key].schedule) for leg in plan.legs])

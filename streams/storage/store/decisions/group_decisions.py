@@ -25,7 +25,9 @@ _STATES = """SELECT group_id, kind, title, state, market_hashes, terms, environm
 _APPROVE = """
 INSERT INTO trading.group_decisions (group_id, kind, decision, decided_by, reason, market_hashes, terms, environment,
     decided_at)
-SELECT group_id, kind, 'approve', 'sandbox', 'its steps were read and agree', market_hashes, terms, environment,
+SELECT group_id, kind, 'approve', 'sandbox',
+    CASE kind WHEN 'ladder' THEN 'its steps were read and agree' ELSE 'its venue lets one at most resolve yes' END,
+    market_hashes, terms, environment,
     %(at)s
 FROM trading.group_states
 WHERE kind <> 'pair' AND is_tradable AND environment = 'sandbox'

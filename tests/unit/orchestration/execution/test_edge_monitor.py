@@ -51,15 +51,36 @@ def test_a_market_whose_fees_are_unknown_costs_its_own_bundles(
     markets = {m.key: m for m in (market("A"), market("B"), market("C", **fees), market("D"), market("E"))}
     monkeypatch.setattr(watchlist_module, "load_groups", lambda _connection: groups)
     monkeypatch.setattr(watchlist_module, "load_market_infos", lambda _connection, _keys: markets)
-    loader = WatchlistLoader(needs_approval=True)
+    loader = WatchlistLoader(needs_approval=True, max_legs=2)
     for _ in range(2):
         watched = loader.load(None).watched  # type: ignore[arg-type]
         assert sorted(watched) == [("good", "kalshi:A:yes+kalshi:B:no"), ("odd", "kalshi:D:yes+kalshi:E:no")]
 
 
+def test_the_same_legs_are_watched_once_in_the_smallest_group_and_sets_are_traded_up_to_so_many_legs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = ("A", "B", "C")
+    refs = tuple(MarketRef(Venue.KALSHI, name) for name in names)
+    event = MarketGroup("e", "event", refs, [*([ref.key] for ref in refs), []], True, None, "approved")
+    pair = MarketGroup("z", "event", refs[:2], [[refs[0].key], [refs[1].key], []], True, None, None)
+    monkeypatch.setattr(watchlist_module, "load_groups", lambda _connection: [event, pair])
+    markets = {m.key: m for m in map(market, names)}
+    monkeypatch.setattr(watchlist_module, "load_market_infos", lambda _connection, _keys: markets)
+    for max_legs in (2, 3):
+        loader = WatchlistLoader(needs_approval=True, max_legs=max_legs)
+        watched = loader.load(None).watched  # type: ignore[arg-type]
+        assert {key: bundle.is_tradable for key, bundle in watched.items()} == {
+            ("z", "kalshi:A:no+kalshi:B:no"): False,
+            ("e", "kalshi:A:no+kalshi:C:no"): True,
+            ("e", "kalshi:B:no+kalshi:C:no"): True,
+            ("e", "kalshi:A:no+kalshi:B:no+kalshi:C:no"): max_legs == 3,
+        }
+
+
 def test_groups_that_have_ended_leave_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     """A market each minute for a day: what was kept of a ladder goes when it ends."""
-    loader = WatchlistLoader(needs_approval=True)
+    loader = WatchlistLoader(needs_approval=True, max_legs=2)
     names: list[str] = []
     monkeypatch.setattr(watchlist_module, "load_groups", lambda _connection: [ladder(f"g{names[0]}", *names)])
     monkeypatch.setattr(

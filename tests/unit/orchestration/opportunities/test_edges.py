@@ -80,3 +80,26 @@ def test_bundles_of_pairs_ladders_and_events_are_found_from_their_outcomes() -> 
     assert {bundle.leg_set for bundle in ladder} == {"hi:no+lo:yes"}
     event = find_bundles(["a", "b", "c"], parse_outcomes([["a"], ["b"], ["c"], []], {"a", "b", "c"}))
     assert ("a:no+b:no+c:no", 20_000) in {(bundle.leg_set, bundle.payoff_e4) for bundle in event}
+
+
+def test_sets_of_up_to_so_many_legs_are_found_where_each_leg_adds_to_what_they_pay() -> None:
+    """Four exclusive markets: any two NO pay one dollar, any three of them two; YES adds nothing for certain."""
+    four = ["a", "b", "c", "d"]
+    cases = parse_outcomes([*([market] for market in four), []], set(four))
+    by_legs = {count: [b for b in find_bundles(four, cases, 3) if len(b.legs) == count] for count in (2, 3, 4)}
+    assert {bundle.leg_set for bundle in by_legs[3]} == {
+        "a:no+b:no+c:no", "a:no+b:no+d:no", "a:no+c:no+d:no", "b:no+c:no+d:no"
+    }  # fmt: skip
+    assert {bundle.payoff_e4 for bundle in by_legs[3]} == {20_000}
+    assert [bundle.leg_set for bundle in by_legs[4]] == ["a:no+b:no+c:no+d:no"]
+    assert not [bundle for bundle in find_bundles(four, cases) if len(bundle.legs) == 3]
+    ladder = parse_outcomes([[], ["lo"], ["lo", "mid"], ["lo", "mid", "hi"]], {"lo", "mid", "hi"})
+    assert {len(bundle.legs) for bundle in find_bundles(["lo", "mid", "hi"], ladder, 3)} == {2}
+
+
+def test_three_exclusive_markets_on_two_venues_lock_with_the_cheapest_of_each() -> None:
+    keys = ["kalshi:A", "kalshi:B", "kalshi:C", "polymarket:b"]
+    cases = parse_outcomes([["kalshi:A"], ["kalshi:B", "polymarket:b"], ["kalshi:C"], []], set(keys))
+    found = {bundle.leg_set: bundle.payoff_e4 for bundle in find_bundles(keys, cases, 3)}
+    assert found["kalshi:A:no+kalshi:C:no+polymarket:b:no"] == 20_000
+    assert "kalshi:A:no+kalshi:B:no+polymarket:b:no" not in found

@@ -40,20 +40,30 @@ Leg = tuple[list[tuple[int, int]], FeeSchedule, int, int]
 
 
 def plain_take(leg: Leg, size: int) -> Taken | None:
-    left, cost, fee, limit, pieces = size, 0, 0, 0, 0
-    nearest = 10_000
+    left, cost, fee, limit = size, 0, 0, 0
+    prices: list[int] = []
     for price, offered in leg[0]:
         if left <= 0:
             break
         part = min(left, offered)
         cost += cash_e6_of(price, part, paying=True)
         fee += taker_fee_e6(price, part, leg[1])
-        nearest = price if abs(price - 5_000) < abs(nearest - 5_000) else nearest
-        limit, left, pieces = price, left - part, pieces + 1
+        prices.append(price)
+        limit, left = price, left - part
     if left > 0:
         return None
-    highest = taker_fee_e6(nearest, size, leg[1])
-    return Taken(size, cost, fee, max(fee, highest) + (100 * pieces if highest else 0), limit)
+    return Taken(size, cost, fee, max(fee, plain_bound(prices, size, leg[1])) if prices else fee, limit)
+
+
+def plain_bound(prices: list[int], size: int, schedule: FeeSchedule) -> int:
+    pieces = math.ceil(Fraction(size, 10**6)) + len(prices)
+    nearest = min(prices, key=lambda price: abs(price - 5_000))
+    if isinstance(schedule, PolymarketFeeSchedule):
+        return taker_fee_e6(nearest, size, schedule) + 10 * pieces if schedule.rate_e6 else 0
+    rate = Fraction(schedule.rate_e4(is_taker=True) * schedule.multiplier_e6, 10**10)
+    model = [rate * Fraction(price * (10_000 - price), 10**8) * 10**6 for price in prices]
+    kept = len(prices) + 1 if math.ceil(min(model)) >= schedule.step_e6 else pieces
+    return math.ceil(max(model) * size / 10**6) + pieces + schedule.step_e6 * kept
 
 
 def earns_unrounded(prices: Sequence[int], found: Sequence[Leg], payoff: int, threshold: int) -> bool:

@@ -21,6 +21,7 @@ from streams.market.fees import (
     from_json,
     kalshi_readings,
     maker_fee_e6,
+    piecewise_fee_bound_e6,
     spend_fee_bound_e6,
     taker_fee_e6,
 )
@@ -263,6 +264,25 @@ def test_kalshi_fees_are_never_negative_and_cash_stays_on_the_grid(
         assert got.cash_change_e6 == (-principal if is_buy else principal) - got.fee_e6
         total += got.fee_e6
     assert total <= fee_bound_e6(price, sum(parts), schedule, fills=len(parts), is_taker=is_taker)
+
+
+@given(st.lists(prices, min_size=1, max_size=4), st.lists(st.integers(1, 90), min_size=1, max_size=9), kalshi_schedules)
+def test_kalshi_fees_in_pieces_of_a_contract_or_more_stay_below_their_bound(
+    levels: list[int], parts: list[int], schedule: KalshiFeeSchedule
+) -> None:
+    fees = KalshiOrderFees(schedule)
+    fills = [(levels[number % len(levels)], part * 1_000_000) for number, part in enumerate(parts)]
+    total = sum(fees.fill(price, part, is_taker=True).fee_e6 for price, part in fills)
+    size = sum(part for _, part in fills)
+    assert total <= piecewise_fee_bound_e6(levels, size, schedule, splits=len(levels))
+
+
+def test_a_broker_account_may_keep_a_cent_on_each_cheap_contract_and_a_direct_one_does_not() -> None:
+    """50 contracts at 0.05: 0.16625 of model fee; pieces of 0.3325 cents stay below a broker's whole cents."""
+    direct, fcm = KalshiFeeSchedule(), KalshiFeeSchedule(account="fcm")
+    assert piecewise_fee_bound_e6([500], 50_000_000, direct, splits=1) == 166_250 + 51 + 2 * 100
+    assert piecewise_fee_bound_e6([500], 50_000_000, fcm, splits=1) == 166_250 + 51 + 51 * 10_000
+    assert piecewise_fee_bound_e6([5_000], 50_000_000, fcm, splits=1) == 875_000 + 51 + 2 * 10_000
 
 
 @given(prices, sizes, st.integers(0, 100_000), st.integers(1, 3), st.sampled_from(["floor", "half_up", "ceil"]))
