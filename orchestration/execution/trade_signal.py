@@ -44,6 +44,7 @@ from streams.market.units import SIZE_SCALE
 from streams.storage.database import ROW_REFUSED, Connection
 from streams.storage.store import executions
 from streams.storage.store.gate.plan_decisions import NewPlanDecision, write_plan_decision
+from streams.storage.store.hedges.held import held_by_hedges
 from streams.storage.store.hedges.leg_gaps import measured_leg_gaps
 from streams.storage.store.leases import Lease, acquire, process_holder, release
 from streams.storage.store.market_groups import load_group, load_market_infos
@@ -222,7 +223,8 @@ class SignalTrader:
         long_from = read_at + timedelta(days=float(self._settings.long_days))
         long_e6 = tied_up_beyond(self._connection, used, long_from)
         gap = self._leg_gap(targets, read_at)
-        headroom = Headroom(limits, used, cash, self._context.policy, read_at, long_e6, gap)
+        held = held_by_hedges(self._connection, self._context.mode, request.group_id)
+        headroom = Headroom(limits, used, cash, self._context.policy, read_at, long_e6, gap, held)
         return PlanInputs(request, books, headroom, asked_at, read_at)
 
     def _leg_gap(self, targets: Sequence[Target], now: datetime) -> Decimal:

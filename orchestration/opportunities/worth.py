@@ -17,6 +17,7 @@ from orchestration.opportunities.edges import Edge
 from orchestration.opportunities.outcomes import OutcomeCase, normal_cases
 from orchestration.opportunities.returns import annualised_return, days_between
 from streams.market.documents import JsonDocument
+from streams.market.identity import Outcome
 from streams.market.units import PRICE_ONE_E4, PRICE_SCALE, SIZE_SCALE
 
 _HALF_E4 = PRICE_ONE_E4 // 2
@@ -76,7 +77,7 @@ class Worth:
         fee_tail_e6: How much more the fees may be in pieces of one contract.
         leg_gap_e6: Expected cost of the time between the legs.
         stress: What it loses in each stress outcome.
-        capital_e6: Cash that is tied up.
+        capital_e6: Cash that is tied up; 0 for an exit that frees more than it costs.
         days: Until the last cash is back, None where that is not known.
     """
 
@@ -150,8 +151,30 @@ def stress_cases(
     return tuple(found)
 
 
+def closing_e6(legs: Sequence[LegKey], held_e6: Mapping[LegKey, int]) -> int:
+    """Return how many contracts of a bundle would close what is held: every leg meets the other outcome of its market.
+
+    Such a bundle is an exit: what it buys and what is held pay a dollar in every outcome, so its profit is settled.
+
+    Args:
+        legs: What would be bought.
+        held_e6: Contracts of the group's hedges by (market, outcome).
+    """
+
+    def met(market: str, outcome: Outcome) -> int:
+        other: Outcome = "no" if outcome == "yes" else "yes"
+        return max(0, held_e6.get((market, other), 0) - held_e6.get((market, outcome), 0))
+
+    return min(met(market, outcome) for market, outcome in legs)
+
+
 def worth_of(
-    edge: Edge, stress: Sequence[StressCase], leg_gap_usd: Decimal, now: datetime, back: datetime | None
+    edge: Edge,
+    stress: Sequence[StressCase],
+    leg_gap_usd: Decimal,
+    now: datetime,
+    back: datetime | None,
+    released_e6: int = 0,
 ) -> Worth:
     """Return what a bundle is worth at the size of an edge.
 
@@ -161,6 +184,7 @@ def worth_of(
         leg_gap_usd: Expected cost of the time between the legs, dollars a contract.
         now: The moment.
         back: When the last cash is expected back; None where it is not known.
+        released_e6: Cash that comes back at once with its fills: that of an exit, where the venue pays couples early.
     """
     capital = edge.cost_e6 + edge.fee_e6
     contracts = Decimal(edge.size_e6) / SIZE_SCALE
@@ -172,7 +196,7 @@ def worth_of(
             StressLoss(case.name, case.probability, max(capital - case.payoff_e4 * edge.size_e6 // PRICE_SCALE, 0))
             for case in stress
         ),
-        capital_e6=capital,
+        capital_e6=max(capital - released_e6, 0),
         days=None if back is None else days_between(now, back),
     )
 

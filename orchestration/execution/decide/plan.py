@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -22,7 +22,7 @@ from orchestration.opportunities.edges import Edge, Offer
 from orchestration.opportunities.outcomes import InvalidSet, OutcomeCase, normal_cases, parse_outcomes
 from orchestration.opportunities.returns import days_between
 from orchestration.opportunities.sizing import Cap, Sized, size_bundle
-from orchestration.opportunities.worth import Worth, stress_cases, worth_of
+from orchestration.opportunities.worth import Worth, closing_e6, stress_cases, worth_of
 from streams.market.book import Book
 from streams.market.documents import JsonDocument
 from streams.market.events import BookSnapshot, Levels
@@ -105,6 +105,7 @@ class Headroom:
         now: When the books were read.
         long_e6: Capital that is tied up for long.
         leg_gap_usd: Expected cost of the time between the legs on these markets, dollars a contract.
+        held_e6: Contracts that the group's hedges hold, by (market key, outcome).
     """
 
     limits: LimitValues
@@ -114,6 +115,7 @@ class Headroom:
     now: datetime
     long_e6: int = 0
     leg_gap_usd: Decimal = Decimal(0)
+    held_e6: Mapping[LegKey, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +194,12 @@ def decide(request: TradeRequest, books: Mapping[str, BookSnapshot], headroom: H
     offers = [offer_of(request.targets[key], outcome, books[key]) for key, outcome in legs]
     payoff = guaranteed_payoff_e4(legs, request.cases)
     policy = headroom.policy
-    sized = _sized(request, legs, offers, payoff, headroom)
+    # A spread that has turned on a held hedge is an exit; what it cannot close is another hedge, at another time.
+    closing = closing_e6(legs, headroom.held_e6)
+    sized = _sized(request, legs, offers, payoff, headroom, closing)
+    if sized.edge is None and closing:
+        closing = 0
+        sized = _sized(request, legs, offers, payoff, headroom, closing)
     if sized.edge is None:
         reason = _CAP_REASONS.get(sized.binding, RefusalReason.ERROR)
         top = sum(offer.levels[0][0] for offer in offers if offer.levels)
@@ -203,26 +210,40 @@ def decide(request: TradeRequest, books: Mapping[str, BookSnapshot], headroom: H
         return Refusal(reason, "nothing is left of it")
     if sized.edge.profit_e6 < policy.min_profit_e6:
         return Refusal(RefusalReason.EDGE_GONE, f"locked profit would be ${cash_decimal(sized.edge.profit_e6)}")
-    stress = stress_cases(legs, request.cases, policy.worth.priors, request.categories)
-    worth = worth_of(sized.edge, stress, headroom.leg_gap_usd, headroom.now, request.cash_back_at)
+    worth = _worth(request, legs, sized.edge, headroom, closing)
     refusal = refuse_worth(worth, policy.worth)
     if refusal is not None:
         return refusal
     return Decision(_plan(request, legs, sized.edge, policy), sized.edge, sized.binding, worth)
 
 
+def _worth(request: TradeRequest, legs: Sequence[LegKey], edge: Edge, headroom: Headroom, closing: int) -> Worth:
+    """Return what an edge is worth; an exit depends on no outcome, and frees what its venues pay early."""
+    if not closing:
+        stress = stress_cases(legs, request.cases, headroom.policy.worth.priors, request.categories)
+        return worth_of(edge, stress, headroom.leg_gap_usd, headroom.now, request.cash_back_at)
+    early = sum(TRAITS[request.targets[key].venue].pays_matched_early for key, _ in legs)
+    return worth_of(edge, (), headroom.leg_gap_usd, headroom.now, request.cash_back_at, early * edge.size_e6)
+
+
 def _sized(
-    request: TradeRequest, legs: Sequence[LegKey], offers: Sequence[Offer], payoff: int, headroom: Headroom
+    request: TradeRequest,
+    legs: Sequence[LegKey],
+    offers: Sequence[Offer],
+    payoff: int,
+    headroom: Headroom,
+    closing: int,
 ) -> Sized:
-    """Return the largest size whose whole reservation is within every cap."""
-    caps, policy = _caps(request, legs, headroom), headroom.policy
+    """Return the largest size whose whole reservation is within every cap; of an exit at most what it closes."""
+    caps, policy = _caps(request, legs, headroom, is_exit=closing > 0), headroom.policy
+    most = headroom.limits.order_contracts_e6
     narrowed = list(caps)
     while True:
         sized = size_bundle(
             offers,
             payoff,
             threshold_e4=int(policy.exit_edge_usd * PRICE_SCALE),
-            max_contracts_e6=headroom.limits.order_contracts_e6,
+            max_contracts_e6=min(most, closing) if closing else most,
             caps=narrowed,
         )
         if sized.edge is None:
@@ -256,7 +277,7 @@ def _eagerness(target: Target, snapshot: BookSnapshot, outcome: Outcome) -> tupl
     return (0 if TRAITS[target.venue].buys_spend_dollars else 1, depth)
 
 
-def _caps(request: TradeRequest, legs: Sequence[LegKey], headroom: Headroom) -> list[Cap]:
+def _caps(request: TradeRequest, legs: Sequence[LegKey], headroom: Headroom, *, is_exit: bool) -> list[Cap]:
     every = tuple(range(len(legs)))
     limits, used, policy = headroom.limits, headroom.used, headroom.policy
     caps = [
@@ -265,7 +286,7 @@ def _caps(request: TradeRequest, legs: Sequence[LegKey], headroom: Headroom) -> 
         Cap("exposure_budget", policy.exposure_budget_e6, every[:-1]),
     ]
     back = request.cash_back_at
-    if is_long(None if back is None else days_between(headroom.now, back), policy.worth):
+    if not is_exit and is_long(None if back is None else days_between(headroom.now, back), policy.worth):
         caps.append(Cap("limit_long", policy.worth.long_e6 - headroom.long_e6, every))
     for index, (key, _) in enumerate(legs):
         target = request.targets[key]

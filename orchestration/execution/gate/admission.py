@@ -18,6 +18,7 @@ from orchestration.execution.decide.gate.reservation import HedgeReservation, re
 from orchestration.execution.decide.plan import cash_back_at
 from orchestration.execution.decide.risk_checks import Refusal
 from orchestration.execution.trading_context import TradingContext
+from orchestration.opportunities.worth import closing_e6
 from streams.market.identity import Venue
 from streams.market.trading import ExecutionRow, MarketGroup, MarketInfo, RefusalReason, Signal
 from streams.market.units import CASH_SCALE
@@ -34,6 +35,7 @@ from streams.storage.store.gate.readings import load_readings
 from streams.storage.store.gate.releases import released_edge
 from streams.storage.store.gate.reservations import NewReservation, held_back, spent_since, write_reservations
 from streams.storage.store.guards.locks import account_lock, hold_all
+from streams.storage.store.hedges.held import held_by_hedges
 from streams.storage.store.leases import Lease, holds_all
 from streams.storage.store.market_groups import has_changed_text, load_group, load_market_infos
 from streams.storage.store.orders import count_unknown_orders, count_unresolved_on
@@ -126,7 +128,7 @@ def read_facts(connection: Connection, context: TradingContext, asked: Asked, no
         limits=current_limits(connection, settings),
         used=used,
         long_e6=tied_up_beyond(connection, used, long_from),
-        is_long=back_at is None or back_at > long_from,
+        is_long=(back_at is None or back_at > long_from) and not _is_exit(connection, mode, asked),
         day_result_e6=daily_result_e6(connection, mode, now, besides=asked.execution_id),
         switch=switch_on(
             connection, mode, {market.venue for market in markets}, switch_in_force(connection, settings.home_dir)
@@ -152,6 +154,13 @@ def read_facts(connection: Connection, context: TradingContext, asked: Asked, no
         hedge=asked.hedge,
         pots=load_pots(connection, mode),
     )
+
+
+def _is_exit(connection: Connection, mode: str, asked: Asked) -> bool:
+    """Whether a hedge closes what hedges of its group hold: it frees capital and ties up none for long."""
+    size = max((leg.contracts_e6 for leg in asked.hedge.legs), default=0) if asked.hedge else 0
+    legs = [(leg.market_key, leg.outcome) for leg in asked.signal.legs]
+    return 0 < size <= closing_e6(legs, held_by_hedges(connection, mode, asked.group.group_id))
 
 
 def load_pots(connection: Connection, mode: str) -> dict[Venue, list[CashPot]]:

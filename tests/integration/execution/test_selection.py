@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from psycopg.types.json import Jsonb
 
 from orchestration.execution.trade_signal import SignalTrader, TradeResult
+from orchestration.opportunities.bundles import LegKey
+from orchestration.opportunities.worth import closing_e6
 from streams.market.identity import Venue
 from streams.market.trading import ExecutionState, RefusalReason
 from streams.settings import Settings
 from streams.storage.database import Connection, connect
 from streams.storage.store.decisions.group_decisions import approve_groups_in_sandbox
+from streams.storage.store.hedges.held import held_by_hedges
 from streams.storage.store.hedges.leg_gaps import LegGapRow, measured_leg_gaps
 from tests.support.fake_venue import (
+    KALSHI_MARKET,
+    POLYMARKET_MARKET,
     fake_settings,
     make_context,
     markets_of,
@@ -117,3 +123,40 @@ async def test_a_set_of_three_legs_is_hedged_and_its_dearest_outcome_still_pays(
         assert row["contracts_e6"] == 20_000_000
         # 20 x (2 - 1.86) = 2.80, less three fees of 0.007 x 20 x 0.62 x 0.38
         assert 2_700_000 < row["expected_pnl_e6"] < 2_702_000
+
+
+async def test_a_spread_that_turns_on_a_held_hedge_is_an_exit_and_takes_no_capital_for_long(database: str) -> None:
+    with connect(database) as connection:
+        seed_group(connection, fees=("0.1", "0.01"))
+        context, venues = make_context(connection, {}, 1, fake_settings(long_capital_days=0))
+
+        def quote(*, kalshi_yes: int, kalshi_no: int, polymarket_yes: int, polymarket_no: int) -> None:
+            for venue, market, yes, no in (
+                (Venue.KALSHI, KALSHI_MARKET, kalshi_yes, kalshi_no),
+                (Venue.POLYMARKET, POLYMARKET_MARKET, polymarket_yes, polymarket_no),
+            ):
+                venues[venue].asks[market, "yes"] = [[yes, 100_000_000]]
+                venues[venue].asks[market, "no"] = [[no, 100_000_000]]
+
+        trader = SignalTrader(connection, context, "run")
+        quote(kalshi_yes=4_000, kalshi_no=6_200, polymarket_yes=5_200, polymarket_no=5_000)
+        first = await trader.trade(seed_signal(connection, 1))
+        assert first.state is ExecutionState.HEDGED, first
+        # nothing more may be tied up for long from here on
+        full = replace(context, settings=fake_settings(long_capital_days=0, long_capital_usd="1"))
+        trader = SignalTrader(connection, full, "run")
+        again = await trader.trade(seed_signal(connection, 2))
+        assert again.refusal is not None
+        assert again.refusal.reason is RefusalReason.LIMIT_LONG
+        quote(kalshi_yes=6_200, kalshi_no=4_000, polymarket_yes=5_000, polymarket_no=5_200)
+        turned = await trader.trade(seed_signal(connection, 3, kalshi="no", polymarket="yes"))
+        assert turned.state is ExecutionState.HEDGED, turned
+        entry, leaving = rows(connection, "SELECT contracts_e6, detail FROM trading.executions ORDER BY execution_id")
+        assert 0 < leaving["contracts_e6"] <= entry["contracts_e6"]
+        assert (leaving["detail"]["worth"]["capital_e6"], leaving["detail"]["worth"]["stress"]) == (0, [])
+        checks = rows(connection, "SELECT checks FROM trading.gate_decisions ORDER BY decision_id DESC")[0]["checks"]
+        assert next(check for check in checks if check["check"] == "long_capital")["verdict"] == "not_applicable"
+        # what is closed cannot be closed again
+        held = held_by_hedges(connection, "live", "g1")
+        legs: list[LegKey] = [(f"kalshi:{KALSHI_MARKET}", "no"), (f"polymarket:{POLYMARKET_MARKET}", "yes")]
+        assert closing_e6(legs, held) == entry["contracts_e6"] - leaving["contracts_e6"]

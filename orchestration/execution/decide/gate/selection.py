@@ -35,6 +35,8 @@ def refuse_worth(worth: Worth, policy: WorthPolicy) -> Refusal | None:
     if worth.expected_e6 <= 0:
         said = f"${cash_decimal(worth.locked_e6)} locked, ${cash_decimal(worth.expected_e6)} expected"
         return Refusal(RefusalReason.NOT_WORTH, said)
+    if not worth.capital_e6:
+        return None
     if worth.days is None or worth.annualised is None:
         return Refusal(RefusalReason.TIED_TOO_LONG, "when its cash comes back is not known")
     if worth.days > policy.max_days:

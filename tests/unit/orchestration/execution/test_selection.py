@@ -55,6 +55,12 @@ def test_what_is_expected_to_bring_nothing_or_is_back_nobody_knows_when_is_refus
     assert reason(Worth(1_000_000, 0, 0, (), 50_000_000, None)) == "tied_too_long"
 
 
+def test_an_exit_that_ties_up_nothing_is_worth_it_whenever_the_rest_comes_back() -> None:
+    assert reason(Worth(1_000_000, 0, 0, (), 0, Decimal(331))) is None
+    assert reason(Worth(1_000_000, 0, 0, (), 0, None)) is None
+    assert reason(Worth(0, 0, 0, (), 0, None)) == "not_worth"
+
+
 def test_capital_counts_as_long_beyond_its_days_and_where_they_are_not_known() -> None:
     assert [is_long(days, POLICY) for days in (Decimal(2), Decimal("2.1"), None)] == [False, True, True]
 

@@ -10,7 +10,15 @@ import pytest
 from orchestration.opportunities.bundles import LegKey
 from orchestration.opportunities.edges import Edge, Taken
 from orchestration.opportunities.outcomes import OutcomeCase, parse_outcomes
-from orchestration.opportunities.worth import LegGaps, StressCase, StressPriors, Worth, stress_cases, worth_of
+from orchestration.opportunities.worth import (
+    LegGaps,
+    StressCase,
+    StressPriors,
+    Worth,
+    closing_e6,
+    stress_cases,
+    worth_of,
+)
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 PRIORS = StressPriors(Decimal("0.002"), Decimal("0.001"), Decimal("0.0005"), {"sports": Decimal(3)})
@@ -99,3 +107,17 @@ def test_what_the_legs_gap_costs_moves_from_its_prior_to_what_our_hedges_fell_sh
     assert gaps.cost_usd([(0, 0), (0, 0)]) == Decimal("0.002")
     assert gaps.cost_usd([(0, 0), (500_000_000, 5_000_000)]) == Decimal("0.006")
     assert gaps.cost_usd([(500_000_000, -5_000_000)]) == 0
+
+
+def test_a_bundle_closes_what_every_leg_of_it_meets() -> None:
+    """YES of one and NO of the other are held: the reverse closes the lesser of them, and nothing else does."""
+    held: dict[LegKey, int] = {(K, "yes"): 40, (K, "no"): 10, (P, "no"): 25}
+    assert closing_e6([(K, "no"), (P, "yes")], held) == 25
+    assert closing_e6([(K, "yes"), (P, "no")], held) == 0
+    assert closing_e6([(K, "no"), ("kalshi:K2", "no")], held) == 0
+
+
+def test_an_exit_that_frees_more_than_it_costs_ties_up_nothing() -> None:
+    bought = edge(100, "95", "1")
+    assert worth_of(bought, (), Decimal(0), NOW, None, 100_000_000).capital_e6 == 0
+    assert worth_of(bought, (), Decimal(0), NOW, None, 0).capital_e6 == 96_000_000
