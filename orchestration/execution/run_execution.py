@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
+import psycopg
+
 from orchestration.execution.decide.execution_detail import FlattenDetail, execution_detail
 from orchestration.execution.decide.exposure import Moment, alarm_e6_s
 from orchestration.execution.decide.flatten import Bound, end_of, flatten_step, floor_of, is_flattening
@@ -38,6 +40,7 @@ from orchestration.execution.decide.risk_checks import Refusal
 from orchestration.execution.follow_orders import OrderFollower
 from orchestration.execution.send_orders import OrderSender, deadline_of
 from orchestration.execution.trading_context import TradingContext
+from streams.alerting.distress import note_distress
 from streams.logs import get_logger
 from streams.market.documents import JsonDocument
 from streams.market.errors import StreamsError
@@ -46,7 +49,7 @@ from streams.market.identity import Venue, market_key
 from streams.market.trading import ExecutionRow, ExecutionState, OrderRow, Target
 from streams.market.units import CASH_SCALE, PRICE_SCALE
 from streams.market.venue_traits import TRAITS
-from streams.storage.database import Connection
+from streams.storage.database import Connection, read_clock
 from streams.storage.kill_files import switch_in_force
 from streams.storage.store import executions, orders
 from streams.storage.store.alerts import clear_alert, raise_alert
@@ -98,7 +101,7 @@ class ExecutionRun:
         self._follower = OrderFollower(connection, context, self._held)
         self._state = execution.state
         self._exposed = self._stored_exposure = detail.exposure
-        self._is_alarmed = False
+        self._is_alarmed = self._is_in_distress = False
         self._is_asked = flatten is not None
         """A person asked for it to be sold: no budget ends that."""
         self._started = self._read_from = time.monotonic()
@@ -129,26 +132,55 @@ class ExecutionRun:
         """
         if decided_at is not None:
             self._plan_until = deadline_of(decided_at, self._context.settings.decision_ttl_ms / 1000)
-        work = asyncio.create_task(self._until_end(decided_at))
+        limit = asyncio.timeout(None)
+        watch = asyncio.create_task(self._watch(limit))
         try:
-            while not work.done():
-                await asyncio.wait({work}, timeout=self._until_budget_s())
-                if not work.done() and self._is_used_up():
-                    # It ends by itself, on what it has read, unless it waits for a venue.
-                    await asyncio.wait({work}, timeout=_LAST_STEP_S)
-                    if not work.done():
-                        return await self._give_up(work)
-            return work.result()
+            async with limit:
+                return await self._until_end(decided_at)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            return self._give_up()
+        except (psycopg.OperationalError, psycopg.InterfaceError):
+            self._note_distress()
+            raise
         finally:
-            if not work.done():
-                work.cancel()
-                await asyncio.wait({work})
+            watch.cancel()
 
     async def _until_end(self, decided_at: datetime | None) -> Finish | Refusal:
         while True:
             end = await self._advance(decided_at)
             if end is not None:
                 return end
+
+    async def _watch(self, limit: asyncio.Timeout) -> None:
+        """See that the database answers while something is exposed, and that the budgets are kept.
+
+        Who waits for a venue asks neither. When the second budget is used up the step has a moment to end by itself, on
+        what it has read; then `limit` ends it.
+        """
+        while True:
+            await asyncio.sleep(self._until_budget_s())
+            try:
+                if self._exposed.level_e6 > 0:
+                    read_clock(self._connection)
+                if self._is_used_up():
+                    await asyncio.sleep(_LAST_STEP_S)
+                    limit.reschedule(asyncio.get_running_loop().time())
+                    return
+            except psycopg.Error:
+                self._note_distress()
+
+    def _note_distress(self) -> None:
+        """Let the supervisor tell that nothing can be done: without the database no order leaves."""
+        if self._exposed.level_e6 <= 0 or self._is_in_distress:
+            return
+        self._is_in_distress = True
+        message = (
+            f"The database does not answer while execution {self._id} stands exposed with"
+            f" {self._exposed.level_e6 / CASH_SCALE:.2f} USD. Nothing is sent until it is back."
+        )
+        note_distress(self._context.settings.home_dir, f"execution-{self._id}", message)
 
     def _until_budget_s(self) -> float:
         """Return how long nothing is to be told of exposure; what is exposed may change meanwhile."""
@@ -161,7 +193,6 @@ class ExecutionRun:
         """Tell a person when the first budget is used up; return whether the second one is."""
         total = self._exposed.until(self._context.moment())
         if total >= alarm_e6_s(self._plan) and not self._is_alarmed:
-            self._is_alarmed = True
             message = (
                 f"Execution {self._id} has been exposed for {total / CASH_SCALE:.2f} USD s, its first budget is"
                 f" {alarm_e6_s(self._plan) / CASH_SCALE:.2f}. It is mended on, and escalated at"
@@ -169,14 +200,11 @@ class ExecutionRun:
             )
             detail = {"execution_id": self._id, "exposure_e6_s": total, "exposure_e6": self._exposed.level_e6}
             raise_alert(self._connection, "exposed", "critical", f"exposed:{self._id}", message, detail)
+            self._is_alarmed = True
         return total >= self._plan.exposure_budget_e6_s and not self._is_asked
 
-    async def _give_up(self, work: asyncio.Task[Finish | Refusal]) -> Finish | Refusal:
+    def _give_up(self) -> Finish:
         """End an execution whose budget is used up in the middle of a step; what it has sent is followed later."""
-        work.cancel()
-        await asyncio.wait({work})
-        if not work.cancelled():
-            return work.result()
         self._read_at = self._context.moment()
         facts = order_facts(orders.load_orders(self._connection, self._id))
         finish = Finish(ExecutionState.ESCALATED, TOO_LONG)

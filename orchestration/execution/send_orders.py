@@ -32,6 +32,7 @@ from streams.market.errors import (
     OutcomeUnknown,
     RateLimited,
     StreamsError,
+    TooLate,
     TransientError,
     Unavailable,
 )
@@ -120,9 +121,19 @@ class OrderSender:
         if isinstance(written, Refusal):
             return written
         purpose = "open" if is_first else "complete"
-        check = LastCheck(self._connection, self._home, self._leases, purpose, deadline)
+        check = LastCheck(self._connection, self._home, self._leases_of(purpose), purpose, deadline)
         held = Fence(execution_id, new.epoch)
-        return await self._send(gateway, replace(prepared, last_check=check), held, written, new.expires_at)
+        return await self._send(
+            gateway, replace(prepared, last_check=check, deadline=deadline), held, written, new.expires_at
+        )
+
+    def _leases_of(self, purpose: str) -> Sequence[Lease]:
+        """Return what must be held for an order to leave: whoever opens for an armed run needs its account too.
+
+        What lowers exposure is finished by who began it, also while the next run is armed already.
+        """
+        account = self._context.account() if purpose == "open" else None
+        return self._leases if account is None else [*self._leases, account]
 
     def _is_reducing(self, execution_id: int, leg: PlanLeg) -> bool:
         """Whether a sale brings the account's own position towards zero, so that the venue may be held to that.
@@ -149,7 +160,7 @@ class OrderSender:
                         self._connection,
                         self._context,
                         new.execution_id,
-                        self._leases,
+                        self._leases_of("open"),
                         now,
                         is_within_life=is_within_life,
                     )
@@ -182,6 +193,9 @@ class OrderSender:
                 answer = await gateway.send(prepared)
             except HeldBack as error:
                 return self._held_back(held, order_id, error.refusal, was_sent=not first)
+            except TooLate as error:
+                refusal = Refusal(RefusalReason.STALE_BOOK, str(error))
+                return self._held_back(held, order_id, refusal, was_sent=not first)
             except OrderExists as error:
                 orders.mark_seen(self._connection, held, order_id)
                 orders.update_order(self._connection, held, order_id, "unknown", reason=str(error))

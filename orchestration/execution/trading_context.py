@@ -30,6 +30,7 @@ from streams.processes.boot_clock import boot_now
 from streams.settings import Settings, check_intent
 from streams.storage.database import Connection
 from streams.storage.store.accounting.order_groups import load_order_groups
+from streams.storage.store.leases import Lease
 from streams.storage.store.orders import round_trips_ms
 from streams.venues.common.http import http_client
 from streams.venues.credentials.keystore import Keystore
@@ -39,6 +40,10 @@ from streams.venues.polymarket.clob.heartbeat import Beats
 
 _MEASURED = 200
 _FEWEST_MEASURED = 20
+
+
+def _nobody() -> Lease | None:
+    return None
 
 
 def moment_now() -> Moment:
@@ -52,7 +57,7 @@ class TradingContext:
 
     `order_groups` and `beats`: the brakes that the venues pull themselves, None where no order is sent to them.
     `boot_clock`: the clock that nobody sets, by which orders of unknown fate are waited for. `moment`: the present, by
-    which exposure is counted.
+    which exposure is counted. `account`: the lease of the armed run that trades, None where none does.
     """
 
     settings: Settings
@@ -61,6 +66,7 @@ class TradingContext:
     news: OrderNews = field(default_factory=NoNews)
     boot_clock: Callable[[], BootTime] = boot_now
     moment: Callable[[], Moment] = moment_now
+    account: Callable[[], Lease | None] = _nobody
     order_groups: OrderGroups | None = None
     beats: Beats | None = None
 

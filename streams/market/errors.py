@@ -4,6 +4,7 @@
     ├── TransientError          try again later; nothing happened
     │   ├── RateLimited         wait at least `retry_after_s`
     │   ├── Unavailable         the venue restarts or pauses; wait at least `retry_after_s`
+    │   ├── TooLate             its turn would come after the time by which it had to leave; nothing left
     │   └── UnreadableAnswer    also a MalformedFrame: a whole answer that is not what was asked for
     │       └── IncompleteList  a list with items that cannot be read; what it lacks is not known to be absent
     ├── PermanentError          stop and report; trying again cannot help
@@ -46,6 +47,10 @@ class Unavailable(TransientError):
     def __init__(self, message: str, retry_after_s: float = 1.0) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class TooLate(TransientError):
+    """A call's turn would come after the time by which it has to leave: it was not made."""
 
 
 class PermanentError(StreamsError):

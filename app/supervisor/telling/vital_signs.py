@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import psycopg
 
 from app.supervisor.telling.alarms import Alarms
+from streams.alerting.distress import take_notes
 from streams.market.errors import StreamsError
 from streams.settings import Settings
 from streams.storage.access.logins import Login
@@ -63,19 +64,27 @@ class VitalSigns:
         self._alarms = alarms
         self._began_at = clock()
         self._looked_at = -_EVERY_S
+        self._noted_at = -_EVERY_S
+        """When a run said last that the database does not answer: what was found before that is old."""
         self._thread: threading.Thread | None = None
         self._found: Signs | None = None
         self._last: tuple[float, Signs] | None = None
         self._failures = 0
 
     def look(self, now: float) -> None:
-        """Judge what the last look found and begin the next one when it is due; never waits."""
+        """Judge what the last look found and begin the next one when it is due; never waits.
+
+        A run whose hedge is exposed says at once that the database does not answer, before any look does.
+        """
+        for message in take_notes(self._settings.home_dir):
+            self._noted_at = now
+            self._alarms.open("database", message)
         if self._thread is not None and self._thread.is_alive():
             if now - self._looked_at > _HUNG_AFTER_S:
                 self._judge(Signs("it does not answer in time"), now, is_sure=True)
             return
         found, self._found = self._found, None
-        if found is not None:
+        if found is not None and (found.problem or self._looked_at >= self._noted_at):
             self._judge(found, now)
         if now - self._looked_at >= _EVERY_S:
             self._looked_at = now

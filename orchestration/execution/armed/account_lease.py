@@ -75,6 +75,11 @@ class AccountLease:
         self._lease: Lease | None = None
 
     @property
+    def lease(self) -> Lease | None:
+        """The account's lease as it was taken, whatever has become of it; None where it never was."""
+        return self._lease
+
+    @property
     def epoch(self) -> int:
         """The epoch under which the account is held; 0 where it never was."""
         return 0 if self._lease is None else self._lease.epoch

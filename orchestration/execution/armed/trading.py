@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from orchestration.execution.accounts.dead_mans_switch import fed_dead_mans_switch
 from orchestration.execution.accounts.live_checks import prepare_accounts
@@ -74,10 +74,11 @@ async def trade_while_armed(dsn: str, settings: Settings, armed: Armed, stop: as
     with ExitStack() as stack:
         look, news = (stack.enter_context(connect(dsn, application="crossbook armed run")) for _ in range(2))
         async with open_trading_context(settings, look, is_listening=True) as context:
+            lease = AccountLease(dsn, settings, armed.run_id, detail=armed.detail, on_end=on_end)
+            context = replace(context, account=lambda: lease.lease)
             desks = _desks(stack, dsn, settings, context, armed.run_id)
             release_held_by(look, [desk.holder for desk in desks])
             await prepare_accounts(look, context)
-            lease = AccountLease(dsn, settings, armed.run_id, detail=armed.detail, on_end=on_end)
             if not await asyncio.to_thread(lease.arm, lambda: not stop.is_set()):
                 return
             hints = Hints(news, "crossbook_signals", _LEAST_WAIT_S)

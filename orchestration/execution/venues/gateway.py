@@ -63,13 +63,15 @@ class OrderSpec:
 class PreparedOrder:
     """An order ready to be sent: the id that makes a second sending recognisable, and the exact request (JSON).
 
-    `last_check` raises `HeldBack` when the order must not leave; it is called as the last act before bytes do. `spec`
-    is what the venue's answer is read against; without it the answer's amounts are not read.
+    `last_check` raises `HeldBack` when the order must not leave; it is called as the last act before bytes do.
+    `deadline`: when its decision's life ends (monotonic seconds): no turn in a request budget after that is waited for.
+    `spec` is what the venue's answer is read against; without it the answer's amounts are not read.
     """
 
     client_order_id: str
     request: JsonDocument
     last_check: Callable[[], None] | None = field(default=None, repr=False, compare=False)
+    deadline: float | None = field(default=None, compare=False)
     spec: OrderSpec | None = field(default=None, repr=False, compare=False)
 
     def check(self) -> None:

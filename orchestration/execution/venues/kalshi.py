@@ -101,7 +101,8 @@ class KalshiGateway:
     async def send(self, order: PreparedOrder) -> OrderAnswer:
         """Send the stored bytes once. That the id is taken is no refusal: an order of ours may be there under it."""
         try:
-            answer = await self._client.send_order(str(order.request["body"]).encode(), order.last_check)
+            body = str(order.request["body"]).encode()
+            answer = await self._client.send_order(body, order.last_check, order.deadline)
         except Refused as refused:
             if refused.code == _EXISTS:
                 raise OrderExists(str(refused), (order.client_order_id,)) from refused

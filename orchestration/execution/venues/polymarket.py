@@ -138,7 +138,7 @@ class PolymarketGateway:
         """Send the stored bytes once. That they are there already is no refusal: reads tell what became of them."""
         content = str(order.request["body"]).encode()
         try:
-            answer = await self._client.send_order(content, order.last_check)
+            answer = await self._client.send_order(content, order.last_check, order.deadline)
         except Refused as refused:
             if refused.code == "duplicate_order":
                 return OrderAnswer(order.client_order_id)

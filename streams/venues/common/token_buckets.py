@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from streams.market.errors import TransientError
+from streams.market.errors import TooLate, TransientError
 
 Entries = dict[str, Any]
 UNLIMITED_PER_S = 1e6
@@ -158,12 +158,12 @@ class TokenBucket:
         """Up to where it fills."""
         return max(0.0, self.capacity - self.rate * self.lag_s)
 
-    async def acquire(self, tokens: float) -> None:
+    async def acquire(self, tokens: float, deadline: float | None = None) -> None:
         """Acquire `tokens` and wait until they are there; callers are served in the order of their coming.
 
-        A caller that is cancelled while it waits gives them back.
+        A caller that is cancelled while it waits gives them back. `deadline` and errors: as for `acquire_together`.
         """
-        await acquire_together([(self, tokens)])
+        await acquire_together([(self, tokens)], deadline)
 
     def drain(self) -> None:
         """Empty the bucket: the venue reported that we are too fast."""
@@ -187,10 +187,17 @@ class TokenBucket:
         entries[self.name] = [round(tokens, 3), self.monotonic()]
 
 
-async def acquire_together(wants: Sequence[tuple[TokenBucket, float]]) -> None:
+async def acquire_together(wants: Sequence[tuple[TokenBucket, float]], deadline: float | None = None) -> None:
     """Acquire from several buckets of one ledger at once and wait for the slowest of them.
 
     More than a bucket's capacity counts as its capacity.
+
+    Args:
+        wants: Buckets and tokens.
+        deadline: When they are of no use any more, in seconds of the buckets' clock; None waits for ever.
+
+    Raises:
+        TooLate: If they would be there after the deadline: at once, and nothing is taken.
     """
     wants = [(bucket, min(tokens, bucket.capacity)) for bucket, tokens in wants if bucket.rate < UNLIMITED_PER_S]
     if not wants:
@@ -198,6 +205,9 @@ async def acquire_together(wants: Sequence[tuple[TokenBucket, float]]) -> None:
     wait = _charge(wants)
     if wait <= 0:
         return
+    if deadline is not None and wants[0][0].monotonic() + wait > deadline:
+        _charge([(bucket, -tokens) for bucket, tokens in wants])
+        raise TooLate(f"the venue's request budget has room in {wait:.2f} s, which is too late")
     try:
         await asyncio.sleep(wait)
     except asyncio.CancelledError:

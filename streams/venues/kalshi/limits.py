@@ -185,7 +185,15 @@ class KalshiLimits:
             entries["account"] = note
         self._apply(note)
 
-    async def acquire(self, method: str, path: str, *, items: int = 1, routing: Routing = "by_ticker") -> None:
+    async def acquire(
+        self,
+        method: str,
+        path: str,
+        *,
+        items: int = 1,
+        routing: Routing = "by_ticker",
+        deadline: float | None = None,
+    ) -> None:
         """Wait for room for one call.
 
         Args:
@@ -193,15 +201,17 @@ class KalshiLimits:
             path: Path below the base.
             items: Orders of a batch; each costs what one would, and the venue takes a batch whole or not at all.
             routing: How a write reaches its exchange shard.
+            deadline: When it is of no use any more (monotonic seconds); None waits for ever.
 
         Raises:
+            TooLate: If its turn would come after the deadline.
             InvalidAmount: If a batch costs more than the bucket can ever hold; nothing is taken.
         """
         cost = self._costs.of(method, path) * items
         buckets = [self._reads] if method == "GET" else self._charged(routing)
         if items > 1 and cost > min(bucket.capacity for bucket in buckets):
             raise InvalidAmount(f"{items} orders in one batch cost {cost:g} tokens, more than the bucket holds")
-        await acquire_together([(bucket, cost) for bucket in buckets])
+        await acquire_together([(bucket, cost) for bucket in buckets], deadline)
 
     def refused(self, method: str, routing: Routing = "by_ticker") -> None:
         """The venue responded 429: start from empty buckets."""

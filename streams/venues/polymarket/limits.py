@@ -103,7 +103,7 @@ class PolymarketLimits:
             for name, (rate, burst) in _SIGNERS.items()
         }
 
-    async def acquire(self, service: str, method: str, path: str, cost: int = 1) -> None:
+    async def acquire(self, service: str, method: str, path: str, cost: int = 1, deadline: float | None = None) -> None:
         """Wait until a request may be sent.
 
         Args:
@@ -111,11 +111,15 @@ class PolymarketLimits:
             method: HTTP method.
             path: Below the service's base, as the venue's page of limits writes it.
             cost: What it counts against the signer's budget.
+            deadline: When it is of no use any more (monotonic seconds); None waits for ever.
+
+        Raises:
+            TooLate: If its turn would come after the deadline.
         """
         signer = signer_budget(service, method, path)
         if signer is not None:
-            await self._signers[signer].acquire(cost)
-        await acquire_together([(bucket, 1.0) for bucket in self._windows_of(service, method, path)])
+            await self._signers[signer].acquire(cost, deadline)
+        await acquire_together([(bucket, 1.0) for bucket in self._windows_of(service, method, path)], deadline)
 
     def refused(self, service: str, method: str, path: str) -> None:
         """The venue responded 429: start again from the empty bucket that is the likeliest to have been meant."""

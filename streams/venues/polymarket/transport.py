@@ -34,7 +34,7 @@ FIRST_CURSOR, LAST_CURSOR = "MA==", "LTE="
 class PolymarketRequest:
     """One call of one service; `cost` is what the venue counts it as, `is_write` whether it may change something.
 
-    `last_check`: as in `HttpRequest`.
+    `last_check`: as in `HttpRequest`. `deadline`: when it is of no use any more (monotonic seconds); None: never.
     """
 
     service: str
@@ -45,6 +45,7 @@ class PolymarketRequest:
     cost: int = 1
     is_write: bool = True
     last_check: LastCheck | None = None
+    deadline: float | None = None
 
 
 class PolymarketTransport:
@@ -102,16 +103,19 @@ class PolymarketTransport:
         body: bytes | None = None,
         parameters: Mapping[str, Filter] | None = None,
         cost: int = 1,
-        last_check: LastCheck | None = None,
     ) -> bytes:
         """Send one request under the API key; `cost` is what the venue counts it as."""
+        return await self._send_signed(
+            PolymarketRequest("clob", method, path, body, parameters or {}, cost, is_write=method != "GET")
+        )
+
+    async def _send_signed(self, request: PolymarketRequest) -> bytes:
+        """Send one request under the API key."""
 
         # Signed after the wait, over the path the real host sees: the sandbox's prefix is no part of it.
         def sign() -> dict[str, str]:
-            return l2_headers(self._wallet(), method, path, self._now_s(), body or b"")
+            return l2_headers(self._wallet(), request.method, request.path, self._now_s(), request.body or b"")
 
-        is_write = method != "GET"
-        request = PolymarketRequest("clob", method, path, body, parameters or {}, cost, is_write, last_check)
         return await self._send(request, sign)
 
     async def _private_list(
@@ -132,7 +136,7 @@ class PolymarketTransport:
     async def _send(self, request: PolymarketRequest, sign: Callable[[], dict[str, str]] | None = None) -> bytes:
         if sign is not None:
             self._wallet()
-        await self._limits.acquire(request.service, request.method, request.path, request.cost)
+        await self._limits.acquire(request.service, request.method, request.path, request.cost, request.deadline)
         try:
             sent = HttpRequest(
                 request.method,

@@ -24,6 +24,7 @@ from app.supervisor.watch import Watch
 from orchestration.alerting.sender import send_alerts
 from streams.alerting.channels import Channel
 from streams.alerting.courier import Rests
+from streams.alerting.distress import note_distress
 from streams.alerting.messages import Message
 from streams.alerting.sending import Outcome
 from streams.market.errors import TransientError
@@ -285,6 +286,26 @@ def test_a_database_that_is_away_is_told_without_it_and_so_is_its_return(
     assert second.received[1]["message"] == "The database answers again."
     look_until(signs, lambda: load_inbox(connection, open_only=False), clock)
     assert load_inbox(connection, open_only=False)[0].kind == "database"
+
+
+def test_a_hedge_in_distress_is_told_at_the_next_look_and_is_over_when_the_database_answers_later(
+    database: str, tmp_path: Path, second: LocalChannel
+) -> None:
+    settings = load_settings(home=tmp_path, alert_webhook_url=second.webhook, database_url=database)
+    alarms, clock = Alarms(settings, lambda _: None), Clock()
+    signs = VitalSigns(settings, alarms, lambda: 0.0)
+    clock.look(signs)  # the database still answers this one
+    note_distress(tmp_path, "execution-7", "The database does not answer while execution 7 stands exposed.")
+    signs.look(clock.now + 0.5)
+    assert alarms.is_open("database")
+    eventually(lambda: second.received)
+    assert "execution 7 stands exposed" in second.received[0]["message"]
+    thread = signs._thread
+    assert thread is not None
+    thread.join()
+    signs.look(clock.now + 1.0)  # what was found before the note says nothing
+    assert alarms.is_open("database")
+    look_until(signs, lambda: not alarms.is_open("database"), clock)
 
 
 def test_a_database_that_hangs_holds_nobody_and_is_told(tmp_path: Path, second: LocalChannel) -> None:

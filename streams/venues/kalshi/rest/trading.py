@@ -52,20 +52,28 @@ class Trading(KalshiTransport):
 
     async def create_order(self, request: OrderRequest) -> OrderAnswer:
         """Send an order once; one that is lost is looked for by its client_order_id in `orders`."""
-        return await self._create(request.body(), request.client_order_id, request.exchange_index)
+        return await self.send_order(request.body())
 
-    async def send_order(self, body: bytes, last_check: LastCheck | None = None) -> OrderAnswer:
+    async def send_order(
+        self, body: bytes, last_check: LastCheck | None = None, deadline: float | None = None
+    ) -> OrderAnswer:
         """Send the bytes of `OrderRequest.body` (again, within the decision's life).
 
         `last_check` is called when nothing but the bytes themselves is left to do; what it raises keeps them back.
-        """
-        request = orjson.loads(body)
-        return await self._create(body, request["client_order_id"], request.get("exchange_index"), last_check)
 
-    async def _create(
-        self, body: bytes, client_order_id: str, exchange_index: int | None, last_check: LastCheck | None = None
-    ) -> OrderAnswer:
-        request = KalshiRequest("POST", _ORDERS, body=body, routing=_routing(exchange_index), last_check=last_check)
+        Raises:
+            TooLate: If its turn in the request budget would come after `deadline` (monotonic seconds).
+        """
+        order = orjson.loads(body)
+        request = KalshiRequest(
+            "POST",
+            _ORDERS,
+            body=body,
+            routing=_routing(order.get("exchange_index")),
+            last_check=last_check,
+            deadline=deadline,
+        )
+        client_order_id = order["client_order_id"]
 
         def of_this_order(answer: dict[str, Any]) -> OrderAnswer:
             if answer.get("client_order_id"):

@@ -40,7 +40,7 @@ _BY_SUBACCOUNT = re.compile(
 class KalshiRequest:
     """One call of the API: `items` and `routing` decide which token buckets it is charged to, and how much.
 
-    `last_check`: as in `HttpRequest`.
+    `last_check`: as in `HttpRequest`. `deadline`: when it is of no use any more (monotonic seconds); None: never.
     """
 
     method: str
@@ -50,6 +50,7 @@ class KalshiRequest:
     items: int = 1
     routing: Routing = "by_ticker"
     last_check: LastCheck | None = None
+    deadline: float | None = None
 
 
 class KalshiTransport:
@@ -202,7 +203,9 @@ class KalshiTransport:
         method = request.method
         if learns and method == "GET" and self._limits.is_due():
             await self._learn_limits()
-        await self._limits.acquire(method, request.path, items=request.items, routing=request.routing)
+        await self._limits.acquire(
+            method, request.path, items=request.items, routing=request.routing, deadline=request.deadline
+        )
         url = self._base + request.path
         # Signed after the wait: the venue allows a signature about five seconds.
         headers = self._signer.headers(method, url, self._clock() // 1_000_000) if self._signer is not None else {}

@@ -20,7 +20,7 @@ from streams.venues.common.responses import document_of, json_of, read, read_wri
 from streams.venues.polymarket.clob import orders as states
 from streams.venues.polymarket.errors import UNKNOWN_REFUSAL, code_of
 from streams.venues.polymarket.signing import SignedOrder
-from streams.venues.polymarket.transport import Filter, PolymarketTransport
+from streams.venues.polymarket.transport import Filter, PolymarketRequest, PolymarketTransport
 
 ORDERS_PER_POST = 15
 ORDERS_PER_CANCEL = 1000
@@ -47,15 +47,21 @@ class Trading(PolymarketTransport):
             raise OutcomeUnknown(f"the venue names another order: {answer.order_id[:70]}", (signed.order_id,))
         return answer
 
-    async def send_order(self, content: bytes, last_check: LastCheck | None = None) -> states.PostAnswer:
+    async def send_order(
+        self, content: bytes, last_check: LastCheck | None = None, deadline: float | None = None
+    ) -> states.PostAnswer:
         """Send the bytes of `SignedOrder.content` (again, within the decision's life); errors as for `post_order`.
 
         `last_check` is called when nothing but the bytes themselves is left to do; what it raises keeps them back.
         Bytes of the struct of before 2026-04-28 are refused here as `order_version_mismatch`, as the venue would.
+
+        Raises:
+            TooLate: If its turn in the request budget would come after `deadline` (monotonic seconds).
         """
         if any(field in content for field in _LEGACY_FIELDS):
             raise Refused("order_version_mismatch", "an order of the struct of before 2026-04-28")
-        outcome = read_write(await self._private("POST", "/order", body=content, last_check=last_check), _outcome_of)
+        request = PolymarketRequest("clob", "POST", "/order", content, last_check=last_check, deadline=deadline)
+        outcome = read_write(await self._send_signed(request), _outcome_of)
         if isinstance(outcome, states.PostAnswer):
             return outcome
         raise outcome

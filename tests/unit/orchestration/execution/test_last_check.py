@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -15,7 +16,7 @@ from orchestration.execution.decide.risk_checks import Refusal
 from orchestration.execution.venues.gateway import Gateway, HeldBack, PreparedOrder
 from orchestration.execution.venues.kalshi import KalshiGateway
 from orchestration.execution.venues.polymarket import PolymarketGateway
-from streams.market.errors import StreamsError
+from streams.market.errors import StreamsError, TooLate
 from streams.market.identity import Venue
 from streams.market.trading import RefusalReason
 from streams.settings import Settings
@@ -106,6 +107,22 @@ def test_what_may_leave_is_checked_once_and_leaves(venue: Venue) -> None:
     wire = play(use)
     assert checks == [b""]
     assert BODIES[venue].encode() in wire.received
+
+
+@pytest.mark.parametrize("venue", list(Venue))
+def test_an_order_whose_turn_comes_after_its_deadline_is_refused_before_a_connection_is_opened(venue: Venue) -> None:
+    async def use(wire: Wire, http: httpx.AsyncClient) -> None:
+        order = PreparedOrder("mine", {"body": BODIES[venue]}, deadline=time.monotonic() + 0.5)
+        gateway = gateway_of(venue, wire, http)
+        limits = gateway._client._limits  # type: ignore[attr-defined]
+        for bucket in (limits._writes if venue is Venue.KALSHI else limits._windows | limits._signers).values():
+            with bucket.ledger.open() as entries:
+                bucket.store(entries, -bucket.rate)  # a second of debt
+        with pytest.raises(TooLate):
+            await gateway.send(order)
+
+    wire = play(use)
+    assert (wire.connections, wire.received) == (0, b"")
 
 
 def test_a_check_on_a_connection_that_stands_already_comes_before_the_second_request() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from streams.market.errors import TooLate
 from streams.venues.common.token_buckets import FileLedger, Ledger, MemoryLedger, TokenBucket, acquire_together
 
 
@@ -52,6 +53,19 @@ def test_a_bucket_makes_callers_wait_for_what_it_lacks(clock: Clock, ledger: Led
 
     asyncio.run(main())
     assert clock.waits == [0.5, 1.0]
+
+
+def test_a_turn_that_would_come_too_late_is_refused_at_once_and_takes_nothing(clock: Clock, ledger: Ledger) -> None:
+    async def main() -> None:
+        bucket = TokenBucket(10, 20, clock, ledger=ledger)
+        await bucket.acquire(20)
+        with pytest.raises(TooLate, match=r"room in 1\.00 s"):
+            await bucket.acquire(10, clock() + 0.9)
+        assert clock.waits == []
+        await bucket.acquire(10, clock() + 1.0)  # nobody stands before it
+
+    asyncio.run(main())
+    assert clock.waits == [1.0]
 
 
 def test_several_buckets_are_charged_at_once_and_the_slowest_decides(clock: Clock, ledger: Ledger) -> None:
