@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import streamlit as st
@@ -38,6 +38,8 @@ _SWITCHES: tuple[tuple[SwitchState, str, str, str], ...] = (
     ),
     ("run", "Resume", ":material/play_arrow:", "Trading runs again within the limits."),
 )
+_IN_FLIGHT = timedelta(seconds=5)
+"""An order that was sent less long ago is on its way, and its fate is not unknown yet."""
 _LIMITS = {name: (kind.label, kind.unit) for name, kind in KINDS.items()}
 
 
@@ -142,10 +144,11 @@ def _switch(target: SwitchState, seen: SwitchRow | None) -> None:
 
 @st.fragment(run_every=REFRESH)
 def _show_accounts() -> None:
+    headers = ["Account", "State", "Compared", "Venue", "Our books", "Why it reduces"]
     for view in read(load_accounts, settings().trading_mode):
         left, right = st.columns([5, 1])
         with left:
-            show_html(theme.table(["Account", "State", "Compared", "Venue", "Our books", ""], [_account_row(view)]))
+            show_html(theme.table(headers, [_account_row(view)]))
             for difference in view.differences:
                 st.caption(theme.plain(_difference_words(difference)))
             for thing in view.foreign[:10]:
@@ -174,9 +177,14 @@ def _account_row(view: AccountView) -> list[str]:
 
 
 def _difference_words(row: AccountDifference) -> str:
-    ours = f"{row.low:f}" if row.low == row.high else f"{row.low:f} to {row.high:f}"
+    low, high, shown = (f"{amount.normalize():f}" for amount in (row.low, row.high, row.venue))
+    ours = low if low == high else f"{low} to {high}"
     state = "a break that waits for a person" if row.state == "open" else "watched"
-    return f"{row.what}: the venue shows {row.venue:f}, our books allow {ours}; {state}, since {row.since:%H:%M:%S} UTC"
+    unit = "dollars"
+    if row.what.startswith("position:"):
+        market, _, outcome = row.what.removeprefix("position:").rpartition(":")
+        unit = f"contracts of {outcome} of {market}"
+    return f"The venue shows {shown} {unit}, our books allow {ours}; {state}, since {row.since:%H:%M:%S} UTC."
 
 
 @st.dialog("Let an account open again")
@@ -207,7 +215,9 @@ def _reopen_now(view: AccountView) -> None:
 
 @st.fragment(run_every=REFRESH)
 def _show_unknown_orders() -> None:
-    found = read(load_unknown_orders, settings().trading_mode)
+    young = datetime.now(UTC) - _IN_FLIGHT
+    listed = read(load_unknown_orders, settings().trading_mode)
+    found = [order for order in listed if order.state != "sent" or order.sent_at < young]
     if not found:
         return
     st.subheader("Orders of unknown fate", anchor=False)

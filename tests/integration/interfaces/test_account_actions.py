@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -130,3 +130,24 @@ def test_on_the_risk_page(seeded: str, connection: Connection, pages: Pages) -> 
     risk.button(key="account-confirm").click().run()
     assert not risk.exception
     assert account_switches(connection, "live")[Venue.KALSHI].reason == "I withdrew it"
+
+
+def test_the_page_says_what_differs_in_words_and_keeps_orders_on_their_way_out_of_it(
+    seeded: str, connection: Connection, pages: Pages
+) -> None:
+    broken(connection)
+    broken(connection, "position:K1:yes")
+    sent = """WITH sent AS (UPDATE trading.orders SET state = 'sent', sent_at = %s
+        WHERE order_id = (SELECT max(o.order_id) FROM trading.orders AS o JOIN trading.intents USING (intent_id)
+            JOIN trading.executions USING (execution_id) WHERE mode = 'live') RETURNING order_id)
+        SELECT order_id FROM sent"""
+    found = connection.execute(sent, (datetime.now(UTC) + timedelta(minutes=1),)).fetchone()  # a clock that is behind
+    assert found is not None
+    about = f"Order {found['order_id']} of trade"
+    shown = pages.open(seeded, "risk")
+    said = [caption.value for caption in shown.caption]
+    assert any("The venue shows 80 dollars, our books allow 90 to 100; a break" in words for words in said)
+    assert any("The venue shows 80 contracts of yes of K1" in words for words in said)
+    assert not any(about in words.value for words in shown.markdown)
+    connection.execute(sent, (datetime.now(UTC) - timedelta(seconds=6),))
+    assert any(about in words.value for words in pages.open(seeded, "risk").markdown)
