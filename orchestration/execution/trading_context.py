@@ -13,6 +13,7 @@ from orchestration.execution.account_news import AccountNews, NoNews, OrderNews
 from orchestration.execution.decide.exposure import Moment
 from orchestration.execution.decide.gate.selection import WorthPolicy
 from orchestration.execution.decide.plan import PlanPolicy
+from orchestration.execution.edge_monitor.priors import stress_priors
 from orchestration.execution.paper_account import PaperLedger
 from orchestration.execution.venues.gateway import Gateway
 from orchestration.execution.venues.kalshi import KalshiGateway
@@ -20,7 +21,6 @@ from orchestration.execution.venues.order_groups import OnTripped, OrderGroups, 
 from orchestration.execution.venues.paper import ASSUMED_ROUND_TRIPS_MS, PaperGateway, PaperSources, books_read_at
 from orchestration.execution.venues.paper_matching import DRAW_SCALE, paper_profile
 from orchestration.execution.venues.polymarket import PolymarketGateway
-from orchestration.opportunities.worth import StressPriors
 from streams.market.errors import ConfigurationError
 from streams.market.identity import Venue
 from streams.market.trading import BootTime, Target
@@ -105,12 +105,7 @@ class TradingContext:
 def worth_policy(settings: Settings) -> WorthPolicy:
     """Return what a plan must be expected to bring for its capital."""
     return WorthPolicy(
-        priors=StressPriors(
-            settings.stress_void_probability,
-            settings.stress_differ_probability,
-            settings.stress_tie_probability,
-            settings.stress_factors,
-        ),
+        priors=stress_priors(settings),
         min_annualised=settings.min_annualised_return,
         max_days=settings.capital_days_max,
         long_days=settings.long_days,

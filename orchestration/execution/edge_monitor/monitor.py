@@ -18,10 +18,12 @@ from decimal import Decimal
 import psycopg
 
 from orchestration.execution.edge_monitor.own_orders import load_own_orders
+from orchestration.execution.edge_monitor.priors import stress_priors
 from orchestration.execution.edge_monitor.watchlist import WatchedBundle, Watchlist, WatchlistLoader
 from orchestration.opportunities.edges import Edge, Offer, may_earn, walk
 from orchestration.opportunities.episodes import Episode, Level, OwnOrder, Waits, taken_of, unseen_e6, without
 from orchestration.opportunities.returns import annualised_return, days_between
+from orchestration.opportunities.worth import Worth, stress_cases, worth_of
 from streams.logs import get_logger
 from streams.market.book import Book
 from streams.market.events import Levels, Quote
@@ -85,6 +87,7 @@ class EdgeMonitor:
         self._exit = settings.signal_exit_edge_usd
         self._exit_e4 = int(settings.signal_exit_edge_usd * PRICE_SCALE)
         self._least_profit_e6 = int(settings.signal_min_profit_usd * CASH_SCALE)
+        self._priors, self._leg_gap = stress_priors(settings), settings.leg_gap_cost_usd
         self._waits = Waits(
             settings.signal_min_duration_ms * 1_000_000,
             settings.signal_disarm_ms * 1_000_000,
@@ -263,8 +266,15 @@ class EdgeMonitor:
     def _write_edge(self, kind: str, watched: WatchedBundle, edge: Edge, now_ns: int) -> None:
         running = self._running[watched.key]
         running.updated_ns, running.written_edge = now_ns, edge.best_edge_usd
-        signal = None if kind == "update" else _new_signal(watched, edge, running, now_ns)
+        signal = None
+        if kind != "update":
+            signal = _new_signal(watched, edge, running, now_ns, self._worth(watched, edge, now_ns))
         self._put(_Write(kind, watched.key, _time(now_ns), edge.best_edge_usd, signal))
+
+    def _worth(self, watched: WatchedBundle, edge: Edge, now_ns: int) -> Worth:
+        """Return what a bundle is worth at an edge, before anything of its legs' gap is measured."""
+        stress = stress_cases(watched.bundle.legs, watched.cases, self._priors, watched.categories)
+        return worth_of(edge, stress, self._leg_gap, _time(now_ns), watched.cash_back_at)
 
     def _end(self, key: SignalKey, now_ns: int, reason: str, edge_usd: Decimal | None) -> None:
         running = self._running.pop(key, None)
@@ -361,7 +371,7 @@ def _best(book: Book, outcome: Outcome) -> tuple[int, int]:
     return (PRICE_SCALE, 0) if price is None else (PRICE_SCALE - price, book.bids[price])
 
 
-def _new_signal(watched: WatchedBundle, edge: Edge, running: _Running, now_ns: int) -> NewSignal:
+def _new_signal(watched: WatchedBundle, edge: Edge, running: _Running, now_ns: int, worth: Worth) -> NewSignal:
     at = _time(now_ns)
     annual = None
     if watched.cash_back_at is not None:
@@ -383,6 +393,7 @@ def _new_signal(watched: WatchedBundle, edge: Edge, running: _Running, now_ns: i
         fee_e6=edge.fee_e6,
         profit_e6=edge.profit_e6,
         annualised_return=annual,
+        expected_per_day=worth.per_capital_day,
         legs=legs,
     )
 

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from orchestration.execution.decide.plan import cash_back_at
 from orchestration.opportunities.bundles import Bundle, find_bundles
-from orchestration.opportunities.outcomes import InvalidSet, parse_outcomes
+from orchestration.opportunities.outcomes import InvalidSet, OutcomeCase, parse_outcomes
 from streams.logs import get_logger
 from streams.market.errors import InvalidAmount
 from streams.market.taker_fees import TakerFees, taker_fees
@@ -33,10 +33,19 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class WatchedBundle:
-    """One bundle of one group. `rules` in the order of the legs; `key` (group, legs) names its signals."""
+    """One bundle of one group, as it is watched.
+
+    Attributes:
+        cases: The allowed outcomes of its group.
+        categories: Of the markets of its legs.
+        rules: In the order of the legs.
+        key: (group, legs), which names its signals.
+    """
 
     group_id: str
     bundle: Bundle
+    cases: tuple[OutcomeCase, ...]
+    categories: tuple[str, ...]
     rules: tuple[Rules, ...]
     is_tradable: bool
     cash_back_at: datetime | None
@@ -57,7 +66,7 @@ class WatchlistLoader:
     def __init__(self, *, needs_approval: bool, max_legs: int) -> None:
         self._needs_approval = needs_approval
         self._max_legs = max_legs
-        self._bundles: dict[str, tuple[str, list[Bundle]]] = {}
+        self._bundles: dict[str, tuple[str, tuple[OutcomeCase, ...], list[Bundle]]] = {}
         self._rules: dict[str, tuple[str, Rules | None]] = {}
 
     def load(self, connection: Connection) -> Watchlist:
@@ -88,7 +97,8 @@ class WatchlistLoader:
             return []
         is_tradable = group.is_tradable and group.is_allowed(needs_approval=self._needs_approval)
         result: list[WatchedBundle] = []
-        for bundle in self._bundles_of(group):
+        cases, bundles = self._bundles_of(group)
+        for bundle in bundles:
             if not all(key in markets and markets[key].status == "open" for key, _ in bundle.legs):
                 continue
             legs = [markets[key] for key, _ in bundle.legs]
@@ -98,22 +108,24 @@ class WatchlistLoader:
             ends = cash_back_at(legs) if legs[0].close_time else None
             key = (group.group_id, bundle.leg_set)
             may_trade = is_tradable and len(legs) <= self._max_legs
-            result.append(WatchedBundle(group.group_id, bundle, rules, may_trade, ends, key))
+            categories = tuple(market.category for market in legs)
+            result.append(WatchedBundle(group.group_id, bundle, cases, categories, rules, may_trade, ends, key))
         return result
 
-    def _bundles_of(self, group: MarketGroup) -> list[Bundle]:
+    def _bundles_of(self, group: MarketGroup) -> tuple[tuple[OutcomeCase, ...], list[Bundle]]:
+        """Return the outcomes of a group and its bundles; nothing where its outcomes cannot be read."""
         members = group.market_keys
         text = json.dumps([members, group.outcomes])
         cached = self._bundles.get(group.group_id)
         if cached is None or cached[0] != text:
             try:
-                bundles = find_bundles(members, parse_outcomes(group.outcomes, set(members)), self._max_legs)
+                cases = parse_outcomes(group.outcomes, set(members))
+                cached = (text, cases, find_bundles(members, cases, self._max_legs))
             except InvalidSet as error:
                 get_logger().warning("a group cannot be watched", group_id=group.group_id, error=str(error))
-                bundles = []
-            cached = (text, bundles)
+                cached = (text, (), [])
             self._bundles[group.group_id] = cached
-        return cached[1]
+        return cached[1], cached[2]
 
     def _rules_of(self, market: MarketInfo) -> Rules | None:
         """Return how a market takes orders; None where its fees cannot be read: nobody can price it."""

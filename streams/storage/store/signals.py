@@ -17,7 +17,10 @@ from streams.storage.store.leases import Lease, acquire, process_holder, release
 
 @dataclass(frozen=True, slots=True)
 class NewSignal:
-    """What a signal looks like when it is written: one stretch of time in which an opportunity was there."""
+    """What a signal looks like when it is written: one stretch of time in which an opportunity was there.
+
+    `expected_per_day`: what it is expected to bring per dollar and day tied up; None where the days are not known.
+    """
 
     group_id: str
     leg_set: str
@@ -31,6 +34,7 @@ class NewSignal:
     fee_e6: int
     profit_e6: int
     annualised_return: Decimal | None
+    expected_per_day: Decimal | None
     legs: tuple[SignalLeg, ...]
 
 
@@ -79,8 +83,8 @@ def open_signal(connection: Connection, new: NewSignal, shard: int, environment:
         row = connection.execute(
             """INSERT INTO trading.signals (group_id, leg_set, shard, environment, is_tradable, opened_at,
                    open_edge_usd, peak_edge_usd, last_edge_usd, contracts_e6, cost_e6, fee_e6, profit_e6,
-                   annualised_return, updated_at)
-               VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+                   annualised_return, expected_per_day, updated_at)
+               VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
                ON CONFLICT (group_id, leg_set) WHERE closed_at IS NULL DO NOTHING RETURNING signal_id""",
             (
                 new.group_id,
@@ -97,6 +101,7 @@ def open_signal(connection: Connection, new: NewSignal, shard: int, environment:
                 new.fee_e6,
                 new.profit_e6,
                 new.annualised_return,
+                new.expected_per_day,
                 new.at,
             ),
         ).fetchone()
@@ -132,7 +137,8 @@ def update_signal(
             return
         connection.execute(
             """UPDATE trading.signals SET peak_edge_usd = %s, contracts_e6 = %s, cost_e6 = %s, fee_e6 = %s,
-                   profit_e6 = %s, annualised_return = %s WHERE signal_id = %s AND closed_at IS NULL""",
+                   profit_e6 = %s, annualised_return = %s, expected_per_day = %s
+               WHERE signal_id = %s AND closed_at IS NULL""",
             (
                 peak.peak_edge_usd,
                 peak.contracts_e6,
@@ -140,6 +146,7 @@ def update_signal(
                 peak.fee_e6,
                 peak.profit_e6,
                 peak.annualised_return,
+                peak.expected_per_day,
                 signal_id,
             ),
         )
@@ -196,7 +203,7 @@ def load_signal(connection: Connection, signal_id: int) -> Signal | None:
 def load_actionable(
     connection: Connection, retry_after_s: float, max_attempts: int, limit: int, least_age_s: float = 0.0
 ) -> list[ActionableSignal]:
-    """Return open, tradable signals worth trading, first what locks most per dollar and day, for at least one day.
+    """Return open, tradable signals worth trading, first what is expected to bring most per dollar and day.
 
     Not: signals with an execution that bought something (unwound or not), is under way or was flattened by a person,
     with `max_attempts` executions, or that were tried or refused less than `retry_after_s` ago, or opened less than
@@ -216,9 +223,7 @@ def load_actionable(
              AND (SELECT count(*) FROM trading.executions AS e WHERE e.signal_id = s.signal_id) < %(attempts)s
              AND NOT EXISTS (SELECT 1 FROM trading.refusals AS r WHERE r.signal_id = s.signal_id
                  AND r.refused_at > %(now)s - make_interval(secs => %(retry)s))
-           ORDER BY s.annualised_return IS NULL,
-               least(s.profit_e6::numeric / nullif(s.cost_e6 + s.fee_e6, 0), s.annualised_return / 365) DESC NULLS LAST,
-               s.profit_e6 DESC, s.signal_id LIMIT %(limit)s""",
+           ORDER BY s.expected_per_day DESC NULLS LAST, s.profit_e6 DESC, s.signal_id LIMIT %(limit)s""",
         {
             "retry": retry_after_s,
             "attempts": max_attempts,

@@ -90,6 +90,7 @@ _VARY = {
     "exposed": "<exposure>",
     "holder": "<holder>",
     "annualised_return": "<return>",
+    "expected_per_day": "<return>",
     "path": "<path>",
 }
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 from psycopg.types.json import Jsonb
 
@@ -75,6 +76,9 @@ def test_an_edge_opens_a_signal_and_a_stale_book_closes_it(database: str) -> Non
             # a dollar less 0.92 and the fees of both legs
             assert signal["profit_e6"] == 50_000_000 - signal["cost_e6"] - signal["fee_e6"]
             assert signal["cost_e6"] == 46_000_000
+            # two days, less the gap between the legs and the stress outcomes
+            locked_per_day = Decimal(signal["profit_e6"]) / (signal["cost_e6"] + signal["fee_e6"]) / 2
+            assert locked_per_day * 3 / 4 < signal["expected_per_day"] < locked_per_day
             quote(monitor, "KXA-60", 5_800, 5_900, is_live=False)
             closed = "SELECT close_reason FROM trading.signals WHERE closed_at IS NOT NULL"
             wait_for(lambda: connection.execute(closed).fetchone(), monitor)

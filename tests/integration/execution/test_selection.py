@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from psycopg.types.json import Jsonb
@@ -19,6 +20,7 @@ from streams.storage.database import Connection, connect
 from streams.storage.store.decisions.group_decisions import approve_groups_in_sandbox
 from streams.storage.store.hedges.held import held_by_hedges
 from streams.storage.store.hedges.leg_gaps import LegGapRow, measured_leg_gaps
+from streams.storage.store.signals import load_actionable
 from tests.support.fake_venue import (
     KALSHI_MARKET,
     POLYMARKET_MARKET,
@@ -160,3 +162,15 @@ async def test_a_spread_that_turns_on_a_held_hedge_is_an_exit_and_takes_no_capit
         held = held_by_hedges(connection, "live", "g1")
         legs: list[LegKey] = [(f"kalshi:{KALSHI_MARKET}", "no"), (f"polymarket:{POLYMARKET_MARKET}", "yes")]
         assert closing_e6(legs, held) == entry["contracts_e6"] - leaving["contracts_e6"]
+
+
+def test_signals_are_taken_by_what_they_are_expected_to_bring_per_dollar_and_day(database: str) -> None:
+    with connect(database) as connection:
+        seed_group(connection)
+        least, unknown, most, middle = (seed_signal(connection, number) for number in range(4))
+        for signal, expected in ((least, "0.001"), (most, "0.02"), (middle, "0.0011")):
+            connection.execute(
+                "UPDATE trading.signals SET expected_per_day = %s WHERE signal_id = %s", (Decimal(expected), signal)
+            )
+        taken = [found.signal_id for found in load_actionable(connection, 0, 9, 9)]
+        assert taken == [most, middle, least, unknown]
