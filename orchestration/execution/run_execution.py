@@ -113,6 +113,8 @@ class ExecutionRun:
         self._floors = dict(asked.floors_e4) if is_same else {}
         self._command = asked.command_id if flatten is None else flatten
         self._sales = 0
+        self._day_loss_left_e6: int | None = None
+        """What mending may still lose today, as it was read with the books that are mended on."""
         self._plan_until = 0.0
         """When the life of the plan's books ends (monotonic seconds)."""
         self._is_answered = False
@@ -225,7 +227,9 @@ class ExecutionRun:
         self._keep_exposure(exposure_e6(self._plan, facts), self._read_at)
         books_at = datetime.now(UTC)
         by_books = self._is_flattening(facts) or needs_books(self._plan, facts, self._conditions())
-        books = await self._books(rows) if by_books and all(fact.is_resolved for fact in facts) else {}
+        books: Mapping[int, LegBook | None] = {}
+        if by_books and all(fact.is_resolved for fact in facts):
+            books, self._day_loss_left_e6 = await self._books(rows), self._read_day_loss_left()
         step = self._step(facts, books) if facts or decided_at is not None else _NOTHING_SENT
         if isinstance(step, Finish) and not self._awaits_readings(rows):
             self._finish(step, facts)
@@ -319,10 +323,10 @@ class ExecutionRun:
             is_overdue=self._read_from - self._started > self._context.settings.execution_max_s,
             may_exceed_plan=self._may_exceed_plan,
             is_plan_fresh=self._flatten is None and time.monotonic() < self._plan_until,
-            day_loss_left_e6=self._day_loss_left_e6(),
+            day_loss_left_e6=self._day_loss_left_e6,
         )
 
-    def _day_loss_left_e6(self) -> int:
+    def _read_day_loss_left(self) -> int:
         """Return what mending may still lose on this UTC day."""
         settings, today = self._context.settings, datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         lost = executions.mending_losses_e6(self._connection, self._context.mode, today, self._id)
