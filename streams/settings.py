@@ -23,6 +23,7 @@ from streams.documents import plain_decimal
 from streams.env_files import ENCODING, check_names, names_in_file, values_in_file
 from streams.market.errors import ConfigurationError
 from streams.redaction import redact_text
+from streams.setting_groups.gate import GateChecks
 from streams.setting_groups.selection import Selection
 from streams.setting_places import Accounts, Breakers, Hedging, Limits, Places, SignIn
 from streams.setting_types import Amount, DatabaseAddress, HeaderSecret, WebAddress, check_text
@@ -51,7 +52,7 @@ class EnvFileSource(DotEnvSettingsSource):
         return {name.lower(): value for name, value in values_in_file(file_path).items() if value}
 
 
-class Settings(SignIn, Places, Accounts, Limits, Breakers, Hedging, Selection):
+class Settings(SignIn, Places, Accounts, Limits, Breakers, Hedging, Selection, GateChecks):
     """Everything that can be set. Fields are grouped by room; each carries its meaning and unit."""
 
     model_config = SettingsConfigDict(

@@ -13,6 +13,7 @@ from decimal import Decimal
 
 import psycopg
 
+from orchestration.execution.decide.gate.plan_facts import quotes_of, quotes_to_json
 from orchestration.execution.decide.gate.registry import judge
 from orchestration.execution.decide.hedge import Finish
 from orchestration.execution.decide.hedge_plan import Plan
@@ -32,6 +33,7 @@ from orchestration.execution.run_execution import ExecutionRun, fetch_books
 from orchestration.execution.trading_context import TradingContext
 from orchestration.opportunities.worth import LegGaps, worth_to_json
 from streams.logs import get_logger
+from streams.market.documents import JsonDocument
 from streams.market.errors import StreamsError
 from streams.market.trading import (
     ExecutionRow,
@@ -40,7 +42,7 @@ from streams.market.trading import (
     Signal,
     Target,
 )
-from streams.market.units import SIZE_SCALE
+from streams.market.units import PRICE_SCALE, SIZE_SCALE
 from streams.storage.database import ROW_REFUSED, Connection
 from streams.storage.store import executions
 from streams.storage.store.gate.plan_decisions import NewPlanDecision, write_plan_decision
@@ -178,6 +180,7 @@ class SignalTrader:
                 "binding": decision.binding,
                 "planned_profit_e6": decision.edge.profit_e6,
                 "worth": worth_to_json(decision.worth),
+                "quotes": self._quotes(inputs, decision),
             },
         )
         execution_id = executions.create_execution(self._connection, new)
@@ -192,6 +195,11 @@ class SignalTrader:
             self._refuse(signal.signal_id, refusal, execution_id)
         state = executions.load_execution(self._connection, execution_id).state
         return TradeResult(signal.signal_id, execution_id, state, refusal)
+
+    def _quotes(self, inputs: PlanInputs, decision: Decision) -> JsonDocument:
+        """Return what the gate must know of the books that were decided on."""
+        within_e4 = int(self._settings.flatten_slippage_usd * PRICE_SCALE)
+        return quotes_to_json(quotes_of(decision.plan, inputs.books, inputs.asked_at, inputs.read_at, within_e4))
 
     # -- reading -----------------------------------------------------------------------------------------------------
 

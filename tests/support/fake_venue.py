@@ -252,6 +252,7 @@ def fake_settings(**more: Any) -> Settings:
     quick: dict[str, Any] = {"execution_max_s": 120.0, "order_poll_ms": 10, "execution_cooldown_s": 0}
     quick |= {"limit_edge_usd": Decimal(1)}  # the edges of made-up books are larger than a person would let pass
     quick |= {"last_contract_edge_usd": 0, "min_annualised_return": 0, "long_capital_usd": 100_000}
+    quick |= {"reconciled_max_age_s": 86_400, "exit_depth_share": 0}
     quick |= {"unknown_absent_after_s": 0.2, "polymarket_absent_after_s": 0.2}
     settings = Settings(venues="sandbox", **(quick | more))
     # longer than a person may set it
@@ -266,7 +267,10 @@ def markets_of(number: int) -> tuple[str, str]:
 def seed_group(
     connection: Connection, *, kind: str = "pair", number: int = 1, fees: tuple[str, str] = ("1", "0.04")
 ) -> None:
-    """Write a pair of markets, approved, and its group; `fees`: Kalshi's multiplier and Polymarket's rate."""
+    """Write a pair of markets, approved, and its group; both accounts have agreed with our books an hour ago.
+
+    `fees`: Kalshi's multiplier and Polymarket's rate.
+    """
     kalshi_market, polymarket_market = markets_of(number)
     now = datetime.now(UTC)
     terms = {
@@ -292,6 +296,13 @@ def seed_group(
             """INSERT INTO raw.market_state (venue, market_id, version_id, status, first_seen_at, last_seen_at)
                VALUES (%s, %s, %s, 'open', %s, %s)""",
             (venue, market, version["version_id"], now, now),
+        )
+        connection.execute(
+            """INSERT INTO trading.account_readings (mode, venue, began_at, ended_at, verdict, cash_e6, low_e6,
+                   booked_e6, high_e6, environment)
+               SELECT 'live', %(venue)s, %(at)s, %(at)s, 'agrees', 0, 0, 0, 0, 'sandbox'
+               WHERE NOT EXISTS (SELECT FROM trading.account_readings WHERE venue = %(venue)s)""",
+            {"venue": venue, "at": now - timedelta(hours=1)},
         )
     connection.execute(
         """INSERT INTO trading.pairs (pair_id, kalshi_market_id, polymarket_market_id, relation, polarity,

@@ -13,10 +13,13 @@ from decimal import Decimal
 
 from orchestration.execution.decide.execution_detail import execution_detail
 from orchestration.execution.decide.gate.facts import CashPot, GateFacts, GatePolicy
+from orchestration.execution.decide.gate.plan_facts import PlanQuotes, quotes_from_json
 from orchestration.execution.decide.gate.registry import Judgement, judge
 from orchestration.execution.decide.gate.reservation import HedgeReservation, reservation_of
+from orchestration.execution.decide.hedge_plan import Plan
 from orchestration.execution.decide.plan import cash_back_at
 from orchestration.execution.decide.risk_checks import Refusal
+from orchestration.execution.gate.house import check_policy, house_facts
 from orchestration.execution.trading_context import TradingContext
 from orchestration.opportunities.worth import closing_e6
 from streams.market.identity import Venue
@@ -60,6 +63,7 @@ class Asked:
         execution_id: Of the hedge whose first intent is to be written; None before there is one.
         hedge: What it is to hold back; None before there is a plan.
         edge_usd: Its net edge per contract at the best level.
+        plan: What it is to do, and `quotes` the books that was decided on; None before there is a plan.
     """
 
     signal: Signal
@@ -70,6 +74,8 @@ class Asked:
     execution_id: int | None = None
     hedge: HedgeReservation | None = None
     edge_usd: Decimal | None = None
+    plan: Plan | None = None
+    quotes: PlanQuotes | None = None
 
 
 def admit(
@@ -95,7 +101,7 @@ def admit(
         psycopg.errors.LockNotAvailable: If another hedge is being judged for longer than the limit of this transaction.
     """
     execution = executions.load_execution(connection, execution_id)
-    plan = execution_detail(execution.detail).plan
+    plan, quotes = execution_detail(execution.detail).plan, quotes_from_json(execution.detail.get("quotes"))
     markets = load_market_infos(connection, plan.market_keys)
     hold_all(connection, _lock_names(context.mode, markets.values()))
     # read anew under the locks: texts, status and shards may have changed while they were waited for
@@ -105,7 +111,9 @@ def admit(
         return Refusal(RefusalReason.NOT_TRADABLE, "its signal, its group or a market of it is gone")
     hedge = reservation_of(plan, {key: market.target for key, market in markets.items()})
     has_leases = holds_all(connection, leases)
-    asked = Asked(signal, group, markets, has_leases, is_within_life, execution_id, hedge, execution.edge_usd)
+    asked = Asked(
+        signal, group, markets, has_leases, is_within_life, execution_id, hedge, execution.edge_usd, plan, quotes
+    )
     judgement = judge(read_facts(connection, context, asked, now))
     write_judgement(connection, context, asked, judgement, now)
     if judgement.refusal is None:
@@ -153,6 +161,10 @@ def read_facts(connection: Connection, context: TradingContext, asked: Asked, no
         group_id=group.group_id,
         hedge=asked.hedge,
         pots=load_pots(connection, mode),
+        plan=asked.plan,
+        quotes=asked.quotes,
+        markets=asked.markets,
+        house=house_facts(connection, context, asked.signal, asked.markets, used),
     )
 
 
@@ -216,6 +228,7 @@ def gate_policy(settings: Settings) -> GatePolicy:
         closing_margin_s=settings.closing_margin_s,
         cash_max_age_s=Decimal(str(settings.cash_max_age_s)),
         long_capital_e6=int(settings.long_capital_usd * CASH_SCALE),
+        checks=check_policy(settings),
     )
 
 

@@ -154,6 +154,62 @@ OPENING: list[Plain] = [
     {"pots": [["kalshi", 2, 60_000_000, 1, 0], ["polymarket", None, 28_879_050, 1, 0]]},
     {"pots": [["kalshi", 0, 60_000_000, 1, 0], ["polymarket", None, 60_000_000, 1, 0]]},
     {"pots": [["kalshi", None, 60_000_000, 1, 34_751_701], ["polymarket", None, 60_000_000, 1, 0]]},
+    *(
+        {"plan": change}
+        for change in (
+            {"missing": ["plan"]},
+            {"missing": ["quotes"]},
+            {"missing": ["markets"]},
+            {"missing": ["house"]},
+            {"quotes": [[4_500, 4_300, 50_000_000, None]]},
+            {"asked_ms_ago": 1_000},
+            {"asked_ms_ago": 1_001},
+            {"read_in_ms": 500},
+            {"read_in_ms": 501},
+            {"legs": [["kalshi", "K", "yes", 5_500, 0], ["polymarket", "P", "no", 5_300, 1_000_000]]},
+            {"legs": [["kalshi", "K", "yes", 5_600, 0], ["polymarket", "P", "no", 5_300, 1_000_000]]},
+            {"legs": [["kalshi", "K", "yes", 4_550, 0], ["polymarket", "P", "no", 5_300, 1_000_000]]},
+            {"legs": [["kalshi", "K", "yes", 4_500, 0], ["polymarket", "P", "no", 5_350, 1_000_000]]},
+            {"price_ranges": [[0, 1_000, 10], [1_000, 9_000, 100], [9_000, 10_000, 10]]},
+            {"price_ranges": [[0, 4_000, 100]]},
+            {"quotes": [[4_500, 4_300, 50_000_000, None], [5_300, 5_100, 50_000_000, 1_000]]},
+            {"quotes": [[None, 4_300, 50_000_000, None], [5_300, 5_100, 50_000_000, 100]]},
+            {"size_e6": 50_005_000},
+            {"size_e6": 0},
+            # a leg without bids can only be completed: 10 contracts at 0.10 are a dollar
+            {
+                "legs": [["kalshi", "K", "yes", 4_500, 0], ["polymarket", "P", "no", 1_000, 1_000_000]],
+                "quotes": [[4_500, None, 50_000_000, None], [1_000, 900, 50_000_000, 100]],
+            },
+            {
+                "legs": [["kalshi", "K", "yes", 1_500, 0], ["polymarket", "P", "no", 1_000, 1_000_000]],
+                "quotes": [[1_500, None, 50_000_000, None], [1_000, 900, 50_000_000, 100]],
+            },
+            # both have a least value: 1.12 contracts at 0.90 can be sold again long before 20 at 0.05 can be bought
+            {
+                "legs": [["polymarket", "K", "yes", 9_000, 1_000_000], ["polymarket", "P", "no", 500, 1_000_000]],
+                "quotes": [[9_000, 8_900, 50_000_000, None], [500, 400, 50_000_000, 100]],
+            },
+            {"quotes": [[4_500, 4_300, 12_500_000, None], [5_300, 5_100, 50_000_000, 100]]},
+            {"quotes": [[4_500, 4_300, 12_490_000, None], [5_300, 5_100, 50_000_000, 100]]},
+            {"settles_in_days": [1, 8]},
+            {"settles_in_days": [1, 8.01]},
+            {"settles_in_days": [None, 1]},
+            {"legs": [["kalshi", "K", "yes", 4_500, 0], ["kalshi", "K", "no", 5_300, 0]]},
+            {"opposing_orders": 1},
+            {"opposing_orders": None},
+            {"reconciled_s_ago": {"kalshi": 20, "polymarket": 301}},
+            {"reconciled_s_ago": {"kalshi": 20, "polymarket": None}},
+            {"reconciled_s_ago": {}},
+            {"free_disk_mb": 999},
+            {"free_disk_mb": None},
+            {"stress_e6": None},
+            {"sources": []},
+            {"stress_e6": {"nasa": 1_447_752_700, "usgs": 1_500_000_000}},
+            {"stress_e6": {"nasa": 1_447_752_701}},
+            {"stress_e6": {"nasa": 0, "usgs": 1_447_752_701}, "sources": ["nasa", "usgs"]},
+        )
+    ),
 ]
 
 

@@ -154,6 +154,8 @@ def settings_of(values: Plain) -> Settings:
         "signal_min_profit_usd": "0.05",
         "slippage_max_usd": "0.02",
         "flatten_slippage_usd": "0.05",
+        "exit_depth_share": "0",
+        "reconciled_max_age_s": 86_400,
         "exposure_budget_usd": "50",
         "exposure_budget_usd_s": "600",
         "provisional_cap_usd": "500",

@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 
-from orchestration.execution.decide.gate.facts import CashPot, GateFacts, GatePolicy
+from orchestration.execution.decide.gate.facts import CashPot, CheckPolicy, GateFacts, GatePolicy, HouseFacts
+from orchestration.execution.decide.gate.plan_facts import LegQuote, PlanQuotes
 from orchestration.execution.decide.gate.registry import judge
 from orchestration.execution.decide.gate.reservation import HedgeReservation, ReservedLeg
+from orchestration.execution.decide.hedge_plan import Plan, PlanLeg
 from orchestration.execution.decide.risk_checks import may_send
 from streams.market.identity import Venue
-from streams.market.trading import TiedUp
+from streams.market.listing import MarketTerms
+from streams.market.trading import MarketInfo, TiedUp
 from tests.golden.execution.stage import NOW, Plain, answer, limits_of
 
 
@@ -40,6 +43,7 @@ def gate_facts(facts: Plain) -> GateFacts:
             closing_margin_s=facts["closing_margin_s"],
             cash_max_age_s=Decimal(facts["cash_max_age_s"]),
             long_capital_e6=1_000_000_000,
+            checks=CHECKS,
         ),
         limits=None if limits is None else limits_of({**limits, "daily_loss_e6": facts["daily_loss_limit_e6"]}),
         used=None
@@ -77,7 +81,84 @@ def gate_facts(facts: Plain) -> GateFacts:
             ]
             for venue in Venue
         },
+        **_of_the_plan(facts),
     )
+
+
+CHECKS = CheckPolicy(
+    book_age_ms=1_000,
+    book_skew_ms=500,
+    collar_usd=Decimal("0.10"),
+    partial_fill_usd=Decimal(2),
+    exit_depth_share=Decimal("0.25"),
+    settlement_gap_days=Decimal(7),
+    reconciled_age_s=Decimal(300),
+    disk_mb=1_000,
+    stress_loss_e6=1_500_000_000,
+)
+
+
+def _of_the_plan(facts: Plain) -> Plain:
+    """Return what the gate reads of the plan, its books and our own side."""
+    given = {**PLAN, **facts.get("plan", {})}
+    legs = [
+        PlanLeg(number, Venue(venue), market, outcome, limit, (), 0, min_notional_e6=notional)
+        for number, (venue, market, outcome, limit, notional) in enumerate(given["legs"])
+    ]
+    markets = [
+        MarketInfo(
+            leg.venue,
+            leg.market_id,
+            MarketTerms(price_ranges=tuple(given["price_ranges"])),
+            "open",
+            None,
+            None if days is None else NOW + timedelta(days=days),
+            None,
+        )
+        for leg, days in zip(legs, given["settles_in_days"], strict=True)
+    ]
+    asked_at = NOW - timedelta(milliseconds=given["asked_ms_ago"])
+    quotes = PlanQuotes(
+        asked_at, asked_at + timedelta(milliseconds=given["read_in_ms"]), tuple(LegQuote(*q) for q in given["quotes"])
+    )
+    house = HouseFacts(
+        given["opposing_orders"],
+        {
+            Venue(venue): None if ago is None else NOW - timedelta(seconds=ago)
+            for venue, ago in given["reconciled_s_ago"].items()
+        },
+        given["free_disk_mb"],
+        given["stress_e6"],
+        given["sources"],
+    )
+    plan = Plan(tuple(legs), given["size_e6"], 0, 0, 0, 0)
+    found: Plain = {
+        "plan": plan,
+        "quotes": quotes,
+        "markets": {market.key: market for market in markets},
+        "house": house,
+    }
+    return {name: None if name in given["missing"] else value for name, value in found.items()} | (
+        {"markets": {}} if "markets" in given["missing"] else {}
+    )
+
+
+PLAN: Plain = {
+    # 50 contracts, YES of Kalshi's market and NO of Polymarket's
+    "legs": [["kalshi", "K", "yes", 4_500, 0], ["polymarket", "P", "no", 5_300, 1_000_000]],
+    "quotes": [[4_500, 4_300, 50_000_000, None], [5_300, 5_100, 50_000_000, 100]],
+    "size_e6": 50_000_000,
+    "price_ranges": [[0, 10_000, 100]],
+    "settles_in_days": [1, 1],
+    "asked_ms_ago": 300,
+    "read_in_ms": 120,
+    "opposing_orders": 0,
+    "reconciled_s_ago": {"kalshi": 20, "polymarket": 20},
+    "free_disk_mb": 50_000,
+    "stress_e6": {"nasa": 0},
+    "sources": ["nasa"],
+    "missing": [],
+}
 
 
 def gate_sending(facts: Plain) -> Plain:

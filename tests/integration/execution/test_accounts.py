@@ -68,6 +68,7 @@ def told(database: str, story: Story) -> None:
     async def main() -> None:
         with connect(database) as connection:
             context, venues = await hedged(connection)
+            connection.execute("DELETE FROM trading.account_readings")
             await story(World(connection, context, venues))
 
     asyncio.run(main())

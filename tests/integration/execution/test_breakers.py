@@ -35,7 +35,8 @@ def connection(database: str) -> Iterator[Connection]:
 
 
 def context_of(connection: Connection, faults: dict[str, float], **settings: Any) -> TradingContext:
-    context, venues = make_context(connection, faults, 1, fake_settings(**settings))
+    patient = fake_settings(**settings).model_copy(update={"decision_ttl_ms": 600_000})
+    context, venues = make_context(connection, faults, 1, patient)
     set_books(venues, random.Random(1))
     seed_group(connection)
     return context

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from orchestration.execution.decide.gate.plan_facts import LegQuote, PlanQuotes, quotes_to_json
 from orchestration.execution.decide.hedge_plan import Plan, PlanLeg
 from orchestration.execution.decide.plan import plan_to_json
 from orchestration.execution.decide.risk_checks import Refusal
@@ -81,7 +82,14 @@ class Run:
             PlanLeg(1, Venue.KALSHI, kalshi, "yes", 4_500, (10_000, 0), 22_500_000),
         )
         plan = Plan(legs, 50_000_000, 200, 50_000_000, 600_000_000, 1_000_000, LOSS_BOUND_E6)
-        detail = {"plan": plan_to_json(plan), "binding": "depth", "planned_profit_e6": 650_000}
+        now = datetime.now(UTC)
+        books = (LegQuote(5_300, 5_100, 50_000_000, None), LegQuote(4_500, 4_300, 50_000_000, None))
+        detail = {
+            "plan": plan_to_json(plan),
+            "binding": "depth",
+            "planned_profit_e6": 650_000,
+            "quotes": quotes_to_json(PlanQuotes(now, now, books)),
+        }
         new = executions.NewExecution(
             signal_id=self.signal,
             attempt=1,

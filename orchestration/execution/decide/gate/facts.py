@@ -10,10 +10,27 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
+from orchestration.execution.decide.gate.plan_facts import PlanQuotes
 from orchestration.execution.decide.gate.reservation import HedgeReservation
+from orchestration.execution.decide.hedge_plan import Plan
 from streams.market.identity import Venue
 from streams.market.limits import LimitValues
-from streams.market.trading import PairState, SwitchState, TiedUp
+from streams.market.trading import MarketInfo, PairState, SwitchState, TiedUp
+
+
+@dataclass(frozen=True, slots=True)
+class CheckPolicy:
+    """The settings of single checks, in the units of their names; see `streams.setting_groups.gate`."""
+
+    book_age_ms: int
+    book_skew_ms: int
+    collar_usd: Decimal
+    partial_fill_usd: Decimal
+    exit_depth_share: Decimal
+    settlement_gap_days: Decimal
+    reconciled_age_s: Decimal
+    disk_mb: int
+    stress_loss_e6: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +49,7 @@ class GatePolicy:
     closing_margin_s: int
     cash_max_age_s: Decimal
     long_capital_e6: int
+    checks: CheckPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +76,26 @@ class CashPot:
 
 
 @dataclass(frozen=True, slots=True)
+class HouseFacts:
+    """What holds on our side.
+
+    Attributes:
+        opposing_orders: Orders of ours without a last word that a leg of the hedge could trade with.
+        reconciled_at: When each account of the hedge was last found to agree with our books, None: never. Simulated
+            accounts are left out.
+        free_disk_mb: Of the disk we write to.
+        stress_e6: What is tied up by source of resolution.
+        sources: Of the hedge's markets.
+    """
+
+    opposing_orders: int | None
+    reconciled_at: Mapping[Venue, datetime | None]
+    free_disk_mb: int | None
+    stress_e6: Mapping[str, int] | None
+    sources: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class GateFacts:
     """Everything the checks read.
 
@@ -75,6 +113,8 @@ class GateFacts:
         events: The event of each market by "venue:market_id".
         hedge: What is to be held back; None while nothing is decided yet, before books are read.
         pots: By venue.
+        plan: What the hedge is to do, and `quotes` the books it was decided on.
+        markets: Its markets as they are now, by "venue:market_id".
     """
 
     now: datetime
@@ -105,6 +145,10 @@ class GateFacts:
     group_id: str = ""
     hedge: HedgeReservation | None = None
     pots: Mapping[Venue, Sequence[CashPot]] | None = None
+    plan: Plan | None = None
+    quotes: PlanQuotes | None = None
+    markets: Mapping[str, MarketInfo] = field(default_factory=dict)
+    house: HouseFacts | None = None
 
 
 def pot_of(pots: Sequence[CashPot], shard: int | None) -> CashPot | None:

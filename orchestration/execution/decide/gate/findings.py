@@ -66,6 +66,15 @@ def at_most(reading: Figure, limit: Figure, reason: RefusalReason, detail: str =
     return Finding("refuse", _text(reading), _text(limit), reason, detail or f"{_text(reading)} of {_text(limit)}")
 
 
+def at_least(reading: Figure, limit: Figure, reason: RefusalReason, detail: str = "") -> Finding:
+    """Return whether a number is at least its limit; one that is missing or not finite refuses."""
+    if not _is_number(reading) or not _is_number(limit):
+        return Finding("refuse", _text(reading), _text(limit), reason, detail or "it is not known")
+    if Decimal(reading) >= Decimal(limit):  # type: ignore[arg-type]
+        return Finding("pass", _text(reading), _text(limit))
+    return Finding("refuse", _text(reading), _text(limit), reason, detail or f"{_text(reading)} of {_text(limit)}")
+
+
 def usd(amount_e6: int | None) -> Decimal | None:
     """Return an amount of 1e-6 dollars, or of contracts, as a decimal."""
     return None if amount_e6 is None else cash_decimal(amount_e6)
