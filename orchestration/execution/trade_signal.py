@@ -6,7 +6,8 @@ remembers nothing that Postgres does not hold, so `reconcile` continues with the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -28,7 +29,7 @@ from orchestration.execution.decide.plan_record import PlanInputs, inputs_to_jso
 from orchestration.execution.decide.risk_checks import Refusal
 from orchestration.execution.gate.admission import Asked, load_pots, read_facts, write_judgement
 from orchestration.execution.gate.breaker_watch import watch_breakers
-from orchestration.execution.gate.readings import refresh_cash
+from orchestration.execution.gate.readings import refresh_cash, refresh_states
 from orchestration.execution.run_execution import ExecutionRun, fetch_books
 from orchestration.execution.trading_context import TradingContext
 from orchestration.opportunities.worth import LegGaps, worth_to_json
@@ -38,6 +39,7 @@ from streams.market.errors import StreamsError
 from streams.market.trading import (
     ExecutionRow,
     ExecutionState,
+    MarketInfo,
     RefusalReason,
     Signal,
     Target,
@@ -150,8 +152,7 @@ class SignalTrader:
         if judgement.refusal is not None:
             write_judgement(self._connection, self._context, asked, judgement, now)
             return self._refuse(signal.signal_id, judgement.refusal)
-        decided_at = datetime.now(UTC)
-        inputs = await self._read_inputs(request, decided_at)
+        inputs = await self._read_inputs(request, asked.markets.values())
         if isinstance(inputs, Refusal):
             return self._refuse(signal.signal_id, inputs)
         decision = inputs.decide()
@@ -216,12 +217,16 @@ class SignalTrader:
             held.append(lease)
         return held
 
-    async def _read_inputs(self, request: TradeRequest, asked_at: datetime) -> PlanInputs | Refusal:
+    async def _read_inputs(self, request: TradeRequest, markets: Collection[MarketInfo]) -> PlanInputs | Refusal:
         targets = [request.targets[key] for key, _ in request.legs]
         venues = {target.venue for target in targets}
         if any(venue not in self._context.gateways for venue in venues):
             return Refusal(RefusalReason.VENUE_UNAVAILABLE, "no account on one of the venues")
-        await refresh_cash(self._connection, self._context, sorted(venues), lambda: datetime.now(UTC))
+        await asyncio.gather(
+            refresh_cash(self._connection, self._context, sorted(venues), _now),
+            refresh_states(self._connection, self._context, markets, _now),
+        )
+        asked_at = _now()  # the books come last: the decision lives from here on
         books = await fetch_books(self._context, targets)
         read_at = datetime.now(UTC)
         limits = current_limits(self._connection, self._settings)
@@ -263,3 +268,7 @@ class SignalTrader:
         new = NewRefusal(signal_id, refusal.reason, refusal.detail, self._settings.venues, execution_id)
         write_refusal(self._connection, new)
         return TradeResult(signal_id, execution_id, None, refusal)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

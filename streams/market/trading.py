@@ -102,11 +102,9 @@ class RefusalReason(StrEnum):
     NOT_RECONCILED = "not_reconciled"
     DISK = "disk"
     LIMIT_STRESS = "limit_stress"
+    FEES = "fees"
     VENUE_UNAVAILABLE = "venue_unavailable"
     ERROR = "error"
-
-
-# -- risk --------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

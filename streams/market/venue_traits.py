@@ -20,6 +20,10 @@ class VenueTraits:
         pays_on_redemption: A market's result does not move cash by itself; the payout arrives with a redemption.
         rounds_payouts: What a market pays an account is rounded down to a step that a setting states; elsewhere it is
             exact.
+        states_status: It says whether its exchange takes orders, and announces maintenance.
+        needs_allowance: What it may take of our cash is an amount that the wallet has allowed.
+        blocks_places: It serves some places and accounts only for closing.
+        dates_answers: Its answers carry the time of its clock.
         exchange_shards: Whose cash is kept apart, each paying for its own markets; empty: one pot pays for all.
     """
 
@@ -28,6 +32,10 @@ class VenueTraits:
     pays_matched_early: bool
     pays_on_redemption: bool
     rounds_payouts: bool
+    states_status: bool
+    needs_allowance: bool
+    blocks_places: bool
+    dates_answers: bool
     exchange_shards: tuple[int, ...]
 
 
@@ -39,6 +47,10 @@ TRAITS: Mapping[Venue, VenueTraits] = MappingProxyType(
             pays_matched_early=True,
             pays_on_redemption=False,
             rounds_payouts=True,
+            states_status=True,
+            needs_allowance=False,
+            blocks_places=False,
+            dates_answers=True,
             exchange_shards=(0, 1, 2, 3),
         ),
         Venue.POLYMARKET: VenueTraits(
@@ -47,6 +59,10 @@ TRAITS: Mapping[Venue, VenueTraits] = MappingProxyType(
             pays_matched_early=False,
             pays_on_redemption=True,
             rounds_payouts=False,
+            states_status=False,
+            needs_allowance=True,
+            blocks_places=True,
+            dates_answers=False,
             exchange_shards=(),
         ),
     }

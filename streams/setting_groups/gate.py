@@ -34,10 +34,25 @@ class GateChecks(BaseSettings):
         1000, ge=1, le=60_000, description="Longest time within which the books of all legs were read (ms)."
     )
     settlement_gap_days: Amount = Field(
-        Decimal("7"), ge=0, le=3_650, description="Most days between the settlements of a hedge's markets."
+        Decimal("30"), ge=0, le=3_650, description="Most days between the settlements of a hedge's markets."
     )
     reconciled_max_age_s: float = Field(
         300.0, gt=0, le=86_400, description="Each account must have agreed with our books within this time (seconds)."
+    )
+    venue_state_max_age_s: float = Field(
+        60.0, gt=0, le=3_600, description="Oldest reading of what a venue says of itself and of our account (seconds)."
+    )
+    fee_schedule_max_age_s: float = Field(
+        60.0, gt=0, le=3_600, description="Oldest reading of a market, its status and its fee schedule (seconds)."
+    )
+    game_start_margin_s: int = Field(
+        60, ge=0, le=86_400, description="Nothing opens this near the start of the game a market is about (seconds)."
+    )
+    taker_delay_max_ms: int = Field(
+        5000, ge=0, le=60_000, description="Longest that a market may hold back orders that take (ms)."
+    )
+    clock_skew_max_ms: int = Field(
+        2000, ge=0, le=60_000, description="Furthest that our clock may be from a venue's (ms)."
     )
     stress_loss_usd: Amount = Field(
         Decimal("1500"),

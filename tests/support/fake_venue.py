@@ -11,6 +11,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from orchestration.execution.decide.gate.venue_states import AccountState, MarketState
 from orchestration.execution.trading_context import TradingContext
 from orchestration.execution.venues.gateway import (
     AccountFill,
@@ -30,7 +31,7 @@ from streams.market.errors import OutcomeUnknown, Refused
 from streams.market.events import BookSnapshot
 from streams.market.fees import KalshiFeeSchedule, KalshiOrderFees, taker_fee_e6
 from streams.market.identity import Outcome, Venue
-from streams.market.trading import NewFill, Siblings, Target
+from streams.market.trading import MarketInfo, NewFill, Siblings, Target
 from streams.market.units import cash_e6_of
 from streams.settings import Settings
 from streams.storage.database import Connection
@@ -222,6 +223,12 @@ class FakeVenue:
 
     async def cash_e6(self) -> int:
         return self.cash
+
+    async def account_state(self) -> AccountState:
+        return AccountState({"": True}, (), 10**15, is_blocked=False, is_closing_only=False, clock_ahead_ms=0)
+
+    async def market_state(self, market: MarketInfo) -> MarketState:
+        return MarketState("open", market.terms.fee_schedule, closes_at=market.close_time)
 
     async def cash_by_shard(self) -> Mapping[int | None, int]:
         return self.shards or {None: self.cash}

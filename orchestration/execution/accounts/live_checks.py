@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from orchestration.execution.accounts.check_accounts import check_accounts
 from orchestration.execution.accounts.order_groups import keep_order_groups
 from orchestration.execution.settlement import ensure_deposits
 from orchestration.execution.trading_context import TradingContext
@@ -15,7 +16,8 @@ from streams.storage.database import Connection
 
 
 async def prepare_accounts(connection: Connection, context: TradingContext) -> None:
-    """Check the accounts, book what they held at first, and see that the venues' own brakes are there.
+    """Check the accounts, book what they held at first, compare them with our books, and see that the venues' own
+    brakes are there.
 
     Raises:
         ConfigurationError: If an account is not as it must be.
@@ -24,6 +26,7 @@ async def prepare_accounts(connection: Connection, context: TradingContext) -> N
     await check_working_capital(context)
     await check_subaccount(context)
     await ensure_deposits(connection, context)
+    await check_accounts(connection, context)
     await keep_order_groups(connection, context, datetime.now(UTC))
 
 

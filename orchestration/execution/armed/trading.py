@@ -12,6 +12,7 @@ from orchestration.execution.accounts.dead_mans_switch import fed_dead_mans_swit
 from orchestration.execution.accounts.live_checks import prepare_accounts
 from orchestration.execution.armed.account_lease import AccountLease
 from orchestration.execution.armed.armed_run import ArmedRun, Desk, Tally
+from orchestration.execution.armed.fresh_readings import kept_fresh
 from orchestration.execution.trade_signal import SignalTrader
 from orchestration.execution.trading_context import TradingContext, open_trading_context
 from streams.logs import get_logger
@@ -72,7 +73,7 @@ async def trade_while_armed(dsn: str, settings: Settings, armed: Armed, stop: as
         loop.call_soon_threadsafe(ended.set)
 
     with ExitStack() as stack:
-        look, news = (stack.enter_context(connect(dsn, application="crossbook armed run")) for _ in range(2))
+        look, news, keeper = (stack.enter_context(connect(dsn, application="crossbook armed run")) for _ in range(3))
         async with open_trading_context(settings, look, is_listening=True) as context:
             lease = AccountLease(dsn, settings, armed.run_id, detail=armed.detail, on_end=on_end)
             context = replace(context, account=lambda: lease.lease)
@@ -84,7 +85,7 @@ async def trade_while_armed(dsn: str, settings: Settings, armed: Armed, stop: as
             hints = Hints(news, "crossbook_signals", _LEAST_WAIT_S)
             run = ArmedRun(settings, look, desks, hints.wait, armed.tally)
             try:
-                async with fed_dead_mans_switch(context, on_end):
+                async with fed_dead_mans_switch(context, on_end), kept_fresh(keeper, context):
                     await _until_either(run.until, stop, ended)
             finally:
                 await asyncio.to_thread(lease.give_back)

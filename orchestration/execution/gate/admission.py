@@ -20,6 +20,7 @@ from orchestration.execution.decide.hedge_plan import Plan
 from orchestration.execution.decide.plan import cash_back_at
 from orchestration.execution.decide.risk_checks import Refusal
 from orchestration.execution.gate.house import check_policy, house_facts
+from orchestration.execution.gate.readings import venue_facts
 from orchestration.execution.trading_context import TradingContext
 from orchestration.opportunities.worth import closing_e6
 from streams.market.identity import Venue
@@ -164,6 +165,7 @@ def read_facts(connection: Connection, context: TradingContext, asked: Asked, no
         plan=asked.plan,
         quotes=asked.quotes,
         markets=asked.markets,
+        venues=venue_facts(connection, context),
         house=house_facts(connection, context, asked.signal, asked.markets, used),
     )
 

@@ -53,6 +53,12 @@ def check_policy(settings: Settings) -> CheckPolicy:
         reconciled_age_s=Decimal(str(settings.reconciled_max_age_s)),
         disk_mb=settings.disk_no_new_trades_mb,
         stress_loss_e6=int(settings.stress_loss_usd * CASH_SCALE),
+        venue_state_age_s=Decimal(str(settings.venue_state_max_age_s)),
+        fee_schedule_age_s=Decimal(str(settings.fee_schedule_max_age_s)),
+        execution_max_s=Decimal(str(settings.execution_max_s)),
+        game_start_margin_s=settings.game_start_margin_s,
+        taker_delay_ms=settings.taker_delay_max_ms,
+        clock_skew_ms=settings.clock_skew_max_ms,
     )
 
 

@@ -1,15 +1,31 @@
-"""Asking the venues for what the gate reads, outside of it."""
+"""Asking the venues for what the gate reads, outside of it; and what it reads of their answers."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime, timedelta
 
+from orchestration.execution.decide.gate.venue_states import (
+    AccountState,
+    MarketState,
+    VenueFacts,
+    account_from_json,
+    account_to_json,
+    market_from_json,
+    market_to_json,
+)
 from orchestration.execution.trading_context import TradingContext
-from streams.market.identity import Venue
+from streams.logs import get_logger
+from streams.market.errors import StreamsError
+from streams.market.identity import Venue, market_key
+from streams.market.trading import MarketInfo
 from streams.storage.database import Connection
-from streams.storage.store.gate.readings import load_readings, write_cash
+from streams.storage.store.gate.readings import VenueReading, forget_readings, load_readings, write_cash, write_reading
+
+_ACCOUNT, _MARKET = "account", "market"
+_KEPT = timedelta(hours=2)
+"""Readings of markets are forgotten after this; none is believed for so long."""
 
 
 async def refresh_cash(
@@ -28,3 +44,66 @@ async def refresh_cash(
     pots = await asyncio.gather(*(context.gateways[venue].cash_by_shard() for venue in due))
     for venue, cash in zip(due, pots, strict=True):
         write_cash(connection, context.mode, venue.value, cash, now)
+
+
+async def refresh_states(
+    connection: Connection, context: TradingContext, markets: Collection[MarketInfo], clock: Callable[[], datetime]
+) -> None:
+    """Ask what the venues say of themselves, of our accounts and of these markets, where it is half as old as allowed.
+
+    A venue that does not answer leaves its reading to grow old: the gate refuses it then.
+    """
+    now, settings = clock(), context.settings
+    known = {(row.venue, row.kind, row.subject): row.read_at for row in load_readings(connection, context.mode)}
+
+    def is_due(venue: Venue, kind: str, subject: str, limit_s: float) -> bool:
+        read_at = known.get((venue.value, kind, subject))
+        return read_at is None or now - read_at >= timedelta(seconds=limit_s / 2)
+
+    asked: list[tuple[Venue, str, str]] = []
+    calls: list[Awaitable[AccountState | MarketState | StreamsError]] = []
+    for venue in dict.fromkeys(market.venue for market in markets):
+        if venue in context.gateways and is_due(venue, _ACCOUNT, "", settings.venue_state_max_age_s):
+            asked.append((venue, _ACCOUNT, ""))
+            calls.append(_account(context, venue))
+    for market in markets:
+        if market.venue in context.gateways and is_due(
+            market.venue, _MARKET, market.market_id, settings.fee_schedule_max_age_s
+        ):
+            asked.append((market.venue, _MARKET, market.market_id))
+            calls.append(_market(context, market))
+    forget_readings(connection, context.mode, _MARKET, now - _KEPT)
+    for (venue, kind, subject), found in zip(asked, await asyncio.gather(*calls), strict=True):
+        if isinstance(found, StreamsError):
+            get_logger().warning("a venue was not read", venue=venue.value, kind=kind, of=subject, error=str(found))
+            continue
+        detail = account_to_json(found) if isinstance(found, AccountState) else market_to_json(found)
+        reading = VenueReading(venue.value, kind, subject, None, detail, now)
+        write_reading(connection, context.mode, reading)
+
+
+def venue_facts(connection: Connection, context: TradingContext) -> VenueFacts:
+    """Return what the venues said last."""
+    accounts: dict[Venue, tuple[datetime, AccountState]] = {}
+    markets: dict[str, tuple[datetime, MarketState]] = {}
+    for row in load_readings(connection, context.mode):
+        if row.kind == _ACCOUNT:
+            accounts[Venue(row.venue)] = (row.read_at, account_from_json(row.detail))
+        elif row.kind == _MARKET:
+            markets[market_key(row.venue, row.subject)] = (row.read_at, market_from_json(row.detail))
+    simulated = frozenset(venue for venue, gateway in context.gateways.items() if gateway.is_simulated)
+    return VenueFacts(accounts, markets, simulated)
+
+
+async def _account(context: TradingContext, venue: Venue) -> AccountState | StreamsError:
+    try:
+        return await context.gateways[venue].account_state()
+    except StreamsError as error:
+        return error
+
+
+async def _market(context: TradingContext, market: MarketInfo) -> MarketState | StreamsError:
+    try:
+        return await context.gateways[market.venue].market_state(market)
+    except StreamsError as error:
+        return error

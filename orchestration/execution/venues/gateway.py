@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
+from orchestration.execution.decide.gate.venue_states import AccountState, MarketState
 from orchestration.execution.decide.risk_checks import Refusal
 from streams.market.documents import JsonDocument
 from streams.market.errors import OutcomeUnknown, StreamsError, TransientError
 from streams.market.events import BookSnapshot
 from streams.market.identity import Outcome, Venue
-from streams.market.trading import Action, NewFill, Siblings, Target
+from streams.market.trading import Action, MarketInfo, NewFill, Siblings, Target
 
 MoveKind = Literal["deposit", "withdrawal", "transfer"]
 MoveState = Literal["under_way", "done", "failed"]
@@ -320,6 +321,12 @@ class Gateway(Protocol):
 
     async def cash_by_shard(self) -> Mapping[int | None, int]:
         """Return the cash that orders can use, by exchange shard; under None where the venue has one pot."""
+
+    async def account_state(self) -> AccountState:
+        """Return what the venue says of itself and of the account now; what it does not state is None."""
+
+    async def market_state(self, market: MarketInfo) -> MarketState:
+        """Return what the venue says of a market now: status, fees, step of prices, times, delay."""
 
     async def payouts(self, markets: Sequence[AwaitedMarket]) -> Payouts:
         """Return which of these markets have paid, however long ago. What a venue does not list is left out."""

@@ -5,6 +5,7 @@ What became of an order is read from the lists of orders and fills.
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import replace
@@ -13,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from orchestration.execution.decide.gate.venue_states import AccountState, MarketState, clock_ahead_ms
 from orchestration.execution.venues import kalshi_moves
 from orchestration.execution.venues.answers import of_kalshi
 from orchestration.execution.venues.gateway import (
@@ -35,9 +37,10 @@ from streams.market.errors import IncompleteList, NotFound, Refused, StreamsErro
 from streams.market.events import BookSnapshot
 from streams.market.fees import KalshiFeeSchedule, KalshiOrderFees
 from streams.market.identity import Outcome, Venue
-from streams.market.trading import NewFill, Siblings, Target
+from streams.market.trading import MarketInfo, NewFill, Siblings, Target
 from streams.market.units import PRICE_ONE_E4, cash_e6_of
 from streams.venues.kalshi.rest.client import KalshiClient
+from streams.venues.kalshi.types.listings import parse_market
 from streams.venues.kalshi.types.orders import FillState as KalshiFill
 from streams.venues.kalshi.types.orders import OrderState, order_request
 from streams.venues.kalshi.types.portfolio import SettlementState
@@ -292,6 +295,38 @@ class KalshiGateway:
         balance = await self._client.account_balance()
         shards: dict[int | None, int] = dict(balance.by_shard.items())
         return shards or {None: balance.cash_e6}
+
+    async def account_state(self) -> AccountState:
+        """Return which exchange shards trade, the announced maintenance, and how far our clock is from the venue's."""
+        asked_at = datetime.now(UTC)
+        dated_at = await self._client.venue_time()
+        answered_at = datetime.now(UTC)
+        status, schedule = await asyncio.gather(self._client.exchange_status(), self._client.exchange_schedule())
+        others = status.is_trading and status.is_active and not status.has_unreadable_shards
+        return AccountState(
+            trading_shards={
+                "": others,
+                **{str(shard.exchange_index): shard.is_trading and shard.is_active for shard in status.shards},
+            },
+            maintenance=schedule.maintenance,
+            clock_ahead_ms=clock_ahead_ms(asked_at, dated_at, answered_at),
+        )
+
+    async def market_state(self, market: MarketInfo) -> MarketState:
+        """Return a market with the fees of its event and series."""
+        stated, event, series = await asyncio.gather(
+            self._client.market(market.market_id),
+            self._client.event(market.event_id),
+            self._client.series(market.terms.series_id),
+        )
+        found = parse_market(stated.payload, event.payload, series.payload, now=datetime.now(UTC))
+        steps = {step for _, _, step in found.terms.price_ranges}
+        return MarketState(
+            status=found.status,
+            fee_schedule=found.terms.fee_schedule,
+            tick_e4=steps.pop() if len(steps) == 1 else None,
+            closes_at=found.listing.close_time,
+        )
 
     async def payouts(self, markets: Sequence[AwaitedMarket]) -> Payouts:
         """Return the settlements of markets. What was paid is only stated in whole cents, so it is left open.

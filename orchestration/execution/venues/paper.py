@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from orchestration.execution.decide.gate.venue_states import AccountState, MarketState
 from orchestration.execution.venues.gateway import (
     AccountFill,
     AccountMove,
@@ -42,7 +43,7 @@ from orchestration.execution.venues.paper_matching import (
 from streams.market.errors import Refused
 from streams.market.events import BookSnapshot
 from streams.market.identity import Outcome, Venue
-from streams.market.trading import LevelTaken, Siblings, Target
+from streams.market.trading import LevelTaken, MarketInfo, Siblings, Target
 
 BookAt = Callable[[Target, datetime], Awaitable[BookSnapshot | None]]
 """Returns a market's book at an instant that may lie ahead; None when there is none."""
@@ -207,6 +208,14 @@ class PaperGateway:
     async def cash_by_shard(self) -> Mapping[int | None, int]:
         """Return the cash that orders can use."""
         return self._account.cash_by_shard()
+
+    async def account_state(self) -> AccountState:
+        """Return what the venue says of itself: an account on paper needs nothing else."""
+        return await self._venue.account_state()
+
+    async def market_state(self, market: MarketInfo) -> MarketState:
+        """Return what the venue says of a market."""
+        return await self._venue.market_state(market)
 
     async def payouts(self, markets: Sequence[AwaitedMarket]) -> Payouts:
         """Return the markets whose settlement is known; they pay at once."""

@@ -5,6 +5,7 @@ A match is provisional until its trade is CONFIRMED or FAILED.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from typing import Any, Literal
 
 import orjson
 
+from orchestration.execution.decide.gate.venue_states import AccountState, MarketState
 from orchestration.execution.venues.answers import of_polymarket
 from orchestration.execution.venues.gateway import (
     AccountFill,
@@ -42,7 +44,7 @@ from streams.market.errors import (
 from streams.market.events import BookSnapshot
 from streams.market.fees import maker_fee_e6, taker_fee_e6
 from streams.market.identity import Outcome, Venue
-from streams.market.trading import FillState, NewFill, Siblings, Target
+from streams.market.trading import FillState, MarketInfo, NewFill, Siblings, Target
 from streams.venues.credentials.keys import PolymarketCredentials
 from streams.venues.polymarket.amounts import limit_amounts, spend_amounts
 from streams.venues.polymarket.chain.calldata import (
@@ -63,6 +65,8 @@ from streams.venues.polymarket.gamma.listings import parse_market
 from streams.venues.polymarket.market_frames import TokenRef
 from streams.venues.polymarket.signing import build_order
 
+_HELD_MS = 250
+"""The venue's usual delay of orders that take, where a market says only that it has one: 50 to 250 are known."""
 _CLOCK_SLACK = timedelta(days=1)
 """Trades are read from this long before an order was sent: a clock that was set wrong then hides nothing."""
 _LATELY = timedelta(days=1)
@@ -275,6 +279,35 @@ class PolymarketGateway:
     async def cash_by_shard(self) -> Mapping[int | None, int]:
         """Return the wallet's cash, which is one pot."""
         return {None: await self.cash_e6()}
+
+    async def account_state(self) -> AccountState:
+        """Return what the venue may take, and whether it serves this place and lets the account open; without a key
+        the place alone.
+        """
+        place = await self._client.geoblock()
+        if self._key is None:
+            return AccountState(is_blocked=place.is_blocked)
+        balance, is_closing_only = await asyncio.gather(
+            self._client.balance_allowance("COLLATERAL"), self._client.closed_only()
+        )
+        allowances = balance.allowances_e6.values()
+        return AccountState(
+            allowance_e6=min(allowances) if allowances else None,
+            is_blocked=place.is_blocked,
+            is_closing_only=is_closing_only,
+        )
+
+    async def market_state(self, market: MarketInfo) -> MarketState:
+        """Return what the venue's engine goes by for a market."""
+        stated = await self._client.clob_market(market.market_id)
+        held_ms = _HELD_MS if stated.delay.is_held else 0
+        return MarketState(
+            status="open" if stated.is_accepting else "paused",
+            fee_schedule=stated.fees,
+            tick_e4=stated.tick_e4,
+            game_starts_at=stated.game_starts_at,
+            delay_ms=stated.delay.sports_s * 1_000 or held_ms,
+        )
 
     async def payouts(self, markets: Sequence[AwaitedMarket]) -> Payouts:
         """Return resolved markets with what their redemptions paid, all of them together; None where none was seen yet.

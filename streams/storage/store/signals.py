@@ -200,6 +200,17 @@ def load_signal(connection: Connection, signal_id: int) -> Signal | None:
     )
 
 
+def markets_with_signals_since(connection: Connection, since: datetime, limit: int) -> list[str]:
+    """Return the markets ("venue:market_id") of tradable signals that were open since then, the newest first."""
+    rows = connection.execute(
+        """SELECT l.venue || ':' || l.market_id AS key, max(s.updated_at) AS at
+           FROM trading.signals AS s JOIN trading.signal_legs AS l USING (signal_id)
+           WHERE s.updated_at > %s AND s.is_tradable GROUP BY key ORDER BY at DESC, key LIMIT %s""",
+        (since, limit),
+    ).fetchall()
+    return [row["key"] for row in rows]
+
+
 def load_actionable(
     connection: Connection, retry_after_s: float, max_attempts: int, limit: int, least_age_s: float = 0.0
 ) -> list[ActionableSignal]:

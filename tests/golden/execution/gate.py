@@ -196,6 +196,77 @@ OPENING: list[Plain] = [
             {"settles_in_days": [1, 8.01]},
             {"settles_in_days": [None, 1]},
             {"legs": [["kalshi", "K", "yes", 4_500, 0], ["kalshi", "K", "no", 5_300, 0]]},
+            {"missing": ["venues"]},
+            {"accounts": {"kalshi": stage.account()}},
+            {"venue_s_ago": 60},
+            {"venue_s_ago": 60.1},
+            {"market_s_ago": 60.1},
+            {"market_states": {"kalshi:K": stage.market()}},
+            *(
+                {"accounts": {"kalshi": stage.account(**said), "polymarket": stage.account()}}
+                for said in (
+                    {"trading_shards": {"": True, "2": False}},
+                    {"trading_shards": {"": False, "2": True}},
+                    {"trading_shards": {"": False}},
+                    {"trading_shards": None},
+                    {"maintenance": None},
+                    {"maintenance": [[-100, -1]]},
+                    {"maintenance": [[-100, 1]]},
+                    {"maintenance": [[45, 100], [200, 300]]},
+                    {"maintenance": [[44.9, 100]]},
+                    {"clock_ahead_ms": 2_000},
+                    {"clock_ahead_ms": -2_001},
+                    {"clock_ahead_ms": None},
+                    {"allowance_e6": None, "is_blocked": None, "is_closing_only": None},
+                )
+            ),
+            *(
+                {"accounts": {"kalshi": stage.account(), "polymarket": stage.account(**said)}}
+                for said in (
+                    {"allowance_e6": 28_879_050},
+                    {"allowance_e6": 28_879_049},
+                    {"allowance_e6": None},
+                    {"is_blocked": True},
+                    {"is_blocked": None},
+                    {"is_closing_only": True},
+                    {"trading_shards": None, "maintenance": None, "clock_ahead_ms": None},
+                )
+            ),
+            {
+                "accounts": {
+                    "kalshi": stage.account(),
+                    "polymarket": stage.account(allowance_e6=None, is_blocked=None),
+                },
+                "simulated": ["kalshi", "polymarket"],
+            },
+            *(
+                {"market_states": {"kalshi:K": stage.market(), "polymarket:P": stage.market(**said)}}
+                for said in (
+                    {"status": "paused"},
+                    {"fee_schedule": {"rate": "0"}},
+                    {"fee_schedule": {"rate": "0.01", "exponent": "1", "taker_only": True}},
+                    {"tick_e4": 100},
+                    {"tick_e4": 1_000},
+                    {"closes_at": 60},
+                    {"closes_at": 59.9},
+                    {"game_starts_at": 60},
+                    {"game_starts_at": -59},
+                    {"delay_ms": 5_000},
+                    {"delay_ms": 5_001},
+                )
+            ),
+            {
+                "market_states": {
+                    "kalshi:K": stage.market(fee_schedule={"fee_multiplier": "1"}),
+                    "polymarket:P": stage.market(),
+                }
+            },
+            {
+                "market_states": {
+                    "kalshi:K": stage.market(fee_schedule={"fee_multiplier": "2"}),
+                    "polymarket:P": stage.market(),
+                }
+            },
             {"opposing_orders": 1},
             {"opposing_orders": None},
             {"reconciled_s_ago": {"kalshi": 20, "polymarket": 301}},

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 from orchestration.execution.decide.gate.facts import CashPot, CheckPolicy, GateFacts, GatePolicy, HouseFacts
 from orchestration.execution.decide.gate.plan_facts import LegQuote, PlanQuotes
 from orchestration.execution.decide.gate.registry import judge
 from orchestration.execution.decide.gate.reservation import HedgeReservation, ReservedLeg
+from orchestration.execution.decide.gate.venue_states import AccountState, MarketState, VenueFacts
 from orchestration.execution.decide.hedge_plan import Plan, PlanLeg
 from orchestration.execution.decide.risk_checks import may_send
 from streams.market.identity import Venue
@@ -95,6 +97,12 @@ CHECKS = CheckPolicy(
     reconciled_age_s=Decimal(300),
     disk_mb=1_000,
     stress_loss_e6=1_500_000_000,
+    venue_state_age_s=Decimal(60),
+    fee_schedule_age_s=Decimal(60),
+    execution_max_s=Decimal(45),
+    game_start_margin_s=60,
+    taker_delay_ms=5_000,
+    clock_skew_ms=2_000,
 )
 
 
@@ -137,13 +145,66 @@ def _of_the_plan(facts: Plain) -> Plain:
         "quotes": quotes,
         "markets": {market.key: market for market in markets},
         "house": house,
+        "venues": _venues(given),
     }
     return {name: None if name in given["missing"] else value for name, value in found.items()} | (
         {"markets": {}} if "markets" in given["missing"] else {}
     )
 
 
+def _venues(given: Plain) -> VenueFacts:
+    """Return what the venues said last; times in seconds from now."""
+    accounts = {
+        Venue(venue): (
+            NOW - timedelta(seconds=given["venue_s_ago"]),
+            AccountState(
+                **{
+                    **said,
+                    "maintenance": None
+                    if said["maintenance"] is None
+                    else tuple(
+                        (NOW + timedelta(seconds=a), NOW + timedelta(seconds=b)) for a, b in said["maintenance"]
+                    ),
+                }
+            ),
+        )
+        for venue, said in given["accounts"].items()
+    }
+    times = ("closes_at", "game_starts_at")
+    markets = {
+        key: (
+            NOW - timedelta(seconds=given["market_s_ago"]),
+            MarketState(
+                **{
+                    name: NOW + timedelta(seconds=value) if name in times and value is not None else value
+                    for name, value in said.items()
+                }
+            ),
+        )
+        for key, said in given["market_states"].items()
+    }
+    return VenueFacts(accounts, markets, frozenset(Venue(venue) for venue in given["simulated"]))
+
+
+def account(**but: Any) -> Plain:
+    """An account at which all is well."""
+    return {
+        "trading_shards": {"": True}, "maintenance": [], "allowance_e6": 10**12, "is_blocked": False,
+        "is_closing_only": False, "clock_ahead_ms": 0, **but,
+    }  # fmt: skip
+
+
+def market(**but: Any) -> Plain:
+    """A market at which all is well."""
+    return {"status": "open", "fee_schedule": {}, **but}
+
+
 PLAN: Plain = {
+    "accounts": {"kalshi": account(), "polymarket": account()},
+    "market_states": {"kalshi:K": market(), "polymarket:P": market()},
+    "simulated": [],
+    "venue_s_ago": 20,
+    "market_s_ago": 20,
     # 50 contracts, YES of Kalshi's market and NO of Polymarket's
     "legs": [["kalshi", "K", "yes", 4_500, 0], ["polymarket", "P", "no", 5_300, 1_000_000]],
     "quotes": [[4_500, 4_300, 50_000_000, None], [5_300, 5_100, 50_000_000, 100]],

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -17,6 +19,7 @@ from orchestration.execution.decide.hedge_plan import Plan, PlanLeg
 from orchestration.execution.decide.plan import plan_to_json
 from orchestration.execution.decide.risk_checks import Refusal
 from orchestration.execution.gate.admission import LOCK_WAIT_S, admit
+from orchestration.execution.gate.readings import refresh_states
 from orchestration.execution.reconcile import reconcile
 from orchestration.execution.settlement import settle
 from orchestration.execution.trade_signal import SignalTrader, TradeResult
@@ -34,6 +37,7 @@ from streams.storage.store.gate.readings import write_cash
 from streams.storage.store.gate.releases import release_edge
 from streams.storage.store.gate.waiting import list_waiting
 from streams.storage.store.leases import acquire, process_holder
+from streams.storage.store.market_groups import load_market_infos
 from streams.storage.store.risk import lock_acting, set_limit, set_switch, tied_up
 from tests.support.fake_venue import FakeVenue, approve, fake_settings, markets_of, rows, seed_group, seed_signal
 
@@ -50,7 +54,9 @@ HELD_E6 = LEGS_E6 + LOSS_BOUND_E6 + FEE_BOUNDS_E6
 
 def patient(**more: Any) -> Settings:
     """Settings under which no decision grows old, however slow the machine is."""
-    return fake_settings(trade_loss_cap_usd="1", **more).model_copy(update={"decision_ttl_ms": 600_000})
+    ages = dict.fromkeys(("lease_ttl_s", "venue_state_max_age_s", "fee_schedule_max_age_s"), 600)
+    settings = fake_settings(trade_loss_cap_usd="1", **ages, **more)
+    return settings.model_copy(update={"decision_ttl_ms": 600_000})
 
 
 class Run:
@@ -113,6 +119,20 @@ class Run:
         return found
 
     def admit(self, execution_id: int) -> Refusal | None:
+        self.read_venues()
+        return self.judge(execution_id)
+
+    def read_venues(self) -> None:
+        """Read what both venues say, as a run does before it decides."""
+        names = markets_of(self.number)
+        found = load_market_infos(self.connection, [f"{v}:{name}" for v, name in zip(Venue, names, strict=True)])
+        with ThreadPoolExecutor(1) as pool:  # a test may run in a loop of its own
+            pool.submit(
+                asyncio.run,
+                refresh_states(self.connection, self.context, list(found.values()), lambda: datetime.now(UTC)),
+            ).result()
+
+    def judge(self, execution_id: int) -> Refusal | None:
         with self.connection.transaction():
             lock_acting(self.connection, LOCK_WAIT_S)
             now = datetime.now(UTC)
@@ -327,6 +347,8 @@ def test_two_runs_at_once_never_pass_one_limit_nor_spend_the_same_cash(
     if scarce == "limit":
         limit(first.connection, "total_usd", "60")
     first_id, second_id = first.plan(), second.plan()
+    for run in two_runs:
+        run.read_venues()
     mine = first.connection
     statement = 0
     with connect(database) as watching:
@@ -340,7 +362,7 @@ def test_two_runs_at_once_never_pass_one_limit_nor_spend_the_same_cash(
 
             def admit_second(found: list[Any] = found) -> None:
                 try:
-                    found.append(second.admit(second_id))
+                    found.append(second.judge(second_id))
                 except BaseException as error:
                     found.append(error)
 
@@ -351,7 +373,7 @@ def test_two_runs_at_once_never_pass_one_limit_nor_spend_the_same_cash(
                 wait_until_blocked(watching, thread)
 
             first.connection = Interleaved(mine, statement, begin)  # type: ignore[assignment]
-            allowed = first.admit(first_id) is None
+            allowed = first.judge(first_id) is None
             if thread.ident is None:
                 break  # there are no more statements
             thread.join(10)

@@ -229,7 +229,8 @@ def test_a_trade_on_the_sandbox_ends_and_its_profit_is_the_change_of_both_balanc
     async def trade(connection: Connection, context: TradingContext, flow: TwoMarkets) -> None:
         await prepare_accounts(connection, context)
         outcome = await SignalTrader(connection, context, "run").trade(seed_signal(connection))
-        assert outcome.execution_id is not None, outcome
+        assert (outcome.execution_id, outcome.refusal) != (None, None), outcome
+        assert outcome.refusal is None, outcome.refusal
 
         purposes = {row["purpose"] for row in connection.execute("SELECT purpose FROM trading.intents")}
         assert ("unwind" in purposes) == (state == "FLAT")

@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from orchestration.execution.decide.gate.plan_facts import PlanQuotes
 from orchestration.execution.decide.gate.reservation import HedgeReservation
+from orchestration.execution.decide.gate.venue_states import VenueFacts
 from orchestration.execution.decide.hedge_plan import Plan
 from streams.market.identity import Venue
 from streams.market.limits import LimitValues
@@ -31,6 +32,12 @@ class CheckPolicy:
     reconciled_age_s: Decimal
     disk_mb: int
     stress_loss_e6: int
+    venue_state_age_s: Decimal
+    fee_schedule_age_s: Decimal
+    execution_max_s: Decimal
+    game_start_margin_s: int
+    taker_delay_ms: int
+    clock_skew_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +156,7 @@ class GateFacts:
     quotes: PlanQuotes | None = None
     markets: Mapping[str, MarketInfo] = field(default_factory=dict)
     house: HouseFacts | None = None
+    venues: VenueFacts | None = None
 
 
 def pot_of(pots: Sequence[CashPot], shard: int | None) -> CashPot | None:

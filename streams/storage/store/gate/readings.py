@@ -74,5 +74,12 @@ def load_readings(connection: Connection, mode: str) -> list[VenueReading]:
     )
 
 
+def forget_readings(connection: Connection, mode: str, kind: str, before: datetime) -> None:
+    """Delete the readings of a kind that are older; markets end, and nobody asks for them again."""
+    connection.execute(
+        "DELETE FROM trading.venue_readings WHERE mode = %s AND kind = %s AND read_at < %s", (mode, kind, before)
+    )
+
+
 def _subject(shard: int | None) -> str:
     return "" if shard is None else str(shard)

@@ -73,6 +73,10 @@ class PublicReads(HistoryReads):
         """Return the instant up to which reads of the account have caught up with writes."""
         return await self._read(_AS_OF, parse_as_of)
 
+    async def venue_time(self) -> datetime | None:
+        """Return the time of the venue's clock, without a fraction of a second; None where the answer is not dated."""
+        return (await self._send_whole(KalshiRequest("GET", _AS_OF))).dated_at
+
     async def user_data_behind_s(self) -> float | None:
         """Return how far reads of the account lie behind the venue's present, both by the venue's own clock (seconds).
 

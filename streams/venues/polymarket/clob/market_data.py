@@ -14,8 +14,9 @@ from streams.market.events import BookSnapshot
 from streams.market.identity import Outcome, Venue
 from streams.market.units import PRICE_ONE_E4, PRICE_SCALE
 from streams.venues.common.decimals import plain_decimal, wire_ms, wire_price_e4, wire_seconds
-from streams.venues.common.listed_fields import flag, id_as_asked, lag_s, ornament
+from streams.venues.common.listed_fields import flag, id_as_asked, lag_s, ornament, stated_flag
 from streams.venues.common.paging import Candle
+from streams.venues.common.times import parse_time
 from streams.venues.polymarket.market_frames import TokenRef, book_levels
 from streams.venues.polymarket.wire import BookLevel
 
@@ -81,6 +82,50 @@ def taker_delay_of(document: dict[str, Any], market_id: str) -> TakerDelay:
     if sports_s > _LONGEST_DELAY_S:
         raise InvalidAmount(f"a delay of {sports_s} s")
     return TakerDelay(sports_s, flag(document, "itode", default=False))
+
+
+class ClobMarket(NamedTuple):
+    """What the venue's engine goes by for a market.
+
+    Attributes:
+        is_accepting: It takes orders.
+        tick_e4: The step of its prices.
+        fees: Its fee schedule (JSON, as `streams.market.fees` reads it); a market without fees states a rate of 0.
+        game_starts_at: When its game starts, None where it is about none.
+        delay: How it holds back orders that take.
+    """
+
+    is_accepting: bool
+    tick_e4: int
+    fees: dict[str, Any]
+    game_starts_at: datetime | None
+    delay: TakerDelay
+
+
+def clob_market_of(document: dict[str, Any], market_id: str) -> ClobMarket:
+    """Return an answer of GET /clob-markets.
+
+    Raises:
+        KeyError, InvalidAmount: If it is of another market, or what money hangs on cannot be read.
+    """
+    delay, fees = taker_delay_of(document, market_id), document.get("fd")
+    if fees is None and document.get("tbf"):
+        raise InvalidAmount("a market with fees and no schedule")
+    schedule: dict[str, Any] = {"rate": "0"}
+    if fees is not None:
+        exponent = plain_decimal(fees.get("e", 1))
+        schedule = {
+            "rate": plain_decimal(fees["r"]),
+            "exponent": exponent,
+            "taker_only": flag(fees, "to", default=True),
+        }
+    return ClobMarket(
+        is_accepting=stated_flag(document, "ao"),
+        tick_e4=wire_price_e4(str(document["mts"])),
+        fees=schedule,
+        game_starts_at=parse_time(document.get("gst")),
+        delay=delay,
+    )
 
 
 class HistoryPoint(NamedTuple):

@@ -12,7 +12,15 @@ from streams.market.events import BookSnapshot
 from streams.market.identity import Outcome
 from streams.venues.common.paging import Candle, Items
 from streams.venues.common.responses import document_of, read, read_page
-from streams.venues.polymarket.clob.market_data import TakerDelay, book_of, history_of, history_point, taker_delay_of
+from streams.venues.polymarket.clob.market_data import (
+    ClobMarket,
+    TakerDelay,
+    book_of,
+    clob_market_of,
+    history_of,
+    history_point,
+    taker_delay_of,
+)
 from streams.venues.polymarket.market_frames import TokenRef
 from streams.venues.polymarket.transport import PolymarketTransport
 
@@ -40,6 +48,11 @@ class PublicReads(PolymarketTransport):
         """Return how a market holds back orders that take."""
         raw = await self._get("clob", f"/clob-markets/{market_id}")
         return read(document_of(raw), lambda document: taker_delay_of(document, market_id))
+
+    async def clob_market(self, market_id: str) -> ClobMarket:
+        """Return what the venue's engine goes by for a market."""
+        raw = await self._get("clob", f"/clob-markets/{market_id}")
+        return read(document_of(raw), lambda document: clob_market_of(document, market_id))
 
     async def prices_history(
         self,

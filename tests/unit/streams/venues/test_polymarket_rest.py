@@ -174,6 +174,27 @@ def test_a_delay_of_another_market_or_beyond_all_known_ones_is_unreadable(body: 
         ask(Stub((200, body)), lambda client: client.taker_delay("0xab"), signed=False)
 
 
+SAID = {"c": "0xab", "ao": True, "mts": 0.001, "gst": "2026-12-01T18:00:00Z", "sd": 3}
+
+
+@pytest.mark.parametrize(
+    ("body", "fees"),
+    [
+        ({"fd": {"r": 0.05, "e": 1, "to": True}}, {"rate": "0.05", "exponent": "1", "taker_only": True}),
+        ({}, {"rate": "0"}),
+    ],
+)
+def test_a_market_says_what_the_engine_goes_by(body: dict[str, Any], fees: dict[str, Any]) -> None:
+    found = ask(Stub((200, {**SAID, **body})), lambda client: client.clob_market("0xab"), signed=False)
+    assert found == (True, 10, fees, datetime(2026, 12, 1, 18, tzinfo=UTC), (3, False))
+
+
+@pytest.mark.parametrize("body", [{"ao": None}, {"mts": "?"}, {"c": "0xcd"}, {"tbf": 1000}, {"fd": {"e": 1}}])
+def test_a_market_without_what_money_hangs_on_is_unreadable(body: dict[str, Any]) -> None:
+    with pytest.raises(TransientError):
+        ask(Stub((200, {**SAID, **body})), lambda client: client.clob_market("0xab"), signed=False)
+
+
 def test_a_history_is_in_yes_terms_without_the_extra_present_point() -> None:
     body = {"history": [{"t": 120, "p": 0.25}, {"t": 150, "p": 0.3}, {"t": 999, "p": 0.9}]}
     stub = Stub((200, body))

@@ -1,0 +1,93 @@
+"""What the gate reads of the venues is asked for when it is half as old as allowed, and refuses once it is too old."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from orchestration.execution.armed.fresh_readings import kept_fresh, refresh_once
+from orchestration.execution.gate.readings import refresh_states, venue_facts
+from orchestration.execution.trading_context import TradingContext
+from streams.market.errors import Unavailable
+from streams.market.identity import Venue
+from streams.market.trading import MarketInfo
+from streams.storage.database import Connection, connect
+from streams.storage.store.market_groups import load_market_infos
+from tests.support.fake_venue import fake_settings, make_context, markets_of, rows, seed_group, seed_signal
+
+pytestmark = pytest.mark.anyio
+NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
+KALSHI, POLYMARKET = (f"{venue}:{name}" for venue, name in zip(Venue, markets_of(1), strict=True))
+
+
+@pytest.fixture
+def connection(database: str) -> Iterator[Connection]:
+    with connect(database) as opened:
+        seed_group(opened)
+        yield opened
+
+
+def context_of(connection: Connection) -> TradingContext:
+    return make_context(connection, {}, 1, fake_settings())[0]
+
+
+def markets(connection: Connection) -> list[MarketInfo]:
+    return list(load_market_infos(connection, [KALSHI, POLYMARKET]).values())
+
+
+def read_at(connection: Connection, context: TradingContext) -> dict[str, datetime]:
+    facts = venue_facts(connection, context)
+    return {
+        **{venue.value: at for venue, (at, _) in facts.accounts.items()},
+        **{k: v[0] for k, v in facts.markets.items()},
+    }
+
+
+async def test_readings_are_asked_for_when_they_are_half_as_old_as_allowed(connection: Connection) -> None:
+    context = context_of(connection)
+    for after_s in (0, 29, 31):
+        now = NOW + timedelta(seconds=after_s)
+        await refresh_states(connection, context, markets(connection), lambda now=now: now)  # type: ignore[misc]
+        expected = NOW if after_s < 30 else now
+        assert read_at(connection, context) == dict.fromkeys(("kalshi", "polymarket", KALSHI, POLYMARKET), expected)
+
+
+async def test_a_venue_that_does_not_answer_leaves_its_readings_to_grow_old(connection: Connection) -> None:
+    context = context_of(connection)
+    await refresh_states(connection, context, markets(connection), lambda: NOW)
+
+    async def away(*_: object) -> None:
+        raise Unavailable("away")
+
+    for name in ("account_state", "market_state"):
+        setattr(context.gateways[Venue.KALSHI], name, away)
+    later = NOW + timedelta(seconds=60)
+    await refresh_states(connection, context, markets(connection), lambda: later)
+    found = read_at(connection, context)
+    assert (found["kalshi"], found[KALSHI]) == (NOW, NOW)
+    assert (found["polymarket"], found[POLYMARKET]) == (later, later)
+
+
+async def test_markets_that_nobody_asks_for_are_forgotten(connection: Connection) -> None:
+    context = context_of(connection)
+    await refresh_states(connection, context, markets(connection), lambda: NOW)
+    await refresh_states(connection, context, [], lambda: NOW + timedelta(hours=3))
+    assert sorted(read_at(connection, context)) == ["kalshi", "polymarket"]
+
+
+async def test_the_armed_run_keeps_the_markets_of_late_signals_fresh(connection: Connection) -> None:
+    context = context_of(connection)
+    await refresh_once(connection, context, datetime.now(UTC))
+    assert read_at(connection, context) == {}
+    seed_signal(connection, 1)
+    async with kept_fresh(connection, context):
+        pass  # a look that was begun is given up with the block
+    await refresh_once(connection, context, datetime.now(UTC))
+    assert len(read_at(connection, context)) == 4
+    assert {row["kind"] for row in rows(connection, "SELECT kind FROM trading.venue_readings")} == {
+        "account",
+        "cash",
+        "market",
+    }
