@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
+from typing import TypeVar
 
 from orchestration.execution.decide.gate.reservation import (
     LOSS_PROFITS,
@@ -40,6 +41,8 @@ _CAP_REASONS = {
     "limit_order": RefusalReason.LIMIT_ORDER,
     "limit_market": RefusalReason.LIMIT_MARKET,
     "limit_pair": RefusalReason.LIMIT_PAIR,
+    "limit_event": RefusalReason.LIMIT_EVENT,
+    "limit_venue": RefusalReason.LIMIT_VENUE,
     "limit_total": RefusalReason.LIMIT_TOTAL,
     "limit_long": RefusalReason.LIMIT_LONG,
     "balance": RefusalReason.BALANCE,
@@ -48,15 +51,18 @@ _CAP_REASONS = {
     "below_minimum": RefusalReason.BELOW_MINIMUM,
     "depth": RefusalReason.BELOW_MINIMUM,
 }
-_SPARED = ("limit_market", "limit_pair", "limit_total", "limit_long", "balance")
+_SPARED = ("limit_market", "limit_pair", "limit_event", "limit_venue", "limit_total", "limit_long", "balance")
 """Caps that must also hold what a hedge holds back besides its legs."""
+
+_Name = TypeVar("_Name")
 
 
 @dataclass(frozen=True, slots=True)
 class TradeRequest:
     """What a signal asks for: legs as (market key, outcome), the group's outcomes, and who the markets are.
 
-    `categories` are those of the legs' markets; `cash_back_at` is when the last cash is expected back, None: not known.
+    `categories` are those of the legs' markets; `cash_back_at` is when the last cash is expected back, None: not known;
+    `events` are those of the legs' markets by their keys.
     """
 
     group_id: str
@@ -65,6 +71,7 @@ class TradeRequest:
     targets: Mapping[str, Target]
     categories: tuple[str, ...] = ()
     cash_back_at: datetime | None = None
+    events: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +148,8 @@ def trade_request(signal: Signal, group: MarketGroup, markets: Mapping[str, Mark
         return Refusal(RefusalReason.NOT_TRADABLE, str(error))
     own = [markets[key] for key, _ in legs]
     categories = tuple(sorted({market.category for market in own}))
-    return TradeRequest(group.group_id, tuple(legs), cases, targets, categories, cash_back_at(own))
+    events = {market.key: market.event_id for market in own}
+    return TradeRequest(group.group_id, tuple(legs), cases, targets, categories, cash_back_at(own), events)
 
 
 def on_grid(target: Target, snapshot: BookSnapshot) -> Target:
@@ -292,6 +300,10 @@ def _caps(request: TradeRequest, legs: Sequence[LegKey], headroom: Headroom, *, 
         target = request.targets[key]
         held = used.by_market_e6.get((target.venue.value, target.market_id), 0)
         caps.append(Cap("limit_market", limits.market_e6 - held, (index,)))
+    for event, mine in _grouped(legs, lambda key: (request.targets[key].venue.value, request.events.get(key, ""))):
+        caps.append(Cap("limit_event", limits.event_e6 - used.by_event_e6.get(event, 0), mine))
+    for name, mine in _grouped(legs, lambda key: request.targets[key].venue.value):
+        caps.append(Cap("limit_venue", limits.venue_e6 - used.by_venue_e6.get(name, 0), mine))
     for venue, pots in headroom.cash_e6.items():
         mine = tuple(index for index, (key, _) in enumerate(legs) if request.targets[key].venue is venue)
         shards = [_shard(request.targets[legs[index][0]], pots) for index in mine]
@@ -303,6 +315,13 @@ def _caps(request: TradeRequest, legs: Sequence[LegKey], headroom: Headroom, *, 
             left = policy.provisional_cap_e6 - used.provisional_e6
             caps.append(Cap("provisional_cap", left, mine))
     return caps
+
+
+def _grouped(legs: Sequence[LegKey], of: Callable[[str], _Name]) -> Iterable[tuple[_Name, tuple[int, ...]]]:
+    """Return the numbers of the legs by what their markets have in common."""
+    names = [of(key) for key, _ in legs]
+    for name in dict.fromkeys(names):
+        yield name, tuple(index for index, own in enumerate(names) if own == name)
 
 
 def _shard(target: Target, pots: Mapping[int | None, int]) -> int | None:
