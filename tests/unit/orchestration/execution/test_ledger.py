@@ -63,7 +63,7 @@ FILLS = st.builds(
 SUBJECTS = st.builds(
     Subject, VENUES, st.just("M"), st.sampled_from(["yes", "no"]), st.none() | st.integers(1, 3), shard=SHARDS
 )
-TRANSFERS = st.builds(Transfer, st.just("t"), VENUES, st.integers(0, 3), st.integers(0, 3), AMOUNTS, st.booleans())
+TRANSFERS = st.builds(Transfer, st.just("t"), VENUES, st.integers(0, 3), st.integers(0, 3), AMOUNTS)
 FACTS: st.SearchStrategy[Fact] = st.one_of(
     FILLS,
     FILLS.map(lambda f: replace(f, execution_id=None, order_id=None)),
