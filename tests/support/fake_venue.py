@@ -263,7 +263,7 @@ def fake_settings(**more: Any) -> Settings:
     quick |= {"unknown_absent_after_s": 0.2, "polymarket_absent_after_s": 0.2}
     settings = Settings(venues="sandbox", **(quick | more))
     # longer than a person may set it
-    return settings if "decision_ttl_ms" in more else settings.model_copy(update={"decision_ttl_ms": 600_000})
+    return settings if "decision_ttl_ms" in more else settings.model_copy(update={"decision_ttl_ms": 5_000})
 
 
 def markets_of(number: int) -> tuple[str, str]:
