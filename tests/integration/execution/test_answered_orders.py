@@ -139,7 +139,8 @@ def test_what_is_read_beyond_the_answer_counts_and_is_booked_once(database: str,
         for venue in venues.values():
             venue.log, venue.hides = [], hides
         set_books(venues, random.Random(5))
-        context = TradingContext(fake_settings(), "live", venues)
+        # A venue that never says the truth keeps a hedge busy until its time is over.
+        context = TradingContext(fake_settings(execution_max_s=4.0), "live", venues)
         await ensure_deposits(connection, context)
         await SignalTrader(connection, context, "run").trade(seed_signal(connection, 1))
         for _ in range(12):

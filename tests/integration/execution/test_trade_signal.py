@@ -132,7 +132,7 @@ def test_whatever_the_venues_do_a_hedge_ends_and_the_ledger_equals_their_cash(da
     async def main() -> None:
         with connect(database) as connection:
             seed_group(connection)
-            context, venues = make_context(connection, FAULTS[name], 11, fake_settings())
+            context, venues = make_context(connection, FAULTS[name], 11, fake_settings(execution_max_s=15.0))
             await ensure_deposits(connection, context)
             source = random.Random(3)
             trader = SignalTrader(connection, context, "run")
