@@ -14,7 +14,7 @@ export const leftOut = {
   "EventsApi.getEventForecastPercentilesHistory": "a chart of the venue's web app",
   "EventsApi.getEventMetadata": "images and colours",
   "EventsApi.getMultivariateEvents": "combos, which Crossbook does not trade",
-  "PortfolioApi.applySubaccountTransfer": "Crossbook trades from the primary account only",
-  "PortfolioApi.createSubaccount": "Crossbook trades from the primary account only",
-  "PortfolioApi.getSubaccountTransfers": "Crossbook trades from the primary account only",
+  "PortfolioApi.applySubaccountTransfer": "Crossbook trades from one subaccount (`CROSSBOOK_KALSHI_SUBACCOUNT`) and makes none",
+  "PortfolioApi.createSubaccount": "Crossbook trades from one subaccount (`CROSSBOOK_KALSHI_SUBACCOUNT`) and makes none",
+  "PortfolioApi.getSubaccountTransfers": "Crossbook trades from one subaccount (`CROSSBOOK_KALSHI_SUBACCOUNT`) and makes none",
 };
