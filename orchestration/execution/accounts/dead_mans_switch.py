@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager, suppress
 
 from orchestration.execution.trading_context import TradingContext
 from streams.logs import get_logger
-from streams.market.errors import PermanentError
 from streams.venues.polymarket.clob.heartbeat import DeadMansSwitch, beat, keep_alive
 
 
@@ -40,5 +39,5 @@ async def fed_dead_mans_switch(context: TradingContext, on_end: Callable[[str], 
         yield
     finally:
         feeding.cancel()
-        with suppress(asyncio.CancelledError, PermanentError):
+        with suppress(asyncio.CancelledError, Exception):  # whatever ended it, `on_end` was told
             await feeding

@@ -51,7 +51,7 @@ def facts_of(venue: Venue, move: AccountMove, is_booked: Callable[[str], bool]) 
     if move.kind == "transfer":
         yield from _transfer_facts(venue, move, is_booked)
         return
-    key = f"move:{venue}:{move.move_id}"
+    key = f"move:{venue}:{move.kind}:{move.move_id}"
     shards = {move.target: move.amount_e6}
     if move.state == "done" and not is_booked(key):
         yield CashMove(key, move.kind, venue, shards)

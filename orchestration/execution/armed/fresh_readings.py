@@ -11,12 +11,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
-import psycopg
-
 from orchestration.execution.gate.readings import refresh_cash, refresh_states
 from orchestration.execution.trading_context import TradingContext
 from streams.logs import get_logger
-from streams.market.errors import StreamsError
 from streams.storage.database import Connection
 from streams.storage.store.market_groups import load_market_infos
 from streams.storage.store.signals import markets_with_signals_since
@@ -43,8 +40,8 @@ async def _keep(connection: Connection, context: TradingContext) -> None:
     while True:
         try:
             await refresh_once(connection, context, datetime.now(UTC))
-        except (StreamsError, psycopg.Error) as error:
-            get_logger().warning("readings of the venues were not refreshed", error=str(error))
+        except Exception as error:  # nobody waits for this task: what ends it would end all trading in silence
+            get_logger().warning("readings of the venues were not refreshed", error=repr(error))
         await asyncio.sleep(_EVERY_S)
 
 

@@ -248,16 +248,19 @@ class PolymarketGateway:
         ]
 
     async def moves_since(self, since: datetime) -> Sequence[AccountMove]:
-        """Return the wallet's deposits and withdrawals, each named by its transaction."""
+        """Return what the wallet's transactions have brought and taken, each named by its transaction."""
         kinds: dict[str, Literal["deposit", "withdrawal"]] = {"DEPOSIT": "deposit", "WITHDRAWAL": "withdrawal"}
         rows = await self._client.activity(
             self._credentials.wallet, exclude_deposits_withdrawals=False, start=int(since.timestamp())
         )
-        return [
-            AccountMove(row.transaction_hash, kinds[row.kind], row.cash_e6, "done", row.happened_at)
-            for row in rows
-            if row.kind in kinds and row.transaction_hash and row.happened_at >= since
-        ]
+        found: dict[tuple[str, str], AccountMove] = {}
+        for row in rows:
+            if row.kind in kinds and row.transaction_hash and row.happened_at >= since:
+                new = AccountMove(row.transaction_hash, kinds[row.kind], row.cash_e6, "done", row.happened_at)
+                before = found.get((row.kind, row.transaction_hash))
+                amount = new.amount_e6 + (0 if before is None else before.amount_e6)
+                found[row.kind, row.transaction_hash] = replace(new, amount_e6=amount)
+        return list(found.values())
 
     async def client_order_id(self, venue_order_id: str) -> str:
         """The id of an order is the hash of what was signed, which is our own name for it."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from orchestration.execution.armed import fresh_readings
 from orchestration.execution.armed.fresh_readings import kept_fresh, refresh_once
 from orchestration.execution.gate.readings import refresh_states, venue_facts
 from orchestration.execution.trading_context import TradingContext
@@ -91,3 +93,20 @@ async def test_the_armed_run_keeps_the_markets_of_late_signals_fresh(connection:
         "cash",
         "market",
     }
+
+
+async def test_a_look_that_fails_in_any_way_is_made_again_and_ends_nothing(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = asyncio.Queue[int]()
+
+    async def odd(*_: object) -> None:
+        looks.put_nowait(1)
+        raise ValueError("odd")
+
+    monkeypatch.setattr(fresh_readings, "refresh_once", odd)
+    monkeypatch.setattr(fresh_readings, "_EVERY_S", 0.0)
+    async with kept_fresh(connection, context_of(connection)):
+        async with asyncio.timeout(30):
+            for _ in range(3):
+                await looks.get()

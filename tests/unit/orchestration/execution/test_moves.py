@@ -96,6 +96,12 @@ def test_a_deposit_is_booked_once_and_taken_back_once() -> None:
     assert booked_twice(out, replace(out, state="failed")) == {}
 
 
+def test_a_deposit_and_a_withdrawal_of_one_transaction_are_two_moves() -> None:
+    assert booked_twice(DEPOSIT, replace(DEPOSIT, kind="withdrawal", amount_e6=20 * USD)) == {
+        "cash": 30 * USD, "deposits": -30 * USD
+    }  # fmt: skip
+
+
 def test_a_transfer_is_in_transit_until_it_has_arrived() -> None:
     assert booked_twice(TRANSFER) == {"cash 0": -7 * USD, "in_transit 2": 7 * USD}
     done = replace(TRANSFER, state="done")
@@ -108,5 +114,5 @@ def test_a_transfer_is_in_transit_until_it_has_arrived() -> None:
 
 def test_the_fact_of_a_deposit_names_its_move() -> None:
     assert list(facts_of(Venue.KALSHI, DEPOSIT, lambda key: False)) == [
-        CashMove("move:kalshi:d", "deposit", Venue.KALSHI, {None: 50 * USD})
+        CashMove("move:kalshi:deposit:d", "deposit", Venue.KALSHI, {None: 50 * USD})
     ]

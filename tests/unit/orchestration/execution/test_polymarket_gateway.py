@@ -12,7 +12,14 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from orchestration.execution.venues.gateway import OrderAnswer, OrderKey, OrderReading, OrderSpec, PreparedOrder
+from orchestration.execution.venues.gateway import (
+    AccountMove,
+    OrderAnswer,
+    OrderKey,
+    OrderReading,
+    OrderSpec,
+    PreparedOrder,
+)
 from orchestration.execution.venues.polymarket import PolymarketGateway
 from streams.market.errors import InvalidAmount, Refused, StreamsError
 from streams.market.fees import PolymarketFeeSchedule
@@ -174,3 +181,25 @@ def test_a_markets_delay_is_asked_for_once(body: dict[str, Any], ms: int) -> Non
     found, requests = asked((200, {"c": "M", **body}), use=twice)
     assert found == [ms, ms]
     assert len(requests) == 1
+
+
+def test_what_a_wallets_transactions_brought_and_took_is_one_move_each() -> None:
+    at = 1_790_934_258
+
+    def row(kind: str, dollars: str, transaction: str, after_s: int = 0) -> dict[str, Any]:
+        return {
+            "type": kind, "condition_id": "", "token_id": "", "size": dollars, "usdc_size": dollars,
+            "transaction_hash": transaction, "timestamp": at + after_s,
+        }  # fmt: skip
+
+    rows = [
+        row("DEPOSIT", "50", "0xa"), row("DEPOSIT", "2.5", "0xa"), row("WITHDRAWAL", "1", "0xa"),
+        row("REDEEM", "9", "0xb"), row("DEPOSIT", "7", "0xc", -1), row("DEPOSIT", "8", ""),
+    ]  # fmt: skip
+    since = datetime.fromtimestamp(at, UTC)
+    found, requests = asked((200, {"data": rows}), use=lambda gateway: gateway.moves_since(since))
+    assert found == [
+        AccountMove("0xa", "deposit", 52_500_000, "done", since),
+        AccountMove("0xa", "withdrawal", 1_000_000, "done", since),
+    ]
+    assert "exclude_deposits_withdrawals=false" in requests[0]

@@ -169,3 +169,8 @@ def test_a_run_whose_beats_are_refused_later_is_told_to_end() -> None:
     mismatch = HeartbeatMismatch("id-9")
     (why,) = fed(Beats(mismatch, AuthenticationFailed("revoked")), until_told)
     assert why == "the dead man's switch is not fed any more: revoked"
+
+
+def test_an_error_that_nobody_foresaw_ends_the_run_and_is_not_raised_a_second_time() -> None:
+    (why,) = fed(Beats(HeartbeatMismatch("id-9"), ValueError("odd")), until_told)
+    assert why == "the dead man's switch is not fed any more: odd"
