@@ -18,6 +18,7 @@ from orchestration.execution.decide.hedge import (
     Finish,
     LegBook,
     Place,
+    PlaceAtOnce,
     RunConditions,
     Step,
     Wait,
@@ -38,7 +39,8 @@ from orchestration.execution.decide.hedge_plan import (
 from orchestration.execution.decide.plan import leg_book, on_grid
 from orchestration.execution.decide.risk_checks import Refusal
 from orchestration.execution.follow_orders import OrderFollower
-from orchestration.execution.send_orders import OrderSender, deadline_of
+from orchestration.execution.last_check import deadline_of
+from orchestration.execution.send_orders import OrderSender
 from orchestration.execution.trading_context import TradingContext
 from streams.alerting.distress import note_distress
 from streams.logs import get_logger
@@ -278,30 +280,42 @@ class ExecutionRun:
     def _abandon(self, why: str, facts: Sequence[OrderFact]) -> Finish:
         return end_of(self._plan, facts, why) if self._is_flattening(facts) else Finish(ExecutionState.ESCALATED, why)
 
-    async def _place(self, step: Place, facts: Sequence[OrderFact], decided_at: datetime) -> Refusal | None:
+    async def _place(
+        self, step: Place | PlaceAtOnce, facts: Sequence[OrderFact], decided_at: datetime
+    ) -> Refusal | None:
+        places = step.places if isinstance(step, PlaceAtOnce) else (step,)
+        if places[0].purpose == "flatten":
+            self._sales += 1
+            if self._state is not ExecutionState.UNWINDING:
+                # Noted before the order exists: whoever takes over must not hold a half sold hedge for a whole one.
+                self._move(ExecutionState.UNWINDING, "flatten, because a person asked for it")
+        before, known = self._state, self._exposed
+        under_way_e6 = exposure_e6(self._plan, [*facts, *map(under_way, places)])
+        self._exposed = self._stored_exposure = known.moved(under_way_e6, self._context.moment())
+        refusal = await self._send(step, decided_at)
+        if refusal is not None:
+            self._exposed = known
+            return refusal
+        rows = orders.load_orders(self._connection, self._id)
+        after = state_of(order_facts(rows))
+        self._is_answered = all(row.has_ended for row in rows[-len(places) :])
+        marks = asdict(step.mend) if isinstance(step, Place) and step.mend is not None else {}
+        if after is not before or marks:
+            self._move(
+                after, "; ".join(f"{place.purpose} {place.action} leg {place.leg_no}" for place in places), marks
+            )
+        return None
+
+    async def _send(self, step: Place | PlaceAtOnce, decided_at: datetime) -> Refusal | None:
+        if isinstance(step, PlaceAtOnce):
+            legs = [self._plan.legs[place.leg_no] for place in step.places]
+            targets = [self._targets[leg.market_key] for leg in legs]
+            return await self._sender.place_at_once(self._id, legs, targets, step, decided_at, self._exposed)
         leg = self._plan.legs[step.leg_no]
         if step.purpose == "complement":
             leg = replace(leg, outcome="no" if leg.outcome == "yes" else "yes")
-        before = self._state
-        if step.purpose == "flatten":
-            self._sales += 1
-            if before is not ExecutionState.UNWINDING:
-                # Noted before the order exists: whoever takes over must not hold a half sold hedge for a whole one.
-                self._move(ExecutionState.UNWINDING, "flatten, because a person asked for it")
-                before = ExecutionState.UNWINDING
-        known, target = self._exposed, self._targets[leg.market_key]
-        under_way_e6 = exposure_e6(self._plan, [*facts, under_way(step)])
-        self._exposed = self._stored_exposure = known.moved(under_way_e6, self._context.moment())
-        refusal = await self._sender.place(self._id, leg, target, step, decided_at, self._exposed)
-        if refusal is not None:
-            self._exposed = known
-        else:
-            rows = orders.load_orders(self._connection, self._id)
-            after, self._is_answered = state_of(order_facts(rows)), rows[-1].has_ended
-            marks = {} if step.mend is None else asdict(step.mend)
-            if after is not before or marks:
-                self._move(after, f"{step.purpose} {step.action} leg {step.leg_no}", marks)
-        return refusal
+        target = self._targets[leg.market_key]
+        return await self._sender.place(self._id, leg, target, step, decided_at, self._exposed)
 
     def _beat(self) -> None:
         for lease in self._leases:

@@ -9,20 +9,22 @@ again only within the decision's life; later there are only reads.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from functools import partial
 
 import psycopg
 
 from orchestration.execution.decide.exposure import ExposureSum
 from orchestration.execution.decide.gate.reservation import pieces_of
-from orchestration.execution.decide.hedge import Place
+from orchestration.execution.decide.hedge import Place, PlaceAtOnce
 from orchestration.execution.decide.hedge_plan import PlanLeg
 from orchestration.execution.decide.risk_checks import Refusal, may_send
 from orchestration.execution.gate.admission import LOCK_WAIT_S, admit
+from orchestration.execution.last_check import Departures, LastCheck, LookCopy, deadline_of
 from orchestration.execution.trading_context import TradingContext
 from orchestration.execution.venues.answers import fault_of
 from orchestration.execution.venues.gateway import Gateway, HeldBack, OrderExists, OrderSpec, PreparedOrder
@@ -52,6 +54,15 @@ from streams.storage.store.ledger import is_held_against
 from streams.storage.store.risk import lock_acting
 
 _CENT_E6 = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Built:
+    """An order that is built and signed, where it goes, and its intent."""
+
+    gateway: Gateway
+    prepared: PreparedOrder
+    intent: orders.NewIntent
 
 
 class OrderSender:
@@ -87,6 +98,116 @@ class OrderSender:
             the gate's refusal, or that the venue takes no order now.
         """
         deadline = deadline_of(decided_at, self._context.settings.decision_ttl_ms / 1000)
+        built = self._build(execution_id, leg, target, step, decided_at)
+        if isinstance(built, Refusal):
+            return built
+        is_first = not orders.load_orders(self._connection, execution_id)
+        written = self._write([built.intent], deadline, exposed, is_first=is_first)
+        if isinstance(written, Refusal):
+            return written
+        purpose = "open" if is_first else "complete"
+        check = LastCheck(self._connection, self._home, self._leases_of(purpose), purpose, deadline)
+        return await self._send(built, check, written[0])
+
+    async def place_at_once(
+        self,
+        execution_id: int,
+        legs: Sequence[PlanLeg],
+        targets: Sequence[Target],
+        step: PlaceAtOnce,
+        decided_at: datetime,
+        exposed: ExposureSum,
+    ) -> Refusal | None:
+        """Write the intents of all legs in one transaction and send their orders so that they match together.
+
+        The order that takes longest leaves first; no other leaves before it, and none once the first is answered: what
+        is next is decided on that answer then. What one last look has seen covers all that leave within 100 ms.
+
+        Args:
+            execution_id: Whose step it is.
+            legs: What is traded, in the order of the step.
+            targets: Their markets.
+            step: What to send.
+            decided_at: When the books it was decided on were read.
+            exposed: What is exposed once all are under way.
+
+        Returns:
+            None when an order was sent that may have filled; else why nothing happened.
+        """
+        deadline = deadline_of(decided_at, self._context.settings.decision_ttl_ms / 1000)
+        built: list[_Built] = []
+        for leg, target, place in zip(legs, targets, step.places, strict=True):
+            one = self._build(execution_id, leg, target, place, decided_at)
+            if isinstance(one, Refusal):
+                return one
+            built.append(one)
+        written = self._write([one.intent for one in built], deadline, exposed, is_first=True)
+        if isinstance(written, Refusal):
+            return written
+        return await self._send_at_once(built, written, step.holds_ms, deadline)
+
+    async def _send_at_once(
+        self, built: Sequence[_Built], written: Sequence[int], holds_ms: Sequence[int], deadline: float
+    ) -> Refusal | None:
+        copy, departures = LookCopy(), Departures()
+        first = holds_ms.index(min(holds_ms))
+
+        def check_of(index: int) -> LastCheck:
+            purpose = "open" if index == first else "complete"
+            on_leaving = partial(departures.note, built[index].intent.leg_no)
+            leases = self._leases_of(purpose)
+            return LastCheck(self._connection, self._home, leases, purpose, deadline, copy, on_leaving)
+
+        async def lead() -> Refusal | None:
+            try:
+                return await self._send(built[first], check_of(first), written[first])
+            finally:
+                departures.give_up()
+
+        async def follow(index: int) -> Refusal | None:
+            if await departures.first_left():
+                await asyncio.wait({leader}, timeout=(holds_ms[index] - holds_ms[first]) / 1000)
+            if leader.done():
+                self._drop(built[index], written[index])
+                return None
+            return await self._send(built[index], check_of(index), written[index])
+
+        leader = asyncio.create_task(lead())
+        others = [asyncio.create_task(follow(index)) for index in range(len(built)) if index != first]
+        try:
+            await asyncio.wait({leader, *others})
+        except asyncio.CancelledError:
+            for task in (leader, *others):
+                task.cancel()
+            await asyncio.wait({leader, *others})
+            raise
+        self._note_departures(built, holds_ms, departures)
+        ended = [task.result() for task in (leader, *others)]
+        return ended[0] if set(departures.left_at) <= {built[first].intent.leg_no} else None
+
+    def _drop(self, built: _Built, order_id: int) -> None:
+        """Note that an order of several was not sent, as the first one did not leave or was answered already."""
+        held = Fence(built.intent.execution_id, built.intent.epoch)
+        reason = "it was never sent: the first leg was answered before"
+        orders.update_order(self._connection, held, order_id, "expired", reason=reason)
+
+    def _note_departures(self, built: Sequence[_Built], holds_ms: Sequence[int], departures: Departures) -> None:
+        """Keep how far after the first each order has left, beside what was planned."""
+        if not departures.left_at:
+            return
+        began, left = min(departures.left_at.values()), departures.left_at
+        left_ms = [
+            None if one.intent.leg_no not in left else round(1000 * (left[one.intent.leg_no] - began), 1)
+            for one in built
+        ]
+        held = Fence(built[0].intent.execution_id, built[0].intent.epoch)
+        sends = {"planned_ms": list(holds_ms), "left_ms": left_ms}
+        executions.merge_detail(self._connection, held, {"sends": sends})
+
+    def _build(
+        self, execution_id: int, leg: PlanLeg, target: Target, step: Place, decided_at: datetime
+    ) -> _Built | Refusal:
+        """Build and sign the order of a step, with its intent; no I/O but a look at what is held."""
         gateway = self._context.gateways[leg.venue]
         spec = _spec(gateway, target, leg, step)
         if step.action == "sell" and TRAITS[leg.venue].pays_matched_early:
@@ -97,7 +218,7 @@ class OrderSender:
             return Refusal(RefusalReason.BELOW_MINIMUM, str(error))
         except HeldBack as error:
             return error.refusal
-        new = orders.NewIntent(
+        intent = orders.NewIntent(
             execution_id=execution_id,
             leg_no=leg.leg_no,
             purpose=step.purpose,
@@ -116,16 +237,7 @@ class OrderSender:
             client_order_id=prepared.client_order_id,
             request=prepared.request,
         )
-        is_first = not orders.load_orders(self._connection, execution_id)
-        written = self._write(new, deadline, exposed, is_first=is_first)
-        if isinstance(written, Refusal):
-            return written
-        purpose = "open" if is_first else "complete"
-        check = LastCheck(self._connection, self._home, self._leases_of(purpose), purpose, deadline)
-        held = Fence(execution_id, new.epoch)
-        return await self._send(
-            gateway, replace(prepared, last_check=check, deadline=deadline), held, written, new.expires_at
-        )
+        return _Built(gateway, prepared, intent)
 
     def _leases_of(self, purpose: str) -> Sequence[Lease]:
         """Return what must be held for an order to leave: whoever opens for an armed run needs its account too.
@@ -144,11 +256,14 @@ class OrderSender:
         market = MarketRef(leg.venue, leg.market_id)
         return not is_held_against(self._connection, self._context.mode, market, leg.outcome, execution_id)
 
-    def _write(self, new: orders.NewIntent, deadline: float, exposed: ExposureSum, *, is_first: bool) -> Refusal | int:
-        """Write intent and order under the lock of those who write intents.
+    def _write(
+        self, intents: Sequence[orders.NewIntent], deadline: float, exposed: ExposureSum, *, is_first: bool
+    ) -> Refusal | list[int]:
+        """Write intents and orders under the lock of those who write intents; returns the ids of the orders.
 
-        The first intent of an execution passes the whole gate inside; every other lowers exposure and passes less.
+        The first intents of an execution pass the whole gate inside; every other lowers exposure and passes less.
         """
+        new = intents[0]
         try:
             with self._connection.transaction():
                 left_s = max(0.0, deadline - time.monotonic())
@@ -173,23 +288,25 @@ class OrderSender:
                     )
                 if refusal is not None:
                     return refusal
-                order_id = orders.write_intent(self._connection, new)
+                written = [orders.write_intent(self._connection, intent) for intent in intents]
                 executions.merge_detail(self._connection, Fence(new.execution_id, new.epoch), exposed.to_json())
-                return order_id
+                return written
         except psycopg.errors.LockNotAvailable:
             end_readers(self._connection, None)
             return Refusal(RefusalReason.STALE_BOOK, "the decision outlived its books waiting for a lock")
 
-    async def _send(
-        self, gateway: Gateway, prepared: PreparedOrder, held: Fence, order_id: int, expires_at: datetime
-    ) -> Refusal | None:
+    async def _send(self, built: _Built, check: LastCheck, order_id: int) -> Refusal | None:
+        """Send an order whose rows are written; returns why it did not leave, None where it may have filled."""
+        gateway, expires_at = built.gateway, built.intent.expires_at
+        held = Fence(built.intent.execution_id, built.intent.epoch)
+        prepared = replace(built.prepared, last_check=check, deadline=check.deadline)
         if not orders.mark_sent(self._connection, order_id, datetime.now(UTC), self._context.boot_clock()):
             orders.update_order(self._connection, held, order_id, "expired", reason="it was never sent")
             return Refusal(RefusalReason.STALE_BOOK, "the decision outlived its books before its order left")
         first = True
         while True:
             try:
-                prepared.check()
+                check.look()
                 answer = await gateway.send(prepared)
             except HeldBack as error:
                 return self._held_back(held, order_id, error.refusal, was_sent=not first)
@@ -229,50 +346,6 @@ class OrderSender:
             return None
         orders.update_order(self._connection, held, order_id, "expired", reason=f"it was never sent: {refusal.reason}")
         return refusal
-
-
-@dataclass(frozen=True, slots=True)
-class LastCheck:
-    """Looks whether an order may leave now, as the last act before it does; fails closed.
-
-    Attributes:
-        connection: Where switch and leases are.
-        home: Where a kill on disk is.
-        leases: Held on all markets of the execution.
-        purpose: As in `may_send`.
-        deadline: When the decision's life ends (monotonic seconds).
-    """
-
-    connection: Connection
-    home: Path
-    leases: Sequence[Lease]
-    purpose: str
-    deadline: float
-
-    def __call__(self) -> None:
-        """Return if it may leave.
-
-        Raises:
-            HeldBack: If it may not, or the switch cannot be read.
-        """
-        try:
-            has_leases = holds_all(self.connection, self.leases)
-            switch = switch_in_force(self.connection, self.home)
-        except psycopg.Error as error:
-            raise HeldBack(Refusal(RefusalReason.ERROR, f"the switch could not be read: {error}")) from error
-        refusal = may_send(
-            switch=switch,
-            purpose=self.purpose,
-            has_leases=has_leases,
-            is_within_life=time.monotonic() < self.deadline,
-        )
-        if refusal is not None:
-            raise HeldBack(refusal)
-
-
-def deadline_of(decided_at: datetime, life_s: float) -> float:
-    """Return when a decision's life ends, on the clock that nobody sets (monotonic seconds)."""
-    return time.monotonic() + min(life_s, life_s - (datetime.now(UTC) - decided_at).total_seconds())
 
 
 def _unavailable(error: StreamsError) -> Refusal | None:

@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 
 import psycopg
 
@@ -29,10 +28,11 @@ from orchestration.execution.decide.plan_record import PlanInputs, inputs_to_jso
 from orchestration.execution.decide.risk_checks import Refusal
 from orchestration.execution.gate.admission import Asked, load_pots, read_facts, write_judgement
 from orchestration.execution.gate.breaker_watch import watch_breakers
+from orchestration.execution.gate.leg_odds import read_leg_odds
 from orchestration.execution.gate.readings import refresh_cash, refresh_states
 from orchestration.execution.run_execution import ExecutionRun, fetch_books
 from orchestration.execution.trading_context import TradingContext
-from orchestration.opportunities.worth import LegGaps, worth_to_json
+from orchestration.opportunities.worth import worth_to_json
 from streams.logs import get_logger
 from streams.market.documents import JsonDocument
 from streams.market.errors import StreamsError
@@ -44,19 +44,15 @@ from streams.market.trading import (
     Signal,
     Target,
 )
-from streams.market.units import PRICE_SCALE, SIZE_SCALE
+from streams.market.units import PRICE_SCALE
 from streams.storage.database import ROW_REFUSED, Connection
 from streams.storage.store import executions
 from streams.storage.store.gate.plan_decisions import NewPlanDecision, write_plan_decision
 from streams.storage.store.hedges.held import held_by_hedges
-from streams.storage.store.hedges.leg_gaps import measured_leg_gaps
 from streams.storage.store.leases import Lease, acquire, process_holder, release
 from streams.storage.store.market_groups import load_group, load_market_infos
 from streams.storage.store.risk import current_limits, tied_up, tied_up_beyond
 from streams.storage.store.signals import NewRefusal, load_signal, write_refusal
-
-_MEASURED_OVER = timedelta(days=7)
-"""Hedges that are older say nothing about what the legs' gap costs now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,19 +231,10 @@ class SignalTrader:
         cash = {venue: {pot.shard: pot.free_e6 for pot in pots.get(venue, ())} for venue in sorted(venues)}
         long_from = read_at + timedelta(days=float(self._settings.long_days))
         long_e6 = tied_up_beyond(self._connection, used, long_from)
-        gap = self._leg_gap(targets, read_at)
+        odds = read_leg_odds(self._connection, self._context, targets, read_at)
         held = held_by_hedges(self._connection, self._context.mode, request.group_id)
-        headroom = Headroom(limits, used, cash, self._context.policy, read_at, long_e6, gap, held)
+        headroom = Headroom(limits, used, cash, self._context.policy, read_at, long_e6, odds, held)
         return PlanInputs(request, books, headroom, asked_at, read_at)
-
-    def _leg_gap(self, targets: Sequence[Target], now: datetime) -> Decimal:
-        """Return what the time between the legs is expected to cost on these markets, dollars a contract."""
-        settings = self._settings
-        gaps = LegGaps(settings.leg_gap_cost_usd, settings.leg_gap_prior_contracts * SIZE_SCALE)
-        keys = [target.key for target in targets]
-        rows = measured_leg_gaps(self._connection, self._context.mode, keys, now - _MEASURED_OVER)
-        measured = {row.market: (row.contracts_e6, row.shortfall_e6) for row in rows}
-        return gaps.cost_usd([measured.get(key, (0, 0)) for key in keys])
 
     def _keep_decision(
         self, signal: Signal, inputs: PlanInputs, result: Decision | Refusal, execution_id: int | None = None

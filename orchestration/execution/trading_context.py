@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 
 from orchestration.execution.account_news import AccountNews, NoNews, OrderNews
 from orchestration.execution.decide.exposure import Moment
@@ -18,9 +19,10 @@ from orchestration.execution.paper_account import PaperLedger
 from orchestration.execution.venues.gateway import Gateway
 from orchestration.execution.venues.kalshi import KalshiGateway
 from orchestration.execution.venues.order_groups import OnTripped, OrderGroups, trip_of
-from orchestration.execution.venues.paper import ASSUMED_ROUND_TRIPS_MS, PaperGateway, PaperSources, books_read_at
+from orchestration.execution.venues.paper import PaperGateway, PaperSources, books_read_at
 from orchestration.execution.venues.paper_matching import DRAW_SCALE, paper_profile
 from orchestration.execution.venues.polymarket import PolymarketGateway
+from orchestration.execution.venues.round_trips import sampled_round_trips_ms
 from streams.market.errors import ConfigurationError
 from streams.market.identity import Venue
 from streams.market.trading import BootTime, Target
@@ -31,15 +33,11 @@ from streams.settings import Settings, check_intent
 from streams.storage.database import Connection
 from streams.storage.store.accounting.order_groups import load_order_groups
 from streams.storage.store.leases import Lease
-from streams.storage.store.orders import round_trips_ms
 from streams.venues.common.http import http_client
 from streams.venues.credentials.keystore import Keystore
 from streams.venues.factory import kalshi_client, polymarket_client, polymarket_relayer, user_feeds
 from streams.venues.kalshi.rest.client import KalshiClient
 from streams.venues.polymarket.clob.heartbeat import Beats
-
-_MEASURED = 200
-_FEWEST_MEASURED = 20
 
 
 def _nobody() -> Lease | None:
@@ -98,6 +96,8 @@ class TradingContext:
             provisional_cap_e6=int(settings.provisional_cap_usd * CASH_SCALE),
             loss_cap_e6=int(settings.trade_loss_cap_usd * CASH_SCALE),
             exposure_alarm_e6_s=int(settings.exposure_alarm_usd_s * CASH_SCALE),
+            legs_at_once=settings.legs_at_once,
+            longest_hold_ms=settings.decision_ttl_ms // 2,
             worth=worth_policy(settings),
         )
 
@@ -195,11 +195,8 @@ def _on_paper(gateway: Gateway, connection: Connection, context: TradingContext)
             return await gateway.taker_delay_ms(target, profile.taker_delay_ms)
         return 0
 
-    def sampled_ms() -> Sequence[int]:
-        measured = round_trips_ms(connection, gateway.venue, _MEASURED)
-        return measured if len(measured) >= _FEWEST_MEASURED else ASSUMED_ROUND_TRIPS_MS[gateway.venue]
-
     book_at = books_read_at(gateway, _now, asyncio.sleep)
+    sampled_ms = partial(sampled_round_trips_ms, connection, gateway.venue)
     sources = PaperSources(book_at, delay_ms, sampled_ms, random.Random(), _now)
     return PaperGateway(gateway, account, profile, sources)
 

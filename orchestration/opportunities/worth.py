@@ -75,7 +75,7 @@ class Worth:
     Attributes:
         locked_e6: Certain profit in the normal outcomes, fees as computed.
         fee_tail_e6: How much more the fees may be in pieces of one contract.
-        leg_gap_e6: Expected cost of the time between the legs.
+        leg_gap_e6: Expected cost of legs that do not fill as planned.
         stress: What it loses in each stress outcome.
         capital_e6: Cash that is tied up; 0 for an exit that frees more than it costs.
         days: Until the last cash is back, None where that is not known.
@@ -181,7 +181,7 @@ def worth_of(
     Args:
         edge: What would be bought.
         stress: Its stress outcomes.
-        leg_gap_usd: Expected cost of the time between the legs, dollars a contract.
+        leg_gap_usd: Expected cost of legs that do not fill as planned, dollars a contract.
         now: The moment.
         back: When the last cash is expected back; None where it is not known.
         released_e6: Cash that comes back at once with its fills: that of an exit, where the venue pays couples early.
@@ -199,31 +199,6 @@ def worth_of(
         capital_e6=max(capital - released_e6, 0),
         days=None if back is None else days_between(now, back),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class LegGaps:
-    """What the time between the legs costs on a market: a prior, and what hedges of ours fell short of their plans.
-
-    Attributes:
-        prior_usd: Dollars a contract where nothing is measured.
-        prior_e6: Contracts (1e-6) of our own that weigh as much as the prior.
-    """
-
-    prior_usd: Decimal
-    prior_e6: int
-
-    def cost_usd(self, measured: Sequence[tuple[int, int]]) -> Decimal:
-        """Return the expected dollars a contract on the market of a hedge where they are highest.
-
-        Args:
-            measured: (contracts, dollars short of plan), both in 1e-6, of each market of the hedge; zeros without any.
-        """
-        return max(self._of(contracts, short) for contracts, short in measured)
-
-    def _of(self, contracts_e6: int, shortfall_e6: int) -> Decimal:
-        cost = (self.prior_usd * self.prior_e6 + shortfall_e6) / (self.prior_e6 + contracts_e6)
-        return max(cost, Decimal(0)).quantize(Decimal("0.000001"), rounding=ROUND_CEILING)
 
 
 def worth_to_json(worth: Worth) -> JsonDocument:

@@ -76,14 +76,29 @@ class Selection(BaseSettings):
         le=1,
         description="Net edge that the last contracts of an order must have: what one fade costs.",
     )
-    leg_gap_cost_usd: Amount = Field(
-        Decimal("0.002"),
+    legs_at_once: bool = Field(
+        True, description="Whether the legs of a hedge may be sent at once, where that is expected to cost less."
+    )
+    leg_fill_share: Amount = Field(
+        Decimal("0.9"),
+        gt=0,
+        le=1,
+        description="Share of a leg that fills as planned, before orders on its market have shown it (prior).",
+    )
+    leg_fade_share: Amount = Field(
+        Decimal("0.2"),
         ge=0,
         le=1,
-        description="Expected cost of the time between the legs, dollars a contract, before any is measured (prior).",
+        description="Share of that which is gone once another leg was bought first (prior).",
     )
-    leg_gap_prior_contracts: int = Field(
-        500, ge=1, le=1_000_000, description="Contracts of our own on a market that weigh as much as that prior."
+    leg_fade_usd: Amount = Field(
+        Decimal("0.01"),
+        ge=0,
+        le=1,
+        description="What a contract that did not fill as planned costs more afterwards (dollars, prior).",
+    )
+    leg_prior_contracts: int = Field(
+        500, ge=1, le=1_000_000, description="Contracts of our own on a market that weigh as much as these priors."
     )
     stress_void_probability: Amount = Field(
         Decimal("0.002"), ge=0, le=1, description="How likely one venue voids a market and pays a half (prior)."

@@ -1,9 +1,11 @@
-"""From a signal to its first order through Dagster, in a whole running system; the launch against the stock launcher.
+"""From a signal to its orders through Dagster, in a whole running system; the launch against the stock launcher.
 
 Prints a JSON list of {name, value, unit, baseline, baseline_value, ratio}, in milliseconds. A system of its own starts
 in a temporary home with free ports and trades against its sandbox. For the first execution of each signal the times in
 Postgres tell: signal opened -> run created (sensor) -> run started (launcher, Dagster's own start) -> execution (gate,
-fresh books, plan) -> first order sent. First the armed run takes them. Then this program takes the account over, so
+fresh books, plan) -> first order sent -> an order of every leg sent. Where the legs left one after the other, from the
+answer to the first to the sending of the second; where they left at once, how far from the plan. First the armed run
+takes them. Then this program takes the account over, so
 that no run is armed, and each signal gets a run of its own after two seconds: the baseline, in steps as `cold`. Then
 the socket of the warm runner is moved aside for a while, so that runs of the same system take the stock launcher's way.
 """
@@ -14,10 +16,11 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
@@ -41,9 +44,20 @@ EXECUTIONS = """
     SELECT * FROM (
         SELECT r.pipeline_name AS job, s.opened_at, r.create_timestamp AT TIME ZONE 'UTC' AS created_at,
             to_timestamp(r.start_time) AS began_at, e.started_at,
-            (SELECT min(o.sent_at) FROM trading.orders AS o JOIN trading.intents AS i USING (intent_id)
-                WHERE i.execution_id = e.execution_id) AS sent_at
+            o.sent_at, CASE WHEN o.legs = jsonb_array_length(e.detail -> 'plan' -> 'legs') THEN o.all_sent_at END
+                AS all_sent_at,
+            CASE WHEN e.detail ? 'sends' THEN NULL ELSE o.answered_at END AS answered_at, o.second_at,
+            e.detail -> 'sends' AS sends
         FROM trading.executions AS e JOIN trading.signals AS s USING (signal_id) JOIN dagster.runs AS r USING (run_id)
+        CROSS JOIN LATERAL (
+            SELECT count(*) AS legs, min(sent_at) AS sent_at, max(sent_at) AS all_sent_at,
+                (array_agg(answered_at ORDER BY sent_at))[1] AS answered_at,
+                (array_agg(sent_at ORDER BY sent_at))[2] AS second_at
+            FROM (SELECT i.leg_no, min(o.sent_at) AS sent_at,
+                      (array_agg(o.answered_at ORDER BY o.sent_at))[1] AS answered_at
+                  FROM trading.orders AS o JOIN trading.intents AS i USING (intent_id)
+                  WHERE i.execution_id = e.execution_id AND o.sent_at IS NOT NULL GROUP BY i.leg_no) AS leg
+        ) AS o
         WHERE e.attempt = 1 AND r.start_time IS NOT NULL
     ) AS found WHERE sent_at BETWEEN %(since)s AND %(until)s ORDER BY sent_at"""
 LAUNCHES = """
@@ -125,19 +139,37 @@ def nobody_armed(system: System) -> Iterator[None]:
 
 
 def durations_ms(rows: list[dict[str, Any]], begin: str, end: str) -> list[float]:
-    """Return the milliseconds between two of the times of each row."""
-    return [(row[end] - row[begin]).total_seconds() * 1000 for row in rows]
+    """Return the milliseconds between two of the times of each row that has both."""
+    return [(row[end] - row[begin]).total_seconds() * 1000 for row in rows if row[begin] and row[end]]
 
 
-def p90(values: list[float]) -> float:
-    """Return the 90th percentile."""
-    return quantiles(values, n=10, method="inclusive")[8] if len(values) > 1 else values[0]
+def off_plan_ms(rows: list[dict[str, Any]]) -> list[float]:
+    """Return how far from its plan each order left that was held back so that all legs match together."""
+    sends = [row["sends"] for row in rows if row["sends"]]
+    return [
+        abs(left - planned)
+        for sent in sends
+        for planned, left in zip(sent["planned_ms"], sent["left_ms"], strict=True)
+        if planned and left is not None
+    ]
+
+
+def percentile(values: list[float], percent: int) -> float:
+    """Return a percentile."""
+    return quantiles(values, n=100, method="inclusive")[percent - 1] if len(values) > 1 else values[0]
+
+
+FIGURES: tuple[tuple[str, Callable[[list[float]], float]], ...] = (
+    ("median", median),
+    ("p95", partial(percentile, percent=95)),
+    ("p99", partial(percentile, percent=99)),
+)
 
 
 def lines(name: str, values: list[float], baseline: str | None = None, others: list[float] | None = None) -> list[Any]:
-    """Return median and p90 of some durations as results."""
+    """Return median, p95 and p99 of some durations as results; nothing without any."""
     results = []
-    for suffix, figure in (("median", median), ("p90", p90)):
+    for suffix, figure in FIGURES if values else ():
         other = figure(others) if others else None
         results.append(
             {
@@ -162,6 +194,14 @@ def report(
         "a run started for the signal",
         durations_ms(cold, "opened_at", "sent_at"),
     )
+    results += lines(
+        "signal_to_all_legs",
+        durations_ms(armed, "opened_at", "all_sent_at"),
+        "a run started for the signal",
+        durations_ms(cold, "opened_at", "all_sent_at"),
+    )
+    results += lines("answer_to_next_leg", durations_ms(armed, "answered_at", "second_at"))
+    results += lines("legs_at_once_off_plan", off_plan_ms(armed))
     for name, begin, end in STEPS:
         results += lines(f"cold_{name}", durations_ms(cold, begin, end))
     results += lines(

@@ -90,6 +90,7 @@ class FakeVenue:
         return PreparedOrder(client_id, {"id": client_id})
 
     async def send(self, order: PreparedOrder) -> OrderAnswer:
+        order.check()  # as the transport does when the connection stands
         row = self._connection.execute(
             "SELECT state FROM trading.orders WHERE client_order_id = %s", (order.client_order_id,)
         ).fetchone()
@@ -259,7 +260,7 @@ def fake_settings(**more: Any) -> Settings:
     quick: dict[str, Any] = {"execution_max_s": 120.0, "order_poll_ms": 10, "execution_cooldown_s": 0}
     quick |= {"limit_edge_usd": Decimal(1)}  # the edges of made-up books are larger than a person would let pass
     quick |= {"last_contract_edge_usd": 0, "min_annualised_return": 0, "long_capital_usd": 100_000}
-    quick |= {"reconciled_max_age_s": 86_400, "exit_depth_share": 0}
+    quick |= {"reconciled_max_age_s": 86_400, "exit_depth_share": 0, "legs_at_once": False}
     quick |= {"unknown_absent_after_s": 0.2, "polymarket_absent_after_s": 0.2}
     settings = Settings(venues="sandbox", **(quick | more))
     # longer than a person may set it

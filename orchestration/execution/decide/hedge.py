@@ -3,10 +3,10 @@
     PLANNED -> OPENING -> COMPLETING / UNWINDING -> HEDGED | FLAT | ESCALATED -> SETTLED
 
 Nothing is remembered between calls: the step follows from the plan, the orders so far and fresh books, so that a run
-that was killed is continued by whoever reads the same rows. Legs are bought one after the other, the hardest first, at
-their planned prices while the plan's books are young; what one leg got is what the others must match. What is out of
-balance is mended in the cheapest way that its loss bound allows (`mending`). While an order's outcome is not known
-nothing is placed.
+that was killed is continued by whoever reads the same rows. Legs are bought at their planned prices while the plan's
+books are young: all at once where the plan says so, else one after the other, the least sure first; what one leg got is
+what the others must match. What is out of balance is mended in the cheapest way that its loss bound allows (`mending`).
+While an order's outcome is not known nothing is placed.
 """
 
 from __future__ import annotations
@@ -88,6 +88,17 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class PlaceAtOnce:
+    """Send an order for every leg before any is answered.
+
+    `holds_ms`: by order, how long it is held back after the first has left, so that all match together.
+    """
+
+    places: tuple[Place, ...]
+    holds_ms: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Wait:
     """Nothing can be done now; look again with fresh facts."""
 
@@ -102,7 +113,7 @@ class Finish:
     why: str
 
 
-Step = Place | Wait | Finish
+Step = Place | PlaceAtOnce | Wait | Finish
 
 
 def state_of(orders: Sequence[OrderFact]) -> ExecutionState:
@@ -162,9 +173,17 @@ def _is_over_cap(plan: Plan, orders: Sequence[OrderFact]) -> bool:
 def _open(plan: Plan, conditions: RunConditions) -> Step:
     if conditions.switch != "run":
         return Finish(ExecutionState.FLAT, f"the switch says {conditions.switch}")
-    first = plan.legs[0]
-    step = _within_cap(plan, [], Place(first.leg_no, "open", "buy", first.limit_price_e4, plan.size_e6, first.cost_e6))
+    if plan.holds_ms and exposure_e6(plan, [under_way(opening(plan, leg)) for leg in plan.legs]) <= (
+        plan.exposure_budget_e6
+    ):
+        return PlaceAtOnce(tuple(opening(plan, leg) for leg in plan.legs), plan.holds_ms)
+    step = _within_cap(plan, [], opening(plan, plan.legs[0]))
     return Finish(ExecutionState.FLAT, step.why) if isinstance(step, Wait) else step
+
+
+def opening(plan: Plan, leg: PlanLeg) -> Place:
+    """Return the order that buys a leg as planned."""
+    return Place(leg.leg_no, "open", "buy", leg.limit_price_e4, plan.size_e6, leg.cost_e6)
 
 
 def _balanced(plan: Plan, orders: Sequence[OrderFact], target: int) -> Step:
@@ -188,7 +207,7 @@ def _as_planned(plan: Plan, orders: Sequence[OrderFact], conditions: RunConditio
     is_as_planned = conditions.is_plan_fresh and conditions.may_exceed_plan
     if not is_as_planned or any(order.action == "sell" for order in orders):
         return None
-    held, tried = holdings(plan, orders), {order.leg_no for order in orders}
+    held, tried = holdings(plan, orders), {order.leg_no for order in orders if order.was_sent}
     for leg in plan.legs:
         size = floor_size(min(max(held.values()) - held[leg.leg_no], plan.size_e6), leg)
         if leg.leg_no in tried or size < max(leg.min_size_e6, leg.size_step_e6):

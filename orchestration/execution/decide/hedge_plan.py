@@ -41,7 +41,11 @@ class PlanLeg:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What was decided: legs in the order they are bought, contracts of each, and the bounds."""
+    """What was decided: legs in the order they are bought, contracts of each, and the bounds.
+
+    `holds_ms`: by leg, how long its order is held back after the first has left, where all leave at once; empty where
+    one leg is bought after the other.
+    """
 
     legs: tuple[PlanLeg, ...]
     size_e6: int
@@ -56,6 +60,7 @@ class Plan:
     """What the plan locks, fees in."""
     exposure_alarm_e6_s: int = 0
     """Exposure times seconds at which a person is told and mending goes on; 0 in plans of before there was one."""
+    holds_ms: tuple[int, ...] = ()
 
     @property
     def market_keys(self) -> list[str]:
@@ -73,6 +78,7 @@ class OrderFact:
         filled_e6: Contracts by the fills that were read, and by the venue's answer for the rest.
         is_resolved: No more of it can fill: a reading or the answer is proof.
         rest_e6 / rest_spent_e6: If not resolved: contracts that may still fill and the worst cash they take.
+        was_sent: It left, or nobody knows yet whether it did.
     """
 
     leg_no: int
@@ -83,6 +89,7 @@ class OrderFact:
     is_resolved: bool
     rest_e6: int = 0
     rest_spent_e6: int = 0
+    was_sent: bool = True
 
 
 def order_facts(orders: Sequence[OrderRow]) -> list[OrderFact]:
@@ -105,6 +112,7 @@ def _order_fact(order: OrderRow) -> OrderFact:
         is_resolved=order.has_ended,
         rest_e6=order.rest_e6,
         rest_spent_e6=order.rest_spent_e6 - (_pairs_e6(order.rest_e6) if is_pair else 0),
+        was_sent=order.sent_at is not None or not order.has_ended,
     )
 
 

@@ -15,11 +15,12 @@ from orchestration.execution.decide.gate.reservation import (
     reservation_of,
 )
 from orchestration.execution.decide.gate.selection import WorthPolicy, is_long, refuse_worth
-from orchestration.execution.decide.hedge import LegBook
-from orchestration.execution.decide.hedge_plan import Plan, PlanLeg
+from orchestration.execution.decide.hedge import LegBook, opening, under_way
+from orchestration.execution.decide.hedge_plan import Plan, PlanLeg, exposure_e6, walk_levels
 from orchestration.execution.decide.risk_checks import Refusal
 from orchestration.opportunities.bundles import LegKey, guaranteed_payoff_e4
-from orchestration.opportunities.edges import Edge, Offer
+from orchestration.opportunities.edges import Edge, Offer, Taken
+from orchestration.opportunities.leg_risk import LegOdds, Sending, kept_in_turn, sending_of, sureness
 from orchestration.opportunities.outcomes import InvalidSet, OutcomeCase, normal_cases, parse_outcomes
 from orchestration.opportunities.returns import days_between
 from orchestration.opportunities.sizing import Cap, Sized, size_bundle
@@ -88,6 +89,8 @@ class PlanPolicy:
         provisional_cap_e6: Most cash in fills that are not confirmed.
         loss_cap_e6: Most one hedge may lose, whatever it should earn.
         exposure_alarm_e6_s: Most exposure times seconds before a person is told, whatever it should earn.
+        legs_at_once: All legs of a hedge may leave at once.
+        longest_hold_ms: Longest that an order is held back then, so that all match together.
         worth: What a plan must be expected to bring for its capital.
     """
 
@@ -100,6 +103,8 @@ class PlanPolicy:
     provisional_cap_e6: int
     loss_cap_e6: int
     exposure_alarm_e6_s: int
+    legs_at_once: bool
+    longest_hold_ms: int
     worth: WorthPolicy
 
 
@@ -111,7 +116,7 @@ class Headroom:
         cash_e6: What orders can use by venue and exchange shard (None: the venue has one pot).
         now: When the books were read.
         long_e6: Capital that is tied up for long.
-        leg_gap_usd: Expected cost of the time between the legs on these markets, dollars a contract.
+        odds: By market, what orders there are expected to do; where one is missing they fill, and are sent in turn.
         held_e6: Contracts that the group's hedges hold, by (market key, outcome).
     """
 
@@ -121,18 +126,19 @@ class Headroom:
     policy: PlanPolicy
     now: datetime
     long_e6: int = 0
-    leg_gap_usd: Decimal = Decimal(0)
+    odds: Mapping[str, LegOdds] = field(default_factory=dict)
     held_e6: Mapping[LegKey, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A plan with the edge it is decided on, legs in the same order."""
+    """A plan with the edge it is decided on, legs in the same order, and how they are sent."""
 
     plan: Plan
     edge: Edge
     binding: str
     worth: Worth
+    sending: Sending
 
 
 def trade_request(signal: Signal, group: MarketGroup, markets: Mapping[str, MarketInfo]) -> TradeRequest | Refusal:
@@ -198,7 +204,8 @@ def decide(request: TradeRequest, books: Mapping[str, BookSnapshot], headroom: H
     legs = [(key, outcome) for key, outcome in request.legs]
     if any(key not in books or book_of(books[key]).is_crossed for key, _ in legs):
         return Refusal(RefusalReason.STALE_BOOK, "a leg has no book that can be trusted")
-    legs.sort(key=lambda leg: _eagerness(request.targets[leg[0]], books[leg[0]], leg[1]))
+    odds = headroom.odds
+    legs.sort(key=lambda leg: _eagerness(request.targets[leg[0]], books[leg[0]], leg[1], _odds_of(leg[0], odds)))
     offers = [offer_of(request.targets[key], outcome, books[key]) for key, outcome in legs]
     payoff = guaranteed_payoff_e4(legs, request.cases)
     policy = headroom.policy
@@ -218,20 +225,58 @@ def decide(request: TradeRequest, books: Mapping[str, BookSnapshot], headroom: H
         return Refusal(reason, "nothing is left of it")
     if sized.edge.profit_e6 < policy.min_profit_e6:
         return Refusal(RefusalReason.EDGE_GONE, f"locked profit would be ${cash_decimal(sized.edge.profit_e6)}")
-    worth = _worth(request, legs, sized.edge, headroom, closing)
+    plan = _plan(request, legs, sized.edge, policy)
+    sending = _sending(request, plan, sized.edge, books, headroom)
+    worth = _worth(request, legs, sized.edge, headroom, closing, sending.cost_usd)
     refusal = refuse_worth(worth, policy.worth)
     if refusal is not None:
         return refusal
-    return Decision(_plan(request, legs, sized.edge, policy), sized.edge, sized.binding, worth)
+    return Decision(replace(plan, holds_ms=sending.holds_ms), sized.edge, sized.binding, worth, sending)
 
 
-def _worth(request: TradeRequest, legs: Sequence[LegKey], edge: Edge, headroom: Headroom, closing: int) -> Worth:
+def _odds_of(market: str, odds: Mapping[str, LegOdds]) -> LegOdds:
+    return odds.get(market) or LegOdds(Decimal(1), Decimal(0), Decimal(0))
+
+
+def _sending(
+    request: TradeRequest, plan: Plan, edge: Edge, books: Mapping[str, BookSnapshot], headroom: Headroom
+) -> Sending:
+    """Return whether all legs leave at once: where that is expected to cost less, and the cap on exposure allows it."""
+    policy = headroom.policy
+    odds = [_odds_of(leg.market_key, headroom.odds) for leg in plan.legs]
+    schedules = [request.targets[leg.market_key].schedule for leg in plan.legs]
+    exits = [
+        _exit_usd(leg_book(books[leg.market_key], leg.outcome, 0, schedule), taken, edge.size_e6)
+        for leg, schedule, taken in zip(plan.legs, schedules, edge.legs, strict=True)
+    ]
+    found = sending_of(odds, exits, policy.longest_hold_ms)
+    if not found.is_at_once:
+        return found
+    if not policy.legs_at_once:
+        return kept_in_turn(found, "CROSSBOOK_LEGS_AT_ONCE is off")
+    if exposure_e6(plan, [under_way(opening(plan, leg)) for leg in plan.legs]) > plan.exposure_budget_e6:
+        return kept_in_turn(found, "one leg alone would pass the cap on exposure")
+    return found
+
+
+def _exit_usd(book: LegBook | None, taken: Taken, size_e6: int) -> Decimal | None:
+    """Return what buying a leg and selling it again now costs, dollars a contract; None where not all can be sold."""
+    if book is None or sum(size for _, size in book.bids) < size_e6:
+        return None
+    limit_e4, proceeds_e6 = walk_levels(book.bids, size_e6)
+    lost_e6 = taken.cost_e6 + taken.fee_e6 - proceeds_e6 + book.fee(limit_e4, size_e6)
+    return max(Decimal(lost_e6) / size_e6, Decimal(0))
+
+
+def _worth(
+    request: TradeRequest, legs: Sequence[LegKey], edge: Edge, headroom: Headroom, closing: int, gap_usd: Decimal
+) -> Worth:
     """Return what an edge is worth; an exit depends on no outcome, and frees what its venues pay early."""
     if not closing:
         stress = stress_cases(legs, request.cases, headroom.policy.worth.priors, request.categories)
-        return worth_of(edge, stress, headroom.leg_gap_usd, headroom.now, request.cash_back_at)
+        return worth_of(edge, stress, gap_usd, headroom.now, request.cash_back_at)
     early = sum(TRAITS[request.targets[key].venue].pays_matched_early for key, _ in legs)
-    return worth_of(edge, (), headroom.leg_gap_usd, headroom.now, request.cash_back_at, early * edge.size_e6)
+    return worth_of(edge, (), gap_usd, headroom.now, request.cash_back_at, early * edge.size_e6)
 
 
 def _sized(
@@ -279,10 +324,10 @@ def _gone_or_small(offers: Sequence[Offer], payoff: int, policy: PlanPolicy) -> 
     return RefusalReason.BELOW_MINIMUM if edge_e6 > policy.exit_edge_usd * CASH_SCALE else RefusalReason.EDGE_GONE
 
 
-def _eagerness(target: Target, snapshot: BookSnapshot, outcome: Outcome) -> tuple[int, int]:
-    """Sort key of the firing order: where buys spend dollars and may be held back first, then the thinner book."""
+def _eagerness(target: Target, snapshot: BookSnapshot, outcome: Outcome, odds: LegOdds) -> tuple[Decimal, int, int]:
+    """Sort key of the order of legs: the least sure first, then where buys spend dollars, then the thinner book."""
     depth = sum(size for _, size in book_of(snapshot).offers(outcome)[:3])
-    return (0 if TRAITS[target.venue].buys_spend_dollars else 1, depth)
+    return (sureness(odds), 0 if TRAITS[target.venue].buys_spend_dollars else 1, depth)
 
 
 def _caps(request: TradeRequest, legs: Sequence[LegKey], headroom: Headroom, *, is_exit: bool) -> list[Cap]:
@@ -375,7 +420,7 @@ def plan_from_json(raw: JsonDocument) -> Plan:
     legs = tuple(
         PlanLeg(**{**leg, "venue": Venue(leg["venue"]), "pays_e4": tuple(leg["pays_e4"])}) for leg in raw["legs"]
     )
-    return replace(Plan(**{**raw, "legs": ()}), legs=legs)
+    return replace(Plan(**{**raw, "legs": ()}), legs=legs, holds_ms=tuple(raw.get("holds_ms", ())))
 
 
 def cash_back_at(markets: Sequence[MarketInfo]) -> datetime | None:

@@ -24,6 +24,7 @@ from orchestration.execution.decide.plan import (
     plan_to_json,
 )
 from orchestration.execution.decide.risk_checks import Refusal
+from orchestration.opportunities.leg_risk import LegOdds
 from orchestration.opportunities.outcomes import OutcomeCase
 from orchestration.opportunities.worth import StressPriors
 from streams.market.documents import JsonDocument
@@ -34,13 +35,13 @@ from streams.market.limits import LimitValues
 from streams.market.listing import MarketTerms
 from streams.market.trading import Target, TiedUp
 
-FORMAT = 3
+FORMAT = 4
 """Of the documents; a reader refuses what it does not know."""
 _KINDS: dict[str, Callable[..., Any]] = {
     kind.__name__: kind
     for kind in (
         TradeRequest, OutcomeCase, Target, MarketTerms, KalshiFeeSchedule, PolymarketFeeSchedule, BookSnapshot,
-        Headroom, LimitValues, TiedUp, PlanPolicy, WorthPolicy, StressPriors, Venue,
+        Headroom, LimitValues, TiedUp, PlanPolicy, WorthPolicy, StressPriors, LegOdds, Venue,
     )
 }  # fmt: skip
 _LEFT_OUT = frozenset({"payload"})
@@ -105,7 +106,12 @@ def result_to_json(result: Decision | Refusal) -> JsonDocument:
     """Return a decision as it is kept beside its inputs: the plan, or why there is none."""
     if isinstance(result, Refusal):
         return {"refused": result.reason.value, "detail": result.detail}
-    return {"plan": plan_to_json(result.plan), "binding": result.binding, "profit_e6": result.edge.profit_e6}
+    return {
+        "plan": plan_to_json(result.plan),
+        "binding": result.binding,
+        "profit_e6": result.edge.profit_e6,
+        "sending": result.sending.to_json(),
+    }
 
 
 def _encode(value: Any) -> Any:

@@ -18,7 +18,7 @@ from decimal import Decimal
 import psycopg
 
 from orchestration.execution.edge_monitor.own_orders import load_own_orders
-from orchestration.execution.edge_monitor.priors import stress_priors
+from orchestration.execution.edge_monitor.priors import leg_priors, stress_priors
 from orchestration.execution.edge_monitor.watchlist import WatchedBundle, Watchlist, WatchlistLoader
 from orchestration.opportunities.edges import Edge, Offer, may_earn, walk
 from orchestration.opportunities.episodes import Episode, Level, OwnOrder, Waits, taken_of, unseen_e6, without
@@ -87,7 +87,7 @@ class EdgeMonitor:
         self._exit = settings.signal_exit_edge_usd
         self._exit_e4 = int(settings.signal_exit_edge_usd * PRICE_SCALE)
         self._least_profit_e6 = int(settings.signal_min_profit_usd * CASH_SCALE)
-        self._priors, self._leg_gap = stress_priors(settings), settings.leg_gap_cost_usd
+        self._priors, self._leg_gap = stress_priors(settings), leg_priors(settings).gap_usd
         self._waits = Waits(
             settings.signal_min_duration_ms * 1_000_000,
             settings.signal_disarm_ms * 1_000_000,

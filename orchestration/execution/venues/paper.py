@@ -48,11 +48,6 @@ from streams.market.trading import LevelTaken, MarketInfo, Siblings, Target
 BookAt = Callable[[Target, datetime], Awaitable[BookSnapshot | None]]
 """Returns a market's book at an instant that may lie ahead; None when there is none."""
 Matching = Callable[[PaperState], PaperMatch | PaperReject]
-ASSUMED_ROUND_TRIPS_MS: Mapping[Venue, Sequence[int]] = {
-    Venue.KALSHI: (20, 35, 50, 65, 80),
-    Venue.POLYMARKET: (60, 107, 155, 202, 250),
-}
-"""What is drawn from until enough orders of our own were measured: an even spread over what was reported."""
 
 
 class PaperAccount(Protocol):
@@ -80,7 +75,7 @@ class PaperSources:
     Attributes:
         book_at: Where the book at an order's arrival comes from.
         delay_ms: How long a market holds an order back that takes what is there.
-        round_trips_ms: Sampled times from sending an order to its answer.
+        round_trips_ms: Sampled times from sending an order to its answer, without what markets hold orders back.
         random: Throws the draws of an order; they are kept in its request.
         clock: What time it is.
     """

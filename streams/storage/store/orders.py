@@ -367,13 +367,20 @@ def load_taken(connection: Connection, mode: str, venue: Venue, market_id: str) 
 def round_trips_ms(connection: Connection, venue: Venue, limit: int) -> list[int]:
     """Return how long the last orders that really left took to be answered, in milliseconds.
 
-    An answer that took a second or more was given by a read or a market's delay.
+    What their markets hold orders back, as these were read last, is taken off. An answer that took a second or more
+    was given by a read or a market's delay.
     """
     rows = connection.execute(
-        """SELECT (extract(epoch FROM answered_at - sent_at) * 1000)::int AS ms FROM trading.orders
-           WHERE venue = %s AND answered_at > sent_at AND answered_at < sent_at + interval '1 second'
-             AND NOT request ? 'paper'
-           ORDER BY order_id DESC LIMIT %s""",
+        """SELECT greatest(o.ms - coalesce((SELECT max((r.detail ->> 'delay_ms')::int)
+                   FROM trading.venue_readings AS r
+                   WHERE r.venue = o.venue AND r.kind = 'market' AND r.subject = o.market_id), 0), 0)::int AS ms
+           FROM (SELECT o.order_id, o.venue, i.market_id,
+                     (extract(epoch FROM o.answered_at - o.sent_at) * 1000)::int AS ms
+                 FROM trading.orders AS o JOIN trading.intents AS i USING (intent_id)
+                 WHERE o.venue = %s AND o.answered_at > o.sent_at
+                   AND o.answered_at < o.sent_at + interval '1 second' AND NOT o.request ? 'paper'
+                 ORDER BY o.order_id DESC LIMIT %s) AS o
+           ORDER BY o.order_id DESC""",
         (venue.value, limit),
     ).fetchall()
     return [row["ms"] for row in rows]

@@ -167,7 +167,7 @@ def settings_of(values: Plain) -> Settings:
         "limit_daily_loss_usd": "100",
         "trade_loss_cap_usd": "10",
         "last_contract_edge_usd": "0",
-        "leg_gap_cost_usd": "0",
+        "leg_fade_usd": "0",
         "stress_void_probability": "0",
         "stress_differ_probability": "0",
         "stress_tie_probability": "0",

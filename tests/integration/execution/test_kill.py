@@ -19,8 +19,8 @@ from typer.testing import CliRunner
 
 from app.cli import trade
 from app.operator_actions import UnderWay, await_orders, switch_trading
+from orchestration.execution.last_check import LastCheck, deadline_of
 from orchestration.execution.reconcile import reconcile
-from orchestration.execution.send_orders import LastCheck, deadline_of
 from orchestration.execution.trade_signal import SignalTrader, TradeResult
 from orchestration.execution.venues.gateway import HeldBack, OrderAnswer, PreparedOrder
 from streams.market.identity import Venue

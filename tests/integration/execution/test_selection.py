@@ -19,7 +19,7 @@ from streams.settings import Settings
 from streams.storage.database import Connection, connect
 from streams.storage.store.decisions.group_decisions import approve_groups_in_sandbox
 from streams.storage.store.hedges.held import held_by_hedges
-from streams.storage.store.hedges.leg_gaps import LegGapRow, measured_leg_gaps
+from streams.storage.store.hedges.leg_records import LegRecordRow, leg_records
 from streams.storage.store.signals import load_actionable
 from tests.support.fake_venue import (
     KALSHI_MARKET,
@@ -51,18 +51,28 @@ async def test_how_far_hedges_fell_short_of_their_plans_is_measured_by_market(da
         assert traded.state is ExecutionState.HEDGED, traded
         row = rows(connection, "SELECT * FROM trading.executions")[0]
         keys = [f"{leg['venue']}:{leg['market_id']}" for leg in row["detail"]["plan"]["legs"]]
-        bought = row["contracts_e6"]
         connection.execute("UPDATE trading.executions SET expected_pnl_e6 = expected_pnl_e6 - 150000")
         planned = row["detail"]["planned_profit_e6"]
         short = planned - row["expected_pnl_e6"] + 150_000
-        measured = measured_leg_gaps(connection, "live", [*keys, "kalshi:NONE"], LONG_AGO)
-        assert sorted(measured, key=lambda row: row.market) == [LegGapRow(key, bought, short) for key in sorted(keys)]
-        assert measured_leg_gaps(connection, "paper", keys, LONG_AGO) == []
-        assert measured_leg_gaps(connection, "live", keys, datetime.now(UTC) + timedelta(days=1)) == []
+        asked, later = {}, {}
+        for intent in rows(
+            connection,
+            """SELECT i.venue || ':' || i.market_id AS market, i.leg_no, i.size_e6, o.filled_e6
+               FROM trading.intents AS i JOIN trading.orders AS o USING (intent_id) WHERE i.purpose = 'open'""",
+        ):
+            (later if intent["leg_no"] else asked)[intent["market"]] = (
+                intent["size_e6"],
+                min(intent["size_e6"], intent["filled_e6"]),
+            )
+        expected = [LegRecordRow(key, *asked.get(key, (0, 0)), *later.get(key, (0, 0)), short) for key in keys]
+        measured = leg_records(connection, "live", [*keys, "kalshi:NONE"], LONG_AGO)
+        assert sorted(measured, key=str) == sorted([*expected, LegRecordRow("kalshi:NONE")], key=str)
+        for mode, since in (("paper", LONG_AGO), ("live", datetime.now(UTC) + timedelta(days=1))):
+            assert leg_records(connection, mode, keys, since) == [LegRecordRow(key) for key in sorted(keys)]
 
 
 async def test_what_was_measured_decides_what_the_next_hedge_there_is_worth(database: str) -> None:
-    settings = fake_settings(leg_gap_prior_contracts=1)
+    settings = fake_settings(leg_prior_contracts=1)
     with connect(database) as connection:
         seed_group(connection)
         first = await trade(connection, 1, settings)

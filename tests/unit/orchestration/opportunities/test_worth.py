@@ -11,7 +11,6 @@ from orchestration.opportunities.bundles import LegKey
 from orchestration.opportunities.edges import Edge, Taken
 from orchestration.opportunities.outcomes import OutcomeCase, parse_outcomes
 from orchestration.opportunities.worth import (
-    LegGaps,
     StressCase,
     StressPriors,
     Worth,
@@ -99,14 +98,6 @@ def test_what_is_not_known_has_no_return() -> None:
     assert worth.days is worth.per_capital_day is worth.annualised is None
     assert worth.stress_e6 == 46_000_000
     assert Worth(1, 0, 0, (), 0, Decimal(1)).per_capital_day is None
-
-
-def test_what_the_legs_gap_costs_moves_from_its_prior_to_what_our_hedges_fell_short_of() -> None:
-    """500 contracts at 0.2 cents and 500 that fell short by 5 dollars: 0.6 cents; the dearest market counts."""
-    gaps = LegGaps(Decimal("0.002"), 500_000_000)
-    assert gaps.cost_usd([(0, 0), (0, 0)]) == Decimal("0.002")
-    assert gaps.cost_usd([(0, 0), (500_000_000, 5_000_000)]) == Decimal("0.006")
-    assert gaps.cost_usd([(500_000_000, -5_000_000)]) == 0
 
 
 def test_a_bundle_closes_what_every_leg_of_it_meets() -> None:
