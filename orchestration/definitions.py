@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from functools import cache
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import dagster as dg
 from orchestration.cadences import automation_sensor
 from orchestration.defs.warehouse.sensors import VIEWS
 from orchestration.resources import PlatformResource
-from streams.processes.interned_strings import settle_interned_strings
+from streams.processes.loaded_memory import settle_loaded_memory
 
 # Every event of a run is in the event log already; the console gets what somebody should look at.
 _CONSOLE = dg.colored_console_logger.configured({"log_level": "WARNING"})
@@ -45,7 +44,5 @@ def _load() -> dg.Definitions:
             loggers={"console": _CONSOLE},
         ),
     )
-    settle_interned_strings()
-    gc.collect()
-    gc.freeze()
+    settle_loaded_memory()
     return loaded

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import gc
 import importlib
 import os
 import selectors
@@ -26,7 +25,7 @@ from streams.log_files import write_line
 from streams.outermost import run_guarded
 from streams.process_id import boot_id, start_ticks
 from streams.processes.handover import listen_at, take_secrets
-from streams.processes.interned_strings import settle_interned_strings
+from streams.processes.loaded_memory import settle_loaded_memory
 from streams.processes.parts import Process
 from streams.redaction import redact_text
 from streams.settings import PROJECT_ROOT, load_settings
@@ -87,9 +86,7 @@ class WarmRunner:
             if definitions is not None:
                 definitions().get_repository_def().load_all_definitions()
         self._stamps = _module_stamps()
-        settle_interned_strings()
-        gc.collect()
-        gc.freeze()
+        settle_loaded_memory()
 
     def _on_end(self, *_: object) -> None:
         self._is_ending = True

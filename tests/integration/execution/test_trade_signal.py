@@ -127,12 +127,16 @@ FAULTS: dict[str, dict[str, float]] = {
 }
 
 
+@pytest.mark.parametrize("at_once", [False, True])
 @pytest.mark.parametrize("name", list(FAULTS))
-def test_whatever_the_venues_do_a_hedge_ends_and_the_ledger_equals_their_cash(database: str, name: str) -> None:
+def test_whatever_the_venues_do_a_hedge_ends_and_the_ledger_equals_their_cash(
+    database: str, name: str, at_once: bool
+) -> None:
     async def main() -> None:
         with connect(database) as connection:
             seed_group(connection)
-            context, venues = make_context(connection, FAULTS[name], 11, fake_settings(execution_max_s=15.0))
+            settings = fake_settings(execution_max_s=15.0, legs_at_once=at_once)
+            context, venues = make_context(connection, FAULTS[name], 11, settings)
             await ensure_deposits(connection, context)
             source = random.Random(3)
             trader = SignalTrader(connection, context, "run")
