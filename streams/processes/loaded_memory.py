@@ -1,8 +1,8 @@
 """What a process has loaded is left out of garbage collections, and weighs on none of them.
 
 CPython's full collection waits until what has survived the younger ones is a quarter of what the last full one found
-(`long_lived_total` in Modules/gcmodule.c). After loading our libraries that is a million objects and more: a process, or
-a fork of it, would keep a quarter of a million of dead cycles, tens of megabytes, before it looks. Freezing alone does
+(`long_lived_total` in Modules/gcmodule.c). After loading our libraries that is over a million objects: a process, or
+a fork of one, would keep a quarter of a million dead objects, tens of megabytes, before it looks. Freezing alone does
 not change that figure; a collection after it does.
 """
 

@@ -16,7 +16,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,10 +36,14 @@ _SIZES_EVERY_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The anonymous memory of one process at one moment: seconds since ready, megabytes (10^6 bytes)."""
+    """The anonymous memory of one process at one moment: seconds since ready, megabytes (10^6 bytes).
+
+    `began`: when the process was created, in seconds since the epoch: ids of processes are given again within the hour.
+    """
 
     name: str
     pid: int
+    began: float
     at_s: float
     memory_mb: float
 
@@ -55,12 +59,12 @@ def slope_mb_h(readings: Sequence[Reading]) -> float:
     return 3600 * shared / spread if spread else 0.0
 
 
-def settled(readings: Iterable[Reading]) -> dict[tuple[str, int], list[Reading]]:
+def settled(readings: Iterable[Reading]) -> dict[tuple[str, int, float], list[Reading]]:
     """Return the readings from minute 15 on of every process that was read over at least 20 minutes."""
-    by_process: dict[tuple[str, int], list[Reading]] = defaultdict(list)
+    by_process: dict[tuple[str, int, float], list[Reading]] = defaultdict(list)
     for reading in readings:
         if reading.at_s >= _SETTLES_AFTER_S:
-            by_process[reading.name, reading.pid].append(reading)
+            by_process[reading.name, reading.pid, reading.began].append(reading)
     return {key: found for key, found in by_process.items() if found[-1].at_s - found[0].at_s >= _LEAST_LIFE_S}
 
 
@@ -99,7 +103,7 @@ def run(home: Home, hours: float, kept: Path) -> Table:
 
 
 def _judge(table: Table, readings: Sequence[Reading], sizes: Sequence[Mapping[str, float]]) -> None:
-    for (name, pid), found in sorted(settled(readings).items()):
+    for (name, pid, _), found in sorted(settled(readings).items()):
         slope = slope_mb_h(found)
         table.check(
             f"{name} ({pid}): growth of its memory, from {found[0].memory_mb:.0f} MB",
@@ -117,16 +121,14 @@ def _judge(table: Table, readings: Sequence[Reading], sizes: Sequence[Mapping[st
 
 
 def _read_memory(home: Home, at_s: float) -> Iterable[Reading]:
-    seen: Counter[str] = Counter()
     for process in home.processes():
         try:
-            name = name_of(process)
+            name, began = name_of(process), process.create_time()
             memory = process.memory_info()
             memory_mb = (memory.rss - memory.shared) / 1e6
         except psutil.Error:
             continue
-        seen[name] += 1
-        yield Reading(name, process.pid, at_s, memory_mb)
+        yield Reading(name, process.pid, began, at_s, memory_mb)
 
 
 def name_of(process: psutil.Process) -> str:
