@@ -39,8 +39,8 @@ from orchestration.execution.decide.hedge_plan import (
 from orchestration.execution.decide.plan import leg_book, on_grid
 from orchestration.execution.decide.risk_checks import Refusal
 from orchestration.execution.follow_orders import OrderFollower
-from orchestration.execution.last_check import deadline_of
-from orchestration.execution.send_orders import OrderSender
+from orchestration.execution.sending.last_check import deadline_of
+from orchestration.execution.sending.send_orders import OrderSender
 from orchestration.execution.trading_context import TradingContext
 from streams.alerting.distress import note_distress
 from streams.logs import get_logger

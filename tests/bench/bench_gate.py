@@ -17,7 +17,7 @@ from statistics import median, quantiles
 from typing import Any
 from unittest.mock import patch
 
-from orchestration.execution.send_orders import OrderSender
+from orchestration.execution.sending.send_orders import OrderSender
 from orchestration.execution.settlement import ensure_deposits
 from orchestration.execution.trade_signal import SignalTrader
 from streams.market.identity import Venue

@@ -32,7 +32,7 @@ import httpx
 
 from orchestration.execution.decide.hedge import Place
 from orchestration.execution.decide.plan import PlanLeg
-from orchestration.execution.send_orders import OrderSender
+from orchestration.execution.sending.send_orders import OrderSender
 from orchestration.execution.trading_context import TradingContext
 from orchestration.execution.venues.kalshi import KalshiGateway
 from streams.market.fees import from_json

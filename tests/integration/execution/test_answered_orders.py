@@ -13,7 +13,7 @@ import pytest
 from orchestration.execution.account_news import AccountNews
 from orchestration.execution.decide.execution_detail import execution_detail
 from orchestration.execution.reconcile import reconcile
-from orchestration.execution.send_orders import OrderSender
+from orchestration.execution.sending.send_orders import OrderSender
 from orchestration.execution.settlement import compare_balances, ensure_deposits
 from orchestration.execution.trade_signal import SignalTrader
 from orchestration.execution.trading_context import TradingContext

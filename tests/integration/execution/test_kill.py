@@ -19,8 +19,8 @@ from typer.testing import CliRunner
 
 from app.cli import trade
 from app.operator_actions import UnderWay, await_orders, switch_trading
-from orchestration.execution.last_check import LastCheck, deadline_of
 from orchestration.execution.reconcile import reconcile
+from orchestration.execution.sending.last_check import LastCheck, deadline_of
 from orchestration.execution.trade_signal import SignalTrader, TradeResult
 from orchestration.execution.venues.gateway import HeldBack, OrderAnswer, PreparedOrder
 from streams.market.identity import Venue
@@ -152,8 +152,10 @@ class KilledWhileLost(FakeVenue):
     """The answer to the first sending is lost, and a kill comes before the second."""
 
     async def send(self, order: PreparedOrder) -> OrderAnswer:
-        set_switch(self._connection, "kill", "ada")
-        return await super().send(order)
+        try:
+            return await super().send(order)
+        finally:
+            set_switch(self._connection, "kill", "ada")
 
 
 def test_what_was_sent_once_is_not_taken_for_never_sent_when_the_second_sending_is_kept_back(database: str) -> None:

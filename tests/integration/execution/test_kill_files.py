@@ -19,7 +19,7 @@ from app.act_rules import ItChanged
 from app.kill import KillNotTaken, kill_first, record_kills_on_disk
 from app.operator_actions import set_switch
 from app.supervisor.service import Supervisor
-from orchestration.execution.last_check import LastCheck
+from orchestration.execution.sending.last_check import LastCheck
 from orchestration.execution.venues.gateway import HeldBack
 from streams.market.errors import ConfigurationError
 from streams.settings import Settings

@@ -16,7 +16,7 @@ from orchestration.execution import settlement_cycle
 from orchestration.execution.decide.exposure import Moment
 from orchestration.execution.follow_orders import OrderFollower
 from orchestration.execution.reconcile import reconcile
-from orchestration.execution.send_orders import OrderSender
+from orchestration.execution.sending.send_orders import OrderSender
 from orchestration.execution.settlement import ensure_deposits
 from orchestration.execution.trade_signal import SignalTrader
 from orchestration.execution.trading_context import TradingContext

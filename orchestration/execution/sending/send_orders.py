@@ -24,7 +24,7 @@ from orchestration.execution.decide.hedge import Place, PlaceAtOnce
 from orchestration.execution.decide.hedge_plan import PlanLeg
 from orchestration.execution.decide.risk_checks import Refusal, may_send
 from orchestration.execution.gate.admission import LOCK_WAIT_S, admit
-from orchestration.execution.last_check import Departures, LastCheck, LookCopy, deadline_of
+from orchestration.execution.sending.last_check import Departures, LastCheck, LookCopy, deadline_of
 from orchestration.execution.trading_context import TradingContext
 from orchestration.execution.venues.answers import fault_of
 from orchestration.execution.venues.gateway import Gateway, HeldBack, OrderExists, OrderSpec, PreparedOrder
