@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export DO_NOT_TRACK := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help up down test acceptance system check setup format lint types contracts definitions models bench proof-line proof-kills proof-universe proof-recordings proof-faults proof-connections docs clean proof-engine proof-edges fuzz structure chaos soak
+.PHONY: help up down test acceptance system check setup format lint types contracts definitions models bench proof-line proof-kills proof-universe proof-recordings proof-faults proof-connections docs clean proof-engine proof-edges fuzz structure chaos soak proof-money
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -88,6 +88,9 @@ proof-engine: $(VENV)/.installed ## 100,000 random sequences of events through t
 
 proof-edges: $(VENV)/.installed ## 100,000 random books through the walk and the linear program, which must agree (about 10 minutes)
 	@$(BIN)/python -m tests.proofs.edges
+
+proof-money: $(VENV)/.installed ## what trading earns (SCENARIO=mild SEED=101 MINUTES=20; CONTROL=no-gaps or mismatched: 0 trades)
+	@$(BIN)/python -m tests.proofs.money --scenario $(or $(SCENARIO),mild) --seed $(or $(SEED),101) --minutes $(or $(MINUTES),20) $(if $(CONTROL),--$(CONTROL))
 
 fuzz: $(VENV)/.installed ## a million mutated frames through both venues' socket decoders (about 4 minutes)
 	@$(BIN)/python -m tests.proofs.fuzz

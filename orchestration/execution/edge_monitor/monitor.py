@@ -198,7 +198,7 @@ class EdgeMonitor:
             if book is None or book.is_crossed:
                 self._see(watched, "unknown", None, None, now_ns)
                 return
-            price, size = _best(book, outcome)
+            price, size = best_offer(book, outcome)
             top -= price
             tops.append((price, size, rules.fees))
         if top <= self._exit_e4:
@@ -362,7 +362,7 @@ class _Writer(threading.Thread):
             signals.update_signal(connection, known, write.edge_usd, write.signal, write.at)
 
 
-def _best(book: Book, outcome: Outcome) -> tuple[int, int]:
+def best_offer(book: Book, outcome: Outcome) -> tuple[int, int]:
     """Return the cheapest (price_e4, size_e6) an outcome is offered at; a dollar where nobody offers."""
     if outcome == "yes":
         price = book.best_ask
