@@ -123,3 +123,23 @@ def test_the_clock_runs_on_and_has_the_boots_name() -> None:
     assert first.boot
     assert later is not None
     assert later >= 0
+
+
+def test_the_waiting_time_and_the_time_between_reads_hold_to_the_millisecond() -> None:
+    assert not may_prove(SENT, at(29.999), AFTER_S)
+    assert may_prove(SENT, at(30), AFTER_S)
+    once = looked(SENT, 30)
+    assert not may_prove(once, at(30.999), AFTER_S)
+    assert may_prove(once, at(31), AFTER_S)
+    assert may_be_older_than_cancel(replace(SENT, cancelled=at(5)), at(5.999))
+
+
+def test_where_a_venue_waits_less_than_a_second_its_reads_may_follow_each_other_as_fast() -> None:
+    once = not_shown(SENT, at(0.5), 0.5, 0.0)
+    assert not may_prove(once, at(0.999), 0.5)
+    assert may_prove(once, at(1), 0.5)
+
+
+def test_an_order_that_was_never_watched_proves_nothing() -> None:
+    assert not may_prove(OrderWatch(1, Venue.KALSHI), at(4_000), AFTER_S)
+    assert not is_absent(not_shown(OrderWatch(1, Venue.KALSHI), at(4_000), AFTER_S, 0.0))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from orchestration.execution.decide.exposure import ExposureSum, Moment, exposure_sum
+from orchestration.execution.decide.exposure import ExposureSum, Moment, alarm_e6_s, exposure_sum
+from orchestration.execution.decide.hedge_plan import Plan
 from streams.market.trading import BootTime
 
 ONE = 1_000_000
@@ -48,3 +50,35 @@ def test_when_a_budget_is_used_up_is_known_beforehand() -> None:
     assert exposed.seconds_until(100 * ONE, moment(12)) == 3
     assert exposed.seconds_until(100 * ONE, moment(16)) == 0
     assert exposed.moved(0, moment(12)).seconds_until(100 * ONE, moment(13)) is None
+
+
+def test_fractions_of_a_second_count_to_the_millisecond() -> None:
+    exposed = ExposureSum().moved(2_500, moment(1))
+    assert exposed.until(moment(1.999)) == 2_497
+    assert exposed.until(moment(2)) == 2_500
+    assert exposed.until(moment(1, boot="b", wall_s=2.5)) == 3_750
+
+
+def test_nothing_has_been_exposed_at_first() -> None:
+    new = ExposureSum()
+    assert (new.level_e6, new.usd_seconds_e6, new.peak_e6, new.since) == (0, 0, 0, None)
+    assert new.until(moment(9)) == 0
+    assert exposure_sum({}) == new
+    assert exposure_sum(new.to_json()) == new
+
+
+def test_what_is_kept_is_read_again_as_it_was() -> None:
+    exposed = ExposureSum().moved(20 * ONE, moment(10)).moved(5 * ONE, moment(13))
+    assert exposure_sum(exposed.to_json()) == exposed
+
+
+def test_a_budget_that_is_just_used_up_is_used_up_also_where_nothing_is_exposed_any_more() -> None:
+    assert ExposureSum(0, 100).seconds_until(100, moment(1)) == 0
+    assert ExposureSum(0, 100).seconds_until(101, moment(1)) is None
+    assert ExposureSum(1, 100).seconds_until(101, moment(1)) == 1
+
+
+def test_a_person_is_told_at_the_alarm_and_in_former_plans_at_the_budget() -> None:
+    plan = Plan((), 0, 0, 0, 600, 0, exposure_alarm_e6_s=100)
+    assert alarm_e6_s(plan) == 100
+    assert alarm_e6_s(replace(plan, exposure_alarm_e6_s=0)) == 600

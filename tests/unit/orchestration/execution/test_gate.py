@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from orchestration.execution.decide.gate.facts import GateFacts
-from orchestration.execution.decide.gate.findings import Check, Finding, at_most
+from orchestration.execution.decide.gate.findings import Check, Finding, at_least, at_most, state
 from orchestration.execution.decide.gate.registry import CHECKS, judge
+from orchestration.execution.decide.risk_checks import Refusal
 from streams.market.trading import RefusalReason
 from tests.golden.execution.gate import ALLOWED
 from tests.golden.execution.stage_gate import gate_facts
@@ -33,8 +34,44 @@ _REASON = RefusalReason.LIMIT_TOTAL
     ],
 )
 def test_a_number_that_is_missing_or_none_refuses(reading: Any, limit: Any) -> None:
-    found = at_most(reading, limit, _REASON)
-    assert (found.verdict, found.reason) == ("refuse", _REASON)
+    for compare in (at_most, at_least):
+        found = compare(reading, limit, _REASON)
+        assert (found.verdict, found.reason, found.detail) == ("refuse", _REASON, "it is not known")
+        assert compare(reading, limit, _REASON, "said").detail == "said"
+
+
+def test_a_number_at_its_limit_passes_and_one_beyond_it_refuses() -> None:
+    limit = Decimal(2)
+    assert [at_most(number, limit, _REASON).verdict for number in (1, 2, 3)] == ["pass", "pass", "refuse"]
+    assert [at_least(number, limit, _REASON).verdict for number in (1, 2, 3)] == ["refuse", "pass", "pass"]
+    for beyond in (at_most(3, limit, _REASON), at_least(1, limit, _REASON)):
+        assert (beyond.reading, beyond.limit, beyond.reason) == (beyond.detail[0], "2", _REASON)
+        assert beyond.detail == f"{beyond.reading} of 2"
+    assert at_most(3, limit, _REASON, "said").detail == at_least(1, limit, _REASON, "said").detail == "said"
+
+
+def test_what_is_not_known_to_be_good_refuses() -> None:
+    assert state("on", is_good=True, reason=_REASON, detail="said") == Finding("pass", "on")
+    assert state("off", is_good=False, reason=_REASON) == Finding("refuse", "off", "", _REASON)
+    assert state(None, is_good=None, reason=_REASON) == Finding("refuse", "", "", _REASON, "it is not known")
+    assert state(None, is_good=None, reason=_REASON, detail="said").detail == "said"
+
+
+def test_every_check_made_is_kept_with_its_reading_limit_and_unit_and_the_first_refusal_names_the_reason() -> None:
+    made = [
+        Check("first", "", "", "", lambda _: Finding("pass", "1", "2")),
+        Check("second", "", "", "USD", lambda _: Finding("refuse", "3", "2", _REASON, "too much")),
+        Check("third", "", "", "s", lambda _: Finding("refuse", "", "", RefusalReason.DISK, "full")),
+    ]
+    judgement = judge(gate_facts(ALLOWED), made)
+    assert judgement.refusal == Refusal(_REASON, "too much")
+    assert judgement.to_json() == [
+        {"check": "first", "verdict": "pass", "reading": "1", "limit": "2", "unit": ""},
+        {"check": "second", "verdict": "refuse", "reading": "3", "limit": "2", "unit": "USD"},
+        {"check": "third", "verdict": "refuse", "reading": "", "limit": "", "unit": "s"},
+    ]
+    without = judge(gate_facts(ALLOWED), [Check("odd", "", "", "", lambda _: Finding("refuse"))])
+    assert without.refusal == Refusal(RefusalReason.ERROR, "")
 
 
 def test_a_check_that_raises_refuses_and_the_others_are_made() -> None:

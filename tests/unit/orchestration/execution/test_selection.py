@@ -61,6 +61,22 @@ def test_an_exit_that_ties_up_nothing_is_worth_it_whenever_the_rest_comes_back()
     assert reason(Worth(0, 0, 0, (), 0, None)) == "not_worth"
 
 
+def test_a_refusal_says_what_was_reckoned_beside_the_floor() -> None:
+    refusals = [
+        refuse_worth(Worth(1_000_000, 400_000, 600_000, (), 50_000_000, Decimal(1)), POLICY),
+        refuse_worth(TIED_UP, POLICY),
+        refuse_worth(TIED_UP, replace(POLICY, max_days=Decimal(400))),
+        refuse_worth(Worth(1_000_000, 0, 0, (), 50_000_000, None), POLICY),
+    ]
+    assert [refusal and refusal.detail for refusal in refusals] == [
+        "$1.000000 locked, $0.000000 expected",
+        "331.0 days, at most 180",
+        "0.49 % a year, at least 10.0 %",
+        "when its cash comes back is not known",
+    ]
+    assert reason(Worth(1, 0, 0, (), 0, None)) is None
+
+
 def test_capital_counts_as_long_beyond_its_days_and_where_they_are_not_known() -> None:
     assert [is_long(days, POLICY) for days in (Decimal(2), Decimal("2.1"), None)] == [False, True, True]
 
