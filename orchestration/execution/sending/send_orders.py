@@ -165,9 +165,10 @@ class OrderSender:
                 departures.give_up()
 
         async def follow(index: int) -> Refusal | None:
-            if await departures.first_left():
+            has_left = await departures.first_left()
+            if has_left:
                 await asyncio.wait({leader}, timeout=(holds_ms[index] - holds_ms[first]) / 1000)
-            if leader.done():
+            if not has_left or leader.done():
                 self._drop(built[index], written[index])
                 return None
             return await self._send(built[index], check_of(index), written[index])
