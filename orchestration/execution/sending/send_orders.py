@@ -183,8 +183,10 @@ class OrderSender:
             await asyncio.wait({leader, *others})
             raise
         self._note_departures(built, holds_ms, departures)
-        ended = [task.result() for task in (leader, *others)]
-        return ended[0] if set(departures.left_at) <= {built[first].intent.leg_no} else None
+        failed = [task.exception() for task in (leader, *others)]
+        for error in filter(None, failed):
+            raise error
+        return leader.result() if set(departures.left_at) <= {built[first].intent.leg_no} else None
 
     def _drop(self, built: _Built, order_id: int) -> None:
         """Note that an order of several was not sent, as the first one did not leave or was answered already."""
