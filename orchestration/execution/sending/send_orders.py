@@ -151,12 +151,15 @@ class OrderSender:
     ) -> Refusal | None:
         copy, departures = LookCopy(), Departures()
         first = holds_ms.index(min(holds_ms))
+        longest_hold_s = (max(holds_ms) - holds_ms[first]) / 1000
 
         def check_of(index: int) -> LastCheck:
             purpose = "open" if index == first else "complete"
             on_leaving = partial(departures.note, built[index].intent.leg_no)
             leases = self._leases_of(purpose)
-            return LastCheck(self._connection, self._home, leases, purpose, deadline, copy, on_leaving)
+            # the first leaves only while the last one still can
+            until = deadline - longest_hold_s if index == first else deadline
+            return LastCheck(self._connection, self._home, leases, purpose, until, copy, on_leaving)
 
         async def lead() -> Refusal | None:
             try:

@@ -212,6 +212,25 @@ async def test_the_first_finds_nothing_and_nothing_else_is_bought(world: World) 
     assert world.venues[FAST].sent == []
 
 
+async def test_the_first_leaves_only_while_the_last_still_can(database: str, tmp_path: Path) -> None:
+    """The second is held back for 252 ms of a decision's life of 1,000; the first gets its turn after 900."""
+    with connect(database) as connection:
+        seed_group(connection)
+        world = World(connection, tmp_path, decision_ttl_ms=1_000)
+        world.venues[SLOW].delay_ms = 200
+        send = world.venues[SLOW].send
+
+        async def late(order: PreparedOrder) -> OrderAnswer:
+            await asyncio.sleep(0.9)
+            return await send(order)
+
+        world.venues[SLOW].send = late  # type: ignore[method-assign]
+        result = await world.trade()
+        assert result.refusal is not None
+        assert result.refusal.reason is RefusalReason.STALE_BOOK
+        assert world.told == []
+
+
 async def test_a_leg_that_finds_nothing_beside_one_that_fills_is_mended(world: World) -> None:
     def empty() -> None:
         for levels in world.venues[FAST].asks.values():
