@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export DO_NOT_TRACK := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help up down test acceptance system check setup format lint types contracts definitions models bench proof-line proof-kills proof-universe proof-recordings proof-faults proof-connections docs clean proof-engine proof-edges fuzz structure chaos soak proof-money
+.PHONY: help up down test acceptance system check setup format lint types contracts definitions models bench proof-line proof-kills proof-universe proof-recordings proof-faults proof-connections docs clean proof-engine proof-edges fuzz structure chaos soak proof-money mutation
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -100,6 +100,9 @@ chaos: $(VENV)/.installed ## an hour of blows: processes killed, database stoppe
 
 soak: $(VENV)/.installed ## what grows while it runs (HOURS=n, 1 by default)
 	@$(BIN)/python -m tests.proofs.soak --hours $(or $(HOURS),1)
+
+mutation: $(VENV)/.installed ## small changes of what decides about money, each of which a test must see (SAMPLE=n: every n-th)
+	@$(BIN)/python -m tests.mutation --sample $(or $(SAMPLE),1)
 
 structure: $(VENV)/.installed ## measure rooms, circles, SQL outside the store, untyped reads and crossings
 	@$(BIN)/python -m tests.structure
