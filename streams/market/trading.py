@@ -101,6 +101,7 @@ class RefusalReason(StrEnum):
     SELF_CROSS = "self_cross"
     NOT_RECONCILED = "not_reconciled"
     DISK = "disk"
+    NOT_DURABLE = "not_durable"
     LIMIT_STRESS = "limit_stress"
     FEES = "fees"
     VENUE_UNAVAILABLE = "venue_unavailable"

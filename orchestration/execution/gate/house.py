@@ -1,4 +1,4 @@
-"""What the gate reads of our own side: orders that rest, comparisons of accounts, the disk, sources of resolution."""
+"""What the gate reads of our own side: orders that rest, comparisons of accounts, disk and database, sources of resolution."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from streams.storage.database import Connection
 from streams.storage.store.gate.house import (
     count_opposing_orders,
     last_comparisons,
+    lossy_settings,
     sources_of,
     sources_of_open_hedges,
 )
@@ -38,6 +39,7 @@ def house_facts(
         free_disk_mb=_free_mb(context.settings.home_dir),
         stress_e6=_stress_e6(connection, context.mode, used),
         sources=sources_of(connection, market_keys),
+        lossy_settings=lossy_settings(connection),
     )
 
 
@@ -59,6 +61,7 @@ def check_policy(settings: Settings) -> CheckPolicy:
         game_start_margin_s=settings.game_start_margin_s,
         taker_delay_ms=settings.taker_delay_max_ms,
         clock_skew_ms=settings.clock_skew_max_ms,
+        needs_durable_commits=settings.is_live,
     )
 
 

@@ -279,6 +279,8 @@ OPENING: list[Plain] = [
             {"stress_e6": {"nasa": 1_447_752_700, "usgs": 1_500_000_000}},
             {"stress_e6": {"nasa": 1_447_752_701}},
             {"stress_e6": {"nasa": 0, "usgs": 1_447_752_701}, "sources": ["nasa", "usgs"]},
+            {"lossy_settings": ["fsync=off", "synchronous_commit=off"]},
+            {"lossy_settings": None},
         )
     ),
 ]

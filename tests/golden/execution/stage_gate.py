@@ -103,6 +103,7 @@ CHECKS = CheckPolicy(
     game_start_margin_s=60,
     taker_delay_ms=5_000,
     clock_skew_ms=2_000,
+    needs_durable_commits=True,
 )
 
 
@@ -138,6 +139,7 @@ def _of_the_plan(facts: Plain) -> Plain:
         given["free_disk_mb"],
         given["stress_e6"],
         given["sources"],
+        given["lossy_settings"],
     )
     plan = Plan(tuple(legs), given["size_e6"], 0, 0, 0, 0)
     found: Plain = {
@@ -218,6 +220,7 @@ PLAN: Plain = {
     "free_disk_mb": 50_000,
     "stress_e6": {"nasa": 0},
     "sources": ["nasa"],
+    "lossy_settings": [],
     "missing": [],
 }
 

@@ -38,6 +38,7 @@ class CheckPolicy:
     game_start_margin_s: int
     taker_delay_ms: int
     clock_skew_ms: int
+    needs_durable_commits: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,7 @@ class HouseFacts:
         free_disk_mb: Of the disk we write to.
         stress_e6: What is tied up by source of resolution.
         sources: Of the hedge's markets.
+        lossy_settings: Those of our database by which a commit may be lost ("fsync=off"); none: a commit lasts.
     """
 
     opposing_orders: int | None
@@ -100,6 +102,7 @@ class HouseFacts:
     free_disk_mb: int | None
     stress_e6: Mapping[str, int] | None
     sources: Sequence[str]
+    lossy_settings: Sequence[str] | None
 
 
 @dataclass(frozen=True, slots=True)

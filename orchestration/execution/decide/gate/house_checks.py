@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from orchestration.execution.decide.gate.facts import GateFacts
-from orchestration.execution.decide.gate.findings import NOT_APPLICABLE, Check, Finding, at_least, at_most, usd
+from orchestration.execution.decide.gate.findings import NOT_APPLICABLE, Check, Finding, at_least, at_most, state, usd
 from streams.market.trading import RefusalReason
 
 
@@ -35,6 +35,17 @@ def _disk(facts: GateFacts) -> Finding:
     return at_least(found, facts.policy.checks.disk_mb, RefusalReason.DISK, "" if found is not None else "not readable")
 
 
+def _durable(facts: GateFacts) -> Finding:
+    """An order that was confirmed must be there after a crash, before it is at a venue that is not our own."""
+    if not facts.policy.checks.needs_durable_commits:
+        return NOT_APPLICABLE
+    lossy = None if facts.house is None else facts.house.lossy_settings
+    found = None if lossy is None else ", ".join(lossy) or "on"
+    is_good = None if lossy is None else not lossy
+    detail = f"a crash of the database may lose what was written: {found}" if lossy else ""
+    return state(found, is_good=is_good, reason=RefusalReason.NOT_DURABLE, detail=detail)
+
+
 def _stress(facts: GateFacts) -> Finding:
     """Compare what all open hedges of one source have tied up, with this one: so much is lost if it settles apart."""
     limit = usd(facts.policy.checks.stress_loss_e6)
@@ -55,6 +66,7 @@ HOUSE_CHECKS = (
         _reconciled,
     ),
     Check("disk", "free space on the disk", "CROSSBOOK_DISK_NO_NEW_TRADES_MB", "MB", _disk),
+    Check("durable", "whether what our database has confirmed outlasts its crash (in live)", "", "", _durable),
     Check(
         "stress_loss",
         "what all open hedges of one source of resolution lose if it settles apart, with this hedge",

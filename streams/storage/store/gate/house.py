@@ -1,4 +1,4 @@
-"""What the gate reads of our own side: opposing orders, comparisons of accounts, sources of resolution."""
+"""What the gate reads of our own side: opposing orders, comparisons of accounts, lasting commits, sources of resolution."""
 
 from __future__ import annotations
 
@@ -25,6 +25,17 @@ class SourceOfMarket:
 
     group_id: str
     source: str
+
+
+def lossy_settings(connection: Connection) -> list[str]:
+    """Return the settings of server and session by which a commit of this session may be lost; empty: it lasts."""
+    rows = connection.execute(
+        """SELECT name || '=' || value AS setting
+           FROM unnest(ARRAY['fsync', 'full_page_writes', 'synchronous_commit']) AS s (name),
+                current_setting(s.name) AS value
+           WHERE value = 'off' ORDER BY name"""
+    ).fetchall()
+    return [row["setting"] for row in rows]
 
 
 def count_opposing_orders(connection: Connection, mode: str, legs: Sequence[tuple[str, Outcome]]) -> int:

@@ -11,9 +11,11 @@ import pytest
 
 from orchestration.execution.decide.gate.facts import GateFacts
 from orchestration.execution.decide.gate.findings import Check, Finding, at_least, at_most, state
-from orchestration.execution.decide.gate.registry import CHECKS, judge
+from orchestration.execution.decide.gate.registry import CHECKS, Judgement, judge
 from orchestration.execution.decide.risk_checks import Refusal
+from orchestration.execution.gate.house import check_policy
 from streams.market.trading import RefusalReason
+from streams.settings import load_settings
 from tests.golden.execution.gate import ALLOWED
 from tests.golden.execution.stage_gate import gate_facts
 
@@ -101,10 +103,35 @@ def test_whatever_is_not_known_refuses_with_a_reason_of_its_own() -> None:
         assert judgement.refusal is not None, name
 
 
+def test_commits_need_not_last_where_no_order_goes_to_a_live_venue() -> None:
+    facts = gate_facts({**ALLOWED, "plan": {"lossy_settings": ["fsync=off"]}})
+    refusal = judge(facts).refusal
+    assert refusal is not None
+    assert (refusal.reason, refusal.detail) == (
+        RefusalReason.NOT_DURABLE,
+        "a crash of the database may lose what was written: fsync=off",
+    )
+    checks = replace(facts.policy.checks, needs_durable_commits=False)
+    judgement = judge(replace(facts, policy=replace(facts.policy, checks=checks)))
+    assert verdict_of(judgement, "durable") == "not_applicable"
+
+
+@pytest.mark.parametrize(("venues", "trading"), [("sandbox", "live"), ("demo", "live"), ("live", "paper")])
+def test_only_live_orders_on_live_venues_need_commits_that_last(venues: str, trading: str) -> None:
+    settings = load_settings(venues=venues, trading=trading, i_understand=True)
+    assert not check_policy(settings).needs_durable_commits
+    live = load_settings(venues="live", trading="live", i_understand=True)
+    assert check_policy(live).needs_durable_commits
+
+
 def test_the_page_of_the_gate_names_every_check_in_its_order() -> None:
     rows = [f"| `{check.name}` | {check.reads} | {named(check.limit)} | {check.unit} |" for check in CHECKS]
     shown = [line for line in _PAGE.read_text().splitlines() if line.startswith("| `")]
     assert shown == rows, "\n".join(rows)
+
+
+def verdict_of(judgement: Judgement, name: str) -> str:
+    return next(finding.verdict for check, finding in judgement.findings if check.name == name)
 
 
 def named(limit: str) -> str:
