@@ -102,6 +102,7 @@ class RefusalReason(StrEnum):
     NOT_RECONCILED = "not_reconciled"
     DISK = "disk"
     NOT_DURABLE = "not_durable"
+    KEY = "key"
     LIMIT_STRESS = "limit_stress"
     FEES = "fees"
     VENUE_UNAVAILABLE = "venue_unavailable"

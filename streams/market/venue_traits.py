@@ -24,6 +24,8 @@ class VenueTraits:
         needs_allowance: What it may take of our cash is an amount that the wallet has allowed.
         blocks_places: It serves some places and accounts only for closing.
         dates_answers: Its answers carry the time of its clock.
+        states_keys: It says what a key may do and when its use ends, and by its cash of which kind the account is.
+        refuses_takers: It may take resting orders alone for a while, which it says by refusing one that takes.
         exchange_shards: Whose cash is kept apart, each paying for its own markets; empty: one pot pays for all.
     """
 
@@ -36,6 +38,8 @@ class VenueTraits:
     needs_allowance: bool
     blocks_places: bool
     dates_answers: bool
+    states_keys: bool
+    refuses_takers: bool
     exchange_shards: tuple[int, ...]
 
 
@@ -51,6 +55,8 @@ TRAITS: Mapping[Venue, VenueTraits] = MappingProxyType(
             needs_allowance=False,
             blocks_places=False,
             dates_answers=True,
+            states_keys=True,
+            refuses_takers=False,
             exchange_shards=(0, 1, 2, 3),
         ),
         Venue.POLYMARKET: VenueTraits(
@@ -63,6 +69,8 @@ TRAITS: Mapping[Venue, VenueTraits] = MappingProxyType(
             needs_allowance=True,
             blocks_places=True,
             dates_answers=False,
+            states_keys=False,
+            refuses_takers=True,
             exchange_shards=(),
         ),
     }

@@ -54,6 +54,9 @@ class GateChecks(BaseSettings):
     clock_skew_max_ms: int = Field(
         2000, ge=0, le=60_000, description="Furthest that our clock may be from a venue's (ms)."
     )
+    key_margin_s: int = Field(
+        3600, ge=0, le=31_536_000, description="Nothing opens when a venue lets our key end this soon (seconds)."
+    )
     stress_loss_usd: Amount = Field(
         Decimal("1500"),
         gt=0,

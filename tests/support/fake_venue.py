@@ -11,7 +11,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from orchestration.execution.decide.gate.venue_states import AccountState, MarketState
+from orchestration.execution.decide.gate.venue_states import AccountState, KeyState, MarketState, SendingState
 from orchestration.execution.trading_context import TradingContext
 from orchestration.execution.venues.gateway import (
     AccountFill,
@@ -49,6 +49,7 @@ class FakeVenue:
         self.venue = venue
         self.buys_spend_dollars = venue is Venue.POLYMARKET
         self.cash = 10_000_000_000
+        self.orders_left: int | None = 1_000
         self.shards: dict[int | None, int] = {}
         self.held: dict[tuple[str, str], int] = {}
         self.asks: dict[tuple[str, str], list[list[int]]] = {}
@@ -226,7 +227,19 @@ class FakeVenue:
         return self.cash
 
     async def account_state(self) -> AccountState:
-        return AccountState({"": True}, (), 10**15, is_blocked=False, is_closing_only=False, clock_ahead_ms=0)
+        return AccountState(
+            {"": True},
+            (),
+            10**15,
+            is_blocked=False,
+            is_closing_only=False,
+            clock_ahead_ms=0,
+            key=KeyState(may_trade=True),
+            kind="not_stated",
+        )
+
+    def sending_state(self) -> SendingState:
+        return SendingState(self.orders_left)
 
     async def market_state(self, market: MarketInfo) -> MarketState:
         return MarketState("open", market.terms.fee_schedule, closes_at=market.close_time)

@@ -46,7 +46,7 @@ async def check_subaccount(context: TradingContext) -> None:
             "CROSSBOOK_KALSHI_SUBACCOUNT is not set: name the Kalshi subaccount that only Crossbook trades, or 0 for an"
             " account of its own."
         )
-    if number and await groups.client.key_subaccount() != number:
+    if number and (await groups.client.key_terms()).subaccount != number:
         raise ConfigurationError(
             f"The stored Kalshi key is not limited to the subaccount {number} of CROSSBOOK_KALSHI_SUBACCOUNT;"
             " make a key that is."

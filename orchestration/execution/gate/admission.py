@@ -165,7 +165,7 @@ def read_facts(connection: Connection, context: TradingContext, asked: Asked, no
         plan=asked.plan,
         quotes=asked.quotes,
         markets=asked.markets,
-        venues=venue_facts(connection, context),
+        venues=venue_facts(connection, context, asked.execution_id),
         house=house_facts(connection, context, asked.signal, asked.markets, used),
     )
 

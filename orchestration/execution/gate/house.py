@@ -1,4 +1,4 @@
-"""What the gate reads of our own side: orders that rest, comparisons of accounts, disk and database, sources of resolution."""
+"""What the gate reads of our own side: orders that rest, comparisons of accounts, disk and database, sources."""
 
 from __future__ import annotations
 
@@ -61,6 +61,7 @@ def check_policy(settings: Settings) -> CheckPolicy:
         game_start_margin_s=settings.game_start_margin_s,
         taker_delay_ms=settings.taker_delay_max_ms,
         clock_skew_ms=settings.clock_skew_max_ms,
+        key_margin_s=settings.key_margin_s,
         needs_durable_commits=settings.is_live,
     )
 

@@ -22,6 +22,7 @@ from streams.market.identity import Venue, market_key
 from streams.market.trading import MarketInfo
 from streams.storage.database import Connection
 from streams.storage.store.gate.readings import VenueReading, forget_readings, load_readings, write_cash, write_reading
+from streams.storage.store.gate.reservations import orders_held_back
 
 _ACCOUNT, _MARKET = "account", "market"
 _KEPT = timedelta(hours=2)
@@ -82,8 +83,8 @@ async def refresh_states(
         write_reading(connection, context.mode, reading)
 
 
-def venue_facts(connection: Connection, context: TradingContext) -> VenueFacts:
-    """Return what the venues said last."""
+def venue_facts(connection: Connection, context: TradingContext, besides: int | None = None) -> VenueFacts:
+    """Return what the venues said last, and what our side knows of sending to them; `besides` is the hedge's own id."""
     accounts: dict[Venue, tuple[datetime, AccountState]] = {}
     markets: dict[str, tuple[datetime, MarketState]] = {}
     for row in load_readings(connection, context.mode):
@@ -92,7 +93,8 @@ def venue_facts(connection: Connection, context: TradingContext) -> VenueFacts:
         elif row.kind == _MARKET:
             markets[market_key(row.venue, row.subject)] = (row.read_at, market_from_json(row.detail))
     simulated = frozenset(venue for venue, gateway in context.gateways.items() if gateway.is_simulated)
-    return VenueFacts(accounts, markets, simulated)
+    sending = {venue: gateway.sending_state() for venue, gateway in context.gateways.items()}
+    return VenueFacts(accounts, markets, simulated, sending, orders_held_back(connection, context.mode, besides))
 
 
 async def _account(context: TradingContext, venue: Venue) -> AccountState | StreamsError:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
-from orchestration.execution.decide.gate.venue_states import AccountState, MarketState
+from orchestration.execution.decide.gate.venue_states import AccountState, MarketState, SendingState
 from orchestration.execution.decide.risk_checks import Refusal
 from streams.market.documents import JsonDocument
 from streams.market.errors import OutcomeUnknown, StreamsError, TransientError
@@ -204,6 +204,14 @@ class AwaitedMarket:
     is_over: bool
 
 
+def budget_left(orders_left: Callable[[], int]) -> int | None:
+    """Return how many orders a request budget lets leave at once; None where it cannot be read."""
+    try:
+        return orders_left()
+    except TransientError:
+        return None
+
+
 def to_ask_by_name(markets: Sequence[AwaitedMarket], seen: Collection[str]) -> list[AwaitedMarket]:
     """Return the markets beyond those seen that a venue is asked for one by one.
 
@@ -324,6 +332,9 @@ class Gateway(Protocol):
 
     async def account_state(self) -> AccountState:
         """Return what the venue says of itself and of the account now; what it does not state is None."""
+
+    def sending_state(self) -> SendingState:
+        """Return what is known here of sending orders now; asks nobody."""
 
     async def market_state(self, market: MarketInfo) -> MarketState:
         """Return what the venue says of a market now: status, fees, step of prices, times, delay."""

@@ -14,7 +14,15 @@ from typing import Any
 
 import orjson
 
-from orchestration.execution.decide.gate.venue_states import AccountState, MarketState, clock_ahead_ms
+from orchestration.execution.decide.gate.venue_states import (
+    AccountKind,
+    AccountState,
+    KeyState,
+    MarketState,
+    SendingState,
+    account_kind,
+    clock_ahead_ms,
+)
 from orchestration.execution.venues import kalshi_moves
 from orchestration.execution.venues.answers import of_kalshi
 from orchestration.execution.venues.gateway import (
@@ -30,6 +38,7 @@ from orchestration.execution.venues.gateway import (
     Payout,
     Payouts,
     PreparedOrder,
+    budget_left,
     to_ask_by_name,
 )
 from orchestration.execution.venues.order_groups import OrderGroups, says_tripped
@@ -297,11 +306,14 @@ class KalshiGateway:
         return shards or {None: balance.cash_e6}
 
     async def account_state(self) -> AccountState:
-        """Return which exchange shards trade, the announced maintenance, and how far our clock is from the venue's."""
+        """Return which exchange shards trade, announced maintenance, how far our clock is from the venue's, and what
+        key and cash show of the account; a reader without a key has neither.
+        """
         asked_at = datetime.now(UTC)
         dated_at = await self._client.venue_time()
         answered_at = datetime.now(UTC)
         status, schedule = await asyncio.gather(self._client.exchange_status(), self._client.exchange_schedule())
+        key, kind = await self._key_and_kind() if self._client.key_id else (None, None)
         others = status.is_trading and status.is_active and not status.has_unreadable_shards
         return AccountState(
             trading_shards={
@@ -310,7 +322,23 @@ class KalshiGateway:
             },
             maintenance=schedule.maintenance,
             clock_ahead_ms=clock_ahead_ms(asked_at, dated_at, answered_at),
+            key=key,
+            kind=kind,
         )
+
+    async def _key_and_kind(self) -> tuple[KeyState, AccountKind]:
+        """Return what is known of the account; a key that the venue does not list may not trade."""
+        balance = await self._client.account_balance()
+        try:
+            terms = await self._client.key_terms()
+        except NotFound:
+            return KeyState(may_trade=False), account_kind(balance.cash_e6, is_of_a_broker=False)
+        kind = account_kind(balance.cash_e6, is_of_a_broker=terms.is_of_a_broker)
+        return KeyState(terms.may_trade, terms.ends_at), kind
+
+    def sending_state(self) -> SendingState:
+        """Return what the request budget leaves; that orders are taken is read with the exchange's status."""
+        return SendingState(budget_left(self._client.orders_left))
 
     async def market_state(self, market: MarketInfo) -> MarketState:
         """Return a market with the fees of its event and series."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from orchestration.execution.decide.gate.venue_states import AccountState, MarketState
+from orchestration.execution.decide.gate.venue_states import AccountState, MarketState, SendingState
 from orchestration.execution.venues.gateway import (
     AccountFill,
     AccountMove,
@@ -207,6 +207,10 @@ class PaperGateway:
     async def account_state(self) -> AccountState:
         """Return what the venue says of itself: an account on paper needs nothing else."""
         return await self._venue.account_state()
+
+    def sending_state(self) -> SendingState:
+        """Nothing is sent, so nothing holds it up."""
+        return SendingState(None)
 
     async def market_state(self, market: MarketInfo) -> MarketState:
         """Return what the venue says of a market."""

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import orjson
 
-from orchestration.execution.decide.gate.venue_states import AccountState, MarketState
+from orchestration.execution.decide.gate.venue_states import AccountState, MarketState, SendingState
 from orchestration.execution.venues.answers import of_polymarket
 from orchestration.execution.venues.gateway import (
     AccountFill,
@@ -30,8 +30,10 @@ from orchestration.execution.venues.gateway import (
     Payout,
     Payouts,
     PreparedOrder,
+    budget_left,
     to_ask_by_name,
 )
+from orchestration.execution.venues.order_mode import OrderMode
 from streams.market.errors import (
     AuthenticationFailed,
     IncompleteList,
@@ -40,6 +42,7 @@ from streams.market.errors import (
     NotFound,
     Refused,
     StreamsError,
+    Unavailable,
 )
 from streams.market.events import BookSnapshot
 from streams.market.fees import maker_fee_e6, taker_fee_e6
@@ -91,6 +94,7 @@ class PolymarketGateway:
         self._relayer = relayer
         self._ticks: dict[str, int] = {}
         self._delays: dict[str, TakerDelay] = {}
+        self._mode = OrderMode(lambda: datetime.now(UTC))
 
     @property
     def _credentials(self) -> PolymarketCredentials:
@@ -148,7 +152,12 @@ class PolymarketGateway:
                 return OrderAnswer(order.client_order_id)
             if refused.code == "insufficient_balance":
                 await self._renew_balance(content)
+            self._mode.note(refused)
             raise
+        except Unavailable as error:
+            self._mode.note(error)
+            raise
+        self._mode.note_taken()
         return of_polymarket(answer, order.client_order_id, order.spec)
 
     async def _renew_balance(self, content: bytes) -> None:
@@ -299,6 +308,10 @@ class PolymarketGateway:
             is_blocked=place.is_blocked,
             is_closing_only=is_closing_only,
         )
+
+    def sending_state(self) -> SendingState:
+        """Return what the request budget leaves, and until when the venue takes no order that takes."""
+        return SendingState(budget_left(self._client.orders_left), self._mode.closed_until)
 
     async def market_state(self, market: MarketInfo) -> MarketState:
         """Return what the venue's engine goes by for a market."""

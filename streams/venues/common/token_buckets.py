@@ -23,6 +23,8 @@ from streams.market.errors import TooLate, TransientError
 Entries = dict[str, Any]
 UNLIMITED_PER_S = 1e6
 """Buckets that refill at least this fast are not counted at all."""
+UNCOUNTED = 1_000_000
+"""So many calls are left where nothing is counted."""
 _PAGE = 4096
 _MOST_DEBT_S = 3600.0
 """No queue of callers is as long as this: an entry that says so is torn."""
@@ -213,6 +215,22 @@ async def acquire_together(wants: Sequence[tuple[TokenBucket, float]], deadline:
     except asyncio.CancelledError:
         _charge([(bucket, -tokens) for bucket, tokens in wants])
         raise
+
+
+def calls_left(wants: Sequence[tuple[TokenBucket, float]]) -> int:
+    """Return how many calls that cost so much in each of these buckets of one ledger could be made now without a wait.
+
+    A bucket that is not counted lets any number through.
+
+    Raises:
+        TransientError: If the ledger cannot be read.
+    """
+    wants = [(bucket, min(tokens, bucket.capacity)) for bucket, tokens in wants if bucket.rate < UNLIMITED_PER_S]
+    counted = [(bucket, tokens) for bucket, tokens in wants if tokens > 0]
+    if not counted:
+        return UNCOUNTED
+    with counted[0][0].ledger.open() as entries:
+        return max(0, min(int(bucket.refilled(entries) / tokens) for bucket, tokens in counted))
 
 
 def _charge(wants: Sequence[tuple[TokenBucket, float]]) -> float:

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from streams.market.errors import InvalidAmount
 from streams.venues.common.decimals import plain_decimal
-from streams.venues.common.token_buckets import Entries, Ledger, MemoryLedger, TokenBucket, acquire_together
+from streams.venues.common.token_buckets import Entries, Ledger, MemoryLedger, TokenBucket, acquire_together, calls_left
 
 Routing = Literal["by_ticker", "unscoped"] | int
 """How a write reaches its exchange shard: routed by the venue, without one (batches, shard 0), or one above 0."""
@@ -212,6 +212,15 @@ class KalshiLimits:
         if items > 1 and cost > min(bucket.capacity for bucket in buckets):
             raise InvalidAmount(f"{items} orders in one batch cost {cost:g} tokens, more than the bucket holds")
         await acquire_together([(bucket, cost) for bucket in buckets], deadline)
+
+    def left(self, method: str, path: str, routing: Routing = "by_ticker") -> int:
+        """Return how many such calls could be made now without a wait.
+
+        Raises:
+            TransientError: If what is counted cannot be read.
+        """
+        buckets = [self._reads] if method == "GET" else self._charged(routing)
+        return calls_left([(bucket, self._costs.of(method, path)) for bucket in buckets])
 
     def refused(self, method: str, routing: Routing = "by_ticker") -> None:
         """The venue responded 429: start from empty buckets."""

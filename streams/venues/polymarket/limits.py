@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from streams.venues.common.token_buckets import Ledger, MemoryLedger, TokenBucket, acquire_together
+from streams.venues.common.token_buckets import Ledger, MemoryLedger, TokenBucket, acquire_together, calls_left
 
 _WINDOW_S = 10
 _SERVICES = {"clob": 9000, "gamma": 4000, "data": 1000, "relayer": 100, "site": 100}
@@ -120,6 +120,17 @@ class PolymarketLimits:
         if signer is not None:
             await self._signers[signer].acquire(cost, deadline)
         await acquire_together([(bucket, 1.0) for bucket in self._windows_of(service, method, path)], deadline)
+
+    def left(self, service: str, method: str, path: str) -> int:
+        """Return how many such requests of cost 1 could be made now without a wait.
+
+        Raises:
+            TransientError: If what is counted cannot be read.
+        """
+        signer = signer_budget(service, method, path)
+        signed = [] if signer is None else [(self._signers[signer], 1.0)]
+        windows = [(bucket, 1.0) for bucket in self._windows_of(service, method, path)]
+        return min(calls_left(signed), calls_left(windows))
 
     def refused(self, service: str, method: str, path: str) -> None:
         """The venue responded 429: start again from the empty bucket that is the likeliest to have been meant."""

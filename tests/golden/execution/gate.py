@@ -221,6 +221,25 @@ OPENING: list[Plain] = [
                 )
             ),
             *(
+                {"accounts": {"kalshi": stage.account(**said), "polymarket": stage.account()}}
+                for said in (
+                    {"key": [True, 3_600]},
+                    {"key": [True, 3_599.9]},
+                    {"key": [True, 10**9]},
+                    {"key": [True, -1]},
+                    {"key": [False, None]},
+                    {"key": None},
+                    {"kind": "not_stated"},
+                    {"kind": "fcm"},
+                    {"kind": None},
+                )
+            ),
+            {"accounts": {"kalshi": stage.account(), "polymarket": stage.account(key=None, kind=None)}},
+            {
+                "accounts": {"kalshi": stage.account(key=None, kind=None), "polymarket": stage.account()},
+                "simulated": ["kalshi"],
+            },
+            *(
                 {"accounts": {"kalshi": stage.account(), "polymarket": stage.account(**said)}}
                 for said in (
                     {"allowance_e6": 28_879_050},
@@ -267,6 +286,20 @@ OPENING: list[Plain] = [
                     "polymarket:P": stage.market(),
                 }
             },
+            # one leg and one unwind at each venue
+            {"sending": {"kalshi": [2, None], "polymarket": [2, None]}},
+            {"sending": {"kalshi": [1, None], "polymarket": [48, None]}},
+            {"sending": {"kalshi": [5, None], "polymarket": [1, None]}},
+            {"orders_held": {"kalshi": 3, "polymarket": 46}},
+            {"orders_held": {"kalshi": 4}},
+            {"orders_held": {"polymarket": 47}},
+            {"orders_held": None},
+            {"sending": {"kalshi": [None, None], "polymarket": [48, None]}},
+            {"sending": {"kalshi": [5, None]}},
+            {"sending": {"kalshi": [None, None], "polymarket": [None, 60]}, "simulated": ["kalshi", "polymarket"]},
+            {"sending": {"kalshi": [5, None], "polymarket": [48, 0]}},
+            {"sending": {"kalshi": [5, None], "polymarket": [48, 0.1]}},
+            {"sending": {"kalshi": [5, 60], "polymarket": [48, None]}},
             {"opposing_orders": 1},
             {"opposing_orders": None},
             {"reconciled_s_ago": {"kalshi": 20, "polymarket": 301}},

@@ -10,7 +10,13 @@ from orchestration.execution.decide.gate.facts import CashPot, CheckPolicy, Gate
 from orchestration.execution.decide.gate.plan_facts import LegQuote, PlanQuotes
 from orchestration.execution.decide.gate.registry import judge
 from orchestration.execution.decide.gate.reservation import HedgeReservation, ReservedLeg
-from orchestration.execution.decide.gate.venue_states import AccountState, MarketState, VenueFacts
+from orchestration.execution.decide.gate.venue_states import (
+    AccountState,
+    KeyState,
+    MarketState,
+    SendingState,
+    VenueFacts,
+)
 from orchestration.execution.decide.hedge_plan import Plan, PlanLeg
 from orchestration.execution.decide.risk_checks import may_send
 from streams.market.identity import Venue
@@ -103,6 +109,7 @@ CHECKS = CheckPolicy(
     game_start_margin_s=60,
     taker_delay_ms=5_000,
     clock_skew_ms=2_000,
+    key_margin_s=3_600,
     needs_durable_commits=True,
 )
 
@@ -162,6 +169,7 @@ def _venues(given: Plain) -> VenueFacts:
             AccountState(
                 **{
                     **said,
+                    "key": None if said["key"] is None else _key(*said["key"]),
                     "maintenance": None
                     if said["maintenance"] is None
                     else tuple(
@@ -185,14 +193,29 @@ def _venues(given: Plain) -> VenueFacts:
         )
         for key, said in given["market_states"].items()
     }
-    return VenueFacts(accounts, markets, frozenset(Venue(venue) for venue in given["simulated"]))
+    sending = {
+        Venue(venue): SendingState(left, None if closed_for_s is None else NOW + timedelta(seconds=closed_for_s))
+        for venue, (left, closed_for_s) in given["sending"].items()
+    }
+    held = given["orders_held"]
+    return VenueFacts(
+        accounts,
+        markets,
+        frozenset(Venue(venue) for venue in given["simulated"]),
+        sending,
+        None if held is None else {Venue(venue): orders for venue, orders in held.items()},
+    )
+
+
+def _key(may_trade: bool, ends_in_s: float | None) -> KeyState:
+    return KeyState(may_trade, None if ends_in_s is None else NOW + timedelta(seconds=ends_in_s))
 
 
 def account(**but: Any) -> Plain:
     """An account at which all is well."""
     return {
         "trading_shards": {"": True}, "maintenance": [], "allowance_e6": 10**12, "is_blocked": False,
-        "is_closing_only": False, "clock_ahead_ms": 0, **but,
+        "is_closing_only": False, "clock_ahead_ms": 0, "key": [True, None], "kind": "direct", **but,
     }  # fmt: skip
 
 
@@ -205,6 +228,8 @@ PLAN: Plain = {
     "accounts": {"kalshi": account(), "polymarket": account()},
     "market_states": {"kalshi:K": market(), "polymarket:P": market()},
     "simulated": [],
+    "sending": {"kalshi": [5, None], "polymarket": [48, None]},
+    "orders_held": {},
     "venue_s_ago": 20,
     "market_s_ago": 20,
     # 50 contracts, YES of Kalshi's market and NO of Polymarket's

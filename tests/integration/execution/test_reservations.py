@@ -35,6 +35,7 @@ from streams.storage.store.gate.daily_result import daily_result_e6
 from streams.storage.store.gate.decisions import forget_decisions
 from streams.storage.store.gate.readings import write_cash
 from streams.storage.store.gate.releases import release_edge
+from streams.storage.store.gate.reservations import orders_held_back
 from streams.storage.store.gate.waiting import list_waiting
 from streams.storage.store.leases import acquire, process_holder
 from streams.storage.store.market_groups import load_market_infos
@@ -176,6 +177,37 @@ def test_fifty_contracts_hold_back_about_51_dollars_and_a_second_such_hedge_is_r
     for row, verdict in zip(found, ("pass", "refuse"), strict=True):
         total = next(check for check in row["checks"] if check["check"] == "total")
         assert (total["verdict"], total["limit"], total["unit"]) == (verdict, "60.000000", "USD")
+
+
+@pytest.mark.parametrize(("left", "is_taken"), [(4, True), (3, False)])
+def test_an_open_hedge_holds_back_the_orders_of_its_legs_and_of_one_unwind(
+    two_runs: tuple[Run, Run], left: int, is_taken: bool
+) -> None:
+    run, other = two_runs
+    assert run.admit(run.plan()) is None
+    assert orders_held_back(run.connection, "live") == {Venue.KALSHI: 2, Venue.POLYMARKET: 2}
+    other.venues[Venue.KALSHI].orders_left = left
+    refusal = other.admit(other.plan())
+    assert (refusal is None) == is_taken
+    if refusal is not None:
+        assert (refusal.reason, refusal.detail) == ("order_rate", "4 of 3")
+        other.venues[Venue.KALSHI].orders_left = None
+        newest = rows(run.connection, "SELECT max(execution_id) AS n FROM trading.executions")[0]["n"]
+        unread = other.judge(int(newest))
+        assert unread is not None
+        assert unread.detail == "the request budget of kalshi could not be read"
+
+
+async def test_a_leg_that_was_begun_holds_back_an_unwind_alone_and_the_end_holds_back_nothing(
+    two_runs: tuple[Run, Run],
+) -> None:
+    run, _ = two_runs
+    seen: list[dict[Venue, int]] = []
+    for fake in run.venues.values():
+        before_sending(fake, lambda: seen.append(orders_held_back(run.connection, "live")))
+    assert (await run.trade()).state is ExecutionState.HEDGED
+    assert [sum(held.values()) for held in seen] == [3, 2]
+    assert orders_held_back(run.connection, "live") == {}
 
 
 async def test_fills_turn_what_is_held_back_into_what_is_spent_and_the_end_releases_the_rest(

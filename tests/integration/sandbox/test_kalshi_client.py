@@ -72,6 +72,7 @@ def test_the_life_of_orders(open_world: Any) -> None:
             client = world.kalshi
             assert (await client.account_limits()).reads.refill_per_s > 0
             assert (await client.endpoint_costs()).default == 10
+            assert (await client.key_terms()).may_trade
             before = await client.account_balance()
             assert sum(before.by_shard.values()) == before.cash_e6 == await client.balance()
             # A resting order is amended, shrunk, found in every list, and cancelled.

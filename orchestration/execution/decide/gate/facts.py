@@ -38,6 +38,7 @@ class CheckPolicy:
     game_start_margin_s: int
     taker_delay_ms: int
     clock_skew_ms: int
+    key_margin_s: int
     needs_durable_commits: bool
 
 

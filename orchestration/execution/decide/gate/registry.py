@@ -11,12 +11,20 @@ from orchestration.execution.decide.gate.findings import Check, Finding
 from orchestration.execution.decide.gate.house_checks import HOUSE_CHECKS
 from orchestration.execution.decide.gate.limit_checks import LIMIT_CHECKS
 from orchestration.execution.decide.gate.plan_checks import PLAN_CHECKS
+from orchestration.execution.decide.gate.sending_checks import SENDING_CHECKS
 from orchestration.execution.decide.gate.venue_checks import VENUE_CHECKS
 from orchestration.execution.decide.risk_checks import Refusal
 from streams.market.documents import JsonDocument
 from streams.market.trading import RefusalReason
 
-CHECKS: tuple[Check, ...] = (*STATE_CHECKS, *HOUSE_CHECKS, *VENUE_CHECKS, *PLAN_CHECKS, *LIMIT_CHECKS)
+CHECKS: tuple[Check, ...] = (
+    *STATE_CHECKS,
+    *HOUSE_CHECKS,
+    *VENUE_CHECKS,
+    *SENDING_CHECKS,
+    *PLAN_CHECKS,
+    *LIMIT_CHECKS,
+)
 """The first one that refuses names the reason; all others are made and stored too."""
 
 

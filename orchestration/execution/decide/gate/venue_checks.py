@@ -43,7 +43,7 @@ def _exchange(facts: GateFacts) -> Finding:
     if not legs:
         return NOT_APPLICABLE
     for venue, shard in legs:
-        found = _account(facts, venue)
+        found = account_of(facts, venue)
         shards = None if found is None else found.trading_shards
         is_trading = None if shards is None else shards.get("" if shard is None else str(shard), shards.get(""))
         if not is_trading:
@@ -56,12 +56,12 @@ def _exchange(facts: GateFacts) -> Finding:
 def _maintenance(facts: GateFacts) -> Finding:
     """Compare the seconds until the next announced maintenance with the longest that a hedge is worked on."""
     limit = facts.policy.checks.execution_max_s
-    venues = _venues(facts, lambda traits: traits.states_status)
+    venues = venues_with(facts, lambda traits: traits.states_status)
     if not venues:
         return NOT_APPLICABLE
     soonest: Decimal | None = None
     for venue in venues:
-        found = _account(facts, venue)
+        found = account_of(facts, venue)
         if found is None or found.maintenance is None:
             return at_least(None, limit, RefusalReason.CLOSING_SOON)
         for start, end in found.maintenance:
@@ -78,8 +78,8 @@ def _allowance(facts: GateFacts) -> Finding:
     if facts.hedge is None:
         return at_most(None, None, RefusalReason.BALANCE)
     tightest: tuple[int, int, int] | None = None
-    for venue in _real(facts, lambda traits: traits.needs_allowance):
-        found = _account(facts, venue)
+    for venue in real_venues(facts, lambda traits: traits.needs_allowance):
+        found = account_of(facts, venue)
         if found is None or found.allowance_e6 is None:
             return at_most(None, None, RefusalReason.BALANCE, f"what {venue} may take was not read")
         wanted = sum(leg.cash_e6 for leg in facts.hedge.legs if leg.venue is venue) + facts.hedge.spare_e6
@@ -92,11 +92,11 @@ def _allowance(facts: GateFacts) -> Finding:
 
 def _access(facts: GateFacts) -> Finding:
     """The venue serves the place we are in, and the account may open positions."""
-    venues = _real(facts, lambda traits: traits.blocks_places)
+    venues = real_venues(facts, lambda traits: traits.blocks_places)
     if not venues:
         return NOT_APPLICABLE
     for venue in venues:
-        found = _account(facts, venue)
+        found = account_of(facts, venue)
         if found is None or found.is_blocked is None or found.is_closing_only is None:
             return state(None, is_good=None, reason=RefusalReason.NOT_TRADABLE)
         if found.is_blocked or found.is_closing_only:
@@ -108,12 +108,12 @@ def _access(facts: GateFacts) -> Finding:
 def _clock(facts: GateFacts) -> Finding:
     """Compare how far our clock is from a venue's, where its answers are dated."""
     limit = facts.policy.checks.clock_skew_ms
-    venues = _venues(facts, lambda traits: traits.dates_answers)
+    venues = venues_with(facts, lambda traits: traits.dates_answers)
     if not venues:
         return NOT_APPLICABLE
     skews: list[int] = []
     for venue in venues:
-        found = _account(facts, venue)
+        found = account_of(facts, venue)
         if found is None or found.clock_ahead_ms is None:
             return at_most(None, limit, RefusalReason.VENUE_UNAVAILABLE, f"the clock of {venue} was not read")
         skews.append(abs(found.clock_ahead_ms))
@@ -205,18 +205,19 @@ def _legs(facts: GateFacts) -> list[tuple[Venue, int | None]]:
     return [] if facts.hedge is None else [(leg.venue, leg.shard) for leg in facts.hedge.legs]
 
 
-def _venues(facts: GateFacts, has: Callable[[VenueTraits], bool]) -> list[Venue]:
+def venues_with(facts: GateFacts, has: Callable[[VenueTraits], bool]) -> list[Venue]:
     """Return the venues of the hedge that have a trait."""
     return [venue for venue in dict.fromkeys(venue for venue, _ in _legs(facts)) if has(TRAITS[venue])]
 
 
-def _real(facts: GateFacts, has: Callable[[VenueTraits], bool]) -> list[Venue]:
+def real_venues(facts: GateFacts, has: Callable[[VenueTraits], bool]) -> list[Venue]:
     """Return those of them at which the account is not simulated."""
     simulated = frozenset() if facts.venues is None else facts.venues.simulated
-    return [venue for venue in _venues(facts, has) if venue not in simulated]
+    return [venue for venue in venues_with(facts, has) if venue not in simulated]
 
 
-def _account(facts: GateFacts, venue: Venue) -> AccountState | None:
+def account_of(facts: GateFacts, venue: Venue) -> AccountState | None:
+    """Return what was read of an account last; None: nothing."""
     found = None if facts.venues is None else facts.venues.accounts.get(venue)
     return None if found is None else found[1]
 

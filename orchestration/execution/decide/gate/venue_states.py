@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from typing import Literal
 
 from streams.market.documents import JsonDocument
 from streams.market.identity import Venue
@@ -15,6 +16,19 @@ from streams.market.listing import MarketStatus
 
 _MOST_E6 = 2**62
 """An allowance without a bound is kept as this."""
+
+
+AccountKind = Literal["direct", "fcm", "not_stated"]
+"""How an account's cash is kept: to parts of a cent (direct), to cents through a broker (fcm)."""
+_CENT_E6 = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class KeyState:
+    """What an account's key may do, and when it ends; None: no end is stated."""
+
+    may_trade: bool
+    ends_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +42,8 @@ class AccountState:
         is_blocked: The venue does not serve the place this machine is in.
         is_closing_only: The account may only close positions.
         clock_ahead_ms: How far our clock is at least ahead of the venue's (negative: behind).
+        key: Ours.
+        kind: As its cash and its key show it.
     """
 
     trading_shards: Mapping[str, bool] | None = None
@@ -36,6 +52,8 @@ class AccountState:
     is_blocked: bool | None = None
     is_closing_only: bool | None = None
     clock_ahead_ms: int | None = None
+    key: KeyState | None = None
+    kind: AccountKind | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +78,20 @@ class MarketState:
 
 
 @dataclass(frozen=True, slots=True)
+class SendingState:
+    """What our own side knows of sending orders to a venue now.
+
+    Attributes:
+        orders_left: Orders that the request budget lets leave at once; None: it could not be read.
+        closed_until: Until when the venue takes no order that takes, as it has answered to one; None: it takes them as
+            far as is known.
+    """
+
+    orders_left: int | None
+    closed_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class VenueFacts:
     """What the venues said last, each with the time at which they were asked.
 
@@ -67,11 +99,25 @@ class VenueFacts:
         accounts: By venue; one that was never read is missing.
         markets: By "venue:market_id", likewise.
         simulated: Venues of accounts on paper: nobody's allowance or access counts there.
+        sending: What we know of sending, by venue.
+        orders_held: Orders of the request budget that open hedges hold back, by venue; None: they could not be read.
     """
 
     accounts: Mapping[Venue, tuple[datetime, AccountState]] = field(default_factory=dict)
     markets: Mapping[str, tuple[datetime, MarketState]] = field(default_factory=dict)
     simulated: frozenset[Venue] = frozenset()
+    sending: Mapping[Venue, SendingState] = field(default_factory=dict)
+    orders_held: Mapping[Venue, int] | None = None
+
+
+def account_kind(cash_e6: int, *, is_of_a_broker: bool) -> AccountKind:
+    """Return what a Kalshi account's cash over all exchange shards and its key show of its kind.
+
+    A broker's account has whole cents always; that cash is whole cents proves nothing.
+    """
+    if is_of_a_broker:
+        return "fcm"
+    return "direct" if cash_e6 % _CENT_E6 else "not_stated"
 
 
 def clock_ahead_ms(asked_at: datetime, dated_at: datetime | None, answered_at: datetime) -> int | None:
@@ -98,6 +144,8 @@ def account_to_json(state: AccountState) -> JsonDocument:
         "is_blocked": state.is_blocked,
         "is_closing_only": state.is_closing_only,
         "clock_ahead_ms": state.clock_ahead_ms,
+        "key": None if state.key is None else {"may_trade": state.key.may_trade, "ends_at": _text(state.key.ends_at)},
+        "kind": state.kind,
     }
 
 
@@ -113,7 +161,9 @@ def account_from_json(stored: JsonDocument) -> AccountState:
         if windows is None
         else tuple((datetime.fromisoformat(start), datetime.fromisoformat(end)) for start, end in windows)
     )
-    return AccountState(**{**stored, "maintenance": maintenance})
+    key = stored.get("key")
+    known = None if key is None else KeyState(key["may_trade"], _time(key["ends_at"]))
+    return AccountState(**{**stored, "maintenance": maintenance, "key": known})
 
 
 def market_to_json(state: MarketState) -> JsonDocument:

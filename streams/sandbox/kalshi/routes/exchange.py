@@ -1,4 +1,4 @@
-"""Routes about Kalshi itself and an account's standing: status, schedule, lag of reads, rate limits, tier."""
+"""Routes about Kalshi itself and an account's standing: status, schedule, lag of reads, rate limits, tier, keys."""
 
 from __future__ import annotations
 
@@ -66,6 +66,16 @@ def get_endpoint_costs(venue: KalshiVenue, request: Request) -> Response:
     return Response(200, endpoint_costs())
 
 
+def list_keys(venue: KalshiVenue, request: Request, key: KalshiKey) -> Response:
+    """The keys of the account; nobody has said from which place it trades, so none of them ends."""
+    keys = [
+        {"api_key_id": known.key_id, "name": known.key_id, "scopes": sorted(known.scopes)}
+        for known in venue.keys.values()
+        if known.account_id == key.account_id
+    ]
+    return Response(200, {"api_keys": keys})
+
+
 def get_volume_progress(venue: KalshiVenue, request: Request, key: KalshiKey) -> Response:
     """Progress towards the tiers by volume; the sandbox counts none."""
     return Response(200, {"volume_progress": []})
@@ -95,6 +105,7 @@ ROUTES: list[Route[KalshiVenue]] = [
     Route("GET", "/exchange/schedule", get_schedule),
     Route("GET", "/exchange/user_data_timestamp", get_user_data_timestamp),
     Route("GET", "/account/limits", get_limits, Access.SIGNED),
+    Route("GET", "/api_keys", list_keys, Access.SIGNED),
     Route("GET", "/account/endpoint_costs", get_endpoint_costs),
     Route("GET", "/account/api_usage_level/volume_progress", get_volume_progress, Access.SIGNED),
     Route("POST", "/account/api_usage_level/upgrade", upgrade, Access.SIGNED),

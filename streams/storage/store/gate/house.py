@@ -1,4 +1,4 @@
-"""What the gate reads of our own side: opposing orders, comparisons of accounts, lasting commits, sources of resolution."""
+"""What the gate reads of our own side: opposing orders, comparisons of accounts, lasting commits, sources."""
 
 from __future__ import annotations
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from streams.market.trading import UNRESOLVED
+from streams.market.identity import Venue
+from streams.market.trading import OPEN_STATES, UNRESOLVED
 from streams.storage.database import Connection, fetch_all
 
 
@@ -66,6 +67,24 @@ def held_back(connection: Connection, mode: str) -> list[HeldBack]:
            ) AS hedges GROUP BY venue, shard""",
         (mode,),
     )
+
+
+def orders_held_back(connection: Connection, mode: str, besides: int | None = None) -> dict[Venue, int]:
+    """Return the orders that open hedges besides one may still send, by venue: legs not begun, and one unwind each."""
+    rows = connection.execute(
+        """SELECT r.venue, count(*) FILTER (WHERE NOT EXISTS (
+                   SELECT FROM trading.intents AS i WHERE i.execution_id = r.execution_id AND i.leg_no = r.leg_no
+               )) + count(DISTINCT r.execution_id) AS orders
+           FROM trading.reservations AS r JOIN trading.executions AS e USING (execution_id)
+           WHERE e.mode = %(mode)s AND e.execution_id IS DISTINCT FROM %(besides)s AND (
+               e.settled_at IS NULL AND e.state = ANY(%(open)s) OR e.execution_id IN (
+                   SELECT i.execution_id FROM trading.orders AS o JOIN trading.intents AS i USING (intent_id)
+                   WHERE o.state = ANY(%(unresolved)s)
+               )
+           ) GROUP BY r.venue""",
+        {"mode": mode, "besides": besides, "open": list(OPEN_STATES), "unresolved": list(UNRESOLVED)},
+    ).fetchall()
+    return {Venue(row["venue"]): row["orders"] for row in rows}
 
 
 def spent_since(connection: Connection, mode: str, venue: str, since: datetime) -> list[HeldBack]:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import orjson
 
-from streams.market.errors import NotFound
 from streams.venues.common.decimals import wire_size_e6
 from streams.venues.common.listed_fields import id_of
 from streams.venues.common.paging import Items, Page, all_items
-from streams.venues.common.responses import cursor_of, items_of, page_of, read_done, read_page
+from streams.venues.common.responses import cursor_of, page_of, read_done, read_page
 from streams.venues.kalshi.rest.transport import (
     LIST_LIMIT,
     Filter,
@@ -24,6 +22,7 @@ from streams.venues.kalshi.types.orders import FillState, OrderState, parse_fill
 from streams.venues.kalshi.types.portfolio import (
     Balance,
     CashMovement,
+    KeyTerms,
     Positions,
     PositionState,
     QueuePosition,
@@ -36,6 +35,7 @@ from streams.venues.kalshi.types.portfolio import (
     parse_balance,
     parse_cash_movement,
     parse_event_position,
+    parse_key_terms,
     parse_position,
     parse_queue_position,
     parse_resting_value,
@@ -163,21 +163,13 @@ class AccountReads(KalshiTransport):
             "settlements"
         )
 
-    async def key_subaccount(self) -> int | None:
-        """Return the one subaccount that the client's key is limited to; None for a key of the whole account.
+    async def key_terms(self) -> KeyTerms:
+        """Return what the client's key may do, and until when.
 
         Raises:
             NotFound: If the venue does not list the key.
         """
-
-        def of_own_key(answer: dict[str, Any]) -> int | None:
-            for entry in items_of(answer, "api_keys"):
-                if isinstance(entry, dict) and self.key_id and entry.get("api_key_id") == self.key_id:
-                    number = entry.get("subaccount")
-                    return None if number is None else int(number)
-            raise NotFound("Kalshi does not list the key that is stored")
-
-        return await self._read("/api_keys", of_own_key)
+        return await self._read("/api_keys", lambda answer: parse_key_terms(answer, self.key_id))
 
     # -- cash from and to outside -------------------------------------------------------------------------------------
 

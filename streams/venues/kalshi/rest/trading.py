@@ -82,6 +82,14 @@ class Trading(KalshiTransport):
 
         return await self._write(request, of_this_order, order_ids=[client_order_id])
 
+    def orders_left(self) -> int:
+        """Return how many orders could leave now without a wait for the request budget; asks nobody.
+
+        Raises:
+            TransientError: If the budget cannot be read.
+        """
+        return self._limits.left("POST", _ORDERS)
+
     async def cancel_order(self, order_id: str, market_ticker: str) -> CancelAnswer:
         """Cancel what rests of an order. The ticker routes it: without, the venue looks on shard 0 alone.
 

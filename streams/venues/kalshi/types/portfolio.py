@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from streams.market.errors import InvalidAmount
+from streams.market.errors import InvalidAmount, NotFound
 from streams.market.identity import Outcome
-from streams.venues.common.decimals import wire_cash_e6, wire_cents_e6, wire_size_e6, wire_whole
+from streams.venues.common.decimals import wire_cash_e6, wire_cents_e6, wire_seconds, wire_size_e6, wire_whole
 from streams.venues.common.listed_fields import id_of, shown
+from streams.venues.common.responses import items_of
 from streams.venues.common.times import at_seconds, parse_time
 from streams.venues.kalshi.types.orders import cash_of
 
@@ -145,6 +147,51 @@ class CashMovement:
     fee_e6: int
     happened_at: datetime | None
     payload: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyTerms:
+    """What a key may do.
+
+    Attributes:
+        scopes: As the venue names them.
+        subaccount: The one subaccount that it is limited to; None for a key of the whole account.
+        ends_at: When the account's word about its place, without which no key is served, is no longer good; None: it
+            has given none.
+    """
+
+    scopes: frozenset[str]
+    subaccount: int | None
+    ends_at: datetime | None
+
+    @property
+    def may_trade(self) -> bool:
+        """Whether it may send orders."""
+        return bool(self.scopes & {"write", "write::trade"})
+
+    @property
+    def is_of_a_broker(self) -> bool:
+        """Whether it has what only accounts through a broker (FCM) can be given."""
+        return "write::fcm_risk" in self.scopes
+
+
+def parse_key_terms(answer: Mapping[str, Any], key_id: str) -> KeyTerms:
+    """Return the terms of a key among those that `GET /api_keys` lists.
+
+    Raises:
+        NotFound: If it is not listed.
+        KeyError, TypeError, ValueError: If its entry cannot be read.
+    """
+    ends = answer.get("api_key_region_expiration_ts")
+    for entry in items_of(answer, "api_keys"):
+        if isinstance(entry, dict) and key_id and entry.get("api_key_id") == key_id:
+            number = entry.get("subaccount")
+            return KeyTerms(
+                frozenset(str(scope) for scope in items_of(entry, "scopes")),
+                None if number is None else wire_whole(number),
+                None if ends is None else datetime.fromtimestamp(wire_seconds(ends), UTC),
+            )
+    raise NotFound("Kalshi does not list the key that is stored")
 
 
 def parse_cash_movement(document: dict[str, Any]) -> CashMovement:

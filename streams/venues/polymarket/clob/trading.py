@@ -66,6 +66,14 @@ class Trading(PolymarketTransport):
             return outcome
         raise outcome
 
+    def orders_left(self) -> int:
+        """Return how many orders could leave now without a wait for the request budget; asks nobody.
+
+        Raises:
+            TransientError: If the budget cannot be read.
+        """
+        return self._limits.left("clob", "POST", "/order")
+
     async def post_orders(self, signed: Sequence[SignedOrder]) -> list[PostOutcome]:
         """Send up to 15 signed orders in one request and return what became of each, in their order.
 

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
+from orchestration.execution.decide.gate.venue_states import AccountState, KeyState
 from orchestration.execution.venues.gateway import OrderKey, OrderSpec
 from orchestration.execution.venues.kalshi import KalshiGateway
 from streams.market.errors import OutcomeUnknown
@@ -23,6 +24,7 @@ from streams.settings import Settings
 from streams.venues.common.endpoints import endpoints
 from streams.venues.kalshi.limits import KalshiLimits
 from streams.venues.kalshi.rest.client import KalshiClient
+from tests.support.kalshi_stub import ask, made
 
 T = TypeVar("T")
 BASE = "/trade-api/v2/portfolio"
@@ -186,3 +188,34 @@ def test_the_archive_is_not_asked_for_an_order_that_cannot_be_there() -> None:
     stub = Stub({"GET /orders": (200, {"orders": [], "cursor": ""})})
     assert not use(stub, lambda gateway: gateway.read(fresh)).is_found
     assert stub.asked == ["GET /orders"]
+
+
+@pytest.mark.parametrize("cash_e6", [10_000_000, 10_000_100])
+def test_a_key_that_the_venue_does_not_list_may_not_trade(cash_e6: int) -> None:
+    keys: list[dict[str, Any]] = [{"api_key_id": "other", "scopes": ["write"]}]
+    balance = {"balance_dollars": f"{cash_e6 / 1e6:.4f}", "portfolio_value": 0, "updated_ts": 1_796_000_000}
+    kind = "direct" if cash_e6 % 10_000 else "not_stated"
+
+    async def state(client: KalshiClient) -> AccountState:
+        return await KalshiGateway(client).account_state()
+
+    answers = {
+        "/portfolio/balance": (200, balance),
+        "/api_keys": (200, {"api_keys": keys}),
+        "/exchange/status": made("rest_exchange_status"),
+        "/exchange/schedule": made("rest_exchange_schedule"),
+        "/exchange/user_data_timestamp": made("rest_user_data_timestamp"),
+    }
+
+    def said() -> AccountState:
+        def answer(request: httpx.Request) -> httpx.Response:
+            status, body = answers[request.url.path.removeprefix("/trade-api/v2")]
+            return httpx.Response(status, json=body)
+
+        return ask(answer, state)
+
+    found = said()
+    assert (found.key, found.kind) == (KeyState(may_trade=False), kind)
+    keys.append({"api_key_id": "key-1", "scopes": ["read", "write"]})
+    found = said()
+    assert (found.key, found.kind) == (KeyState(may_trade=True), kind)

@@ -12,6 +12,7 @@ from orchestration.execution.accounts.live_checks import check_subaccount, check
 from streams.market.errors import ConfigurationError, Unavailable
 from streams.market.identity import Venue
 from streams.settings import Settings
+from streams.venues.kalshi.types.portfolio import KeyTerms
 
 LIVE = {"venues": "live", "trading": "live", "polymarket_working_capital_usd": "2000"}
 
@@ -45,10 +46,10 @@ def test_the_sandbox_and_paper_ask_nobody() -> None:
 
 
 def check_key(limited_to: int | None, **settings: Any) -> None:
-    async def key_subaccount() -> int | None:
-        return limited_to
+    async def key_terms() -> KeyTerms:
+        return KeyTerms(frozenset({"write"}), limited_to, None)
 
-    groups = SimpleNamespace(client=SimpleNamespace(key_subaccount=key_subaccount))
+    groups = SimpleNamespace(client=SimpleNamespace(key_terms=key_terms))
     context: Any = SimpleNamespace(settings=Settings(**settings), order_groups=groups)
     asyncio.run(check_subaccount(context))
 

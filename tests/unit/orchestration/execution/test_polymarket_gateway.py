@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 from pydantic import SecretStr
 
+from orchestration.execution.decide.gate.venue_states import SendingState
 from orchestration.execution.venues.gateway import (
     AccountMove,
     OrderAnswer,
@@ -20,8 +21,9 @@ from orchestration.execution.venues.gateway import (
     OrderSpec,
     PreparedOrder,
 )
+from orchestration.execution.venues.order_mode import OrderMode
 from orchestration.execution.venues.polymarket import PolymarketGateway
-from streams.market.errors import InvalidAmount, Refused, StreamsError
+from streams.market.errors import InvalidAmount, Refused, StreamsError, Unavailable
 from streams.market.fees import PolymarketFeeSchedule
 from streams.market.identity import Venue
 from streams.market.listing import MarketTerms
@@ -203,3 +205,47 @@ def test_what_a_wallets_transactions_brought_and_took_is_one_move_each() -> None
         AccountMove("0xa", "withdrawal", 1_000_000, "done", since),
     ]
     assert "exclude_deposits_withdrawals=false" in requests[0]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "lasts_s"),
+    [
+        (503, {"error": "post-only mode", "code": "post_only_mode", "retry_after_seconds": 90}, 90),
+        (503, {"error": "Trading is currently cancel-only"}, 30),
+        (503, {"error": "Trading is currently disabled", "retry_after_seconds": 5}, 5),
+        (425, {"error": "matching engine restarting"}, 122),
+        (400, {"error": "not enough balance"}, None),
+        (500, {"error": "could not insert order"}, None),
+    ],
+)
+def test_a_refusal_says_how_long_the_venue_takes_no_order_that_takes(
+    status: int, body: dict[str, Any], lasts_s: int | None
+) -> None:
+    async def use(gateway: PolymarketGateway) -> tuple[datetime | None, datetime | None]:
+        assert gateway.sending_state() == SendingState(48)
+        with pytest.raises(StreamsError):
+            await gateway.send(order_of("BUY"))
+        told = gateway.sending_state().closed_until
+        await gateway.send(order_of("BUY"))
+        return told, gateway.sending_state().closed_until
+
+    began = datetime.now(UTC)
+    answers = [(status, body), (200, {"success": True, "orderID": ORDER_ID, "status": "live"})]
+    if body["error"] == "not enough balance":
+        answers.insert(1, (200, {}))  # the venue is asked to read the chain
+    (told, afterwards), _ = asked(*answers, use=use)
+    assert afterwards is None
+    if lasts_s is None:
+        assert told is None
+    else:
+        assert told is not None
+        assert lasts_s <= (told - began).total_seconds() < lasts_s + 30
+
+
+def test_a_shorter_word_does_not_shorten_a_longer_one() -> None:
+    now = datetime(2026, 12, 1, tzinfo=UTC)
+    mode = OrderMode(lambda: now)
+    mode.note(Unavailable("restarts", 2.0))
+    until = mode.closed_until
+    mode.note(Refused("post_only_mode", retry_after_s=10.0))
+    assert mode.closed_until == until == now + timedelta(seconds=122)

@@ -8,8 +8,10 @@ import pytest
 
 from orchestration.execution.decide.gate.venue_states import (
     AccountState,
+    KeyState,
     MarketState,
     account_from_json,
+    account_kind,
     account_to_json,
     clock_ahead_ms,
     market_from_json,
@@ -45,11 +47,27 @@ def test_a_date_without_fractions_proves_the_least_difference(
     "state",
     [
         AccountState(),
-        AccountState({"": True, "2": False}, ((at(1), at(2)),), 10**12, False, True, -5),
+        AccountState(
+            {"": True, "2": False}, ((at(1), at(2)),), 10**12, False, True, -5, KeyState(True, at(9)), "direct"
+        ),
+        AccountState(key=KeyState(False)),
     ],
 )
 def test_the_state_of_an_account_is_read_as_it_was_kept(state: AccountState) -> None:
     assert account_from_json(account_to_json(state)) == state
+
+
+def test_a_state_that_an_older_version_kept_says_nothing_of_the_key() -> None:
+    stored = {name: value for name, value in account_to_json(AccountState()).items() if name not in ("key", "kind")}
+    assert account_from_json(stored) == AccountState()
+
+
+@pytest.mark.parametrize(
+    ("cash_e6", "is_of_a_broker", "kind"),
+    [(0, False, "not_stated"), (10_000, False, "not_stated"), (10_100, False, "direct"), (9_900, True, "fcm")],
+)
+def test_parts_of_a_cent_show_a_direct_account(cash_e6: int, is_of_a_broker: bool, kind: str) -> None:
+    assert account_kind(cash_e6, is_of_a_broker=is_of_a_broker) == kind
 
 
 def test_an_allowance_without_a_bound_is_kept_as_a_large_one() -> None:

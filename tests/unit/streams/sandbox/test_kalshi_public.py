@@ -246,6 +246,11 @@ def test_a_socket_without_or_with_an_unknown_key_is_refused_with_the_flat_bodies
     assert (refused.status, refused.body) == (401, {"code": "token_authentication_failure"})
 
 
+def test_an_account_lists_its_own_keys_and_none_of_them_ends() -> None:
+    listed = OfflineKalshi().own("/api_keys")
+    assert listed == {"api_keys": [{"api_key_id": "key-1", "name": "key-1", "scopes": ["read", "write"]}]}
+
+
 def test_reads_and_writes_have_buckets_of_their_own_that_fill_again() -> None:
     venue = OfflineKalshi(_BASIC)
     limits = venue.own("/account/limits")

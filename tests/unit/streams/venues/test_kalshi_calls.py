@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 
-from streams.market.errors import NotFound, OutcomeUnknown
+from streams.market.errors import NotFound, OutcomeUnknown, UnreadableAnswer
 from streams.venues.kalshi.rest.client import KalshiClient
 from streams.venues.kalshi.types.order_changes import Amendment
 from streams.venues.kalshi.types.orders import OrderRequest
+from streams.venues.kalshi.types.portfolio import KeyTerms
 from tests.support.kalshi_stub import PREFIX, Stub, ask, made
 
 REQUEST = OrderRequest("KXA-1", "bid", 5_000, 1_250_000, "c")
@@ -322,10 +324,24 @@ _BY_SUBACCOUNT = frozenset(
 )  # fmt: skip
 
 
-def test_a_key_says_to_which_subaccount_it_is_limited() -> None:
-    keys = [{"api_key_id": "other", "subaccount": 3}, {"api_key_id": "key-1", "name": "n", "scopes": ["read"]}]
-    assert ask(Stub((200, {"api_keys": keys})), lambda c: c.key_subaccount()) is None
-    keys[1]["subaccount"] = 5
-    assert ask(Stub((200, {"api_keys": keys})), lambda c: c.key_subaccount()) == 5
+def test_a_key_says_what_it_may_do_and_until_when() -> None:
+    keys: list[dict[str, Any]] = [
+        {"api_key_id": "other", "subaccount": 3, "scopes": ["write"]},
+        {"api_key_id": "key-1", "name": "n", "scopes": ["read"]},
+    ]
+
+    def terms(**beside: Any) -> KeyTerms:
+        return ask(Stub((200, {"api_keys": keys, **beside})), lambda c: c.key_terms())
+
+    assert terms() == KeyTerms(frozenset({"read"}), None, None)
+    keys[1] |= {"subaccount": 5, "scopes": ["read", "write::trade"]}
+    found = terms(api_key_region_expiration_ts=1_796_000_000)
+    assert (found.subaccount, found.may_trade, found.is_of_a_broker) == (5, True, False)
+    assert found.ends_at == datetime.fromtimestamp(1_796_000_000, UTC)
+    keys[1]["scopes"] = ["write", "write::fcm_risk"]
+    assert terms(api_key_region_expiration_ts=None).is_of_a_broker
+    for odd in ("soon", [], True):
+        with pytest.raises(UnreadableAnswer):
+            terms(api_key_region_expiration_ts=odd)
     with pytest.raises(NotFound):
-        ask(Stub((200, {"api_keys": keys[:1]})), lambda c: c.key_subaccount())
+        ask(Stub((200, {"api_keys": keys[:1]})), lambda c: c.key_terms())

@@ -283,3 +283,14 @@ def test_a_cost_that_is_none_is_not_taken_over(value: object) -> None:
         read({"default_cost": value}, parse_costs)
     with pytest.raises(MalformedFrame):
         read({"default_cost": 10, "endpoint_costs": [listed | {"cost": value}]}, parse_costs)
+
+
+def test_an_order_that_the_venue_routes_needs_room_in_every_bucket_of_writes() -> None:
+    now = [0.0]
+    found = limits(MemoryLedger(), now)
+    assert found.left("POST", ORDERS) == 10
+    asyncio.run(found.acquire("POST", ORDERS, routing=2))
+    assert (found.left("POST", ORDERS), found.left("POST", ORDERS, routing=1)) == (9, 10)
+    assert found.left("GET", "/markets") == 10
+    now[0] += 1.0
+    assert found.left("POST", ORDERS) == 10

@@ -153,3 +153,15 @@ def test_every_window_fits_the_shared_page(clock: Clock, tmp_path: Path) -> None
 
     asyncio.run(main())
     assert 0 < (tmp_path / "address.json").stat().st_size <= 4096
+
+
+def test_the_signing_key_and_the_windows_say_how_many_orders_are_left(clock: Clock) -> None:
+    limits = PolymarketLimits(monotonic=clock.read)
+    assert limits.left("clob", "POST", "/order") == 48
+
+    async def main() -> None:
+        await limits.acquire("clob", "POST", "/orders", 15)
+
+    asyncio.run(main())
+    assert limits.left("clob", "POST", "/order") == 33
+    assert limits.left("relayer", "POST", "/submit") == 5

@@ -13,7 +13,15 @@ from pathlib import Path
 import pytest
 
 from streams.market.errors import TooLate
-from streams.venues.common.token_buckets import FileLedger, Ledger, MemoryLedger, TokenBucket, acquire_together
+from streams.venues.common.token_buckets import (
+    UNCOUNTED,
+    FileLedger,
+    Ledger,
+    MemoryLedger,
+    TokenBucket,
+    acquire_together,
+    calls_left,
+)
 
 
 class Clock:
@@ -53,6 +61,29 @@ def test_a_bucket_makes_callers_wait_for_what_it_lacks(clock: Clock, ledger: Led
 
     asyncio.run(main())
     assert clock.waits == [0.5, 1.0]
+
+
+def test_the_tightest_bucket_says_how_many_calls_are_left(clock: Clock, ledger: Ledger) -> None:
+    wide, tight = (TokenBucket(10, size, clock, ledger=ledger, name=str(size)) for size in (100, 25))
+    uncounted = TokenBucket(1e9, 1e9, clock, ledger=ledger, name="uncounted")
+    assert calls_left([(wide, 10), (tight, 10), (uncounted, 10)]) == 2
+    assert calls_left([(uncounted, 10)]) == calls_left([(tight, 0)]) == UNCOUNTED
+
+    async def main() -> None:
+        await tight.acquire(25)
+        assert calls_left([(tight, 10)]) == 0
+        clock.now += 0.99
+        assert calls_left([(tight, 10)]) == 0
+        clock.now += 0.01
+        assert calls_left([(tight, 10)]) == 1
+        assert calls_left([(tight, 1_000)]) == 0  # counts as all that it holds
+        clock.now += 1.5
+        assert calls_left([(tight, 1_000)]) == 1
+
+    asyncio.run(main())
+    with ledger.open() as entries:
+        entries["25"] = "torn"
+    assert calls_left([(tight, 10)]) == 0
 
 
 def test_a_turn_that_would_come_too_late_is_refused_at_once_and_takes_nothing(clock: Clock, ledger: Ledger) -> None:
