@@ -250,15 +250,36 @@ def note_expected_pnl(connection: Connection, held: Fence, expected_pnl_e6: int)
 
 
 def mending_losses_e6(connection: Connection, mode: str, since: datetime, execution_id: int) -> int:
-    """Return what executions of a mode that have ended since a time lock as losses, all together and at least 0.
+    """Return what other executions of a mode have lost since a time, or may lose, all together and at least 0.
 
-    The execution that asks does not count.
+    One that has ended since then, also again, counts with the loss that it locks, and gains make up for none. One that
+    is worked on counts with what it may lose if it was begun before the one that asks: of several at once each has what
+    those before it leave.
+
+    Args:
+        connection: Where to look.
+        mode: The trading mode.
+        since: Midnight, as a rule.
+        execution_id: Of the one that asks.
     """
     return fetch_int(
         connection,
-        """SELECT coalesce(-sum(expected_pnl_e6), 0)::bigint FROM trading.executions
-           WHERE mode = %s AND flat_at >= %s AND expected_pnl_e6 < 0 AND execution_id <> %s""",
-        (mode, since, execution_id),
+        """SELECT coalesce(sum(CASE WHEN e.state = ANY(%(open)s)
+                   THEN greatest((e.detail #>> '{plan,loss_bound_e6}')::bigint, -e.expected_pnl_e6, 0)
+                   ELSE greatest(-e.expected_pnl_e6, 0) END), 0)::bigint
+           FROM trading.executions AS e
+           WHERE e.mode = %(mode)s AND e.execution_id <> %(me)s AND CASE
+               WHEN e.state = ANY(%(open)s) THEN e.execution_id < %(me)s
+               ELSE e.flat_at >= %(since)s OR e.updated_at >= %(since)s AND EXISTS (
+                   SELECT FROM trading.execution_events AS v WHERE v.execution_id = e.execution_id
+                   AND v.happened_at >= %(since)s AND v.state = ANY(%(ended)s)) END""",
+        {
+            "mode": mode,
+            "since": since,
+            "me": execution_id,
+            "open": list(OPEN_STATES),
+            "ended": list(ENDED_STATES),
+        },
     )
 
 
