@@ -130,7 +130,7 @@ def read_facts(connection: Connection, context: TradingContext, asked: Asked, no
     used = tied_up(connection, mode)
     long_from = now + timedelta(days=float(settings.long_days))
     back_at = cash_back_at(list(markets))
-    is_watched = asked.signal.closed_at is None and age < timedelta(seconds=settings.lease_ttl_s)
+    is_watched = asked.signal.closed_at is None and abs(age) < timedelta(seconds=settings.lease_ttl_s)
     return GateFacts(
         now=now,
         policy=gate_policy(settings),

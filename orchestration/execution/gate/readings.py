@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime, timedelta
 
+from orchestration.execution.decide.gate.findings import MOMENT
 from orchestration.execution.decide.gate.venue_states import (
     AccountState,
     MarketState,
@@ -40,7 +41,7 @@ async def refresh_cash(
     now = clock()
     ages = timedelta(seconds=context.settings.cash_max_age_s / 2)
     known = load_readings(connection, context.mode)
-    young = {reading.venue for reading in known if reading.kind == "cash" and now - reading.read_at < ages}
+    young = {row.venue for row in known if row.kind == "cash" and _is_young(now, row.read_at, ages)}
     due = [venue for venue in venues if venue.value not in young]
     pots = await asyncio.gather(*(context.gateways[venue].cash_by_shard() for venue in due))
     for venue, cash in zip(due, pots, strict=True):
@@ -59,7 +60,7 @@ async def refresh_states(
 
     def is_due(venue: Venue, kind: str, subject: str, limit_s: float) -> bool:
         read_at = known.get((venue.value, kind, subject))
-        return read_at is None or now - read_at >= timedelta(seconds=limit_s / 2)
+        return read_at is None or not _is_young(now, read_at, timedelta(seconds=limit_s / 2))
 
     asked: list[tuple[Venue, str, str]] = []
     calls: list[Awaitable[AccountState | MarketState | StreamsError]] = []
@@ -95,6 +96,11 @@ def venue_facts(connection: Connection, context: TradingContext, besides: int | 
     simulated = frozenset(venue for venue, gateway in context.gateways.items() if gateway.is_simulated)
     sending = {venue: gateway.sending_state() for venue, gateway in context.gateways.items()}
     return VenueFacts(accounts, markets, simulated, sending, orders_held_back(connection, context.mode, besides))
+
+
+def _is_young(now: datetime, read_at: datetime, limit: timedelta) -> bool:
+    """Whether a reading need not be made anew; one that is dated later than now must, as after a clock was set back."""
+    return -MOMENT <= now - read_at < limit
 
 
 async def _account(context: TradingContext, venue: Venue) -> AccountState | StreamsError:

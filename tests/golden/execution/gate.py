@@ -154,6 +154,13 @@ OPENING: list[Plain] = [
     {"pots": [["kalshi", 2, 60_000_000, 1, 0], ["polymarket", None, 28_879_050, 1, 0]]},
     {"pots": [["kalshi", 0, 60_000_000, 1, 0], ["polymarket", None, 60_000_000, 1, 0]]},
     {"pots": [["kalshi", None, 60_000_000, 1, 34_751_701], ["polymarket", None, 60_000_000, 1, 0]]},
+    {"pots": [["kalshi", 2, 60_000_000, -2, 0], ["polymarket", None, 60_000_000, 1, 0]]},
+    {"pots": [["kalshi", 2, 60_000_000, -2.1, 0], ["polymarket", None, 60_000_000, 1, 0]]},
+    # limit 1.00, hedges that lock -0.40 each, bound 0.30: two open, the third is refused
+    *(
+        {"daily_loss_limit_e6": 1_000_000, "loss_bound_e6": 300_000, "day_result_e6": result}
+        for result in (0, -400_000, -700_000, -700_001, -800_000)
+    ),
     *(
         {"plan": change}
         for change in (
@@ -201,6 +208,12 @@ OPENING: list[Plain] = [
             {"venue_s_ago": 60},
             {"venue_s_ago": 60.1},
             {"market_s_ago": 60.1},
+            # a clock that was set back: how old a reading is nobody knows
+            {"venue_s_ago": -2},
+            {"venue_s_ago": -2.1},
+            {"market_s_ago": -3600},
+            {"reconciled_s_ago": {"kalshi": 20, "polymarket": -2}},
+            {"reconciled_s_ago": {"kalshi": 20, "polymarket": -2.1}},
             {"market_states": {"kalshi:K": stage.market()}},
             *(
                 {"accounts": {"kalshi": stage.account(**said), "polymarket": stage.account()}}

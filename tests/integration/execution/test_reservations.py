@@ -329,6 +329,20 @@ BEFORE_THE_COMMIT: dict[str, tuple[Callable[[Connection], object], str]] = {
         lambda c: c.execute("UPDATE trading.venue_readings SET read_at = read_at - interval '16 seconds'"),
         "balance",
     ),
+    "clock set back": (
+        lambda c: c.execute("UPDATE trading.venue_readings SET read_at = read_at + interval '1 hour'"),
+        "venue_unavailable",
+    ),
+    "cash dated later than now": (
+        lambda c: c.execute(
+            "UPDATE trading.venue_readings SET read_at = read_at + interval '1 hour' WHERE kind = 'cash'"
+        ),
+        "balance",
+    ),
+    "signal dated later than now": (
+        lambda c: c.execute("UPDATE trading.signals SET updated_at = updated_at + interval '1 hour'"),
+        "signal_closed",
+    ),
 }
 
 

@@ -10,12 +10,13 @@ import pytest
 
 from orchestration.execution.armed import fresh_readings
 from orchestration.execution.armed.fresh_readings import kept_fresh, refresh_once
-from orchestration.execution.gate.readings import refresh_states, venue_facts
+from orchestration.execution.gate.readings import refresh_cash, refresh_states, venue_facts
 from orchestration.execution.trading_context import TradingContext
 from streams.market.errors import Unavailable
 from streams.market.identity import Venue
 from streams.market.trading import MarketInfo
 from streams.storage.database import Connection, connect
+from streams.storage.store.gate.readings import load_readings, write_cash
 from streams.storage.store.market_groups import load_market_infos
 from tests.support.fake_venue import fake_settings, make_context, markets_of, rows, seed_group, seed_signal
 
@@ -70,6 +71,26 @@ async def test_a_venue_that_does_not_answer_leaves_its_readings_to_grow_old(conn
     found = read_at(connection, context)
     assert (found["kalshi"], found[KALSHI]) == (NOW, NOW)
     assert (found["polymarket"], found[POLYMARKET]) == (later, later)
+
+
+async def test_readings_of_before_a_clock_was_set_back_are_made_anew(connection: Connection) -> None:
+    context = context_of(connection)
+    venues = list(context.gateways)
+    await refresh_states(connection, context, markets(connection), lambda: NOW + timedelta(hours=1))
+    await refresh_cash(connection, context, venues, lambda: NOW + timedelta(hours=1))
+    await refresh_states(connection, context, markets(connection), lambda: NOW)
+    await refresh_cash(connection, context, venues, lambda: NOW)
+    assert read_at(connection, context) == dict.fromkeys(("kalshi", "polymarket", KALSHI, POLYMARKET), NOW)
+    assert {row.read_at for row in load_readings(connection, context.mode)} == {NOW}
+
+
+def test_an_answer_that_comes_late_does_not_take_the_place_of_a_newer_one(connection: Connection) -> None:
+    for at, cash in ((NOW, 1), (NOW - timedelta(seconds=59), 2), (NOW - timedelta(seconds=61), 3)):
+        write_cash(connection, "live", "kalshi", {2: cash}, at)
+        found = [(row.subject, row.amount_e6) for row in load_readings(connection, "live") if row.kind == "cash"]
+        assert found == [("2", 3 if cash == 3 else 1)]
+    write_cash(connection, "live", "kalshi", {None: 4}, NOW - timedelta(seconds=61))
+    assert [row.subject for row in load_readings(connection, "live") if row.kind == "cash"] == [""]
 
 
 async def test_markets_that_nobody_asks_for_are_forgotten(connection: Connection) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Literal
 
@@ -47,6 +48,9 @@ class Check:
     needs_hedge: bool = False
 
 
+MOMENT = timedelta(seconds=2)
+"""So far the clocks of two writers may be apart."""
+_MS = timedelta(milliseconds=1)
 NOT_APPLICABLE = Finding("not_applicable")
 
 
@@ -73,6 +77,15 @@ def at_least(reading: Figure, limit: Figure, reason: RefusalReason, detail: str 
     if Decimal(reading) >= Decimal(limit):  # type: ignore[arg-type]
         return Finding("pass", _text(reading), _text(limit))
     return Finding("refuse", _text(reading), _text(limit), reason, detail or f"{_text(reading)} of {_text(limit)}")
+
+
+def age_s(now: datetime, read_at: datetime) -> Decimal | None:
+    """Return the age of a reading in seconds.
+
+    None where it is dated later than now by more than a moment, as after a clock was set back: nobody knows its age.
+    """
+    age = now - read_at
+    return None if age < -MOMENT else Decimal(age // _MS) / 1000
 
 
 def usd(amount_e6: int | None) -> Decimal | None:

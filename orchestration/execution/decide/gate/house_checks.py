@@ -5,7 +5,16 @@ from __future__ import annotations
 from decimal import Decimal
 
 from orchestration.execution.decide.gate.facts import GateFacts
-from orchestration.execution.decide.gate.findings import NOT_APPLICABLE, Check, Finding, at_least, at_most, state, usd
+from orchestration.execution.decide.gate.findings import (
+    NOT_APPLICABLE,
+    Check,
+    Finding,
+    age_s,
+    at_least,
+    at_most,
+    state,
+    usd,
+)
 from streams.market.trading import RefusalReason
 
 
@@ -26,7 +35,12 @@ def _reconciled(facts: GateFacts) -> Finding:
         if at is None:
             detail = f"the account at {venue} was never found to agree with our books"
             return at_most(None, limit, RefusalReason.NOT_RECONCILED, detail)
-        ages.append(Decimal(str((facts.now - at).total_seconds())))
+        age = age_s(facts.now, at)
+        if age is None:
+            return at_most(
+                None, limit, RefusalReason.NOT_RECONCILED, f"the comparison of {venue} is dated later than now"
+            )
+        ages.append(age)
     return at_most(round(max(ages), 1), limit, RefusalReason.NOT_RECONCILED)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from orchestration.execution.decide.gate.facts import GateFacts, pot_of
-from orchestration.execution.decide.gate.findings import NOT_APPLICABLE, Check, Finding, at_most, usd
+from orchestration.execution.decide.gate.findings import NOT_APPLICABLE, Check, Finding, age_s, at_most, usd
 from orchestration.execution.decide.gate.reservation import HedgeReservation
 from streams.market.identity import Venue
 from streams.market.limits import LimitValues
@@ -113,7 +113,11 @@ def _cash_age(facts: GateFacts) -> Finding:
         pots = facts.pots.get(venue, ())
         if not pots:
             return at_most(None, limit, RefusalReason.BALANCE, f"the cash at {venue} was never read")
-        ages += [Decimal(str((facts.now - pot.read_at).total_seconds())) for pot in pots]
+        for pot in pots:
+            age = age_s(facts.now, pot.read_at)
+            if age is None:
+                return at_most(None, limit, RefusalReason.BALANCE, f"the cash at {venue} is dated later than now")
+            ages.append(age)
     oldest = max(ages, default=Decimal(0))
     return at_most(oldest, limit, RefusalReason.BALANCE, f"the cash was read {oldest:.1f} s ago")
 

@@ -11,7 +11,16 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from orchestration.execution.decide.gate.facts import GateFacts
-from orchestration.execution.decide.gate.findings import NOT_APPLICABLE, Check, Finding, at_least, at_most, state, usd
+from orchestration.execution.decide.gate.findings import (
+    NOT_APPLICABLE,
+    Check,
+    Finding,
+    age_s,
+    at_least,
+    at_most,
+    state,
+    usd,
+)
 from orchestration.execution.decide.gate.venue_states import AccountState, MarketState
 from streams.market.fees import FeeSchedule, from_json, taker_fee_e6
 from streams.market.identity import Venue
@@ -233,11 +242,10 @@ def _markets(facts: GateFacts) -> list[tuple[MarketInfo, tuple[datetime, MarketS
 
 
 def _ages(facts: GateFacts, read_at: list[datetime | None]) -> Decimal | None:
-    """Return the age of the oldest reading in seconds; None where one is missing, or there is none."""
-    known = [at for at in read_at if at is not None]
-    if not known or len(known) < len(read_at):
-        return None
-    return Decimal((facts.now - min(known)) // _MS) / 1000
+    """Return the age of the oldest reading in seconds; None where that of one is not known, or there is none."""
+    ages = [None if at is None else age_s(facts.now, at) for at in read_at]
+    known = [age for age in ages if age is not None]
+    return max(known) if known and len(known) == len(ages) else None
 
 
 def _check(name: str, reads: str, limit: str, unit: str, judge: Callable[[GateFacts], Finding]) -> Check:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from psycopg.types.json import Jsonb
 
 from streams.market.documents import JsonDocument
 from streams.storage.database import Connection, fetch_all
+
+OUT_OF_ORDER = timedelta(minutes=1)
+_STEP = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,25 +35,32 @@ class VenueReading:
 def write_cash(
     connection: Connection, mode: str, venue: str, pots: Mapping[int | None, int], read_at: datetime
 ) -> None:
-    """Put a reading of an account's cash, by exchange shard, in the place of the one before, unless that is newer."""
+    """Put a reading of an account's cash, by exchange shard, in the place of the one before, unless that is newer.
+
+    As for `write_reading` one that is newer by far gives way.
+    """
     with connection.transaction():
         connection.execute(
-            """DELETE FROM trading.venue_readings WHERE mode = %s AND venue = %s AND kind = 'cash' AND read_at <= %s
-               AND NOT subject = ANY(%s)""",
-            (mode, venue, read_at, [_subject(shard) for shard in pots]),
+            """DELETE FROM trading.venue_readings WHERE mode = %s AND venue = %s AND kind = 'cash'
+               AND NOT read_at BETWEEN %s AND %s AND NOT subject = ANY(%s)""",
+            (mode, venue, read_at + _STEP, read_at + OUT_OF_ORDER, [_subject(shard) for shard in pots]),
         )
         for shard, amount in pots.items():
             write_reading(connection, mode, VenueReading(venue, "cash", _subject(shard), amount, {}, read_at))
 
 
 def write_reading(connection: Connection, mode: str, reading: VenueReading) -> None:
-    """Put a reading in the place of the one before, unless that is newer."""
+    """Put a reading in the place of the one before, unless that is newer.
+
+    Answers come out of order by seconds. One that is newer by more than `OUT_OF_ORDER` was written before the clock was
+    set back: it gives way, or nothing new would be believed until the clock has caught up with it.
+    """
     connection.execute(
         """INSERT INTO trading.venue_readings AS r (mode, venue, kind, subject, amount_e6, detail, read_at)
            VALUES (%s, %s, %s, %s, %s, %s, %s)
            ON CONFLICT (mode, venue, kind, subject) DO UPDATE
            SET amount_e6 = excluded.amount_e6, detail = excluded.detail, read_at = excluded.read_at
-           WHERE r.read_at <= excluded.read_at""",
+           WHERE NOT r.read_at BETWEEN %s AND %s""",
         (
             mode,
             reading.venue,
@@ -59,6 +69,8 @@ def write_reading(connection: Connection, mode: str, reading: VenueReading) -> N
             reading.amount_e6,
             Jsonb(dict(reading.detail)),
             reading.read_at,
+            reading.read_at + _STEP,
+            reading.read_at + OUT_OF_ORDER,
         ),
     )
 

@@ -65,7 +65,7 @@ POTS = [["kalshi", 2, 60_000_000, 1, 0], ["polymarket", None, 60_000_000, 1, 0]]
                 "an edge this good waits for a person; `crossbook waiting` lists it",
             ),
         ),
-        ("cash_age", {}, ("pass", "1.0", "15")),
+        ("cash_age", {}, ("pass", "1", "15")),
         ("cash_age", {"legs": []}, ("pass", "0", "15")),
         (
             "cash_age",
