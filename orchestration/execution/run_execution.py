@@ -265,6 +265,12 @@ class ExecutionRun:
             step = self._abandon(f"an order that lowers exposure was refused: {refusal.reason}", facts)
             self._finish(step, facts)
             return step
+        get_logger().warning(
+            "an order that lowers exposure did not leave",
+            execution_id=self._id,
+            reason=refusal.reason.value,
+            detail=refusal.detail,
+        )
         wait_s = min(refusal.retry_after_s, _LONGEST_WAIT_S)
         await asyncio.sleep(max(wait_s, self._context.settings.order_poll_ms / 1000))
         return None
