@@ -241,7 +241,10 @@ class Settings(SignIn, Places, Accounts, Limits, Breakers, Hedging, Selection, G
     )
     hedges_at_once: int = Field(3, ge=1, le=100, description="Hedges the armed trading run works on at a time.")
     trading_lease_ttl_s: float = Field(
-        5.0, gt=1, le=600, description="An armed trading run without heartbeat for this long is dead."
+        5.0,
+        gt=1,
+        le=600,
+        description="An armed trading run, or who works on a hedge, is dead without a heartbeat for this long.",
     )
     closing_margin_s: int = Field(
         10, ge=0, le=31_536_000, description="Nothing opens on a market that closes within this time."

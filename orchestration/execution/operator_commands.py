@@ -26,7 +26,7 @@ from streams.storage.kill_files import switch_in_force
 from streams.storage.store import commands, executions
 from streams.storage.store.alerts import clear_alert, raise_alert
 from streams.storage.store.hedges.fences import Fence, take_over
-from streams.storage.store.leases import release, release_dead
+from streams.storage.store.leases import market_lease, release, release_dead
 
 
 async def obey(connection: Connection, context: TradingContext, run_id: str) -> int:
@@ -74,7 +74,7 @@ async def _flatten(
         return found
     plan = execution_detail(found.detail).plan
     for key in plan.market_keys:
-        release_dead(connection, f"market:{key}")
+        release_dead(connection, market_lease(key))
     leases = trader.acquire(plan)
     if leases is None:
         return ""

@@ -34,6 +34,7 @@ from streams.storage.store.leases import (
     LeaseLost,
     acquire,
     heartbeat,
+    market_lease,
     process_holder,
     release,
     release_dead,
@@ -134,7 +135,7 @@ async def _reconcile_one(
 ) -> None:
     plan = execution_detail(row.detail).plan
     for key in plan.market_keys:
-        release_dead(connection, f"market:{key}")
+        release_dead(connection, market_lease(key))
     leases = trader.acquire(plan)
     if leases is None:
         result.busy += 1

@@ -56,12 +56,14 @@ from streams.storage.kill_files import switch_in_force
 from streams.storage.store import executions, orders
 from streams.storage.store.alerts import clear_alert, raise_alert
 from streams.storage.store.hedges.fences import Fence
-from streams.storage.store.leases import Lease, heartbeat
+from streams.storage.store.leases import Lease, LeaseLost, heartbeat
 from streams.storage.store.market_groups import load_market_infos
 
 _NOTHING_SENT = Finish(ExecutionState.FLAT, "nothing was sent")
 _WATCH_S = 0.25
 _LEAST_WATCH_S = 0.02
+_BEAT_S = 1.0
+"""Time between two heartbeats of the leases of the markets."""
 _LAST_STEP_S = 0.4
 """How long a step may still take once the second budget of exposure is used up: the alarm is due within a second."""
 _LONGEST_WAIT_S = 5.0
@@ -158,20 +160,26 @@ class ExecutionRun:
                 return end
 
     async def _watch(self, limit: asyncio.Timeout) -> None:
-        """See that the database answers while something is exposed, and that the budgets are kept.
+        """See that the database answers while something is exposed, that the leases live, and that budgets are kept.
 
-        Who waits for a venue asks neither. When the second budget is used up the step has a moment to end by itself, on
-        what it has read; then `limit` ends it.
+        Who waits for a venue does none of it. When the second budget is used up the step has a moment to end by
+        itself, on what it has read; then `limit` ends it.
         """
+        beat_at = time.monotonic() + _BEAT_S
         while True:
             await asyncio.sleep(self._until_budget_s())
             try:
+                if time.monotonic() >= beat_at:
+                    self._beat()
+                    beat_at = time.monotonic() + _BEAT_S
                 if self._exposed.level_e6 > 0:
                     read_clock(self._connection)
                 if self._is_used_up():
                     await asyncio.sleep(_LAST_STEP_S)
                     limit.reschedule(asyncio.get_running_loop().time())
                     return
+            except LeaseLost:
+                return  # who works on it now watches it
             except psycopg.Error:
                 self._note_distress()
 

@@ -49,7 +49,7 @@ from streams.storage.database import ROW_REFUSED, Connection
 from streams.storage.store import executions
 from streams.storage.store.gate.plan_decisions import NewPlanDecision, write_plan_decision
 from streams.storage.store.hedges.held import held_by_hedges
-from streams.storage.store.leases import Lease, acquire, process_holder, release
+from streams.storage.store.leases import Lease, acquire, market_lease, process_holder, release
 from streams.storage.store.market_groups import load_group, load_market_infos
 from streams.storage.store.risk import current_limits, tied_up, tied_up_beyond
 from streams.storage.store.signals import NewRefusal, load_signal, write_refusal
@@ -204,8 +204,8 @@ class SignalTrader:
         """Take the leases of all markets in sorted order, or none."""
         held: list[Lease] = []
         for key in keys:
-            ttl = self._settings.lease_ttl_s
-            lease = acquire(self._connection, f"market:{key}", self._holder, self._run_id, ttl)
+            ttl = self._settings.trading_lease_ttl_s
+            lease = acquire(self._connection, market_lease(key), self._holder, self._run_id, ttl)
             if lease is None:
                 for taken in held:
                     release(self._connection, taken)

@@ -26,7 +26,7 @@ from streams.storage.database import Connection
 from streams.storage.store import commands, executions, orders
 from streams.storage.store.hedges.fences import Fence, take_over
 from streams.storage.store.hedges.resolutions import Resolution, note_resolution
-from streams.storage.store.leases import release, release_dead
+from streams.storage.store.leases import market_lease, release, release_dead
 
 
 async def obey_resolutions(connection: Connection, context: TradingContext, run_id: str) -> int:
@@ -50,7 +50,7 @@ async def _resolve(
         return f"refused: it was made in mode {execution.mode}, trading is in mode {context.mode}"
     plan = execution_detail(execution.detail).plan
     for key in plan.market_keys:
-        release_dead(connection, f"market:{key}")
+        release_dead(connection, market_lease(key))
     leases = trader.acquire(plan)
     if leases is None:
         return ""

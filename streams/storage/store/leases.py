@@ -4,7 +4,9 @@ A lease is alive until its expiry and is kept alive by heartbeats. A new holder 
 heartbeat and its guarded writes fail from then on.
 
 A slow machine makes heartbeats late. A holder that is seen to run on this machine therefore keeps an expired lease for
-`LATE_LIMIT_S` longer; one that hangs loses it after that, one that is gone at once.
+`LATE_LIMIT_S` longer; one that hangs loses it after that, one that is gone at once. Leases of markets end at their
+expiry, whoever is seen to run: what a hedge has exposed waits for nobody, and who was overtaken sends nothing, as the
+last look before an order leaves asks for the epoch.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from streams.storage.database import Connection, fetch_all, fetch_one, read_cloc
 
 LATE_LIMIT_S = 45.0
 """How long after its expiry a lease stays with a holder that is seen to run."""
+_MARKET = "market:"
 
 _OLD_AGE_TOLERANCE_S = 86_400.0
 """Start times in names of earlier versions moved with the clock; only a large difference says that it is another."""
@@ -71,7 +74,7 @@ class LeaseRow:
         """Whether its holder may still act under it: alive and not known to be gone, or late but seen to run."""
         if self.is_alive:
             return not is_holder_dead(self.holder)
-        return self.released_at is None and self.late_s < LATE_LIMIT_S and is_holder_alive(self.holder)
+        return self.released_at is None and self.late_s < late_limit_s(self.name) and is_holder_alive(self.holder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,16 @@ class LeaseStatus:
     is_alive: bool
     is_released: bool
     acquired_at: datetime
+
+
+def market_lease(market_key: str) -> str:
+    """Return the name of the lease of a market ("venue:market_id")."""
+    return f"{_MARKET}{market_key}"
+
+
+def late_limit_s(name: str) -> float:
+    """Return how long after its expiry the lease of this name stays with a holder that is seen to run."""
+    return 0.0 if name.startswith(_MARKET) else LATE_LIMIT_S
 
 
 def process_holder(part: str = "") -> str:
@@ -131,7 +144,7 @@ def acquire(
     """Take the lease if it is free, expired or already ours; None when another holder has it.
 
     A holder that takes its own live lease again gets a new epoch too; one that is not `is_renewable` nobody gets. An
-    expired lease of a holder that is seen to run stays its own for `LATE_LIMIT_S` more.
+    expired lease of a holder that is seen to run stays its own for `late_limit_s` more.
     """
     now = read_clock(connection)
     before = _find(connection, name, now)
@@ -153,7 +166,7 @@ def acquire(
             "run": run_id,
             "ttl": ttl_s,
             "late": late,
-            "grace": LATE_LIMIT_S,
+            "grace": late_limit_s(name),
             "renewable": is_renewable,
             "now": now,
         },

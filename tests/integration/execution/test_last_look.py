@@ -24,6 +24,7 @@ from streams.market.trading import RefusalReason
 from streams.storage.database import Connection, connect
 from streams.storage.store.leases import acquire, process_holder
 from tests.support.fake_venue import FakeVenue, fake_settings, look_again, rows, seed_group, seed_signal, set_books
+from tests.support.waiting import eventually
 
 FIRST, SECOND = Venue.POLYMARKET, Venue.KALSHI
 Send = Callable[[PreparedOrder], Awaitable[OrderAnswer]]
@@ -224,3 +225,20 @@ def _noted(fake: FakeVenue, venue: Venue, happened: list[str]) -> None:
         return prepare(spec)
 
     fake.read, fake.prepare = noted_read, noted_prepare  # type: ignore[method-assign]
+
+
+def test_the_leases_of_a_hedge_are_prolonged_while_a_venue_is_waited_for(database: str, tmp_path: Path) -> None:
+    beats = "SELECT min(heartbeat_at) AS at FROM trading.leases WHERE name LIKE 'market:%'"
+
+    async def story(world: World) -> None:
+        async def slow(send: Send, order: PreparedOrder) -> OrderAnswer:
+            for _ in range(2):
+                before = rows(world.connection, beats)
+                await asyncio.to_thread(eventually, lambda before=before: rows(watching, beats) != before, 60)
+            return await send(order)
+
+        world.instead(SECOND, slow)
+        with connect(database) as watching:
+            assert (await world.trade()).state == "HEDGED"
+
+    play(database, tmp_path, story)

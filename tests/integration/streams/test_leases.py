@@ -15,7 +15,15 @@ import pytest
 from streams.process_id import ProcessId
 from streams.storage.database import Connection, connect
 from streams.storage.store import leases
-from streams.storage.store.leases import LeaseLost, acquire, heartbeat, holds_all, process_holder, release_dead
+from streams.storage.store.leases import (
+    LeaseLost,
+    acquire,
+    heartbeat,
+    holds_all,
+    market_lease,
+    process_holder,
+    release_dead,
+)
 
 HERE = socket.gethostname()
 GONE = f"{HERE}:{replace(ProcessId.own(), ticks=1)}"
@@ -85,26 +93,41 @@ def test_a_lease_lives_and_ends_by_the_clock_of_its_connection_alone(database: s
 
 
 def test_a_late_holder_that_is_seen_to_run_is_not_usurped(connection: Connection) -> None:
-    mine = acquire(connection, "market:x", process_holder(), "a", 15)
+    mine = acquire(connection, "shard:x", process_holder(), "a", 15)
     assert mine is not None
     expire(connection, 20)
-    assert acquire(connection, "market:x", HIDDEN, "b", 15) is None
+    assert acquire(connection, "shard:x", HIDDEN, "b", 15) is None
     assert leases.runs_with_live_leases(connection) == {"a"}
     heartbeat(connection, mine)
     assert holds_all(connection, [mine])
 
 
 def test_a_holder_that_hangs_is_usurped_and_fenced(connection: Connection) -> None:
-    mine = acquire(connection, "market:x", process_holder(), "a", 15)
+    mine = acquire(connection, "shard:x", process_holder(), "a", 15)
     assert mine is not None
     expire(connection, leases.LATE_LIMIT_S + 1)
     assert leases.runs_with_live_leases(connection) == set()
-    theirs = acquire(connection, "market:x", HIDDEN, "b", 15)
+    theirs = acquire(connection, "shard:x", HIDDEN, "b", 15)
     assert theirs is not None
     assert theirs.epoch == mine.epoch + 1
     assert not holds_all(connection, [mine])
     with pytest.raises(LeaseLost):
         heartbeat(connection, mine)
+
+
+def test_a_market_waits_for_nobody_who_is_late(connection: Connection) -> None:
+    name = market_lease("kalshi:KX")
+    mine = acquire(connection, name, process_holder(), "a", 5)
+    assert mine is not None
+    expire(connection, 0.001)
+    found = leases.find_lease(connection, name)
+    assert found is not None
+    assert not found.is_held
+    heartbeat(connection, mine)  # nobody has taken it
+    assert holds_all(connection, [mine])
+    expire(connection, 0.001)
+    assert acquire(connection, name, HIDDEN, "b", 5)
+    assert not holds_all(connection, [mine])
 
 
 @pytest.mark.parametrize(
