@@ -177,18 +177,17 @@ class OrderSender:
             return await self._send(built[index], check_of(index), written[index])
 
         leader = asyncio.create_task(lead())
-        others = [asyncio.create_task(follow(index)) for index in range(len(built)) if index != first]
+        tasks = [leader, *(asyncio.create_task(follow(index)) for index in range(len(built)) if index != first)]
         try:
-            await asyncio.wait({leader, *others})
+            await asyncio.wait(tasks)
         except asyncio.CancelledError:
-            for task in (leader, *others):
+            for task in tasks:
                 task.cancel()
-            await asyncio.wait({leader, *others})
+            await asyncio.gather(*tasks, return_exceptions=True)
             raise
-        self._note_departures(built, holds_ms, departures)
-        failed = [task.exception() for task in (leader, *others)]
-        for error in filter(None, failed):
+        for error in filter(None, [task.exception() for task in tasks]):
             raise error
+        self._note_departures(built, holds_ms, departures)
         return leader.result() if set(departures.left_at) <= {built[first].intent.leg_no} else None
 
     def _drop(self, built: _Built, order_id: int) -> None:
