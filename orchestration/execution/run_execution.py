@@ -56,7 +56,7 @@ from streams.storage.kill_files import switch_in_force
 from streams.storage.store import executions, orders
 from streams.storage.store.alerts import clear_alert, raise_alert
 from streams.storage.store.hedges.fences import Fence
-from streams.storage.store.leases import Lease, LeaseLost, heartbeat
+from streams.storage.store.leases import Lease, LeaseLost, heartbeat_all
 from streams.storage.store.market_groups import load_market_infos
 
 _NOTHING_SENT = Finish(ExecutionState.FLAT, "nothing was sent")
@@ -170,7 +170,7 @@ class ExecutionRun:
             await asyncio.sleep(self._until_budget_s())
             try:
                 if time.monotonic() >= beat_at:
-                    self._beat()
+                    heartbeat_all(self._connection, self._leases)
                     beat_at = time.monotonic() + _BEAT_S
                 if self._exposed.level_e6 > 0:
                     read_clock(self._connection)
@@ -225,7 +225,7 @@ class ExecutionRun:
 
     async def _advance(self, decided_at: datetime | None) -> Finish | Refusal | None:
         """Take one step; returns the end when it was the last one."""
-        self._beat()
+        heartbeat_all(self._connection, self._leases)
         self._read_from, self._read_at = time.monotonic(), self._context.moment()
         is_answered, self._is_answered = self._is_answered, False
         mark = self._context.news.mark()
@@ -330,10 +330,6 @@ class ExecutionRun:
             leg = replace(leg, outcome="no" if leg.outcome == "yes" else "yes")
         target = self._targets[leg.market_key]
         return await self._sender.place(self._id, leg, target, step, decided_at, self._exposed)
-
-    def _beat(self) -> None:
-        for lease in self._leases:
-            heartbeat(self._connection, lease)
 
     def _keep_exposure(self, level_e6: int, now: Moment) -> None:
         """Go on with another exposure; the execution's row says so, where it does not already."""

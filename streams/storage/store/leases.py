@@ -184,6 +184,16 @@ def heartbeat(connection: Connection, lease: Lease, detail: JsonDocument | None 
         raise LeaseLost(f"the lease {lease.name} is no longer ours")
 
 
+def heartbeat_all(connection: Connection, leases: Sequence[Lease]) -> None:
+    """Prolong several leases, each by its time to live.
+
+    Raises:
+        LeaseLost: If one of them has a new holder or was released.
+    """
+    for lease in leases:
+        heartbeat(connection, lease)
+
+
 def _prolong(connection: Connection, lease: Lease, detail: JsonDocument | None, now: datetime) -> bool:
     row = connection.execute(
         """UPDATE trading.leases SET heartbeat_at = %s, expires_at = %s, detail = coalesce(%s, detail)
