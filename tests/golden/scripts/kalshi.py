@@ -117,6 +117,7 @@ _LIFE: list[Step] = [
     *post({}, path="/account/api_usage_level/upgrade"),
     ("kalshi", "main", f"DELETE {ORDERS}"),
     ("kalshi", "main", f"DELETE {ORDERS}?subaccount=3"),
+    *get("/api_keys", by="main"),
 ]  # fmt: skip
 
 _PUBLIC: list[Step] = [
