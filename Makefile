@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export DO_NOT_TRACK := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help up down test acceptance system check setup format lint types contracts definitions models bench proof-line proof-kills proof-universe proof-recordings proof-faults proof-connections docs clean proof-engine proof-edges fuzz structure chaos soak proof-money mutation
+.PHONY: help up down test acceptance system check setup format lint types contracts definitions models bench proof-line proof-kills proof-universe proof-recordings proof-faults proof-connections docs clean proof-engine proof-edges campaign campaign-bugs fuzz structure chaos soak proof-money mutation
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -82,6 +82,12 @@ proof-faults: $(VENV)/.installed ## every fault of the sandbox against our own c
 proof-connections: $(VENV)/.installed ## connections of a running system, and the line on a server of 20 that is killed meanwhile (about 12 minutes)
 	@$(BIN)/python -m tests.proofs.connections
 	@$(BIN)/python -m tests.proofs.connections --limit 20 --seconds 240 --kill-after 150
+
+campaign: $(VENV)/.installed ## trading in virtual time against the sandbox exchanges, with accidents of every kind (SEEDS=100, JOBS=2)
+	@$(BIN)/python -m tests.campaign --seeds $(or $(SEEDS),100) --jobs $(or $(JOBS),2)
+
+campaign-bugs: $(VENV)/.installed ## the same with known mistakes in the code, each of which must be found (SEEDS=2000 at most for each)
+	@$(BIN)/python -m tests.campaign --bugs --seeds $(or $(SEEDS),2000) --jobs $(or $(JOBS),2)
 
 proof-engine: $(VENV)/.installed ## 100,000 random sequences of events through the matching engine (about 15 minutes)
 	@$(BIN)/python -m tests.proofs.engine
