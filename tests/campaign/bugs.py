@@ -10,13 +10,14 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from orchestration.execution import follow_orders, send_orders, trade_signal
+from orchestration.execution import follow_orders, trade_signal
 from orchestration.execution.armed import armed_run
 from orchestration.execution.decide import absence, hedge, market_account, mending
 from orchestration.execution.decide.gate.reservation import HedgeReservation, reservation_of
 from orchestration.execution.decide.hedge_plan import OrderFact, Plan, holdings
 from orchestration.execution.decide.risk_checks import may_send
 from orchestration.execution.gate import admission
+from orchestration.execution.sending import last_check, send_orders
 from orchestration.execution.venues import polymarket
 from orchestration.execution.venues.gateway import OrderAnswer, OrderExists, OrderKey, OrderReading, PreparedOrder
 from orchestration.execution.venues.kalshi import KalshiGateway
@@ -139,7 +140,8 @@ def no_lease() -> Iterator[None]:
         for module in [one for one in sys.modules.values() if getattr(one, "HELD", None) == fences.HELD]:
             patches.enter_context(patch.object(module, "HELD", held))
         patches.enter_context(patch.object(leases, "_prolong", lambda *_: True))
-        patches.enter_context(patch.object(send_orders, "holds_all", lambda *_: True))
+        for module in (send_orders, last_check):
+            patches.enter_context(patch.object(module, "holds_all", lambda *_: True))
         yield
 
 
@@ -226,14 +228,20 @@ def over_fill_ignored() -> Planted:
     return patch.object(follow_orders, "record_fill", clipped)
 
 
-def reduce_blocks() -> Planted:
+@contextmanager
+def reduce_blocks() -> Iterator[None]:
     """`pause` and `reduce` keep back what lowers exposure too."""
-    return patch.object(send_orders, "may_send", lambda *, purpose, **known: may_send(purpose="open", **known))
+
+    def blocks(*, purpose: str, **known: Any) -> Any:
+        return may_send(purpose="open", **known)
+
+    with patch.object(send_orders, "may_send", blocks), patch.object(last_check, "may_send", blocks):
+        yield
 
 
 def kill_ignored() -> Planted:
     """The switch is not looked at as the last act before an order leaves."""
-    return patch.object(send_orders, "switch_in_force", lambda *_: "run")
+    return patch.object(last_check, "switch_in_force", lambda *_: "run")
 
 
 def endless_wait() -> Planted:
