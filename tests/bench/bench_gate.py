@@ -27,7 +27,7 @@ from streams.storage.database import Connection, connect
 from tests.bench.bench_kill import database
 from tests.support.fake_venue import fake_settings, make_context, markets_of, seed_group, seed_signal
 
-TRADES, PAIRS = 150, 1_000
+TRADES, PAIRS = 100, 1_000
 
 
 def quote(venues: Any, group: int) -> None:
@@ -38,10 +38,12 @@ def quote(venues: Any, group: int) -> None:
         venues[venue].asks[market, "no"] = [[no, 500_000_000]]
 
 
-async def trade(connection: Connection, settings: Settings, groups: Sequence[int]) -> tuple[list[float], list[float]]:
-    """Trade once on each group; return the milliseconds of the gate's transaction and of the whole trade."""
+async def trade(
+    connection: Connection, settings: Settings, groups: Sequence[int], seed: int
+) -> tuple[list[float], list[float]]:
+    """Trade once on each group, order ids from a seed; return the milliseconds of the gate and of the whole trade."""
     gate, whole = [], []
-    context, venues = make_context(connection, {}, 1, settings)
+    context, venues = make_context(connection, {}, seed, settings)
     await ensure_deposits(connection, context)
     write = OrderSender._write
 
@@ -73,8 +75,8 @@ def measure(dsn: str, settings: Settings, pairs: int) -> tuple[list[float], list
             seed_group(connection, number=number)
         connection.execute("ANALYZE")
         groups = [1 + number % pairs for number in range(TRADES)]
-        asyncio.run(trade(connection, settings, groups[:5]))
-        return asyncio.run(trade(connection, settings, groups))
+        asyncio.run(trade(connection, settings, groups[:5], 1))
+        return asyncio.run(trade(connection, settings, groups, 9))
 
 
 def lines(name: str, values: list[float], others: list[float]) -> list[dict[str, object]]:
@@ -103,6 +105,7 @@ def main() -> None:
     """Measure and print."""
     limits = {"limit_total_usd": 10_000_000, "limit_venue_usd": 10_000_000, "limit_event_usd": 10_000_000}
     wide = {"limit_pair_usd": 10_000_000, "limit_market_usd": 10_000_000, "provisional_cap_usd": 10_000_000}
+    wide |= {"stress_loss_usd": 10_000_000}
     rates = {"limit_orders_per_minute": 100_000, "limit_hedges_per_minute": 100_000}
     figures = {}
     for pairs in (1, PAIRS):
