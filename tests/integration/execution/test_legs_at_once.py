@@ -129,24 +129,13 @@ async def test_all_legs_are_held_back_for_before_anything_leaves(world: World) -
 
 
 async def test_where_the_first_may_not_leave_none_does(world: World) -> None:
-    prepare = world.venues[FAST].prepare
+    send = world.venues[SLOW].send
 
-    def switched(spec: Any) -> PreparedOrder:
-        prepared = prepare(spec)
+    async def paused(order: PreparedOrder) -> OrderAnswer:
+        set_switch(world.connection, "pause", "somebody", "now")
+        return await send(order)
 
-        async def act() -> None:
-            set_switch(world.connection, "pause", "somebody", "now")
-
-        send = world.venues[SLOW].send
-
-        async def paused(order: PreparedOrder) -> OrderAnswer:
-            await act()
-            return await send(order)
-
-        world.venues[SLOW].send = paused  # type: ignore[method-assign]
-        return prepared
-
-    world.venues[FAST].prepare = switched  # type: ignore[method-assign]
+    world.venues[SLOW].send = paused  # type: ignore[method-assign]
     result = await world.trade()
     assert result.refusal is not None
     assert result.refusal.reason is RefusalReason.PAUSED
